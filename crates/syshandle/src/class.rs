@@ -13,7 +13,7 @@ use crate::{Client, Error, ErrorKind, Result};
 /// An interface. [`interface`](crate::interface) implements this trait for `dyn Trait`.
 pub trait Interface: Send + Sync + 'static {
     /// The type of its client.
-    type Client: Proxy<Interface = Self>;
+    type Proxy: Proxy<Interface = Self>;
 
     /// The description of the interface, for tools.
     const DESCRIPTION: &'static describe::Interface;
@@ -32,7 +32,7 @@ pub trait Implements<T>: Interface {
 /// The client of an interface, as generated from its trait.
 pub trait Proxy: Sized {
     /// The interface of this client.
-    type Interface: Interface<Client = Self> + ?Sized;
+    type Interface: Interface<Proxy = Self> + ?Sized;
 
     /// Wraps a reference to an object that is known to have the interface.
     #[doc(hidden)]

@@ -25,7 +25,7 @@ use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Resu
 ///
 /// # Errors
 /// No descriptor, or no thread, left.
-pub fn in_process<I, T>(implementation: T) -> Result<I::Client>
+pub fn in_process<I, T>(implementation: T) -> Result<I::Proxy>
 where
     I: Interface + Implements<T> + ?Sized,
 {

@@ -81,14 +81,14 @@ cfg_if::cfg_if! {
         mod client;
         #[path = "windows/in_process.rs"]
         mod in_process;
-        #[path = "windows/life.rs"]
-        mod life;
+        #[path = "windows/server_status.rs"]
+        mod server_status;
         #[path = "windows/registration.rs"]
         mod registration;
         #[path = "windows/server/mod.rs"]
         mod server;
-        #[path = "windows/turns.rs"]
-        mod turns;
+        #[path = "windows/class_locks.rs"]
+        mod class_locks;
 
         pub use activation::Activation;
         pub use registration::{Registered, RegisteredProxy, Registry};

@@ -1,6 +1,6 @@
 //! Values of types that only support serde.
 
-mod limited;
+mod limited_reader;
 
 use std::any::type_name;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use syshandle_wire::describe::{Describe, Type};
 use syshandle_wire::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
 
-use self::limited::{Budget, Limited};
+use limited_reader::{Budget, LimitedReader};
 
 /// Value of a type that only supports [serde](https://serde.rs). Pass `Serde(value)` if the
 /// interface declares `Serde<T>`.
@@ -80,7 +80,7 @@ impl<T: DeserializeOwned> Decode for Serde<T> {
         let charge = |bytes| memory.borrow_mut().charge(bytes);
         let budget = Budget::new(len, &charge);
         let mut postcard = postcard::Deserializer::from_bytes(bytes);
-        let value = T::deserialize(Limited::new(&mut postcard, &budget));
+        let value = T::deserialize(LimitedReader::new(&mut postcard, &budget));
         let rest = postcard.finalize();
         let (is_too_deep, no_memory) = (budget.is_too_deep(), budget.into_memory_error());
         if let Some(error) = no_memory {

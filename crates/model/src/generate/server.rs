@@ -26,7 +26,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
         }
 
         impl ::syshandle::Interface for dyn #name {
-            type Client = #client;
+            type Proxy = #client;
 
             const DESCRIPTION: &'static ::syshandle::describe::Interface = {
                 // The program has one copy of a `static`. A constant would be copied into each

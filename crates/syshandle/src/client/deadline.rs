@@ -86,7 +86,7 @@ pub(super) const KERNEL_WAIT: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::{Tick, run_once};
+    use crate::sync::{TestClock, run_once};
 
     const fn ms(count: u64) -> Duration {
         Duration::from_millis(count)
@@ -96,13 +96,13 @@ mod tests {
     fn the_time_left_is_cached_at_the_last_clock_read() {
         run_once(|| {
             let mut deadline = Deadline::lasting(ms(100), None);
-            Tick::to(now() + ms(60));
+            TestClock::advance_to(now() + ms(60));
             assert_eq!(deadline.left_ms(), 100);
             deadline.look();
             assert_eq!(deadline.left_ms(), 40, "rounded up");
             deadline.check().unwrap();
             assert!(Deadline::until(deadline.instant, None).left() < deadline.left());
-            Tick::to(now() + ms(60));
+            TestClock::advance_to(now() + ms(60));
             deadline.look();
             assert_eq!(deadline.left_ms(), 0);
             assert_eq!(deadline.check().unwrap_err().kind(), ErrorKind::TimedOut);

@@ -182,7 +182,7 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::System`] if no descriptor is left, and [`ErrorKind::Busy`] at the limit of
     /// references.
-    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
     where
         I: Interface + Implements<T> + ?Sized,
     {
@@ -198,6 +198,6 @@ impl Context {
                 };
                 Error::new(kind, "the object can't be served").because(error)
             })?;
-        Ok(I::Client::from_client(Client::served(Box::new(served), I::DESCRIPTION)))
+        Ok(I::Proxy::from_client(Client::served(Box::new(served), I::DESCRIPTION)))
     }
 }

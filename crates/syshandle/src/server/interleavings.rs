@@ -25,7 +25,7 @@ use super::reactor::{Reactor, Settings};
 use crate::client::handshake::ClientHandshake;
 use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
-use crate::sync::{Tick, explore, now, run_once, thread};
+use crate::sync::{TestClock, explore, now, run_once, thread};
 use crate::{
     Client, Context, Interface, Object, Outcome, PendingCall, Proxy, Result, interface, pipelined,
 };
@@ -166,7 +166,7 @@ fn ended(reactor: &Weak<Reactor>) {
         thread::yield_now();
     }
     // The watchdog checks periodically whether the reactor is gone.
-    Tick::to(now() + LONG);
+    TestClock::advance_to(now() + LONG);
 }
 
 #[test]

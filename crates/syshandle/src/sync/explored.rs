@@ -25,7 +25,7 @@ pub(crate) mod thread {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Tick, now};
+    use super::{TestClock, now};
 
     pub(crate) use shuttle::thread::{ThreadId, yield_now};
 
@@ -69,7 +69,7 @@ pub(crate) mod thread {
     pub(crate) fn sleep(time: Duration) {
         let end = now() + time;
         yield_now();
-        Tick::to(end);
+        TestClock::advance_to(end);
     }
 
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
@@ -117,12 +117,12 @@ pub(crate) fn run_once(test: impl Fn() + Send + Sync + 'static) {
 const STEPS_MAX: usize = 100_000;
 
 /// The clock of the run on this OS thread.
-pub(crate) struct Tick;
+pub(crate) struct TestClock;
 
-impl Tick {
+impl TestClock {
     const LEN: Duration = Duration::from_micros(1);
 
-    pub(crate) fn to(time: Instant) {
+    pub(crate) fn advance_to(time: Instant) {
         CLOCK.set(Some(now().max(time)));
     }
 }
@@ -148,12 +148,12 @@ pub(crate) fn uptime() -> Duration {
 }
 
 pub(crate) fn now() -> Instant {
-    let now = CLOCK.get().map_or_else(Instant::now, |last| last + Tick::LEN);
+    let now = CLOCK.get().map_or_else(Instant::now, |last| last + TestClock::LEN);
     CLOCK.set(Some(now));
     now
 }
 
-pub(crate) fn wait_until<T: Outcome>(
+pub(crate) fn wait_until<T: WaitResult>(
     deadline: Instant,
     mut wait: impl FnMut(Instant) -> io::Result<T>,
 ) -> io::Result<T> {
@@ -163,7 +163,7 @@ pub(crate) fn wait_until<T: Outcome>(
         if !outcome.is_late() || now() >= deadline {
             return Ok(outcome);
         }
-        Tick::to(now() + Tick::LEN * 1000);
+        TestClock::advance_to(now() + TestClock::LEN * 1000);
     }
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn receive_within<T>(
     timeout: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let end = timeout.map(|timeout| now() + timeout.min(Tick::LEN * 20));
+    let end = timeout.map(|timeout| now() + timeout.min(TestClock::LEN * 20));
     loop {
         match receive(None) {
             Err(error)
@@ -244,30 +244,30 @@ impl<T> OnceLock<T> {
 }
 
 /// The result of a wait in the kernel.
-pub(crate) trait Outcome {
+pub(crate) trait WaitResult {
     /// Returns whether the wait timed out.
     fn is_late(&self) -> bool;
 }
 
-impl Outcome for bool {
+impl WaitResult for bool {
     fn is_late(&self) -> bool {
         !self
     }
 }
 
-impl Outcome for () {
+impl WaitResult for () {
     fn is_late(&self) -> bool {
         false
     }
 }
 
-impl Outcome for Readable {
+impl WaitResult for Readable {
     fn is_late(&self) -> bool {
         !self.socket && !self.object
     }
 }
 
-impl Outcome for Waited {
+impl WaitResult for Waited {
     fn is_late(&self) -> bool {
         *self == Self::TimedOut
     }

@@ -7,9 +7,9 @@ use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
+use crate::class_locks::ClassLocks;
 use crate::client::calls::{self, Deadline};
-use crate::client::remote::Reference;
-use crate::turns::Turns;
+use crate::client::remote_object::RemoteObject;
 use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
 
 /// Activates classes with options: another timeout.
@@ -56,9 +56,13 @@ impl Default for Activation {
 }
 
 /// Activates a class, and retries after errors that may pass.
-fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> Result<Reference> {
-    let turns = Turns::of([clsid])?;
-    let _turn = turns.take(deadline.saturating_duration_since(Instant::now()))?;
+fn activate(
+    clsid: Guid,
+    interface: &'static Description,
+    deadline: Instant,
+) -> Result<RemoteObject> {
+    let locks = ClassLocks::of([clsid])?;
+    let _turn = locks.take(deadline.saturating_duration_since(Instant::now()))?;
     let mut attempts = 0;
     loop {
         let attempt_deadline = match under_wine() {
@@ -69,12 +73,12 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
         let tried = calls::run(attempt, &[], move || {
             let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
             let remote = Remote::activate(clsid, bound).map_err(|error| failed(&error, clsid))?;
-            Reference::attach(remote)
+            RemoteObject::attach(remote)
         });
         let error = match tried {
             Ok(Ok(reference)) => return Ok(reference),
             Ok(Err(error)) => error,
-            Err(calls::Ended::TimedOut) => {
+            Err(calls::WaitError::TimedOut) => {
                 Error::new(ErrorKind::TimedOut, "no server could be reached in time")
             }
             Err(ended) => ended.into(),

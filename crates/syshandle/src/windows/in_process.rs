@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::client::own::Own;
+use crate::client::local_object::LocalObject;
 use crate::server::activity::Activity;
 use crate::server::objects::Object;
 use crate::{Client, Implements, Interface, Proxy, Result};
@@ -18,7 +18,7 @@ use crate::{Client, Implements, Interface, Proxy, Result};
 ///
 /// # Errors
 /// No handle, or no thread, left.
-pub fn in_process<I, T>(implementation: T) -> Result<I::Client>
+pub fn in_process<I, T>(implementation: T) -> Result<I::Proxy>
 where
     I: Interface + Implements<T> + ?Sized,
 {
@@ -38,6 +38,6 @@ pub(crate) fn client_within<P: Proxy>(
 ) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
     let object = Object::new(object.clone(), activity, None)?;
-    let own = Own::new(Arc::new(object), interface)?;
+    let own = LocalObject::new(Arc::new(object), interface)?;
     Ok(P::from_client(Client::own(own, interface)))
 }

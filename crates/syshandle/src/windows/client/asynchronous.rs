@@ -4,7 +4,7 @@ use syshandle_os::{BorrowedHandle, Declared, Handle, OwnedHandle, Waitable};
 use syshandle_wire::{Decode, Encoder};
 
 use super::Client;
-use super::stand_in::Carried;
+use super::stand_in::HandleOrObject;
 use crate::{CallError, Result};
 
 impl Client {
@@ -28,7 +28,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let (bytes, handles): (Vec<u8>, Vec<Carried>) = self.encode(method, arguments)?;
+        let (bytes, handles): (Vec<u8>, Vec<HandleOrObject>) = self.encode(method, arguments)?;
         let reply = self.in_background(move |client| client.exchange(method, bytes, handles));
         self.read_reply(method, declared, reply.await?)
     }

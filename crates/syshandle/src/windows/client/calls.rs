@@ -22,7 +22,7 @@ pub(crate) struct Deadline<'c> {
 
 /// Reason why a wait ended before its object was signalled.
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub(crate) enum WaitError {
     TimedOut,
     Cancelled,
     /// Another watched object was signalled. Contains its index.
@@ -31,30 +31,30 @@ pub(crate) enum Ended {
     Failed(io::Error),
 }
 
-impl From<Ended> for Error {
-    fn from(ended: Ended) -> Self {
+impl From<WaitError> for Error {
+    fn from(ended: WaitError) -> Self {
         match ended {
-            Ended::TimedOut => Self::new(ErrorKind::TimedOut, "the time is over"),
-            Ended::Cancelled => Self::new(ErrorKind::Cancelled, "the caller cancelled"),
-            Ended::Other(_) => Self::new(ErrorKind::Disconnected, "the server ended"),
-            Ended::Failed(error) => error.into(),
+            WaitError::TimedOut => Self::new(ErrorKind::TimedOut, "the time is over"),
+            WaitError::Cancelled => Self::new(ErrorKind::Cancelled, "the caller cancelled"),
+            WaitError::Other(_) => Self::new(ErrorKind::Disconnected, "the server ended"),
+            WaitError::Failed(error) => error.into(),
         }
     }
 }
 
 impl Deadline<'_> {
     /// Waits for the first of these objects. The others end the wait early.
-    pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), Ended> {
+    pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), WaitError> {
         let mut all = objects.to_vec();
         if let Some(cancel) = self.cancel {
             all.push(cancel.event());
         }
         let timeout = self.instant.saturating_duration_since(Instant::now());
-        match wait_any(&all, Some(timeout)).map_err(Ended::Failed)? {
+        match wait_any(&all, Some(timeout)).map_err(WaitError::Failed)? {
             Some(0) => Ok(()),
-            Some(place) if place < objects.len() => Err(Ended::Other(place - 1)),
-            Some(_) => Err(Ended::Cancelled),
-            None => Err(Ended::TimedOut),
+            Some(place) if place < objects.len() => Err(WaitError::Other(place - 1)),
+            Some(_) => Err(WaitError::Cancelled),
+            None => Err(WaitError::TimedOut),
         }
     }
 }
@@ -65,16 +65,16 @@ pub(crate) fn run<T: Send + 'static>(
     deadline: Deadline<'_>,
     others: &[&dyn Waitable],
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Ended> {
-    let worker = Worker::take().map_err(Ended::Failed)?;
+) -> Result<T, WaitError> {
+    let worker = ApartmentThread::take().map_err(WaitError::Failed)?;
     let result = Arc::new(Mutex::new(None));
     let place = result.clone();
-    let whole: Work = Box::new(move || {
+    let whole: BoxedWork = Box::new(move || {
         let done = work();
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
     });
     if worker.sender.send(whole).is_err() {
-        return Err(Ended::Failed(io::Error::other("a thread of the apartment has ended")));
+        return Err(WaitError::Failed(io::Error::other("a thread of the apartment has ended")));
     }
     let mut objects: Vec<&dyn Waitable> = vec![&worker.done];
     objects.extend(others);
@@ -90,7 +90,7 @@ pub(crate) fn run<T: Send + 'static>(
             Ok(result)
         }
         // The work panicked. The panic hook has reported that.
-        None => Err(Ended::Failed(io::Error::other("the call panicked"))),
+        None => Err(WaitError::Failed(io::Error::other("the call panicked"))),
     }
 }
 
@@ -105,20 +105,20 @@ pub(crate) fn is_disconnected(hresult: u32) -> bool {
     )
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type BoxedWork = Box<dyn FnOnce() + Send>;
 
 /// Thread that waits for work.
-struct Worker {
-    sender: Sender<Work>,
+struct ApartmentThread {
+    sender: Sender<BoxedWork>,
     /// Signalled when the work is done.
     done: Event,
     thread: u32,
 }
 
 /// Idle workers.
-static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<ApartmentThread>> = Mutex::new(Vec::new());
 
-impl Worker {
+impl ApartmentThread {
     fn take() -> io::Result<Self> {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(Self::start, Ok)
@@ -154,18 +154,18 @@ fn enter() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
 }
 
 /// Runs work until all senders are dropped.
-fn serve(receiver: &Receiver<Work>, done: &Event) {
+fn serve(receiver: &Receiver<BoxedWork>, done: &Event) {
     /// Signals that the work is done or has panicked.
-    struct Tell<'e>(&'e Event);
+    struct SignalOnDrop<'e>(&'e Event);
 
-    impl Drop for Tell<'_> {
+    impl Drop for SignalOnDrop<'_> {
         fn drop(&mut self) {
             let _ = self.0.set();
         }
     }
 
     for work in receiver {
-        let _tell = Tell(done);
+        let _signal = SignalOnDrop(done);
         work();
     }
 }

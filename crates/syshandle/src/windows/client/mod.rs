@@ -4,8 +4,8 @@
 mod asynchronous;
 pub(crate) mod calls;
 mod cancel;
-pub(crate) mod own;
-pub(crate) mod remote;
+pub(crate) mod local_object;
+pub(crate) mod remote_object;
 pub(crate) mod stand_in;
 
 use std::any::Any;
@@ -23,9 +23,9 @@ use syshandle_wire::{
 pub use cancel::Cancel;
 
 use self::calls::Deadline;
-use self::own::Own;
-use self::remote::Reference;
-use self::stand_in::{Carried, StandIn};
+use self::local_object::LocalObject;
+use self::remote_object::RemoteObject;
+use self::stand_in::{HandleOrObject, StandIn};
 use crate::buffer::take_bytes;
 use crate::limits::LIMITS;
 use crate::method_ref::MethodRef;
@@ -43,7 +43,7 @@ use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 #[derive(Clone, Debug)]
 pub struct Client {
     interface: &'static Description,
-    target: Target,
+    target: ObjectLocation,
     timeout: Duration,
     cancel: Option<Cancel>,
     /// Handle that represents this reference in messages.
@@ -52,19 +52,19 @@ pub struct Client {
 
 /// Location of the object.
 #[derive(Clone, Debug)]
-enum Target {
+enum ObjectLocation {
     /// In another process, reached through COM.
-    Remote(Arc<Reference>),
+    Remote(Arc<RemoteObject>),
     /// In this process.
-    Own(Arc<Own>),
+    Own(Arc<LocalObject>),
 }
 
 /// Reply of a call.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ComReply {
     pub(crate) status: Status,
     pub(crate) body: Vec<u8>,
-    pub(crate) handles: Vec<Carried>,
+    pub(crate) handles: Vec<HandleOrObject>,
 }
 
 impl Client {
@@ -72,37 +72,37 @@ impl Client {
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Makes a reference from COM's.
-    pub(crate) fn remote(reference: Reference, interface: &'static Description) -> Self {
-        Self::new(Target::Remote(Arc::new(reference)), interface)
+    pub(crate) fn remote(reference: RemoteObject, interface: &'static Description) -> Self {
+        Self::new(ObjectLocation::Remote(Arc::new(reference)), interface)
     }
 
     /// Makes a reference to an object of this process.
-    pub(crate) fn own(object: Own, interface: &'static Description) -> Self {
-        Self::new(Target::Own(Arc::new(object)), interface)
+    pub(crate) fn own(object: LocalObject, interface: &'static Description) -> Self {
+        Self::new(ObjectLocation::Own(Arc::new(object)), interface)
     }
 
-    fn new(target: Target, interface: &'static Description) -> Self {
+    fn new(target: ObjectLocation, interface: &'static Description) -> Self {
         let stand_in = Arc::default();
         Self { interface, target, timeout: Self::TIMEOUT, cancel: None, stand_in }
     }
 
     /// Makes a reference from one that was received in a message. Must run on a thread of the
     /// apartment.
-    pub(crate) fn came(reference: Remote) -> Result<Self> {
+    pub(crate) fn from_remote(reference: Remote) -> Result<Self> {
         let interface = reference.interface();
         // A reference that this process has passed before leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
         match served.map(Arc::downcast::<Object>) {
-            Some(Ok(object)) => Ok(Self::own(Own::new(object, interface)?, interface)),
-            _ => Ok(Self::remote(Reference::attach(reference)?, interface)),
+            Some(Ok(object)) => Ok(Self::own(LocalObject::new(object, interface)?, interface)),
+            _ => Ok(Self::remote(RemoteObject::attach(reference)?, interface)),
         }
     }
 
     /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<Remote> {
         match &self.target {
-            Target::Remote(reference) => reference.offer(),
-            Target::Own(own) => own.offer(),
+            ObjectLocation::Remote(reference) => reference.offer(),
+            ObjectLocation::Own(own) => own.offer(),
         }
     }
 
@@ -130,8 +130,8 @@ impl Client {
     /// report its process.
     pub fn server(&self) -> Result<Credentials> {
         match &self.target {
-            Target::Remote(reference) => reference.server(),
-            Target::Own(_) => Ok(Credentials::of_process(std::process::id())),
+            ObjectLocation::Remote(reference) => reference.server(),
+            ObjectLocation::Own(_) => Ok(Credentials::of_process(std::process::id())),
         }
     }
 
@@ -143,8 +143,8 @@ impl Client {
     /// the server has ended.
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
         match &self.target {
-            Target::Remote(reference) => reference.wait(object, self.deadline()),
-            Target::Own(own) => own.wait(object, self.deadline()),
+            ObjectLocation::Remote(reference) => reference.wait(object, self.deadline()),
+            ObjectLocation::Own(own) => own.wait(object, self.deadline()),
         }
     }
 
@@ -155,10 +155,10 @@ impl Client {
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let target = match &self.target {
-            Target::Remote(reference) => {
-                Target::Remote(Arc::new(reference.cast(interface, self.deadline())?))
+            ObjectLocation::Remote(reference) => {
+                ObjectLocation::Remote(Arc::new(reference.cast(interface, self.deadline())?))
             }
-            Target::Own(own) => Target::Own(Arc::new(own.cast(interface)?)),
+            ObjectLocation::Own(own) => ObjectLocation::Own(Arc::new(own.cast(interface)?)),
         };
         let stand_in = Arc::default();
         Ok(P::from_client(Self { interface, target, stand_in, ..self.clone() }))
@@ -195,12 +195,12 @@ impl Client {
         &self,
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<(Vec<u8>, Vec<Carried>)> {
+    ) -> Result<(Vec<u8>, Vec<HandleOrObject>)> {
         let method_ref = self.method_ref(method);
         let mut out = Encoder::new(take_bytes(), LIMITS);
         arguments(&mut out);
         let (bytes, handles) = out.finish().map_err(|error| method_ref.unsendable(error))?;
-        let copies = handles.iter().map(Carried::copy).collect::<io::Result<_>>();
+        let copies = handles.iter().map(HandleOrObject::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
             let text = "a handle to send couldn't be had";
             method_ref.name(Error::new(ErrorKind::System, text).because(error))
@@ -209,11 +209,16 @@ impl Client {
     }
 
     /// Sends a call and waits for its reply, on this thread.
-    fn exchange(&self, method: u32, bytes: Vec<u8>, handles: Vec<Carried>) -> Result<Reply> {
+    fn exchange(
+        &self,
+        method: u32,
+        bytes: Vec<u8>,
+        handles: Vec<HandleOrObject>,
+    ) -> Result<ComReply> {
         let deadline = self.deadline();
         let reply = match &self.target {
-            Target::Remote(reference) => reference.call(method, bytes, handles, deadline),
-            Target::Own(own) => own.call(method, bytes, handles, deadline),
+            ObjectLocation::Remote(reference) => reference.call(method, bytes, handles, deadline),
+            ObjectLocation::Own(own) => own.call(method, bytes, handles, deadline),
         };
         reply.map_err(|error| self.method_ref(method).name(error))
     }
@@ -223,10 +228,10 @@ impl Client {
         &self,
         method: u32,
         declared: Option<Declared>,
-        reply: Reply,
+        reply: ComReply,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
-        let Reply { status, body, handles } = reply;
+        let ComReply { status, body, handles } = reply;
         let read = |handles: Vec<_>| {
             method_ref.read(declared, status, Decoder::new(&body, handles, &KernelProver))
         };
@@ -275,8 +280,9 @@ impl Client {
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {
         let handle: OwnedHandle = input.take_handle()?;
-        let came = stand_in::take(&handle);
-        came.filter(|came| came.interface.iid == interface.iid)
+        let reference = stand_in::take(&handle);
+        reference
+            .filter(|reference| reference.interface.iid == interface.iid)
             .ok_or_else(|| input.error(Malformed::Value { expected: "reference to an object" }))
     }
 }

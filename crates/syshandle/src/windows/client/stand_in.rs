@@ -17,12 +17,12 @@ use crate::{Client, Result};
 
 /// Handle or reference of a message.
 #[derive(Debug)]
-pub(crate) enum Carried {
+pub(crate) enum HandleOrObject {
     Handle(OwnedHandle),
     Object(Client),
 }
 
-impl Carried {
+impl HandleOrObject {
     /// Copies a handle of an encoded message: duplicates the handle, or returns the reference that
     /// it represents.
     pub(crate) fn copy(handle: &BorrowedHandle<'_>) -> io::Result<Self> {
@@ -36,7 +36,7 @@ impl Carried {
     pub(crate) fn of(came: Came) -> Result<Self> {
         Ok(match came {
             Came::Handle(handle) => Self::Handle(handle),
-            Came::Object(reference) => Self::Object(Client::came(reference)?),
+            Came::Object(reference) => Self::Object(Client::from_remote(reference)?),
         })
     }
 
@@ -103,7 +103,7 @@ fn all_lent() -> MutexGuard<'static, Option<HashMap<usize, Client>>> {
 
 thread_local! {
     /// References of the messages that this thread is decoding, with the innermost message last.
-    static COME: RefCell<Vec<HashMap<usize, Client>>> = const { RefCell::new(Vec::new()) };
+    static DECODED_REFERENCES: RefCell<Vec<HashMap<usize, Client>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `read` with the handles of a message. `read` gets the references by [`take`].
@@ -111,38 +111,38 @@ thread_local! {
 /// # Errors
 /// The errors of `CreateEvent`.
 pub(crate) fn hand_over<T>(
-    carried: Vec<Carried>,
+    items: Vec<HandleOrObject>,
     read: impl FnOnce(Vec<OwnedHandle>) -> T,
 ) -> io::Result<T> {
     /// Drops the references that were not taken.
-    struct End;
+    struct PopOnDrop;
 
-    impl Drop for End {
+    impl Drop for PopOnDrop {
         fn drop(&mut self) {
-            drop(COME.with_borrow_mut(Vec::pop));
+            drop(DECODED_REFERENCES.with_borrow_mut(Vec::pop));
         }
     }
 
-    let mut come = HashMap::new();
-    let mut handles = Vec::with_capacity(carried.len());
-    for carried in carried {
-        handles.push(match carried {
-            Carried::Handle(handle) => handle,
-            Carried::Object(client) => {
+    let mut references = HashMap::new();
+    let mut handles = Vec::with_capacity(items.len());
+    for item in items {
+        handles.push(match item {
+            HandleOrObject::Handle(handle) => handle,
+            HandleOrObject::Object(client) => {
                 let event = OwnedHandle::from(ManualEvent::new()?);
-                come.insert(number(&event.as_handle()), client);
+                references.insert(number(&event.as_handle()), client);
                 event
             }
         });
     }
-    COME.with_borrow_mut(|all| all.push(come));
-    let _end = End;
+    DECODED_REFERENCES.with_borrow_mut(|all| all.push(references));
+    let _end = PopOnDrop;
     Ok(read(handles))
 }
 
 /// Takes the reference that a handle represents in the message that this thread is decoding.
 pub(super) fn take(handle: &OwnedHandle) -> Option<Client> {
-    COME.with_borrow_mut(|all| all.last_mut()?.remove(&number(&handle.as_handle())))
+    DECODED_REFERENCES.with_borrow_mut(|all| all.last_mut()?.remove(&number(&handle.as_handle())))
 }
 
 fn number(handle: &BorrowedHandle<'_>) -> usize {

@@ -143,7 +143,7 @@ impl Context {
     ///
     /// # Errors
     /// The errors of `CreateEvent`.
-    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
     where
         I: Interface + Implements<T> + ?Sized,
     {

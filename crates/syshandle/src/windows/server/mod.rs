@@ -26,8 +26,8 @@ pub use jobs::{Outcome, TimerOutcome};
 
 use self::activity::Activity;
 use self::objects::Object;
+use crate::class_locks::ClassLocks;
 use crate::registration;
-use crate::turns::Turns;
 use crate::{Class, Error, ErrorKind, Result, Serves};
 
 /// Makes the object for a new client.
@@ -123,7 +123,7 @@ impl Server {
         enter_apartment().map_err(failed)?;
         let activity = Activity::new();
         let process = ServerProcess::hold();
-        let turns = Turns::of(self.classes.iter().map(|offered| offered.clsid))?;
+        let locks = ClassLocks::of(self.classes.iter().map(|offered| offered.clsid))?;
         let mut classes = Vec::new();
         for Offered { clsid, interfaces, make } in self.classes {
             for interface in interfaces {
@@ -147,7 +147,7 @@ impl Server {
         activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
         loop {
             activity.wait_until_idle(self.idle, false);
-            let Some(turn) = turns.take(TURN)? else { continue };
+            let Some(turn) = locks.take(TURN)? else { continue };
             // No client can connect from the release of the last reference on.
             if process.release() && activity.is_idle() {
                 drop(classes);

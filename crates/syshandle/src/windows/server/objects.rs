@@ -13,9 +13,9 @@ use super::context::Context;
 use super::incoming::Incoming;
 use super::session::Session;
 use crate::class::AnyInterface;
-use crate::client::stand_in::{self, Carried};
-use crate::life::Life;
+use crate::client::stand_in::{self, HandleOrObject};
 use crate::received_handles::ReceivedHandles;
+use crate::server_status::ServerStatus;
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.
@@ -36,7 +36,7 @@ pub(crate) struct Call {
     pub(crate) interface: usize,
     pub(crate) method: u32,
     pub(crate) arguments: Vec<u8>,
-    pub(crate) handles: Vec<Carried>,
+    pub(crate) handles: Vec<HandleOrObject>,
     pub(crate) caller: Caller,
 }
 
@@ -48,8 +48,9 @@ impl Object {
         client: Option<u32>,
     ) -> Result<Self> {
         let session = Arc::new(Session::new(activity)?);
-        let life = Arc::new(LifeOf { session: session.clone(), asked: OnceLock::new() });
-        let life = crate::Object::new().with::<dyn Life, LifeOf>(&life);
+        let life =
+            Arc::new(ServerStatusObject { session: session.clone(), asked: OnceLock::new() });
+        let life = crate::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&life);
         let interfaces = program.descriptions().chain(life.descriptions()).collect();
         let program = Arc::new(Mutex::new(Some(program)));
         let made = Self { session, program, life, interfaces };
@@ -143,7 +144,7 @@ impl Serve for Object {
         if let Some(client) = caller.process_id {
             self.belongs_to(client);
         }
-        let handles = match handles.into_iter().map(Carried::of).collect() {
+        let handles = match handles.into_iter().map(HandleOrObject::of).collect() {
             Ok(handles) => handles,
             Err(error) => {
                 let text = format!("a reference of the call can't be used: {error:#}");
@@ -183,13 +184,13 @@ impl std::fmt::Debug for Object {
 }
 
 /// Private interface of an object.
-struct LifeOf {
+struct ServerStatusObject {
     session: Arc<Session>,
     /// Handle to this process that clients get. It only permits waiting.
     asked: OnceLock<Process>,
 }
 
-impl Life for LifeOf {
+impl ServerStatus for ServerStatusObject {
     fn attach(&self) -> Result<(Process, ManualEvent)> {
         let process = match self.asked.get() {
             Some(process) => process.try_clone()?,

@@ -8,25 +8,25 @@ use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
-use super::Reply;
-use super::calls::{self, Deadline, Ended};
-use super::stand_in::Carried;
-use crate::life::Life;
+use super::ComReply;
+use super::calls::{self, Deadline, WaitError};
+use super::stand_in::HandleOrObject;
 use crate::limits::LIMITS;
 use crate::received_handles::KernelProver;
+use crate::server_status::ServerStatus;
 use crate::{Error, ErrorKind, Interface, Result};
 
 /// Reference to an object of a server.
 #[derive(Debug)]
-pub(crate) struct Reference {
-    object: Arc<Released>,
-    server: Option<Arc<Server>>,
+pub(crate) struct RemoteObject {
+    object: Arc<ApartmentRef>,
+    server: Option<Arc<ServerInfo>>,
 }
 
 /// State of a server that uses this crate.
 #[derive(Debug)]
-struct Server {
-    life: Released,
+struct ServerInfo {
+    status: ApartmentRef,
     process: Process,
     /// Signalled when background work has failed.
     failed: ManualEvent,
@@ -34,14 +34,16 @@ struct Server {
 
 /// COM reference that is released on a thread of the apartment.
 #[derive(Debug)]
-struct Released(Option<Remote>);
+struct ApartmentRef(Option<Remote>);
 
-impl Reference {
+impl RemoteObject {
     /// Wraps a COM reference, and queries the process of its server. Must run on a thread of the
     /// apartment.
     pub(crate) fn attach(object: Remote) -> Result<Self> {
-        let server = match Bound::of(<dyn Life>::DESCRIPTION).and_then(|life| object.query(life)) {
-            Ok(life) => Some(Arc::new(Server::attach(life)?)),
+        let server = match Bound::of(<dyn ServerStatus>::DESCRIPTION)
+            .and_then(|status| object.query(status))
+        {
+            Ok(status) => Some(Arc::new(ServerInfo::attach(status)?)),
             Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
             // The server doesn't use this crate.
             Err(error) => {
@@ -49,7 +51,7 @@ impl Reference {
                 None
             }
         };
-        Ok(Self { object: Arc::new(Released(Some(object))), server })
+        Ok(Self { object: Arc::new(ApartmentRef(Some(object))), server })
     }
 
     /// Returns the process that serves the object.
@@ -71,7 +73,7 @@ impl Reference {
         let mut objects = vec![object];
         objects.extend(self.others());
         deadline.wait(&objects).map_err(|ended| match ended {
-            Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            WaitError::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
             ended => self.ended(ended),
         })
     }
@@ -81,13 +83,13 @@ impl Reference {
         &self,
         method: u32,
         bytes: Vec<u8>,
-        handles: Vec<Carried>,
+        handles: Vec<HandleOrObject>,
         deadline: Deadline<'_>,
-    ) -> Result<Reply> {
+    ) -> Result<ComReply> {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
-            let passing = handles.iter().map(Carried::pass).collect::<Result<Vec<_>>>()?;
+            let passing = handles.iter().map(HandleOrObject::pass).collect::<Result<Vec<_>>>()?;
             let outcome = remote.call(method, &bytes, &passing);
             reply(outcome, server.as_deref())
         };
@@ -118,7 +120,7 @@ impl Reference {
             })
         };
         match calls::run(deadline, &self.others(), work) {
-            Ok(cast) => Ok(Self { object: Arc::new(Released(Some(cast?))), server }),
+            Ok(cast) => Ok(Self { object: Arc::new(ApartmentRef(Some(cast?))), server }),
             Err(ended) => Err(self.ended(ended)),
         }
     }
@@ -132,28 +134,28 @@ impl Reference {
     }
 
     /// Returns the error of a wait that ended early.
-    fn ended(&self, ended: Ended) -> Error {
+    fn ended(&self, ended: WaitError) -> Error {
         match (ended, &self.server) {
-            (Ended::Other(0), Some(server)) => server.failure(),
-            (Ended::Other(_), _) => disconnected(),
+            (WaitError::Other(0), Some(server)) => server.failure(),
+            (WaitError::Other(_), _) => disconnected(),
             (ended, _) => ended.into(),
         }
     }
 }
 
-impl Server {
-    fn attach(life: Remote) -> Result<Self> {
-        let (process, failed): (Process, ManualEvent) = ask(&life, ATTACH, |_| {})?;
-        Ok(Self { life: Released(Some(life)), process, failed })
+impl ServerInfo {
+    fn attach(status: Remote) -> Result<Self> {
+        let (process, failed): (Process, ManualEvent) = ask(&status, ATTACH, |_| {})?;
+        Ok(Self { status: ApartmentRef(Some(status)), process, failed })
     }
 
     /// Returns the error of the failed background work.
     fn failure(&self) -> Error {
-        let life = self.life.0.clone();
+        let status = self.status.0.clone();
         let now = Instant::now();
         let deadline = Deadline { instant: now + SOON, cancel: None };
         let asked = calls::run(deadline, &[&self.process], move || -> Option<Vec<u8>> {
-            ask(life.as_ref()?, FAILURE, |_| {}).ok()
+            ask(status.as_ref()?, FAILURE, |_| {}).ok()
         });
         let fault = asked.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
         match fault {
@@ -166,12 +168,12 @@ impl Server {
     /// passes only a number.
     fn fault(&self, thread: Guid) -> Option<Vec<u8>> {
         let bytes: Vec<u8> =
-            ask(self.life.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
+            ask(self.status.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
         Fault::read(&bytes).is_ok().then_some(bytes)
     }
 }
 
-impl Drop for Released {
+impl Drop for ApartmentRef {
     fn drop(&mut self) {
         let Some(remote) = self.0.take() else { return };
         // The server has released the object when this returns, unless it doesn't answer within
@@ -182,7 +184,7 @@ impl Drop for Released {
 }
 
 /// Converts the outcome of a call to its reply.
-fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
+fn reply(outcome: Outcome, server: Option<&ServerInfo>) -> Result<ComReply> {
     let Outcome { hresult, reply } = outcome;
     if calls::is_disconnected(hresult.0 as u32) {
         // With these codes COM guarantees that the call never began.
@@ -198,9 +200,9 @@ fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
                 }
                 _ => None,
             };
-            let handles = handles.into_iter().map(Carried::of).collect::<Result<_>>();
+            let handles = handles.into_iter().map(HandleOrObject::of).collect::<Result<_>>();
             let handles = handles.map_err(Error::maybe_ran)?;
-            Ok(Reply { status, body: whole.unwrap_or(body), handles })
+            Ok(ComReply { status, body: whole.unwrap_or(body), handles })
         }
         Err(error) => {
             let fault = Fault::from(error);
@@ -211,7 +213,7 @@ fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
 
 /// Calls a method of the private interface. Must run on a thread of the apartment.
 fn ask<'a, T: Decode>(
-    life: &Remote,
+    status: &Remote,
     method: u32,
     arguments: impl FnOnce(&mut Encoder<'a>),
 ) -> Result<T> {
@@ -219,12 +221,13 @@ fn ask<'a, T: Decode>(
     arguments(&mut out);
     let (bytes, handles) = out.finish().map_err(|error| Error::from(error.unsendable))?;
     let passing: Vec<_> = handles.into_iter().map(Passing::Handle).collect();
-    let reply = reply(life.call(method, &bytes, &passing), None)?;
+    let reply = reply(status.call(method, &bytes, &passing), None)?;
     if reply.status != Status::Done {
         return Err(disconnected());
     }
     // The private interface passes no references.
-    let handles: Vec<_> = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
+    let handles: Vec<_> =
+        reply.handles.into_iter().filter_map(HandleOrObject::into_handle).collect();
     let mut input = Decoder::new(&reply.body, handles, &KernelProver);
     let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
     input.finish().map_err(|error| Error::from_fault(&Fault::from(error)))?;

@@ -15,7 +15,7 @@ use crate::{Result, interface};
 
 /// Private interface of every object of this crate.
 #[interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3e4")]
-pub(crate) trait Life {
+pub(crate) trait ServerStatus {
     /// Returns the server's process, and the event that is set when background work has failed.
     fn attach(&self) -> Result<(Process, ManualEvent)>;
 

@@ -53,20 +53,20 @@ impl<'m> Budget<'m> {
 }
 
 /// A deserializer, visitor or other reader of serde that enforces the limits.
-pub(super) struct Limited<'b, T> {
+pub(super) struct LimitedReader<'b, T> {
     inner: T,
     budget: &'b Budget<'b>,
     depth: u32,
 }
 
-impl<'b, T> Limited<'b, T> {
+impl<'b, T> LimitedReader<'b, T> {
     pub(super) fn new(inner: T, budget: &'b Budget<'b>) -> Self {
         Self { inner, budget, depth: 0 }
     }
 
     /// Wraps another reader at the same depth.
-    fn with<U>(&self, inner: U) -> Limited<'b, U> {
-        Limited { inner, budget: self.budget, depth: self.depth }
+    fn with<U>(&self, inner: U) -> LimitedReader<'b, U> {
+        LimitedReader { inner, budget: self.budget, depth: self.depth }
     }
 
     /// Returns the reader with the depth incremented.
@@ -96,7 +96,7 @@ macro_rules! deserialize {
     )+};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Limited<'_, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for LimitedReader<'_, D> {
     type Error = D::Error;
 
     deserialize! {
@@ -146,7 +146,7 @@ macro_rules! visit {
     )+};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Limited<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for LimitedReader<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,7 +226,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Limited<'_, V> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Limited<'_, S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for LimitedReader<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
@@ -235,7 +235,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Limited<'_, S> {
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Limited<'_, A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for LimitedReader<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -255,7 +255,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Limited<'_, A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Limited<'_, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for LimitedReader<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -280,22 +280,22 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Limited<'_, A> {
     }
 }
 
-impl<'b, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Limited<'b, A> {
+impl<'b, 'de, A: EnumAccess<'de>> EnumAccess<'de> for LimitedReader<'b, A> {
     type Error = A::Error;
-    type Variant = Limited<'b, A::Variant>;
+    type Variant = LimitedReader<'b, A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let Self { inner, budget, depth } = self;
-        let seed = Limited { inner: seed, budget, depth };
+        let seed = LimitedReader { inner: seed, budget, depth };
         let (value, variant) = inner.variant_seed(seed)?;
-        Ok((value, Limited { inner: variant, budget, depth }))
+        Ok((value, LimitedReader { inner: variant, budget, depth }))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Limited<'_, A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for LimitedReader<'_, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {

@@ -12,9 +12,9 @@ use syshandle_wire::Guid;
 
 /// Named mutexes of some classes. Empty on Windows.
 #[derive(Debug)]
-pub(crate) struct Turns(Vec<Mutex>);
+pub(crate) struct ClassLocks(Vec<Mutex>);
 
-impl Turns {
+impl ClassLocks {
     pub(crate) fn of(classes: impl IntoIterator<Item = Guid>) -> io::Result<Self> {
         let classes = classes.into_iter().filter(|_| under_wine());
         let mutexes = classes.map(|clsid| Mutex::named(&format!("syshandle {clsid}")));

@@ -7,21 +7,21 @@ use syshandle_os::Waitable;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
-use super::Reply;
-use super::calls::{self, Deadline, Ended};
-use super::stand_in::Carried;
+use super::ComReply;
+use super::calls::{self, Deadline, WaitError};
+use super::stand_in::HandleOrObject;
 use crate::class::no_interface;
 use crate::server::objects::{Call, Object};
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.
 #[derive(Debug)]
-pub(crate) struct Own {
+pub(crate) struct LocalObject {
     object: Arc<Object>,
     interface: usize,
 }
 
-impl Own {
+impl LocalObject {
     pub(crate) fn new(object: Arc<Object>, interface: &Description) -> Result<Self> {
         match object.place_of(interface.iid) {
             Some(interface) => Ok(Self { object, interface }),
@@ -49,8 +49,8 @@ impl Own {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.session().failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
-            Ended::Other(_) => match self.object.session().failure() {
+            WaitError::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            WaitError::Other(_) => match self.object.session().failure() {
                 Some(fault) => Error::from_fault(&fault),
                 None => Error::new(ErrorKind::Disconnected, "the object ended"),
             },
@@ -63,19 +63,19 @@ impl Own {
         &self,
         method: u32,
         arguments: Vec<u8>,
-        handles: Vec<Carried>,
+        handles: Vec<HandleOrObject>,
         deadline: Deadline<'_>,
-    ) -> Result<Reply> {
+    ) -> Result<ComReply> {
         let (object, interface) = (self.object.clone(), self.interface);
         let caller = Caller { process_id: None, logical_thread: Guid::NIL };
         let failed = self.object.session().failed();
         let called = calls::run(deadline, &[failed], move || {
-            let reply: Mutex<Option<std::io::Result<Reply>>> = Mutex::new(None);
+            let reply: Mutex<Option<std::io::Result<ComReply>>> = Mutex::new(None);
             let call = Call { interface, method, arguments, handles, caller };
             object.serve(call, &mut |status, body, handles| {
-                let copies = handles.iter().map(Carried::copy);
+                let copies = handles.iter().map(HandleOrObject::copy);
                 let copies = copies.collect::<std::io::Result<Vec<_>>>();
-                let whole = copies.map(|handles| Reply { status, body, handles });
+                let whole = copies.map(|handles| ComReply { status, body, handles });
                 *reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);
             });
             reply.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +86,7 @@ impl Own {
                 Error::new(ErrorKind::System, text).because(error).maybe_ran()
             }),
             Ok(None) => Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran()),
-            Err(Ended::Other(_)) => match self.object.session().failure() {
+            Err(WaitError::Other(_)) => match self.object.session().failure() {
                 Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
                 None => Err(Error::new(ErrorKind::Disconnected, "the object ended").maybe_ran()),
             },
