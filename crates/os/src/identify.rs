@@ -13,8 +13,7 @@ use crate::sys::fdinfo::{Eventfd, FdInfo};
 use crate::sys::stat::Stat;
 use crate::sys::{device, fdinfo};
 use crate::{
-    BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, process, section, socket,
-    sys,
+    BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, section, socket, sys,
 };
 
 /// The facts from the kernel about a handle: its object and its rights.
@@ -87,7 +86,7 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
 fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
         true => (Object::Thread, WAIT_AND_SIGNAL),
-        false if process::is_thread(handle) => (Object::Other, Rights::empty()),
+        false if sys::process::is_thread(handle) => (Object::Other, Rights::empty()),
         false => (Object::Process, WAIT_AND_SIGNAL),
     }
 }

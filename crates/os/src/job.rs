@@ -22,6 +22,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
 use crate::handle::impl_handle;
+use crate::sys::process::ended;
 use crate::sys::wait::poll;
 use crate::wait::deadline_after;
 use crate::{Declared, Directory, Kind, Process, Readiness, Rights, Waitable};
@@ -78,12 +79,12 @@ impl Job {
     /// `NotFound` if the process has ended or isn't visible in this pid namespace;
     /// `PermissionDenied`; `ResourceBusy` for a job whose controllers are in use below it.
     pub fn add(&self, process: &Process) -> io::Result<()> {
-        let id = process.id()?.ok_or_else(ended)?;
+        let id = process.id()?.ok_or_else(|| ended("process"))?;
         self.write("cgroup.procs", id.to_string().as_bytes())?;
         // The kernel takes a process number here. If the process is still alive afterwards, the
         // number was its own.
         match process.wait_timeout(Duration::ZERO)? {
-            true => Err(ended()),
+            true => Err(ended("process")),
             false => Ok(()),
         }
     }
@@ -136,7 +137,7 @@ impl Job {
     fn write(&self, name: &str, text: &[u8]) -> io::Result<()> {
         self.control(name, OFlags::WRONLY)?.write_all(text).map_err(|error| {
             if error.raw_os_error() == Some(libc::ESRCH) {
-                return ended();
+                return ended("process");
             }
             // A job of threads takes no processes (`EOPNOTSUPP`), and a job with controllers in use
             // takes no processes of its own (`EBUSY`). A bare error number would not name the job's
@@ -211,11 +212,6 @@ impl From<Job> for OwnedFd {
     fn from(job: Job) -> Self {
         job.0.into()
     }
-}
-
-fn ended() -> io::Error {
-    let what = "the process has ended, or isn't visible in this namespace";
-    io::Error::new(ErrorKind::NotFound, what)
 }
 
 /// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.

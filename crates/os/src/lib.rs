@@ -30,16 +30,19 @@
 //! handle implicitly, and lends no authority that a descriptor doesn't carry.
 
 mod composition;
+mod credentials;
 mod declared;
 mod event;
 mod files;
 mod kind;
 mod owned;
+mod process;
 mod rights;
 mod semaphore;
 mod sockets;
 mod sys;
 mod system_call;
+mod thread;
 mod timer;
 mod token;
 mod wait;
@@ -51,6 +54,7 @@ cfg_if::cfg_if! {
 
         // Not declared once yet.
         use windows::handle;
+        pub use process::set_variable;
         pub use windows::*;
     } else {
         #[cfg(feature = "tokio")]
@@ -78,7 +82,6 @@ cfg_if::cfg_if! {
         mod peer;
         mod pipe;
         mod poller;
-        mod process;
         mod prepare;
         mod prove;
         mod reg_key;
@@ -86,7 +89,6 @@ cfg_if::cfg_if! {
         mod socket;
         mod spawn;
         mod status;
-        mod thread;
         mod unfinished;
         mod user;
 
@@ -113,16 +115,14 @@ cfg_if::cfg_if! {
         pub use narrow::Narrow;
         pub use object::Object;
         pub use sys::proc::{read as read_proc, read_link as read_proc_link};
-        pub use peer::{Credentials, Peer, has_ended, is_elevated};
+        pub use peer::{Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
-        pub use process::Process;
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
         pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
-        pub use thread::Thread;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use unfinished::unfinished;
         pub use user::{GroupId, UserId};
@@ -131,14 +131,17 @@ cfg_if::cfg_if! {
 }
 
 pub use composition::Composition;
+pub use credentials::Credentials;
 pub use declared::{Declared, Mismatch, Wanted};
 pub use event::{Event, ManualEvent};
 pub use files::Files;
 pub use kind::{Kind, Kinds};
+pub use process::Process;
 pub use rights::Rights;
 pub use semaphore::Semaphore;
 pub use sockets::Sockets;
 pub use system_call::{raw_os_error, remedy, without_call};
+pub use thread::Thread;
 pub use timer::Timer;
 pub use token::Token;
 pub use wait::{Waitable, try_take, wait_all, wait_any};

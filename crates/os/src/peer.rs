@@ -6,36 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::PidfdFlags;
 
-use crate::process::pidfd_open;
+use crate::Credentials;
+use crate::sys::process::pidfd_open;
 use crate::sys::{auxv, option};
 use crate::system_call::{failed, raw_os_error};
-use crate::{GroupId, UserId};
-
-/// A process with its user and group, as reported by the kernel.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Credentials {
-    /// The number of the process in this pid namespace; 0 if it isn't visible there.
-    ///
-    /// The number is for display only. It may refer to another process by the time it is used.
-    pub pid: u32,
-    /// The effective user of the process.
-    pub uid: UserId,
-    /// The effective group of the process.
-    pub gid: GroupId,
-}
-
-impl Credentials {
-    pub(crate) fn new(pid: u32, uid: u32, gid: u32) -> Self {
-        Self { pid, uid: UserId::from_kernel(uid), gid: GroupId::from_kernel(gid) }
-    }
-}
-
-impl From<libc::ucred> for Credentials {
-    fn from(raw: libc::ucred) -> Self {
-        Self::new(raw.pid.unsigned_abs(), raw.uid, raw.gid)
-    }
-}
 
 /// A connected socket that can identify the process at its other end.
 pub trait Peer: AsFd {

@@ -21,9 +21,9 @@ use rustix::process::PidfdFlags;
 
 use crate::limits::original_descriptor_limit;
 use crate::peer::has_ended;
-use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
 use crate::sys::proc;
+use crate::sys::process::{id, pidfd_open, told_exit_status};
 use crate::sys::wait::poll;
 use crate::system_call::raw_os_error;
 use crate::{Peer, Seqpacket};

@@ -1,99 +1,113 @@
-//! Threads: wait for their end, send signals.
+//! Threads: wait for their end.
 //!
-//! | | |
-//! |---|---|
-//! | object | a pidfd made with `PIDFD_THREAD` ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 6.9) |
-//! | proof | `statx` shows the device of pidfds, and `F_GETFL` shows `PIDFD_THREAD` |
-//! | rights | `wait`: every holder; `signal`: the kernel checks the permissions of the sending process |
-//! | `try_clone` | the same thread |
-//! | Windows | a thread HANDLE, `sh_thread` |
+//! | | Linux | Windows |
+//! |---|---|---|
+//! | object | a pidfd made with `PIDFD_THREAD` ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 6.9) | a [thread](https://learn.microsoft.com/windows/win32/procthread/thread-handles-and-identifiers) |
+//! | proof | `statx` shows the device of pidfds, and `F_GETFL` shows `PIDFD_THREAD` | the object's type is `Thread` |
+//! | rights | `wait`: every holder; `signal`: the kernel checks the permissions of the sending process | `wait` (`SYNCHRONIZE`) and `signal` (`THREAD_TERMINATE`): enforced by the kernel on the handle |
+//! | `try_clone` | the same thread | the same thread |
+//! | MIDL | | `sh_thread` |
 //!
-//! The first thread of a process also has a thread handle, which isn't a handle to the process.
+//! On Linux, the first thread of a process also has a thread handle, which isn't a handle to the
+//! process.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::ExitStatus;
-use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::PidfdFlags;
+use crate::owned::impl_owned;
+use crate::wait::impl_wait;
+use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys};
 
-use crate::handle::impl_handle;
-use crate::process::{impl_process, named_pidfd_open, pidfd_open, told_exit_status};
-use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind};
-
-/// A thread, running or ended.
+/// A thread of any process, running or ended.
 #[derive(Debug)]
-pub struct Thread(OwnedFd);
+pub struct Thread(OwnedHandle);
 
-impl_handle!(Thread => Declared::kind(Kind::Thread));
+impl_owned!(Thread, "thread", Declared::kind(Kind::Thread));
+impl_wait!(Thread, "the thread has ended");
 
 impl Thread {
-    /// Returns a handle to the calling thread.
+    /// Returns a handle to the calling thread. On Windows it is a real handle, never the
+    /// pseudo-handle.
     ///
     /// # Errors
-    /// `Unsupported` before Linux 6.9; fails if no descriptor is left.
+    /// `Unsupported` before Linux 6.9; fails if no descriptor is left. On Windows: the errors of
+    /// `DuplicateHandle`.
     pub fn current() -> io::Result<Self> {
-        Self::open(rustix::thread::gettid().as_raw_pid().unsigned_abs())
+        sys::process::current_thread().map(Self)
     }
 
-    /// Returns the thread that has this number now, in this pid namespace.
+    /// Opens the thread that has this number now, on Linux in this pid namespace.
     ///
     /// # Errors
     /// `NotFound` without such a thread; `Unsupported` before Linux 6.9; the other errors of
-    /// `pidfd_open(2)`.
+    /// `pidfd_open(2)` on Linux, and of `OpenThread` on Windows.
     pub fn open(id: u32) -> io::Result<Self> {
-        match pidfd_open(id, THREAD, "thread") {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Err(
-                io::Error::new(io::ErrorKind::Unsupported, "a handle to a thread needs Linux 6.9"),
-            ),
-            opened => opened.map(Self).map_err(named_pidfd_open),
-        }
+        sys::process::open_thread(id).map(Self)
     }
 
-    /// Returns how the thread ended, in the form of a process's exit status; `None` while it runs,
-    /// and before Linux 6.15. A thread that returns has the status 0, independently of its return
-    /// value. A thread whose process ends has the status of the process.
-    pub fn exit_status(&self) -> Option<ExitStatus> {
-        told_exit_status(self.0.as_fd())
+    /// Returns the number of the thread, on Linux in the pid namespace of this process; `None` if it
+    /// isn't visible there, or no longer exists.
+    ///
+    /// The number is for display only. It may refer to another thread by the time it is used.
+    ///
+    /// # Errors
+    /// `Unsupported` before Linux 6.13 without `/proc`; the errors of `GetThreadId` on Windows, for
+    /// example if the handle lacks the right.
+    pub fn id(&self) -> io::Result<Option<u32>> {
+        sys::process::thread_id(self.as_handle())
     }
 }
 
-impl_process!(Thread, "thread");
+/// Linux only.
+#[cfg(not(windows))]
+impl Thread {
+    /// Returns how the thread ended, in the form of a process's exit status; `None` while it runs,
+    /// and before Linux 6.15. A thread that returns has the status 0, independently of its return
+    /// value. A thread whose process ends has the status of the process.
+    pub fn exit_status(&self) -> Option<std::process::ExitStatus> {
+        sys::process::told_exit_status(self.as_handle())
+    }
 
-/// `PIDFD_THREAD` of `linux/pidfd.h`.
-pub(crate) const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
+    /// Sends a signal to the thread, by its number in
+    /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html); number 0 only checks
+    /// whether a signal could be sent.
+    ///
+    /// # Errors
+    /// Returns the errors of
+    /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
+    /// `PermissionDenied`; `NotFound` if the thread no longer exists.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        sys::process::signal(self.as_handle(), number, "thread")
+    }
+}
+
+/// The object stays ready, because an ended thread stays ended.
+impl Waitable for Thread {
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.as_handle()
+    }
+
+    #[cfg(not(windows))]
+    fn take(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Object, identify};
 
     #[test]
-    fn the_end_of_a_thread_is_waited_for() {
-        let (send, receive) = std::sync::mpsc::channel();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let running = std::thread::spawn(move || {
-            send.send(Thread::current()).unwrap();
-            ended.recv().unwrap();
-        });
-        let thread = match receive.recv().unwrap() {
-            Ok(thread) => thread,
-            Err(error) => return println!("skipped: {error}"),
-        };
-        assert_eq!(identify(thread.as_fd()).unwrap().object, Object::Thread);
-        assert!(thread.id().unwrap().is_some_and(|id| id != std::process::id()));
-        assert!(!thread.wait_timeout(Duration::ZERO).unwrap());
-        assert_eq!(thread.exit_status(), None);
-        end.send(()).unwrap();
-        assert!(thread.wait_timeout(Duration::from_secs(20)).unwrap());
-        running.join().unwrap();
-        match thread.exit_status() {
-            Some(status) => assert!(status.success()),
-            None => println!("skipped: this kernel forgets how a thread ended (Linux 6.15)"),
+    fn a_thread_that_ends_ends_the_wait() {
+        let spawned = std::thread::spawn(|| Thread::current().map(|thread| (thread.id(), thread)));
+        match spawned.join().unwrap() {
+            Ok((id, thread)) => {
+                assert!(id.unwrap().is_some());
+                assert!(thread.wait_timeout(Duration::from_secs(20)).unwrap());
+            }
+            Err(error) => println!("skipped: {error}"),
         }
-        assert_eq!(thread.signal(0).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -30,8 +30,8 @@ use rustix::thread::futex;
 
 use crate::sys::device;
 use crate::sys::feature::{Feature, may_use};
+use crate::sys::process::THREAD;
 use crate::sys::wait::timespec;
-use crate::thread::THREAD;
 
 /// The result of locking: this thread owns the mutex.
 pub(super) struct Locked {

@@ -25,6 +25,7 @@ pub(crate) mod mounts;
 pub(crate) mod option;
 pub(crate) mod probe;
 pub(crate) mod proc;
+pub(crate) mod process;
 pub(crate) mod record_lock;
 pub(crate) mod semaphore;
 pub(crate) mod signal;

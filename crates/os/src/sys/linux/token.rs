@@ -9,6 +9,7 @@ use std::process::Command;
 use rustix::fs::StatxFlags;
 use rustix::io::Errno;
 
+use super::process::ended;
 use super::stat::stat;
 use super::{check, ioctl, proc};
 use crate::UserId;
@@ -35,9 +36,7 @@ pub(crate) fn of(process: BorrowedFd<'_>) -> io::Result<OwnedFd> {
             Some(Errno::NOTTY | Errno::INVAL) => {
                 (ErrorKind::Unsupported, "asking a process for its user namespace needs Linux 6.11")
             }
-            Some(Errno::SRCH) => {
-                (ErrorKind::NotFound, "the process has ended, or isn't visible in this namespace")
-            }
+            Some(Errno::SRCH) => return ended("process"),
             Some(Errno::PERM | Errno::ACCESS) => (
                 ErrorKind::PermissionDenied,
                 "the user namespace of a process that this one may not trace is not available",

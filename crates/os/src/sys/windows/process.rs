@@ -2,11 +2,13 @@
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, HANDLE,
+    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, HANDLE,
 };
 use windows_sys::Win32::System::Environment::SetEnvironmentVariableW;
 use windows_sys::Win32::System::Threading::{
@@ -17,10 +19,16 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::{check, own, wide};
+use crate::process::no_such;
+use crate::{Process, try_take};
 
 pub(crate) fn current() -> io::Result<OwnedHandle> {
     // SAFETY: the call takes no arguments, and a pseudo-handle need not be closed.
     real(unsafe { GetCurrentProcess() })
+}
+
+pub(crate) fn of(child: &Child) -> io::Result<OwnedHandle> {
+    child.as_handle().try_clone_to_owned()
 }
 
 pub(crate) fn current_thread() -> io::Result<OwnedHandle> {
@@ -68,37 +76,48 @@ pub(crate) fn open_to_watch(id: u32) -> io::Result<OwnedHandle> {
 
 fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {
     // SAFETY: the call reads no memory; the returned handle belongs to the caller.
-    unsafe { own(OpenProcess(access, 0, id)) }
+    unsafe { own(OpenProcess(access, 0, id)) }.map_err(|error| opened_number(error, "process", id))
 }
 
 pub(crate) fn open_thread(id: u32) -> io::Result<OwnedHandle> {
     let access = THREAD_SYNCHRONIZE | THREAD_QUERY_LIMITED_INFORMATION;
     // SAFETY: the call reads no memory; the returned handle belongs to the caller.
-    unsafe { own(OpenThread(access, 0, id)) }
+    unsafe { own(OpenThread(access, 0, id)) }.map_err(|error| opened_number(error, "thread", id))
 }
 
-pub(crate) fn id(process: BorrowedHandle<'_>) -> io::Result<u32> {
+/// Returns the error of opening a process or thread by its number.
+fn opened_number(error: io::Error, noun: &str, id: u32) -> io::Error {
+    match error.raw_os_error() == Some(ERROR_INVALID_PARAMETER as i32) {
+        true => no_such(noun, id),
+        false => error,
+    }
+}
+
+pub(crate) fn id(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> {
     // SAFETY: the handle is open.
     not_zero(unsafe { GetProcessId(process.as_raw_handle()) })
 }
 
-pub(crate) fn thread_id(thread: BorrowedHandle<'_>) -> io::Result<u32> {
+pub(crate) fn thread_id(thread: BorrowedHandle<'_>) -> io::Result<Option<u32>> {
     // SAFETY: the handle is open.
     not_zero(unsafe { GetThreadId(thread.as_raw_handle()) })
 }
 
-fn not_zero(id: u32) -> io::Result<u32> {
+fn not_zero(id: u32) -> io::Result<Option<u32>> {
     match id {
         0 => Err(io::Error::last_os_error()),
-        id => Ok(id),
+        id => Ok(Some(id)),
     }
 }
 
-pub(crate) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<u32> {
+pub(crate) fn exit_status(process: &Process) -> io::Result<Option<ExitStatus>> {
+    if !try_take(process)? {
+        return Ok(None);
+    }
     let mut code = 0;
     // SAFETY: the handle is open, and the call writes `code`.
-    check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
-    Ok(code)
+    check(unsafe { GetExitCodeProcess(AsHandle::as_handle(process).as_raw_handle(), &mut code) })?;
+    Ok(Some(ExitStatus::from_raw(code)))
 }
 
 pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
