@@ -28,8 +28,9 @@ pub use runtime::{Lock, Meeting};
 
 use self::known::Met;
 use self::start::Start;
+use crate::client::Client;
 use crate::client::connection::ClientConnection;
-use crate::{Client, ErrorKind, Interface, Proxy, Result};
+use crate::{ErrorKind, Interface, Proxy, Result};
 
 /// Activates classes with options: other registry folders or another timeout.
 #[derive(Clone, Debug)]

@@ -8,8 +8,10 @@ use std::io;
 
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::activation::Activation;
+use crate::client::Cancel;
 use crate::client::Client;
-use crate::{Activation, Cancel, Error, ErrorKind, Proxy, Result};
+use crate::{Error, ErrorKind, Proxy, Result};
 
 impl Client {
     /// Connects to the server of a class, as `activate` does.

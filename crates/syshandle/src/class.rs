@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use syshandle_wire::{Guid, Offer, describe};
 
+use crate::client::Client;
 use crate::guard::ForeignValue;
 use crate::in_process::client_of;
 use crate::server::Incoming;
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// An interface. [`interface`](crate::interface) implements this trait for `dyn Trait`.
 pub trait Interface: Send + Sync + 'static {

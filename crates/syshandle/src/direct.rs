@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descriptor_limit, prove};
 
 use crate::activation::connect;
+use crate::client::Client;
 use crate::client::deadline::Deadline;
 use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::InnerDoor;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
-use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
+use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
 
 /// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or
 /// a mount namespace without `/proc`.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
+use crate::client::Client;
 use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
 use crate::sync::now;
-use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
+use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// Makes a client of an object in this process: for tests of code that uses an interface, and to
 /// pass an object to a server (a callback).

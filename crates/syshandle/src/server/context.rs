@@ -15,9 +15,10 @@ use super::doors::ServedObject;
 use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
+use crate::client::Client;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
-use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
+use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
 ///

@@ -8,9 +8,10 @@ use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
 use crate::class_locks::ClassLocks;
+use crate::client::Client;
 use crate::client::calls::{self, Deadline};
 use crate::client::remote_object::RemoteObject;
-use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
+use crate::{Error, ErrorKind, Interface, Proxy, Result};
 
 /// Activates classes with options: another timeout.
 #[derive(Clone, Debug)]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::client::local_object::LocalObject;
 use crate::server::activity::Activity;
 use crate::server::objects::Object;
-use crate::{Client, Implements, Interface, Proxy, Result};
+use crate::{Implements, Interface, Proxy, Result};
 
 /// Makes a client of an object in this process: for tests of code that uses an interface, and to
 /// pass an object to a server.

@@ -10,7 +10,8 @@ use std::{io, thread};
 use syshandle_com::{cancel_call, enter_apartment, take_cancellations};
 use syshandle_os::{Event, Thread, Waitable, wait_any};
 
-use crate::{Cancel, Error, ErrorKind};
+use crate::client::Cancel;
+use crate::{Error, ErrorKind};
 
 /// Deadline of a wait, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]

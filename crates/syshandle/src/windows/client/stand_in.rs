@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use syshandle_com::{Came, Passing};
 use syshandle_os::{BorrowedHandle, Handle, ManualEvent, OwnedHandle};
 
-use crate::{Client, Result};
+use crate::Result;
+use crate::client::Client;
 
 /// Handle or reference of a message.
 #[derive(Debug)]

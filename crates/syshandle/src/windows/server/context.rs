@@ -11,8 +11,9 @@ use syshandle_wire::Fault;
 use super::background_task::BackgroundTask;
 use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
+use crate::client::Client;
 use crate::received_handles::KernelProver;
-use crate::{Client, Implements, Interface, Object, Result, in_process};
+use crate::{Implements, Interface, Object, Result, in_process};
 
 /// Context of a call: the client, the deadline, and services of the server.
 ///

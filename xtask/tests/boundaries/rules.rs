@@ -1,0 +1,125 @@
+//! The boundaries, each with its reason. An exception that isn't necessary any more fails the test,
+//! and so does a number that could be lower.
+
+use crate::check::{Boundary, EVERY, Never};
+
+/// The boundaries between the modules of each crate, by the name of its folder.
+pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
+    "syshandle",
+    &[
+        Boundary {
+            from: &["client"],
+            never: Never::Imports(&["server"]),
+            because: "a client must work, and be understood, without the code of a server",
+            exceptions: &[
+                ("client", "server::objects"),
+                ("client::local_object", "server::objects"),
+            ],
+        },
+        Boundary {
+            from: &["server"],
+            never: Never::Imports(&["client"]),
+            because: "a server must work, and be understood, without the code of a client",
+            exceptions: &[("server::context", "client"), ("server::objects", "client::stand_in")],
+        },
+        Boundary {
+            from: &["activation"],
+            never: Never::Imports(&["server"]),
+            because: "activation starts servers of other programs, and needs nothing of this one's",
+            exceptions: &[],
+        },
+        Boundary {
+            from: &["limits", "policy", "quota"],
+            never: Never::Imports(&["activation", "client", "server"]),
+            because: "both sides use them, so neither owns them",
+            exceptions: &[],
+        },
+        Boundary {
+            from: &[EVERY],
+            never: Never::ImportsThroughRoot(&["activation", "client", "server"]),
+            because: "the name of the defining module shows the dependency",
+            // Code of other crates, which see only the root.
+            exceptions: &[
+                ("generated", "activation"),
+                ("generated", "client"),
+                ("generated", "client::cancel"),
+            ],
+        },
+    ],
+)];
+
+/// Files that this check can't follow completely.
+pub(crate) const UNREADABLE: &[&str] = &[
+    "crates/cli/src/main.rs",
+    "crates/syshandle/src/lib.rs",
+    "crates/syshandle/src/windows/server/mod.rs",
+    "crates/wire/src/lib.rs",
+];
+
+/// The number of files in the largest cycle of imports of each crate. 1 means that there is none.
+pub(crate) const CYCLES: &[(&str, usize)] = &[
+    ("adversary", 27),
+    ("cli", 2),
+    ("com", 21),
+    ("fault-injection", 2),
+    ("idl", 9),
+    ("macros", 1),
+    ("model", 4),
+    ("os", 19),
+    ("syshandle", 27),
+    ("testkit", 5),
+    ("wire", 3),
+];
+
+/// A rule about dependencies between crates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depends<'r> {
+    pub(crate) crates: &'r [&'r str],
+    /// Crates that they don't depend on, neither directly nor through others.
+    pub(crate) never: &'r [&'r str],
+    /// If set, the only crates that they depend on.
+    pub(crate) only: Option<&'r [&'r str]>,
+    /// Crates whose tests need a crate of `never`.
+    pub(crate) tests_of: &'r [&'r str],
+    pub(crate) because: &'r str,
+}
+
+/// The rules about dependencies between crates.
+pub(crate) const DEPENDENCIES: &[Depends<'_>] = &[
+    Depends {
+        crates: &[
+            "syshandle-com",
+            "syshandle-idl",
+            "syshandle-macros",
+            "syshandle-model",
+            "syshandle-os",
+            "syshandle-wire",
+        ],
+        never: &["syshandle"],
+        only: None,
+        // They call the macro, whose code refers to the facade.
+        tests_of: &["syshandle-com"],
+        because: "the facade is built from these crates",
+    },
+    Depends {
+        crates: &["syshandle-macros"],
+        never: &[],
+        only: Some(&["syshandle-model"]),
+        tests_of: &[],
+        because: "every user compiles the macros first",
+    },
+    Depends {
+        crates: &["syshandle-model"],
+        never: &[],
+        only: Some(&[]),
+        tests_of: &[],
+        because: "the macros depend on it, and every user compiles the macros first",
+    },
+    Depends {
+        crates: &["syshandle-idl"],
+        never: &[],
+        only: Some(&["syshandle-model"]),
+        tests_of: &[],
+        because: "a reader of `.idl` files needs nothing of the runtime",
+    },
+];
