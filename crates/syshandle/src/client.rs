@@ -7,8 +7,6 @@ pub(crate) mod connection;
 pub(crate) mod deadline;
 mod end_reason;
 pub(crate) mod handshake;
-#[cfg(test)]
-mod interleavings;
 pub(crate) mod pending_call;
 mod pipeline;
 mod receiving;
@@ -17,6 +15,8 @@ mod role;
 mod server_process;
 pub(crate) mod starter;
 mod starting;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};

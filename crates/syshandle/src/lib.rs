@@ -112,7 +112,13 @@ cfg_if::cfg_if! {
         mod setup;
         mod arena;
         mod spin;
+        #[cfg(not(test))]
         mod sync;
+        #[cfg(test)]
+        mod test_sync;
+
+        #[cfg(test)]
+        use test_sync as sync;
 
         pub use activation::{
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,

@@ -1,17 +1,88 @@
 //! Synchronization, waits and the clock for threads of clients and servers.
 //!
-//! All interaction between threads goes through this module, so that tests can replace it. This
-//! crate's own tests run the real client and the real reactor under a scheduler that chooses the
-//! next thread, and with a clock that the scheduler drives.
+//! All interaction between threads goes through this module. The crate's own tests replace it by
+//! `test_sync`: they run the real client and the real reactor under a scheduler that chooses the next
+//! thread, and with a clock that the scheduler drives.
 
-cfg_if::cfg_if! {
-    if #[cfg(test)] {
-        mod explored;
+use std::io;
+use std::time::{Duration, Instant};
 
-        pub(crate) use explored::*;
-    } else {
-        mod system;
+use syshandle_os::{ManualEvent, Poller, Ready, Waitable};
 
-        pub(crate) use system::*;
+pub(crate) use syshandle_os::uptime;
+
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+}
+
+pub(crate) mod thread {
+    use std::io;
+
+    pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, yield_now};
+
+    /// Starts a detached thread.
+    pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let started = std::thread::Builder::new().name(name.into()).spawn(run);
+        let started = started.map_err(|error| {
+            let text = format!(
+                "no thread can be started: {error} (limits: RLIMIT_NPROC, and pids.max of the \
+                 control group; a seccomp filter may forbid it)"
+            );
+            io::Error::new(error.kind(), text)
+        })?;
+        Ok(started.thread().clone())
     }
+}
+
+/// Number of occurrences after which an event is considered usual.
+pub(crate) const fn often(times: u32) -> u32 {
+    times
+}
+
+/// Runs the function of a thread. A panic ends here, and its message is returned.
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    crate::guard::guard(run)
+}
+
+/// Returns the current time.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits in the kernel until `deadline`.
+pub(crate) fn wait_until<T>(
+    deadline: Instant,
+    mut wait: impl FnMut(Instant) -> io::Result<T>,
+) -> io::Result<T> {
+    wait(deadline)
+}
+
+/// Receives with `receive`, which waits up to the given time, or not at all.
+#[inline(always)]
+pub(crate) fn receive_within<T>(
+    timeout: Option<Duration>,
+    mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
+) -> io::Result<T> {
+    receive(timeout)
+}
+
+/// Waits until an object of the poller is ready.
+pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
+    poller.wait(ready)
+}
+
+/// Waits for the poller or for an additional object. Returns whether that object is signalled.
+pub(crate) fn wait_beside(
+    poller: &Poller,
+    object: &dyn Waitable,
+    ready: &mut Vec<Ready>,
+) -> io::Result<bool> {
+    poller.wait_beside(object, ready)
+}
+
+/// Waits for an event without a time limit.
+pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
+    event.wait()
 }
