@@ -12,9 +12,7 @@ use crate::filesystems::Verdict;
 use crate::sys::fdinfo::{Eventfd, FdInfo};
 use crate::sys::stat::Stat;
 use crate::sys::{device, fdinfo};
-use crate::{
-    BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, section, socket, sys,
-};
+use crate::{BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, socket, sys};
 
 /// The facts from the kernel about a handle: its object and its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +49,11 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
         FileType::Fifo => (Object::Pipe, access),
         FileType::Socket => (socket::identify(handle)?, socket::RIGHTS),
         _ if device::is_memory(&stat) => {
-            return section::memory_facts(handle, access, rustix::fs::fcntl_get_seals(handle)?);
+            return sys::section::memory_facts(
+                handle,
+                access,
+                rustix::fs::fcntl_get_seals(handle)?,
+            );
         }
         _ if device::is_pidfd(&stat) => pidfd(handle, flags),
         _ if device::is_namespace(&stat) => (namespace(handle)?, access),
@@ -183,7 +185,7 @@ fn in_memory(
     let is_memory_file = seals != SealFlags::SEAL
         || rustix::fs::fstatfs(handle)?.f_type as u64 & MAGIC_MASK == HUGETLBFS_MAGIC;
     match is_memory_file {
-        true => section::memory_facts(handle, access, seals),
+        true => sys::section::memory_facts(handle, access, seals),
         false if filesystems.allows("tmpfs") => {
             Ok(Facts { object: Object::RegularFile, rights: access })
         }

@@ -35,9 +35,11 @@ mod declared;
 mod event;
 mod files;
 mod kind;
+mod mutex;
 mod owned;
 mod process;
 mod rights;
+mod section;
 mod semaphore;
 mod sockets;
 mod sys;
@@ -76,7 +78,6 @@ cfg_if::cfg_if! {
         mod listener;
         mod lock;
         mod memory;
-        mod mutex;
         mod narrow;
         mod object;
         mod peer;
@@ -85,11 +86,11 @@ cfg_if::cfg_if! {
         mod prepare;
         mod prove;
         mod reg_key;
-        mod section;
         mod socket;
         mod spawn;
         mod status;
         mod unfinished;
+        mod unsealed_section;
         mod user;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
@@ -111,7 +112,6 @@ cfg_if::cfg_if! {
         pub use listener::{Listener, Unconnected, take_listener};
         pub use lock::{Attempt, FileLock};
         pub use memory::{SharedReader, SharedWriter};
-        pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
         pub use object::Object;
         pub use sys::proc::{read as read_proc, read_link as read_proc_link};
@@ -120,11 +120,12 @@ cfg_if::cfg_if! {
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
-        pub use section::{Section, SectionMap, SectionView, UnsealedSection};
+        pub use section::SectionView;
         pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use unfinished::unfinished;
+        pub use unsealed_section::UnsealedSection;
         pub use user::{GroupId, UserId};
         pub use wait::Readiness;
     }
@@ -136,8 +137,10 @@ pub use declared::{Declared, Mismatch, Wanted};
 pub use event::{Event, ManualEvent};
 pub use files::Files;
 pub use kind::{Kind, Kinds};
+pub use mutex::{Mutex, MutexGuard};
 pub use process::Process;
 pub use rights::Rights;
+pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
 pub use sockets::Sockets;
 pub use system_call::{raw_os_error, remedy, without_call};

@@ -13,8 +13,8 @@ use crate::identify::{WAIT_AND_SIGNAL, access_rights};
 use crate::sys::fdinfo::Eventfd;
 use crate::sys::{device, fdinfo};
 use crate::{
-    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, identify_with, section,
-    socket,
+    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, identify_with, socket,
+    sys,
 };
 
 /// The reason why a handle wasn't proven.
@@ -121,7 +121,7 @@ fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
         Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),
         Ok(seals) => {
             let access = access_rights(rustix::fs::fcntl_getfl(handle)?);
-            section::memory_facts(handle, access, seals).map(Some)
+            sys::section::memory_facts(handle, access, seals).map(Some)
         }
         Err(error) => Err(error.into()),
     }

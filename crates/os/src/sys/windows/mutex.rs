@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 use std::time::Duration;
 
@@ -11,17 +11,11 @@ use windows_sys::Win32::System::Threading::{
     CreateMutexW, INFINITE, ReleaseMutex, WaitForSingleObject,
 };
 
-use super::{check, milliseconds, own, wide};
+use super::{milliseconds, own, wide};
+use crate::mutex::Ownership;
 
-/// The result of an attempt to lock.
-pub(crate) enum Locked {
-    /// The timeout passed.
-    Not,
-    /// This thread owns the mutex.
-    Owned,
-    /// This thread owns the mutex, and its last owner ended without unlocking it.
-    Abandoned,
-}
+/// A mutex HANDLE.
+pub(crate) type MutexHandle = OwnedHandle;
 
 pub(crate) fn create() -> io::Result<OwnedHandle> {
     // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
@@ -35,18 +29,23 @@ pub(crate) fn named(name: &str) -> io::Result<OwnedHandle> {
     unsafe { own(CreateMutexW(ptr::null(), 0, name.as_ptr())) }
 }
 
-pub(crate) fn lock(mutex: BorrowedHandle<'_>, timeout: Option<Duration>) -> io::Result<Locked> {
+/// Makes this thread the owner; returns `None` if the timeout passes first.
+pub(crate) fn lock(
+    mutex: &MutexHandle,
+    timeout: Option<Duration>,
+) -> io::Result<Option<Ownership>> {
     let time = timeout.map_or(INFINITE, milliseconds);
     // SAFETY: the handle is open.
     match unsafe { WaitForSingleObject(mutex.as_raw_handle(), time) } {
-        WAIT_OBJECT_0 => Ok(Locked::Owned),
-        WAIT_ABANDONED => Ok(Locked::Abandoned),
-        WAIT_TIMEOUT => Ok(Locked::Not),
+        WAIT_OBJECT_0 => Ok(Some(Ownership { is_abandoned: false })),
+        WAIT_ABANDONED => Ok(Some(Ownership { is_abandoned: true })),
+        WAIT_TIMEOUT => Ok(None),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-pub(crate) fn unlock(mutex: BorrowedHandle<'_>) -> io::Result<()> {
-    // SAFETY: the handle is open.
-    check(unsafe { ReleaseMutex(mutex.as_raw_handle()) })
+/// Ends the ownership of this thread.
+pub(crate) fn unlock(mutex: &MutexHandle) {
+    // SAFETY: the handle is open. The call can't fail, because this thread owns the mutex.
+    let _ = unsafe { ReleaseMutex(mutex.as_raw_handle()) };
 }

@@ -14,10 +14,15 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::{check, check_status, own};
+use crate::section::outside;
+use crate::{Declared, Kind};
+
+/// The declaration of a section.
+pub(crate) const DECLARED: Declared = Declared::kind(Kind::Section);
 
 pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
     if len == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a section has a byte at least"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty section can't be made"));
     }
     let (high, low) = ((len >> 32) as u32, len as u32);
     // SAFETY: the call takes no attributes and no name, and the section is backed by the paging
@@ -34,8 +39,8 @@ pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
     }
 }
 
-/// Returns a second handle that can only read.
-pub(crate) fn read_only(section: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
+/// Replaces a handle by one that can only read.
+pub(crate) fn freeze_new(section: OwnedHandle) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let access = SECTION_MAP_READ | SECTION_QUERY;
     // SAFETY: both processes are this one, and the handle is open. On success the new handle
@@ -58,6 +63,24 @@ pub(crate) fn len(section: BorrowedHandle<'_>) -> io::Result<u64> {
         NtQuerySection(section.as_raw_handle(), 0, room, len, ptr::null_mut())
     })?;
     Ok(information.size)
+}
+
+pub(crate) fn map(section: BorrowedHandle<'_>) -> io::Result<Mapping> {
+    Mapping::new(section)
+}
+
+pub(crate) fn read(section: BorrowedHandle<'_>, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    match map(section)?.copy(usize::try_from(offset).unwrap_or(usize::MAX), out) {
+        true => Ok(()),
+        false => Err(outside(io::ErrorKind::InvalidInput)),
+    }
+}
+
+pub(crate) fn write(section: BorrowedHandle<'_>, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    match map(section)?.write(usize::try_from(offset).unwrap_or(usize::MAX), bytes) {
+        true => Ok(()),
+        false => Err(outside(io::ErrorKind::InvalidInput)),
+    }
 }
 
 /// From `ntifs.h`.
@@ -95,9 +118,9 @@ impl Mapping {
     /// Maps the whole section, for writing too if the handle has that right.
     pub(crate) fn new(section: BorrowedHandle<'_>) -> io::Result<Self> {
         let len = usize::try_from(len(section)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let (view, writable) = match map(section, FILE_MAP_READ | FILE_MAP_WRITE) {
+        let (view, writable) = match view(section, FILE_MAP_READ | FILE_MAP_WRITE) {
             Ok(view) => (view, true),
-            Err(_) => (map(section, FILE_MAP_READ)?, false),
+            Err(_) => (view(section, FILE_MAP_READ)?, false),
         };
         Ok(Self { start: view, len, writable })
     }
@@ -149,9 +172,21 @@ impl Drop for Mapping {
     }
 }
 
-fn map(section: BorrowedHandle<'_>, access: u32) -> io::Result<NonNull<u8>> {
+fn view(section: BorrowedHandle<'_>, access: u32) -> io::Result<NonNull<u8>> {
     // SAFETY: the handle is open, and a new view at an address chosen by the kernel overlaps no
     // memory in use.
     let view = unsafe { MapViewOfFile(section.as_raw_handle(), access, 0, 0, 0) };
     NonNull::new(view.Value.cast()).ok_or_else(io::Error::last_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Handle, Rights, Section, identify};
+
+    #[test]
+    fn a_frozen_section_has_no_right_to_write() {
+        let section = Section::frozen(b"frozen").unwrap();
+        let rights = identify(section.as_handle()).unwrap().rights;
+        assert_eq!(rights, Rights::READ | Rights::MAP | Rights::CHANGE);
+    }
 }

@@ -28,38 +28,33 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::futex;
 
+use crate::mutex::Ownership;
 use crate::sys::device;
 use crate::sys::feature::{Feature, may_use};
 use crate::sys::process::THREAD;
 use crate::sys::wait::timespec;
 
-/// The result of locking: this thread owns the mutex.
-pub(super) struct Locked {
-    /// Whether the last owner ended without unlocking the mutex.
-    pub(super) is_abandoned: bool,
-}
-
 /// Makes this thread the owner; returns `None` if the deadline passes first.
-pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Locked>> {
+pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Ownership>> {
     let me = Owner::this_thread();
     if word.compare_exchange(0, me.word(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
-        return Ok(Some(Locked { is_abandoned: false }));
+        return Ok(Some(Ownership { is_abandoned: false }));
     }
     loop {
         let seen = word.load(Ordering::Relaxed);
         if is_gone(seen, &me)? {
             if take_over(word, seen, &me) {
-                return Ok(Some(Locked { is_abandoned: true }));
+                return Ok(Some(Ownership { is_abandoned: true }));
             }
             continue;
         }
         match wait_in_kernel(word, deadline) {
-            Ok(()) => return Ok(Some(Locked { is_abandoned: sign(word, &me) })),
+            Ok(()) => return Ok(Some(Ownership { is_abandoned: sign(word, &me) })),
             // The owner's number has no thread. The kernel may have set the bit for waiters by now.
             Err(Errno::SRCH)
                 if take_over(word, seen, &me) || take_over(word, seen | WAITERS, &me) =>
             {
-                return Ok(Some(Locked { is_abandoned: true }));
+                return Ok(Some(Ownership { is_abandoned: true }));
             }
             // AGAIN: the owner is about to end. SRCH: the word has changed since the last read.
             Err(Errno::SRCH | Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
