@@ -6,11 +6,13 @@
 //! a form in this module counts as a difference, so that an unknown construct never passes as
 //! equal.
 
+mod handle_kinds;
 mod trait_tables;
 
 use std::fmt;
 
-pub(crate) use trait_tables::{TraitTables, midl_kind};
+pub(crate) use handle_kinds::midl_kind;
+pub(crate) use trait_tables::TraitTables;
 
 /// One argument of a method after `this`.
 #[derive(Clone, Debug, PartialEq, Eq)]

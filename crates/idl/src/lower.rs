@@ -8,39 +8,38 @@ mod build;
 mod classes;
 mod companions;
 mod constants;
+mod dependents;
 mod handles;
 mod interfaces;
 mod layout_differences;
+mod layout_text;
 mod methods;
 mod midl_layout;
 mod names;
-
-mod dependents;
-mod layout_text;
 mod order;
 mod resolved_type;
+mod state;
 mod structs;
 mod types;
 mod unions;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::rc::Rc;
 
-use proc_macro2::{Ident, Span as Place};
+use proc_macro2::{Ident, Span as RustSpan};
 
 pub use build::{Build, build};
 pub use layout_differences::{LayoutDifference, emitted_differences};
+use state::LoweringState;
 
 use crate::front::Span;
 use crate::front::ast::{
-    AttributeName, EnumType, Expression, Identifier, Interface, Item, Member, Module, StructType,
-    UnionType,
+    AttributeName, Identifier, Interface, Item, Member, Module, StructType, UnionType,
 };
 use crate::front::check;
 use crate::front::check::scope::View;
-use crate::front::diagnostic::{Diagnostic, Diagnostics, printable, quoted};
+use crate::front::diagnostic::{Diagnostic, printable, quoted};
 use crate::front::program::Program;
 use crate::front::report::{self, CheckedProgram, Options, Report};
 use syshandle_model::{Definition, Description};
@@ -184,39 +183,6 @@ struct Lowering<'l, 'a> {
     /// Types whose parts are still to be described. Types form a graph of any depth, so a type's
     /// parts are described after the type that uses it, rather than recursively.
     pending_types: VecDeque<PendingType<'a>>,
-}
-
-/// The state that is kept from one file to the next.
-#[derive(Default)]
-struct LoweringState {
-    diagnostics: Diagnostics,
-    /// For each Rust name, the position of its declaration.
-    names: HashMap<String, Span>,
-    /// The Rust names of types, by the positions of their declarations. A type may be used by its
-    /// tag and by the name of a typedef.
-    type_names: HashMap<Span, String>,
-    /// The interfaces that have been processed, by the positions of their names.
-    visited_interfaces: HashSet<Span>,
-    /// The requested interfaces and classes that were found.
-    found_requests: HashSet<String>,
-    /// The interfaces and classes that were not requested.
-    unrequested: Vec<String>,
-    /// The positions of the described interfaces and classes, by their Rust names.
-    spans: HashMap<String, Span>,
-    /// The types that can't be described, by the names by which others use them.
-    unsupported: HashMap<String, Span>,
-    /// The declared layouts of interfaces, by the names of their traits.
-    layouts: HashMap<String, Vec<midl_layout::MethodLayout>>,
-    /// The interfaces that were declared private and found.
-    found_private: HashSet<String>,
-    /// The uses of each type, by its Rust name: the position, and the part that uses it.
-    uses: HashMap<String, Vec<(Span, String)>>,
-    /// The number of methods and parameters described so far.
-    values: usize,
-    /// The values of integer expressions. An expression in a typedef is evaluated for each use of
-    /// the typedef. The syntax tree outlives the conversion, so addresses identify expressions.
-    integers: RefCell<HashMap<*const Expression, Option<i128>>>,
-    enums: HashMap<*const EnumType, Rc<structs::EnumValues>>,
 }
 
 /// A type whose parts are still to be described.
@@ -427,7 +393,7 @@ impl<'a> Lowering<'_, 'a> {
 /// Returns a Rust identifier for a name.
 fn ident(name: &str) -> Ident {
     match names::is_keyword(name) {
-        true => Ident::new(&format!("{name}_"), Place::call_site()),
-        false => Ident::new(name, Place::call_site()),
+        true => Ident::new(&format!("{name}_"), RustSpan::call_site()),
+        false => Ident::new(name, RustSpan::call_site()),
     }
 }

@@ -226,7 +226,7 @@ fn types_without_a_midl_form_are_named() {
     no("x: Directory", "MIDL has no kind of handle for `Directory`");
     no("#[handle(timer)] x: OwnedFd", "MIDL has no kind of handle for `timer`");
     no("x: UnsealedSection", "MIDL has no section whose size may change");
-    no("#[handle(pipe)] x: File", "what is declared contradicts the type");
+    no("#[handle(pipe)] x: File", "the declaration contradicts the type");
     no("x: OwnedFd", "say which kind");
     no("#[handle(file | pipe)] x: OwnedFd", "MIDL has no handle of one of several kinds");
     no("#[handle(section, seal)] x: Section", "MIDL has no mask for the right `seal`");
@@ -307,19 +307,19 @@ fn methods_of_this_project_are_refused_or_come_back() {
 /// Returns the types that an interface uses.
 fn used(all: &Description, interface: &Interface) -> Vec<syshandle_model::Definition> {
     use quote::ToTokens;
-    use syshandle_model::names;
+    use syshandle_model::identifiers;
     let types = interface.methods.iter().flat_map(|method| {
         let parameters = method.parameters.iter().map(|of| of.ty.to_token_stream());
         parameters.chain([method.result.to_token_stream()])
     });
-    let mut wanted = names(types.collect());
+    let mut wanted = identifiers(types.collect());
     let mut used: Vec<syshandle_model::Definition> = Vec::new();
     while let Some(name) = wanted.pop() {
         let definition = all.definitions.iter().find(|of| of.name == name);
         if let Some(definition) =
             definition.filter(|of| used.iter().all(|used| used.name != of.name))
         {
-            wanted.extend(names(definition.types()));
+            wanted.extend(identifiers(definition.types()));
             used.push(definition.clone());
         }
     }

@@ -7,7 +7,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
 
 /// Parsed declaration of a class.
-pub(crate) struct Class {
+pub(crate) struct ClassDeclaration {
     attributes: Vec<Attribute>,
     visibility: Visibility,
     name: Ident,
@@ -15,7 +15,7 @@ pub(crate) struct Class {
     clsid: [u8; 16],
 }
 
-impl Parse for Class {
+impl Parse for ClassDeclaration {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
@@ -62,8 +62,8 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
 }
 
 /// Generates the constant, and the type that stands for the class.
-pub(crate) fn class(class: &Class) -> TokenStream {
-    let Class { attributes, visibility, name, interfaces, clsid } = class;
+pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
+    let ClassDeclaration { attributes, visibility, name, interfaces, clsid } = class;
     let marker = format_ident!("__Class_{name}");
     let clsid = clsid.iter().map(|byte| Literal::u8_unsuffixed(*byte));
     let text = name.to_string();

@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
 };
-use syshandle_model::generate::{declared, doc_text, within};
+use syshandle_model::generate::{doc_text, handle_declaration, range_check};
 use syshandle_model::traits::{docs, handle, range};
 
 /// Generates `Encode` and `Describe`.
@@ -298,13 +298,16 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
         Some(name) => name.unraw().to_string(),
         None => i.to_string(),
     });
-    let declarations = fields.iter().map(|field| Ok(declared(handle(&field.attrs)?.as_ref())));
+    let declarations =
+        fields.iter().map(|field| Ok(handle_declaration(handle(&field.attrs)?.as_ref())));
     let variant = &label;
     let bounds = fields.iter().zip(&names).enumerate().map(|(place, (field, name))| {
         let label = field.ident.as_ref().map(|name| name.unraw().to_string());
         let label = label.unwrap_or_else(|| place.to_string());
         let label = if variant.is_empty() { label } else { format!("{variant}.{label}") };
-        Ok(range(&field.attrs)?.map(|range| within(name, range, Some(&label))).unwrap_or_default())
+        Ok(range(&field.attrs)?
+            .map(|range| range_check(name, range, Some(&label)))
+            .unwrap_or_default())
     });
     Ok(Case {
         number,

@@ -21,7 +21,7 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Implementation of `syshandle::class`; use it through that crate.
 #[proc_macro]
 pub fn class(input: TokenStream) -> TokenStream {
-    class::class(&parse_macro_input!(input as class::Class)).into()
+    class::class(&parse_macro_input!(input as class::ClassDeclaration)).into()
 }
 
 /// Implementation of the derive macro `syshandle::Encode`; use it through that crate.

@@ -4,8 +4,8 @@
 //! to functions of `syshandle::generated`.
 
 mod client;
+mod client_types;
 mod describe;
-mod lend;
 mod server;
 
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -28,7 +28,7 @@ fn guid(bytes: &[u8; 16]) -> TokenStream {
 }
 
 /// Returns the declaration of a handle as an expression of type `Option<Declared>`.
-pub fn declared(handle: Option<&Handle>) -> TokenStream {
+pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
     let Some(handle) = handle else {
         return quote!(::core::option::Option::None);
     };
@@ -62,7 +62,7 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
 }
 
 /// Returns a check that the value with this name is within its bounds.
-pub fn within(name: &Ident, Range { from, to }: Range, field: Option<&str>) -> TokenStream {
+pub fn range_check(name: &Ident, Range { from, to }: Range, field: Option<&str>) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     let place = field.map(|field| quote!(.map_err(|error| error.in_field(#field))));
     quote!(__input.within(&#name, #from, #to) #place ?;)

@@ -282,7 +282,7 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
 
 /// Returns the numbers of an enum's variants in the language of the source. A variant without a
 /// written number has the previous number plus one.
-pub fn numbers(variants: &[Variant]) -> Vec<i64> {
+pub fn discriminants(variants: &[Variant]) -> Vec<i64> {
     let mut next: i64 = 0;
     let numbers = variants.iter().map(|variant| {
         let number = variant.value.unwrap_or(next);
@@ -298,12 +298,12 @@ pub fn plain_name(name: &Ident) -> String {
 }
 
 /// Returns the names in a piece of Rust, in source order.
-pub fn names(tokens: TokenStream) -> Vec<String> {
+pub fn identifiers(tokens: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     for token in tokens {
         match token {
             TokenTree::Ident(name) => found.push(plain_name(&name)),
-            TokenTree::Group(group) => found.extend(names(group.stream())),
+            TokenTree::Group(group) => found.extend(identifiers(group.stream())),
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }

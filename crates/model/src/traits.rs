@@ -3,7 +3,6 @@
 mod handle;
 mod method;
 mod range;
-mod words;
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;

@@ -11,7 +11,9 @@ use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 use syshandle::describe::{Definition, Describe, Interface, Method, Parameter, Type, Variant};
 use syshandle::{Declared, Guid, Kind, Kinds};
-use syshandle_model::{self as model, DefinitionKind, Description, Handle, numbers, plain_name};
+use syshandle_model::{
+    self as model, DefinitionKind, Description, Handle, discriminants, plain_name,
+};
 
 thread_local! {
     static DEFINITIONS: RefCell<Vec<Definition>> = const { RefCell::new(Vec::new()) };
@@ -168,7 +170,7 @@ impl Maker<'_> {
             }
             DefinitionKind::Enum(variants) => {
                 let mut described = Vec::new();
-                for (variant, value) in variants.iter().zip(numbers(variants)) {
+                for (variant, value) in variants.iter().zip(discriminants(variants)) {
                     let fields = variant.fields.iter().map(|of| self.parameter(of));
                     described.push(Variant {
                         name: leak_text(plain_name(&variant.name)),

@@ -115,7 +115,7 @@ fn is_named(method: &model::Method, idl: &str) -> bool {
 
 /// Whether a type may contain a handle, judged by the names in it.
 fn has_handle(ty: &syn::Type) -> bool {
-    let names = model::names(quote::ToTokens::to_token_stream(ty));
+    let names = model::identifiers(quote::ToTokens::to_token_stream(ty));
     names.iter().any(|name| HANDLES.contains(&name.as_str()))
 }
 

@@ -10,7 +10,7 @@ use super::align::{Step, align};
 use super::form::{Form, TypeResolver};
 use super::values::with_receiver;
 use crate::directions::Directions;
-use syshandle_model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
+use syshandle_model::{DefinitionKind, Field, Parameter, Variant, discriminants, plain_name};
 
 /// The directions in which values of the types of a description travel.
 pub(super) struct TypeDirections {
@@ -122,7 +122,7 @@ impl Comparison<'_> {
             list.iter().map(|variant| plain_name(&variant.name)).collect()
         };
         let is_unused = directions == Directions::default();
-        let (old_numbers, new_numbers) = (numbers(old), numbers(new));
+        let (old_numbers, new_numbers) = (discriminants(old), discriminants(new));
         for step in align(&names(old), &names(new)) {
             let path = |at: usize| format!("{name}::{}", new[at].name);
             match step {

@@ -8,7 +8,7 @@ use super::authority::Authority;
 use super::form::{Capability, Form, ValueForm};
 use crate::directions::Directions;
 use syshandle_model::DefinitionKind::{Enum, Struct};
-use syshandle_model::{Parameter, Range, Variant, numbers};
+use syshandle_model::{Parameter, Range, Variant, discriminants};
 
 /// A difference between two values.
 #[derive(Debug)]
@@ -263,7 +263,7 @@ impl Comparison<'_> {
             (Some(Enum(before)), Some(Enum(after))) => {
                 let counts = |list: &[Variant]| -> Vec<(usize, i64)> {
                     let fields = list.iter().map(|variant| variant.fields.len());
-                    fields.zip(numbers(list)).collect()
+                    fields.zip(discriminants(list)).collect()
                 };
                 counts(before) == counts(after)
             }

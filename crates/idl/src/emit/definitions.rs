@@ -7,7 +7,9 @@ use syn::Type;
 
 use super::Emitter;
 use super::names::{MidlNames, camel};
-use syshandle_model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
+use syshandle_model::{
+    Definition, DefinitionKind, Field, Variant, discriminants, identifiers, plain_name,
+};
 
 impl<'d> Emitter<'d> {
     /// Writes all types and constants in order of use, because C requires a declaration before the
@@ -73,12 +75,12 @@ impl<'d> Emitter<'d> {
     }
 
     fn enumeration(&mut self, name: &str, variants: &[Variant]) {
-        let numbers = numbers(variants);
+        let discriminants = discriminants(variants);
         // Without `v1_enum`, a value takes two bytes on the wire.
-        let is_short = numbers.iter().all(|number| i16::try_from(*number).is_ok());
+        let is_short = discriminants.iter().all(|number| i16::try_from(*number).is_ok());
         let wide = if is_short { "" } else { "[v1_enum] " };
         let mut text = format!("\ntypedef {wide}enum {name}\n{{\n");
-        for (variant, number) in variants.iter().zip(numbers) {
+        for (variant, number) in variants.iter().zip(discriminants) {
             let place = format!("{name}::{}", plain_name(&variant.name));
             if !variant.fields.is_empty() {
                 self.refuse(&place, "MIDL's enums hold no data");
@@ -152,7 +154,7 @@ struct DefinitionSorter<'d> {
 impl<'d> DefinitionSorter<'d> {
     fn visit(&mut self, of: &'d Definition) {
         // A loop instead of recursion, because a chain of types may be long.
-        let mut path = vec![(of, names(of.types()), 0)];
+        let mut path = vec![(of, identifiers(of.types()), 0)];
         if !self.begun.insert(plain_name(&of.name)) {
             return;
         }
@@ -169,7 +171,7 @@ impl<'d> DefinitionSorter<'d> {
             let name = plain_name(&part.name);
             if self.begun.insert(name.clone()) {
                 self.open.insert(name);
-                path.push((part, names(part.types()), 0));
+                path.push((part, identifiers(part.types()), 0));
             } else if self.open.remove(&name) {
                 // The name has been removed from `open`, so that it is added only once.
                 self.early.push(name);

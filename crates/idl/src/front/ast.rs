@@ -2,14 +2,15 @@
 //! resolved.
 
 mod attribute;
+mod attribute_name;
 mod declaration;
 mod expression;
 mod interface;
 mod library;
 mod types;
 
-pub(crate) use attribute::{Argument, Attribute, AttributeName, Attributes};
-pub(crate) use attribute::{AttributeSyntax, AttributeTarget};
+pub(crate) use attribute::{Argument, Attribute, Attributes};
+pub(crate) use attribute_name::{AttributeName, AttributeSyntax, AttributeTarget};
 pub(crate) use declaration::{Constant, CppQuote, DeclareGuid, Import, Item, Namespace, Typedef};
 pub(crate) use expression::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
 pub(crate) use interface::{DispatchInterface, DispatchMember, Interface, Member, Method};

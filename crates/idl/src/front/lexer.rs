@@ -8,8 +8,8 @@ use super::token::{Interner, Punctuation, Token, TokenKind, Uuid};
 /// Returns the tokens of a text and an end token. Spans begin at `start`. Comments and line
 /// continuations are dropped. An invalid token is marked and not reported, because a false `#if`
 /// may skip it.
-pub(crate) fn lex(text: &str, start: u32, names: &mut Interner) -> Vec<Token> {
-    lex_with_comments(text, start, names).0
+pub(crate) fn lex(text: &str, start: u32, interner: &mut Interner) -> Vec<Token> {
+    lex_with_comments(text, start, interner).0
 }
 
 /// Returns the tokens of a text, and the positions of comments whose final `\` makes the next line
@@ -17,12 +17,12 @@ pub(crate) fn lex(text: &str, start: u32, names: &mut Interner) -> Vec<Token> {
 pub(crate) fn lex_with_comments(
     text: &str,
     start: u32,
-    names: &mut Interner,
+    interner: &mut Interner,
 ) -> (Vec<Token>, Vec<Span>) {
     let mut lexer = Lexer { text, start, at: 0, starts_line: true, continued_comments: Vec::new() };
     let mut tokens = Vec::with_capacity(text.len() / 4 + 1);
     loop {
-        let token = lexer.next(names);
+        let token = lexer.next(interner);
         let ended = token.kind == TokenKind::End;
         tokens.push(token);
         if ended {
@@ -57,14 +57,14 @@ struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
-    fn next(&mut self, names: &mut Interner) -> Token {
+    fn next(&mut self, interner: &mut Interner) -> Token {
         let before = self.at;
         let open_comment = self.skip_blank();
         let spaced = self.at > before;
         let starts_line = std::mem::take(&mut self.starts_line);
 
         let from = self.at;
-        let (kind, ended) = self.read(names);
+        let (kind, ended) = self.read(interner);
         let span = open_comment.unwrap_or_else(|| self.span(from, self.at));
         let is_unterminated = !ended || open_comment.is_some();
         Token { kind, span, starts_line, spaced, is_inert: false, is_unterminated, pack: 0 }
@@ -154,7 +154,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Reads the next token. Returns it and whether it is terminated.
-    fn read(&mut self, names: &mut Interner) -> (TokenKind, bool) {
+    fn read(&mut self, interner: &mut Interner) -> (TokenKind, bool) {
         let bytes = self.rest().as_bytes();
         let Some(&first) = bytes.first() else { return (TokenKind::End, true) };
         let second = bytes.get(1).copied().unwrap_or_default();
@@ -164,20 +164,20 @@ impl<'t> Lexer<'t> {
                 self.at += Uuid::LENGTH;
                 (TokenKind::Uuid(uuid), true)
             }
-            b'"' | b'\'' => self.quoted_token(first, false, names),
+            b'"' | b'\'' => self.quoted_token(first, false, interner),
             b'L' if matches!(second, b'"' | b'\'') => {
                 self.at += 1;
-                self.quoted_token(second, true, names)
+                self.quoted_token(second, true, interner)
             }
-            b'0'..=b'9' => (TokenKind::Number(names.intern(self.number())), true),
+            b'0'..=b'9' => (TokenKind::Number(interner.intern(self.number())), true),
             b'.' if second.is_ascii_digit() => {
-                (TokenKind::Number(names.intern(self.number())), true)
+                (TokenKind::Number(interner.intern(self.number())), true)
             }
             _ if is_word_byte(first) => {
                 let length = bytes.iter().take_while(|byte| is_word_byte(**byte)).count();
                 let word = &self.rest()[..length];
                 self.at += length;
-                (TokenKind::Identifier(names.intern(word)), true)
+                (TokenKind::Identifier(interner.intern(word)), true)
             }
             _ => (self.punctuation(), true),
         }
@@ -215,9 +215,14 @@ impl<'t> Lexer<'t> {
         text
     }
 
-    fn quoted_token(&mut self, quote: u8, wide: bool, names: &mut Interner) -> (TokenKind, bool) {
+    fn quoted_token(
+        &mut self,
+        quote: u8,
+        wide: bool,
+        interner: &mut Interner,
+    ) -> (TokenKind, bool) {
         let (text, ended) = self.quoted(quote);
-        let text = names.intern(&text.replace("\\\r\n", "").replace("\\\n", ""));
+        let text = interner.intern(&text.replace("\\\r\n", "").replace("\\\n", ""));
         if quote == b'"' {
             (TokenKind::String { text, wide }, ended)
         } else {

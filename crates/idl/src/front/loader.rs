@@ -16,7 +16,7 @@ use super::{lexer, system};
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     pub(crate) sources: SourceMap,
-    pub(crate) names: Interner,
+    pub(crate) interner: Interner,
     search: Vec<PathBuf>,
     by_path: HashMap<PathBuf, FileId>,
     by_system_name: HashMap<&'static str, FileId>,
@@ -152,11 +152,11 @@ impl Loader {
     }
 
     pub(crate) fn tokens(&mut self, id: FileId) -> Rc<[Token]> {
-        let (sources, names) = (&self.sources, &mut self.names);
+        let (sources, interner) = (&self.sources, &mut self.interner);
         let file = sources.file(id);
         let continued_comments = &mut self.continued_comments;
         let tokens = self.tokens[id.index()].get_or_insert_with(|| {
-            let (tokens, found) = lexer::lex_with_comments(&file.text, file.start(), names);
+            let (tokens, found) = lexer::lex_with_comments(&file.text, file.start(), interner);
             continued_comments.insert(id, found);
             tokens.into()
         });

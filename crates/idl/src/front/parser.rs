@@ -5,6 +5,7 @@
 //! continues with the next one. So one run finds every error of a file and passes each token once.
 
 mod attributes;
+mod base_types;
 mod declarators;
 mod expressions;
 mod interfaces;
@@ -38,11 +39,11 @@ const RESERVED: &[&str] =
 /// macros.
 pub(crate) fn parse(
     tokens: &[Token],
-    names: &mut Interner,
+    interner: &mut Interner,
     diagnostics: &mut Diagnostics,
     lacks_macros: bool,
 ) -> (Vec<Item>, bool) {
-    let mut parser = Parser::new(tokens, names, diagnostics);
+    let mut parser = Parser::new(tokens, interner, diagnostics);
     parser.lacks_macros = lacks_macros;
     let items = parser.file();
     let calls_undefined = !parser.undefined_macros.is_empty();
@@ -54,7 +55,7 @@ pub(crate) struct Parser<'t> {
     /// The tokens. The last one is the end of the file.
     tokens: &'t [Token],
     at: usize,
-    names: &'t mut Interner,
+    interner: &'t mut Interner,
     diagnostics: &'t mut Diagnostics,
     depth: usize,
     /// The number of operators in the current expression.
@@ -67,9 +68,9 @@ pub(crate) struct Parser<'t> {
     /// The calling convention for the next parameter list.
     convention: Option<Identifier>,
     /// Whether the first half of the current `>>` has been consumed as the end of type arguments.
-    half_taken: bool,
+    half_consumed: bool,
     /// The position of the last error. Each position gets one error.
-    complained_at: Option<usize>,
+    last_error_at: Option<usize>,
     /// A description of the end of the tokens, for a message.
     end: &'static str,
     /// Whether a file that may define macros is missing. The missing file has been reported.
@@ -81,13 +82,13 @@ pub(crate) struct Parser<'t> {
 impl<'t> Parser<'t> {
     pub(crate) fn new(
         tokens: &'t [Token],
-        names: &'t mut Interner,
+        interner: &'t mut Interner,
         diagnostics: &'t mut Diagnostics,
     ) -> Self {
         Self {
             tokens,
             at: 0,
-            names,
+            interner,
             diagnostics,
             depth: 0,
             operators: 0,
@@ -95,8 +96,8 @@ impl<'t> Parser<'t> {
             namespace_bytes: 0,
             align: None,
             convention: None,
-            half_taken: false,
-            complained_at: None,
+            half_consumed: false,
+            last_error_at: None,
             end: "the end of the file",
             lacks_macros: false,
             undefined_macros: HashSet::new(),
@@ -106,10 +107,10 @@ impl<'t> Parser<'t> {
     /// Creates a parser for the line of a directive.
     pub(crate) fn of_line(
         tokens: &'t [Token],
-        names: &'t mut Interner,
+        interner: &'t mut Interner,
         diagnostics: &'t mut Diagnostics,
     ) -> Self {
-        Self { end: "the end of the line", ..Self::new(tokens, names, diagnostics) }
+        Self { end: "the end of the line", ..Self::new(tokens, interner, diagnostics) }
     }
 
     /// Parses all declarations up to the end of the file.
@@ -120,7 +121,7 @@ impl<'t> Parser<'t> {
             if *self.peek() == TokenKind::End {
                 return items;
             }
-            self.complain("this `}` closes nothing", "");
+            self.report_error("this `}` closes nothing", "");
             self.bump();
             self.eat(Punctuation::Semicolon);
         }
@@ -160,7 +161,7 @@ impl<'t> Parser<'t> {
         if token.kind != TokenKind::End {
             self.at += 1;
         }
-        self.half_taken = false;
+        self.half_consumed = false;
         token
     }
 
@@ -189,28 +190,28 @@ impl<'t> Parser<'t> {
     }
 
     /// Consumes a required punctuation.
-    fn expect(&mut self, punctuation: Punctuation, place: &str) -> ParseResult<()> {
+    fn expect(&mut self, punctuation: Punctuation, context: &str) -> ParseResult<()> {
         if self.eat(punctuation) {
             return Ok(());
         }
-        let expected = format!("`{}` {place}", punctuation.text());
+        let expected = format!("`{}` {context}", punctuation.text());
         Err(self.unexpected(&expected))
     }
 
     /// Consumes the semicolon at the end of a declaration. If the next declaration starts on a line
     /// of its own, only the semicolon is reported as missing.
-    fn semicolon(&mut self, place: &str) -> ParseResult<()> {
+    fn semicolon(&mut self, context: &str) -> ParseResult<()> {
         if self.eat(Punctuation::Semicolon) {
             return Ok(());
         }
         if self.token().starts_line || self.is(Punctuation::BraceClose) {
             self.report(Diagnostic::error(
                 self.previous_span().after(),
-                format!("expected `;` {place}"),
+                format!("expected `;` {context}"),
             ));
             return Ok(());
         }
-        Err(self.unexpected(&format!("`;` {place}")))
+        Err(self.unexpected(&format!("`;` {context}")))
     }
 
     /// Consumes a required name.
@@ -237,7 +238,7 @@ impl<'t> Parser<'t> {
             joined.push_str(text);
             self.bump();
         }
-        Ok(self.names.intern(&joined))
+        Ok(self.interner.intern(&joined))
     }
 
     /// Parses one level deeper, if the nesting limit allows it.
@@ -260,19 +261,19 @@ impl<'t> Parser<'t> {
             TokenKind::String { .. } => "a string".to_owned(),
             kind => super::diagnostic::quoted(&kind.to_string()),
         };
-        self.complain(&format!("expected {expected}, found {found}"), "");
+        self.report_error(&format!("expected {expected}, found {found}"), "");
         ParseError
     }
 
     /// Reports an error at the current token.
-    fn complain(&mut self, message: &str, hint: &str) -> ParseError {
+    fn report_error(&mut self, message: &str, hint: &str) -> ParseError {
         let diagnostic = Diagnostic::error(self.span(), message);
         self.report(if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) })
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> ParseError {
-        if self.complained_at != Some(self.at) && !self.previous_is_unterminated() {
-            self.complained_at = Some(self.at);
+        if self.last_error_at != Some(self.at) && !self.previous_is_unterminated() {
+            self.last_error_at = Some(self.at);
             self.diagnostics.push(diagnostic);
         }
         ParseError

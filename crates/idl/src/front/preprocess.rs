@@ -66,7 +66,7 @@ pub(crate) fn preprocess(
     };
     if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
         let span = preprocessor.loader.tokens(file)[0].span;
-        preprocessor.complain(span, TOO_MANY_TOKENS);
+        preprocessor.report_error(span, TOO_MANY_TOKENS);
     }
     preprocessor.run()
 }
@@ -230,7 +230,7 @@ impl BuiltInPreprocessor<'_> {
         Token::end(span)
     }
 
-    fn complain(&mut self, span: Span, message: impl Into<String>) {
+    fn report_error(&mut self, span: Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(span, message));
     }
 }

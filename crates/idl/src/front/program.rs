@@ -252,7 +252,7 @@ impl Program {
             Some(_) => (Vec::new(), false),
             None => {
                 let lacks_macros = preprocessed.is_incomplete;
-                parser::parse(tokens, &mut loader.names, &mut diagnostics, lacks_macros)
+                parser::parse(tokens, &mut loader.interner, &mut diagnostics, lacks_macros)
             }
         };
         if midl3_construct.is_none() && diagnostics.errors() > 0 {

@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 
+use super::handle_kinds::kind;
 use super::{CountLocation, Direction, Slot, Type};
-use syshandle_model::{
-    self as model, Definition, DefinitionKind, Description, Handle, KINDS, Method,
-};
+use syshandle_model::{self as model, Definition, DefinitionKind, Description, Handle, Method};
 
 /// The types of a description by name.
 pub(crate) struct TraitTables<'d> {
@@ -310,7 +309,7 @@ fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, OpaqueRe
         return Err(format!("enum `{name}` has too many variants to compare"));
     }
     let mut values = Vec::new();
-    for (variant, value) in variants.iter().zip(model::numbers(variants)) {
+    for (variant, value) in variants.iter().zip(model::discriminants(variants)) {
         if !variant.fields.is_empty() {
             return Err(format!("enum `{name}` has variants with data"));
         }
@@ -362,42 +361,8 @@ fn add_output(slots: &mut Vec<Slot>, value: ValueLayout) {
     }
 }
 
-/// Returns MIDL's kind of a handle with this type and declaration.
-fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> {
-    // Handles of sockets and pipes have several types, none of which has the name of its kind.
-    let by_name = KINDS.iter().filter(|(kind, _)| *kind != "socket" && *kind != "pipe");
-    let mut types = by_name.map(|(kind, ty)| (*ty, *kind)).chain(OTHER_HANDLES);
-    if let Some((_, kind)) = types.find(|(ty, _)| *ty == name) {
-        return midl_kind(kind);
-    }
-    if name != "OwnedHandle" && name != "OwnedFd" {
-        return None;
-    }
-    let kinds = handle?.kinds.iter().map(|kind| midl_kind(&kind.to_string()));
-    let kinds = kinds.collect::<Option<Vec<_>>>()?;
-    let first = *kinds.first()?;
-    kinds.iter().all(|kind| *kind == first).then_some(first)
-}
-
-/// Returns MIDL's kind with this name. A directory is a file to Windows, and MIDL has no timers.
-pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
-    match name {
-        "directory" => Some("file"),
-        "timer" => None,
-        name => KINDS.iter().map(|(kind, _)| *kind).find(|kind| *kind == name),
-    }
-}
-
 const INTEGERS: [(&str, u32); 8] =
     [("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("u64", 8), ("i64", 8)];
-
-/// Handle types that don't have the names of their kinds.
-const OTHER_HANDLES: [(&str, &str); 4] = [
-    ("ManualEvent", "event"),
-    ("UnsealedSection", "section"),
-    ("PipeReader", "pipe"),
-    ("PipeWriter", "pipe"),
-];
 
 /// Maximum number of variants of an enum.
 const VARIANTS_MAX: usize = 4096;

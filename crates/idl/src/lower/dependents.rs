@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 
-use super::LoweringState;
+use super::state::LoweringState;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
-use syshandle_model::{Description, names};
+use syshandle_model::{Description, identifiers};
 
 impl LoweringState {
     /// Removes and reports all definitions that use something that was refused, directly or
@@ -86,7 +86,7 @@ impl LoweringState {
 fn users(description: &Description) -> HashMap<String, Vec<String>> {
     let mut users: HashMap<String, Vec<String>> = HashMap::new();
     let mut add = |user: &str, tokens: TokenStream| {
-        for used in names(tokens) {
+        for used in identifiers(tokens) {
             users.entry(used).or_default().push(user.to_owned());
         }
     };

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::lower;
 use super::midl_layout::MethodLayout;
-use super::{LoweringState, lower};
+use super::state::LoweringState;
 use crate::front::Span;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::report::{self, Options};

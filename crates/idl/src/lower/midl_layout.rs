@@ -6,6 +6,7 @@
 mod attributes;
 mod expanded_type;
 mod facts;
+mod leaf_types;
 mod types;
 
 use super::Lowering;
@@ -16,10 +17,11 @@ use crate::front::limits::CHAIN_MAX;
 use crate::layout::{Direction, Slot, Type};
 
 pub(super) use facts::{Facts, PointerDefault};
-pub(super) use types::ALL_TYPES_MAX;
+pub(super) use leaf_types::ALL_TYPES_MAX;
 
 use attributes::{METHOD, PARAMETER, check_interface};
-use types::{CountScope, LayoutReader, TYPES_MAX};
+use leaf_types::TYPES_MAX;
+use types::{CountScope, LayoutReader};
 
 /// A method as declared in a file.
 pub(super) struct MethodLayout {

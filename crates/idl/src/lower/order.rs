@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use syshandle_model::{Definition, names};
+use syshandle_model::{Definition, identifiers};
 
 /// Moves each definition after the definitions that it uses, except within cycles.
 pub(super) fn by_use(definitions: &mut Vec<Definition>) {
@@ -11,7 +11,7 @@ pub(super) fn by_use(definitions: &mut Vec<Definition>) {
         indexes.entry(definition.name.to_string()).or_insert(index);
     }
     let uses = |index: usize| -> Vec<usize> {
-        let names = names(definitions[index].types());
+        let names = identifiers(definitions[index].types());
         names.iter().filter_map(|name| indexes.get(name).copied()).collect()
     };
     let mut is_begun = vec![false; definitions.len()];

@@ -12,7 +12,7 @@ use quote::{ToTokens, quote};
 use syshandle_model::generate::docs;
 use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Handle, Interface, Method, Parameter,
-    Range, Variant, names, write_guid,
+    Range, Variant, identifiers, write_guid,
 };
 
 /// Returns the Rust source of a description.
@@ -161,7 +161,7 @@ impl<'d> PlainDataTypes<'d> {
         let mut users: HashMap<String, Vec<&str>> = HashMap::new();
         let mut with_handles = HashSet::new();
         for (user, definition) in &definitions {
-            for used in names(definition.types()) {
+            for used in identifiers(definition.types()) {
                 if PATHS.contains(&used.as_str()) || DATA.contains(&used.as_str()) {
                     continue;
                 }

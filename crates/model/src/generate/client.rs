@@ -5,17 +5,20 @@ use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
-use super::lend::{lent, received};
+use super::client_types::{parameter_type, result_type};
 use super::server::client_name;
-use super::{declared, docs};
+use super::{docs, handle_declaration};
 use crate::{Interface, Method, Parameter};
 
 /// Returns the client of an interface.
 pub(super) fn client(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
-    let methods =
-        interface.methods.iter().enumerate().map(|(number, m)| method(number, m, Way::Blocking));
+    let methods = interface
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(number, m)| method(number, m, CallStyle::Blocking));
     let asynchronous = asynchronous(interface);
     let starter = starter(interface);
     let doc =
@@ -61,7 +64,7 @@ fn asynchronous(interface: &Interface) -> TokenStream {
         .methods
         .iter()
         .enumerate()
-        .map(|(number, m)| method(number, m, Way::Asynchronous));
+        .map(|(number, m)| method(number, m, CallStyle::Asynchronous));
     let doc =
         format!("The client of [`{name}`] for tokio: the same as [`{blocking}`], asynchronous.");
     quote! {
@@ -86,8 +89,11 @@ fn starter(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
     let starter = format_ident!("{name}Starter", span = name.span());
-    let methods =
-        interface.methods.iter().enumerate().map(|(number, m)| method(number, m, Way::Begun));
+    let methods = interface
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(number, m)| method(number, m, CallStyle::Started));
     let doc = format!(
         "Begins calls of [`{name}`], whose results are waited for later: the same as [`{blocking}`], \
          for many calls in flight."
@@ -106,22 +112,22 @@ fn starter(interface: &Interface) -> TokenStream {
     }
 }
 
-/// The ways in which a client calls a method.
+/// The styles in which a client calls a method.
 #[derive(Clone, Copy)]
-enum Way {
+enum CallStyle {
     Blocking,
     Asynchronous,
-    Begun,
+    Started,
 }
 
-fn method(number: usize, method: &Method, way: Way) -> TokenStream {
+fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
-    let attributes = method.attributes.iter().map(passed_on);
+    let attributes = method.attributes.iter().map(client_attribute);
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| {
-        let lent = lent(ty);
-        quote!(#name: #lent)
+        let ty = parameter_type(ty);
+        quote!(#name: #ty)
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
@@ -129,27 +135,27 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });
-    let result = received(result);
-    let declared = declared(method.result_handle.as_ref());
+    let result = result_type(result);
+    let declared = handle_declaration(method.result_handle.as_ref());
     let returns = match error {
         None => quote!(::syshandle::Result<#result>),
         Some(error) => quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
     };
-    let call = match (error, way) {
-        (None, Way::Blocking) => "call",
-        (None, Way::Asynchronous) => "call_async",
-        (None, Way::Begun) => "begin",
-        (Some(_), Way::Blocking) => "call_with_error",
-        (Some(_), Way::Asynchronous) => "call_with_error_async",
-        (Some(_), Way::Begun) => "begin_with_error",
+    let call = match (error, style) {
+        (None, CallStyle::Blocking) => "call",
+        (None, CallStyle::Asynchronous) => "call_async",
+        (None, CallStyle::Started) => "begin",
+        (Some(_), CallStyle::Blocking) => "call_with_error",
+        (Some(_), CallStyle::Asynchronous) => "call_with_error_async",
+        (Some(_), CallStyle::Started) => "begin_with_error",
     };
     let call = Ident::new(call, result.span());
-    let (before, returns, after) = match way {
-        Way::Blocking => (None, returns, None),
-        Way::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
+    let (before, returns, after) = match style {
+        CallStyle::Blocking => (None, returns, None),
+        CallStyle::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
         // Most programs start only few calls this way. The method is `inline`, so that unused ones
         // aren't compiled.
-        Way::Begun => {
+        CallStyle::Started => {
             (Some(quote!(#[inline] pub)), quote!(::syshandle::PendingCall<#returns>), None)
         }
     };
@@ -168,7 +174,7 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
 
 /// Returns an attribute of a method as its clients get it. `expect` becomes `allow`, because a lint
 /// that the trait triggers may not be triggered by the clients.
-fn passed_on(attribute: &Attribute) -> TokenStream {
+fn client_attribute(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) if list.path.is_ident("expect") => {
             let lints = &list.tokens;

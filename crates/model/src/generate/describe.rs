@@ -6,7 +6,7 @@ use syn::Type;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::{declared, doc_text, guid};
+use super::{doc_text, guid, handle_declaration};
 use crate::{Handle, Interface, Method};
 
 /// Returns the description of an interface as an expression.
@@ -68,7 +68,7 @@ fn method(interface: &Ident, method: &Method) -> TokenStream {
 
 fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
     // The expression has the span of the type, so that the compiler reports a contradiction there.
-    let declared = declared(handle);
+    let declared = handle_declaration(handle);
     quote_spanned! {ty.span()=>
         ::syshandle::describe::Parameter::new(
             #name,

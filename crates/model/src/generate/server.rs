@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
-use super::{declared, describe, docs, within};
+use super::{describe, docs, handle_declaration, range_check};
 use crate::{Interface, Method, Parameter};
 
 /// Returns the trait, which the server implements, and its dispatch.
@@ -76,11 +76,11 @@ fn arm(number: usize, method: &Method) -> TokenStream {
     let reads =
         method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, range, .. })| {
             let index = Literal::usize_unsuffixed(index);
-            let declared = declared(handle.as_ref());
+            let declared = handle_declaration(handle.as_ref());
             let read = quote!(__input.parameter::<#ty>(#index, #declared)?);
             let Some(range) = range else { return read };
             let value = Ident::new("__value", ty.span());
-            let check = within(&value, *range, None);
+            let check = range_check(&value, *range, None);
             quote!({ let #value = #read; #check #value })
         });
     let context = method.context.as_ref().map(|_| quote!(__context,));

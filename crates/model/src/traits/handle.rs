@@ -5,7 +5,6 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Result, Token};
 
 use super::Errors;
-use super::words::nearest;
 use crate::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 
 /// Returns the declaration in the `#[handle(…)]` attribute, if there is one.
@@ -18,7 +17,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     if let Some(second) = found.next() {
         return Err(Error::new_spanned(second, "one `#[handle(…)]` says it all: join the two"));
     }
-    let Declaration(handle) = attribute.parse_args()?;
+    let HandleArguments(handle) = attribute.parse_args()?;
     let mut errors = Errors::default();
     for kind in &handle.kinds {
         check(kind, "kind of handle", KINDS.iter().map(|entry| entry.0), &mut errors);
@@ -60,9 +59,9 @@ fn check<'w>(
 }
 
 /// The content of the parentheses.
-struct Declaration(Handle);
+struct HandleArguments(Handle);
 
-impl Parse for Declaration {
+impl Parse for HandleArguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.is_empty() {
             return Err(Error::new(
@@ -130,4 +129,29 @@ fn alternatives(input: ParseStream<'_>) -> Result<Vec<Ident>> {
         words.push(input.parse()?);
     }
     Ok(words)
+}
+
+/// Returns the most similar of `words`, if one is similar enough.
+fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let near = |word: &&str| {
+        let distance = strsim::osa_distance(wrong, word);
+        (distance <= word.len().div_ceil(3)).then_some(distance)
+    };
+    words
+        .filter_map(|word| near(&word).map(|distance| (distance, word)))
+        .min()
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_is_near_and_another_word_is_not() {
+        let words = || ["file", "pipe", "section"].into_iter();
+        assert_eq!(nearest("fiel", words()), Some("file"));
+        assert_eq!(nearest("sections", words()), Some("section"));
+        assert_eq!(nearest("giraffe", words()), None);
+    }
 }

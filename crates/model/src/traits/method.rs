@@ -39,15 +39,15 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     }
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
     let blocking = errors.keep(blocking(&function.attrs)).unwrap_or(false);
-    let differs = errors.keep(differs(&function.attrs)).flatten();
+    let differs = errors.keep(com_difference(&function.attrs)).flatten();
     check_attributes(&function.attrs, &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
         let what = "bounds are for what comes in: the server itself sees to what it returns";
         errors.push(Error::new_spanned(attribute, what));
     }
-    let returned = errors.keep(returned(ident, output));
+    let returned = errors.keep(method_return(ident, output));
     errors.finish()?;
-    let Some(Returned { result, error, is_call_error }) = returned else {
+    let Some(MethodReturn { result, error, is_call_error }) = returned else {
         return Err(Error::new_spanned(ident, "what does it return?"));
     };
     let returns = match output {
@@ -56,7 +56,12 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     };
     Ok(Method {
         docs: docs(&function.attrs),
-        attributes: function.attrs.iter().filter(|of| is_one_of(of, &PASSED_ON)).cloned().collect(),
+        attributes: function
+            .attrs
+            .iter()
+            .filter(|of| is_one_of(of, &FORWARDED_ATTRIBUTES))
+            .cloned()
+            .collect(),
         name: ident.clone(),
         context,
         parameters,
@@ -81,7 +86,7 @@ fn blocking(attributes: &[Attribute]) -> Result<bool> {
 }
 
 /// Returns the reason in `#[com(differs = "…")]`, with which `syshandle idl rust` marks a method.
-fn differs(attributes: &[Attribute]) -> Result<Option<String>> {
+fn com_difference(attributes: &[Attribute]) -> Result<Option<String>> {
     let form =
         "only `#[com(differs = \"…\")]` is known here, once, as `syshandle idl rust` writes it";
     let mut attributes = attributes.iter().filter(|of| of.path().is_ident("com"));
@@ -170,7 +175,7 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     if is_context(&input.ty) {
         let what = "the context comes first: `&self, context: &Context, …`";
         errors.push(Error::new_spanned(&input.ty, what));
-    } else if let Some(what) = no_owner(&input.ty, PARAMETER) {
+    } else if let Some(what) = borrow_error(&input.ty, PARAMETER) {
         errors.push(Error::new_spanned(&input.ty, what));
     }
     let handle: Option<Handle> = errors.keep(handle(&input.attrs)).flatten();
@@ -182,10 +187,13 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
 /// Checks the attributes of a method.
 fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
     let is_known = |of: &&Attribute| {
-        is_one_of(of, &PASSED_ON) || is_one_of(of, &["handle", "range", "blocking", "com"])
+        is_one_of(of, &FORWARDED_ATTRIBUTES)
+            || is_one_of(of, &["handle", "range", "blocking", "com"])
     };
-    let (conditions, others): (Vec<_>, Vec<_>) =
-        attributes.iter().filter(|of| !is_known(of)).partition(|of| is_one_of(of, &CONDITIONS));
+    let (conditions, others): (Vec<_>, Vec<_>) = attributes
+        .iter()
+        .filter(|of| !is_known(of))
+        .partition(|of| is_one_of(of, &CONDITIONAL_ATTRIBUTES));
     for condition in conditions {
         let what = "methods are numbered by their places, so an interface has the same methods in \
                     every build: leave out the condition, and let the server refuse the call";
@@ -197,10 +205,10 @@ fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
 }
 
 /// Attributes of a method that its declaration in the trait and its clients keep.
-const PASSED_ON: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
+const FORWARDED_ATTRIBUTES: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
 
 /// Attributes that can remove a method from a build.
-const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
+const CONDITIONAL_ATTRIBUTES: [&str; 2] = ["cfg", "cfg_attr"];
 
 /// Returns whether an attribute has one of these names.
 fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
@@ -208,9 +216,9 @@ fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
 }
 
 /// Returns the error for a type that doesn't own its value.
-fn no_owner(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
+fn borrow_error(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     match ty {
-        Type::Reference(reference) => Some(match owned(&reference.elem) {
+        Type::Reference(reference) => Some(match owned_type(&reference.elem) {
             Some(owned) => {
                 format!("{why}: write `{owned}`{then}")
             }
@@ -241,7 +249,7 @@ fn no_owner(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
 }
 
 /// Returns the owned form of a well-known borrowed type.
-fn owned(ty: &Type) -> Option<String> {
+fn owned_type(ty: &Type) -> Option<String> {
     match ty {
         Type::Slice(slice) => {
             let item = &slice.elem;
@@ -254,7 +262,7 @@ fn owned(ty: &Type) -> Option<String> {
 }
 
 /// The return type of a method.
-struct Returned {
+struct MethodReturn {
     result: Type,
     /// The method's own error type.
     error: Option<Type>,
@@ -263,7 +271,7 @@ struct Returned {
 }
 
 /// Returns the result and the error of a method.
-fn returned(name: &Ident, output: &ReturnType) -> Result<Returned> {
+fn method_return(name: &Ident, output: &ReturnType) -> Result<MethodReturn> {
     let ty = match output {
         ReturnType::Default => {
             let what =
@@ -288,13 +296,14 @@ fn returned(name: &Ident, output: &ReturnType) -> Result<Returned> {
     if let Some(error) = wrapped {
         types[1] = error;
     }
-    if let Some(wrong) = types.iter().find_map(|ty| no_owner(ty, RESULT).map(|what| (ty, what))) {
+    if let Some(wrong) = types.iter().find_map(|ty| borrow_error(ty, RESULT).map(|what| (ty, what)))
+    {
         return Err(Error::new_spanned(wrong.0, wrong.1));
     }
     match <[Type; 2]>::try_from(types) {
-        Ok([result, error]) => Ok(Returned { result, error: Some(error), is_call_error }),
+        Ok([result, error]) => Ok(MethodReturn { result, error: Some(error), is_call_error }),
         Err(types) => match <[Type; 1]>::try_from(types) {
-            Ok([result]) => Ok(Returned { result, error: None, is_call_error }),
+            Ok([result]) => Ok(MethodReturn { result, error: None, is_call_error }),
             Err(_) => Err(Error::new(ty.span(), "write `Result<T>` or `Result<T, E>`")),
         },
     }

@@ -39,18 +39,18 @@ const REPEATABLE: &[AttributeName] = &[
 
 impl<'a> Checker<'_, 'a> {
     /// Checks the attributes of one declaration.
-    pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: AttributeTarget) {
+    pub(super) fn attributes(&mut self, attributes: &'a Attributes, target: AttributeTarget) {
         let mut first: HashMap<AttributeName, Span> = HashMap::new();
         for attribute in attributes.list() {
             let Some(known) = attribute.known else {
                 self.unknown_attribute(attribute);
                 continue;
             };
-            if !known.fits(place) {
+            if !known.fits(target) {
                 let message = format!(
                     "attribute {} doesn't fit {}",
                     quoted(known.text()),
-                    place.description()
+                    target.description()
                 );
                 self.error(Diagnostic::error(attribute.name.span, message));
                 continue;
@@ -86,7 +86,7 @@ impl<'a> Checker<'_, 'a> {
     /// Checks the number and the form of an attribute's arguments.
     fn arguments(&mut self, known: AttributeName, attribute: &'a Attribute) {
         let count = attribute.arguments.len();
-        let (least, most) = known.shape().counts();
+        let (least, most) = known.syntax().counts();
         if count < least || count > most {
             let takes = match (least, most) {
                 (0, 0) => "takes no arguments".to_owned(),

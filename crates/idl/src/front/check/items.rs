@@ -20,7 +20,7 @@ impl<'a> Checker<'_, 'a> {
             Item::Constant(constant) => self.constant(constant),
             Item::Typedef(typedef) => self.typedef(typedef),
             Item::Type(attributes, specifier) => {
-                self.attributes(attributes, place_of(specifier));
+                self.attributes(attributes, target_of(specifier));
                 self.specifier(specifier);
             }
             Item::Variable(specifier, declarators) => {
@@ -75,13 +75,13 @@ impl<'a> Checker<'_, 'a> {
                 let span = declarator.span;
                 self.complete_type(&chain, &declarator.derivations, span, "an element of an array");
             }
-            let place = AttributeTarget::Typedef;
+            let target = AttributeTarget::Typedef;
             self.check_type_attributes(
                 &typedef.attributes,
                 &chain,
                 &declarator.derivations,
                 declarator.span,
-                place,
+                target,
             );
             if let Some(name) = &declarator.name {
                 self.declare_type(name);
@@ -102,10 +102,10 @@ impl<'a> Checker<'_, 'a> {
         self.items(&library.items);
     }
 
-    fn class(&mut self, class: &'a Class, place: AttributeTarget) {
+    fn class(&mut self, class: &'a Class, target: AttributeTarget) {
         self.declare_type(&class.name);
-        self.attributes(&class.attributes, place);
-        if place == AttributeTarget::CoClass
+        self.attributes(&class.attributes, target);
+        if target == AttributeTarget::CoClass
             && class.interfaces.is_some()
             && !class.attributes.has(AttributeName::Uuid)
         {
@@ -160,7 +160,7 @@ impl<'a> Checker<'_, 'a> {
 }
 
 /// Returns the kind of declaration for a type definition that declares no further name.
-fn place_of(specifier: &TypeSpecifier) -> AttributeTarget {
+fn target_of(specifier: &TypeSpecifier) -> AttributeTarget {
     match specifier.kind {
         TypeKind::Union(_) => AttributeTarget::Union,
         TypeKind::Enum(_) => AttributeTarget::Enum,

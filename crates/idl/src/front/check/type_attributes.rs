@@ -40,7 +40,7 @@ impl<'a> Checker<'_, 'a> {
         chain: &Chain<'a>,
         derivations: &'a [Derivation],
         span: Span,
-        place: AttributeTarget,
+        target: AttributeTarget,
     ) {
         if attributes.list().is_empty() || matches!(chain.root, Root::Unknown | Root::Other) {
             return;
@@ -109,7 +109,7 @@ impl<'a> Checker<'_, 'a> {
                 self.misfit(attribute, span, "it is for numbers");
             }
         }
-        if place == AttributeTarget::Typedef
+        if target == AttributeTarget::Typedef
             && let Some(attribute) = attributes.find(AttributeName::V1Enum)
             && !matches!(chain.root, Root::Definition(Definition::Enum(_)))
         {

@@ -110,8 +110,8 @@ impl<'a> Checker<'_, 'a> {
         self.enumerator_values(of);
     }
 
-    fn field(&mut self, field: &'a Field, place: AttributeTarget) {
-        self.attributes(&field.attributes, place);
+    fn field(&mut self, field: &'a Field, target: AttributeTarget) {
+        self.attributes(&field.attributes, target);
         self.check_siblings(&field.attributes, Severity::Error);
         let Some(specifier) = &field.specifier else { return };
         self.specifier(specifier);
@@ -124,7 +124,7 @@ impl<'a> Checker<'_, 'a> {
                 &chain,
                 &declarator.derivations,
                 declarator.span,
-                place,
+                target,
             );
             self.system_handle(&field.attributes, specifier, declarator);
         }

@@ -92,7 +92,7 @@ impl Parser<'_> {
             TokenKind::End => false,
             _ => true,
         };
-        follows && arguments.is_empty() && known.shape().counts().0 > 0 && self.list_closes()
+        follows && arguments.is_empty() && known.syntax().counts().0 > 0 && self.list_closes()
     }
 
     /// Reports that the arguments at the current position need parentheses and skips them. The
@@ -101,7 +101,7 @@ impl Parser<'_> {
         let Some(attribute) = list.pop() else { return };
         let name = &attribute.name.name;
         let message = format!("the arguments of {} stand in parentheses", quoted(name));
-        self.complain(&message, &format!("as in `{name}(…)`"));
+        self.report_error(&message, &format!("as in `{name}(…)`"));
         self.skip_to(&[Punctuation::Comma, Punctuation::BracketClose]);
     }
 
@@ -132,7 +132,7 @@ impl Parser<'_> {
         if self.is(Punctuation::ParenOpen) {
             let opening = self.span();
             self.bump();
-            self.arguments(known.map(AttributeName::shape), &mut arguments)?;
+            self.arguments(known.map(AttributeName::syntax), &mut arguments)?;
             if !self.eat(Punctuation::ParenClose) && !self.previous_is_unterminated() {
                 let found = self.unexpected("`,` or `)` after an argument");
                 self.skip_to(&[Punctuation::ParenClose, Punctuation::BracketClose]);
@@ -151,10 +151,10 @@ impl Parser<'_> {
     /// Parses the arguments between an attribute's parentheses.
     fn arguments(
         &mut self,
-        shape: Option<AttributeSyntax>,
+        syntax: Option<AttributeSyntax>,
         arguments: &mut Vec<Argument>,
     ) -> ParseResult<()> {
-        match shape {
+        match syntax {
             Some(AttributeSyntax::Uuid) => arguments.push(Argument::Value(self.uuid()?)),
             Some(AttributeSyntax::Type) => arguments.push(Argument::Type(self.type_name()?)),
             Some(AttributeSyntax::Handle) => {

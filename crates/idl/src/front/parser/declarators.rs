@@ -61,7 +61,7 @@ impl Parser<'_> {
         let mut pointers = Vec::new();
         loop {
             if let Some(word) = self.peek().word().filter(|word| CONVENTIONS.contains(word)) {
-                let name = self.names.intern(word);
+                let name = self.interner.intern(word);
                 self.convention = Some(Identifier { name, span: self.bump().span });
             } else if matches!(self.peek().word(), Some("const" | "volatile")) {
                 // Qualifiers of the type, as in `typedef struct S {…} S, const *PCS;`.
@@ -111,7 +111,8 @@ impl Parser<'_> {
             TokenKind::Punctuation(Punctuation::Star | Punctuation::ParenOpen) => true,
             TokenKind::Identifier(word) if CONVENTIONS.contains(&&**word) => true,
             TokenKind::Identifier(word) => {
-                !super::types::is_type_word(word) && self.peek_at(2).is(Punctuation::ParenClose)
+                !super::base_types::is_type_word(word)
+                    && self.peek_at(2).is(Punctuation::ParenClose)
             }
             _ => false,
         }
@@ -196,7 +197,7 @@ impl Parser<'_> {
         if self.is(Punctuation::And) {
             let message = "expected `,` or `)` after a parameter, found `&`";
             let hint = "there are no references: write `*`, or `REFGUID` and `REFIID` for those";
-            self.complain(message, hint);
+            self.report_error(message, hint);
             return;
         }
         self.unexpected("`,` or `)` after a parameter");
@@ -219,7 +220,7 @@ impl Parser<'_> {
         let declarator = self.declarator()?;
         if declarator.name.is_none() && self.is(Punctuation::BracketOpen) {
             let hint = "as in `[in] long value`";
-            return Err(self.complain("attributes stand before the type", hint));
+            return Err(self.report_error("attributes stand before the type", hint));
         }
         Ok(Parameter { attributes, specifier, declarator, span: self.since(start) })
     }

@@ -172,7 +172,7 @@ impl Parser<'_> {
     /// this.
     fn is_cast(&self) -> bool {
         let Some(first) = self.peek_at(1).word() else { return false };
-        if super::types::is_type_word(first) {
+        if super::base_types::is_type_word(first) {
             return true;
         }
         match self.peek_at(2) {

@@ -141,7 +141,7 @@ impl Parser<'_> {
             loop {
                 if names.len() == TYPE_PARAMETERS_MAX {
                     let message = format!("more than {TYPE_PARAMETERS_MAX} type parameters");
-                    return Err(self.complain(&message, ""));
+                    return Err(self.report_error(&message, ""));
                 }
                 names.push(self.identifier("the name of a type parameter")?);
                 if !self.eat(Punctuation::Comma) {

@@ -89,11 +89,11 @@ impl<'t> Parser<'t> {
         }
         if word == "class" {
             let hint = "an interface is declared with `interface`";
-            return Err(self.complain("`class` is a word of C++", hint));
+            return Err(self.report_error("`class` is a word of C++", hint));
         }
         let Some(meant) = similar(word, KEYWORDS.iter().copied()) else { return Ok(word) };
         let message = format!("unknown keyword {}", quoted(word));
-        self.complain(&message, &format!("did you mean `{meant}`?"));
+        self.report_error(&message, &format!("did you mean `{meant}`?"));
         Ok(meant)
     }
 
@@ -160,10 +160,10 @@ impl<'t> Parser<'t> {
 
     /// Skips `midl_pragma warning(disable: 2468)`, which ends with the line.
     fn midl_pragma(&mut self) -> Item {
-        let keyword = Identifier { name: self.names.intern("midl_pragma"), span: self.span() };
+        let keyword = Identifier { name: self.interner.intern("midl_pragma"), span: self.span() };
         self.bump();
         let text = self.peek().word().map(|word| word.to_owned());
-        let text = text.map(|word| self.names.intern(&word));
+        let text = text.map(|word| self.interner.intern(&word));
         while *self.peek() != TokenKind::End
             && !self.token().starts_line
             && !self.is(Punctuation::BraceClose)
@@ -196,13 +196,13 @@ impl<'t> Parser<'t> {
 
     /// Skips the call of an undefined macro.
     fn macro_call(&mut self) -> Item {
-        let keyword = Identifier { name: self.names.intern("macro"), span: self.span() };
+        let keyword = Identifier { name: self.interner.intern("macro"), span: self.span() };
         if !self.lacks_macros {
             let name = quoted(self.peek().word().unwrap_or_default());
             let hint = "include the file that defines it, or define it with `-D`";
-            let word = self.names.intern(self.peek().word().unwrap_or_default());
+            let word = self.interner.intern(self.peek().word().unwrap_or_default());
             if self.undefined_macros.insert(word) {
-                self.complain(&format!("no macro {name} is defined"), hint);
+                self.report_error(&format!("no macro {name} is defined"), hint);
             }
         }
         self.bump();

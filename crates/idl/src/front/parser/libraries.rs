@@ -46,21 +46,21 @@ impl Parser<'_> {
             }
         }
         class.interfaces = Some({
-            let mut complained = false;
-            self.braced(what, |parser| parser.class_item(&mut complained))?
+            let mut has_reported = false;
+            self.braced(what, |parser| parser.class_item(&mut has_reported))?
         });
         self.eat(Punctuation::Semicolon);
         Ok(class)
     }
 
     /// Parses an interface of a class. Anything else is reported once per class.
-    fn class_item(&mut self, complained: &mut bool) -> ParseResult<ClassItem> {
+    fn class_item(&mut self, has_reported: &mut bool) -> ParseResult<ClassItem> {
         let attributes = self.attributes();
         let is_dispatch = self.eat_word("dispinterface");
         if !is_dispatch && !self.eat_word("interface") {
             let is_bare_name = matches!(self.peek(), TokenKind::Identifier(_))
                 && self.peek_at(1).is(Punctuation::Semicolon);
-            if !is_bare_name && std::mem::replace(complained, true) {
+            if !is_bare_name && std::mem::replace(has_reported, true) {
                 return Err(ParseError);
             }
             if !is_bare_name {

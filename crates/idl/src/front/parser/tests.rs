@@ -5,10 +5,10 @@ use crate::front::token::Uuid;
 
 /// Parses a text and returns its declarations and the error messages.
 fn read(text: &str) -> (Vec<Item>, Vec<String>) {
-    let mut names = Interner::default();
+    let mut interner = Interner::default();
     let mut diagnostics = Diagnostics::default();
-    let tokens = lexer::lex(text, 0, &mut names);
-    let items = parse(&tokens, &mut names, &mut diagnostics, false).0;
+    let tokens = lexer::lex(text, 0, &mut interner);
+    let items = parse(&tokens, &mut interner, &mut diagnostics, false).0;
     let messages = diagnostics.into_kept().into_iter().map(|diagnostic| diagnostic.message);
     (items, messages.collect())
 }

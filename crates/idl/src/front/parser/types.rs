@@ -1,6 +1,6 @@
 //! Parses types: base types and their spellings, structs, unions, enums and names.
 
-use super::{ParseResult, Parser};
+use super::{ParseResult, Parser, base_types};
 use crate::front::ast::{
     Argument, Arm, Attribute, AttributeName, BaseType, EnumType, Enumerator, Field, Identifier,
     Path, StructType, Switch, TypeKind, TypeName, TypeSpecifier, UnionType,
@@ -8,41 +8,8 @@ use crate::front::ast::{
 use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words of base types.
-const BASE_WORDS: &[&str] = &[
-    "unsigned",
-    "signed",
-    "short",
-    "long",
-    "int",
-    "char",
-    "small",
-    "hyper",
-    "__int8",
-    "__int16",
-    "__int32",
-    "__int64",
-    "__int128",
-    "__int3264",
-    "_int64",
-    "void",
-    "boolean",
-    "byte",
-    "wchar_t",
-    "float",
-    "double",
-    "handle_t",
-    "error_status_t",
-];
-
 /// Qualifiers, which aren't types themselves.
 const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far", "_far"];
-
-/// Returns whether a word can only be the beginning of a type.
-pub(super) fn is_type_word(word: &str) -> bool {
-    BASE_WORDS.contains(&word)
-        || matches!(word, "const" | "struct" | "union" | "enum" | "interface")
-}
 
 impl Parser<'_> {
     /// Parses the type at the beginning of a declaration.
@@ -69,7 +36,7 @@ impl Parser<'_> {
                 self.bump();
                 TypeKind::Pipe(Box::new(self.nested(Self::type_specifier)?))
             }
-            _ if BASE_WORDS.contains(&word) => {
+            _ if base_types::is_base_word(word) => {
                 let (base, with_const) = self.base_type();
                 is_const |= with_const;
                 TypeKind::Base(base)
@@ -113,8 +80,8 @@ impl Parser<'_> {
     }
 
     fn close_angle(&mut self) -> ParseResult<()> {
-        if self.is(Punctuation::ShiftRight) && !self.half_taken {
-            self.half_taken = true;
+        if self.is(Punctuation::ShiftRight) && !self.half_consumed {
+            self.half_consumed = true;
             return Ok(());
         }
         if self.is(Punctuation::ShiftRight) {
@@ -154,7 +121,7 @@ impl Parser<'_> {
         self.bump();
         let is_align = self.is_word("align") && self.peek_at(1).is(Punctuation::ParenOpen);
         if is_align {
-            let name = Identifier { name: self.names.intern("__declspec(align)"), span: start };
+            let name = Identifier { name: self.interner.intern("__declspec(align)"), span: start };
             self.bump();
             self.bump();
             if let Ok(value) = self.expression() {
@@ -178,14 +145,14 @@ impl Parser<'_> {
         while let Some(word) = self.peek().word() {
             if word == "const" {
                 is_const = true;
-            } else if goes_on(&words, word) {
+            } else if base_types::can_follow(&words, word) {
                 words.push(word);
             } else {
                 break;
             }
             self.bump();
         }
-        (base_type(&words), is_const)
+        (base_types::base_type(&words), is_const)
     }
 
     fn struct_type(&mut self) -> ParseResult<StructType> {
@@ -350,54 +317,5 @@ impl Parser<'_> {
             true => Ok(()),
             false => Err(self.unexpected(&format!("a tag or `{{` after `{keyword}`"))),
         }
-    }
-}
-
-/// Returns whether a word can continue the words of a base type.
-fn goes_on(words: &[&str], word: &str) -> bool {
-    let count = |of: &str| words.iter().filter(|word| **word == of).count();
-    let has = |of: &str| count(of) > 0;
-    match word {
-        "unsigned" | "signed" => !has("unsigned") && !has("signed"),
-        "long" => {
-            count("long") < 2
-                && !["char", "small", "short", "hyper", "__int64"].into_iter().any(has)
-        }
-        "int" => !["int", "char", "small"].into_iter().any(has),
-        "short" | "small" | "char" | "hyper" | "__int8" | "__int16" | "__int32" | "__int64"
-        | "_int64" | "__int128" | "__int3264" => {
-            words.iter().all(|word| matches!(*word, "unsigned" | "signed" | "int"))
-        }
-        "double" => words.iter().all(|word| *word == "long"),
-        _ => words.is_empty() && BASE_WORDS.contains(&word),
-    }
-}
-
-/// Returns the base type for a sequence of words. In IDL, `long` has 32 bits on all platforms.
-fn base_type(words: &[&str]) -> BaseType {
-    let has = |of: &str| words.contains(&of);
-    let unsigned = has("unsigned");
-    let integer = |signed: BaseType, without: BaseType| if unsigned { without } else { signed };
-    let longs = words.iter().filter(|word| **word == "long").count();
-    match words.last().copied().unwrap_or_default() {
-        "void" => BaseType::Void,
-        "boolean" => BaseType::Boolean,
-        "byte" => BaseType::Byte,
-        "wchar_t" => BaseType::WideChar,
-        "float" => BaseType::Float,
-        "double" => BaseType::Double,
-        "handle_t" => BaseType::BindingHandle,
-        "error_status_t" => BaseType::ErrorStatus,
-        _ if has("char") && unsigned => BaseType::UnsignedChar,
-        _ if has("char") && has("signed") => BaseType::SignedChar,
-        _ if has("char") => BaseType::Char,
-        _ if has("small") || has("__int8") => integer(BaseType::Int8, BaseType::UInt8),
-        _ if has("short") || has("__int16") => integer(BaseType::Int16, BaseType::UInt16),
-        _ if has("hyper") || has("__int64") || has("_int64") || longs == 2 => {
-            integer(BaseType::Int64, BaseType::UInt64)
-        }
-        _ if has("__int128") => integer(BaseType::Int128, BaseType::UInt128),
-        _ if has("__int3264") => integer(BaseType::IntPointer, BaseType::UIntPointer),
-        _ => integer(BaseType::Int32, BaseType::UInt32),
     }
 }

@@ -32,7 +32,7 @@ impl BuiltInPreprocessor<'_> {
             return holds;
         }
         let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) else {
-            self.complain(at, format!("expected a name after `#{word}`"));
+            self.report_error(at, format!("expected a name after `#{word}`"));
             return false;
         };
         let is_defined = self.macros.contains_key(name);
@@ -76,12 +76,12 @@ impl BuiltInPreprocessor<'_> {
         let resolved = self.resolve_defined(rest);
         let mut tokens = self.expand_separately(resolved);
         if tokens.is_empty() {
-            self.complain(at, "`#if` without a condition");
+            self.report_error(at, "`#if` without a condition");
             return None;
         }
         let span = tokens.last().map_or(at, |token| token.span.after());
         tokens.push(Token::end(span));
-        let mut parser = Parser::of_line(&tokens, &mut self.loader.names, self.diagnostics);
+        let mut parser = Parser::of_line(&tokens, &mut self.loader.interner, self.diagnostics);
         let expression = parser.whole_expression().ok()?;
         match constant::evaluate(&expression, &ConditionEnvironment) {
             Ok(Value::Integer(integer)) => Some(integer.value != 0),
@@ -121,11 +121,11 @@ impl BuiltInPreprocessor<'_> {
             let is_defined = match &name.kind {
                 TokenKind::Identifier(name) if length > 0 => self.macros.contains_key(name),
                 _ => {
-                    self.complain(token.span, "expected a name after `defined`");
+                    self.report_error(token.span, "expected a name after `defined`");
                     false
                 }
             };
-            let digit = self.loader.names.intern(if is_defined { "1" } else { "0" });
+            let digit = self.loader.interner.intern(if is_defined { "1" } else { "0" });
             resolved.push(Token { kind: TokenKind::Number(digit), ..token.clone() });
         }
         resolved

@@ -30,7 +30,7 @@ impl BuiltInPreprocessor<'_> {
                 if let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) {
                     self.macros.remove(name);
                 } else {
-                    self.complain(first.span, "expected a name after `#undef`");
+                    self.report_error(first.span, "expected a name after `#undef`");
                 }
             }
             "include" | "import" => self.include(first.span, rest),
@@ -41,7 +41,7 @@ impl BuiltInPreprocessor<'_> {
             "elif" | "else" | "endif" => self.next_group(word, hash),
             "error" => {
                 let message = format!("#error {}", self.text_of(rest));
-                self.complain(hash.to(first.span), message.trim_end());
+                self.report_error(hash.to(first.span), message.trim_end());
             }
             "warning" => {
                 let message = format!("#warning {}", self.text_of(rest));
@@ -83,7 +83,7 @@ impl BuiltInPreprocessor<'_> {
             }
             Err(message) => {
                 let span = rest.first().map_or(at, |token| token.span);
-                self.complain(span, message);
+                self.report_error(span, message);
             }
         }
     }
@@ -105,7 +105,7 @@ impl BuiltInPreprocessor<'_> {
 
     fn include(&mut self, at: Span, rest: &[Token]) {
         let Some((name, span)) = self.included_name(rest) else {
-            self.complain(at, "expected `\"file\"` or `<file>` after `#include`");
+            self.report_error(at, "expected `\"file\"` or `<file>` after `#include`");
             return;
         };
         let Some(from) = self.inputs.last().map(|input| input.file) else { return };
@@ -120,7 +120,7 @@ impl BuiltInPreprocessor<'_> {
         self.includes += 1;
         if self.includes > INCLUDES_MAX {
             if self.includes == INCLUDES_MAX + 1 {
-                self.complain(span, format!("more than {INCLUDES_MAX} files are included"));
+                self.report_error(span, format!("more than {INCLUDES_MAX} files are included"));
             }
             return;
         }
@@ -129,7 +129,7 @@ impl BuiltInPreprocessor<'_> {
             Ok(file) => {
                 self.included.insert(file);
                 if !self.enter(file) && !std::mem::replace(&mut self.is_incomplete, true) {
-                    self.complain(span, TOO_MANY_TOKENS);
+                    self.report_error(span, TOO_MANY_TOKENS);
                 }
             }
             Err(error) => {
@@ -198,7 +198,7 @@ impl BuiltInPreprocessor<'_> {
     /// Ends the current group at an `#elif`, `#else` or `#endif`.
     fn next_group(&mut self, word: &str, hash: Span) {
         if self.conditional().is_none() {
-            self.complain(hash, format!("`#{word}` without an `#if`"));
+            self.report_error(hash, format!("`#{word}` without an `#if`"));
         } else if !self.start_group(word, hash, false) {
             self.skip_groups();
         }

@@ -150,7 +150,7 @@ impl BuiltInPreprocessor<'_> {
             match &token.kind {
                 TokenKind::End => {
                     let message = format!("call of macro {} without a `)`", name.kind);
-                    self.complain(name.span, message);
+                    self.report_error(name.span, message);
                     return None;
                 }
                 kind if kind.is(Punctuation::ParenOpen) => depth += 1,
@@ -193,7 +193,7 @@ impl BuiltInPreprocessor<'_> {
                 quoted(&name.kind.to_string()),
                 parameters.len(),
             );
-            self.complain(name.span, message);
+            self.report_error(name.span, message);
             return None;
         }
         Some(arguments)
@@ -263,7 +263,7 @@ impl BuiltInPreprocessor<'_> {
             let Some(left) = joined.pop() else { continue };
             let right = tokens.next().map(|right| right.kind.to_string()).unwrap_or_default();
             let text = format!("{}{right}", left.kind);
-            let read = lexer::lex(&text, 0, &mut self.loader.names);
+            let read = lexer::lex(&text, 0, &mut self.loader.interner);
             let ended = read.len().saturating_sub(1);
             joined.extend(read.into_iter().take(ended));
         }
@@ -285,7 +285,7 @@ impl BuiltInPreprocessor<'_> {
                 _ => text.push_str(&written),
             }
         }
-        let text = self.loader.names.intern(&text);
+        let text = self.loader.interner.intern(&text);
         Token { kind: TokenKind::String { text, wide: false }, ..name.clone() }
     }
 

@@ -6,7 +6,7 @@ use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 /// Returns the type of a client's parameter: numbers by value, `&str` for `String`, `&[T]` for
 /// `Vec<T>`, an option of the lent type for `Option<T>`, and otherwise a reference.
-pub(crate) fn lent(ty: &Type) -> TokenStream {
+pub(crate) fn parameter_type(ty: &Type) -> TokenStream {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else {
         return quote!(&#ty);
     };
@@ -16,7 +16,7 @@ pub(crate) fn lent(ty: &Type) -> TokenStream {
         ("String", None) => quote!(&str),
         ("Vec", Some(item)) => quote!(&[#item]),
         ("Option", Some(value)) => {
-            let value = lent(value);
+            let value = parameter_type(value);
             quote!(::core::option::Option<#value>)
         }
         _ => quote!(&#ty),
@@ -25,7 +25,7 @@ pub(crate) fn lent(ty: &Type) -> TokenStream {
 
 /// Returns the type of a client's result. An `Arc<T>` becomes `T`, because only the server also
 /// keeps what it returns.
-pub(crate) fn received(ty: &Type) -> &Type {
+pub(crate) fn result_type(ty: &Type) -> &Type {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else { return ty };
     let last = path.segments.last().filter(|last| last.ident == "Arc");
     last.and_then(|last| argument(&last.arguments)).unwrap_or(ty)
@@ -53,7 +53,7 @@ mod tests {
     fn check(owned: &str, expected: &str) {
         let owned: Type = syn::parse_str(owned).unwrap();
         let expected: Type = syn::parse_str(expected).unwrap();
-        assert_eq!(lent(&owned).to_string(), quote!(#expected).to_string());
+        assert_eq!(parameter_type(&owned).to_string(), quote!(#expected).to_string());
     }
 
     #[test]
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn the_receiver_owns_a_shared_value() {
         let ty = |text| syn::parse_str::<Type>(text).unwrap();
-        assert_eq!(received(&ty("std::sync::Arc<Event>")), &ty("Event"));
-        assert_eq!(received(&ty("Option<Arc<Event>>")), &ty("Option<Arc<Event>>"));
-        assert_eq!(received(&ty("Event")), &ty("Event"));
+        assert_eq!(result_type(&ty("std::sync::Arc<Event>")), &ty("Event"));
+        assert_eq!(result_type(&ty("Option<Arc<Event>>")), &ty("Option<Arc<Event>>"));
+        assert_eq!(result_type(&ty("Event")), &ty("Event"));
     }
 }
