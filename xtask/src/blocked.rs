@@ -66,7 +66,8 @@ impl Workshop for Bench {
 
 /// The server program of the measurement.
 pub(crate) fn serve() -> ExitCode {
-    let served = Server::new().class(WORKSHOP, Bench::default).threads_max(THREADS_MAX).run();
+    let served =
+        Server::new().class(WORKSHOP, Bench::default).max_concurrent_calls(THREADS_MAX).run();
     served.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 

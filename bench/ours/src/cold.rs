@@ -17,7 +17,7 @@ use crate::numbers::{COLD, Numbers};
 fn main() -> bench_harness::Result<()> {
     // Performs the set-up of all servers.
     role()?;
-    Ok(Server::new().class(COLD, || Cold).idle_exit(LINGER).run()?)
+    Ok(Server::new().class(COLD, || Cold).idle_timeout(LINGER).run()?)
 }
 
 /// The object of the class.

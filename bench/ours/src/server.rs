@@ -15,7 +15,7 @@ use crate::waiting::LONG;
 pub(crate) fn serve() -> bench_harness::Result<()> {
     let server = Server::new().class(BENCH, || Bench);
     let server = crate::sizes::serve(server);
-    Ok(server.idle_exit(LINGER).run()?)
+    Ok(server.idle_timeout(LINGER).run()?)
 }
 
 /// The object of the class.
@@ -41,13 +41,13 @@ impl Handles for Bench {
         let done = Arc::new(Event::new()?);
         let signal = done.clone();
         let client = context.clone();
-        context.when(ready, PATIENCE, move |outcome| {
+        context.on_signal(ready, PATIENCE, move |outcome| {
             let finished = match outcome {
                 Outcome::Fired => file.write_all(SERVER_LINES).and_then(|()| signal.set()),
                 _ => Ok(()),
             };
             if let Err(error) = finished {
-                client.fail(error.to_string());
+                client.abort(error.to_string());
             }
         })?;
         Ok(done)
@@ -58,12 +58,12 @@ impl Handles for Bench {
     }
 
     fn wait_for(&self, context: &Context, event: Event) -> Result<()> {
-        context.when(event, PATIENCE, |_| {})?;
+        context.on_signal(event, PATIENCE, |_| {})?;
         Ok(())
     }
 
     fn wait_long(&self, context: &Context) -> Result<()> {
-        context.after(LONG, |_| {})?;
+        context.on_timer(LONG, |_| {})?;
         Ok(())
     }
 

@@ -198,12 +198,12 @@ where
 {
     let settings = Settings {
         loops: 1,
-        threads_max: THREADS_MAX,
+        max_concurrent_calls: CALLS_MAX,
         clients_max: CLIENTS_MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
         filesystems: Filesystems::local(),
-        quota_limits: QuotaLimits::of_server(CLIENTS_MAX, THREADS_MAX, descriptor_limit()),
+        quota_limits: QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit()),
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
@@ -275,7 +275,7 @@ const NO_GREETING: &str = "no server greeted at the other end of the socket in t
                            made is for `from_door`";
 
 /// Limit of concurrent blocking method calls of one object.
-const THREADS_MAX: usize = 64;
+const CALLS_MAX: usize = 64;
 
 /// Limit of connections and doors of one object.
 const CLIENTS_MAX: usize = 1024;

@@ -90,7 +90,7 @@ pub enum ErrorKind {
     Panicked,
     /// The method failed with an error for which its interface has no type.
     Failed,
-    /// The server's program ended the connection with [`Context::fail`](crate::Context::fail).
+    /// The server's program ended the connection with [`Context::abort`](crate::Context::abort).
     Aborted,
     /// A system call failed.
     System,

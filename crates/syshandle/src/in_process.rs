@@ -40,7 +40,7 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     object.require(interface)?;
     let settings = Settings {
         loops: 1,
-        threads_max: THREADS_MAX,
+        max_concurrent_calls: CALLS_MAX,
         clients_max: CLIENTS_MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
@@ -48,8 +48,8 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         filesystems: Filesystems::local(),
         quota_limits: QuotaLimits {
             clients: CLIENTS_MAX,
-            calls: THREADS_MAX,
-            waiting: 4 * THREADS_MAX,
+            calls: CALLS_MAX,
+            waiting: 4 * CALLS_MAX,
             descriptors: syshandle_os::descriptor_limit()
                 .map_or(QuotaLimits::UNLIMITED.descriptors, |limit| limit as usize),
             timers: TIMERS_MAX,
@@ -73,7 +73,7 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
 }
 
 /// Limit of concurrent blocking method calls of one object.
-const THREADS_MAX: usize = 64;
+const CALLS_MAX: usize = 64;
 
 /// Limit of connections and doors of one object, which may be lent to an untrusted server.
 const CLIENTS_MAX: usize = 4096;

@@ -112,7 +112,7 @@ impl Server {
             way_in: WayIn::Registered,
             settings: Settings {
                 loops: syshandle_os::usable_cores(),
-                threads_max: THREADS_MAX,
+                max_concurrent_calls: CALLS_MAX,
                 clients_max: CLIENTS_MAX,
                 idle: Some(Duration::from_secs(10)),
                 drain: Duration::from_secs(10),
@@ -167,8 +167,8 @@ impl Server {
     /// `SOCK_SEQPACKET`: either bound and unconnected, or one end of a connection.
     ///
     /// A connection has one client. The policy is not applied to it, and the server ends with the
-    /// connection unless [`Server::stay`] is set. The kernel reports the process that created the
-    /// connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process that
+    /// connection unless [`Server::never_exit`] is set. The kernel reports the process that created
+    /// the connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process that
     /// created the pair.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
@@ -179,15 +179,15 @@ impl Server {
     /// Sets the idle timeout: the server ends when no client has used it for this long, and at the
     /// latest after twice this time.
     #[must_use]
-    pub fn idle_exit(mut self, after: Duration) -> Self {
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         // A timeout of zero would end the server before the first client connects.
-        self.settings.idle = Some(after.max(Duration::from_millis(1)));
+        self.settings.idle = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
     /// Disables the idle timeout, so the server ends only when it is told to.
     #[must_use]
-    pub fn stay(mut self) -> Self {
+    pub fn never_exit(mut self) -> Self {
         self.settings.idle = None;
         self
     }
@@ -201,13 +201,13 @@ impl Server {
 
     /// Limits how many methods run at once. The default is 256.
     ///
-    /// Background tasks ([`Context::when`], [`Context::after`]) and the constructors and
+    /// Background tasks ([`Context::on_signal`], [`Context::on_timer`]) and the constructors and
     /// destructors of objects count as methods of the client that causes them.
     ///
     /// Each client may use a part of this limit. A process of the server's own user may use five
     /// eighths (160). Another user, with all its processes, may use a quarter (64). Parts are
-    /// rounded up: with `threads_max(4)` a process of the server's own user may run 3 methods, and
-    /// another user 1. Further calls wait for a method to end, up to four times the number that may
+    /// rounded up: with `max_concurrent_calls(4)` a process of the server's own user may run 3
+    /// methods, and another user 1. Further calls wait for a method to end, up to four times the number that may
     /// run (640, and 64 × 4 = 256 for another user). A call beyond that fails at once with
     /// [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not run
     /// either.
@@ -217,8 +217,8 @@ impl Server {
     /// `#[blocking]` always does. So blocking methods delay no other client while fewer methods run
     /// than the limit.
     #[must_use]
-    pub fn threads_max(mut self, threads: usize) -> Self {
-        self.settings.threads_max = threads.max(1);
+    pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
+        self.settings.max_concurrent_calls = calls.max(1);
         self
     }
 
@@ -253,8 +253,8 @@ impl Server {
     /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
     ///
     /// A service manager that kills a server must wait longer than this. The default of systemd's
-    /// `TimeoutStopSec=` is 90 s. [`idle_exit`](Self::idle_exit) does not interrupt a method or
-    /// task that runs.
+    /// `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt a method
+    /// or task that runs.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain = timeout;
@@ -288,8 +288,11 @@ impl Server {
         // (`SIGXFSZ`).
         syshandle_os::ignore_file_size_signal();
         let mut settings = self.settings;
-        settings.quota_limits =
-            QuotaLimits::of_server(settings.clients_max, settings.threads_max, descriptors);
+        settings.quota_limits = QuotaLimits::of_server(
+            settings.clients_max,
+            settings.max_concurrent_calls,
+            descriptors,
+        );
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
         let is_connected = matches!(
             &self.way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd())
@@ -390,7 +393,7 @@ impl std::fmt::Debug for Server {
 }
 
 /// Default limit of running methods. Further blocking methods wait.
-const THREADS_MAX: usize = 256;
+const CALLS_MAX: usize = 256;
 
 /// Default limit of connections and doors. Each takes a descriptor and some memory.
 const CLIENTS_MAX: usize = 16_384;

@@ -38,7 +38,7 @@ impl Waiter for Table {
     fn bell(&self, context: &Context, when: Event) -> Result<Event> {
         let bell = Event::new()?;
         let ring = bell.try_clone()?;
-        context.when(when, Duration::from_secs(60), move |_| ring.set().unwrap())?;
+        context.on_signal(when, Duration::from_secs(60), move |_| ring.set().unwrap())?;
         Ok(bell)
     }
 

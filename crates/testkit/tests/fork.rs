@@ -53,9 +53,9 @@ impl Adder for Calculator {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // The copy uses what belongs to the parent. None of these uses may affect the parent.
-            let refused = context.after(Duration::ZERO, |_| {}).unwrap_err();
+            let refused = context.on_timer(Duration::ZERO, |_| {}).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::OtherProcess);
-            context.fail("from the copy");
+            context.abort("from the copy");
             return Ok(0);
         }
         let mut status = 0;

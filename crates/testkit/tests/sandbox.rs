@@ -285,7 +285,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
         let path = path.clone();
         std::thread::spawn(move || {
             let server = Server::new().class(BROKER, Provider::default).path(path);
-            server.idle_exit(Duration::from_millis(50)).run()
+            server.idle_timeout(Duration::from_millis(50)).run()
         })
     };
     // The path of the socket exists before the server listens.

@@ -166,7 +166,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
         move || {
             forbid_to_watch_from(FROM);
             let server = Server::new().class(NOTHING, Idle::default).path(path);
-            server.idle_exit(Duration::from_millis(100)).run().unwrap();
+            server.idle_timeout(Duration::from_millis(100)).run().unwrap();
         }
     });
     let mut first = None;

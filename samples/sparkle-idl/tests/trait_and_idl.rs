@@ -10,7 +10,7 @@ use syshandle::{Class, ClassInfo, Context, Event, Interface, Outcome, Proxy, Res
 fn finish(context: &Context, mut file: File, when: Event) -> Result<Event> {
     let done = Event::new()?;
     let told = done.try_clone()?;
-    context.when(when, Duration::from_secs(10), move |outcome| {
+    context.on_signal(when, Duration::from_secs(10), move |outcome| {
         if matches!(outcome, Outcome::Fired) && file.write_all(b"Sparkly!\n").is_ok() {
             told.set().expect("an event");
         }

@@ -12,7 +12,7 @@ use syshandle::{Context, Event, Outcome, Result, Server};
 
 fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
-    Server::new().class(SPARKLE_FINISHER, || Finisher).idle_exit(LINGER).run()
+    Server::new().class(SPARKLE_FINISHER, || Finisher).idle_timeout(LINGER).run()
 }
 
 /// The filter in `RUST_LOG`; warnings by default.
@@ -36,12 +36,12 @@ impl SparkleFinisher for Finisher {
         let done = will_notify_when_done.try_clone()?;
         let client = context.clone();
         note(Side::Server, "return to client");
-        context.when(when_this_event_fires, PATIENCE, move |outcome| {
+        context.on_signal(when_this_event_fires, PATIENCE, move |outcome| {
             match outcome {
                 Outcome::Fired => finish(decorate_this_file, &done).unwrap_or_else(|error| {
-                    client.fail(format!("the file can't be finished: {error}"))
+                    client.abort(format!("the file can't be finished: {error}"))
                 }),
-                Outcome::Expired => client.fail("the file was never ready to be finished"),
+                Outcome::Expired => client.abort("the file was never ready to be finished"),
                 // The client no longer waits.
                 _ => {}
             }

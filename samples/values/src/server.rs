@@ -8,7 +8,7 @@ use syshandle::{Context, Event, Guid, Result, Server};
 use values::{Extent, Note, Place, Shade, VALUES_OBJECT, Values, ValuesClient};
 
 fn main() -> Result<()> {
-    Server::new().class(VALUES_OBJECT, || Echo).idle_exit(LINGER).run()
+    Server::new().class(VALUES_OBJECT, || Echo).idle_timeout(LINGER).run()
 }
 
 /// Time until the idle server exits.

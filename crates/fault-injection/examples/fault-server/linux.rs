@@ -20,7 +20,7 @@ pub(crate) fn main() -> Result<()> {
         .class(SPARKLE_FINISHER, || Finisher)
         .class(NUMBERS, || Counter)
         .class(LARGE, || Echo)
-        .idle_exit(Duration::from_millis(idle.unwrap_or(1000)))
+        .idle_timeout(Duration::from_millis(idle.unwrap_or(1000)))
         .run()
 }
 
@@ -36,14 +36,14 @@ impl SparkleFinisher for Finisher {
         let will_notify_when_done = Event::new()?;
         let done = will_notify_when_done.try_clone()?;
         let client = context.clone();
-        context.when(when_this_event_fires, Duration::from_secs(600), move |outcome| {
+        context.on_signal(when_this_event_fires, Duration::from_secs(600), move |outcome| {
             if outcome != Outcome::Fired {
-                return client.fail(format!("the file was never ready: {outcome:?}"));
+                return client.abort(format!("the file was never ready: {outcome:?}"));
             }
             let finished =
                 decorate_this_file.write_all(SERVER_LINES.as_bytes()).and_then(|()| done.set());
             if let Err(error) = finished {
-                client.fail(format!("the file can't be finished: {error}"));
+                client.abort(format!("the file can't be finished: {error}"));
             }
         })?;
         Ok(will_notify_when_done)

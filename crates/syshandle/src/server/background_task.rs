@@ -2,8 +2,8 @@
 
 use super::jobs::JobRef;
 
-/// A background task that [`Context::when`](crate::Context::when) or
-/// [`Context::after`](crate::Context::after) started.
+/// A background task that [`Context::on_signal`](crate::Context::on_signal) or
+/// [`Context::on_timer`](crate::Context::on_timer) started.
 ///
 /// Dropping this handle does not cancel the task. The handle keeps neither the server nor the
 /// values of the task alive. It may be cloned, and used on any thread.

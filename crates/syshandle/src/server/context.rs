@@ -82,7 +82,8 @@ impl Context {
     /// server stays alive.
     ///
     /// Running work counts among the running methods of the client
-    /// ([`Server::threads_max`](crate::Server::threads_max)). At the limit, the work waits.
+    /// ([`Server::max_concurrent_calls`](crate::Server::max_concurrent_calls)). At the limit, the work
+    /// waits.
     ///
     /// An auto-reset event is reset. The task owns the object and closes it before `work` runs. If
     /// the client disconnects in order and its process lives, the task continues.
@@ -97,11 +98,11 @@ impl Context {
     /// # use syshandle::{Context, Event, Outcome, Result};
     /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
     ///     let (next, again) = (context.clone(), event.try_clone()?);
-    ///     context.when(event, Duration::MAX, move |outcome| {
+    ///     context.on_signal(event, Duration::MAX, move |outcome| {
     ///         if outcome == Outcome::Fired {
     ///             println!("the queue has work");
     ///             if let Err(error) = serve_queue(&next, again) {
-    ///                 next.fail(error.to_string());
+    ///                 next.abort(error.to_string());
     ///             }
     ///         }
     ///     })?;
@@ -119,7 +120,7 @@ impl Context {
     /// # Errors
     /// The object can't be watched because of the system's limit (`fs.epoll.max_user_watches`), or
     /// [`ErrorKind::Busy`] if the client has too many tasks. Then `work` is dropped.
-    pub fn when(
+    pub fn on_signal(
         &self,
         object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
@@ -132,13 +133,13 @@ impl Context {
 
     /// Starts a background task: runs `work` when `delay` has passed or the client has died. The
     /// outcome says which. The wait blocks no thread and takes no descriptor, and the server stays
-    /// alive. The limit of running methods applies as for [`when`](Self::when).
+    /// alive. The limit of running methods applies as for [`on_signal`](Self::on_signal).
     ///
     /// ```
     /// # use std::time::Duration;
     /// # use syshandle::{Context, Result, TimerOutcome};
     /// # fn method(context: &Context) -> Result<()> {
-    /// context.after(Duration::from_secs(1), |outcome| match outcome {
+    /// context.on_timer(Duration::from_secs(1), |outcome| match outcome {
     ///     TimerOutcome::Elapsed => println!("a second has passed"),
     ///     _ => println!("the client has died, or the server ends"),
     /// })?;
@@ -148,7 +149,7 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] if the client already has 65,536 tasks. Then `work` is dropped.
-    pub fn after(
+    pub fn on_timer(
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
@@ -167,7 +168,7 @@ impl Context {
     /// Ends the connection with an error. Every call and wait of the client ends with this text and
     /// the kind [`ErrorKind::Aborted`]. This reports the failure of a background task, whose method
     /// has returned long before.
-    pub fn fail(&self, text: impl Into<String>) {
+    pub fn abort(&self, text: impl Into<String>) {
         if !self.reactor.is_own() {
             return;
         }

@@ -97,12 +97,12 @@ impl Kitchen for Cook {
     }
 
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
-        context.when(event, Duration::from_millis(timeout_ms), self.counting())?;
+        context.on_signal(event, Duration::from_millis(timeout_ms), self.counting())?;
         Ok(())
     }
 
     fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
-        context.when(pipe, Duration::from_millis(timeout_ms), self.counting())?;
+        context.on_signal(pipe, Duration::from_millis(timeout_ms), self.counting())?;
         Ok(())
     }
 }
@@ -140,7 +140,7 @@ fn kitchen_where(
 ) -> (KitchenClient, Weak<Reactor>) {
     let settings = Settings {
         loops: 2,
-        threads_max: 1024,
+        max_concurrent_calls: 1024,
         clients_max: usize::MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,

@@ -25,7 +25,7 @@ use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
 /// Why a background task stopped waiting for an object; see
-/// [`Context::when`](crate::Context::when).
+/// [`Context::on_signal`](crate::Context::on_signal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -40,7 +40,7 @@ pub enum Outcome {
 }
 
 /// Why a background task stopped waiting for a timer; see
-/// [`Context::after`](crate::Context::after).
+/// [`Context::on_timer`](crate::Context::on_timer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerOutcome {

@@ -83,7 +83,7 @@ pub(crate) struct Settings {
     /// Number of event loops: one per core, if many clients are expected.
     pub(crate) loops: usize,
     /// Limit of methods that run at once.
-    pub(crate) threads_max: usize,
+    pub(crate) max_concurrent_calls: usize,
     /// Limit of connections and doors.
     pub(crate) clients_max: usize,
     /// The idle timeout; `None` disables it.
@@ -105,13 +105,13 @@ impl Reactor {
     pub(crate) fn new(settings: Settings, classes: HashMap<Guid, Factory>) -> Result<Arc<Self>> {
         // Operations on a client's handles that may block must not block the threads of the server.
         syshandle_os::prepare_to_serve();
-        let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
+        let loops = settings.loops.min(settings.max_concurrent_calls).min(EventLoop::MAX);
         let no_event = failed("eventfd2", NO_LOOP);
         let stop = ManualEvent::new().map_err(no_event)?;
         let reactor = Self {
             owner: ProcessMark::current(),
             loops: (0..loops).map(|index| EventLoop::new(index, &stop)).collect::<Result<_>>()?,
-            crew: Crew::new(settings.threads_max, loops),
+            crew: Crew::new(settings.max_concurrent_calls, loops),
             sentinel: Sentinel::default(),
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),

@@ -153,7 +153,7 @@ impl Failing for Fake {
     }
 
     fn abort(&self, context: &Context) -> Result<()> {
-        context.fail("enough");
+        context.abort("enough");
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn main() -> Result<()> {
     }
     server
         .class(TEST_SERVICE, make)
-        .idle_exit(Duration::from_millis(idle))
+        .idle_timeout(Duration::from_millis(idle))
         .drain_timeout(Duration::from_millis(
             variable("TESTKIT_DRAIN_MS").parse().unwrap_or(10_000),
         ))
@@ -79,7 +79,7 @@ impl TestService for TestServer {
     }
 
     fn write_outcome(&self, context: &Context, mut file: File, event: Event) -> Result<()> {
-        context.when(event, Duration::from_secs(600), move |outcome| {
+        context.on_signal(event, Duration::from_secs(600), move |outcome| {
             if let Err(error) = writeln!(file, "{outcome:?}") {
                 eprintln!("the outcome can't be written: {error}");
             }

@@ -82,11 +82,11 @@ impl Context {
     /// # use syshandle::{Context, Event, Outcome, Result};
     /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
     ///     let (next, again) = (context.clone(), event.try_clone()?);
-    ///     context.when(event, Duration::MAX, move |outcome| {
+    ///     context.on_signal(event, Duration::MAX, move |outcome| {
     ///         if outcome == Outcome::Fired {
     ///             println!("the queue has work");
     ///             if let Err(error) = serve_queue(&next, again) {
-    ///                 next.fail(error.to_string());
+    ///                 next.abort(error.to_string());
     ///             }
     ///         }
     ///     })?;
@@ -101,7 +101,7 @@ impl Context {
     /// [`ErrorKind::System`](crate::ErrorKind::System) if the object can't be watched;
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65536 pending tasks.
     /// Then `work` is dropped without running.
-    pub fn when(
+    pub fn on_signal(
         &self,
         object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
@@ -117,14 +117,14 @@ impl Context {
     /// # Errors
     /// No handle left; [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65536
     /// pending tasks. Then `work` is dropped without running.
-    pub fn after(
+    pub fn on_timer(
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
         // The system's thread pool needs an object to wait for. This event is never signalled.
         let never = Event::new()?;
-        self.when(never, delay, |outcome| work(TimerOutcome::of_wait(outcome)))
+        self.on_signal(never, delay, |outcome| work(TimerOutcome::of_wait(outcome)))
     }
 
     /// Returns the verifier of received handles.
@@ -134,7 +134,7 @@ impl Context {
 
     /// Ends all calls and waits of the client with an error that has this text. Use it for failed
     /// background work whose method has returned already.
-    pub fn fail(&self, text: impl Into<String>) {
+    pub fn abort(&self, text: impl Into<String>) {
         self.session.fail(Fault::Aborted { text: text.into() });
     }
 

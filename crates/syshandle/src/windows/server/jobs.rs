@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::{Error, ErrorKind, Result};
 
-/// Reason why a wait for an object ended: see [`Context::when`](crate::Context::when).
+/// Reason why a wait for an object ended: see [`Context::on_signal`](crate::Context::on_signal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -24,7 +24,7 @@ pub enum Outcome {
     Stopping,
 }
 
-/// Reason why a timer ended: see [`Context::after`](crate::Context::after).
+/// Reason why a timer ended: see [`Context::on_timer`](crate::Context::on_timer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerOutcome {

@@ -91,15 +91,15 @@ impl Server {
 
     /// Sets the time without activity after which the server ends.
     #[must_use]
-    pub fn idle_exit(mut self, after: Duration) -> Self {
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         // With zero the server would end before the first client.
-        self.idle = Some(after.max(Duration::from_millis(1)));
+        self.idle = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
     /// Sets that the server never ends by itself.
     #[must_use]
-    pub fn stay(mut self) -> Self {
+    pub fn never_exit(mut self) -> Self {
         self.idle = None;
         self
     }

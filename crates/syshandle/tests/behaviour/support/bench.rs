@@ -383,7 +383,7 @@ impl Bench for Workbench {
     }
 
     fn job_after(&self, context: &Context, delay: Duration, report: OwnedHandle) -> Result<()> {
-        context.after(delay, move |outcome| {
+        context.on_timer(delay, move |outcome| {
             write!(File::from(report), "{outcome:?}").unwrap();
         })?;
         Ok(())
@@ -405,10 +405,10 @@ impl Bench for Workbench {
         report: OwnedHandle,
     ) -> Result<()> {
         let task = match when {
-            Some(when) => context.when(when, LONG, move |outcome| {
+            Some(when) => context.on_signal(when, LONG, move |outcome| {
                 write!(File::from(report), "{outcome:?}").unwrap();
             })?,
-            None => context.after(LONG, move |_| drop(report))?,
+            None => context.on_timer(LONG, move |_| drop(report))?,
         };
         *self.task.lock().unwrap() = Some(task);
         Ok(())
@@ -427,7 +427,7 @@ impl Bench for Workbench {
     }
 
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()> {
-        context.when(when, LONG, |_| panic!("a job"))?;
+        context.on_signal(when, LONG, |_| panic!("a job"))?;
         Ok(())
     }
 
@@ -438,7 +438,7 @@ impl Bench for Workbench {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()> {
-        context.when(Event::new()?, timeout, move |_| {
+        context.on_signal(Event::new()?, timeout, move |_| {
             entered.set().unwrap();
             until.wait_timeout(LONG).unwrap();
         })?;
@@ -446,7 +446,7 @@ impl Bench for Workbench {
     }
 
     fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()> {
-        context.when(when, LONG, move |_| {
+        context.on_signal(when, LONG, move |_| {
             drop(file);
             DONE.fetch_add(1, Ordering::SeqCst);
         })?;
@@ -480,11 +480,11 @@ impl Bench for Workbench {
         if on_another_thread {
             std::thread::spawn(move || {
                 when.wait_timeout(LONG).unwrap();
-                client.fail(text);
+                client.abort(text);
             });
             return Ok(());
         }
-        context.when(when, LONG, move |_| client.fail(text))?;
+        context.on_signal(when, LONG, move |_| client.abort(text))?;
         Ok(())
     }
 
@@ -578,7 +578,7 @@ fn wait_for_cancel(context: &Context) {
 }
 
 fn start_job(context: &Context, when: Event, timeout: Duration, report: OwnedHandle) -> Result<()> {
-    context.when(when, timeout, move |outcome| {
+    context.on_signal(when, timeout, move |outcome| {
         File::from(report).write_all(format!("{outcome:?}").as_bytes()).unwrap();
     })?;
     Ok(())

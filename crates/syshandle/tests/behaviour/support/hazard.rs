@@ -178,18 +178,18 @@ impl Hazard for Laboratory {
 
     fn job(&self, context: &Context, when: Event) -> Result<()> {
         let state = Bomb(1);
-        context.when(when, Duration::MAX, move |_| drop(state))?;
+        context.on_signal(when, Duration::MAX, move |_| drop(state))?;
         Ok(())
     }
 
     fn timer(&self, context: &Context) -> Result<()> {
         let state = Bomb(1);
-        context.after(Duration::from_millis(1), move |_| drop(state))?;
+        context.on_timer(Duration::from_millis(1), move |_| drop(state))?;
         Ok(())
     }
 
     fn waitable(&self, context: &Context, when: Event) -> Result<()> {
-        context.when(Trap(when, Bomb(3)), Duration::MAX, |_| {})?;
+        context.on_signal(Trap(when, Bomb(3)), Duration::MAX, |_| {})?;
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl Hazard for Laboratory {
     }
 
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()> {
-        context.after(Duration::ZERO, move |_| Block(entered, until).wait())?;
+        context.on_timer(Duration::ZERO, move |_| Block(entered, until).wait())?;
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Hazard for Laboratory {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()> {
-        context.when(when, Duration::MAX, move |_| Block(entered, until).wait())?;
+        context.on_signal(when, Duration::MAX, move |_| Block(entered, until).wait())?;
         Ok(())
     }
 

@@ -70,7 +70,7 @@ fn serves_where_it_is_started_as_a_server() {
         .class(BENCH, Workbench::default)
         .class(DOUBLE, Workbench::default)
         .class(HAZARD, Laboratory::new)
-        .idle_exit(Duration::from_millis(100));
+        .idle_timeout(Duration::from_millis(100));
     if let Some(ms) = number(DRAIN_MS) {
         server = server.drain_timeout(Duration::from_millis(ms));
     }
@@ -78,10 +78,10 @@ fn serves_where_it_is_started_as_a_server() {
         server = server.clients_max(clients as usize);
     }
     if let Some(threads) = number(THREADS_MAX) {
-        server = server.threads_max(threads as usize);
+        server = server.max_concurrent_calls(threads as usize);
     }
     if std::env::var_os(STAY).is_some() {
-        server = server.stay();
+        server = server.never_exit();
     }
     server.run().unwrap();
 }

@@ -21,7 +21,7 @@ use super::references::{Clerk, DESK, OTHER_DESK};
 
 /// Serves one class.
 pub(crate) fn main(class: &str) -> ExitCode {
-    let server = Server::new().idle_exit(Duration::from_millis(300));
+    let server = Server::new().idle_timeout(Duration::from_millis(300));
     let make = || Servant::default();
     let server = match class {
         "shared" => server.class(SHARED, make),
@@ -172,7 +172,7 @@ impl Everything for Servant {
     }
 
     fn write_outcome(&self, context: &Context, mut file: File, event: Event) -> Result<()> {
-        context.when(event, Duration::from_secs(60), move |outcome| {
+        context.on_signal(event, Duration::from_secs(60), move |outcome| {
             let _ = write!(file, "{outcome:?}");
         })?;
         Ok(())
@@ -180,7 +180,8 @@ impl Everything for Servant {
 
     fn fail_later(&self, context: &Context, event: Event) -> Result<Event> {
         let client = context.clone();
-        context.when(event, Duration::from_secs(60), move |_| client.fail("it went wrong"))?;
+        context
+            .on_signal(event, Duration::from_secs(60), move |_| client.abort("it went wrong"))?;
         Ok(Event::new()?)
     }
 
