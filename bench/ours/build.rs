@@ -89,7 +89,7 @@ pub(crate) fn serve(server: syshandle::Server) -> syshandle::Server {{
 }}
 
 /// Their registrations.
-pub(crate) fn registered() -> Vec<syshandle::RegisteredClass> {{
+pub(crate) fn registered() -> Vec<syshandle_registry::RegisteredClass> {{
     vec![
 {registered}    ]
 }}

@@ -8,9 +8,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle::{
-    Activation, Locations, Policy, RegisteredClass, Registration, Result, Server, class, interface,
-};
+use syshandle::{Activation, Result, Server, class, interface};
+use syshandle_registry::{Policy, RegisteredClass, Registration, Registry};
 
 const HELP: &str = "\
 cargo xtask blocked      latency of a null call while 180 methods of other clients block for a second;
@@ -92,9 +91,9 @@ fn failed(error: &dyn Error) -> ExitCode {
 /// Measures each way to block. Returns whether all results meet the goal.
 fn measure() -> Result<bool, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let locations = register(&folder)?;
+    let registry = register(&folder)?;
     let activate = || {
-        let activation = Activation::new().locations(locations.clone());
+        let activation = Activation::new().registry(registry.clone());
         activation.activate::<WorkshopClient>(WORKSHOP.clsid())
     };
     let clients = (0..BLOCKED).map(|_| activate()).collect::<Result<Vec<_>>>()?;
@@ -175,7 +174,7 @@ fn call_beside(
 }
 
 /// Registers this program as the server, in a temporary registry.
-fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
+fn register(folder: &tempfile::TempDir) -> Result<Registry, Box<dyn Error>> {
     let (data, runtime) = (folder.path().join("data"), folder.path().join("run"));
     for folder in [&data, &runtime] {
         std::fs::create_dir(folder)?;
@@ -183,11 +182,11 @@ fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
     }
     let environment = [("XDG_DATA_HOME", &data), ("XDG_RUNTIME_DIR", &runtime)]
         .map(|(name, folder)| (name.to_owned(), folder.display().to_string()));
-    let mut locations = Locations::from_environment();
-    locations.data_home = Some(data.clone());
-    locations.data_dirs = Vec::new();
-    locations.runtime_dir = Some(runtime.clone());
-    locations.register(&Registration {
+    let mut registry = Registry::from_environment();
+    registry.data_home = Some(data.clone());
+    registry.data_dirs = Vec::new();
+    registry.runtime_dir = Some(runtime.clone());
+    registry.register(&Registration {
         name: "blocked".into(),
         program: std::env::current_exe()?,
         arguments: vec![SERVE.into()],
@@ -201,7 +200,7 @@ fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
             interfaces: Vec::new(),
         }],
     })?;
-    Ok(locations)
+    Ok(registry)
 }
 
 /// The argument that starts this program as the server.

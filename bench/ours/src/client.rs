@@ -32,7 +32,7 @@ impl Contestant {
         };
         let folders = Folders::make()?;
         folders.register_others(classes)?;
-        let activation = Activation::new().locations(folders.locations());
+        let activation = Activation::new().registry(folders.registry());
         let numbers = activation.activate(BENCH.clsid())?;
         let handles = activation.activate(BENCH.clsid())?;
         Ok(Self { numbers, handles, activation, folders })
@@ -146,12 +146,12 @@ impl Contestant {
 
     /// Looks up a different class each time, spread over all registrations.
     fn look_up(&self, classes: usize, laps: &mut Laps) -> Result<()> {
-        let locations = self.folders.locations();
+        let registry = self.folders.registry();
         let mut number = 0;
         while laps.next() {
             // With this step, all classes are looked up before one is repeated.
             number = (number + 7919) % classes.max(1);
-            locations.find(other(number))?;
+            registry.find(other(number))?;
         }
         Ok(())
     }

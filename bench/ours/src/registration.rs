@@ -6,7 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bench_harness::Result;
-use syshandle::{Class, ClassInfo, Guid, Locations, RegisteredClass, Registration};
+use syshandle::{Class, ClassInfo, Guid};
+use syshandle_registry::{RegisteredClass, Registration, Registry};
 
 use crate::interface::{BENCH, COLD};
 use crate::sizes;
@@ -15,7 +16,7 @@ use crate::sizes;
 #[derive(Debug)]
 pub(crate) struct Folders {
     root: PathBuf,
-    locations: Locations,
+    registry: Registry,
 }
 
 impl Folders {
@@ -27,9 +28,9 @@ impl Folders {
         for folder in [&data, &runtime] {
             DirBuilder::new().mode(0o700).create(folder)?;
         }
-        let locations =
-            Locations { data_home: Some(data), data_dirs: vec![], runtime_dir: Some(runtime) };
-        let folders = Self { root, locations };
+        let registry =
+            Registry { data_home: Some(data), data_dirs: vec![], runtime_dir: Some(runtime) };
+        let folders = Self { root, registry };
         let mut classes = sizes::registered();
         classes.push(registered(BENCH));
         let program = std::env::current_exe()?;
@@ -40,8 +41,8 @@ impl Folders {
     }
 
     /// Returns the folders.
-    pub(crate) fn locations(&self) -> Locations {
-        self.locations.clone()
+    pub(crate) fn registry(&self) -> Registry {
+        self.registry.clone()
     }
 
     /// Registers `count` other classes that no client activates, ten per program.
@@ -62,8 +63,8 @@ impl Folders {
     fn register(&self, name: &str, program: &Path, classes: Vec<RegisteredClass>) -> Result<()> {
         // A server reads the folders from its environment, which must name these.
         let environment = [
-            ("XDG_DATA_HOME", &self.locations.data_home),
-            ("XDG_RUNTIME_DIR", &self.locations.runtime_dir),
+            ("XDG_DATA_HOME", &self.registry.data_home),
+            ("XDG_RUNTIME_DIR", &self.registry.runtime_dir),
         ];
         let environment: BTreeMap<String, String> = environment
             .into_iter()
@@ -77,7 +78,7 @@ impl Folders {
         registration.arguments = vec!["server".into(), name.into()];
         registration.environment = environment;
         registration.classes = classes;
-        self.locations.register(&registration)?;
+        self.registry.register(&registration)?;
         Ok(())
     }
 }

@@ -8,10 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use syshandle::{
-    Activation, Error, ErrorKind, Guid, Locations, Meeting, Printable, Result, UserId, interface,
-};
+use syshandle::{Activation, Error, ErrorKind, Guid, Printable, Result, UserId, interface};
 use syshandle_adversary::{Attack, Scenario, Target};
+use syshandle_registry::{Registry, RuntimePaths};
 
 use crate::class::ClassArgument;
 use crate::output::{outln, write_content, write_out};
@@ -47,20 +46,20 @@ fn guid(text: &str) -> std::result::Result<Guid, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let locations = Locations::from_environment();
-    let clsid = arguments.class.find(&locations)?;
+    let registry = Registry::from_environment();
+    let clsid = arguments.class.find(&registry)?;
     if let (Some(scenario), Some(address)) = (&arguments.scenario, &arguments.address) {
         return run_here(arguments, clsid, scenario, address);
     }
-    let registered = locations.find(clsid)?;
-    let registration = &registered.registration;
+    let file = registry.find(clsid)?;
+    let registration = &file.registration;
     let class = registration.classes.iter().find(|class| class.clsid == clsid);
     let iid = class.and_then(|class| class.interfaces.first().copied()).unwrap_or(Guid::NIL);
     let address = match &registration.socket {
         Some(socket) => socket.clone(),
-        None => Meeting::of(&registered, &locations)?.socket,
+        None => RuntimePaths::of(&file, &registry)?.socket,
     };
-    start(&locations, clsid)?;
+    start(&registry, clsid)?;
     let peers = Peers::new(&address, arguments.user)?;
     let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
     outln!("{}", peers.describe(allowed));
@@ -109,8 +108,8 @@ fn run_here(
 }
 
 /// Starts the server unless it is running.
-fn start(locations: &Locations, class: Guid) -> Result<()> {
-    match Activation::new().locations(locations.clone()).activate::<NothingClient>(class) {
+fn start(registry: &Registry, class: Guid) -> Result<()> {
+    match Activation::new().registry(registry.clone()).activate::<NothingClient>(class) {
         // The server has answered, so it runs.
         Err(error) if error.kind() == ErrorKind::NoSuchInterface => Ok(()),
         other => other.map(drop),

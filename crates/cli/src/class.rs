@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use syshandle::{Error, Guid, Locations, RegisteredClass, Result};
+use syshandle::{Error, Guid, Result};
+use syshandle_registry::{RegisteredClass, Registry};
 
 /// A class as the user specified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +27,13 @@ impl ClassArgument {
     ///
     /// # Errors
     /// No class has this name, or more than one has.
-    pub(crate) fn find(&self, locations: &Locations) -> Result<Guid> {
+    pub(crate) fn find(&self, registry: &Registry) -> Result<Guid> {
         let name = match self {
             Self::Id(id) => return Ok(*id),
             Self::Name(name) => name,
         };
-        let registered = locations.list().into_iter().flatten();
-        let classes: Vec<_> =
-            registered.flat_map(|registered| registered.registration.classes).collect();
+        let files = registry.list().into_iter().flatten();
+        let classes: Vec<_> = files.flat_map(|file| file.registration.classes).collect();
         let exact = ids(&classes, |class| class.name == *name);
         let similar = ids(&classes, |class| class.name.eq_ignore_ascii_case(name));
         match if exact.is_empty() { similar } else { exact }[..] {

@@ -22,23 +22,23 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let target = Target::new(&arguments.scope)?;
-    let locations = &target.locations;
-    let registry = locations.own_registry()?;
+    let registry = &target.registry;
+    let own = registry.own_folder()?;
     for path in arguments.paths.all() {
         let path = paths::from_root(&path).map_err(|error| {
             Error::failed(format!("{} can't be found: {error}", Printable(path.display())))
         })?;
         let mut removed = 0;
-        for registered in locations.list().into_iter().flatten() {
-            let registration = &registered.registration;
+        for file in registry.list().into_iter().flatten() {
+            let registration = &file.registration;
             if !is_within(&target.here(&registration.program), &path)
-                || !registered.file.starts_with(&registry)
+                || !file.path.starts_with(&own)
             {
                 continue;
             }
-            locations.clean(&registered)?;
+            registry.clean(&file)?;
             systemd::clean(&target, registration)?;
-            outln!("removed {}", Printable(registered.file.display()));
+            outln!("removed {}", Printable(file.path.display()));
             removed += 1;
         }
         if removed == 0 {

@@ -7,20 +7,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{ErrorKind, Locations, Meeting, Printable, Registered, Result};
+use syshandle::{Error, ErrorKind, Printable, Result};
+use syshandle_registry::{RegistrationFile, Registry, RuntimePaths};
 
 use crate::output::{errln, outln};
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let locations = Locations::from_environment();
+    let registry = Registry::from_environment();
     let mut code = ExitCode::SUCCESS;
-    let all = locations.list();
+    let all = registry.list();
     if all.is_empty() {
         outln!("no class is registered");
     }
-    for registered in all {
-        match registered {
-            Ok(registered) => show(&registered, &locations),
+    for file in all {
+        match file.map_err(Error::from) {
+            Ok(file) => show(&file, &registry),
             // Registrations that other users may have written, or that this process may not read,
             // do not count as this user's.
             Err(error)
@@ -37,10 +38,10 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(code)
 }
 
-fn show(registered: &Registered, locations: &Locations) {
-    let registration = &registered.registration;
-    let state = match Meeting::of(registered, locations) {
-        Ok(meeting) if meeting.is_running() => running(&meeting),
+fn show(file: &RegistrationFile, registry: &Registry) {
+    let registration = &file.registration;
+    let state = match RuntimePaths::of(file, registry).map_err(Error::from) {
+        Ok(paths) if paths.is_running() => running(&paths),
         _ if registration.socket.is_some() => "started by the listener of its socket".to_owned(),
         Ok(_) => "not running".to_owned(),
         Err(error) => format!("unknown: {error}"),
@@ -48,13 +49,13 @@ fn show(registered: &Registered, locations: &Locations) {
     for class in &registration.classes {
         outln!("{} {{{}}}", Printable(&class.name), class.clsid);
         outln!("    program  {}", Printable(registration.program.display()));
-        outln!("    file     {}", Printable(registered.file.display()));
+        outln!("    file     {}", Printable(file.path.display()));
         if let Some(socket) = &registration.socket {
             outln!("    socket   {}", Printable(socket.display()));
         }
-        match locations.find(class.clsid) {
-            Ok(found) if found.file == registered.file => outln!("    server   {state}"),
-            Ok(found) => outln!("    instead  {}", Printable(found.file.display())),
+        match registry.find(class.clsid).map_err(Error::from) {
+            Ok(found) if found.path == file.path => outln!("    server   {state}"),
+            Ok(found) => outln!("    instead  {}", Printable(found.path.display())),
             Err(error) => outln!("    broken   {error:#}"),
         }
     }
@@ -73,11 +74,11 @@ fn is_replaced(pid: u32) -> bool {
 }
 
 /// Describes the running servers, and whether their program was replaced.
-fn running(meeting: &Meeting) -> String {
+fn running(paths: &RuntimePaths) -> String {
     let process = |pid: u32| match is_replaced(pid) {
         true => format!("process {pid}, whose program was replaced: it ends with the next client"),
         false => format!("process {pid}"),
     };
-    let processes: Vec<_> = meeting.servers().into_iter().map(process).collect();
+    let processes: Vec<_> = paths.servers().into_iter().map(process).collect();
     format!("running ({})", processes.join("; "))
 }

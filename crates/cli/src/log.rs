@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::process::ExitCode;
 
-use syshandle::{Error, Locations, Meeting, Printable, Result};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::{Registry, RuntimePaths};
 
 use crate::class::ClassArgument;
 use crate::output::{errln, write_out};
@@ -17,9 +18,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let locations = Locations::from_environment();
-    let registered = locations.find(arguments.class.find(&locations)?)?;
-    let registration = &registered.registration;
+    let registry = Registry::from_environment();
+    let file = registry.find(arguments.class.find(&registry)?)?;
+    let registration = &file.registration;
     if let Some(socket) = &registration.socket {
         errln!(
             "the program that listens at {} starts this server and has its output: for systemd, \
@@ -29,14 +30,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         );
         return Ok(ExitCode::FAILURE);
     }
-    let meeting = Meeting::of(&registered, &locations)?;
-    match fs::read(&meeting.log) {
+    let paths = RuntimePaths::of(&file, &registry)?;
+    match fs::read(&paths.log) {
         Ok(text) => write_out(format_args!("{}", String::from_utf8_lossy(&text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            errln!("no client has started this server: {} isn't there", meeting.log.display());
+            errln!("no client has started this server: {} isn't there", paths.log.display());
         }
         Err(error) => {
-            let text = format!("{} can't be read: {error}", meeting.log.display());
+            let text = format!("{} can't be read: {error}", paths.log.display());
             return Err(Error::failed(text));
         }
     }

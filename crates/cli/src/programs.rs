@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use syshandle::mark::{self, Marked};
+use syshandle_registry::mark::{self, Mark};
 
 use crate::paths;
 
@@ -15,7 +15,7 @@ pub(crate) struct Program {
     /// Absolute path of the program, which keeps the links in the user's path.
     pub(crate) path: PathBuf,
     /// The classes that it serves.
-    pub(crate) classes: Vec<Marked>,
+    pub(crate) classes: Vec<Mark>,
 }
 
 /// Returns the servers in a folder but not in its subfolders, or the server at the path.

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use syshandle::{
-    Error, Locations, Policy, Printable, Registered, RegisteredClass, Registration, Result,
-};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
 
 use crate::output::{errln, outln};
 use crate::paths::Paths;
@@ -75,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<()> {
-    let locations = &target.locations;
+    let registry = &target.registry;
     let path = target.installed(&program.path)?;
     let classes: Vec<_> = program
         .classes
@@ -86,8 +85,8 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
             interfaces: class.interfaces,
         })
         .collect();
-    let name = locations.name_for(&path, &classes)?;
-    let before = if arguments.defaults { None } else { earlier(locations, &name)? };
+    let name = registry.name_for(&path, &classes)?;
+    let before = if arguments.defaults { None } else { earlier(registry, &name)? };
     let mut registration = Registration {
         name,
         program: path,
@@ -100,15 +99,15 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
     };
     let kept = before.as_ref().map(|before| keep(&mut registration, &before.registration));
     arguments.options.apply(&mut registration);
-    replaces(locations, &registration);
+    replaces(registry, &registration);
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
     } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
         // The systemd units, which have just been removed, defined this socket.
         registration.socket = None;
     }
-    let file = locations.register(&registration)?;
-    let runtime_dir = locations.runtime_dir.as_ref();
+    let file = registry.register(&registration)?;
+    let runtime_dir = registry.runtime_dir.as_ref();
     let is_within = |socket: &PathBuf| runtime_dir.is_some_and(|folder| socket.starts_with(folder));
     if target.units() == Units::User
         && registration.socket.as_ref().is_none_or(is_within)
@@ -145,15 +144,16 @@ struct Earlier {
 ///
 /// # Errors
 /// The file can't be read. Registering would then discard the values that its owner wrote.
-fn earlier(locations: &Locations, name: &str) -> Result<Option<Earlier>> {
-    let Some(Registered { registration, file }) = locations.own(name).map_err(|error| {
+fn earlier(registry: &Registry, name: &str) -> Result<Option<Earlier>> {
+    let Some(RegistrationFile { registration, path }) = registry.own(name).map_err(|error| {
+        let error = Error::from(error);
         let text = format!("{error:#}: mend or remove the file, or use --defaults to replace it");
         Error::failed(text)
     })?
     else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut comments = text.lines().filter(|line| line.trim_start().starts_with('#'));
     Ok(Some(Earlier {
         registration,
@@ -207,9 +207,9 @@ impl Options {
 }
 
 /// Reports the classes that were registered for another program.
-fn replaces(locations: &Locations, new: &Registration) {
+fn replaces(registry: &Registry, new: &Registration) {
     for class in &new.classes {
-        if let Ok(old) = locations.find(class.clsid)
+        if let Ok(old) = registry.find(class.clsid)
             && old.registration.program != new.program
         {
             let program = Printable(old.registration.program.display());

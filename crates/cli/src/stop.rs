@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use syshandle::{Error, Locations, Meeting, Process, Result};
+use syshandle::{Error, Process, Result};
+use syshandle_registry::{Registry, RuntimePaths};
 
 use crate::class::ClassArgument;
 use crate::output::outln;
@@ -19,10 +20,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let locations = Locations::from_environment();
-    let registered = locations.find(arguments.class.find(&locations)?)?;
-    let meeting = Meeting::of(&registered, &locations)?;
-    let servers = meeting.servers();
+    let registry = Registry::from_environment();
+    let file = registry.find(arguments.class.find(&registry)?)?;
+    let paths = RuntimePaths::of(&file, &registry)?;
+    let servers = paths.servers();
     if servers.is_empty() {
         outln!("no server runs");
         return Ok(ExitCode::SUCCESS);
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         let Ok(process) = Process::open(pid) else { continue };
         // The process id may have been reused before the process was opened.
-        if meeting.servers().contains(&pid) {
+        if paths.servers().contains(&pid) {
             process
                 .signal(SIGTERM)
                 .map_err(|error| Error::failed(format!("process {pid} can't be ended: {error}")))?;

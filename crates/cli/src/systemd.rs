@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syshandle::{Error, Meeting, Policy, Printable, Registered, Registration, Result};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::{Policy, Registration, RegistrationFile, RuntimePaths};
 
 use crate::output::outln;
 use crate::target::{Target, Units};
@@ -19,16 +20,16 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
         );
         return Err(Error::failed(text));
     }
-    let registry = target.locations.own_registry()?;
-    let file = registry.join("programs").join(format!("{}.toml", registration.name));
+    let path =
+        target.registry.own_folder()?.join("programs").join(format!("{}.toml", registration.name));
     let socket_path = match target.units() {
         Units::User => {
-            let registered = Registered { registration: registration.clone(), file: file.clone() };
-            Meeting::of(&registered, &target.locations)?.socket
+            let file = RegistrationFile { registration: registration.clone(), path: path.clone() };
+            RuntimePaths::of(&file, &target.registry)?.socket
         }
         Units::System | Units::Package => system_socket(&registration.name)?,
     };
-    let file = target.installed(&file)?;
+    let path = target.installed(&path)?;
     let unit = unit_name(&registration.name);
     let environment = registration
         .environment
@@ -52,7 +53,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
         quoted(&program),
         arguments.collect::<String>(),
         environment.collect::<String>(),
-        quoted(&format!("SYSHANDLE_REGISTRATION={}", file.display())),
+        quoted(&format!("SYSHANDLE_REGISTRATION={}", path.display())),
     );
     fs::create_dir_all(&folder)
         .map_err(|error| Error::failed(format!("{} can't be made: {error}", folder.display())))?;

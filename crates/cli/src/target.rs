@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syshandle::{Error, Locations, Printable, Result};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::Registry;
 
 use crate::paths;
 
@@ -23,7 +24,7 @@ pub(crate) struct Scope {
 /// The folders that a command writes to.
 pub(crate) struct Target {
     /// The folders on this machine.
-    pub(crate) locations: Locations,
+    pub(crate) registry: Registry,
     /// The folder that represents the root of the package's target machine.
     destdir: Option<PathBuf>,
     units: Units,
@@ -49,21 +50,21 @@ impl Target {
         let all_users = |data: PathBuf, data_dirs| {
             // A stricter umask would prevent other users from reading the files.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-            Locations { data_home: Some(data), data_dirs, runtime_dir: None }
+            Registry { data_home: Some(data), data_dirs, runtime_dir: None }
         };
         Ok(match &scope.destdir {
             Some(destdir) => {
                 let destdir = paths::from_root(destdir)?;
-                let locations = all_users(destdir.join("usr/share"), Vec::new());
-                Self { locations, destdir: Some(destdir), units: Units::Package }
+                let registry = all_users(destdir.join("usr/share"), Vec::new());
+                Self { registry, destdir: Some(destdir), units: Units::Package }
             }
             None if scope.system => {
-                let locations = all_users("/usr/local/share".into(), vec!["/usr/share".into()]);
-                Self { locations, destdir: None, units: Units::System }
+                let registry = all_users("/usr/local/share".into(), vec!["/usr/share".into()]);
+                Self { registry, destdir: None, units: Units::System }
             }
             None => {
-                let locations = Locations::from_environment();
-                Self { locations, destdir: None, units: Units::User }
+                let registry = Registry::from_environment();
+                Self { registry, destdir: None, units: Units::User }
             }
         })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use sparkle::SPARKLE_FINISHER;
-use syshandle::{Policy, Registration};
+use syshandle_registry::{Policy, Registration};
 use syshandle_testkit::{Place, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");

@@ -147,7 +147,7 @@ fn odd_names_are_kept() {
     {
         let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
         syshandle(&place, &[&"register", &"--path", &folder]).well();
-        let found = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
+        let found = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
         assert_eq!(found.registration.program, folder.join(name));
         let client: SparkleFinisherClient =
             place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
@@ -175,7 +175,7 @@ fn another_program_for_the_same_class_takes_it_over() {
     let was = format!("SPARKLE_FINISHER was served by {}", first.join("sparkle-server").display());
     assert!(out.contains(&was), "{out}");
     let program = |place: &Place| {
-        place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program
+        place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program
     };
     assert_eq!(program(&place), second.join("other-server"));
     let list = syshandle(&place, &[&"list"]).well();
@@ -202,13 +202,13 @@ fn programs_of_one_name_don_t_take_each_others_place() {
     for folder in [&first, &second, &first, &second] {
         syshandle(&place, &[&"register", &"--path", folder]).well();
     }
-    let locations = place.locations();
-    let program = |clsid| locations.find(clsid).unwrap().registration.program;
+    let registry = place.registry();
+    let program = |clsid| registry.find(clsid).unwrap().registration.program;
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
     assert_eq!(program(TEST_SERVICE.clsid()), second.join("server"));
-    assert_eq!(locations.list().len(), 2);
+    assert_eq!(registry.list().len(), 2);
     syshandle(&place, &[&"clean", &"--path", &second]).well();
-    assert!(locations.find(TEST_SERVICE.clsid()).is_err());
+    assert!(registry.find(TEST_SERVICE.clsid()).is_err());
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
 }
 
@@ -219,7 +219,7 @@ fn variables_go_to_the_server() {
     let arguments: [&dyn AsRef<OsStr>; 7] =
         [&"register", &"--path", &folder, &"--env", &"MOOD=a = \"b\"", &"--env", &"EMPTY="];
     syshandle(&place, &arguments).well();
-    let registration = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration;
+    let registration = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration;
     let expected = [("EMPTY".to_owned(), String::new()), ("MOOD".into(), "a = \"b\"".into())];
     assert_eq!(registration.environment, expected.into());
     let error = syshandle(&place, &[&"register", &"--env", &"MOOD"]).no();
@@ -270,9 +270,9 @@ fn other_users_cannot_write_to_the_registry_under_any_umask() {
     let mut command = place.command(Path::new("/bin/sh"));
     command.arg("-c").arg("umask 0; exec \"$0\" register --path \"$1\"");
     said(command.arg(COMMAND).arg(&folder)).well();
-    let registered = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
-    assert_eq!(fs::metadata(&registered.file).unwrap().mode() & 0o777, 0o644);
-    assert_eq!(fs::metadata(registered.file.parent().unwrap()).unwrap().mode() & 0o777, 0o755);
+    let registered = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
+    assert_eq!(fs::metadata(&registered.path).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(fs::metadata(registered.path.parent().unwrap()).unwrap().mode() & 0o777, 0o755);
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         let _ = fs::remove_file(&current);
         symlink(to, &current).unwrap();
     };
-    let program = || place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    let program = || place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
     let stranger = place.path().join("app-1/../current/server");
     let server = current.join("server");
     let by_folder = |arguments: &[&dyn AsRef<OsStr>]| syshandle(&place, arguments).well();
@@ -353,7 +353,7 @@ fn of_a_file_and_a_link_to_it_beside_it_the_link_is_registered() {
     symlink("a-server-1.2", folder.join("server")).unwrap();
     let out = syshandle(&place, &[&"register", &folder]).well();
     assert_eq!(out.matches("registered ").count(), 1, "{out}");
-    let program = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    let program = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
     assert_eq!(program, folder.join("server"));
 }
 
@@ -376,7 +376,7 @@ fn registering_again_keeps_what_was_written_by_hand() {
 
     let out = syshandle(&place, &[&"register", &folder, &"--env", &"SONG=none"]).well();
     assert!(out.contains("without the comments that the file had"), "{out}");
-    let registration = || place.locations().own("server").unwrap().unwrap().registration;
+    let registration = || place.registry().own("server").unwrap().unwrap().registration;
     let kept = registration();
     assert_eq!(kept.arguments, ["--fast"]);
     assert_eq!(
@@ -416,7 +416,7 @@ fn each_value_of_a_registration_has_an_option() {
         &folder,
     ];
     syshandle(&place, &arguments).well();
-    let registration = place.locations().own("server").unwrap().unwrap().registration;
+    let registration = place.registry().own("server").unwrap().unwrap().registration;
     assert!(registration.policy.allows(syshandle::UserId::from_kernel(12345)));
     assert_eq!(registration.arguments, ["--fast", "a b"]);
     assert_eq!(registration.start_timeout.as_millis(), 700);
@@ -424,7 +424,7 @@ fn each_value_of_a_registration_has_an_option() {
     assert_eq!(registration.environment, [("A".to_owned(), "B".to_owned())].into());
     // The socket of another program is kept, too.
     syshandle(&place, &[&"register", &folder, &"--users", &"7,8"]).well();
-    let registration = place.locations().own("server").unwrap().unwrap().registration;
+    let registration = place.registry().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
     assert!(
         registration.policy.allows(syshandle::UserId::from_kernel(8))
@@ -491,9 +491,9 @@ fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
     syshandle(&place, &[&"register", &"--path", &folder]).well();
-    fs::set_permissions(&registered.file, fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(&registered.path, fs::Permissions::from_mode(0o666)).unwrap();
     let said = syshandle(&place, &[&"list"]);
-    let reason = format!("skipped: {} can't be trusted", registered.file.display());
+    let reason = format!("skipped: {} can't be trusted", registered.path.display());
     assert!(said.error.starts_with(&reason), "{}", said.error);
     assert!(said.well().contains(CLASS));
 }
@@ -511,7 +511,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         assert_eq!(units.len(), 2, "{out}");
         verify(&place, &units);
 
-        let registered = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
+        let registered = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
         let socket = registered.registration.socket.clone().unwrap();
         let units_socket = fs::read_to_string(&units[0]).unwrap();
         let listens = format!("ListenSequentialPacket={}\n", socket.display());

@@ -137,7 +137,7 @@ fn text_of_a_registration_is_escaped_in_output() {
         for all in all {
             check_harmless(&command(&place, &arguments(all)).output().unwrap());
         }
-        let error = place.locations().find(SPARKLE_FINISHER.clsid());
+        let error = place.registry().find(SPARKLE_FINISHER.clsid());
         if let Err(error) = error {
             let shown = format!("{error} {error:#}");
             assert!(!shown.contains(char::is_control), "{shown:?}");
@@ -202,7 +202,7 @@ fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> 
         assert!(!error.contains("panicked"), "{words:?}: {error}");
         assert_eq!(ran.status.signal(), None, "{words:?}");
         // The command has completed its work.
-        let is_registered = place.locations().find(SPARKLE_FINISHER.clsid()).is_ok();
+        let is_registered = place.registry().find(SPARKLE_FINISHER.clsid()).is_ok();
         match words[0].to_str() {
             Some("register") => assert!(is_registered, "{words:?}"),
             Some("clean") => assert!(!is_registered, "{words:?}"),

@@ -82,7 +82,7 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
             const NAME: &'static str = #text;
             const INTERFACES: &'static [&'static ::syshandle::describe::Interface] =
                 &[#(<dyn #interfaces as ::syshandle::Interface>::DESCRIPTION),*];
-            const MARK: &'static [u8] = &::syshandle::generated::mark::<Self>();
+            const MARK: &'static [u8] = &::syshandle::generated::class_mark::<Self>();
         }
 
         impl<T: #(#interfaces)+*> ::syshandle::Serves<T> for #marker {

@@ -7,35 +7,27 @@
 
 mod confinement;
 pub(crate) mod connect;
-mod known;
-pub(crate) mod lifetime;
+mod lookup;
 #[cfg(test)]
 mod model;
-pub(crate) mod protocol;
-mod registration;
-mod registry;
-mod runtime;
+mod protocol;
 mod start;
-mod trust;
 
 use std::time::{Duration, Instant};
 
+use syshandle_registry::Registry;
 use syshandle_wire::{Guid, Hello};
 
-pub use registration::{RegisteredClass, Registration};
-pub use registry::{Locations, Registered};
-pub use runtime::{Lock, Meeting};
-
-use self::known::Met;
+use self::lookup::ServerLocation;
 use self::start::Start;
 use crate::client::Client;
 use crate::client::connection::ClientConnection;
 use crate::{ErrorKind, Interface, Proxy, Result};
 
-/// Activates classes with options: other registry folders or another timeout.
+/// Activates classes with options: another registry or another timeout.
 #[derive(Clone, Debug)]
 pub struct Activation {
-    locations: Locations,
+    registry: Registry,
     timeout: Duration,
 }
 
@@ -43,16 +35,16 @@ impl Activation {
     /// Default timeout of an activation.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Makes an activation with the default settings: the registry folders of the environment and
-    /// [`Self::TIMEOUT`].
+    /// Makes an activation with the default settings: the registry that the environment names
+    /// and [`Self::TIMEOUT`].
     pub fn new() -> Self {
-        Self { locations: Locations::from_environment(), timeout: Self::TIMEOUT }
+        Self { registry: Registry::from_environment(), timeout: Self::TIMEOUT }
     }
 
-    /// Sets the registry folders.
+    /// Sets the registry.
     #[must_use]
-    pub fn locations(mut self, locations: Locations) -> Self {
-        self.locations = locations;
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
         self
     }
 
@@ -78,24 +70,28 @@ impl Activation {
     }
 
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<ClientConnection> {
-        if let Some(known) = known::recall(&self.locations, hello.clsid)
-            && let Met::Here(meeting) = &known.server
-            && let Ok(connection) = connect::reach(&known, meeting, hello, deadline)
+        if let Some(lookup) = lookup::recall(&self.registry, hello.clsid)
+            && let ServerLocation::Runtime(paths) = &lookup.server
+            && let Ok(connection) = connect::reach(&lookup, paths, hello, deadline)
         {
             return Ok(connection);
         }
-        let known = known::find(&self.locations, hello.clsid)?;
-        let Some(distrust) = &known.distrust else {
-            return match &known.server {
-                Met::Elsewhere(socket) => connect::connect_elsewhere(socket, hello, deadline),
-                Met::Here(meeting) => {
-                    Start::new(&known.registered, meeting, &self.locations, hello, deadline).run()
+        let lookup = lookup::find(&self.registry, hello.clsid)?;
+        let Some(distrust) = &lookup.distrust else {
+            return match &lookup.server {
+                ServerLocation::External(socket) => {
+                    connect::connect_elsewhere(socket, hello, deadline)
+                }
+                ServerLocation::Runtime(paths) => {
+                    Start::new(&lookup.file, paths, &self.registry, hello, deadline).run()
                 }
             };
         };
-        let reached = match &known.server {
-            Met::Elsewhere(socket) => connect::reach_elsewhere(&known, socket, hello, deadline),
-            Met::Here(meeting) => connect::reach(&known, meeting, hello, deadline),
+        let reached = match &lookup.server {
+            ServerLocation::External(socket) => {
+                connect::reach_elsewhere(&lookup, socket, hello, deadline)
+            }
+            ServerLocation::Runtime(paths) => connect::reach(&lookup, paths, hello, deadline),
         };
         reached.map_err(|error| match error.kind() {
             // A server is running there, and this is its answer.

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Wanted, raw_os_error};
+use syshandle_registry::ErrorKind as RegistryErrorKind;
 use syshandle_wire::{
     Fault, IoCause, MethodError, OpenError, Printable, Unsendable, Violation, is_printable,
 };
@@ -461,6 +462,39 @@ impl From<Unsendable> for Error {
         match unsendable {
             Unsendable::Handle(cause) => error.because(cause),
             _ => error,
+        }
+    }
+}
+
+impl From<syshandle_registry::Error> for Error {
+    fn from(error: syshandle_registry::Error) -> Self {
+        let kind = error.kind().into();
+        match error {
+            syshandle_registry::Error::Io(error) => error.into(),
+            syshandle_registry::Error::Described { text, source, .. } => {
+                let error = Self::new(kind, text);
+                match source {
+                    Some(source) => error.because(source),
+                    None => error,
+                }
+            }
+        }
+    }
+}
+
+impl From<RegistryErrorKind> for ErrorKind {
+    fn from(kind: RegistryErrorKind) -> Self {
+        match kind {
+            RegistryErrorKind::NotRegistered => Self::NotRegistered,
+            RegistryErrorKind::BadRegistration => Self::BadRegistration,
+            RegistryErrorKind::Insecure => Self::Insecure,
+            RegistryErrorKind::NoRuntimeDirectory => Self::NoRuntimeDirectory,
+            RegistryErrorKind::ActivationDenied => Self::ActivationDenied,
+            RegistryErrorKind::AlreadyRunning => Self::AlreadyRunning,
+            RegistryErrorKind::StartFailed => Self::StartFailed,
+            RegistryErrorKind::NoSuchClass => Self::NoSuchClass,
+            RegistryErrorKind::Busy => Self::Busy,
+            _ => Self::System,
         }
     }
 }

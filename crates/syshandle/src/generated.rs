@@ -2,7 +2,6 @@
 
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed, Measure};
 
-pub use crate::mark::mark;
 pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]
 pub use crate::proxy_dll_exports;
@@ -10,6 +9,14 @@ pub use crate::server::Incoming;
 pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 #[cfg(windows)]
 pub use syshandle_com::proxy_dll_exports;
+pub use syshandle_registry::mark::{self, MARK_LEN};
+
+use crate::ClassInfo;
+
+/// Returns the mark of a class in the file of a program that serves the class.
+pub const fn class_mark<C: ClassInfo>() -> [u8; MARK_LEN] {
+    mark::of_class(C::CLSID, C::NAME, C::INTERFACES)
+}
 
 /// Methods of generated clients on Linux only.
 #[cfg(not(windows))]

@@ -62,7 +62,6 @@ pub mod generated;
 mod guard;
 mod limits;
 mod log;
-pub mod mark;
 mod method_ref;
 mod proxy_dll;
 #[cfg(feature = "serde")]
@@ -83,15 +82,12 @@ cfg_if::cfg_if! {
         mod in_process;
         #[path = "windows/server_status.rs"]
         mod server_status;
-        #[path = "windows/registration.rs"]
-        mod registration;
         #[path = "windows/server/mod.rs"]
         mod server;
         #[path = "windows/class_locks.rs"]
         mod class_locks;
 
         pub use activation::Activation;
-        pub use registration::{Registered, RegisteredProxy, Registry};
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
         mod activation;
@@ -101,11 +97,11 @@ cfg_if::cfg_if! {
         mod client;
         mod direct;
         mod door;
+        mod idle_exit;
         mod in_flight;
         mod in_process;
         mod link;
         mod peer_socket;
-        mod policy;
         mod quota;
         mod send_error;
         mod server;
@@ -120,13 +116,10 @@ cfg_if::cfg_if! {
         #[cfg(test)]
         use test_sync as sync;
 
-        pub use activation::{
-            Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
-        };
+        pub use activation::Activation;
         pub use client::pending_call::PendingCall;
         pub use client::starter::{Starter, pipelined};
         pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
-        pub use policy::Policy;
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
@@ -134,6 +127,7 @@ cfg_if::cfg_if! {
             Filesystems, GroupId, JobWatch, Narrow, Readiness, SectionView, Seqpacket,
             UnsealedSection, UserId, identify_with, prove_with, restore_descriptor_limit,
         };
+        pub use syshandle_registry::{Policy, Registry};
     }
 }
 

@@ -59,8 +59,8 @@ macro_rules! proxy_dll {
             const INTERFACES: &[&$crate::describe::Interface] =
                 &[$(<dyn $interface as $crate::Interface>::DESCRIPTION),+];
             const _: () = $crate::generated::assert_layouts(INTERFACES);
-            static MARKS: [[u8; $crate::mark::MARK_LEN]; INTERFACES.len()] =
-                $crate::mark::proxy_marks(
+            static MARKS: [[u8; $crate::generated::MARK_LEN]; INTERFACES.len()] =
+                $crate::generated::mark::of_proxies(
                     CLSID,
                     [$(<dyn $interface as $crate::Interface>::DESCRIPTION),+],
                 );

@@ -18,7 +18,6 @@ mod interleavings;
 mod jobs;
 mod newest;
 mod object;
-mod program_file;
 mod queue;
 pub(crate) mod reactor;
 mod receiving;
@@ -40,6 +39,7 @@ use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
 use syshandle_os::{Filesystems, Interest, OwnedHandle, Poller, Seqpacket, UserId};
+use syshandle_registry::{Policy, ServerSocket};
 use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
 pub use background_task::BackgroundTask;
@@ -48,9 +48,7 @@ pub(crate) use doors::InnerDoor;
 pub use incoming::Incoming;
 pub use jobs::{Outcome, TimerOutcome};
 
-use crate::activation::lifetime::{self, Taken};
 use crate::limits::LIMITS;
-use crate::policy::Policy;
 use crate::quota::QuotaLimits;
 use crate::server::accept::Entrance;
 use crate::server::event_loop::Source;
@@ -302,9 +300,9 @@ impl Server {
         }
         // The reactor comes first, so that a server that can't run takes no socket.
         let reactor = Reactor::new(settings, self.classes)?;
-        let taken = match self.way_in {
-            WayIn::Registered => lifetime::take(&self.order)?,
-            WayIn::Path(path) => Taken::at(path)?,
+        let socket = match self.way_in {
+            WayIn::Registered => ServerSocket::take(&self.order)?,
+            WayIn::Path(path) => ServerSocket::at(path)?,
             WayIn::Socket(socket) if is_connected => {
                 let socket = direct::adopt(socket)?;
                 let signal = SignalWatch::new(&reactor)?;
@@ -312,9 +310,9 @@ impl Server {
                     .map_err(|error| not_watched("the client's connection", error))?;
                 return signal.run(&reactor);
             }
-            WayIn::Socket(socket) => Taken::on(socket)?,
+            WayIn::Socket(socket) => ServerSocket::on(socket)?,
         };
-        let Taken { listener, place, policy } = taken;
+        let ServerSocket { listener, location, policy } = socket;
         let policy = self.policy.or(policy).unwrap_or_default();
         if UserId::current().number().is_none() && policy != Policy::anyone() {
             crate::log::warn!(
@@ -322,8 +320,8 @@ impl Server {
                 "this server can't tell its own user from unknown ones, and lets in neither"
             );
         }
-        let signal = SignalWatch::new(&reactor).inspect_err(|_| place.give_up())?;
-        let entrance = Entrance::open(&reactor, listener, place, &greeting, policy)?;
+        let signal = SignalWatch::new(&reactor).inspect_err(|_| location.give_up())?;
+        let entrance = Entrance::open(&reactor, listener, location, &greeting, policy)?;
         reactor.count_idle_time();
         // Accepts a client before the thread of the first event loop starts, so that the client
         // that started this server can already reply to the greeting.

@@ -8,9 +8,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use syshandle::{
-    Activation, Class, ClassInfo, Locations, Policy, Registered, RegisteredClass, Registration,
-};
+use syshandle::{Activation, Class, ClassInfo};
+use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
 use tempfile::TempDir;
 
 use crate::{Notes, PATIENCE, Process, TEST_SERVICE, TestServiceClient};
@@ -49,17 +48,17 @@ impl Place {
     }
 
     /// Returns both folders for the library.
-    pub fn locations(&self) -> Locations {
-        let mut locations = Locations::from_environment();
-        locations.data_home = Some(self.data());
-        locations.data_dirs = vec![self.path().join("share")];
-        locations.runtime_dir = Some(self.runtime());
-        locations
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::from_environment();
+        registry.data_home = Some(self.data());
+        registry.data_dirs = vec![self.path().join("share")];
+        registry.runtime_dir = Some(self.runtime());
+        registry
     }
 
     /// Returns an activation that uses this place.
     pub fn activation(&self) -> Activation {
-        Activation::new().locations(self.locations()).timeout(PATIENCE)
+        Activation::new().registry(self.registry()).timeout(PATIENCE)
     }
 
     /// Activates the server under test.
@@ -107,7 +106,7 @@ impl Place {
         program: &Path,
         class: Class<C>,
         environment: &[(&str, &str)],
-    ) -> Registered {
+    ) -> RegistrationFile {
         let mut registration = self.registration(program, class);
         let variables = environment.iter();
         registration.environment =
@@ -116,9 +115,9 @@ impl Place {
     }
 
     /// Writes a registration.
-    pub fn register_as(&self, registration: &Registration) -> Registered {
-        self.locations().register(registration).unwrap();
-        self.locations().find(registration.classes[0].clsid).unwrap()
+    pub fn register_as(&self, registration: &Registration) -> RegistrationFile {
+        self.registry().register(registration).unwrap();
+        self.registry().find(registration.classes[0].clsid).unwrap()
     }
 
     /// Creates notes in this place.

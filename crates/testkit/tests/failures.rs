@@ -9,7 +9,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use syshandle::{Error, ErrorKind, Meeting, Ran, Registered, Registration};
+use syshandle::{Error, ErrorKind, Ran};
+use syshandle_registry::{Registration, RegistrationFile, RuntimePaths};
 use syshandle_testkit::{
     CLIENT, PATIENCE, Place, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, until,
 };
@@ -36,8 +37,8 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn meeting(place: &Place, registered: &Registered) -> Meeting {
-    Meeting::of(registered, &place.locations()).unwrap()
+fn runtime_paths(place: &Place, registered: &RegistrationFile) -> RuntimePaths {
+    RuntimePaths::of(registered, &place.registry()).unwrap()
 }
 
 fn am_root() -> bool {
@@ -58,12 +59,12 @@ fn an_unregistered_class() {
 fn a_program_by_a_relative_path() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let text = fs::read_to_string(&registered.file).unwrap();
-    fs::write(&registered.file, text.replace(SERVER.to_str().unwrap(), "bin/server")).unwrap();
+    let text = fs::read_to_string(&registered.path).unwrap();
+    fs::write(&registered.path, text.replace(SERVER.to_str().unwrap(), "bin/server")).unwrap();
     error(
         &place,
         ErrorKind::BadRegistration,
-        &[registered.file.to_str().unwrap(), "`program` is relative: bin/server"],
+        &[registered.path.to_str().unwrap(), "`program` is relative: bin/server"],
     );
 }
 
@@ -124,7 +125,7 @@ fn a_program_that_ends_at_once() {
 fn a_log_keeps_the_last_lines_of_earlier_runs_and_an_error_quotes_the_last_run() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FATE", "exit")]);
-    let log = meeting(&place, &registered).log;
+    let log = runtime_paths(&place, &registered).log;
     let lines: String = (0..20_000).map(|line| format!("old line {line}\n")).collect();
     fs::write(&log, lines).unwrap();
     let error = error(&place, ErrorKind::StartFailed, &["there is no water"]);
@@ -267,7 +268,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
 /// Starts the server like a user at a shell, and waits until it serves.
 fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
     let registered = place.register_as(registration);
-    let socket = meeting(place, &registered).socket;
+    let socket = runtime_paths(place, &registered).socket;
     let mut command = place.command(&SERVER);
     let child = command.env("TESTKIT_IDLE_MS", "3000").spawn().unwrap();
     until("the server makes its socket", || socket.exists());
@@ -289,7 +290,7 @@ fn a_program_that_closes_its_socket_is_ended() {
 fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_their_deadlines() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let lock = meeting(&place, &registered).try_lock().unwrap().unwrap();
+    let lock = runtime_paths(&place, &registered).try_lock().unwrap().unwrap();
     let activation = place.activation().timeout(Duration::from_millis(200));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["another process (", "which has", ".lock locked"]);
@@ -303,10 +304,10 @@ fn one_registry_by_two_paths_has_one_server() {
     place.register(&SERVER, TEST_SERVICE, &[]);
     let link = place.path().join("link");
     symlink(place.data(), &link).unwrap();
-    let mut locations = place.locations();
-    locations.data_home = Some(link);
+    let mut registry = place.registry();
+    registry.data_home = Some(link);
     let first = place.activate().unwrap();
-    let activation = place.activation().locations(locations);
+    let activation = place.activation().registry(registry);
     let second: TestServiceClient = activation.activate(TEST_SERVICE.clsid()).unwrap();
     assert_eq!(first.who().unwrap().server_pid, second.who().unwrap().server_pid);
 }
@@ -315,7 +316,7 @@ fn one_registry_by_two_paths_has_one_server() {
 fn a_stale_socket_is_replaced() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = meeting(&place, &registered).socket;
+    let socket = runtime_paths(&place, &registered).socket;
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
     assert!(place.activate().unwrap().who().is_ok());
@@ -325,7 +326,7 @@ fn a_stale_socket_is_replaced() {
 fn a_folder_in_place_of_the_socket() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = meeting(&place, &registered).socket;
+    let socket = runtime_paths(&place, &registered).socket;
     fs::create_dir(&socket).unwrap();
     error(&place, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
 }
@@ -334,21 +335,21 @@ fn a_folder_in_place_of_the_socket() {
 fn a_registration_file_that_is_damaged() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let file = registered.file.to_str().unwrap();
-    fs::write(&registered.file, "program = \"").unwrap();
+    let file = registered.path.to_str().unwrap();
+    fs::write(&registered.path, "program = \"").unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
-    fs::write(&registered.file, b"program = \"\xff\"").unwrap();
+    fs::write(&registered.path, b"program = \"\xff\"").unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "UTF-8"]);
-    fs::write(&registered.file, vec![b'#'; 2 << 20]).unwrap();
+    fs::write(&registered.path, vec![b'#'; 2 << 20]).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
-    fs::write(&registered.file, format!("program = \"{}\"", SERVER.display())).unwrap();
+    fs::write(&registered.path, format!("program = \"{}\"", SERVER.display())).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
-    fs::remove_file(&registered.file).unwrap();
+    fs::remove_file(&registered.path).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
-    fs::create_dir(&registered.file).unwrap();
+    fs::create_dir(&registered.path).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
-    fs::remove_dir(&registered.file).unwrap();
-    let _fifo = syshandle_testkit::Notes::new(registered.file.clone());
+    fs::remove_dir(&registered.path).unwrap();
+    let _fifo = syshandle_testkit::Notes::new(registered.path.clone());
     error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
 }
 
@@ -356,9 +357,9 @@ fn a_registration_file_that_is_damaged() {
 fn a_fifo_in_place_of_a_registration_delays_no_client() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    fs::remove_file(&registered.file).unwrap();
+    fs::remove_file(&registered.path).unwrap();
     // The FIFO has no writer, so opening it for reading would block.
-    drop(syshandle_testkit::Notes::new(registered.file.clone()));
+    drop(syshandle_testkit::Notes::new(registered.path.clone()));
     error(&place, ErrorKind::BadRegistration, &["no ordinary file"]);
 }
 
@@ -368,7 +369,7 @@ fn a_class_link_that_is_none_or_leads_elsewhere() {
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     let link = place.data().join("syshandle/classes").join(TEST_SERVICE.clsid().to_string());
     let outside = place.path().join("outside.toml");
-    fs::rename(&registered.file, &outside).unwrap();
+    fs::rename(&registered.path, &outside).unwrap();
     error(&place, ErrorKind::BadRegistration, &["can't be read"]);
     fs::remove_file(&link).unwrap();
     symlink(&outside, &link).unwrap();
@@ -382,8 +383,8 @@ fn a_class_link_that_is_none_or_leads_elsewhere() {
 fn a_registration_that_others_may_change() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let programs = registered.file.parent().unwrap();
-    for path in [&registered.file, programs, programs.parent().unwrap()] {
+    let programs = registered.path.parent().unwrap();
+    for path in [&registered.path, programs, programs.parent().unwrap()] {
         let mode = fs::metadata(path).unwrap().permissions();
         chmod(path, mode.mode() | 0o002);
         let remedy = format!("chmod go-w {}", path.display());
@@ -401,8 +402,8 @@ fn a_registration_that_belongs_to_another_user() {
     }
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    chown(&registered.file, Some(65534), None).unwrap();
-    let file = registered.file.to_str().unwrap();
+    chown(&registered.path, Some(65534), None).unwrap();
+    let file = registered.path.to_str().unwrap();
     error(&place, ErrorKind::Insecure, &[file, "can't be trusted", "it belongs to user 65534"]);
 }
 
@@ -419,11 +420,11 @@ fn a_registration_that_this_process_may_not_read_denies_activation_and_is_named_
         chmod(&folder, 0o755);
     }
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    chmod(&registered.file, 0o600);
+    chmod(&registered.path, 0o600);
     let mut command = place.command(&client);
     let output = std::os::unix::process::CommandExt::uid(&mut command, 65534).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    let file = registered.file.to_str().unwrap();
+    let file = registered.path.to_str().unwrap();
     assert!(text.starts_with("ActivationDenied: "), "{text}");
     assert_eq!(text.matches(file).count(), 1, "{text}");
     assert!(text.contains("has no permission"), "{text}");
@@ -434,9 +435,9 @@ fn no_folder_for_sockets() {
     let place = Place::new();
     place.register(&SERVER, TEST_SERVICE, &[]);
     let activate = |runtime: Option<PathBuf>| {
-        let mut locations = place.locations();
-        locations.runtime_dir = runtime;
-        let activation = place.activation().locations(locations);
+        let mut registry = place.registry();
+        registry.runtime_dir = runtime;
+        let activation = place.activation().registry(registry);
         activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err()
     };
     expect(&activate(None), ErrorKind::NoRuntimeDirectory, &["XDG_RUNTIME_DIR isn't set"]);
@@ -510,8 +511,8 @@ fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_th
         let error = format!("{:#}", place.activate().unwrap_err());
         error.contains("may not be run") && error.contains("ms ago; the next start is tried")
     });
-    let text = fs::read_to_string(&registered.file).unwrap();
-    fs::write(&registered.file, format!("# Another version.\n{text}")).unwrap();
+    let text = fs::read_to_string(&registered.path).unwrap();
+    fs::write(&registered.path, format!("# Another version.\n{text}")).unwrap();
     let fresh = place.activate().unwrap_err();
     assert!(!format!("{fresh:#}").contains("ms ago"), "{fresh:#}");
     chmod(&program, 0o755);

@@ -47,8 +47,8 @@ fn server(place: &Place, environment: &[(&str, &str)]) -> (Child, Process) {
     let mut command = in_namespace(place, "\"$0\"", &SERVER);
     command.env("TESTKIT_IDLE_MS", "60000").envs(environment.iter().copied());
     let child = command.stderr(Stdio::null()).spawn().unwrap();
-    let meeting = syshandle::Meeting::of(&registered, &place.locations()).unwrap();
-    until("the server listens", || meeting.is_running());
+    let paths = syshandle_registry::RuntimePaths::of(&registered, &place.registry()).unwrap();
+    until("the server listens", || paths.is_running());
     (child, place.processes("testkit-server").pop().unwrap())
 }
 

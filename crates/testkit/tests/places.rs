@@ -11,14 +11,15 @@ use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
+use syshandle::{ErrorKind, Proxy, Ran};
+use syshandle_registry::{Policy, RuntimePaths};
 use syshandle_testkit::{
     Activator, CLIENT, Place, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, until,
 };
 
-fn meeting(place: &Place) -> Meeting {
-    let registered = place.locations().find(TEST_SERVICE.clsid()).unwrap();
-    Meeting::of(&registered, &place.locations()).unwrap()
+fn runtime_paths(place: &Place) -> RuntimePaths {
+    let registered = place.registry().find(TEST_SERVICE.clsid()).unwrap();
+    RuntimePaths::of(&registered, &place.registry()).unwrap()
 }
 
 /// Starts the server like a user at a shell.
@@ -44,8 +45,8 @@ fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
     let place = Place::new();
     place.register(&SERVER, TEST_SERVICE, &[]);
     let mut first = by_hand(&place);
-    let meeting = meeting(&place);
-    until("it makes its socket", || meeting.socket.exists());
+    let paths = runtime_paths(&place);
+    until("it makes its socket", || paths.socket.exists());
 
     let second = by_hand(&place).wait_with_output().unwrap();
     assert!(!second.status.success());
@@ -54,11 +55,11 @@ fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
 
     let client = place.activate().unwrap();
     assert_eq!(client.who().unwrap().server_pid, first.id());
-    assert!(meeting.is_running());
+    assert!(paths.is_running());
     drop(client);
     assert!(first.wait().unwrap().success());
-    assert!(!meeting.socket.exists(), "it takes its socket with it");
-    assert!(!meeting.is_running());
+    assert!(!paths.socket.exists(), "it takes its socket with it");
+    assert!(!paths.is_running());
     assert_ne!(place.activate().unwrap().who().unwrap().server_pid, first.id());
 }
 
@@ -68,10 +69,10 @@ fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
     place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     assert!(run(&place, &[]).status.success());
     until("the server ends", || place.processes("testkit-server").is_empty());
-    let meeting = meeting(&place);
-    let running = meeting.lock.with_extension("running");
+    let paths = runtime_paths(&place);
+    let running = paths.lock.with_extension("running");
     // This process only reads the start note, so it does not activate the server.
-    let locked: Vec<_> = [&meeting.lock, &running]
+    let locked: Vec<_> = [&paths.lock, &running]
         .map(|path| {
             let file = fs::File::open(path).unwrap();
             rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).unwrap();
@@ -85,7 +86,7 @@ fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
         until("the server ends", || place.processes("testkit-server").is_empty());
     }
     drop(locked);
-    assert!(!meeting.is_running(), "a lock for reading marks no server");
+    assert!(!paths.is_running(), "a lock for reading marks no server");
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_server_is_told_to_end_and_the_next_call_starts_another() {
     server.wait();
     let error = client.who().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
-    assert!(!meeting(&place).socket.exists());
+    assert!(!runtime_paths(&place).socket.exists());
     assert_ne!(place.activate().unwrap().who().unwrap().server_pid, server.pid());
 }
 
@@ -157,7 +158,7 @@ fn a_draining_server_finishes_its_calls_while_another_one_serves() {
         let call = scope.spawn(|| client.rest().unwrap_err());
         assert_eq!(notes.line(), "resting");
         server.terminate();
-        until("it takes its socket away", || !meeting(&place).socket.exists());
+        until("it takes its socket away", || !runtime_paths(&place).socket.exists());
         let other = place.activate().unwrap();
         assert_ne!(other.who().unwrap().server_pid, server.pid());
         assert!(!server.has_ended());
@@ -167,7 +168,7 @@ fn a_draining_server_finishes_its_calls_while_another_one_serves() {
         server.kill();
         assert_eq!(call.join().unwrap().ran(), Ran::Maybe);
     });
-    assert!(meeting(&place).is_running());
+    assert!(runtime_paths(&place).is_running());
 }
 
 #[test]
@@ -281,9 +282,9 @@ fn a_missing_external_listener_is_named_in_the_error() {
     registration.socket = Some(socket.clone());
     place.register_as(&registration);
     // If another program listens, the client needs no folder for sockets.
-    let mut locations = place.locations();
-    locations.runtime_dir = None;
-    let activation = place.activation().locations(locations);
+    let mut registry = place.registry();
+    registry.runtime_dir = None;
+    let activation = place.activation().registry(registry);
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
     let text = format!("{error:#}");

@@ -13,8 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Instant;
 
-use syshandle::{Interface, Meeting};
+use syshandle::Interface;
 use syshandle_os::{Borrowed, Seqpacket};
+use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
     PATIENCE, Place, SERVER, TEST_SERVICE, TestService, TestServiceClient, until,
 };
@@ -30,7 +31,7 @@ fn silent_files_are_refused_and_delay_no_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = Meeting::of(&registered, &place.locations()).unwrap().socket;
+    let socket = RuntimePaths::of(&registered, &place.registry()).unwrap().socket;
     let honest = place.activate().unwrap().with_timeout(PATIENCE);
     let server = honest.who().unwrap().server_pid;
     let before = descriptors(server);

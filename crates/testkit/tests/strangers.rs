@@ -13,8 +13,9 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
 };
-use syshandle::{Meeting, Proxy};
+use syshandle::Proxy;
 use syshandle_os::Seqpacket;
+use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{Activator, CLIENT, Place, Process, SERVER, TEST_SERVICE, until};
 
 #[test]
@@ -41,13 +42,13 @@ fn handles_are_refused_until_the_client_is_accepted() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     let server = Process::open(place.activate().unwrap().who().unwrap().server_pid).unwrap();
-    let meeting = Meeting::of(&registered, &place.locations()).unwrap();
+    let paths = RuntimePaths::of(&registered, &place.registry()).unwrap();
     // The stopped server can't accept the connection.
     server.stop();
     let flags = SocketFlags::CLOEXEC;
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-    rustix::net::connect(&socket, &SocketAddrUnix::new(&meeting.socket).unwrap()).unwrap();
+    rustix::net::connect(&socket, &SocketAddrUnix::new(&paths.socket).unwrap()).unwrap();
     let sent = send_a_handle(&socket);
     server.go_on();
     match sent {

@@ -176,9 +176,9 @@ fn a_runtime_folder_whose_name_is_not_utf_8_serves() {
     place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     let folder = place.path().join(OsStr::from_bytes(b"r\xffn"));
     DirBuilder::new().mode(0o700).create(&folder).unwrap();
-    let mut locations = place.locations();
-    locations.runtime_dir = Some(folder.clone());
-    let activation = place.activation().locations(locations);
+    let mut registry = place.registry();
+    registry.runtime_dir = Some(folder.clone());
+    let activation = place.activation().registry(registry);
     let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid()).unwrap();
     assert!(client.who().is_ok());
     drop(client);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER};
-use syshandle::{Registered, Registry};
+use syshandle_registry::{ClassRegistration, Registry};
 use tempfile::TempDir;
 
 /// The registration of the server, with a timeline file. Removed on drop.
@@ -20,7 +20,7 @@ impl Stage {
     fn new() -> Self {
         let stage = Self { folder: tempfile::tempdir().unwrap() };
         let timeline = stage.timeline().to_str().unwrap().to_owned();
-        let server = Registered {
+        let server = ClassRegistration {
             clsid: SPARKLE_FINISHER.clsid(),
             name: SPARKLE_FINISHER.name().to_owned(),
             program: env!("CARGO_BIN_EXE_sparkle-server").into(),

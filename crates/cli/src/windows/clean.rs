@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, Printable, Registry, Result};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::Registry;
 
 use crate::output::outln;
 use crate::paths::Paths;

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use syshandle::{Printable, Registry, Result};
+use syshandle::{Printable, Result};
+use syshandle_registry::Registry;
 
 use crate::output::outln;
 

@@ -4,15 +4,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use syshandle::RegisteredProxy;
-use syshandle::mark::{self, Marked};
+use syshandle_registry::ProxyRegistration;
+use syshandle_registry::mark::{self, Mark};
 
 /// A program that serves classes.
 pub(crate) struct Program {
     /// Absolute path of the program.
     pub(crate) path: PathBuf,
     /// The classes that the program serves.
-    pub(crate) classes: Vec<Marked>,
+    pub(crate) classes: Vec<Mark>,
 }
 
 /// Returns the servers in a folder but not in its subfolders, or the server at the path.
@@ -25,13 +25,13 @@ pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
 }
 
 /// Returns the proxy DLLs in a folder but not in its subfolders, or the DLL at the path.
-pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<RegisteredProxy>> {
+pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<ProxyRegistration>> {
     let found = files(path, "dll")?.into_iter().filter_map(|library| {
         let marked = mark::find_proxies(&look_at(&library)?);
         let clsid = marked.first()?.clsid;
-        let interface = |marked: Marked| Some((*marked.interfaces.first()?, marked.name));
+        let interface = |marked: Mark| Some((*marked.interfaces.first()?, marked.name));
         let interfaces = marked.into_iter().filter_map(interface).collect();
-        Some(RegisteredProxy { clsid, library, interfaces })
+        Some(ProxyRegistration { clsid, library, interfaces })
     });
     Ok(found.collect())
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, Printable, Registered, Registry, Result};
+use syshandle::{Error, Printable, Result};
+use syshandle_registry::{ClassRegistration, Registry};
 
 use crate::output::outln;
 use crate::paths::Paths;
@@ -59,7 +60,7 @@ fn register(path: &Path, arguments: &Arguments) -> Result<()> {
     }
     for program in programs {
         for class in &program.classes {
-            let registered = Registered {
+            let registered = ClassRegistration {
                 clsid: class.clsid,
                 name: class.name.clone(),
                 program: program.path.clone(),

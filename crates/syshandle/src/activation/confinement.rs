@@ -21,8 +21,8 @@ use syshandle_os::{
     has_no_new_privileges, is_filtered, read_proc, read_proc_link, unfinished,
     within_file_size_limit,
 };
+use syshandle_registry::trust;
 
-use super::trust;
 use crate::{Error, ErrorKind, Result};
 
 /// The restrictions of a process, or of the thread that starts another process, that a child
@@ -52,8 +52,7 @@ pub(super) fn check(note: &Path) -> Result<()> {
             format!("this process may only connect to a server that runs, not start one: {what}");
         Error::new(ErrorKind::ActivationDenied, text)
     };
-    let cannot_be_written =
-        |cause: io::Error| trust::cannot(note, "written", ErrorKind::System, cause);
+    let cannot_be_written = |cause| Error::from(trust::cannot(note, "written", cause));
     let own = Confinement::own().map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
             denied("without /proc it can't be told how confined it is").because(cause)
@@ -67,7 +66,9 @@ pub(super) fn check(note: &Path) -> Result<()> {
         // A note that is incomplete, or that another version wrote, is ignored.
         Ok(text) => Confinement::parse(&text).filter(|first| first.is_of_this_boot(&own)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(trust::cannot(note, "read", ErrorKind::System, error)),
+        Err(error) => {
+            return Err(trust::cannot(note, "read", error).into());
+        }
     };
     // If several clients write the first note at once, any of their notes may remain.
     let Some(first) = first else { return own.write(note).map_err(cannot_be_written) };

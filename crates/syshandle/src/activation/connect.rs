@@ -5,17 +5,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{Peer, Seqpacket, Unconnected, uptime};
+use syshandle_registry::RuntimePaths;
 use syshandle_wire::Hello;
 
-use super::known::Known;
-use super::runtime::Meeting;
+use super::lookup::Lookup;
 use crate::client::connection::ClientConnection;
 use crate::client::handshake::ClientHandshake;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};
 
 /// The outcome of an attempt to connect.
-pub(super) enum Connected {
+pub(super) enum ConnectOutcome {
     /// The server has greeted this client.
     Greeted(Box<ClientConnection>),
     /// No server serves the socket, as the error explains.
@@ -30,12 +30,12 @@ pub(super) enum Connected {
 /// keep the socket open; connections then wait in a queue that no process serves.
 pub(super) fn open(
     socket: Seqpacket,
-    meeting: &Meeting,
+    paths: &RuntimePaths,
     hello: Hello,
     start_timeout: Duration,
     deadline: Instant,
     has_ended: impl Fn(&Seqpacket) -> bool,
-) -> Result<Connected> {
+) -> Result<ConnectOutcome> {
     let mut look = Instant::now() + FIRST_LOOK;
     let mut opening = ClientHandshake::new(socket, hello);
     loop {
@@ -50,16 +50,16 @@ pub(super) fn open(
         if has_ended(opening.socket()) {
             let text = format!(
                 "the server at {} has ended, and a child of it keeps the socket",
-                meeting.socket.display()
+                paths.socket.display()
             );
-            return Ok(Connected::Nobody(Error::new(ErrorKind::Disconnected, text)));
+            return Ok(ConnectOutcome::Nobody(Error::new(ErrorKind::Disconnected, text)));
         }
         let next = Instant::now() + NEXT_LOOK;
         // Without a note the server has already taken its socket, so it is only slow.
-        look = match meeting.starting_since() {
+        look = match paths.starting_since() {
             None => next,
             Some(since) => match start_timeout.checked_sub(uptime().saturating_sub(since)) {
-                None => return Ok(Connected::Hangs(opening.into_socket())),
+                None => return Ok(ConnectOutcome::Hangs(opening.into_socket())),
                 Some(left) => next.min(Instant::now() + left + Duration::from_millis(1)),
             },
         };
@@ -73,25 +73,24 @@ pub(super) fn open(
 /// # Errors
 /// No server serves the socket, or another user runs the server.
 pub(super) fn reach(
-    known: &Known,
-    meeting: &Meeting,
+    lookup: &Lookup,
+    paths: &RuntimePaths,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
-    let socket = connect(&mut None, &meeting.socket, deadline)??;
-    let start_timeout = known.registered.registration.start_timeout;
-    match open(socket, meeting, hello, start_timeout, deadline, Peer::peer_has_ended)? {
-        Connected::Greeted(connection) => {
+    let socket = connect(&mut None, &paths.socket, deadline)??;
+    let start_timeout = lookup.file.registration.start_timeout;
+    match open(socket, paths, hello, start_timeout, deadline, Peer::peer_has_ended)? {
+        ConnectOutcome::Greeted(connection) => {
             let user = connection.server().uid;
-            if user == known.user {
+            if user == lookup.user {
                 return Ok(*connection);
             }
-            let text =
-                format!("{} is served by {user}, not by this user", meeting.socket.display());
+            let text = format!("{} is served by {user}, not by this user", paths.socket.display());
             Err(Error::new(ErrorKind::Insecure, text))
         }
-        Connected::Nobody(error) => Err(error),
-        Connected::Hangs(_) => Err(did_not_greet()),
+        ConnectOutcome::Nobody(error) => Err(error),
+        ConnectOutcome::Hangs(_) => Err(did_not_greet()),
     }
 }
 
@@ -101,14 +100,14 @@ pub(super) fn reach(
 /// # Errors
 /// The errors of [`connect_elsewhere`]; [`ErrorKind::Insecure`].
 pub(super) fn reach_elsewhere(
-    known: &Known,
+    lookup: &Lookup,
     path: &Path,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
     let connection = connect_elsewhere(path, hello, deadline)?;
     let user = connection.server().uid;
-    if user == known.user || user == 0 {
+    if user == lookup.user || user == 0 {
         return Ok(connection);
     }
     let text = format!("{} is served by {user}, not by this user or root", path.display());
@@ -125,10 +124,10 @@ pub(super) fn connect_elsewhere(
     loop {
         let nobody = match connect(&mut None, path, deadline)? {
             Ok(socket) => match greeted(ClientHandshake::new(socket, hello).open(deadline))? {
-                Connected::Greeted(connection) => return Ok(*connection),
+                ConnectOutcome::Greeted(connection) => return Ok(*connection),
                 // The server ended before any call was sent. The program that manages the socket
                 // starts another one.
-                Connected::Nobody(error) if Instant::now() < deadline => {
+                ConnectOutcome::Nobody(error) if Instant::now() < deadline => {
                     crate::log::debug!(%error, "trying again");
                     std::thread::sleep(
                         pause.min(deadline.saturating_duration_since(Instant::now())),
@@ -136,8 +135,8 @@ pub(super) fn connect_elsewhere(
                     pause = (pause * 2).min(Duration::from_millis(100));
                     continue;
                 }
-                Connected::Nobody(error) => error,
-                Connected::Hangs(_) => did_not_greet(),
+                ConnectOutcome::Nobody(error) => error,
+                ConnectOutcome::Hangs(_) => did_not_greet(),
             },
             Err(nobody) => nobody,
         };
@@ -188,10 +187,10 @@ pub(crate) fn connect(
 }
 
 /// Treats a server that closes the connection before its greeting like a missing server.
-fn greeted(opened: Result<ClientConnection>) -> Result<Connected> {
+fn greeted(opened: Result<ClientConnection>) -> Result<ConnectOutcome> {
     match opened {
-        Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
-        Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),
+        Ok(connection) => Ok(ConnectOutcome::Greeted(Box::new(connection))),
+        Err(error) if error.kind() == ErrorKind::Disconnected => Ok(ConnectOutcome::Nobody(error)),
         Err(error) => Err(error),
     }
 }

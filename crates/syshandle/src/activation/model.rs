@@ -1,7 +1,7 @@
 //! Checks all interleavings of starting clients and ending servers: promise 9 of
 //! `docs/promises.md`.
 //!
-//! The model drives [`Step`] and [`Leave`] themselves, as the library does. It models the resources
+//! The model drives [`Step`] and [`IdleExitStep`] themselves, as the library does. It models the resources
 //! that they use: a path, a lock, notes, sockets with their queues, and programs that serve, end,
 //! hang or crash. Any step of a process may come between any two steps of another one.
 
@@ -10,7 +10,8 @@ use std::hash::Hash;
 
 use stateright::{Checker, Model, Property};
 
-use super::protocol::{Answer, Leave, Step};
+use super::protocol::{Answer, Step};
+use crate::idle_exit::IdleExitStep;
 
 /// The size of a model.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,7 @@ struct World {
 #[derive(Clone, Copy, Debug)]
 enum LeftOut {
     Step(Step, Answer),
-    Leave(Leave),
+    Leave(IdleExitStep),
 }
 
 impl World {
@@ -44,12 +45,12 @@ impl World {
     }
 
     /// Returns the next step of a server that ends.
-    fn next_leave(&self, step: Leave, done: bool) -> Leave {
+    fn next_leave(&self, step: IdleExitStep, done: bool) -> IdleExitStep {
         self.without(step.next(done))
     }
 
     /// Returns this step, or the following one if this step is omitted.
-    fn without(&self, step: Leave) -> Leave {
+    fn without(&self, step: IdleExitStep) -> IdleExitStep {
         match self.left_out {
             Some(LeftOut::Leave(left_out)) if step == left_out => step.next(true),
             _ => step,
@@ -141,7 +142,7 @@ enum Program {
     Hangs,
     Serves,
     /// Ends because it is idle.
-    Leaves(Leave),
+    Leaves(IdleExitStep),
     Gone,
 }
 
@@ -355,40 +356,40 @@ impl State {
         let Program::Leaves(step) = self.servers[server].program else { return };
         let who = Who::Server(server);
         let done = match step {
-            Leave::TryLock => {
+            IdleExitStep::TryLock => {
                 let free = self.lock.is_none();
                 if free {
                     self.lock = Some(who);
                 }
                 free
             }
-            Leave::Look => !self.is_used(server),
-            Leave::RemoveSocket => {
+            IdleExitStep::Look => !self.is_used(server),
+            IdleExitStep::RemoveSocket => {
                 // A server removes only its own socket.
                 if self.path == Some(server) {
                     self.path = None;
                 }
                 true
             }
-            Leave::ShutDown => {
+            IdleExitStep::ShutDown => {
                 self.servers[server].is_shut = true;
                 true
             }
-            Leave::DropQueue => {
+            IdleExitStep::DropQueue => {
                 self.drop_queue(server);
                 true
             }
-            Leave::End | Leave::Stay => true,
+            IdleExitStep::End | IdleExitStep::Stay => true,
         };
         let next = world.next_leave(step, done);
         self.servers[server].program = match next {
-            Leave::Stay => {
+            IdleExitStep::Stay => {
                 if self.lock == Some(who) {
                     self.lock = None;
                 }
                 Program::Serves
             }
-            Leave::End if step == Leave::End => {
+            IdleExitStep::End if step == IdleExitStep::End => {
                 self.close(who);
                 Program::Gone
             }
@@ -448,7 +449,7 @@ impl Model for World {
                     actions.extend([Action::Greet(number), Action::Leave(number)]);
                 }
                 // A server accepts clients until it has checked for activity.
-                Program::Leaves(Leave::TryLock | Leave::Look) => {
+                Program::Leaves(IdleExitStep::TryLock | IdleExitStep::Look) => {
                     actions.extend([Action::Greet(number), Action::Leave(number)]);
                 }
                 Program::Leaves(_) => actions.push(Action::Leave(number)),
@@ -499,7 +500,7 @@ impl Model for World {
             }
             Action::Leave(server) => match state.servers[server].program {
                 Program::Serves if !last.is_used(server) => {
-                    let first = self.without(Leave::TryLock);
+                    let first = self.without(IdleExitStep::TryLock);
                     state.servers[server].program = Program::Leaves(first);
                 }
                 Program::Serves => return None,
@@ -662,7 +663,7 @@ fn a_step_that_is_left_out_is_missed() {
         (Step::NoteFailure, Answer::Done),
     ];
     // `ShutDown` and `DropQueue` only anticipate what the kernel does when the server ends.
-    let leaves = [Leave::TryLock, Leave::Look, Leave::RemoveSocket];
+    let leaves = [IdleExitStep::TryLock, IdleExitStep::Look, IdleExitStep::RemoveSocket];
     let steps = steps.map(|(step, answer)| LeftOut::Step(step, answer));
     for left_out in steps.into_iter().chain(leaves.map(LeftOut::Leave)) {
         // The failures that must occur for the step to be needed.

@@ -11,24 +11,25 @@ use std::time::{Duration, Instant};
 use syshandle_os::{
     FileStatus, Listener, Peer, Program, Seqpacket, SpawnStep, Spawned, Unconnected, spawn, uptime,
 };
+use syshandle_registry::{
+    FailureNote, Lock, RegistrationFile, Registry, RuntimePaths, ServerSocket, trust,
+};
 use syshandle_wire::Hello;
 
 use super::confinement;
-use super::connect::{Connected, connect, open};
+use super::connect::{ConnectOutcome, connect, open};
 use super::protocol::{Answer, Step};
-use super::registry::{Locations, Registered};
-use super::runtime::{Lock, Meeting};
-use super::trust;
 use crate::client::connection::ClientConnection;
+use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Printable, Result};
 
 /// The state of an activation.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
-    registered: &'a Registered,
-    locations: &'a Locations,
-    meeting: &'a Meeting,
+    file: &'a RegistrationFile,
+    registry: &'a Registry,
+    paths: &'a RuntimePaths,
     hello: Hello,
     deadline: Instant,
     /// Uptime at which this activation began.
@@ -54,16 +55,16 @@ pub(super) struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub(super) fn new(
-        registered: &'a Registered,
-        meeting: &'a Meeting,
-        locations: &'a Locations,
+        file: &'a RegistrationFile,
+        paths: &'a RuntimePaths,
+        registry: &'a Registry,
         hello: Hello,
         deadline: Instant,
     ) -> Self {
         Self {
-            registered,
-            locations,
-            meeting,
+            file,
+            registry,
+            paths,
             hello,
             deadline,
             began: uptime(),
@@ -108,14 +109,14 @@ impl<'a> Start<'a> {
 
     /// Performs one step.
     fn take(&mut self, step: Step) -> Result<Answer> {
-        let meeting = self.meeting;
+        let paths = self.paths;
         match step {
             Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect(),
             Step::TryLock => {
                 if Instant::now() >= self.deadline {
                     return Err(self.time_is_over());
                 }
-                match meeting.try_lock_or_holder()? {
+                match paths.try_lock_or_holder()? {
                     Ok(lock) => self.lock = Some(lock),
                     Err(holder) => {
                         self.locked_out = Some(holder);
@@ -131,21 +132,21 @@ impl<'a> Start<'a> {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
             }
             Step::LookForFailure => {
-                if let Some(failure) = meeting.recent_failure(self.began, &self.version()) {
-                    return Err(failure);
+                if let Some(note) = paths.recent_failure(self.began, &self.version()) {
+                    return Err(noted_failure(&note));
                 }
             }
             Step::EndHung => self.end_hung()?,
-            Step::CheckConfinement => confinement::check(&meeting.confinement)?,
-            Step::RemoveOld => remove_socket(meeting),
+            Step::CheckConfinement => confinement::check(&paths.confinement)?,
+            Step::RemoveOld => remove_socket(paths),
             // The note comes before the socket: a client that connects and finds no note takes the
             // server for a slow one.
-            Step::NoteStart => meeting.note_start().map_err(|error| {
-                trust::cannot(&meeting.starting, "written", ErrorKind::System, error)
-            })?,
-            Step::Listen => self.listener = Some(listen(meeting)?),
+            Step::NoteStart => paths
+                .note_start()
+                .map_err(|error| trust::cannot(&paths.starting, "written", error))?,
+            Step::Listen => self.listener = Some(listen(paths)?),
             Step::Queue => {
-                let queued = connect(&mut self.unconnected, &meeting.socket, self.deadline);
+                let queued = connect(&mut self.unconnected, &paths.socket, self.deadline);
                 self.queued = queued.ok().and_then(|queued| queued.ok());
             }
             Step::Spawn => {
@@ -154,18 +155,18 @@ impl<'a> Start<'a> {
                 }
             }
             Step::Settle => {
-                meeting.forget_failure();
-                meeting.has_started();
+                paths.forget_failure();
+                paths.has_started();
             }
             Step::EndStarted => self.error = Some(self.end_started()?),
             Step::RemoveFailed => {
-                remove_socket(meeting);
-                meeting.has_started();
+                remove_socket(paths);
+                paths.has_started();
             }
             Step::NoteFailure => {
                 let failed = |error: &&Error| error.kind() == ErrorKind::StartFailed;
                 if let Some(error) = self.error.as_ref().filter(failed) {
-                    meeting.note_failure(error, &self.version());
+                    paths.note_failure(&format!("{error:#}"), &self.version());
                 }
             }
             Step::Connected | Step::Failed => {}
@@ -175,12 +176,12 @@ impl<'a> Start<'a> {
 
     /// Connects to the server, if it runs.
     fn connect(&mut self) -> Result<Answer> {
-        let (meeting, deadline) = (self.meeting, self.deadline);
+        let (paths, deadline) = (self.paths, self.deadline);
         let connected = match self.queued.take() {
             Some(socket) => Ok(socket),
-            None => connect(&mut self.unconnected, &meeting.socket, deadline)?,
+            None => connect(&mut self.unconnected, &paths.socket, deadline)?,
         };
-        let timeout = self.registered.registration.start_timeout;
+        let timeout = self.file.registration.start_timeout;
         let connected = match connected {
             Ok(socket) => {
                 // For a connection made before the program was started, the kernel reports this
@@ -189,20 +190,20 @@ impl<'a> Start<'a> {
                     Some(spawned) => spawned.has_ended(),
                     None => socket.peer_has_ended(),
                 };
-                open(socket, meeting, self.hello, timeout, deadline, has_ended)?
+                open(socket, paths, self.hello, timeout, deadline, has_ended)?
             }
-            Err(nobody) => Connected::Nobody(nobody),
+            Err(nobody) => ConnectOutcome::Nobody(nobody),
         };
         Ok(match connected {
-            Connected::Greeted(connection) => {
+            ConnectOutcome::Greeted(connection) => {
                 self.connection = Some(*connection);
                 Answer::Greeted
             }
-            Connected::Nobody(error) => {
+            ConnectOutcome::Nobody(error) => {
                 self.nobody = Some(error);
                 Answer::Nobody
             }
-            Connected::Hangs(socket) => {
+            ConnectOutcome::Hangs(socket) => {
                 self.nobody = None;
                 self.hung = Some(socket);
                 Answer::Hangs
@@ -215,7 +216,7 @@ impl<'a> Start<'a> {
             Some(holder) => format!(
                 "no server could be reached in time: another process ({holder}), which has {} \
                  locked, didn't start it",
-                self.meeting.lock.display()
+                self.paths.lock.display()
             ),
             None => "no server could be reached in time".to_owned(),
         };
@@ -226,7 +227,7 @@ impl<'a> Start<'a> {
     /// Ends the program that another client started and that did not greet in time.
     fn end_hung(&mut self) -> Result<()> {
         let Some(socket) = self.hung.take() else { return Ok(()) };
-        let program = Printable(self.registered.registration.program.display());
+        let program = Printable(self.file.registration.program.display());
         let cannot = |error| {
             let text = format!("{program} hangs, and can't be ended");
             Error::new(ErrorKind::StartFailed, text).because(error)
@@ -244,7 +245,7 @@ impl<'a> Start<'a> {
     /// ends, and returns the reason.
     fn end_started(&mut self) -> Result<Error> {
         let Some(spawned) = self.spawned.take() else { return Err(self.time_is_over()) };
-        let program = self.registered.registration.program.display();
+        let program = self.file.registration.program.display();
         let error = match self.nobody.take() {
             Some(error) => {
                 // The socket is closed, so the program is probably ending.
@@ -262,32 +263,30 @@ impl<'a> Start<'a> {
             }
             None => {
                 let _ = spawned.kill();
-                let time = self.registered.registration.start_timeout;
+                let time = self.file.registration.start_timeout;
                 let text = format!("{program} did not serve: it did not greet within {time:?}");
                 Error::new(ErrorKind::StartFailed, text)
             }
         };
-        Ok(error.with_log(self.meeting.log_tail().lines()))
+        Ok(error.with_log(self.paths.log_tail().lines()))
     }
 
     /// Identifies the registration and the program by their change times. A failed start says
     /// nothing about other versions of them.
     fn version(&self) -> String {
         let changed = |path: &Path| FileStatus::at(path).map_or(0, |status| status.changed);
-        let program = changed(&self.registered.registration.program);
-        format!("{}-{program}", changed(&self.registered.file))
+        let program = changed(&self.file.registration.program);
+        format!("{}-{program}", changed(&self.file.path))
     }
 
     /// Runs the program with the socket.
     fn spawn(&self, listener: &Listener) -> Result<Spawned> {
-        let Self { registered, locations, meeting, .. } = self;
-        let registration = &registered.registration;
+        let Self { file, registry, paths, .. } = self;
+        let registration = &file.registration;
         trust::check_program(&registration.program)?;
         let program = Printable(registration.program.display());
         crate::log::debug!(%program, "starting the server");
-        let log = meeting
-            .new_log()
-            .map_err(|error| trust::cannot(&meeting.log, "made", ErrorKind::System, error))?;
+        let log = paths.new_log().map_err(|error| trust::cannot(&paths.log, "made", error))?;
         let is_inherited = |name: &OsStr| {
             INHERITED.iter().any(|inherited| name == *inherited)
                 || name.as_encoded_bytes().starts_with(b"LC_")
@@ -297,10 +296,8 @@ impl<'a> Start<'a> {
         // Later variables override earlier ones.
         let own = registration.environment.iter();
         environment.extend(own.map(|(name, value)| (name.into(), value.into())));
-        environment.extend(locations.environment());
-        environment.insert(USERS.into(), registration.policy.to_word().into());
-        environment.insert(REGISTRATION.into(), registered.file.clone().into());
-        environment.insert(SOCKET.into(), meeting.socket.clone().into());
+        environment.extend(registry.environment());
+        environment.extend(ServerSocket::environment(file, paths));
         let environment: Vec<_> = environment.into_iter().collect();
         let program = Program {
             path: &registration.program,
@@ -352,23 +349,37 @@ fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
     Error::new(kind, text).because(cause)
 }
 
+/// Returns the error of a start that another client noted.
+fn noted_failure(note: &FailureNote) -> Error {
+    let mut lines = note.text.split(LOG_LINE);
+    let text = lines.next().unwrap_or_default();
+    let text = text.strip_suffix(LOG_FOLLOWS).unwrap_or(text);
+    let earlier = format!(
+        "{text} ({} ms ago; the next start is tried after {:?})",
+        note.age.as_millis(),
+        RuntimePaths::BACKOFF
+    );
+    let text = if note.is_earlier { &earlier } else { text };
+    Error::new(ErrorKind::StartFailed, text).with_log(lines)
+}
+
 /// Creates the listening socket at a path where no server serves.
-fn listen(meeting: &Meeting) -> Result<Listener> {
-    Listener::bind(&meeting.socket).map_err(|error| {
-        let path = meeting.socket.display();
+fn listen(paths: &RuntimePaths) -> Result<Listener> {
+    Listener::bind(&paths.socket).map_err(|error| {
+        let path = paths.socket.display();
         match error.kind() {
             io::ErrorKind::AddrInUse => {
                 let text = format!("{path} is in the way of the socket: remove it");
                 Error::new(ErrorKind::StartFailed, text)
             }
-            _ => trust::cannot(&meeting.socket, "made", ErrorKind::System, error),
+            _ => trust::cannot(&paths.socket, "made", error).into(),
         }
     })
 }
 
-fn remove_socket(meeting: &Meeting) {
+fn remove_socket(paths: &RuntimePaths) {
     // An error is ignored: either there was no socket, or creating the new one fails too.
-    let _ = fs::remove_file(&meeting.socket);
+    let _ = fs::remove_file(&paths.socket);
 }
 
 /// Maximum pause before the next attempt to take the lock.
@@ -390,12 +401,3 @@ const INHERITED: [&str; 12] = [
     // Whether a process spins for messages before it sleeps.
     crate::spin::SPIN,
 ];
-
-/// Passes a server the users that its registration allows.
-pub(super) const USERS: &str = "SYSHANDLE_USERS";
-
-/// Passes a server the path of its registration file.
-pub(super) const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";
-
-/// Passes a server the path of its socket.
-pub(super) const SOCKET: &str = "SYSHANDLE_SOCKET";

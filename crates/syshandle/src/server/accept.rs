@@ -5,18 +5,16 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Credentials, Event, Interest, Listener, Peer, Seqpacket};
+use syshandle_registry::{Policy, ProgramFile, SocketLocation};
 use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 
 use super::connection::{Client, Connection};
 use super::event_loop::Source;
-use super::program_file::ProgramFile;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
 use crate::Result;
-use crate::activation::lifetime::Place;
-use crate::activation::protocol::Leave;
+use crate::idle_exit::IdleExitStep;
 use crate::peer_socket::PeerSocket;
-use crate::policy::Policy;
 use crate::setup::failed;
 use crate::sync::{Mutex, MutexGuard, now};
 
@@ -24,7 +22,7 @@ use crate::sync::{Mutex, MutexGuard, now};
 #[derive(Debug)]
 pub(crate) struct Entrance {
     listener: Listener,
-    place: Place,
+    location: SocketLocation,
     /// The greeting, which is the same for every client.
     greeting: (Header, Payload<'static>),
     policy: Policy,
@@ -43,16 +41,16 @@ impl Entrance {
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
         listener: Listener,
-        place: Place,
+        location: SocketLocation,
         greeting: &Greeting,
         policy: Policy,
     ) -> Result<Arc<Self>> {
         const NO_ENTRANCE: &str = "no clients can be let in";
         let no_reserve = failed("eventfd2", NO_ENTRANCE);
-        let reserve = Event::new().map_err(no_reserve).inspect_err(|_| place.give_up())?;
+        let reserve = Event::new().map_err(no_reserve).inspect_err(|_| location.give_up())?;
         let entrance = Arc::new(Self {
             listener,
-            place,
+            location,
             greeting: written(greeting),
             policy,
             program: ProgramFile::current(),
@@ -68,7 +66,7 @@ impl Entrance {
             |poller, key| poller.add(&entrance.listener, key, Interest::WhileReadable),
         );
         let added = added.map_err(failed("epoll_ctl", NO_ENTRANCE));
-        added.inspect_err(|_| entrance.place.give_up())?;
+        added.inspect_err(|_| entrance.location.give_up())?;
         Ok(entrance)
     }
 
@@ -167,19 +165,19 @@ impl Entrance {
     pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
         // Both locks are held until the function returns.
         let (mut lock, mut is_open) = (None, None);
-        let mut step = Leave::TryLock;
+        let mut step = IdleExitStep::TryLock;
         loop {
             let done = match step {
-                Leave::TryLock => {
-                    lock = self.place.try_lock().ok();
+                IdleExitStep::TryLock => {
+                    lock = self.location.try_lock().ok();
                     lock.is_some()
                 }
-                Leave::Look => {
+                IdleExitStep::Look => {
                     is_open = Some(self.is_open());
                     reactor.activity.is_idle()
                 }
-                Leave::Stay => return false,
-                Leave::End => break,
+                IdleExitStep::Stay => return false,
+                IdleExitStep::End => break,
                 step => self.leave(reactor, step),
             };
             step = step.next(done);
@@ -196,12 +194,12 @@ impl Entrance {
     /// Does not wait for the lock, because its holder may be a client that waits for this server.
     /// In that case the socket file stays without a listener, and that client removes it.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
-        let lock = self.place.try_lock();
+        let lock = self.location.try_lock();
         let mut is_open = self.is_open();
         *is_open = false;
-        let mut step = Leave::RemoveSocket;
-        while step != Leave::End {
-            if step == Leave::RemoveSocket && lock.is_err() {
+        let mut step = IdleExitStep::RemoveSocket;
+        while step != IdleExitStep::End {
+            if step == IdleExitStep::RemoveSocket && lock.is_err() {
                 self.leave_poller(reactor);
             } else {
                 self.leave(reactor, step);
@@ -211,15 +209,15 @@ impl Entrance {
     }
 
     /// Takes a step that is the same for both ways of closing.
-    fn leave(&self, reactor: &Arc<Reactor>, step: Leave) -> bool {
+    fn leave(&self, reactor: &Arc<Reactor>, step: IdleExitStep) -> bool {
         match step {
-            Leave::RemoveSocket => {
+            IdleExitStep::RemoveSocket => {
                 self.leave_poller(reactor);
-                self.place.remove();
+                self.location.remove();
             }
             // A socket that another process also listens on stays open for the next server.
-            Leave::ShutDown if self.place.is_ours() => self.listener.shut_down(),
-            Leave::DropQueue if self.place.is_ours() => {
+            IdleExitStep::ShutDown if self.location.is_ours() => self.listener.shut_down(),
+            IdleExitStep::DropQueue if self.location.is_ours() => {
                 while let Ok(socket) = self.listener.accept() {
                     if let Ok(client) = socket.peer() {
                         drop(PeerSocket::new(socket, reactor.quotas.of(client)));

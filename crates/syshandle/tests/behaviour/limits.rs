@@ -159,7 +159,7 @@ fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refuse
 fn more_clients_than_the_server_takes_are_told_so() {
     let world = World::with_environment(&[(CLIENTS_MAX, "2")]);
     let (first, second) = (world.bench(), world.bench());
-    let activation = syshandle::Activation::new().locations(world.locations());
+    let activation = syshandle::Activation::new().registry(world.registry());
     let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
     assert_eq!(error.to_string(), "the server is at its limit of clients");

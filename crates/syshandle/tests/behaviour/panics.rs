@@ -59,7 +59,7 @@ fn panic_everywhere(connect: impl Fn() -> Option<HazardClient>) {
 fn a_server_serves_on_wherever_its_users_code_panics_and_ends_when_it_is_told_to() {
     let world = World::with_environment(&[(STAY, "1")]);
     let connect = || {
-        let activation = syshandle::Activation::new().locations(world.locations());
+        let activation = syshandle::Activation::new().registry(world.registry());
         activation.activate::<HazardClient>(HAZARD.clsid()).ok()
     };
     let pid = connect().unwrap().pid().unwrap();

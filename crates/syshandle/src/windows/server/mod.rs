@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use syshandle_com::{Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment};
 use syshandle_os::under_wine;
+use syshandle_registry::Registry;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
@@ -27,7 +28,6 @@ pub use jobs::{Outcome, TimerOutcome};
 use self::activity::Activity;
 use self::objects::Object;
 use crate::class_locks::ClassLocks;
-use crate::registration;
 use crate::{Class, Error, ErrorKind, Result, Serves};
 
 /// Makes the object for a new client.
@@ -111,7 +111,7 @@ impl Server {
     /// An interface that COM can't represent, and the errors of COM.
     pub fn run(self) -> Result<()> {
         for offered in &self.classes {
-            registration::take_environment(offered.clsid);
+            Registry::own().set_environment(offered.clsid);
         }
         // The caller's thread may be in an apartment of its own, so a new thread serves.
         let served =

@@ -183,7 +183,7 @@ fn acts_where_it_is_started_as_a_client() {
     let folder = PathBuf::from(std::env::var_os(WORLD).unwrap());
     let report = std::env::var_os("BEHAVIOUR_REPORT").unwrap();
     let report = std::fs::File::options().write(true).open(report).unwrap();
-    let activation = Activation::new().locations(World::locations_in(&folder));
+    let activation = Activation::new().registry(World::registry_in(&folder));
     let bench: BenchClient = activation.activate(BENCH.clsid()).unwrap();
     let event = Event::new().unwrap();
     bench.job(&event, &super::LONG, &report.into()).unwrap();
@@ -210,7 +210,7 @@ fn blocks_where_it_is_started_as_a_client() {
     let Ok(kind) = std::env::var("BEHAVIOUR_KIND") else { return };
     let folder = PathBuf::from(std::env::var_os(WORLD).unwrap());
     let activate = || -> HazardClient {
-        let activation = Activation::new().locations(World::locations_in(&folder));
+        let activation = Activation::new().registry(World::registry_in(&folder));
         activation.activate(HAZARD.clsid()).unwrap()
     };
     let hazard = activate();

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use syshandle::{
-    Activation, Class, ClassInfo, Locations, Meeting, Policy, Proxy, RegisteredClass, Registration,
-};
+use syshandle::{Activation, Class, ClassInfo, Proxy};
+use syshandle_registry::{Policy, RegisteredClass, Registration, Registry, RuntimePaths};
 use tempfile::TempDir;
 
 use super::bench::{BENCH, BenchClient, Workbench};
@@ -50,13 +49,13 @@ impl World {
                 .map(|clsid| RegisteredClass { clsid, name: "TEST".into(), interfaces: Vec::new() })
                 .collect(),
         };
-        world.locations().register(&registration).unwrap();
+        world.registry().register(&registration).unwrap();
         world
     }
 
-    /// Returns the locations of a world in another process, given its folder.
-    pub(crate) fn locations_in(folder: &std::path::Path) -> Locations {
-        Locations {
+    /// Returns the registry of a world in another process, given its folder.
+    pub(crate) fn registry_in(folder: &std::path::Path) -> Registry {
+        Registry {
             data_home: Some(folder.join("data")),
             data_dirs: Vec::new(),
             runtime_dir: Some(folder.join("run")),
@@ -67,13 +66,13 @@ impl World {
         self.folder.path().to_owned()
     }
 
-    pub(crate) fn locations(&self) -> Locations {
-        Self::locations_in(self.folder.path())
+    pub(crate) fn registry(&self) -> Registry {
+        Self::registry_in(self.folder.path())
     }
 
     /// Activates a class of the server.
     pub(crate) fn activate<P: Proxy, C: ClassInfo>(&self, class: Class<C>) -> P {
-        Activation::new().locations(self.locations()).activate(class.clsid()).unwrap()
+        Activation::new().registry(self.registry()).activate(class.clsid()).unwrap()
     }
 
     pub(crate) fn bench(&self) -> BenchClient {
@@ -81,21 +80,21 @@ impl World {
     }
 
     pub(crate) fn try_bench(&self) -> syshandle::Result<BenchClient> {
-        Activation::new().locations(self.locations()).activate(BENCH.clsid())
+        Activation::new().registry(self.registry()).activate(BENCH.clsid())
     }
 
     /// Returns whether the server runs.
     pub(crate) fn is_running(&self) -> bool {
-        let locations = self.locations();
-        let registered = locations.find(BENCH.clsid()).unwrap();
-        Meeting::of(&registered, &locations).unwrap().is_running()
+        let registry = self.registry();
+        let registered = registry.find(BENCH.clsid()).unwrap();
+        RuntimePaths::of(&registered, &registry).unwrap().is_running()
     }
 
     /// Returns the path of the server's socket.
     pub(crate) fn socket(&self) -> PathBuf {
-        let locations = self.locations();
-        let registered = locations.find(BENCH.clsid()).unwrap();
-        Meeting::of(&registered, &locations).unwrap().socket
+        let registry = self.registry();
+        let registered = registry.find(BENCH.clsid()).unwrap();
+        RuntimePaths::of(&registered, &registry).unwrap().socket
     }
 }
 

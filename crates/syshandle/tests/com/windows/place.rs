@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use syshandle::{Class, ClassInfo, Process, Registered, Registry};
+use syshandle::{Class, ClassInfo, Process};
+use syshandle_registry::{ClassRegistration, Registry};
 
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
 use super::layouts::LAYOUTS;
@@ -23,7 +24,7 @@ pub(crate) fn clean() {
     }
 }
 
-fn classes() -> Vec<Registered> {
+fn classes() -> Vec<ClassRegistration> {
     vec![
         class(SHARED, "shared"),
         class(COLD, "cold"),
@@ -38,8 +39,8 @@ fn classes() -> Vec<Registered> {
     ]
 }
 
-fn class<C: ClassInfo>(class: Class<C>, word: &str) -> Registered {
-    Registered {
+fn class<C: ClassInfo>(class: Class<C>, word: &str) -> ClassRegistration {
+    ClassRegistration {
         clsid: class.clsid(),
         name: class.name().to_owned(),
         program: std::env::current_exe().unwrap(),

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Proxy DLL with its interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegisteredProxy {
+pub struct ProxyRegistration {
     /// CLSID of the proxies.
     pub clsid: Guid,
     /// Path of the DLL.
@@ -25,7 +25,7 @@ impl Registry {
     ///
     /// # Errors
     /// The errors of the registry.
-    pub fn register_proxy(self, proxy: &RegisteredProxy) -> Result<()> {
+    pub fn register_proxy(self, proxy: &ProxyRegistration) -> Result<()> {
         let write = || -> io::Result<()> {
             let key = RegKey::create(self.path())?.create_key(&braced(proxy.clsid))?;
             key.set_text("", FACTORY)?;
@@ -57,7 +57,7 @@ impl Registry {
     ///
     /// # Errors
     /// The errors of the registry.
-    pub fn clean_proxy(self, proxy: &RegisteredProxy) -> Result<()> {
+    pub fn clean_proxy(self, proxy: &ProxyRegistration) -> Result<()> {
         let own = braced(proxy.clsid);
         if let Ok(all) = RegKey::open(self.interfaces()) {
             for (iid, _) in &proxy.interfaces {
@@ -75,7 +75,7 @@ impl Registry {
     ///
     /// # Errors
     /// The errors of the registry.
-    pub fn proxies(self) -> Result<Vec<RegisteredProxy>> {
+    pub fn proxies(self) -> Result<Vec<ProxyRegistration>> {
         let all = match RegKey::open_to_read(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
@@ -93,7 +93,7 @@ impl Registry {
     }
 }
 
-impl RegisteredProxy {
+impl ProxyRegistration {
     /// Returns whether `path` is this DLL or its folder.
     pub fn is_from(&self, path: &Path) -> bool {
         self.library == path || self.library.parent() == Some(path)
@@ -102,7 +102,7 @@ impl RegisteredProxy {
 
 /// Reads the registration of a proxy DLL by the name of its class's key; `None` if this crate
 /// didn't make it.
-fn read(all: &RegKey, name: &str) -> Option<RegisteredProxy> {
+fn read(all: &RegKey, name: &str) -> Option<ProxyRegistration> {
     let own = all.key(name).ok()?.key(OWN).ok()?;
     let library = own.text(LIBRARY).ok()?.into();
     let kept = own.key(INTERFACES).ok()?;
@@ -111,7 +111,7 @@ fn read(all: &RegKey, name: &str) -> Option<RegisteredProxy> {
         Some((name.parse().ok()?, text))
     };
     let interfaces = kept.key_names().unwrap_or_default().iter().filter_map(interface).collect();
-    Some(RegisteredProxy { clsid: name.parse().ok()?, library, interfaces })
+    Some(ProxyRegistration { clsid: name.parse().ok()?, library, interfaces })
 }
 
 /// Registry keys that COM reads.

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::Insecure`], with what to do; [`ErrorKind::ActivationDenied`] if this user namespace
 /// doesn't know the owner, as with root's files in a container.
-pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
+pub fn check(path: &Path, status: &FileStatus) -> Result<()> {
     if status.user != 0 {
         check_owner(path, status)?;
     }
@@ -35,7 +35,7 @@ pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
 ///
 /// # Errors
 /// [`ErrorKind::Insecure`], with what to do.
-pub(crate) fn check_program(program: &Path) -> Result<()> {
+pub fn check_program(program: &Path) -> Result<()> {
     for path in program.parent().into_iter().chain([program]) {
         // A missing program is reported by the start.
         let Ok(status) = FileStatus::at(path) else { continue };
@@ -54,7 +54,7 @@ pub(crate) fn check_program(program: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The errors of [`check`].
-pub(crate) fn check_private(folder: &Path, status: &FileStatus) -> Result<()> {
+pub fn check_private(folder: &Path, status: &FileStatus) -> Result<()> {
     check_owner(folder, status)?;
     if status.mode & 0o077 != 0 {
         let remedy = format!("others may use it (`chmod 700 {}` mends that)", folder.display());
@@ -81,7 +81,12 @@ fn untrusted(kind: ErrorKind, path: &Path, what: &str) -> Error {
 
 /// Returns the error for a file or folder that can't be read or written. Its kind depends on the
 /// cause, not on the file.
-pub(crate) fn cannot(path: &Path, verb: &str, otherwise: ErrorKind, cause: io::Error) -> Error {
+pub fn cannot(path: &Path, verb: &str, cause: io::Error) -> Error {
+    cannot_or(ErrorKind::System, path, verb, cause)
+}
+
+/// Like [`cannot`], with the kind of an error that isn't about permissions.
+pub(crate) fn cannot_or(otherwise: ErrorKind, path: &Path, verb: &str, cause: io::Error) -> Error {
     let path = path.display();
     let (kind, text) = match cause.kind() {
         io::ErrorKind::PermissionDenied => (

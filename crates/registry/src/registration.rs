@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use syshandle_wire::Guid;
 
-use crate::policy::Policy;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Policy, Result};
 
 /// A program and the classes that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl Registration {
     /// [`ErrorKind::BadRegistration`], with the position in the text.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let bad = |what: String| Error::new(ErrorKind::BadRegistration, what);
-        let file: File = toml::from_str(text).map_err(|error| {
+        let file: RegistrationToml = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -108,9 +107,9 @@ impl Registration {
             environment: file.environment,
             socket: file.socket,
             policy: match file.users {
-                Users::Word(Word::Same) => Policy::same_user(),
-                Users::Word(Word::Anyone) => Policy::anyone(),
-                Users::These(users) => Policy::users(users),
+                UsersToml::Keyword(UsersKeyword::Same) => Policy::same_user(),
+                UsersToml::Keyword(UsersKeyword::Anyone) => Policy::anyone(),
+                UsersToml::Numbers(users) => Policy::users(users),
             },
             start_timeout: file
                 .start_timeout_ms
@@ -164,7 +163,7 @@ const QUOTED_MAX: usize = 80;
 /// The contents of the file before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct RegistrationToml {
     program: PathBuf,
     #[serde(default)]
     arguments: Vec<String>,
@@ -172,15 +171,15 @@ struct File {
     environment: BTreeMap<String, String>,
     socket: Option<PathBuf>,
     #[serde(default)]
-    users: Users,
+    users: UsersToml,
     start_timeout_ms: Option<NonZeroU32>,
     #[serde(default)]
-    class: Vec<Class>,
+    class: Vec<ClassToml>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Class {
+struct ClassToml {
     clsid: String,
     #[serde(default)]
     name: String,
@@ -190,21 +189,21 @@ struct Class {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`users` is \"same\", \"anyone\", or a list of numbers")]
-enum Users {
-    Word(Word),
-    These(Vec<u32>),
+enum UsersToml {
+    Keyword(UsersKeyword),
+    Numbers(Vec<u32>),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Word {
+enum UsersKeyword {
     Same,
     Anyone,
 }
 
-impl Default for Users {
+impl Default for UsersToml {
     fn default() -> Self {
-        Self::Word(Word::Same)
+        Self::Keyword(UsersKeyword::Same)
     }
 }
 
@@ -248,7 +247,7 @@ mod tests {
         ] {
             let error = Registration::parse("server", text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadRegistration);
-            assert!(format!("{error:#}").contains(part), "{error:#}");
+            assert!(error.to_string().contains(part), "{error}");
         }
     }
 

@@ -11,14 +11,11 @@ use syshandle_os::{
     Attempt, FileLock, FileStatus, read_proc_link, resource_limits, uptime, within_file_size_limit,
 };
 
-use super::registry::{Locations, Registered};
-use super::trust;
-use crate::error::{LOG_FOLLOWS, LOG_LINE};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, RegistrationFile, Registry, Result, trust};
 
 /// The runtime files of one registration's server. The lock guards all other files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meeting {
+pub struct RuntimePaths {
     /// The socket that clients connect to.
     pub socket: PathBuf,
     /// Lock file, locked while a server is started or ends.
@@ -28,11 +25,11 @@ pub struct Meeting {
     /// The failure note: why the last start failed.
     pub failure: PathBuf,
     /// The start note: when the program was started. It exists until the program takes its socket.
-    pub(crate) starting: PathBuf,
+    pub starting: PathBuf,
     /// Lock file in which each running server locks a byte of its own.
-    pub(crate) running: PathBuf,
+    pub running: PathBuf,
     /// The confinement note: the restrictions of the first client that used this folder.
-    pub(crate) confinement: PathBuf,
+    pub confinement: PathBuf,
 }
 
 /// The lock of a registration, held until dropped.
@@ -41,30 +38,41 @@ pub struct Lock {
     _lock: FileLock,
 }
 
-impl Meeting {
+/// The note of a start that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureNote {
+    /// The reason of the failure.
+    pub text: String,
+    /// Time since the failure.
+    pub age: Duration,
+    /// Whether the start failed before the activation that reads the note began.
+    pub is_earlier: bool,
+}
+
+impl RuntimePaths {
+    /// Minimum time between a failed start and the next attempt.
+    pub const BACKOFF: Duration = Duration::from_secs(1);
+
     /// Returns the runtime files of a registration's server, and creates their folder.
     ///
     /// # Errors
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`]; [`ErrorKind::ActivationDenied`]
     /// if the folder doesn't exist and can't be created.
-    pub fn of(registered: &Registered, locations: &Locations) -> Result<Self> {
-        match Self::find(registered, locations)? {
-            (meeting, None) => Ok(meeting),
+    pub fn of(file: &RegistrationFile, registry: &Registry) -> Result<Self> {
+        match Self::find(file, registry)? {
+            (paths, None) => Ok(paths),
             (_, Some(distrust)) => Err(distrust),
         }
     }
 
-    /// Like [`Meeting::of`], but returns separately the reason why no server may be started there,
+    /// Like [`RuntimePaths::of`], but returns separately the reason why no server may be started there,
     /// if any.
     ///
     /// # Errors
     /// [`ErrorKind::NoRuntimeDirectory`]; [`ErrorKind::ActivationDenied`] if the folder doesn't
     /// exist and can't be created.
-    pub(super) fn find(
-        registered: &Registered,
-        locations: &Locations,
-    ) -> Result<(Self, Option<Error>)> {
-        let runtime = locations.runtime_dir.as_ref().ok_or_else(|| {
+    pub fn find(file: &RegistrationFile, registry: &Registry) -> Result<(Self, Option<Error>)> {
+        let runtime = registry.runtime_dir.as_ref().ok_or_else(|| {
             let text = match syshandle_os::is_elevated() {
                 true => {
                     "a program with more rights than its caller doesn't trust XDG_RUNTIME_DIR: it \
@@ -86,13 +94,11 @@ impl Meeting {
             (Some(distrust), Err(_)) => return Err(distrust),
             (distrust, checked) => distrust.or(checked?),
         };
-        let name = registered.registration.name.chars().take(NAME_MAX);
+        let name = file.registration.name.chars().take(NAME_MAX);
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
-        let id = format!(
-            "{plain}-{:016x}",
-            hash(resolved(&registered.file).as_os_str().as_encoded_bytes())
-        );
+        let id =
+            format!("{plain}-{:016x}", hash(resolved(&file.path).as_os_str().as_encoded_bytes()));
         let socket = folder.join(format!("{id}.{SOCKET}"));
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
             let text = format!(
@@ -110,7 +116,7 @@ impl Meeting {
     ///
     /// # Errors
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`].
-    pub(crate) fn at(socket: PathBuf) -> Result<Self> {
+    pub fn at(socket: PathBuf) -> Result<Self> {
         let folder = socket.parent().unwrap_or(&socket);
         for folder in folder.parent().into_iter().chain([folder]) {
             check(folder)?.map_or(Ok(()), Err)?;
@@ -140,11 +146,11 @@ impl Meeting {
 
     /// Takes the lock, or returns the process that holds it: 0 if that process isn't visible in
     /// this pid namespace.
-    pub(super) fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
+    pub fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
         match FileLock::try_take(&self.lock) {
             Ok(Attempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
             Ok(Attempt::Held(pid)) => Ok(Err(pid)),
-            Err(error) => Err(trust::cannot(&self.lock, "locked", ErrorKind::System, error)),
+            Err(error) => Err(trust::cannot(&self.lock, "locked", error)),
         }
     }
 
@@ -161,7 +167,7 @@ impl Meeting {
     }
 
     /// Marks this process as a running server until the returned lock is dropped.
-    pub(crate) fn mark_running(&self) -> Option<FileLock> {
+    pub fn mark_running(&self) -> Option<FileLock> {
         match FileLock::try_take_own(&self.running) {
             Ok(Attempt::Taken(mark)) => Some(mark),
             // Without the mark, the server is only missing from lists of running servers.
@@ -176,14 +182,14 @@ impl Meeting {
     ///
     /// # Errors
     /// The errors of [`symlink(2)`](https://man7.org/linux/man-pages/man2/symlink.2.html).
-    pub(crate) fn note_start(&self) -> io::Result<()> {
+    pub fn note_start(&self) -> io::Result<()> {
         // Removes the note of an interrupted start.
         self.has_started();
         symlink(format!("{} {}", uptime().as_millis(), clock()), &self.starting)
     }
 
     /// Removes the start note, because the program has taken its socket or has ended.
-    pub(crate) fn has_started(&self) {
+    pub fn has_started(&self) {
         let _ = fs::remove_file(&self.starting);
     }
 
@@ -191,7 +197,7 @@ impl Meeting {
     ///
     /// Returns `None` for a time from another time namespace: by this namespace's clock, the
     /// program might seem to have hung for days.
-    pub(crate) fn starting_since(&self) -> Option<Duration> {
+    pub fn starting_since(&self) -> Option<Duration> {
         let note = fs::read_link(&self.starting).ok()?;
         let (since, of_clock) = note.to_str()?.split_once(' ')?;
         if of_clock != clock() {
@@ -202,23 +208,24 @@ impl Meeting {
 
     /// Writes the failure note for the clients that wait for this start. The caller holds the lock.
     ///
-    /// `version` identifies the registration and the program whose start failed.
-    pub(crate) fn note_failure(&self, error: &Error, version: &str) {
+    /// `version` identifies the registration and the program whose start failed. `text` is the
+    /// reason.
+    pub fn note_failure(&self, text: &str, version: &str) {
         let limits: Vec<_> = resource_limits().iter().map(u64::to_string).collect();
         let (now, limits) = (uptime().as_millis(), limits.join(" "));
         // If the note can't be written, waiting clients try a start of their own.
-        let note = || fs::write(&self.failure, format!("{version} {now} {limits}\n{error:#}"));
+        let note = || fs::write(&self.failure, format!("{version} {now} {limits}\n{text}"));
         let _ = within_file_size_limit(note);
     }
 
-    /// Returns the failure of a start after `since`, or of one so recent that another attempt is
+    /// Returns the note of a start that failed after `since`, or so recently that another attempt is
     /// not yet useful.
     ///
     /// Returns `None` if this process has a higher resource limit than the client whose start
     /// failed, because the limit may have been the reason.
-    pub(crate) fn recent_failure(&self, since: Duration, version: &str) -> Option<Error> {
+    pub fn recent_failure(&self, since: Duration, version: &str) -> Option<FailureNote> {
         let note = fs::read_to_string(&self.failure).ok()?;
-        let (head, error) = note.split_once('\n')?;
+        let (head, text) = note.split_once('\n')?;
         let head = head.strip_prefix(version)?.strip_prefix(' ')?;
         let mut numbers = head.split(' ').map(|number| number.parse::<u64>().ok());
         let noted = Duration::from_millis(numbers.next()??);
@@ -229,29 +236,21 @@ impl Meeting {
         }
         // The uptime can't be set. A note from another boot, with a later uptime, is ignored.
         let age = uptime().checked_sub(noted)?;
-        let is_remembered = noted < since;
-        if is_remembered && age >= BACKOFF {
+        let is_earlier = noted < since;
+        if is_earlier && age >= Self::BACKOFF {
             return None;
         }
-        let mut lines = error.split(LOG_LINE);
-        let text = lines.next().unwrap_or_default();
-        let text = text.strip_suffix(LOG_FOLLOWS).unwrap_or(text);
-        let remembered = format!(
-            "{text} ({} ms ago; the next start is tried after {BACKOFF:?})",
-            age.as_millis()
-        );
-        let text = if is_remembered { &remembered } else { text };
-        Some(Error::new(ErrorKind::StartFailed, text).with_log(lines))
+        Some(FailureNote { text: text.to_owned(), age, is_earlier })
     }
 
     /// Removes the failure note of an earlier start.
-    pub(crate) fn forget_failure(&self) {
+    pub fn forget_failure(&self) {
         let _ = fs::remove_file(&self.failure);
     }
 
     /// Opens the log for a new run and keeps the last lines of the runs before. A server that is
     /// ending may still write to it.
-    pub(crate) fn new_log(&self) -> io::Result<File> {
+    pub fn new_log(&self) -> io::Result<File> {
         let mut log = File::options().create(true).append(true).read(true).open(&self.log)?;
         // Failing to keep old lines does not prevent the start.
         let kept = last_lines(&mut log).unwrap_or_default();
@@ -264,7 +263,7 @@ impl Meeting {
     }
 
     /// Returns the last lines of the last run's log.
-    pub(crate) fn log_tail(&self) -> String {
+    pub fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let run = text.lines().rev().take_while(|line| *line != RUN_FOLLOWS);
@@ -295,7 +294,7 @@ fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
 
 /// Creates the folder for sockets, unless it exists.
 fn make(folder: &Path) -> Result<()> {
-    let denied = |error| Err(trust::cannot(folder, "made", ErrorKind::ActivationDenied, error));
+    let denied = |error| Err(trust::cannot_or(ErrorKind::ActivationDenied, folder, "made", error));
     let Err(error) = DirBuilder::new().mode(0o700).create(folder) else { return Ok(()) };
     // The folder may exist although this process could not make it.
     match folder.try_exists() {
@@ -354,9 +353,6 @@ const SOCKET_PATH_MAX: usize = 107;
 /// Maximum length of a registration's name within the names of its files, so that the path of the
 /// socket isn't too long.
 const NAME_MAX: usize = 32;
-
-/// Minimum time between a failed start and the next attempt.
-const BACKOFF: Duration = Duration::from_secs(1);
 
 /// The line that separates runs in a log.
 const RUN_FOLLOWS: &str = "---- the server was started again ----";

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use syshandle_os::FileStatus;
 
-/// The file of this program, by each path through which it was started.
+/// The file of this program, by each path through which the program was started.
 #[derive(Debug, Default)]
-pub(crate) struct ProgramFile {
+pub struct ProgramFile {
     /// Each path, with the device and inode number of its file at the start.
     paths: Vec<(PathBuf, (u64, u64))>,
 }
 
 impl ProgramFile {
     /// Returns the file of this process. Watches no path if the system does not report one.
-    pub(crate) fn current() -> Self {
+    pub fn current() -> Self {
         let resolved = std::fs::read_link(OWN).ok();
         // A path through a symbolic link, such as one to the current version, may lead to another
         // file later.
@@ -36,7 +36,7 @@ impl ProgramFile {
     }
 
     /// Returns whether the program was replaced or removed.
-    pub(crate) fn is_replaced(&self) -> bool {
+    pub fn is_replaced(&self) -> bool {
         self.paths.iter().any(|(path, id)| is_other(path, *id))
     }
 }

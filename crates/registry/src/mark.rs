@@ -6,11 +6,9 @@
 
 use syshandle_wire::{Guid, describe, is_printable};
 
-use crate::ClassInfo;
-
 /// The content of a mark: a class of a program, or an interface of a proxy DLL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marked {
+pub struct Mark {
     /// CLSID of the class, or of the proxies.
     pub clsid: Guid,
     /// Name of the class, or of the proxies' interface.
@@ -20,17 +18,23 @@ pub struct Marked {
 }
 
 /// Returns the mark of a class.
-pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
+///
+/// # Panics
+/// Panics if the name of the class has more than 64 bytes.
+pub const fn of_class(
+    clsid: Guid,
+    name: &str,
+    interfaces: &[&describe::Interface],
+) -> [u8; MARK_LEN] {
     let mut mark = [0; MARK_LEN];
-    put(&mut mark, CLSID, &C::CLSID.to_bytes());
-    let interfaces = C::INTERFACES;
+    put(&mut mark, CLSID, &clsid.to_bytes());
     mark[COUNT] = interfaces.len() as u8;
     let mut i = 0;
     while i < interfaces.len() {
         put(&mut mark, IIDS + 16 * i, &interfaces[i].iid.to_bytes());
         i += 1;
     }
-    let name = C::NAME.as_bytes();
+    let name = name.as_bytes();
     assert!(name.len() <= NAME_MAX, "the name of a class has at most 64 bytes");
     mark[NAME_LEN] = name.len() as u8;
     put(&mut mark, NAME, name);
@@ -38,7 +42,10 @@ pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
 }
 
 /// Returns the marks of a proxy DLL, one for each of its interfaces.
-pub const fn proxy_marks<const N: usize>(
+///
+/// # Panics
+/// Panics if the name of an interface has more than 63 bytes.
+pub const fn of_proxies<const N: usize>(
     clsid: Guid,
     interfaces: [&describe::Interface; N],
 ) -> [[u8; MARK_LEN]; N] {
@@ -62,25 +69,25 @@ pub const fn proxy_marks<const N: usize>(
 }
 
 /// Returns the classes of all marks in a program file, without duplicates.
-pub fn find(program: &[u8]) -> Vec<Marked> {
+pub fn find(program: &[u8]) -> Vec<Mark> {
     find_all(program, false)
 }
 
 /// Returns the interfaces for which a DLL has proxies, by the marks in its file, without
 /// duplicates.
-pub fn find_proxies(library: &[u8]) -> Vec<Marked> {
+pub fn find_proxies(library: &[u8]) -> Vec<Mark> {
     find_all(library, true)
 }
 
-fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Marked> {
-    let mut found: Vec<Marked> = Vec::new();
+fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Mark> {
+    let mut found: Vec<Mark> = Vec::new();
     for at in memchr::memmem::find_iter(bytes, &start()) {
-        let mark: Option<&[u8; MARK_LEN]> = bytes[at..].first_chunk();
-        if let Some(mark) = mark.filter(|mark| (mark[COUNT] & IS_PROXY != 0) == are_proxies)
-            && let Some(marked) = read(mark)
-            && !found.contains(&marked)
+        let encoded: Option<&[u8; MARK_LEN]> = bytes[at..].first_chunk();
+        if let Some(encoded) = encoded.filter(|mark| (mark[COUNT] & IS_PROXY != 0) == are_proxies)
+            && let Some(mark) = read(encoded)
+            && !found.contains(&mark)
         {
-            found.push(marked);
+            found.push(mark);
         }
     }
     found
@@ -94,7 +101,7 @@ const fn complete(mut mark: [u8; MARK_LEN]) -> [u8; MARK_LEN] {
     mark
 }
 
-fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
+fn read(mark: &[u8; MARK_LEN]) -> Option<Mark> {
     let count = usize::from(mark[COUNT] & !IS_PROXY);
     let name_len = usize::from(mark[NAME_LEN]);
     let sum = mark[SUM..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
@@ -108,7 +115,7 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
         return None;
     }
     let guid = |at: usize| mark[at..].first_chunk().map(|bytes| Guid::from_bytes(*bytes));
-    Some(Marked {
+    Some(Mark {
         clsid: guid(CLSID)?,
         name: name.to_owned(),
         interfaces: (0..count).map(|i| guid(IIDS + 16 * i)).collect::<Option<_>>()?,
@@ -164,27 +171,25 @@ pub const MARK_LEN: usize = SUM + 8;
 mod tests {
     use super::*;
 
-    enum Example {}
+    const EXAMPLE: Guid = Guid::from_bytes([7; 16]);
+    const INTERFACE: &describe::Interface = &describe::Interface {
+        iid: Guid::from_bytes([8; 16]),
+        name: "Example",
+        docs: "",
+        is_private: false,
+        methods: &[],
+    };
 
-    impl ClassInfo for Example {
-        const CLSID: Guid = Guid::from_bytes([7; 16]);
-        const NAME: &'static str = "EXAMPLE";
-        const INTERFACES: &'static [&'static describe::Interface] = &[&describe::Interface {
-            iid: Guid::from_bytes([8; 16]),
-            name: "Example",
-            docs: "",
-            is_private: false,
-            methods: &[],
-        }];
-        const MARK: &'static [u8] = &[];
+    fn example() -> [u8; MARK_LEN] {
+        of_class(EXAMPLE, "EXAMPLE", &[INTERFACE])
     }
 
     #[test]
     fn a_mark_is_found_anywhere_and_once() {
-        let mark = mark::<Example>();
+        let mark = example();
         let program = [b"\x01%code".as_slice(), &mark, b"more code", &mark, &mark[..50]].concat();
-        let expected = Marked {
-            clsid: Example::CLSID,
+        let expected = Mark {
+            clsid: EXAMPLE,
             name: "EXAMPLE".into(),
             interfaces: vec![Guid::from_bytes([8; 16])],
         };
@@ -194,11 +199,10 @@ mod tests {
     #[test]
     fn the_marks_of_a_proxy_dll_are_no_classes() {
         let clsid = Guid::from_bytes([9; 16]);
-        let [first, second] = [Example::INTERFACES[0]; 2];
-        let [mark, same] = proxy_marks(clsid, [first, second]);
-        let library = [b"code".as_slice(), &mark, &same, &super::mark::<Example>()].concat();
+        let [mark, same] = of_proxies(clsid, [INTERFACE; 2]);
+        let library = [b"code".as_slice(), &mark, &same, &example()].concat();
         let interfaces = vec![Guid::from_bytes([8; 16])];
-        let expected = Marked { clsid, name: "IExample".into(), interfaces };
+        let expected = Mark { clsid, name: "IExample".into(), interfaces };
         assert_eq!(find_proxies(&library), [expected]);
         assert_eq!(find(&library).len(), 1);
         assert_eq!(find(&mark), []);
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn a_mark_whose_name_is_no_identifier_is_none() {
         let named = |name: &str| {
-            let mut mark = mark::<Example>();
+            let mut mark = example();
             mark[NAME_LEN] = name.len() as u8;
             put(&mut mark, NAME, name.as_bytes());
             complete(mark)
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_damaged_mark_is_none() {
-        let mark = mark::<Example>();
+        let mark = example();
         for at in 0..mark.len() {
             let mut damaged = mark;
             damaged[at] ^= 1;

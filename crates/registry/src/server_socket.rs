@@ -9,52 +9,53 @@ use std::time::{Duration, Instant};
 use syshandle_os::{FileLock, Listener, OwnedHandle, Seqpacket, is_elevated, take_listener};
 use syshandle_wire::Guid;
 
-use super::Registration;
-use super::registry::{Locations, Registered};
-use super::runtime::{Lock, Meeting};
-use super::start::{REGISTRATION, SOCKET, USERS};
-use crate::policy::Policy;
-use crate::{Error, ErrorKind, Result};
+use crate::{
+    Error, ErrorKind, Lock, Policy, Registration, RegistrationFile, Registry, Result, RuntimePaths,
+};
 
 /// The location of a server's socket, and who removes it.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub enum SocketLocation {
     /// In the runtime folder. The server removes the socket while it holds the lock.
-    Ours {
+    Runtime {
         /// The runtime files of the registration.
-        meeting: Meeting,
+        paths: RuntimePaths,
         /// Device and inode of the socket, because another server may have replaced it.
         inode: Option<(u64, u64)>,
         /// Marks this server as running.
-        _running: Option<FileLock>,
+        running: Option<FileLock>,
     },
     /// At a path that the program chose. The server removes the socket.
     Chosen {
+        /// Path of the socket.
         path: PathBuf,
         /// Device and inode of the socket.
         inode: Option<(u64, u64)>,
     },
     /// Owned by another program that keeps listening on it, such as systemd.
-    Theirs {
+    External {
         /// Marks this server as running.
-        _running: Option<FileLock>,
+        running: Option<FileLock>,
     },
 }
 
 /// The socket of a server, passed to it or created by it.
 #[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) listener: Listener,
-    pub(crate) place: Place,
-    pub(crate) policy: Option<Policy>,
+pub struct ServerSocket {
+    /// The socket.
+    pub listener: Listener,
+    /// The location of the socket.
+    pub location: SocketLocation,
+    /// The users that the registration allows.
+    pub policy: Option<Policy>,
 }
 
-impl Taken {
+impl ServerSocket {
     /// Creates the socket at a path that the program chose.
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyRunning`] if the path exists.
-    pub(crate) fn at(path: PathBuf) -> Result<Self> {
+    pub fn at(path: PathBuf) -> Result<Self> {
         let listener = Listener::bind(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 let text = format!(
@@ -70,53 +71,96 @@ impl Taken {
             }
         })?;
         let inode = inode(&path);
-        Ok(Self { listener, place: Place::Chosen { path, inode }, policy: None })
+        Ok(Self { listener, location: SocketLocation::Chosen { path, inode }, policy: None })
     }
 
     /// Listens on a socket that was passed to the program.
     ///
     /// # Errors
     /// The handle is not a socket that a server can listen on.
-    pub(crate) fn on(socket: OwnedHandle) -> Result<Self> {
+    pub fn on(socket: OwnedHandle) -> Result<Self> {
         let listener = Listener::adopt(socket)?;
-        Ok(Self { listener, place: Place::Theirs { _running: None }, policy: None })
+        Ok(Self { listener, location: SocketLocation::External { running: None }, policy: None })
     }
-}
 
-/// Takes the socket that was passed by the `LISTEN_FDS` protocol. Without one, creates the socket
-/// as a client would have.
-///
-/// # Errors
-/// [`ErrorKind::AlreadyRunning`]; errors of finding the registration.
-pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
-    let Some(socket) = take_listener()? else { return make(classes) };
-    let listener = Listener::adopt(socket).map_err(|error| {
-        let text = "the socket that this server was given can't be used";
-        Error::new(ErrorKind::System, text).because(error)
-    })?;
-    // A program with more rights than its parent does not trust these variables.
-    if !is_elevated()
-        && let Some((meeting, policy)) =
-            told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
-    {
-        return Ok(Taken { listener, place: Place::ours(meeting), policy: Some(policy) });
-    }
-    let locations = Locations::from_environment();
-    let registered =
-        std::env::var_os(REGISTRATION).and_then(|file| registered(&PathBuf::from(file)));
-    let registered =
-        registered.or_else(|| classes.first().and_then(|clsid| locations.find(*clsid).ok()));
-    let policy = registered.as_ref().map(|registered| registered.registration.policy.clone());
-    let given = std::env::var_os(SOCKET).map(PathBuf::from);
-    let meeting = registered.and_then(|registered| Meeting::of(&registered, &locations).ok());
-    let place = match meeting {
-        Some(meeting) if Some(&meeting.socket) == given.as_ref() => Place::ours(meeting),
-        meeting => {
-            let running = meeting.and_then(|meeting| meeting.mark_running());
-            Place::Theirs { _running: running }
+    /// Takes the socket that was passed by the `LISTEN_FDS` protocol. Without one, creates the socket
+    /// as a client would have.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyRunning`]; errors of finding the registration.
+    pub fn take(classes: &[Guid]) -> Result<Self> {
+        let Some(socket) = take_listener()? else { return Self::make(classes) };
+        let listener = Listener::adopt(socket).map_err(|error| {
+            let text = "the socket that this server was given can't be used";
+            Error::new(ErrorKind::System, text).because(error)
+        })?;
+        // A program with more rights than its parent does not trust these variables.
+        if !is_elevated()
+            && let Some((paths, policy)) =
+                told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
+        {
+            return Ok(Self {
+                listener,
+                location: SocketLocation::runtime(paths),
+                policy: Some(policy),
+            });
         }
-    };
-    Ok(Taken { listener, place, policy })
+        let registry = Registry::from_environment();
+        let file = std::env::var_os(REGISTRATION).and_then(|path| read(&PathBuf::from(path)));
+        let file = file.or_else(|| classes.first().and_then(|clsid| registry.find(*clsid).ok()));
+        let policy = file.as_ref().map(|file| file.registration.policy.clone());
+        let given = std::env::var_os(SOCKET).map(PathBuf::from);
+        let paths = file.and_then(|file| RuntimePaths::of(&file, &registry).ok());
+        let location = match paths {
+            Some(paths) if Some(&paths.socket) == given.as_ref() => SocketLocation::runtime(paths),
+            paths => {
+                let running = paths.and_then(|paths| paths.mark_running());
+                SocketLocation::External { running }
+            }
+        };
+        Ok(Self { listener, location, policy })
+    }
+
+    /// Creates the socket of a server that was started by hand.
+    fn make(classes: &[Guid]) -> Result<Self> {
+        let Some(clsid) = classes.first() else {
+            return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
+        };
+        let registry = Registry::from_environment();
+        let file = registry.find(*clsid)?;
+        if file.registration.socket.is_some() {
+            let text =
+                "another program listens for this server, and starts it when a client connects";
+            return Err(Error::new(ErrorKind::AlreadyRunning, text));
+        }
+        let paths = RuntimePaths::of(&file, &registry)?;
+        check_wrapper(&paths)?;
+        let _lock = wait_for_lock(&paths)?;
+        let soon = Instant::now() + LOCK_TIME;
+        if Seqpacket::connect(&paths.socket, soon).is_ok() {
+            let text = format!("another server serves at {}", paths.socket.display());
+            return Err(Error::new(ErrorKind::AlreadyRunning, text));
+        }
+        let _ = fs::remove_file(&paths.socket);
+        // Removes the start note of another program that never took its socket.
+        paths.has_started();
+        let listener = Listener::bind(&paths.socket).map_err(|error| {
+            let text = format!("the socket {} can't be made", paths.socket.display());
+            Error::new(ErrorKind::System, text).because(error)
+        })?;
+        let policy = Some(file.registration.policy);
+        Ok(Self { listener, location: SocketLocation::runtime(paths), policy })
+    }
+
+    /// Returns the environment variables from which a program that a client starts learns its socket,
+    /// its registration and the users that may connect.
+    pub fn environment(file: &RegistrationFile, paths: &RuntimePaths) -> [(OsString, OsString); 3] {
+        [
+            (USERS.into(), file.registration.policy.to_word().into()),
+            (REGISTRATION.into(), file.path.clone().into()),
+            (SOCKET.into(), paths.socket.clone().into()),
+        ]
+    }
 }
 
 /// Returns the runtime files and the policy that the starting client passed in the environment.
@@ -127,65 +171,35 @@ fn told_by_client(
     listener: &Listener,
     socket: Option<OsString>,
     users: Option<String>,
-) -> Option<(Meeting, Policy)> {
+) -> Option<(RuntimePaths, Policy)> {
     let policy = Policy::from_word(&users?)?;
     let socket = PathBuf::from(socket?);
     // A program that a server starts inherits these variables, but has another socket or none.
     let is_it = listener.path().ok()?? == socket;
-    let meeting = is_it.then(|| Meeting::at(socket).ok())??;
-    Some((meeting, policy))
+    let paths = is_it.then(|| RuntimePaths::at(socket).ok())??;
+    Some((paths, policy))
 }
 
-/// Creates the socket of a server that was started by hand.
-fn make(classes: &[Guid]) -> Result<Taken> {
-    let Some(clsid) = classes.first() else {
-        return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
-    };
-    let locations = Locations::from_environment();
-    let registered = locations.find(*clsid)?;
-    if registered.registration.socket.is_some() {
-        let text = "another program listens for this server, and starts it when a client connects";
-        return Err(Error::new(ErrorKind::AlreadyRunning, text));
-    }
-    let meeting = Meeting::of(&registered, &locations)?;
-    check_wrapper(&meeting)?;
-    let _lock = wait_for_lock(&meeting)?;
-    let soon = Instant::now() + LOCK_TIME;
-    if Seqpacket::connect(&meeting.socket, soon).is_ok() {
-        let text = format!("another server serves at {}", meeting.socket.display());
-        return Err(Error::new(ErrorKind::AlreadyRunning, text));
-    }
-    let _ = fs::remove_file(&meeting.socket);
-    // Removes the start note of another program that never took its socket.
-    meeting.has_started();
-    let listener = Listener::bind(&meeting.socket).map_err(|error| {
-        let text = format!("the socket {} can't be made", meeting.socket.display());
-        Error::new(ErrorKind::System, text).because(error)
-    })?;
-    let policy = Some(registered.registration.policy);
-    Ok(Taken { listener, place: Place::ours(meeting), policy })
-}
-
-impl Place {
-    fn ours(meeting: Meeting) -> Self {
-        let inode = inode(&meeting.socket);
+impl SocketLocation {
+    fn runtime(paths: RuntimePaths) -> Self {
+        let inode = inode(&paths.socket);
         // The server will now accept clients, so the start note is obsolete.
-        meeting.has_started();
-        let _running = meeting.mark_running();
-        Self::Ours { meeting, inode, _running }
+        paths.has_started();
+        let running = paths.mark_running();
+        Self::Runtime { paths, inode, running }
     }
 
     /// Takes the lock without waiting. Another holder is about to start a server, or to connect to
     /// this one.
-    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+    pub fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
-            Self::Theirs { .. } | Self::Chosen { .. } => Ok(None),
-            Self::Ours { meeting, .. } => match meeting.try_lock() {
+            Self::External { .. } | Self::Chosen { .. } => Ok(None),
+            Self::Runtime { paths, .. } => match paths.try_lock() {
                 Ok(Some(lock)) => Ok(Some(lock)),
                 Ok(None) => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
                 // The folder is gone, for example because the user's session ended, so no client
                 // can connect any more.
-                Err(_) if inode(&meeting.socket).is_none() => Ok(None),
+                Err(_) if inode(&paths.socket).is_none() => Ok(None),
                 Err(error) => Err(error),
             },
         }
@@ -193,23 +207,23 @@ impl Place {
 
     /// Returns whether the socket belongs to this server, and not to another program that keeps
     /// listening.
-    pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Self::Theirs { .. })
+    pub fn is_ours(&self) -> bool {
+        !matches!(self, Self::External { .. })
     }
 
     /// Removes the socket of a server that will not serve, unless a client holds the lock.
-    pub(crate) fn give_up(&self) {
+    pub fn give_up(&self) {
         if let Ok(_lock) = self.try_lock() {
             self.remove();
         }
     }
 
     /// Removes the socket unless another program owns it. The caller holds the lock.
-    pub(crate) fn remove(&self) {
+    pub fn remove(&self) {
         let (path, own) = match self {
-            Self::Ours { meeting, inode, .. } => (&meeting.socket, inode),
+            Self::Runtime { paths, inode, .. } => (&paths.socket, inode),
             Self::Chosen { path, inode } => (path, inode),
-            Self::Theirs { .. } => return,
+            Self::External { .. } => return,
         };
         if own.is_some() && inode(path) == *own {
             // The lock excludes other servers of the registration. At a chosen path there can't be
@@ -224,21 +238,21 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Reads the registration in this file.
-fn registered(file: &Path) -> Option<Registered> {
-    let text = fs::read_to_string(file).ok()?;
-    let name = file.file_stem()?.to_string_lossy();
+fn read(path: &Path) -> Option<RegistrationFile> {
+    let text = fs::read_to_string(path).ok()?;
+    let name = path.file_stem()?.to_string_lossy();
     let registration = Registration::parse(&name, &text).ok()?;
-    Some(Registered { registration, file: file.to_owned() })
+    Some(RegistrationFile { registration, path: path.to_owned() })
 }
 
 /// Checks that the socket was not passed to a wrapper of this program: for example, a shell script
 /// that runs the program as a child instead of replacing itself.
-fn check_wrapper(meeting: &Meeting) -> Result<()> {
+fn check_wrapper(paths: &RuntimePaths) -> Result<()> {
     let given = std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse::<u32>().ok());
     let socket = std::env::var_os(SOCKET).map(PathBuf::from);
     let own = std::process::id();
     match given {
-        Some(pid) if pid != own && socket.as_ref() == Some(&meeting.socket) => {
+        Some(pid) if pid != own && socket.as_ref() == Some(&paths.socket) => {
             let text = format!(
                 "the socket was passed to process {pid}, and this server is process {own}: the program \
                  that is registered must replace itself with the server (in a shell script: `exec`)"
@@ -249,20 +263,29 @@ fn check_wrapper(meeting: &Meeting) -> Result<()> {
     }
 }
 
-fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {
+fn wait_for_lock(paths: &RuntimePaths) -> Result<Lock> {
     let deadline = Instant::now() + LOCK_TIME;
     loop {
-        if let Some(lock) = meeting.try_lock()? {
+        if let Some(lock) = paths.try_lock()? {
             return Ok(lock);
         }
         if Instant::now() >= deadline {
             let text =
-                format!("another process has held {} for {LOCK_TIME:?}", meeting.lock.display());
+                format!("another process has held {} for {LOCK_TIME:?}", paths.lock.display());
             return Err(Error::new(ErrorKind::AlreadyRunning, text));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Passes a server the users that its registration allows.
+const USERS: &str = "SYSHANDLE_USERS";
+
+/// Passes a server the path of its registration file.
+const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";
+
+/// Passes a server the path of its socket.
+const SOCKET: &str = "SYSHANDLE_SOCKET";
 
 /// Maximum wait for the lock. Its holder starts a server, which takes milliseconds.
 const LOCK_TIME: Duration = Duration::from_secs(5);
@@ -284,9 +307,9 @@ mod tests {
         let told = |socket: &Path, users: &str| {
             told_by_client(&listener, Some(socket.into()), Some(users.into()))
         };
-        let (meeting, policy) = told(&socket, "7,1000").unwrap();
-        assert_eq!(meeting.socket, socket);
-        assert_eq!(meeting.lock, place.join("server-0.lock"));
+        let (paths, policy) = told(&socket, "7,1000").unwrap();
+        assert_eq!(paths.socket, socket);
+        assert_eq!(paths.lock, place.join("server-0.lock"));
         assert_eq!(policy, Policy::users([7, 1000]));
         assert!(told(&socket, "everybody").is_none());
         assert!(told(&place.join("other-0.sock"), "7").is_none());

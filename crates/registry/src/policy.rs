@@ -5,12 +5,12 @@ use syshandle_os::UserId;
 /// The users that may connect to a server. The default is the server's own user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    users: Users,
+    users: UserSet,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Users {
-    These(Vec<u32>),
+enum UserSet {
+    Numbers(Vec<u32>),
     All,
 }
 
@@ -23,28 +23,28 @@ impl Policy {
 
     /// Allows these users, by their user IDs.
     pub fn users(users: impl IntoIterator<Item = u32>) -> Self {
-        Self { users: Users::These(users.into_iter().collect()) }
+        Self { users: UserSet::Numbers(users.into_iter().collect()) }
     }
 
     /// Allows every user of this machine, including users that are unknown in this user namespace.
     pub fn anyone() -> Self {
-        Self { users: Users::All }
+        Self { users: UserSet::All }
     }
 
     /// Returns the policy in the format of a registration.
     pub(crate) fn write(&self) -> String {
         match &self.users {
-            Users::All => "\"anyone\"".into(),
-            Users::These(_) if *self == Self::same_user() => "\"same\"".into(),
-            Users::These(users) => format!("{users:?}"),
+            UserSet::All => "\"anyone\"".into(),
+            UserSet::Numbers(_) if *self == Self::same_user() => "\"same\"".into(),
+            UserSet::Numbers(users) => format!("{users:?}"),
         }
     }
 
     /// Returns the policy as one word, for the environment of a server.
     pub(crate) fn to_word(&self) -> String {
         match &self.users {
-            Users::All => ANYONE.into(),
-            Users::These(users) => {
+            UserSet::All => ANYONE.into(),
+            UserSet::Numbers(users) => {
                 let users: Vec<_> = users.iter().map(u32::to_string).collect();
                 users.join(",")
             }
@@ -64,8 +64,8 @@ impl Policy {
     /// namespace never matches a list, regardless of the number that is shown for it.
     pub fn allows(&self, user: UserId) -> bool {
         match &self.users {
-            Users::All => true,
-            Users::These(users) => user.number().is_some_and(|number| users.contains(&number)),
+            UserSet::All => true,
+            UserSet::Numbers(users) => user.number().is_some_and(|number| users.contains(&number)),
         }
     }
 }

@@ -14,13 +14,12 @@ use std::sync::Mutex;
 use syshandle_os::{FileStatus, PerProcess, unfinished, within_file_size_limit};
 use syshandle_wire::Guid;
 
-use super::registration::{RegisteredClass, Registration};
-use super::trust;
-use crate::{Error, ErrorKind, Result};
+use crate::registration::{RegisteredClass, Registration};
+use crate::{Error, ErrorKind, Result, trust};
 
-/// The folders that activation works with.
+/// The folders with the registrations of programs and the runtime files of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locations {
+pub struct Registry {
     /// The user's data folder: `$XDG_DATA_HOME`, or else `~/.local/share`.
     pub data_home: Option<PathBuf>,
     /// The system's data folders: `$XDG_DATA_DIRS`, or else `/usr/local/share` and `/usr/share`.
@@ -29,16 +28,16 @@ pub struct Locations {
     pub runtime_dir: Option<PathBuf>,
 }
 
-/// A registration and the file that contains it.
+/// A file and the registration that it contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
+pub struct RegistrationFile {
     /// The registration.
     pub registration: Registration,
-    /// Path of the registration file.
-    pub file: PathBuf,
+    /// Path of the file.
+    pub path: PathBuf,
 }
 
-impl Locations {
+impl Registry {
     /// Returns the folders that the environment names ([XDG Base
     /// Directory](https://specifications.freedesktop.org/basedir-spec/latest/)). A program with
     /// more rights than its caller (set-user-id) gets only the system's folders.
@@ -61,7 +60,7 @@ impl Locations {
     }
 
     /// Returns the environment variables that name the same folders for another program.
-    pub(crate) fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
+    pub fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
         let variable = |name: &str, path: &PathBuf| (name.into(), path.clone().into_os_string());
         let home = self.data_home.as_ref().map(|home| variable("XDG_DATA_HOME", home));
         let runtime = self.runtime_dir.as_ref().map(|dir| variable("XDG_RUNTIME_DIR", dir));
@@ -71,8 +70,8 @@ impl Locations {
         home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs)])
     }
 
-    /// Returns the registry folders, the user's first.
-    pub(super) fn registries(&self) -> impl Iterator<Item = PathBuf> {
+    /// Returns the folders of registrations, the user's first.
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
 
@@ -81,7 +80,7 @@ impl Locations {
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`], [`ErrorKind::Insecure`],
     /// [`ErrorKind::ActivationDenied`].
-    pub fn find(&self, clsid: Guid) -> Result<Registered> {
+    pub fn find(&self, clsid: Guid) -> Result<RegistrationFile> {
         trusted(self.look_up(clsid)?)
     }
 
@@ -91,22 +90,22 @@ impl Locations {
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`]; [`ErrorKind::ActivationDenied`]
     /// if this process may not read it.
-    pub(super) fn look_up(&self, clsid: Guid) -> Result<(Registered, Option<Error>)> {
-        for registry in self.registries() {
-            let link = registry.join("classes").join(clsid.to_string());
+    pub fn look_up(&self, clsid: Guid) -> Result<(RegistrationFile, Option<Error>)> {
+        for folder in self.folders() {
+            let link = folder.join("classes").join(clsid.to_string());
             let program = match fs::read_link(&link) {
                 Ok(target) => target,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(unreadable(&link, error)),
             };
-            // The link names a program of the same registry. Its folder is ignored.
+            // The link names a file of the same folder of registrations. Its own folder is ignored.
             let Some(file_name) = program.file_name() else {
                 let text = format!("{} leads to no registration", link.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
             };
-            let file = registry.join("programs").join(file_name);
+            let file = folder.join("programs").join(file_name);
             let mut distrust = None;
-            for folder in [&registry, &registry.join("classes"), &registry.join("programs")] {
+            for folder in [&folder, &folder.join("classes"), &folder.join("programs")] {
                 let status = FileStatus::at(folder).map_err(|error| unreadable(folder, error))?;
                 distrust = distrust.or(trust::check(folder, &status).err());
             }
@@ -117,7 +116,7 @@ impl Locations {
             }
             return Ok((found, distrust.or(insecure)));
         }
-        let folders: Vec<_> = self.registries().map(|dir| dir.display().to_string()).collect();
+        let folders: Vec<_> = self.folders().map(|dir| dir.display().to_string()).collect();
         let text = format!(
             "class {clsid} is not registered; looked in {}. `syshandle register` does that",
             folders.join(", ")
@@ -127,10 +126,10 @@ impl Locations {
 
     /// Returns all registrations, the user's first. An unreadable or untrusted registration is
     /// returned as its error.
-    pub fn list(&self) -> Vec<Result<Registered>> {
+    pub fn list(&self) -> Vec<Result<RegistrationFile>> {
         let mut all = Vec::new();
-        for registry in self.registries() {
-            let Ok(entries) = fs::read_dir(registry.join("programs")) else { continue };
+        for folder in self.folders() {
+            let Ok(entries) = fs::read_dir(folder.join("programs")) else { continue };
             let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
             files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
             files.sort();
@@ -147,12 +146,12 @@ impl Locations {
     pub fn name_for(&self, program: &Path, classes: &[RegisteredClass]) -> Result<String> {
         let name = program.file_name().and_then(|name| name.to_str());
         let (Some(name), Some(_)) = (name, program.to_str()) else { return Err(not_text(program)) };
-        let programs = self.own_registry()?.join("programs");
+        let programs = self.own_folder()?.join("programs");
         // The name belongs to the same program or to another build of it. Only one of two builds
         // can serve.
         let is_free = |name: &str| match read(&file_of(&programs, name)) {
             Err(_) => true,
-            Ok((Registered { registration: old, .. }, _)) => {
+            Ok((RegistrationFile { registration: old, .. }, _)) => {
                 let superseded =
                     |old: &RegisteredClass| classes.iter().any(|class| class.clsid == old.clsid);
                 old.program == program || old.classes.iter().all(superseded)
@@ -174,17 +173,17 @@ impl Locations {
         for path in registration.socket.iter().chain([&registration.program]) {
             path.to_str().ok_or_else(|| not_text(path))?;
         }
-        let registry = self.own_registry()?;
+        let own = self.own_folder()?;
         let cannot = |path: &Path| {
             Error::new(ErrorKind::System, format!("{} can't be written", path.display()))
         };
-        let [programs, classes] = ["programs", "classes"].map(|folder| registry.join(folder));
+        let [programs, classes] = ["programs", "classes"].map(|folder| own.join(folder));
         for folder in [&programs, &classes] {
             // Independent of the umask: no other user may write there.
             let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
             made.map_err(|error| cannot(folder).because(error))?;
         }
-        for folder in [&registry, &programs, &classes] {
+        for folder in [&own, &programs, &classes] {
             let status = FileStatus::at(folder).map_err(|error| cannot(folder).because(error))?;
             trust::check(folder, &status)?;
         }
@@ -221,31 +220,29 @@ impl Locations {
     ///
     /// # Errors
     /// The folder can't be written.
-    pub fn clean(&self, registered: &Registered) -> Result<()> {
-        let registry = self.own_registry()?;
-        remove_links(
-            &registry.join("classes"),
-            &registered.registration.classes,
-            &registered.file,
-        )?;
-        fs::remove_file(&registered.file)
-            .map_err(|error| cannot_be_removed(&registered.file).because(error))
+    pub fn clean(&self, file: &RegistrationFile) -> Result<()> {
+        let own = self.own_folder()?;
+        remove_links(&own.join("classes"), &file.registration.classes, &file.path)?;
+        fs::remove_file(&file.path).map_err(|error| cannot_be_removed(&file.path).because(error))
     }
 
-    /// Returns the registration of this name in this user's own registry, if there is one.
+    /// Returns the registration of this name in the folder of this user, if there is one.
     ///
     /// # Errors
     /// The file can't be read, or is not a registration.
-    pub fn own(&self, name: &str) -> Result<Option<Registered>> {
-        let file = file_of(&self.own_registry()?.join("programs"), name);
+    pub fn own(&self, name: &str) -> Result<Option<RegistrationFile>> {
+        let file = file_of(&self.own_folder()?.join("programs"), name);
         if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Ok(None);
         }
         trusted(read(&file)?).map(Some)
     }
 
-    /// Returns the registry folder of this user.
-    pub fn own_registry(&self) -> Result<PathBuf> {
+    /// Returns the folder of the registrations of this user.
+    ///
+    /// # Errors
+    /// The environment names no folder for the data of this user.
+    pub fn own_folder(&self) -> Result<PathBuf> {
         let home = self.data_home.as_ref().ok_or_else(|| {
             let text = "there is no folder for this user's data: XDG_DATA_HOME and HOME aren't set";
             Error::new(ErrorKind::System, text)
@@ -289,7 +286,7 @@ fn not_text(path: &Path) -> Error {
 }
 
 /// Reads a registration file. Also returns the reason why no server may be started from it, if any.
-fn read(path: &Path) -> Result<(Registered, Option<Error>)> {
+fn read(path: &Path) -> Result<(RegistrationFile, Option<Error>)> {
     let bad = |what: String| {
         Error::new(ErrorKind::BadRegistration, format!("{}: {what}", path.display()))
     };
@@ -309,19 +306,19 @@ fn read(path: &Path) -> Result<(Registered, Option<Error>)> {
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let parsed = parse(&name, text).map_err(|error| error.at(&path.display().to_string()))?;
-    Ok((Registered { registration: parsed, file: path.to_owned() }, distrust))
+    Ok((RegistrationFile { registration: parsed, path: path.to_owned() }, distrust))
 }
 
 /// Returns the registration if a server may be started from it.
-fn trusted((registered, distrust): (Registered, Option<Error>)) -> Result<Registered> {
-    distrust.map_or(Ok(registered), Err)
+fn trusted((file, distrust): (RegistrationFile, Option<Error>)) -> Result<RegistrationFile> {
+    distrust.map_or(Ok(file), Err)
 }
 
 /// Parses a registration. Caches the result, because each activation reads the same text again.
 fn parse(name: &str, text: String) -> Result<Registration> {
-    type Parsed = (String, Registration);
-    static LAST: PerProcess<Mutex<VecDeque<Parsed>>> = PerProcess::new();
-    let same = |parsed: &&Parsed| parsed.0 == text && parsed.1.name == name;
+    type CachedRegistration = (String, Registration);
+    static LAST: PerProcess<Mutex<VecDeque<CachedRegistration>>> = PerProcess::new();
+    let same = |cached: &&CachedRegistration| cached.0 == text && cached.1.name == name;
     if let Some((_, registration)) = LAST.lock().and_then(|last| last.iter().find(same).cloned()) {
         return Ok(registration);
     }
@@ -329,21 +326,21 @@ fn parse(name: &str, text: String) -> Result<Registration> {
     if text.len() <= FILE_BYTES_USUAL
         && let Some(mut last) = LAST.lock()
     {
-        last.truncate(PARSED_MAX - 1);
+        last.truncate(CACHED_MAX - 1);
         last.push_front((text, registration.clone()));
     }
     Ok(registration)
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> Error {
-    trust::cannot(path, "read", ErrorKind::BadRegistration, cause)
+    trust::cannot_or(ErrorKind::BadRegistration, path, "read", cause)
 }
 
 /// Initial buffer size. Most registrations are smaller.
 const FILE_BYTES_USUAL: usize = 4096;
 
 /// Number of cached registrations. Few clients use the servers of more programs.
-const PARSED_MAX: usize = 8;
+const CACHED_MAX: usize = 8;
 
 fn system_dirs() -> Vec<PathBuf> {
     vec!["/usr/local/share".into(), "/usr/share".into()]

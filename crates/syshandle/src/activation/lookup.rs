@@ -25,19 +25,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use syshandle_os::{PerProcess, UserId};
+use syshandle_registry::{RegistrationFile, Registry, RuntimePaths};
 use syshandle_wire::Guid;
 
-use super::registry::{Locations, Registered};
-use super::runtime::Meeting;
 use crate::{Error, Result};
 
 /// The result of finding a class.
 #[derive(Debug)]
-pub(super) struct Known {
-    /// The user who looked the class up.
+pub(super) struct Lookup {
+    /// The user who time the class up.
     pub(super) user: UserId,
-    pub(super) registered: Registered,
-    pub(super) server: Met,
+    pub(super) file: RegistrationFile,
+    pub(super) server: ServerLocation,
     /// The reason why this process may only connect to the server: other users may have changed the
     /// files.
     pub(super) distrust: Option<Error>,
@@ -45,26 +44,26 @@ pub(super) struct Known {
 
 /// The location of a class's server.
 #[derive(Debug)]
-pub(super) enum Met {
+pub(super) enum ServerLocation {
     /// The runtime files of the registration, where clients start the server.
-    Here(Meeting),
+    Runtime(RuntimePaths),
     /// A socket that another program manages, such as systemd.
-    Elsewhere(PathBuf),
+    External(PathBuf),
 }
 
 /// A cache entry and its dependencies.
 #[derive(Debug)]
-struct Kept {
-    locations: Locations,
+struct CacheEntry {
+    registry: Registry,
     clsid: Guid,
     since: Instant,
-    marks: Vec<(PathBuf, Asked, Mark)>,
-    known: Arc<Known>,
+    states: Vec<(PathBuf, Aspect, FileState)>,
+    lookup: Arc<Lookup>,
 }
 
 /// The properties of a file or folder that an entry depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum Aspect {
     /// The links in the folder, its owner and its mode.
     Links,
     /// The content, owner and mode.
@@ -74,108 +73,110 @@ enum Asked {
 }
 
 /// The recorded properties of a file or folder; `None` if it did not exist.
-type Mark = Option<[i64; 4]>;
+type FileState = Option<[i64; 4]>;
 
 /// Returns the cached location of a class's server if no link of a class has changed since. The
 /// caller must check that this user runs the server, and must not start one.
-pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
-    let last = take(is_of(locations, clsid))?;
-    let known = last.is_still_so(|asked| asked == Asked::Links).then(|| last.known.clone());
+pub(super) fn recall(registry: &Registry, clsid: Guid) -> Option<Arc<Lookup>> {
+    let last = take(is_of(registry, clsid))?;
+    let lookup = last.is_still_so(|aspect| aspect == Aspect::Links).then(|| last.lookup.clone());
     keep(last);
-    known
+    lookup
 }
 
 /// Finds the registration of a class and the location of its server.
 ///
 /// # Errors
-/// The errors of [`Locations::look_up`] and [`Meeting::find`].
+/// The errors of [`Registry::look_up`] and [`RuntimePaths::find`].
 #[expect(
     clippy::disallowed_methods,
     reason = "files have times of the wall clock; a jump costs a look"
 )]
-pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
-    find_at(SystemTime::now(), locations, clsid)
+pub(super) fn find(registry: &Registry, clsid: Guid) -> Result<Arc<Lookup>> {
+    find_at(SystemTime::now(), registry, clsid)
 }
 
-/// Finds the registration as of the time `looked`, from which the age of changes is computed.
-fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
+/// Finds the registration as of the time `time`, from which the age of changes is computed.
+fn find_at(time: SystemTime, registry: &Registry, clsid: Guid) -> Result<Arc<Lookup>> {
     let user = UserId::current();
-    if let Some(last) = take(is_of(locations, clsid))
+    if let Some(last) = take(is_of(registry, clsid))
         && last.is_still_so(|_| true)
     {
-        let known = last.known.clone();
+        let lookup = last.lookup.clone();
         keep(last);
-        return Ok(known);
+        return Ok(lookup);
     }
     let since = Instant::now();
-    let (registered, distrust) = locations.look_up(clsid)?;
-    let (server, insecure) = match &registered.registration.socket {
-        Some(socket) => (Met::Elsewhere(socket.clone()), None),
+    let (file, distrust) = registry.look_up(clsid)?;
+    let (server, insecure) = match &file.registration.socket {
+        Some(socket) => (ServerLocation::External(socket.clone()), None),
         None => {
-            let (meeting, insecure) = Meeting::find(&registered, locations)?;
-            (Met::Here(meeting), insecure)
+            let (paths, insecure) = RuntimePaths::find(&file, registry)?;
+            (ServerLocation::Runtime(paths), insecure)
         }
     };
-    let distrust = distrust.or(insecure);
-    let known = Arc::new(Known { user, registered, server, distrust });
-    if known.distrust.is_some() {
+    let distrust = distrust.or(insecure).map(Error::from);
+    let lookup = Arc::new(Lookup { user, file, server, distrust });
+    if lookup.distrust.is_some() {
         // The problem may be corrected at any time without a change of the compared properties.
-        return Ok(known);
+        return Ok(lookup);
     }
-    let mut marks = Vec::new();
-    let mut is_marked = |(path, asked): (PathBuf, Asked)| {
-        let lasts = |mark: &Mark| asked == Asked::Owner || is_old(*mark, looked);
-        let Some(mark) = mark(&path, asked).ok().filter(lasts) else { return false };
-        marks.push((path, asked, mark));
+    let mut states = Vec::new();
+    let mut is_recorded = |(path, aspect): (PathBuf, Aspect)| {
+        let lasts = |state: &FileState| aspect == Aspect::Owner || is_old(*state, time);
+        let Some(state) = state(&path, aspect).ok().filter(lasts) else { return false };
+        states.push((path, aspect, state));
         true
     };
-    if dependencies(locations, &known).into_iter().all(&mut is_marked) {
-        let (locations, known) = (locations.clone(), known.clone());
-        keep(Kept { locations, clsid, since, marks, known });
+    if dependencies(registry, &lookup).into_iter().all(&mut is_recorded) {
+        let (registry, lookup) = (registry.clone(), lookup.clone());
+        keep(CacheEntry { registry, clsid, since, states, lookup });
     }
-    Ok(known)
+    Ok(lookup)
 }
 
-impl Kept {
+impl CacheEntry {
     /// Returns whether the entry is fresh and the dependencies that `matters` selects are
     /// unchanged.
-    fn is_still_so(&self, matters: impl Fn(Asked) -> bool) -> bool {
-        let is_so = |(path, asked, then): &(PathBuf, Asked, Mark)| {
-            !matters(*asked) || mark(path, *asked).is_ok_and(|now| now == *then)
+    fn is_still_so(&self, matters: impl Fn(Aspect) -> bool) -> bool {
+        let is_so = |(path, aspect, then): &(PathBuf, Aspect, FileState)| {
+            !matters(*aspect) || state(path, *aspect).is_ok_and(|now| now == *then)
         };
-        self.since.elapsed() < KEPT_FOR && self.marks.iter().all(is_so)
+        self.since.elapsed() < CACHE_LIFETIME && self.states.iter().all(is_so)
     }
 }
 
 /// Returns a predicate for entries of this class, this user and these folders.
-fn is_of(locations: &Locations, clsid: Guid) -> impl Fn(&Kept) -> bool {
+fn is_of(registry: &Registry, clsid: Guid) -> impl Fn(&CacheEntry) -> bool {
     let user = UserId::current();
-    move |kept| kept.clsid == clsid && kept.known.user == user && kept.locations == *locations
+    move |entry| entry.clsid == clsid && entry.lookup.user == user && entry.registry == *registry
 }
 
 /// Returns the files and folders that determine which registration is found.
-fn dependencies(locations: &Locations, known: &Known) -> Vec<(PathBuf, Asked)> {
-    let file = &known.registered.file;
-    let mut paths = vec![(file.clone(), Asked::Content)];
-    for registry in locations.registries() {
+fn dependencies(registry: &Registry, lookup: &Lookup) -> Vec<(PathBuf, Aspect)> {
+    let file = &lookup.file.path;
+    let mut paths = vec![(file.clone(), Aspect::Content)];
+    for folder in registry.folders() {
         // A folder in which the class wasn't found counts too, because a link could be added.
-        paths.push((registry.join("classes"), Asked::Links));
-        if file.parent() == Some(&registry.join("programs")) {
+        paths.push((folder.join("classes"), Aspect::Links));
+        if file.parent() == Some(&folder.join("programs")) {
             break;
         }
     }
-    if let Met::Here(meeting) = &known.server {
-        paths.extend(meeting.socket.parent().map(|folder| (folder.to_owned(), Asked::Owner)));
+    if let ServerLocation::Runtime(runtime) = &lookup.server {
+        paths.extend(runtime.socket.parent().map(|folder| (folder.to_owned(), Aspect::Owner)));
     }
     paths
 }
 
-fn mark(path: &Path, asked: Asked) -> io::Result<Mark> {
+fn state(path: &Path, aspect: Aspect) -> io::Result<FileState> {
     match std::fs::metadata(path) {
         Ok(is) => {
-            let [first, second] = match asked {
-                Asked::Links | Asked::Content => [is.ctime(), is.ctime_nsec()],
-                Asked::Owner => [is.mode().into(), i64::from(is.uid()) << 32 | i64::from(is.gid())],
+            let [first, second] = match aspect {
+                Aspect::Links | Aspect::Content => [is.ctime(), is.ctime_nsec()],
+                Aspect::Owner => {
+                    [is.mode().into(), i64::from(is.uid()) << 32 | i64::from(is.gid())]
+                }
             };
             Ok(Some([is.dev() as i64, is.ino() as i64, first, second]))
         }
@@ -184,42 +185,42 @@ fn mark(path: &Path, asked: Asked) -> io::Result<Mark> {
     }
 }
 
-/// Returns whether every change after `looked` gets another change time, however coarse the file
+/// Returns whether every change after `time` gets another change time, however coarse the file
 /// system's clock is.
-fn is_old(mark: Mark, looked: SystemTime) -> bool {
-    let Some([_, _, seconds, _]) = mark else { return true };
+fn is_old(state: FileState, time: SystemTime) -> bool {
+    let Some([_, _, seconds, _]) = state else { return true };
     let changed = u64::try_from(seconds).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-    changed.is_ok_and(|changed| looked.duration_since(changed).is_ok_and(|age| age > CLOCK_MAX))
+    changed.is_ok_and(|changed| time.duration_since(changed).is_ok_and(|age| age > CLOCK_MAX))
 }
 
 /// Removes an entry from the cache, so that no lock is held while its files are checked.
-fn take(same: impl Fn(&Kept) -> bool) -> Option<Kept> {
-    let mut kept = kept()?;
-    let position = kept.iter().position(same)?;
-    kept.remove(position)
+fn take(same: impl Fn(&CacheEntry) -> bool) -> Option<CacheEntry> {
+    let mut cache = cache()?;
+    let position = cache.iter().position(same)?;
+    cache.remove(position)
 }
 
 /// Adds an entry at the front of the cache, and drops the oldest one if the cache is full.
-fn keep(last: Kept) {
-    let Some(mut kept) = kept() else { return };
-    kept.truncate(KEPT_MAX - 1);
-    kept.push_front(last);
+fn keep(last: CacheEntry) {
+    let Some(mut cache) = cache() else { return };
+    cache.truncate(CACHE_ENTRIES_MAX - 1);
+    cache.push_front(last);
 }
 
-fn kept() -> Option<MutexGuard<'static, VecDeque<Kept>>> {
-    static KEPT: PerProcess<Mutex<VecDeque<Kept>>> = PerProcess::new();
-    KEPT.lock()
+fn cache() -> Option<MutexGuard<'static, VecDeque<CacheEntry>>> {
+    static CACHE: PerProcess<Mutex<VecDeque<CacheEntry>>> = PerProcess::new();
+    CACHE.lock()
 }
 
 /// Lifetime of an entry: about as long as it takes to move a folder.
-const KEPT_FOR: Duration = Duration::from_secs(1);
+const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// The coarsest file system clock has a resolution of two seconds. Another second accounts for the
 /// fraction that is cut off.
 const CLOCK_MAX: Duration = Duration::from_secs(4);
 
 /// Number of entries. Few clients activate more classes within a second.
-const KEPT_MAX: usize = 8;
+const CACHE_ENTRIES_MAX: usize = 8;
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "files have times of the wall clock")]
@@ -228,7 +229,9 @@ mod tests {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
     use super::*;
-    use crate::{ErrorKind, Policy, RegisteredClass, Registration};
+    use syshandle_registry::{Policy, RegisteredClass, Registration};
+
+    use crate::ErrorKind;
 
     #[test]
     fn recent_changes_are_not_cached() {
@@ -253,30 +256,30 @@ mod tests {
         }
     }
 
-    fn folders() -> (tempfile::TempDir, Locations) {
+    fn folders() -> (tempfile::TempDir, Registry) {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         std::fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
-        let locations = Locations {
+        let registry = Registry {
             data_home: Some(folder.path().join("home")),
             data_dirs: vec![folder.path().join("system")],
             runtime_dir: Some(run),
         };
-        (folder, locations)
+        (folder, registry)
     }
 
     #[test]
     fn a_cached_location_is_valid_until_a_link_changes() {
-        let (folder, locations) = folders();
+        let (folder, registry) = folders();
         let clsid: Guid = "0d4cfb0e-54b1-4f6e-8a52-3c1f6f0a2b91".parse().unwrap();
         let other: Guid = "63b1f0c7-94b5-4a80-bd5c-0f6c6f7e9a15".parse().unwrap();
-        assert!(recall(&locations, clsid).is_none(), "before it was found");
-        locations.register(&registration("/usr/bin/one", clsid)).unwrap();
+        assert!(recall(&registry, clsid).is_none(), "before it was found");
+        registry.register(&registration("/usr/bin/one", clsid)).unwrap();
         let later = SystemTime::now() + 2 * CLOCK_MAX;
-        let found = || find_at(later, &locations, clsid).unwrap();
+        let found = || find_at(later, &registry, clsid).unwrap();
         // The entry must be the last one, unless it has expired on a slow machine.
-        let recalled = |last: &Arc<Known>| {
-            recall(&locations, clsid).is_none_or(|known| Arc::ptr_eq(&known, last))
+        let recalled = |last: &Arc<Lookup>| {
+            recall(&registry, clsid).is_none_or(|lookup| Arc::ptr_eq(&lookup, last))
         };
         let first = found();
         assert!(recalled(&first));
@@ -289,30 +292,29 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         let another =
             Registration { name: "another".into(), ..registration("/usr/bin/two", other) };
-        locations.register(&another).unwrap();
-        assert!(recall(&locations, clsid).is_none());
+        registry.register(&another).unwrap();
+        assert!(recall(&registry, clsid).is_none());
         assert!(recalled(&found()));
     }
 
     #[test]
     fn a_cached_location_is_valid_until_any_folder_changes() {
-        let (folder, locations) = folders();
+        let (folder, registry) = folders();
         let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
         let sockets = folder.path().join("run/syshandle");
         let later = || SystemTime::now() + 2 * CLOCK_MAX;
-        let program = |known: &Known| known.registered.registration.program.clone();
+        let program = |lookup: &Lookup| lookup.file.registration.program.clone();
         // This registry is one of the system's, so the user's registry takes precedence.
-        let system =
-            Locations { data_home: Some(folder.path().join("system")), ..locations.clone() };
+        let system = Registry { data_home: Some(folder.path().join("system")), ..registry.clone() };
         system.register(&registration("/usr/bin/one", clsid)).unwrap();
-        let mut last = find_at(later(), &locations, clsid).unwrap();
+        let mut last = find_at(later(), &registry, clsid).unwrap();
         let changes: [(&dyn Fn(), &str); 3] = [
             (
                 &|| drop(system.register(&registration("/usr/bin/two", clsid)).unwrap()),
                 "/usr/bin/two",
             ),
             (
-                &|| drop(locations.register(&registration("/usr/bin/six", clsid)).unwrap()),
+                &|| drop(registry.register(&registration("/usr/bin/six", clsid)).unwrap()),
                 "/usr/bin/six",
             ),
             (
@@ -322,19 +324,19 @@ mod tests {
         ];
         for (change, then) in changes {
             // The entry may have expired on a slow machine.
-            let again = find_at(later(), &locations, clsid).unwrap();
+            let again = find_at(later(), &registry, clsid).unwrap();
             assert!(Arc::ptr_eq(&again, &last) || program(&again) == program(&last));
             last = again;
             // Longer than a tick of the file system's clock.
             std::thread::sleep(Duration::from_millis(20));
             change();
-            let next = find_at(later(), &locations, clsid).unwrap();
+            let next = find_at(later(), &registry, clsid).unwrap();
             assert!(!Arc::ptr_eq(&next, &last));
             assert_eq!(program(&next), PathBuf::from(then));
             last = next;
         }
         std::fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
-        let distrust = &find_at(later(), &locations, clsid).unwrap().distrust;
+        let distrust = &find_at(later(), &registry, clsid).unwrap().distrust;
         assert_eq!(distrust.as_ref().unwrap().kind(), ErrorKind::Insecure);
     }
 
@@ -342,12 +344,12 @@ mod tests {
     fn a_mark_changes_with_content_mode_and_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let content = |path: &Path| mark(path, Asked::Content).unwrap();
-        let marks = || (content(&path), content(folder.path()));
-        let absent = marks();
+        let content = |path: &Path| state(path, Aspect::Content).unwrap();
+        let states = || (content(&path), content(folder.path()));
+        let absent = states();
         assert_eq!(absent.0, None);
         std::fs::write(&path, "one").unwrap();
-        let first = marks();
+        let first = states();
         assert!(first.0.is_some() && first.1 != absent.1);
         let mut last = first.0;
         let steps: [&dyn Fn(); 3] = [
@@ -361,18 +363,18 @@ mod tests {
         for step in steps {
             // A change within one tick of the file system's clock is not visible.
             let deadline = Instant::now() + Duration::from_secs(60);
-            while marks().0 == last && Instant::now() < deadline {
+            while states().0 == last && Instant::now() < deadline {
                 step();
             }
-            assert_ne!(marks().0, last);
-            last = marks().0;
+            assert_ne!(states().0, last);
+            last = states().0;
         }
     }
 
     #[test]
     fn where_only_the_owner_was_asked_the_content_does_not_matter_and_the_mode_does() {
         let folder = tempfile::tempdir().unwrap();
-        let look = || mark(folder.path(), Asked::Owner).unwrap();
+        let look = || state(folder.path(), Aspect::Owner).unwrap();
         let first = look();
         std::fs::write(folder.path().join("new"), "two").unwrap();
         assert!(first.is_some() && look() == first);

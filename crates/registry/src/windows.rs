@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syshandle_os::{RegKey, under_wine};
 use syshandle_wire::Guid;
 
-pub use self::proxies::RegisteredProxy;
+pub use self::proxies::ProxyRegistration;
 use crate::{Error, ErrorKind, Result};
 
 /// Part of the registry where classes are registered. On Windows it is the current user's, which
@@ -18,7 +18,7 @@ pub struct Registry(());
 
 /// Class and the program that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
+pub struct ClassRegistration {
     /// CLSID of the class.
     pub clsid: Guid,
     /// Name of the class.
@@ -49,7 +49,7 @@ impl Registry {
     ///
     /// # Errors
     /// The errors of the registry.
-    pub fn register(self, class: &Registered) -> Result<()> {
+    pub fn register(self, class: &ClassRegistration) -> Result<()> {
         let write = || -> io::Result<()> {
             let all = RegKey::create(self.path())?;
             let key = all.create_key(&braced(class.clsid))?;
@@ -91,7 +91,7 @@ impl Registry {
     ///
     /// # Errors
     /// The errors of the registry.
-    pub fn list(self) -> Result<Vec<Registered>> {
+    pub fn list(self) -> Result<Vec<ClassRegistration>> {
         let all = match RegKey::open_to_read(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
@@ -99,20 +99,19 @@ impl Registry {
         let names = all.key_names()?;
         Ok(names.iter().filter_map(|name| read(&all, name)).collect())
     }
-}
 
-/// Sets the environment variables that are registered for a class in this process.
-pub(crate) fn take_environment(clsid: Guid) {
-    let registered = RegKey::open_to_read(Registry::own().path())
-        .ok()
-        .and_then(|all| read(&all, &braced(clsid)));
-    for (name, value) in registered.map(|class| class.environment).unwrap_or_default() {
-        syshandle_os::set_variable(&name, &value);
+    /// Sets the environment variables that are registered for a class in this process.
+    pub fn set_environment(self, clsid: Guid) {
+        let all = RegKey::open_to_read(self.path()).ok();
+        let class = all.and_then(|all| read(&all, &braced(clsid)));
+        for (name, value) in class.map(|class| class.environment).unwrap_or_default() {
+            syshandle_os::set_variable(&name, &value);
+        }
     }
 }
 
 /// Reads the registration of a class by the name of its key; `None` if this crate didn't make it.
-fn read(all: &RegKey, name: &str) -> Option<Registered> {
+fn read(all: &RegKey, name: &str) -> Option<ClassRegistration> {
     let clsid = name.parse().ok()?;
     let key = all.key(name).ok()?;
     let own = key.key(OWN).ok()?;
@@ -129,7 +128,7 @@ fn read(all: &RegKey, name: &str) -> Option<Registered> {
         .key(ARGUMENTS)
         .ok()
         .map(|arguments| (0..).map_while(|i: u32| arguments.text(&i.to_string()).ok()).collect());
-    Some(Registered {
+    Some(ClassRegistration {
         clsid,
         name: key.text("").unwrap_or_default(),
         program,
@@ -143,7 +142,7 @@ fn braced(clsid: Guid) -> String {
     format!("{{{}}}", clsid.to_string().to_uppercase())
 }
 
-impl Registered {
+impl ClassRegistration {
     /// Returns the command line for COM. The program and each argument are quoted, because they may
     /// contain spaces.
     fn command_line(&self) -> String {

@@ -1,0 +1,38 @@
+//! The registry of syshandle: which program serves a class, and where its server is reached.
+//!
+//! On Linux, a [`Registration`] is a file in the XDG data folders, and a [`Registry`] finds it by
+//! the CLSID of a class. [`RuntimePaths`] are the socket, the lock and the notes of the server of
+//! one registration, and [`ServerSocket`] is the socket that a server listens on. A client starts
+//! a server only from files that other users can't change, which [`trust`] checks. On Windows,
+//! [`Registry`] is the part of the Windows registry in which COM finds servers.
+//!
+//! A program file contains a [`mark`] for each class that the program serves, so that the program
+//! can be registered without being run.
+
+mod error;
+pub mod mark;
+
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        mod windows;
+
+        pub use windows::{ClassRegistration, ProxyRegistration, Registry};
+    } else {
+        mod policy;
+        mod program_file;
+        mod registration;
+        mod registry;
+        mod runtime_paths;
+        mod server_socket;
+        pub mod trust;
+
+        pub use policy::Policy;
+        pub use program_file::ProgramFile;
+        pub use registration::{RegisteredClass, Registration};
+        pub use registry::{RegistrationFile, Registry};
+        pub use runtime_paths::{FailureNote, Lock, RuntimePaths};
+        pub use server_socket::{ServerSocket, SocketLocation};
+    }
+}
+
+pub use error::{Error, ErrorKind, Result};
