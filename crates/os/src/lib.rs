@@ -32,12 +32,15 @@
 mod composition;
 mod credentials;
 mod declared;
+mod directory;
 mod event;
 mod files;
+mod job;
 mod kind;
 mod mutex;
 mod owned;
 mod process;
+mod reg_key;
 mod rights;
 mod section;
 mod semaphore;
@@ -67,13 +70,12 @@ cfg_if::cfg_if! {
         mod closer;
         mod confined;
         mod cpu;
-        mod directory;
 
         mod file;
         mod filesystems;
         mod handle;
         mod identify;
-        mod job;
+        mod job_watch;
         mod limits;
         mod listener;
         mod lock;
@@ -85,7 +87,6 @@ cfg_if::cfg_if! {
         mod poller;
         mod prepare;
         mod prove;
-        mod reg_key;
         mod socket;
         mod spawn;
         mod status;
@@ -99,12 +100,11 @@ cfg_if::cfg_if! {
         pub use closer::Closer;
         pub use confined::{has_no_new_privileges, is_filtered};
         pub use cpu::{current_core, usable_cores};
-        pub use directory::Directory;
 
         pub use filesystems::Filesystems;
         pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
         pub use identify::{Facts, identify, identify_with};
-        pub use job::{Job, JobWatch};
+        pub use job_watch::JobWatch;
         pub use limits::{
             descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
             raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
@@ -119,7 +119,6 @@ cfg_if::cfg_if! {
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::{Unproven, prove, prove_with};
-        pub use reg_key::RegKey;
         pub use section::SectionView;
         pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
@@ -134,11 +133,14 @@ cfg_if::cfg_if! {
 pub use composition::Composition;
 pub use credentials::Credentials;
 pub use declared::{Declared, Mismatch, Wanted};
+pub use directory::Directory;
 pub use event::{Event, ManualEvent};
 pub use files::Files;
+pub use job::Job;
 pub use kind::{Kind, Kinds};
 pub use mutex::{Mutex, MutexGuard};
 pub use process::Process;
+pub use reg_key::RegKey;
 pub use rights::Rights;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;

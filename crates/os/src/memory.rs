@@ -397,7 +397,7 @@ mod tests {
         let text = "the pages of shared memory can't be freed by its reader";
         assert_eq!(refusal(sealed, 4096), text);
         let writer = SharedWriter::new(4096).unwrap();
-        match crate::directory::open_anew(writer.as_fd(), OFlags::RDONLY) {
+        match crate::sys::directory::open_anew(writer.as_fd(), OFlags::RDONLY) {
             Ok(read_only) => assert_eq!(refusal(read_only, 4096), text),
             Err(error) => println!("skipped: without /proc there is no read-only handle: {error}"),
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use rustix::fs::SealFlags;
 
-use crate::directory::{open_anew, open_flags};
+use crate::sys::directory::{open_anew, open_flags};
 use crate::{Filesystems, Handle, Object, Rights, Section, identify, identify_with};
 
 /// A handle from which one with fewer rights can be made.

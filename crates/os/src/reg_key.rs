@@ -1,275 +1,162 @@
-//! Registry keys: values and further keys by name, in a tree of directories.
+//! Registry keys: names with values, and keys below them.
 //!
-//! | | |
-//! |---|---|
-//! | object | an open directory, as for a [`Directory`]: a key is a directory, a value is a file in it |
-//! | proof | as for a directory |
-//! | rights | as for a directory: `read`; for writing, the kernel checks the permissions of the process that writes |
-//! | `try_clone` | the same key |
-//! | Windows | a registry key HANDLE, `sh_reg_key` |
+//! | | Linux | Windows |
+//! |---|---|---|
+//! | object | an open directory, as for a [`Directory`]: a key is a directory, a value is a file in it | an open [key](https://learn.microsoft.com/windows/win32/sysinfo/registry) of the registry |
+//! | proof | as for a directory | the object's type is `Key` |
+//! | rights | as for a directory: `read`; for writing, the kernel checks the permissions of the process that writes | `read` (`KEY_QUERY_VALUE`) and `write` (`KEY_SET_VALUE`): enforced by the kernel on the handle |
+//! | `try_clone` | the same key | the same key |
+//! | MIDL | | `sh_reg_key` |
 //!
-//! Values are bytes without a type. A value is replaced as a whole: a reader sees either the old or
-//! the new value, never a mixture.
+//! On Linux, values are bytes without a type. A value is replaced as a whole: a reader sees either
+//! the old or the new value, never a mixture. On Windows, a predefined key (`HKEY_CURRENT_USER`) is a
+//! number that has a meaning only within the library that implements the calls. So it is opened
+//! before it becomes a handle.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
 
-use rustix::fs::{AtFlags, FileType, OFlags};
-use rustix::io::Errno;
+use crate::owned::impl_owned;
+use crate::sys::reg_key::RegKeyHandle;
+use crate::{Declared, Kind, Rights, sys};
 
-use crate::handle::impl_handle;
-use crate::{Declared, Directory, Kind, Rights};
-
-/// A key in a tree of names.
+/// An open key in a tree of names.
 #[derive(Debug)]
-pub struct RegKey(Directory);
+pub struct RegKey(RegKeyHandle);
 
-impl_handle!(RegKey => Declared::kind(Kind::RegKey).at_least(Rights::READ));
+impl_owned!(RegKey, "key", Declared::kind(Kind::RegKey).at_least(Rights::READ));
 
 impl RegKey {
-    /// Opens the key whose directory is at a path.
+    /// Opens a key below this one, on Windows with the rights of this handle or fewer.
     ///
     /// # Errors
-    /// Returns the errors of [`Directory::open`].
-    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Directory::open(path).map(Self)
-    }
-
-    /// Opens a key below this one.
-    ///
-    /// # Errors
-    /// `NotFound` without the key; `InvalidInput` for an invalid name.
+    /// `NotFound` without the key; `InvalidInput` on Linux for an invalid name; the other errors of
+    /// `RegOpenKeyEx` on Windows.
     pub fn key(&self, name: &str) -> io::Result<Self> {
-        self.0.directory(valid(name)?).map(Self)
+        sys::reg_key::key(&self.0, name).map(Self)
     }
 
     /// Opens a key below this one, and creates it first if it doesn't exist.
     ///
     /// # Errors
-    /// `InvalidInput` for an invalid name; the errors of [`Directory::create_directory`].
+    /// On Linux: `InvalidInput` for an invalid name; the errors of `Directory::create_directory`. On
+    /// Windows: the errors of `RegCreateKeyEx`.
     pub fn create_key(&self, name: &str) -> io::Result<Self> {
-        match self.0.create_directory(valid(name)?) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.key(name),
-            created => created.map(Self),
-        }
+        sys::reg_key::create_key(&self.0, name).map(Self)
     }
 
-    /// Reads a value, of at most [`RegKey::VALUE_LEN_MAX`] bytes.
+    /// Reads a value: on Linux, of at most [`RegKey::VALUE_LEN_MAX`] bytes; on Windows, the bytes of
+    /// a value of any type.
     ///
     /// # Errors
-    /// `NotFound` without the value; `InvalidInput` for an invalid name; `InvalidData` if the name
-    /// refers to something else than a value; `FileTooLarge` for a larger value.
+    /// `NotFound` without the value. On Linux: `InvalidInput` for an invalid name; `InvalidData` if
+    /// the name refers to something else than a value; `FileTooLarge` for a larger value. On Windows:
+    /// the errors of `RegQueryValueEx`.
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
-        let not_a_value = || io::Error::new(ErrorKind::InvalidData, "it is no value of a key");
-        // NONBLOCK: any process that can write to the directory can put a FIFO there.
-        let opened = self.0.open_unlinked(valid(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
-        let file = match opened {
-            Err(Errno::LOOP | Errno::NXIO | Errno::XDEV) => return Err(not_a_value()),
-            file => file?,
-        };
-        let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(not_a_value());
-        }
-        let mut bytes = Vec::new();
-        let file = File::from(file);
-        file.take(Self::VALUE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        match bytes.len() > Self::VALUE_LEN_MAX {
-            true => Err(ErrorKind::FileTooLarge.into()),
-            false => Ok(bytes),
-        }
+        sys::reg_key::value(&self.0, name)
     }
 
-    /// Sets a value, replacing an existing one.
+    /// Sets a value, replacing an existing one. On Windows, the value has the type `REG_BINARY`.
     ///
     /// # Errors
-    /// `InvalidInput` for an invalid name; `FileTooLarge` for more than [`RegKey::VALUE_LEN_MAX`]
-    /// bytes; the errors of creating, writing and renaming a file.
+    /// On Linux: `InvalidInput` for an invalid name; `FileTooLarge` for more than
+    /// [`RegKey::VALUE_LEN_MAX`] bytes; the errors of creating, writing and renaming a file. On
+    /// Windows: the errors of `RegSetValueEx`.
     pub fn set_value(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let name = valid(name)?;
-        if bytes.len() > Self::VALUE_LEN_MAX {
-            return Err(ErrorKind::FileTooLarge.into());
-        }
-        let (unfinished, mut file) = self.unfinished()?;
-        let renamed = file
-            .write_all(bytes)
-            .and_then(|()| Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?));
-        if renamed.is_err() {
-            // An error of the removal would hide the original error.
-            let _ = self.0.remove(&unfinished);
-        }
-        renamed
-    }
-
-    /// Creates a file that isn't a value yet, and returns it with its name.
-    fn unfinished(&self) -> io::Result<(String, File)> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let mut tries = 0;
-        loop {
-            let number = LAST.fetch_add(1, Ordering::Relaxed);
-            // The name of a value never starts with a dot.
-            let name = format!(".{}.{number}.unfinished", std::process::id());
-            match self.0.create_file(&name) {
-                // The file belongs to a process with the same number: one that crashed, or one in
-                // another pid namespace.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES_MAX => {
-                    tries += 1;
-                }
-                made => return Ok((name, made?)),
-            }
-        }
+        sys::reg_key::set_value(&self.0, name, bytes)
     }
 
     /// Removes a value.
     ///
     /// # Errors
-    /// `NotFound` without the value; `InvalidInput` for an invalid name; `IsADirectory` for a key.
+    /// `NotFound` without the value. On Linux: `InvalidInput` for an invalid name; `IsADirectory` for
+    /// a key. On Windows: the errors of `RegDeleteValue`.
     pub fn remove_value(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::empty())?)
+        sys::reg_key::remove_value(&self.0, name)
     }
 
-    /// Removes a key below this one, which must be empty.
+    /// Removes a key below this one. On Linux, it must be empty. On Windows, all its values and keys
+    /// are removed with it.
     ///
     /// # Errors
-    /// `NotFound` without the key; `InvalidInput` for an invalid name; `DirectoryNotEmpty`.
+    /// `NotFound` without the key. On Linux: `InvalidInput` for an invalid name; `DirectoryNotEmpty`.
+    /// On Windows: the errors of `RegDeleteTree`.
     pub fn remove_key(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::REMOVEDIR)?)
+        sys::reg_key::remove_key(&self.0, name)
+    }
+
+    /// Limits the bytes of a value on Linux, as the registry of Windows does.
+    pub const VALUE_LEN_MAX: usize = 1 << 20;
+}
+
+/// Linux only.
+#[cfg(not(windows))]
+impl RegKey {
+    /// Opens the key whose directory is at a path.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Directory::open`](crate::Directory::open).
+    pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
+        sys::directory::open(path.as_ref()).map(Self)
     }
 
     /// Returns the names of the values and keys directly below this one, in no particular order.
     ///
     /// # Errors
-    /// Returns the errors of [`Directory::names`].
-    pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut names = self.0.names()?;
-        names.retain(|name| !name.as_bytes().starts_with(b"."));
-        Ok(names)
+    /// Returns the errors of [`Directory::names`](crate::Directory::names).
+    pub fn names(&self) -> io::Result<Vec<std::ffi::OsString>> {
+        sys::reg_key::names(&self.0)
     }
+}
 
-    /// Returns a second handle to the same key.
+/// Windows only: paths from a predefined key, and values with a type.
+#[cfg(windows)]
+impl RegKey {
+    /// Opens a key for reading and writing, by its path from a predefined key: `HKCU\Software`.
     ///
     /// # Errors
-    /// Fails if no descriptor is left.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+    /// `InvalidInput` for a path that begins with neither `HKCU` nor `HKLM`; the errors of
+    /// `RegOpenKeyEx`.
+    pub fn open(path: &str) -> io::Result<Self> {
+        sys::reg_key::open(path).map(Self)
     }
 
-    /// Limits the bytes of a value, as the registry of Windows does.
-    pub const VALUE_LEN_MAX: usize = 1 << 20;
-}
-
-impl AsFd for RegKey {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl From<OwnedFd> for RegKey {
-    fn from(handle: OwnedFd) -> Self {
-        Self(handle.into())
-    }
-}
-
-impl From<RegKey> for OwnedFd {
-    fn from(key: RegKey) -> Self {
-        key.0.into()
-    }
-}
-
-/// Limits the unfinished files that are skipped. More of them mean a defect in the writer, which an
-/// error should show.
-const TRIES_MAX: u32 = 1000;
-
-/// Returns the name if it is a valid name of a value or a key: not a path, and without a leading
-/// dot.
-fn valid(name: &str) -> io::Result<&str> {
-    match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        true => {
-            Err(io::Error::new(ErrorKind::InvalidInput, "it can't be the name of a value or key"))
-        }
-        false => Ok(name),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::fs::Mode;
-
-    use super::*;
-
-    fn key() -> (tempfile::TempDir, RegKey) {
-        let dir = tempfile::tempdir().unwrap();
-        let key = RegKey::open(dir.path()).unwrap();
-        (dir, key)
+    /// Opens a key for reading.
+    ///
+    /// # Errors
+    /// Returns the errors of [`RegKey::open`].
+    pub fn open_to_read(path: &str) -> io::Result<Self> {
+        sys::reg_key::open_to_read(path).map(Self)
     }
 
-    #[test]
-    fn values_and_keys_are_set_read_and_removed() {
-        let (_dir, root) = key();
-        let key = root.create_key("software").unwrap();
-        root.create_key("software").unwrap().set_value("colour", b"blue").unwrap();
-        key.set_value("colour", b"red").unwrap();
-        assert_eq!(root.key("software").unwrap().value("colour").unwrap(), b"red");
-        assert_eq!(key.names().unwrap(), ["colour"]);
-        assert!(root.remove_key("software").is_err());
-        key.remove_value("colour").unwrap();
-        assert_eq!(key.value("colour").unwrap_err().kind(), ErrorKind::NotFound);
-        root.remove_key("software").unwrap();
-        assert!(root.names().unwrap().is_empty());
+    /// Opens a key for reading and writing, and creates it if it doesn't exist.
+    ///
+    /// # Errors
+    /// Returns the errors of `RegCreateKeyEx`.
+    pub fn create(path: &str) -> io::Result<Self> {
+        sys::reg_key::create(path).map(Self)
     }
 
-    #[test]
-    fn a_name_is_no_path() {
-        let (_dir, key) = key();
-        for name in ["", ".", "..", "a/b", ".hidden", "a\0b"] {
-            assert_eq!(key.set_value(name, b"").unwrap_err().kind(), ErrorKind::InvalidInput);
-            assert_eq!(key.value(name).unwrap_err().kind(), ErrorKind::InvalidInput);
-            assert!(key.key(name).is_err() && key.create_key(name).is_err());
-        }
+    /// Returns a value as text.
+    ///
+    /// # Errors
+    /// Returns the errors of [`RegKey::value`].
+    pub fn text(&self, name: &str) -> io::Result<String> {
+        sys::reg_key::text(&self.0, name)
     }
 
-    #[test]
-    fn folders_and_links_in_place_of_a_value_are_refused() {
-        let (dir, key) = key();
-        let fifo = dir.path().join("fifo");
-        let mode = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
-        key.create_key("key").unwrap();
-        for name in ["fifo", "link", "key"] {
-            assert_eq!(key.value(name).unwrap_err().kind(), ErrorKind::InvalidData, "{name}");
-        }
+    /// Sets a value to a text (`REG_SZ`).
+    ///
+    /// # Errors
+    /// Returns the errors of `RegSetValueEx`.
+    pub fn set_text(&self, name: &str, text: &str) -> io::Result<()> {
+        sys::reg_key::set_text(&self.0, name, text)
     }
 
-    #[test]
-    fn unfinished_values_of_other_processes_are_left_alone() {
-        let (dir, key) = key();
-        // Tests that run at the same time also use numbers.
-        let theirs: Vec<_> = (0..500)
-            .map(|number| dir.path().join(format!(".{}.{number}.unfinished", std::process::id())))
-            .collect();
-        for path in &theirs {
-            std::fs::write(path, b"theirs").unwrap();
-        }
-        key.set_value("value", b"mine").unwrap();
-        assert_eq!(key.value("value").unwrap(), b"mine");
-        assert!(theirs.iter().all(|path| path.exists()));
-        assert_eq!(key.names().unwrap(), ["value"]);
-    }
-
-    #[test]
-    fn a_value_has_a_largest_size() {
-        let (_dir, key) = key();
-        let largest = vec![7; RegKey::VALUE_LEN_MAX];
-        key.set_value("value", &largest).unwrap();
-        assert_eq!(key.value("value").unwrap(), largest);
-        let larger = vec![7; RegKey::VALUE_LEN_MAX + 1];
-        let error = key.set_value("value", &larger).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+    /// Returns the names of the keys below this one.
+    ///
+    /// # Errors
+    /// Returns the errors of `RegEnumKeyEx`.
+    pub fn key_names(&self) -> io::Result<Vec<String>> {
+        sys::reg_key::key_names(&self.0)
     }
 }

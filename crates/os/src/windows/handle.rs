@@ -59,42 +59,6 @@ macro_rules! impl_handle {
 }
 pub(crate) use impl_handle;
 
-/// Implements the common methods of types that contain only an owned handle.
-macro_rules! impl_owned {
-    ($type:ident, $noun:literal, $declared:expr) => {
-        impl $type {
-            #[doc = concat!("A second handle to the same ", $noun, ", with the same rights.")]
-            ///
-            /// # Errors
-            /// Returns the errors of `DuplicateHandle`.
-            pub fn try_clone(&self) -> std::io::Result<Self> {
-                Ok(Self(self.0.try_clone()?))
-            }
-        }
-
-        impl std::os::windows::io::AsHandle for $type {
-            fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
-                std::os::windows::io::AsHandle::as_handle(&self.0)
-            }
-        }
-
-        impl From<$crate::OwnedHandle> for $type {
-            fn from(handle: $crate::OwnedHandle) -> Self {
-                Self(handle)
-            }
-        }
-
-        impl From<$type> for $crate::OwnedHandle {
-            fn from(value: $type) -> Self {
-                value.0
-            }
-        }
-
-        $crate::windows::handle::impl_handle!($type => $declared);
-    };
-}
-pub(crate) use impl_owned;
-
 /// A typed handle over one with another owner. `Borrowed<File>` can be lent as `&File`, and closes
 /// nothing when dropped.
 pub struct Borrowed<'a, H> {

@@ -5,27 +5,21 @@
 //! same meaning: the kernel is asked for the type of the object and for the access that was granted
 //! to the handle.
 
-mod directory;
 mod file;
 pub(crate) mod handle;
 mod identify;
-mod job;
 mod object;
 mod pipe;
 mod prove;
-mod reg_key;
 mod socket;
 mod transfer;
 mod watch;
 mod wine;
 
-pub use directory::Directory;
 pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
 pub use identify::{Facts, identify};
-pub use job::Job;
 pub use object::Object;
 pub use prove::{Unproven, prove};
-pub use reg_key::RegKey;
 pub use transfer::{is_pseudo, pull, push};
 pub use watch::{Watch, Watched};
 pub use wine::under_wine;

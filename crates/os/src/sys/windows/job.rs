@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::JobObjects::{
@@ -13,23 +14,28 @@ use windows_sys::Win32::System::JobObjects::{
 
 use super::process::KILLED;
 use super::{check, own};
+use crate::Process;
 
-pub(crate) fn create() -> io::Result<OwnedHandle> {
+/// A job HANDLE.
+pub(crate) type JobHandle = OwnedHandle;
+
+pub(crate) fn create() -> io::Result<JobHandle> {
     // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
     unsafe { own(CreateJobObjectW(ptr::null(), ptr::null())) }
 }
 
-pub(crate) fn add(job: BorrowedHandle<'_>, process: BorrowedHandle<'_>) -> io::Result<()> {
+pub(crate) fn add(job: &JobHandle, process: &Process) -> io::Result<()> {
+    let process = process.as_handle();
     // SAFETY: both handles are open.
     check(unsafe { AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle()) })
 }
 
-pub(crate) fn terminate(job: BorrowedHandle<'_>) -> io::Result<()> {
+pub(crate) fn kill(job: &JobHandle) -> io::Result<()> {
     // SAFETY: the handle is open.
     check(unsafe { TerminateJobObject(job.as_raw_handle(), KILLED) })
 }
 
-pub(crate) fn process_ids(job: BorrowedHandle<'_>) -> io::Result<Vec<u32>> {
+pub(crate) fn process_ids(job: &JobHandle) -> io::Result<Vec<u32>> {
     let mut room = 64;
     loop {
         // The structure has two counts of 32 bits each, followed by the numbers.
@@ -59,6 +65,42 @@ pub(crate) fn process_ids(job: BorrowedHandle<'_>) -> io::Result<Vec<u32>> {
     }
 }
 
+pub(crate) fn wait_empty(job: &JobHandle, deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let Some(id) = process_ids(job)?.into_iter().next() else { return Ok(true) };
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        // A process that can't be opened has just ended, or this process may not wait for it.
+        let ended = match (Process::open(id), left) {
+            (Ok(process), Some(left)) => process.wait_timeout(left)?,
+            (Ok(process), None) => process.wait().map(|()| true)?,
+            (Err(_), left) => {
+                std::thread::sleep(PAUSE);
+                left.is_none_or(|left| !left.is_zero())
+            }
+        };
+        if !ended {
+            return Ok(process_ids(job)?.is_empty());
+        }
+    }
+}
+
+/// The pause before a process that can't be opened is looked up again.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The number of words before the first process number.
 const HEAD: usize =
     std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Job;
+
+    #[test]
+    fn a_new_job_is_empty() {
+        let job = Job::new().unwrap();
+        assert_eq!(job.process_ids().unwrap(), []);
+        assert!(job.wait_empty(Some(Duration::ZERO)).unwrap());
+    }
+}

@@ -2,13 +2,14 @@
 //!
 //! The `SAFETY` comment of each call proves who owns each handle on success and on failure.
 
+pub(crate) mod directory;
 pub(crate) mod event;
 pub(crate) mod job;
 pub(crate) mod library;
 pub(crate) mod mutex;
 pub(crate) mod object;
 pub(crate) mod process;
-pub(crate) mod registry;
+pub(crate) mod reg_key;
 pub(crate) mod section;
 pub(crate) mod semaphore;
 pub(crate) mod socket;

@@ -16,7 +16,7 @@ use super::wide;
 
 /// The access with which a key is opened.
 #[derive(Clone, Copy)]
-pub(crate) enum Access {
+enum Access {
     Read,
     ReadWrite,
 }
@@ -24,10 +24,38 @@ pub(crate) enum Access {
 /// A key from which to open others: a predefined key, or a key that is open as long as it is
 /// borrowed.
 #[derive(Clone, Copy)]
-pub(crate) struct Key<'a>(HKEY, std::marker::PhantomData<BorrowedHandle<'a>>);
+struct ParentKey<'a>(HKEY, std::marker::PhantomData<BorrowedHandle<'a>>);
+
+/// A key HANDLE.
+pub(crate) type RegKeyHandle = OwnedHandle;
+
+pub(crate) fn open(path: &str) -> io::Result<RegKeyHandle> {
+    let (root, path) = root(path)?;
+    open_below(root, path, Access::ReadWrite)
+}
+
+pub(crate) fn open_to_read(path: &str) -> io::Result<RegKeyHandle> {
+    let (root, path) = root(path)?;
+    open_below(root, path, Access::Read)
+}
+
+pub(crate) fn create(path: &str) -> io::Result<RegKeyHandle> {
+    let (root, path) = root(path)?;
+    create_below(root, path)
+}
+
+/// Opens a key with the rights of the other one or fewer.
+pub(crate) fn key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHandle> {
+    let key = as_parent(key);
+    open_below(key, name, Access::ReadWrite).or_else(|_| open_below(key, name, Access::Read))
+}
+
+pub(crate) fn create_key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHandle> {
+    create_below(as_parent(key), name)
+}
 
 /// Splits a path into the predefined key with which it begins, and the rest.
-pub(crate) fn root(path: &str) -> io::Result<(Key<'static>, &str)> {
+fn root(path: &str) -> io::Result<(ParentKey<'static>, &str)> {
     let (name, rest) = path.split_once('\\').unwrap_or((path, ""));
     let root = match name {
         "HKCU" => HKEY_CURRENT_USER,
@@ -37,14 +65,14 @@ pub(crate) fn root(path: &str) -> io::Result<(Key<'static>, &str)> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
     };
-    Ok((Key(root, std::marker::PhantomData), rest))
+    Ok((ParentKey(root, std::marker::PhantomData), rest))
 }
 
-pub(crate) fn as_key(handle: &OwnedHandle) -> Key<'_> {
-    Key(handle.as_raw_handle(), std::marker::PhantomData)
+fn as_parent(handle: &OwnedHandle) -> ParentKey<'_> {
+    ParentKey(handle.as_raw_handle(), std::marker::PhantomData)
 }
 
-pub(crate) fn open(key: Key<'_>, path: &str, access: Access) -> io::Result<OwnedHandle> {
+fn open_below(key: ParentKey<'_>, path: &str, access: Access) -> io::Result<OwnedHandle> {
     let path = wide(path)?;
     let access = match access {
         Access::Read => KEY_READ,
@@ -59,7 +87,7 @@ pub(crate) fn open(key: Key<'_>, path: &str, access: Access) -> io::Result<Owned
     }
 }
 
-pub(crate) fn create(key: Key<'_>, path: &str) -> io::Result<OwnedHandle> {
+fn create_below(key: ParentKey<'_>, path: &str) -> io::Result<OwnedHandle> {
     let path = wide(path)?;
     let mut made = ptr::null_mut();
     // SAFETY: as for `open`. The call takes no class and no attributes, and writes nothing to the
@@ -80,7 +108,7 @@ pub(crate) fn create(key: Key<'_>, path: &str) -> io::Result<OwnedHandle> {
     }
 }
 
-pub(crate) fn value(key: BorrowedHandle<'_>, name: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn value(key: &RegKeyHandle, name: &str) -> io::Result<Vec<u8>> {
     let name = wide(name)?;
     let mut bytes = vec![0; 256];
     loop {
@@ -107,16 +135,25 @@ pub(crate) fn value(key: BorrowedHandle<'_>, name: &str) -> io::Result<Vec<u8>> 
     }
 }
 
-pub(crate) fn set_bytes(key: BorrowedHandle<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Returns a value as text, up to its terminating zero.
+pub(crate) fn text(key: &RegKeyHandle, name: &str) -> io::Result<String> {
+    let bytes = value(key, name)?;
+    let units: Vec<_> =
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let end = units.iter().position(|unit| *unit == 0).unwrap_or(units.len());
+    Ok(String::from_utf16_lossy(&units[..end]))
+}
+
+pub(crate) fn set_value(key: &RegKeyHandle, name: &str, bytes: &[u8]) -> io::Result<()> {
     set(key, name, REG_BINARY, bytes)
 }
 
-pub(crate) fn set_text(key: BorrowedHandle<'_>, name: &str, text: &str) -> io::Result<()> {
+pub(crate) fn set_text(key: &RegKeyHandle, name: &str, text: &str) -> io::Result<()> {
     let bytes: Vec<u8> = wide(text)?.into_iter().flat_map(u16::to_le_bytes).collect();
     set(key, name, REG_SZ, &bytes)
 }
 
-fn set(key: BorrowedHandle<'_>, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
+fn set(key: &RegKeyHandle, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let name = wide(name)?;
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: the key is open, the name ends with a zero, and `bytes` has that length.
@@ -125,13 +162,13 @@ fn set(key: BorrowedHandle<'_>, name: &str, kind: u32, bytes: &[u8]) -> io::Resu
     })
 }
 
-pub(crate) fn remove_value(key: BorrowedHandle<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn remove_value(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     let name = wide(name)?;
     // SAFETY: the key is open, the name ends with a zero.
     check(unsafe { RegDeleteValueW(key.as_raw_handle(), name.as_ptr()) })
 }
 
-pub(crate) fn remove_tree(key: BorrowedHandle<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn remove_key(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     if name.is_empty() {
         // An empty name would mean the key itself.
         return Err(io::ErrorKind::InvalidInput.into());
@@ -141,7 +178,7 @@ pub(crate) fn remove_tree(key: BorrowedHandle<'_>, name: &str) -> io::Result<()>
     check(unsafe { RegDeleteTreeW(key.as_raw_handle(), name.as_ptr()) })
 }
 
-pub(crate) fn key_names(key: BorrowedHandle<'_>) -> io::Result<Vec<String>> {
+pub(crate) fn key_names(key: &RegKeyHandle) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     loop {
         let mut name = [0; NAME_MAX + 1];
@@ -177,3 +214,26 @@ fn check(told: u32) -> io::Result<()> {
 
 /// The longest name of a key.
 const NAME_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RegKey;
+
+    #[test]
+    fn a_value_is_what_it_was_set_to_until_it_is_removed() {
+        let software = RegKey::open(r"HKCU\Software").unwrap();
+        let name = format!("syshandle test {}", std::process::id());
+        let key = software.create_key(&name).unwrap();
+        key.set_text("text", "sparkly").unwrap();
+        key.set_value("bytes", &[1, 2, 3]).unwrap();
+        assert_eq!(key.text("text").unwrap(), "sparkly");
+        assert_eq!(software.key(&name).unwrap().value("bytes").unwrap(), [1, 2, 3]);
+        assert!(software.key_names().unwrap().contains(&name));
+        key.remove_value("bytes").unwrap();
+        assert_eq!(key.value("bytes").unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(key);
+        software.remove_key(&name).unwrap();
+        assert!(software.key(&name).is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! Directories.
+
+use std::fs::File;
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::OwnedHandle;
+use std::path::Path;
+
+/// A directory HANDLE.
+pub(crate) type DirectoryHandle = OwnedHandle;
+
+pub(crate) fn open(path: &Path) -> io::Result<DirectoryHandle> {
+    let mut options = File::options();
+    Ok(options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?.into())
+}
+
+/// Without this flag, `CreateFile` opens only files; from `winbase.h`.
+const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
