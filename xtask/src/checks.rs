@@ -133,8 +133,9 @@ const THREADS: Suite = Suite {
 };
 
 /// The crates with `unsafe` code, and the decoder.
-const BOTTOM: [Suite; 2] = [
+const BOTTOM: [Suite; 3] = [
     Suite { package: "syshandle-os", targets: &["--lib", "--tests"], skipped: &[] },
+    Suite { package: "syshandle-types", targets: &["--lib", "--tests"], skipped: &[] },
     Suite { package: "syshandle-wire", targets: &["--lib", "--tests"], skipped: &[] },
 ];
 
@@ -202,8 +203,8 @@ cargo xtask miri    the tests of the crates without I/O in Miri, which sees unde
 ";
 
 /// The crates without I/O. Miri does not support most system calls.
-const MIRI_PACKAGES: [&str; 4] =
-    ["syshandle-wire", "syshandle-model", "syshandle-idl", "syshandle-com"];
+const MIRI_PACKAGES: [&str; 5] =
+    ["syshandle-types", "syshandle-wire", "syshandle-model", "syshandle-idl", "syshandle-com"];
 
 /// Runs the tests of the crates without I/O in Miri, if it is installed.
 pub(crate) fn miri(arguments: &[String]) -> ExitCode {

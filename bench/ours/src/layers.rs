@@ -12,10 +12,8 @@ use std::time::{Duration, Instant};
 use bench_harness::Result;
 use syshandle::Encode;
 use syshandle_os::{BorrowedHandle, Declared, Kind, OwnedHandle, Seqpacket, Unproven};
-use syshandle_wire::{
-    Body, ClientEnd, Decoder, Encoder, FromClient, FromServer, Greeting, Guid, Header, Hello,
-    Limits, Offer, ProofError, Prove, ServerEnd, Status,
-};
+use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
+use syshandle_wire::{Body, ClientEnd, FromClient, FromServer, Greeting, Header, Hello, Offer, ServerEnd, Status};
 
 /// The two open ends and the transport between them.
 pub(crate) struct Layers<'l> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Status};
+use syshandle_types::Guid;
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Status};
 
 /// A raw connection to the server.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use syshandle_wire::Printable;
+use syshandle_types::Printable;
 
 use crate::{Act, Census, Scenario, Times};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use syshandle_wire::{FrameKind, Guid, Header, Hello, Printable};
+use syshandle_types::{Guid, Printable};
+use syshandle_wire::{FrameKind, Header, Hello};
 
 use crate::line::{Answer, Line, PATIENCE};
 use crate::scenarios;

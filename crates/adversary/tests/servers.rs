@@ -14,9 +14,8 @@ use syshandle::{ErrorKind, Ran};
 use syshandle_adversary::{Answer, Census, Hostage, Line};
 use syshandle_os::Listener;
 use syshandle_testkit::{Place, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
-use syshandle_wire::{
-    Body, Fault, FieldPath, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
-};
+use syshandle_types::{FieldPath, Limits};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
 
 /// The client's time limit for activation, and for a call.
 const STEP: Duration = Duration::from_millis(300);

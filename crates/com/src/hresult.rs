@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use syshandle_wire::{Fault, FieldPath};
+use syshandle_types::FieldPath;
+use syshandle_wire::Fault;
 
 /// The result of a COM call. A negative value is a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

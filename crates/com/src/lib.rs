@@ -39,7 +39,7 @@ pub use transcode::{
     Answer, Call, Collected, Lent, Passed, Problem, Received, Reply, Sort, TranscodeError,
 };
 
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 /// A GUID in Windows' memory layout: the first three numbers are little endian.
 pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {

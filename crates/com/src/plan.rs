@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use syshandle_os::{Declared, Kind, Kinds};
-use syshandle_wire::describe::{Definition, Method, Parameter, Type};
+use syshandle_types::describe::{Definition, Method, Parameter, Type};
 
 use crate::hresult::Hresult;
 use crate::kinds;

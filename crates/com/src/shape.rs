@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use syshandle_os::{Declared, Kinds};
-use syshandle_wire::Guid;
-use syshandle_wire::describe::{Definition, Parameter, Type};
+use syshandle_types::Guid;
+use syshandle_types::describe::{Definition, Parameter, Type};
 
 use crate::kinds;
 

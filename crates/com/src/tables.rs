@@ -9,8 +9,8 @@ mod types;
 
 use std::fmt;
 
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface;
 
 use crate::plan::MethodPlan;
 use types::TypeStrings;

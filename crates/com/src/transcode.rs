@@ -18,8 +18,9 @@ mod take;
 mod walk;
 
 use syshandle_os::Kind;
-use syshandle_wire::describe::{Parameter, Type};
-use syshandle_wire::{Fault, Guid, Status};
+use syshandle_types::Guid;
+use syshandle_types::describe::{Parameter, Type};
+use syshandle_wire::{Fault, Status};
 
 use crate::plan::{Layout, MethodPlan, Native};
 use crate::shape::Enumeration;

@@ -8,18 +8,11 @@
 //! | `try_clone` | shares the offset and the flags |
 //! | Windows | a file HANDLE, `sh_file` |
 
-use std::fs::File;
-
-use crate::handle::impl_handle;
-use crate::{Declared, Kind};
-
-impl_handle!(File => Declared::kind(Kind::File));
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::fd::AsFd;
 
-    use super::*;
     use crate::{Facts, Handle, Object, Rights, identify};
 
     fn facts(file: &File) -> Facts {

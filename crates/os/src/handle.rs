@@ -1,63 +1,13 @@
-//! The trait of all types that own a handle, and a borrowed form of them.
+//! A borrowed form of all types that own a handle.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 
-use crate::{Declared, Kinds};
+pub(crate) use syshandle_types::impl_handle;
 
-/// An owned handle of unknown kind; closes when dropped.
-pub type OwnedHandle = OwnedFd;
-
-/// A borrowed handle.
-pub type BorrowedHandle<'a> = BorrowedFd<'a>;
-
-/// A type that owns one handle.
-///
-/// Implemented for types of the standard library and of this crate. `from_handle` takes a handle
-/// that was proven to match [`Handle::DECLARED`] or the declaration of its parameter.
-pub trait Handle: Sized {
-    /// The declaration of a parameter of this type, unless the parameter declares something else.
-    const DECLARED: Declared;
-
-    /// Borrows the handle.
-    fn as_handle(&self) -> BorrowedHandle<'_>;
-
-    /// Takes ownership of a proven handle.
-    fn from_handle(handle: OwnedHandle) -> Self;
-}
-
-/// Accepts any kind; the parameter usually declares one.
-impl Handle for OwnedHandle {
-    const DECLARED: Declared = Declared::new(Kinds::ANY);
-
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.as_fd()
-    }
-
-    fn from_handle(handle: OwnedHandle) -> Self {
-        handle
-    }
-}
-
-/// Implements [`Handle`] for a type that converts from and to an owned descriptor.
-macro_rules! impl_handle {
-    ($($type:ty => $declared:expr),+ $(,)?) => {$(
-        impl $crate::Handle for $type {
-            const DECLARED: $crate::Declared = $declared;
-
-            fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
-                std::os::fd::AsFd::as_fd(self)
-            }
-
-            fn from_handle(handle: $crate::OwnedHandle) -> Self {
-                Self::from(handle)
-            }
-        }
-    )+};
-}
-pub(crate) use impl_handle;
+use crate::{BorrowedHandle, OwnedHandle};
 
 /// A typed handle over a descriptor with another owner. `Borrowed<File>` can be lent as `&File`,
 /// and closes nothing when dropped.
@@ -95,6 +45,7 @@ impl<H: fmt::Debug> fmt::Debug for Borrowed<'_, H> {
 mod tests {
     use std::fs::File;
     use std::io::Read;
+    use std::os::fd::AsFd;
 
     use super::*;
 

@@ -12,16 +12,9 @@ use crate::filesystems::Verdict;
 use crate::sys::fdinfo::{Eventfd, FdInfo};
 use crate::sys::stat::Stat;
 use crate::sys::{device, fdinfo};
-use crate::{BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, socket, sys};
-
-/// The facts from the kernel about a handle: its object and its rights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The object that the handle refers to.
-    pub object: Object,
-    /// The rights that the handle carries.
-    pub rights: Rights,
-}
+use crate::{
+    BorrowedHandle, Facts, Filesystems, Object, Rights, filesystems as policy, socket, sys,
+};
 
 /// Asks the kernel what a handle refers to and what may be done with it. Never blocks: files on
 /// file systems that aren't local are [`Object::Unjudged`].

@@ -31,20 +31,15 @@
 
 mod composition;
 mod credentials;
-mod declared;
 mod directory;
 mod event;
-mod files;
 mod job;
-mod kind;
 mod mutex;
 mod owned;
 mod process;
 mod reg_key;
-mod rights;
 mod section;
 mod semaphore;
-mod sockets;
 mod sys;
 mod system_call;
 mod thread;
@@ -57,8 +52,6 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod windows;
 
-        // Not declared once yet.
-        use windows::handle;
         pub use process::set_variable;
         pub use windows::*;
     } else {
@@ -81,7 +74,6 @@ cfg_if::cfg_if! {
         mod lock;
         mod memory;
         mod narrow;
-        mod object;
         mod peer;
         mod pipe;
         mod poller;
@@ -102,8 +94,8 @@ cfg_if::cfg_if! {
         pub use cpu::{current_core, usable_cores};
 
         pub use filesystems::Filesystems;
-        pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
-        pub use identify::{Facts, identify, identify_with};
+        pub use handle::Borrowed;
+        pub use identify::{identify, identify_with};
         pub use job_watch::JobWatch;
         pub use limits::{
             descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
@@ -113,7 +105,6 @@ cfg_if::cfg_if! {
         pub use lock::{Attempt, FileLock};
         pub use memory::{SharedReader, SharedWriter};
         pub use narrow::Narrow;
-        pub use object::Object;
         pub use sys::proc::{read as read_proc, read_link as read_proc_link};
         pub use peer::{Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
@@ -132,19 +123,18 @@ cfg_if::cfg_if! {
 
 pub use composition::Composition;
 pub use credentials::Credentials;
-pub use declared::{Declared, Mismatch, Wanted};
 pub use directory::Directory;
 pub use event::{Event, ManualEvent};
-pub use files::Files;
 pub use job::Job;
-pub use kind::{Kind, Kinds};
 pub use mutex::{Mutex, MutexGuard};
 pub use process::Process;
 pub use reg_key::RegKey;
-pub use rights::Rights;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
-pub use sockets::Sockets;
+pub use syshandle_types::{
+    BorrowedHandle, Declared, Facts, Files, Handle, Kind, Kinds, Mismatch, Object, OwnedHandle,
+    Rights, Sockets, Wanted,
+};
 pub use system_call::{raw_os_error, remedy, without_call};
 pub use thread::Thread;
 pub use timer::Timer;

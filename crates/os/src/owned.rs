@@ -44,7 +44,7 @@ macro_rules! impl_owned {
             }
         }
 
-        $crate::handle::impl_handle!($type => $declared);
+        syshandle_types::impl_handle!($type => $declared);
     };
 }
 pub(crate) use impl_owned;

@@ -12,16 +12,10 @@
 //! declares `write`. A reader learns at once that the other end was closed. So a pipe is a one-way
 //! signal that also reports the end of the sender.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::handle::impl_handle;
-use crate::{Declared, Kind, Rights, Waitable};
-
-impl_handle!(
-    PipeReader => Declared::kind(Kind::Pipe).at_least(Rights::READ),
-    PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
-);
+use crate::Waitable;
 
 /// Waits until data can be read or the last writer is closed.
 impl Waitable for PipeReader {
@@ -36,6 +30,8 @@ impl Waitable for PipeReader {
 
 #[cfg(test)]
 mod tests {
+    use std::io::PipeWriter;
+
     use super::*;
     use crate::{Handle, Object, Unproven, identify, prove, wait_any};
 

@@ -3,43 +3,12 @@
 //! A parameter can declare the family and type of a socket in addition to its kind ([`Sockets`]),
 //! and each type here declares its own.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-
 use rustix::net::{AddressFamily, SocketType};
+use syshandle_types::impl_handle;
 
-use crate::handle::impl_handle;
 use crate::{BorrowedHandle, Declared, Object, Rights, Seqpacket, Sockets};
 
-impl Sockets {
-    /// Returns whether the set includes sockets of this type.
-    pub const fn include(self, socket: Object) -> bool {
-        self.contains(match socket {
-            Object::UnixStream => Self::UNIX_STREAM,
-            Object::UnixListener => Self::UNIX_LISTENER,
-            Object::UnixDatagram => Self::UNIX_DATAGRAM,
-            Object::Seqpacket => Self::SEQPACKET,
-            Object::SeqpacketListener => Self::SEQPACKET_LISTENER,
-            Object::TcpStream => Self::TCP_STREAM,
-            Object::TcpListener => Self::TCP_LISTENER,
-            Object::UdpSocket => Self::UDP_SOCKET,
-            Object::VsockStream => Self::VSOCK_STREAM,
-            Object::VsockListener => Self::VSOCK_LISTENER,
-            Object::Socket => Self::OTHER,
-            _ => return false,
-        })
-    }
-}
-
-impl_handle!(
-    UnixStream => Declared::socket(Sockets::UNIX_STREAM),
-    UnixListener => Declared::socket(Sockets::UNIX_LISTENER),
-    UnixDatagram => Declared::socket(Sockets::UNIX_DATAGRAM),
-    Seqpacket => Declared::socket(Sockets::SEQPACKET),
-    TcpStream => Declared::socket(Sockets::TCP_STREAM),
-    TcpListener => Declared::socket(Sockets::TCP_LISTENER),
-    UdpSocket => Declared::socket(Sockets::UDP_SOCKET),
-);
+impl_handle!(Seqpacket => Declared::socket(Sockets::SEQPACKET));
 
 /// The rights of every socket, neither of which the kernel enforces.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
@@ -85,7 +54,9 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object>
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
     use super::*;
     use crate::{Handle, Wanted, prove};

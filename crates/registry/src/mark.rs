@@ -4,7 +4,7 @@
 //! A mark has a fixed size. It consists of a start that is unlikely to occur elsewhere in a
 //! program, the class, and a checksum of the whole.
 
-use syshandle_wire::{Guid, describe, is_printable};
+use syshandle_types::{Guid, describe, is_printable};
 
 /// The content of a mark: a class of a program, or an interface of a proxy DLL.
 #[derive(Clone, Debug, PartialEq, Eq)]

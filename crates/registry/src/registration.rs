@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use crate::{Error, ErrorKind, Policy, Result};
 

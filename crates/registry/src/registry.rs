@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use syshandle_os::{FileStatus, PerProcess, unfinished, within_file_size_limit};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use crate::registration::{RegisteredClass, Registration};
 use crate::{Error, ErrorKind, Result, trust};

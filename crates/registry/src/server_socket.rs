@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{FileLock, Listener, OwnedHandle, Seqpacket, is_elevated, take_listener};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use crate::{
     Error, ErrorKind, Lock, Policy, Registration, RegistrationFile, Registry, Result, RuntimePaths,

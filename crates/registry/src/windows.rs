@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use syshandle_os::{RegKey, under_wine};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 pub use self::proxies::ProxyRegistration;
 use crate::{Error, ErrorKind, Result};

@@ -16,7 +16,8 @@ mod start;
 use std::time::{Duration, Instant};
 
 use syshandle_registry::Registry;
-use syshandle_wire::{Guid, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::Hello;
 
 use self::lookup::ServerLocation;
 use self::start::Start;

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, OwnedHandle, SharedReader, SharedWriter};
-use syshandle_wire::{Limits, Violation};
+use syshandle_types::Limits;
+use syshandle_wire::Violation;
 
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::{Mutex, MutexGuard};

@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use syshandle_wire::{Guid, Offer, describe};
+use syshandle_types::{Guid, describe};
+use syshandle_wire::Offer;
 
 use crate::client::Client;
 use crate::guard::ForeignValue;

@@ -26,11 +26,11 @@ use syshandle_os::{
     BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, ProcessMark,
     Seqpacket, Waitable,
 };
-use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{
-    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Payload,
-    Shared as SharedBytes, Unsendable, Violation,
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{
+    Decode, DecodeError, Decoder, Encode, Encoder, Guid, Payload, Shared as SharedBytes, Unsendable,
 };
+use syshandle_wire::{Body, Hello, Violation};
 
 pub use cancel::Cancel;
 

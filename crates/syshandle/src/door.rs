@@ -18,7 +18,8 @@ use std::time::Instant;
 use syshandle_os::{
     Borrowed, BorrowedHandle, Credentials, Declared, OwnedHandle, Peer, Process, Seqpacket, Sockets,
 };
-use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
+use syshandle_types::{GivenHandle, Prove};
+use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};

@@ -5,9 +5,8 @@ use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Wanted, raw_os_error};
 use syshandle_registry::ErrorKind as RegistryErrorKind;
-use syshandle_wire::{
-    Fault, IoCause, MethodError, OpenError, Printable, Unsendable, Violation, is_printable,
-};
+use syshandle_types::{Printable, Unsendable, is_printable};
+use syshandle_wire::{Fault, IoCause, MethodError, OpenError, Violation};
 
 pub use syshandle_wire::Ran;
 
@@ -195,7 +194,7 @@ impl Error {
             self.0.kind = ErrorKind::System;
         }
         if let Some(error) = source.downcast_ref() {
-            self.0.io = Some(IoCause::of(error));
+            self.0.io = Some(IoCause::new(raw_os_error(error), error.kind()));
         }
         self.0.source = Some(Cause::printable(source));
         self
@@ -428,7 +427,7 @@ impl From<io::Error> for Error {
         };
         let text = error.to_string();
         let mut new = Self::new(kind, text).maybe_ran();
-        new.0.io = Some(IoCause::of(&error));
+        new.0.io = Some(IoCause::new(raw_os_error(&error), error.kind()));
         if error.source().is_some() { new.because(CauseOf(error)) } else { new }
     }
 }

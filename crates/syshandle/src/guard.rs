@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_wire::Limits;
+use syshandle_types::Limits;
 
 /// Runs foreign code.
 ///

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syshandle_os::{Filesystems, Seqpacket};
-use syshandle_wire::{Guid, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::Hello;
 
 use crate::client::Client;
 use crate::client::handshake::ClientHandshake;

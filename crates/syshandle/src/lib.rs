@@ -300,6 +300,5 @@ pub use syshandle_os::{
     OwnedHandle, Process, RegKey, Rights, Section, SectionMap, Semaphore, Sockets, Thread, Timer,
     Token, Unproven, Waitable, Wanted, identify, prove, wait_all, wait_any,
 };
-pub use syshandle_wire::{
-    Decode, Describe, Encode, Fault, Guid, ParseGuidError, Printable, describe,
-};
+pub use syshandle_types::{Decode, Describe, Encode, Guid, ParseGuidError, Printable, describe};
+pub use syshandle_wire::Fault;

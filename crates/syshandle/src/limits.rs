@@ -1,6 +1,6 @@
 //! The limits of this version of the runtime, on either side of a connection.
 
-use syshandle_wire::Limits;
+use syshandle_types::Limits;
 
 /// Limits that each side announces in its first frame and enforces.
 pub(crate) const LIMITS: Limits = Limits {

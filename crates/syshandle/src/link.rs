@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, Received, SharedReader};
-use syshandle_wire::{Body, FrameKind, Header, Payload, Source, Violation, Whereabouts};
+use syshandle_types::{Payload, Source};
+use syshandle_wire::{Body, FrameKind, Header, Violation, Whereabouts};
 
 use crate::arena::{IncomingArena, OutgoingArena};
 use crate::batch::Batch;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use syshandle_os::Declared;
-use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Decode, DecodeError, Decoder, EncodeError, Fault, FieldPath, Status};
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{Decode, DecodeError, Decoder, EncodeError, FieldPath};
+use syshandle_wire::{Fault, Status};
 
 use crate::{CallError, Error, ErrorKind, Result};
 

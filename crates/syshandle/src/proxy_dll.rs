@@ -1,6 +1,6 @@
 //! Macro that makes proxy DLLs.
 
-use syshandle_wire::describe::Interface;
+use syshandle_types::describe::Interface;
 
 /// Makes a library a proxy DLL. Programs that don't use this crate (for instance, C++ programs)
 /// need the DLL to call or serve these interfaces on Windows.

@@ -15,7 +15,7 @@ use syshandle_os::{
     BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
     identify_with, prove_with,
 };
-use syshandle_wire::{Handles, ProofError, Prove};
+use syshandle_types::{Handles, ProofError, Prove};
 
 use crate::quota::{Quota, QuotaGuard, Resource};
 

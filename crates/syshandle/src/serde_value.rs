@@ -7,8 +7,8 @@ use std::cell::RefCell;
 
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
-use syshandle_wire::describe::{Describe, Type};
-use syshandle_wire::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
+use syshandle_types::describe::{Describe, Type};
+use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
 
 use limited_reader::{Budget, LimitedReader};
 

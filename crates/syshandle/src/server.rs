@@ -40,7 +40,8 @@ use std::time::Duration;
 use signal_hook::consts::SIGTERM;
 use syshandle_os::{Filesystems, Interest, OwnedHandle, Poller, Seqpacket, UserId};
 use syshandle_registry::{Policy, ServerSocket};
-use syshandle_wire::{Greeting, Guid, Limits, Offer};
+use syshandle_types::{Guid, Limits};
+use syshandle_wire::{Greeting, Offer};
 
 pub use background_task::BackgroundTask;
 pub use context::Context;

@@ -1,6 +1,6 @@
 //! Allocates ranges in the shared memory of one direction.
 
-use crate::Limits;
+use syshandle_types::{BodySize, Limits};
 
 /// The ranges of shared memory that hold messages and that the receiver has not released yet.
 ///
@@ -16,21 +16,6 @@ pub struct Ranges {
 impl Default for Ranges {
     fn default() -> Self {
         Self { taken: Vec::new(), size: Limits::ARENA_BYTES }
-    }
-}
-
-/// The size of a body, and its alignment in shared memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BodySize {
-    /// Length in bytes.
-    pub len: usize,
-    /// Number of bytes before the first part that is copied in one piece.
-    pub ahead: usize,
-}
-
-impl From<usize> for BodySize {
-    fn from(len: usize) -> Self {
-        Self { len, ahead: 0 }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The client's end of a connection: the calls that wait for a reply, and the meaning of received
 //! frames.
 
+use syshandle_types::{BodySize, Limits};
+
 use crate::due::Due;
-use crate::{
-    Body, BodySize, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation,
-};
+use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The client's end of a connection.
 ///

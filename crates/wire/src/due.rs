@@ -1,7 +1,9 @@
 //! Ranges of the peer's shared memory that this side has read and not released yet.
 
+use syshandle_types::Limits;
+
 use crate::frame::Releases;
-use crate::{Body, FrameKind, Header, Limits};
+use crate::{Body, FrameKind, Header};
 
 /// Ranges that were read and must be released.
 ///

@@ -2,12 +2,10 @@
 
 use std::{fmt, io};
 
-use syshandle_os::{Facts, Files, Kinds, Mismatch, Object, Rights, Sockets, Wanted, raw_os_error};
-
-use crate::decode::ProofError;
-use crate::{
-    Decode, DecodeError, Decoder, Encode, Encoder, FieldPath, Guid, Limits, Malformed, Printable,
-    Prove,
+use syshandle_types::{
+    BorrowedHandle, Declared, Decode, DecodeError, Decoder, Encode, Encoder, Facts, FieldPath,
+    Files, Guid, Kinds, Limits, Malformed, Mismatch, Object, OwnedHandle, Printable, ProofError,
+    Prove, Rights, Sockets, Wanted,
 };
 
 /// The reason why a call or a connection is not served, as reported by the other side's runtime.
@@ -122,9 +120,9 @@ pub enum IoCause {
 }
 
 impl IoCause {
-    /// Extracts the error number, or else the kind, of an error.
-    pub fn of(error: &io::Error) -> Self {
-        raw_os_error(error).map_or_else(|| Self::Kind(error.kind()), Self::Errno)
+    /// Creates the cause from the system error number, or else the kind, of an error.
+    pub fn new(raw_os_error: Option<i32>, kind: io::ErrorKind) -> Self {
+        raw_os_error.map_or(Self::Kind(kind), Self::Errno)
     }
 
     /// Returns the error kind.
@@ -453,13 +451,13 @@ struct NoHandles;
 impl Prove for NoHandles {
     fn prove(
         &self,
-        _: syshandle_os::BorrowedHandle<'_>,
-        _: &syshandle_os::Declared,
-    ) -> Result<Option<syshandle_os::OwnedHandle>, ProofError> {
+        _: BorrowedHandle<'_>,
+        _: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
         Err(ProofError::Unknown("a fault carries no handles".into()))
     }
 
-    fn refuse(&self, handle: syshandle_os::OwnedHandle) {
+    fn refuse(&self, handle: OwnedHandle) {
         drop(handle);
     }
 }
@@ -468,7 +466,7 @@ const NO_PARAMETER: u16 = u16::MAX;
 
 #[cfg(test)]
 mod tests {
-    use syshandle_os::Kind;
+    use syshandle_types::Kind;
 
     use super::*;
 

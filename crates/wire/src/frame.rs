@@ -4,7 +4,9 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::{Limits, whereabouts};
+use syshandle_types::Limits;
+
+use crate::whereabouts;
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

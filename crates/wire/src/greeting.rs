@@ -1,6 +1,8 @@
 //! The handshake: the server's greeting and the client's answer.
 
-use crate::{Guid, Limits, Violation};
+use syshandle_types::{Guid, Limits};
+
+use crate::Violation;
 
 /// The server's first frame. The client sends nothing before it has received this frame.
 #[derive(Clone, Debug, PartialEq, Eq)]

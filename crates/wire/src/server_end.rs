@@ -1,10 +1,10 @@
 //! The server's end of a connection: the running calls, and the meaning of received frames.
 
+use syshandle_types::{BodySize, Limits};
+
 use crate::client_end::{check_body, check_handles, give_back, place};
 use crate::due::Due;
-use crate::{
-    Body, BodySize, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation,
-};
+use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The server's end of a connection.
 ///

@@ -14,12 +14,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::{
+use syshandle_types::{Encode, Encoder, FieldPath, Guid, Limits};
+use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted,
 };
 use syshandle_wire::{
-    Body, ClientEnd, Encode, Encoder, Fault, FieldPath, FrameKind, Greeting, Guid, Header, Hello,
-    IoCause, Limits, MethodError, Offer, Ran, Releases, ServerEnd, Status,
+    Body, ClientEnd, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer, Ran,
+    Releases, ServerEnd, Status,
 };
 
 /// The lines of one file.

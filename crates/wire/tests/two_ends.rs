@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
+use syshandle_types::{Guid, Limits};
 use syshandle_wire::{
-    Body, Busy, ClientEnd, FrameKind, FromClient, FromServer, Greeting, Guid, Header, Hello,
-    Limits, Offer, ServerEnd, Status, Violation,
+    Body, Busy, ClientEnd, FrameKind, FromClient, FromServer, Greeting, Header, Hello, Offer,
+    ServerEnd, Status, Violation,
 };
 
 /// A client and a server, and the frames between them.

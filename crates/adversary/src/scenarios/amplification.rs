@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use syshandle_wire::{Body, FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header};
 
 use super::broken_arena::{SEALS, memory};
 use crate::line::{Answer, PATIENCE, unless_cut_off, written};

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use syshandle_wire::{Body, FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header};
 
 use crate::line::{Answer, PATIENCE, written};
 use crate::scenario::{Act, Scenario, Tally, Target};

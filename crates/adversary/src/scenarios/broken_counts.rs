@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use syshandle_wire::{Body, FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header};
 
 use crate::line::written;
 use crate::scenario::{Act, Scenario, Tally, Target};

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use syshandle_wire::{FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{FrameKind, Header};
 
 use crate::line::{unless_cut_off, written};
 use crate::scenario::{Act, Scenario, Tally, Target};

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use syshandle_wire::{Fault, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::Fault;
 
 use crate::line::{Answer, PATIENCE, unless_cut_off};
 use crate::scenario::{Act, Scenario, Tally, Target};

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use syshandle_wire::{Body, FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header};
 
 use crate::line::written;
 use crate::scenario::{Act, Scenario, Tally, Target};

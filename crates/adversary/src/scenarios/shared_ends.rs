@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use syshandle_os::Seqpacket;
-use syshandle_wire::{Fault, FrameKind, Guid, Header, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::{Fault, FrameKind, Header, Hello};
 
 use crate::line::{Answer, Line, PATIENCE, written};
 use crate::scenario::{Act, Scenario, Tally, Target};

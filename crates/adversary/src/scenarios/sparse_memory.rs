@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
-use syshandle_wire::{Body, FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header};
 
 use super::broken_arena::{SEALS, memory};
 use crate::line::{PATIENCE, unless_cut_off, written};

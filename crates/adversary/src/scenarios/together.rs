@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use syshandle_wire::{FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{FrameKind, Header};
 
 use crate::line::{Answer, Line, PATIENCE, unless_cut_off, written};
 use crate::scenario::{Act, Scenario, Tally, Target};

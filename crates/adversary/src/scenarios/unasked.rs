@@ -2,7 +2,8 @@
 
 use std::io;
 
-use syshandle_wire::{Fault, FrameKind, Greeting, Header, Limits, Status};
+use syshandle_types::Limits;
+use syshandle_wire::{Fault, FrameKind, Greeting, Header, Status};
 
 use crate::line::{Answer, PATIENCE, written};
 use crate::scenario::{Act, Scenario, Tally, Target};

@@ -4,7 +4,8 @@
 use std::io;
 
 use syshandle_os::Seqpacket;
-use syshandle_wire::{Fault, FrameKind, Guid, Header, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::{Fault, FrameKind, Header, Hello};
 
 use crate::line::{Answer, Line, PATIENCE};
 use crate::scenario::{Act, Scenario, Tally, Target};

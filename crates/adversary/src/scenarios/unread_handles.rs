@@ -2,7 +2,8 @@
 
 use std::io;
 
-use syshandle_wire::{FrameKind, Header, Limits};
+use syshandle_types::Limits;
+use syshandle_wire::{FrameKind, Header};
 
 use crate::line::{PATIENCE, unless_cut_off};
 use crate::scenario::{Act, Scenario, Tally, Target};

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use syshandle_wire::{FrameKind, Guid, Header, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::{FrameKind, Header, Hello};
 
 use crate::line::Answer;
 use crate::scenario::{Act, Scenario, Tally, Target};

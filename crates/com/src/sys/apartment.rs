@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use syshandle_os::under_wine;
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 use windows_sys::Win32::System::Com::{
     COINIT_MULTITHREADED, CoCancelCall, CoEnableCallCancellation, CoInitializeEx,
 };

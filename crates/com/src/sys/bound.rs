@@ -6,8 +6,8 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-use syshandle_wire::Guid;
-use syshandle_wire::describe::{Interface, Type};
+use syshandle_types::Guid;
+use syshandle_types::describe::{Interface, Type};
 use windows_sys::Win32::System::Com::{
     CLSCTX_INPROC_SERVER, CoRegisterClassObject, CoRegisterPSClsid, REGCLS_MULTIPLEUSE,
 };

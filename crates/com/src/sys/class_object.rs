@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 use windows_sys::Win32::System::Com::{
     CLSCTX_LOCAL_SERVER, CoAddRefServerProcess, CoRegisterClassObject, CoReleaseServerProcess,
     CoResumeClassObjects, CoRevokeClassObject, REGCLS_MULTIPLEUSE, REGCLS_SUSPENDED,

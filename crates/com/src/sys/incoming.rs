@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use syshandle_os::{Kind, identify, is_pseudo};
-use syshandle_wire::{Fault, Guid, Status};
+use syshandle_types::Guid;
+use syshandle_wire::{Fault, Status};
 use windows_sys::Win32::System::Rpc::MIDL_STUB_MESSAGE;
 
 use super::allocation::TaskMemory;

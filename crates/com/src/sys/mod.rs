@@ -30,7 +30,7 @@ pub use proxy_dll::ProxyDll;
 pub use remote::{Came, ComError, Outcome, Passing, Remote};
 pub use served::Served;
 
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 use windows_sys::core::GUID;
 
 /// Converts a GUID to COM's structure.

@@ -7,8 +7,8 @@ use std::panic::catch_unwind;
 use std::ptr;
 use std::sync::OnceLock;
 
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
     GetModuleHandleExW,

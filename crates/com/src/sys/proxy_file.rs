@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use syshandle_os::under_wine;
-use syshandle_wire::describe::Interface;
+use syshandle_types::describe::Interface;
 use windows_sys::Win32::System::Rpc::{
     MIDL_SERVER_INFO, MIDL_STUB_DESC, MIDL_STUBLESS_PROXY_INFO, STUB_THUNK,
 };

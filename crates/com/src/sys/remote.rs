@@ -8,8 +8,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use syshandle_os::is_pseudo;
-use syshandle_wire::describe::Interface;
-use syshandle_wire::{Guid, Status};
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface;
+use syshandle_wire::Status;
 use windows_sys::Win32::System::Com::{CLSCTX_LOCAL_SERVER, CoCreateInstance};
 use windows_sys::core::HRESULT;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use super::HandleForm;
 use crate::codes::*;

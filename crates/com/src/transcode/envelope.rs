@@ -9,8 +9,8 @@
 //! call has no head.
 
 use syshandle_os::Kinds;
-use syshandle_wire::Limits;
-use syshandle_wire::describe::Parameter;
+use syshandle_types::Limits;
+use syshandle_types::describe::Parameter;
 
 use super::walk::handles_of;
 use super::{Lent, Passed, Problem, Sort, TranscodeError};

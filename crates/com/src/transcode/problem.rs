@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use syshandle_wire::{EncodeError, Fault, FieldPath, Limits, Unsendable};
+use syshandle_types::{EncodeError, FieldPath, Limits, Unsendable};
+use syshandle_wire::Fault;
 
 use crate::{BadAddress, OutOfMemory};
 

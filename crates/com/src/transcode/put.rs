@@ -4,7 +4,7 @@ use super::{Lent, Problem, TranscodeError};
 use crate::plan::{Member, Native};
 use crate::shape::{Field, Shape};
 use crate::{Memory, guid_in_memory};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 /// Decodes values and writes them in COM's layout.
 pub(super) struct Put<'a> {

@@ -1,7 +1,7 @@
 //! Finds the memory and handles that belong to a result, even if the result is malformed, so that
 //! they can be freed.
 
-use syshandle_wire::Limits;
+use syshandle_types::Limits;
 
 use super::put::is_handle;
 use super::{Passed, Sort};

@@ -1,6 +1,6 @@
 //! Conversion from COM's memory layout to this project's encoding.
 
-use syshandle_wire::Limits;
+use syshandle_types::Limits;
 
 use super::put::is_handle;
 use super::{Passed, Problem, Sort, TranscodeError};

@@ -1,8 +1,8 @@
 //! Finds the declared kinds of all handles in encoded values, by walking over the values' types.
 
 use syshandle_os::{Declared, Kinds};
-use syshandle_wire::Limits;
-use syshandle_wire::describe::{Definition, Parameter, Type};
+use syshandle_types::Limits;
+use syshandle_types::describe::{Definition, Parameter, Type};
 
 use super::Problem;
 

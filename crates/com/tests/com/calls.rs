@@ -6,7 +6,8 @@ use syshandle::{Interface, Kind};
 use syshandle_com::{
     Answer, Compiled, HandleForm, Hresult, Lent, Memory, MethodPlan, Passed, Received, Reply, Sort,
 };
-use syshandle_wire::{Fault, FieldPath, Status};
+use syshandle_types::FieldPath;
+use syshandle_wire::{Fault, Status};
 
 use crate::carry::Runtime;
 use crate::golden::compiled;

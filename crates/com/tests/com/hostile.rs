@@ -6,7 +6,8 @@ use syshandle_com::{
     BadAddress, Compiled, ErrorInfo, HandleForm, Hresult, Lent, Memory, MethodPlan, OutOfMemory,
     Passed, Problem, Reply, Sort, TranscodeError,
 };
-use syshandle_wire::{Fault, FieldPath, Limits, Status};
+use syshandle_types::{FieldPath, Limits};
+use syshandle_wire::{Fault, Status};
 
 use crate::golden::compiled;
 use crate::memory::Simulated;
@@ -97,7 +98,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
     let error =
         plan(&values, "text").lay_out_call(b"\x03\0\0\0a\0b", &[], &mut memory).unwrap_err();
     assert_eq!(error, TranscodeError { parameter: Some(0), problem: Problem::ZeroInText });
-    let text = syshandle_wire::EncodeError::from(error).to_string();
+    let text = syshandle_types::EncodeError::from(error).to_string();
     assert!(
         text.starts_with("parameter 0: a value couldn't be written: the text has a zero"),
         "{text}"

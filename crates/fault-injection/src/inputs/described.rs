@@ -14,7 +14,8 @@ use std::time::Duration;
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::{Decode, Encode, Event, Guid, Interface, Kind, Result, Seqpacket, interface};
 use syshandle_adversary::{Answer, Line};
-use syshandle_wire::{Encoder, FrameKind, Header, Hello, Limits};
+use syshandle_types::{Encoder, Limits};
+use syshandle_wire::{FrameKind, Header, Hello};
 
 /// An interface with a method for each kind of argument.
 #[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]

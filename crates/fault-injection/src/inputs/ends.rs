@@ -1,7 +1,8 @@
 //! Any sequence of frames, at either end of a connection. The worst permitted outcome is a
 //! violation.
 
-use syshandle_wire::{ClientEnd, FromClient, Greeting, Header, Limits, ServerEnd, Status};
+use syshandle_types::Limits;
+use syshandle_wire::{ClientEnd, FromClient, Greeting, Header, ServerEnd, Status};
 
 /// Checks the input.
 pub fn run(data: &[u8]) {

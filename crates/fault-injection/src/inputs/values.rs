@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use syshandle::{Decode, Encode, Event};
 use syshandle_os::{BorrowedHandle, Declared, Facts, Object, OwnedHandle, Rights};
-use syshandle_wire::{Decoder, Encoder, Limits, ProofError, Prove};
+use syshandle_types::{Decoder, Encoder, Limits, ProofError, Prove};
 
 #[derive(Encode, Decode, Debug)]
 enum Tree {

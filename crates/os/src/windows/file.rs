@@ -8,16 +8,10 @@
 //! | `try_clone` | shares the offset |
 //! | MIDL | `sh_file` |
 
-use std::fs::File;
-
-use super::handle::impl_handle;
-use crate::{Declared, Kind};
-
-impl_handle!(File => Declared::kind(Kind::File));
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs::File;
+
     use crate::{Handle, Object, Rights, identify};
 
     #[test]

@@ -1,63 +1,11 @@
-//! The trait of all types that own a handle, and a borrowed form of them.
+//! A borrowed form of all types that own a handle, and the methods that these types share.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle};
 
-use crate::{Declared, Kinds};
-
-/// An owned handle of unknown kind; closes when dropped.
-pub type OwnedHandle = std::os::windows::io::OwnedHandle;
-
-/// A borrowed handle.
-pub type BorrowedHandle<'a> = std::os::windows::io::BorrowedHandle<'a>;
-
-/// A type that owns one handle.
-///
-/// Implemented for types of the standard library and of this crate. `from_handle` takes a handle
-/// that was proven to match [`Handle::DECLARED`] or the declaration of its parameter.
-pub trait Handle: Sized {
-    /// The declaration of a parameter of this type, unless the parameter declares something else.
-    const DECLARED: Declared;
-
-    /// Borrows the handle.
-    fn as_handle(&self) -> BorrowedHandle<'_>;
-
-    /// Takes ownership of a proven handle.
-    fn from_handle(handle: OwnedHandle) -> Self;
-}
-
-/// Accepts any kind; the parameter usually declares one.
-impl Handle for OwnedHandle {
-    const DECLARED: Declared = Declared::new(Kinds::ANY);
-
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        AsHandle::as_handle(self)
-    }
-
-    fn from_handle(handle: OwnedHandle) -> Self {
-        handle
-    }
-}
-
-/// Implements [`Handle`] for a type that converts from and to an owned handle.
-macro_rules! impl_handle {
-    ($($type:ty => $declared:expr),+ $(,)?) => {$(
-        impl $crate::Handle for $type {
-            const DECLARED: $crate::Declared = $declared;
-
-            fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
-                std::os::windows::io::AsHandle::as_handle(self)
-            }
-
-            fn from_handle(handle: $crate::OwnedHandle) -> Self {
-                Self::from(handle)
-            }
-        }
-    )+};
-}
-pub(crate) use impl_handle;
+use crate::{BorrowedHandle, OwnedHandle};
 
 /// A typed handle over one with another owner. `Borrowed<File>` can be lent as `&File`, and closes
 /// nothing when dropped.

@@ -8,16 +8,7 @@ use std::io;
 
 use super::socket;
 use crate::sys::{object, socket as winsock};
-use crate::{BorrowedHandle, Object, Rights};
-
-/// The facts from the kernel about a handle: its object and its rights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The object that the handle refers to.
-    pub object: Object,
-    /// The rights that the handle carries.
-    pub rights: Rights,
-}
+use crate::{BorrowedHandle, Facts, Object, Rights};
 
 /// Asks the kernel what a handle refers to and what may be done with it.
 ///
@@ -28,9 +19,27 @@ pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     let access = object::granted_access(handle)?;
     let object = match name.as_str() {
         "File" => file(handle)?,
-        name => Object::from_type_name(name),
+        name => of_type(name),
     };
     Ok(Facts { object, rights: rights(object, access) })
+}
+
+/// Returns the object for the kernel's name of its type, for types that need no further queries.
+fn of_type(name: &str) -> Object {
+    match name {
+        "Event" => Object::Event,
+        "Semaphore" => Object::Semaphore,
+        "Timer" => Object::Timer,
+        "Section" => Object::Memory,
+        "Process" => Object::Process,
+        "Thread" => Object::Thread,
+        "Token" => Object::Token,
+        "Job" => Object::Job,
+        "Mutant" => Object::Mutex,
+        "Key" => Object::Key,
+        "Composition" | "DxgkCompositionObject" => Object::Composition,
+        _ => Object::Other,
+    }
 }
 
 /// Returns the object that a handle of the type `File` refers to.
@@ -63,7 +72,7 @@ fn rights(object: Object, access: u32) -> Rights {
         | Object::TcpStream
         | Object::TcpListener
         | Object::UdpSocket => return socket::RIGHTS,
-        Object::Other | Object::Composition => &[],
+        _ => &[],
     };
     let granted = table.iter().filter(|(mask, _)| access & mask == *mask).map(|(_, right)| *right);
     let always = match object {

@@ -8,7 +8,6 @@
 mod file;
 pub(crate) mod handle;
 mod identify;
-mod object;
 mod pipe;
 mod prove;
 mod socket;
@@ -16,9 +15,8 @@ mod transfer;
 mod watch;
 mod wine;
 
-pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
-pub use identify::{Facts, identify};
-pub use object::Object;
+pub use handle::Borrowed;
+pub use identify::identify;
 pub use prove::{Unproven, prove};
 pub use transfer::{is_pseudo, pull, push};
 pub use watch::{Watch, Watched};

@@ -8,19 +8,10 @@
 //! | `try_clone` | the same end |
 //! | MIDL | `sh_pipe` |
 
-use std::io::{PipeReader, PipeWriter};
-
-use super::handle::impl_handle;
-use crate::{Declared, Kind, Rights};
-
-impl_handle!(
-    PipeReader => Declared::kind(Kind::Pipe).at_least(Rights::READ),
-    PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
-);
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::{PipeReader, PipeWriter};
+
     use crate::{Handle, Unproven, prove};
 
     #[test]

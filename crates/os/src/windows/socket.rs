@@ -11,47 +11,7 @@
 //! Sockets can't be passed between processes under Wine. Its Winsock knows only the sockets that a
 //! process has made itself, so a received socket is refused as an object of another kind.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::windows::io::{AsSocket, OwnedSocket};
-
-use crate::sys::socket;
-use crate::{BorrowedHandle, Declared, Handle, Object, OwnedHandle, Rights, Sockets};
-
-impl Sockets {
-    /// Returns whether the set includes sockets of this type.
-    pub const fn include(self, socket: Object) -> bool {
-        self.contains(match socket {
-            Object::UnixStream => Self::UNIX_STREAM,
-            Object::UnixListener => Self::UNIX_LISTENER,
-            Object::TcpStream => Self::TCP_STREAM,
-            Object::TcpListener => Self::TCP_LISTENER,
-            Object::UdpSocket => Self::UDP_SOCKET,
-            Object::Socket => Self::OTHER,
-            _ => return false,
-        })
-    }
-}
-
-macro_rules! impl_socket {
-    ($($type:ty => $sockets:expr),+ $(,)?) => {$(
-        impl Handle for $type {
-            const DECLARED: Declared = Declared::socket($sockets);
-
-            fn as_handle(&self) -> BorrowedHandle<'_> {
-                socket::as_handle(self.as_socket())
-            }
-
-            fn from_handle(handle: OwnedHandle) -> Self {
-                OwnedSocket::from(socket::Handle(handle)).into()
-            }
-        }
-    )+};
-}
-impl_socket!(
-    TcpStream => Sockets::TCP_STREAM,
-    TcpListener => Sockets::TCP_LISTENER,
-    UdpSocket => Sockets::UDP_SOCKET,
-);
+use crate::Rights;
 
 /// The rights of every socket, neither of which the kernel enforces.
 pub(super) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
@@ -59,8 +19,9 @@ pub(super) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
 #[cfg(test)]
 #[expect(clippy::print_stderr, reason = "a test that can't run says so")]
 mod tests {
-    use super::*;
-    use crate::identify;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use crate::{BorrowedHandle, Handle, Object, identify};
 
     #[test]
     fn a_duplicate_is_the_same_socket() {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use syshandle_os::{RegKey, under_wine};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use super::{OWN, Registry, braced};
 use crate::{Error, ErrorKind, Result};

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use syshandle_os::{PerProcess, UserId};
 use syshandle_registry::{RegistrationFile, Registry, RuntimePaths};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use crate::{Error, Result};
 

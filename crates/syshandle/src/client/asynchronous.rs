@@ -3,7 +3,8 @@
 use std::io;
 
 use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
-use syshandle_wire::{Decode, Encoder, Payload, Violation};
+use syshandle_types::{Decode, Encoder, Payload};
+use syshandle_wire::Violation;
 
 use super::{Cancel, Client};
 use crate::background::CancelOnDrop;

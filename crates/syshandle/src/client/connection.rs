@@ -10,7 +10,8 @@ use std::time::Duration;
 use syshandle_os::{
     BorrowedHandle, Credentials, OwnedHandle, ProcessMark, Spawned, Waitable, Waited, try_take,
 };
-use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
+use syshandle_types::{Limits, Payload};
+use syshandle_wire::{Body, ClientEnd, FrameKind, Header};
 
 use super::cancel::Cancel;
 use super::deadline::Deadline;

@@ -111,7 +111,8 @@ pub(super) fn failed(error: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use syshandle_wire::{Guid, Ran};
+    use syshandle_types::Guid;
+    use syshandle_wire::Ran;
 
     use super::*;
 

@@ -8,7 +8,8 @@ use std::io;
 use std::time::Instant;
 
 use syshandle_os::{Peer, Received, Seqpacket};
-use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violation};
+use syshandle_types::Guid;
+use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, OpenError, Violation};
 
 use super::connection::ClientConnection;
 use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Instant;
 
 use syshandle_os::Declared;
-use syshandle_wire::{Decode, Encoder};
+use syshandle_types::{Decode, Encoder};
 
 use super::Client;
 use super::connection::StartedCall;

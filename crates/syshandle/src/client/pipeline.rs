@@ -10,7 +10,8 @@ use std::io::IoSlice;
 use std::sync::PoisonError;
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX};
-use syshandle_wire::{Header, Payload};
+use syshandle_types::Payload;
+use syshandle_wire::Header;
 
 use super::connection::{ClientConnection, StartedCall};
 use super::deadline::Deadline;

@@ -1,7 +1,8 @@
 //! Replies that are pending, and replies that are received but not fetched yet.
 
 use syshandle_os::descriptor_limit;
-use syshandle_wire::{Body, Limits, Status};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, Status};
 
 use crate::buffer::FrameBuffer;
 use crate::received_handles::ReceivedHandles;

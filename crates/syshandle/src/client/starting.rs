@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{BodySize, Busy, FrameKind, Header, Limits, Payload};
+use syshandle_types::{BodySize, Limits, Payload};
+use syshandle_wire::{Busy, FrameKind, Header};
 
 use super::connection::{ClientConnection, ClientConnectionState, StartedCall};
 use super::deadline::Deadline;

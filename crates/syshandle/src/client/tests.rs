@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use shuttle::rand::Rng;
 use syshandle_os::Seqpacket;
+use syshandle_types::{Guid, Limits, Payload};
 use syshandle_wire::{
-    Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Limits, Offer, Payload, Ran,
-    ServerEnd, Status,
+    Fault, FrameKind, FromClient, Greeting, Header, Hello, Offer, Ran, ServerEnd, Status,
 };
 
 use super::Cancel;

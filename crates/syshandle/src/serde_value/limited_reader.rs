@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use syshandle_wire::{DecodeError, Limits};
+use syshandle_types::{DecodeError, Limits};
 
 /// The remaining budget of one value.
 pub(super) struct Budget<'m> {

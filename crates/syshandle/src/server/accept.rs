@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Credentials, Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_registry::{Policy, ProgramFile, SocketLocation};
-use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
+use syshandle_types::Payload;
+use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
 
 use super::connection::{Client, Connection};
 use super::event_loop::Source;

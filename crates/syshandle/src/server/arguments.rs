@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use syshandle_wire::{Body, Decoder, Handles, Header, Prove, Shared};
+use syshandle_types::{Decoder, Handles, Prove, Shared};
+use syshandle_wire::{Body, Header};
 
 use super::connection::Connection;
 use crate::buffer::FrameBuffer;

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Interest, Seqpacket};
-use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
+use syshandle_types::Payload;
+use syshandle_wire::{Body, Fault, FrameKind, Header, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};

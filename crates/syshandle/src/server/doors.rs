@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, Received, Seqpacket};
-use syshandle_wire::{Fault, FrameKind, Header, Prove, Violation};
+use syshandle_types::Prove;
+use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};

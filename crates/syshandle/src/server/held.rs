@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX};
-use syshandle_wire::{Body, Header, Payload, Status};
+use syshandle_types::Payload;
+use syshandle_wire::{Body, Header, Status};
 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;

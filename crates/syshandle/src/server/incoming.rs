@@ -1,9 +1,8 @@
 //! A received call on its way through generated code.
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{
-    DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Payload, Status, Unsendable,
-};
+use syshandle_types::{DecodeError, Decoder, Encode, EncodeError, Encoder, Payload, Unsendable};
+use syshandle_wire::{Fault, Status};
 
 use super::arguments::Arguments;
 use super::context::Context;

@@ -17,7 +17,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use shuttle::rand::Rng;
 use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
-use syshandle_wire::{Guid, Hello};
+use syshandle_types::Guid;
+use syshandle_wire::Hello;
 
 use super::activity::{Activity, Look, What};
 use super::event_loop::{EventLoop, Source};

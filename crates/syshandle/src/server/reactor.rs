@@ -13,7 +13,8 @@ use std::time::Duration;
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready, Seqpacket,
 };
-use syshandle_wire::{Fault, Greeting, Guid};
+use syshandle_types::Guid;
+use syshandle_wire::{Fault, Greeting};
 
 use super::Factory;
 use super::accept::{refuse, written};

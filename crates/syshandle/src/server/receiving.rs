@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Ready, Received};
-use syshandle_wire::{Body, Fault, FromClient, Guid, Hello, Violation};
+use syshandle_types::Guid;
+use syshandle_wire::{Body, Fault, FromClient, Hello, Violation};
 
 use super::activity::What;
 use super::arguments::Arguments;

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Limits, Payload, Status};
+use syshandle_types::{BodySize, Limits, Payload};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Status};
 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface;
 
 /// The methods of every interface that the server has served so far.
 #[derive(Default)]
@@ -135,7 +135,7 @@ const QUICK: Duration = Duration::from_micros(20);
 
 #[cfg(test)]
 mod tests {
-    use syshandle_wire::describe::{Method, Parameter, Type};
+    use syshandle_types::describe::{Method, Parameter, Type};
 
     use super::*;
 

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{Fault, Payload, Status};
+use syshandle_types::Payload;
+use syshandle_wire::{Fault, Status};
 
 use super::activity::Hold;
 use super::arguments::Arguments;

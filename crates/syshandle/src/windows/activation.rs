@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use syshandle_com::{Bound, ComError, Remote};
 use syshandle_os::under_wine;
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface as Description;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface as Description;
 
 use crate::class_locks::ClassLocks;
 use crate::client::Client;

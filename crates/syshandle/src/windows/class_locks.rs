@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use syshandle_os::{Mutex, MutexGuard, under_wine};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 /// Named mutexes of some classes. Empty on Windows.
 #[derive(Debug)]

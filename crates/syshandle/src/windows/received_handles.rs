@@ -2,7 +2,7 @@
 //! them does not block.
 
 use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Unproven, prove};
-use syshandle_wire::{ProofError, Prove};
+use syshandle_types::{ProofError, Prove};
 
 /// Handles that were received with a call.
 #[derive(Debug)]

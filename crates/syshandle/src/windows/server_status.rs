@@ -9,7 +9,7 @@
 #![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
 
 use syshandle_os::{ManualEvent, Process};
-use syshandle_wire::Guid;
+use syshandle_types::Guid;
 
 use crate::{Result, interface};
 

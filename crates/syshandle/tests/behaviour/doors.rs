@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use syshandle::{Encode, Guid, Interface};
 use syshandle_os::{Peer, Seqpacket};
-use syshandle_wire::{Body, Encoder, Fault, FrameKind, Header, Limits, Releases};
+use syshandle_types::{Encoder, Limits};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Releases};
 
 use crate::support::bench::{Bench, Count, Counter, CounterClient};
 use crate::support::process::{DESCRIPTORS_MAX, alone, arguments};

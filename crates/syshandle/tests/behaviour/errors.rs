@@ -7,7 +7,8 @@ use syshandle::{
     CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
     Mismatch, Ran, Rights, Wanted, WrongHandle,
 };
-use syshandle_wire::{FieldPath, FrameKind, Header, Status};
+use syshandle_types::FieldPath;
+use syshandle_wire::{FrameKind, Header, Status};
 
 use crate::support::bench::{
     BENCH, Bench, BenchClient, CounterClient, DOUBLE, Mishap, Named, NamedClient, NamedTwiceClient,

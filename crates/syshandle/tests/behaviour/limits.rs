@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
 use syshandle_os::Seqpacket;
-use syshandle_wire::{FrameKind, Greeting, Header, Limits, Offer};
+use syshandle_types::Limits;
+use syshandle_wire::{FrameKind, Greeting, Header, Offer};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench, pattern, spare_descriptors};
 use crate::support::process::{CLIENTS_MAX, DESCRIPTORS_MAX, THREADS_MAX, alone};

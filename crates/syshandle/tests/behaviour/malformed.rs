@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use syshandle::{Decode, Encode, Event, Guid, OwnedHandle};
 use syshandle_os::{BorrowedHandle, Declared};
-use syshandle_wire::{Decoder, Encoder, Limits, Malformed, ProofError, Prove};
+use syshandle_types::{Decoder, Encoder, Limits, Malformed, ProofError, Prove};
 
 use crate::support::world::file;
 

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{ErrorKind, Interface, Ran};
-use syshandle_wire::{Body, FrameKind, Header, Limits, Releases};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Header, Releases};
 
 use crate::support::bench::{BENCH, Bench, pattern};
 use crate::support::process::alone;

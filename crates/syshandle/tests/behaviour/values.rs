@@ -672,7 +672,7 @@ mod with_serde {
     fn serde_values_take_memory_within_the_limits_of_all_values() {
         use crate::malformed::Anything;
         use syshandle::Decode;
-        use syshandle_wire::{Decoder, Malformed};
+        use syshandle_types::{Decoder, Malformed};
 
         fn refused<T: serde::de::DeserializeOwned>(items: usize) {
             // The number of items, in groups of seven bits.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use syshandle::generated::Encoder;
 use syshandle::{Encode, ErrorKind, Event, Interface, ManualEvent, Ran};
-use syshandle_wire::{FrameKind, Limits, Status};
+use syshandle_types::Limits;
+use syshandle_wire::{FrameKind, Status};
 
 use crate::server::Stopped;
 use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};

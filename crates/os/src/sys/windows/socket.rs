@@ -1,11 +1,7 @@
 //! Sockets, which are handles to the kernel and numbers of their own to Winsock.
-#![expect(unsafe_code, reason = "calls of Winsock, and a socket's number seen as a handle")]
+#![expect(unsafe_code, reason = "calls of Winsock")]
 
-use std::os::windows::io::{
-    AsRawHandle, AsRawSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, IntoRawHandle,
-    OwnedHandle, OwnedSocket,
-};
-use std::ptr;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Networking::WinSock::{
@@ -14,25 +10,6 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 
 use crate::Object;
-
-/// An owned handle that is known to be a socket.
-pub(crate) struct Handle(pub(crate) OwnedHandle);
-
-impl From<Handle> for OwnedSocket {
-    fn from(handle: Handle) -> Self {
-        start();
-        let raw = handle.0.into_raw_handle();
-        // SAFETY: the number was owned as a handle, and is owned as a socket from now on.
-        unsafe { Self::from_raw_socket(raw.addr() as u64) }
-    }
-}
-
-/// Returns the socket's number as a handle.
-pub(crate) fn as_handle(socket: BorrowedSocket<'_>) -> BorrowedHandle<'_> {
-    let raw = ptr::without_provenance_mut(socket.as_raw_socket() as usize);
-    // SAFETY: the sockets of Windows are handles. The handle is open as long as the socket is.
-    unsafe { BorrowedHandle::borrow_raw(raw) }
-}
 
 /// Returns the family and type of a socket; `None` if the handle is not a socket.
 pub(crate) fn identify(handle: BorrowedHandle<'_>) -> Option<Object> {

@@ -1,7 +1,7 @@
 //! Calls in a tokio runtime on Windows, made [in the background](crate::background).
 
 use syshandle_os::{BorrowedHandle, Declared, Handle, OwnedHandle, Waitable};
-use syshandle_wire::{Decode, Encoder};
+use syshandle_types::{Decode, Encoder};
 
 use super::Client;
 use super::stand_in::HandleOrObject;

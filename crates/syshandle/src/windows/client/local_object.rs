@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use syshandle_com::{Bound, Caller, Remote};
 use syshandle_os::Waitable;
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface as Description;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface as Description;
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};

@@ -15,10 +15,9 @@ use std::time::{Duration, Instant};
 
 use syshandle_com::Remote;
 use syshandle_os::{BorrowedHandle, Credentials, Declared, OwnedHandle, Waitable};
-use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Status, Unsendable,
-};
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
+use syshandle_wire::Status;
 
 pub use cancel::Cancel;
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use syshandle_com::{Bound, ComError, Outcome, Passing, Remote, logical_thread};
 use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
-use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{Decode, Decoder, Encoder, Guid};
+use syshandle_wire::{Fault, Status};
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};

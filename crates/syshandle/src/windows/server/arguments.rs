@@ -1,7 +1,7 @@
 //! Encoded arguments of a call, as the stub received them.
 
 use syshandle_os::OwnedHandle;
-use syshandle_wire::{Decoder, Prove};
+use syshandle_types::{Decoder, Prove};
 
 /// Encoded arguments.
 pub(super) struct Arguments(pub(super) Vec<u8>);

@@ -17,8 +17,8 @@ use std::time::Duration;
 use syshandle_com::{Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment};
 use syshandle_os::under_wine;
 use syshandle_registry::Registry;
-use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface as Description;
+use syshandle_types::Guid;
+use syshandle_types::describe::Interface as Description;
 
 pub use background_task::BackgroundTask;
 pub use context::Context;

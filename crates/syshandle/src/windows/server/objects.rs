@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syshandle_com::{Bound, Caller, Given, Replying, Serve, Served};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
-use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Fault, FieldPath, Guid, Payload, Status};
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{FieldPath, Guid, Payload};
+use syshandle_wire::{Fault, Status};
 
 use super::activity::Activity;
 use super::arguments::Arguments;

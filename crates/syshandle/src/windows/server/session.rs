@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syshandle_com::Caller;
 use syshandle_os::{ManualEvent, Process, Watch};
-use syshandle_wire::{Fault, Guid};
+use syshandle_types::Guid;
+use syshandle_wire::Fault;
 
 use super::activity::{Activity, Hold};
 use super::jobs::{Job, Outcome};

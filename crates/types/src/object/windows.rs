@@ -121,25 +121,6 @@ impl Object {
     pub const fn is_one_of(self, kinds: Kinds) -> bool {
         self.kinds().bits() & kinds.bits() != 0
     }
-
-    /// Returns the object for the kernel's name of its type, for types that need no further
-    /// queries.
-    pub(crate) fn from_type_name(name: &str) -> Self {
-        match name {
-            "Event" => Self::Event,
-            "Semaphore" => Self::Semaphore,
-            "Timer" => Self::Timer,
-            "Section" => Self::Memory,
-            "Process" => Self::Process,
-            "Thread" => Self::Thread,
-            "Token" => Self::Token,
-            "Job" => Self::Job,
-            "Mutant" => Self::Mutex,
-            "Key" => Self::Key,
-            "Composition" | "DxgkCompositionObject" => Self::Composition,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// Writes the name with its article, for the middle of a sentence: `a pipe`.

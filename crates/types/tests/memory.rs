@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use syshandle_os::{BorrowedHandle, Declared, OwnedHandle};
-use syshandle_wire::{
+use syshandle_types::{BorrowedHandle, Declared, OwnedHandle};
+use syshandle_types::{
     Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, ProofError, Prove,
 };
 

@@ -154,7 +154,7 @@ impl Object {
     ///
     /// The objects that can't block belong to the kernel alone and to no mount, their memory has a
     /// small fixed size, and no driver, file system or peer takes part in their release. Handles to
-    /// all others, if an untrusted peer sent them, are closed by a [`Closer`](crate::Closer).
+    /// all others, if an untrusted peer sent them, must be closed in the background.
     /// `docs/kinds.md` gives the reason for each.
     pub const fn close_may_block(self) -> bool {
         !matches!(

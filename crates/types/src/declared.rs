@@ -7,7 +7,7 @@ use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 /// The declaration of one handle in an interface: its kind or kinds, and limits on its rights.
 ///
 /// ```
-/// use syshandle_os::{Declared, Kind, Rights, Sockets};
+/// use syshandle_types::{Declared, Kind, Rights, Sockets};
 ///
 /// const LOG: Declared = Declared::kind(Kind::File).at_least(Rights::APPEND);
 /// const STREAM: Declared = Declared::socket(Sockets::UNIX_STREAM.union(Sockets::TCP_STREAM));

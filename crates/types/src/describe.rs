@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_os::Declared;
-
-use crate::Guid;
+use crate::{Declared, Guid};
 
 /// An interface.
 #[derive(Clone, Copy, Debug)]

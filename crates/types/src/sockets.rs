@@ -1,5 +1,7 @@
 //! Sorts of sockets that an interface can declare.
 
+use crate::Object;
+
 bitflags::bitflags! {
     /// A set of sorts of sockets, which a parameter of the kind `socket` takes.
     ///
@@ -37,6 +39,29 @@ impl Sockets {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::from_name(&word.to_ascii_uppercase())
             .filter(|_| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    }
+
+    /// Returns whether the set includes sockets of this type.
+    pub const fn include(self, socket: Object) -> bool {
+        self.contains(match socket {
+            Object::UnixStream => Self::UNIX_STREAM,
+            Object::UnixListener => Self::UNIX_LISTENER,
+            #[cfg(not(windows))]
+            Object::UnixDatagram => Self::UNIX_DATAGRAM,
+            #[cfg(not(windows))]
+            Object::Seqpacket => Self::SEQPACKET,
+            #[cfg(not(windows))]
+            Object::SeqpacketListener => Self::SEQPACKET_LISTENER,
+            Object::TcpStream => Self::TCP_STREAM,
+            Object::TcpListener => Self::TCP_LISTENER,
+            Object::UdpSocket => Self::UDP_SOCKET,
+            #[cfg(not(windows))]
+            Object::VsockStream => Self::VSOCK_STREAM,
+            #[cfg(not(windows))]
+            Object::VsockListener => Self::VSOCK_LISTENER,
+            Object::Socket => Self::OTHER,
+            _ => return false,
+        })
     }
 }
 

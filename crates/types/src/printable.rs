@@ -12,7 +12,7 @@ use crate::Limits;
 /// one line, and displaying it again changes nothing.
 ///
 /// ```
-/// # use syshandle_wire::Printable;
+/// # use syshandle_types::Printable;
 /// let text = Printable("menu\u{1b}]0;title\u{7}\nroot logged in").to_string();
 /// assert_eq!(text, r"menu\u{1b}]0;title\u{7}\nroot logged in");
 /// ```

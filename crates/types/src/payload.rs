@@ -10,8 +10,6 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::BodySize;
-
 /// The bytes of an outgoing message, some of which are lent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload<'a> {
@@ -98,6 +96,21 @@ impl<'a> Payload<'a> {
                 self.lent_len += len;
             }
         }
+    }
+}
+
+/// The size of a body, and its alignment in shared memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodySize {
+    /// Length in bytes.
+    pub len: usize,
+    /// Number of bytes before the first part that is copied in one piece.
+    pub ahead: usize,
+}
+
+impl From<usize> for BodySize {
+    fn from(len: usize) -> Self {
+        Self { len, ahead: 0 }
     }
 }
 
@@ -225,13 +238,13 @@ mod tests {
     impl crate::Prove for Nothing {
         fn prove(
             &self,
-            _: syshandle_os::BorrowedHandle<'_>,
-            _: &syshandle_os::Declared,
-        ) -> Result<Option<syshandle_os::OwnedHandle>, crate::ProofError> {
+            _: crate::BorrowedHandle<'_>,
+            _: &crate::Declared,
+        ) -> Result<Option<crate::OwnedHandle>, crate::ProofError> {
             Ok(None)
         }
 
-        fn refuse(&self, _: syshandle_os::OwnedHandle) {}
+        fn refuse(&self, _: crate::OwnedHandle) {}
     }
 
     #[test]

@@ -1,17 +1,8 @@
-//! Encoding of handles: the slot as `u16`; the handle itself accompanies the bytes.
-
-use std::fs::File;
-use std::io::{PipeReader, PipeWriter};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+//! The handles of a message.
 
 use smallvec::SmallVec;
-use syshandle_os::{
-    BorrowedHandle, Composition, Directory, Event, Handle, Job, ManualEvent, Mutex, OwnedHandle,
-    Process, RegKey, Section, Semaphore, Thread, Timer, Token,
-};
 
-use crate::describe::{Describe, Type};
-use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::{BorrowedHandle, OwnedHandle};
 
 /// The handles that arrived with a message. A few handles need no heap memory.
 pub type Handles = SmallVec<[OwnedHandle; FEW]>;
@@ -76,48 +67,3 @@ impl<'a> LentHandles<'a> {
 /// Number of handles that take no more space on Linux than the pointer and length of a heap
 /// allocation.
 const FEW: usize = 4;
-
-macro_rules! impl_handles {
-    ($($type:ty),+ $(,)?) => {$(
-        impl Encode for $type {
-            #[inline]
-            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-                out.put_handle(self.as_handle());
-            }
-        }
-
-        impl Decode for $type {
-            #[inline]
-            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-                input.take_handle()
-            }
-        }
-
-        impl Describe for $type {
-            const TYPE: Type =
-                Type::Handle { name: stringify!($type), declared: <$type as Handle>::DECLARED };
-        }
-    )+};
-}
-impl_handles!(
-    Composition,
-    Directory,
-    Event,
-    File,
-    Job,
-    ManualEvent,
-    Mutex,
-    OwnedHandle,
-    PipeReader,
-    PipeWriter,
-    Process,
-    RegKey,
-    Section,
-    Semaphore,
-    TcpListener,
-    TcpStream,
-    Thread,
-    Timer,
-    Token,
-    UdpSocket,
-);

@@ -4,9 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use syshandle_os::BorrowedHandle;
-
-use crate::{FieldPath, GivenHandle, LentHandles, Limits, Payload};
+use crate::{BorrowedHandle, FieldPath, GivenHandle, LentHandles, Limits, Payload};
 
 /// A value that can be sent.
 ///

@@ -3,10 +3,8 @@
 
 use std::fmt;
 
-use syshandle_os::{BorrowedHandle, Declared, Handle, Mismatch, OwnedHandle};
-
 use crate::payload::{Rest, Shared};
-use crate::{FieldPath, Handles, Limits};
+use crate::{BorrowedHandle, Declared, FieldPath, Handle, Handles, Limits, Mismatch, OwnedHandle};
 
 /// A value that can be received.
 ///

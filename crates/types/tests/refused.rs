@@ -9,8 +9,8 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_os::{BorrowedHandle, Declared, OwnedHandle};
-use syshandle_wire::{Decode, DecodeError, Decoder, ProofError, Prove};
+use syshandle_types::{BorrowedHandle, Declared, OwnedHandle};
+use syshandle_types::{Decode, DecodeError, Decoder, ProofError, Prove};
 
 /// Collects refused handles.
 #[derive(Default)]

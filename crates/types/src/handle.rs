@@ -1,0 +1,81 @@
+//! The trait of all types that own a handle.
+
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter};
+
+pub use crate::platform::{BorrowedHandle, OwnedHandle, borrow};
+use crate::{Declared, Kind, Kinds, Rights};
+
+/// A type that owns one handle.
+///
+/// Implemented for types of the standard library and of `syshandle-os`. `from_handle` takes a handle
+/// that was proven to match [`Handle::DECLARED`] or the declaration of its parameter.
+pub trait Handle: Sized {
+    /// The declaration of a parameter of this type, unless the parameter declares something else.
+    const DECLARED: Declared;
+
+    /// Borrows the handle.
+    fn as_handle(&self) -> BorrowedHandle<'_>;
+
+    /// Takes ownership of a proven handle.
+    fn from_handle(handle: OwnedHandle) -> Self;
+}
+
+/// Implements [`Handle`](crate::Handle), [`Encode`](crate::Encode), [`Decode`](crate::Decode) and
+/// [`Describe`](crate::Describe) for types that convert from and to an owned handle.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! impl_handle {
+    ($($type:ty => $declared:expr),+ $(,)?) => {$(
+        impl $crate::Handle for $type {
+            const DECLARED: $crate::Declared = $declared;
+
+            fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
+                $crate::borrow(self)
+            }
+
+            fn from_handle(handle: $crate::OwnedHandle) -> Self {
+                Self::from(handle)
+            }
+        }
+
+        $crate::impl_handle_value!($type);
+    )+};
+}
+
+/// Implements the traits of values for a type that implements [`Handle`](crate::Handle). The handle
+/// is encoded as its slot, a `u16`. The handle itself accompanies the bytes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! impl_handle_value {
+    ($type:ty) => {
+        impl $crate::Encode for $type {
+            #[inline]
+            fn encode<'a>(&'a self, out: &mut $crate::Encoder<'a>) {
+                out.put_handle($crate::Handle::as_handle(self));
+            }
+        }
+
+        impl $crate::Decode for $type {
+            #[inline]
+            fn decode(input: &mut $crate::Decoder<'_>) -> Result<Self, $crate::DecodeError> {
+                input.take_handle()
+            }
+        }
+
+        impl $crate::Describe for $type {
+            const TYPE: $crate::describe::Type = $crate::describe::Type::Handle {
+                name: stringify!($type),
+                declared: <$type as $crate::Handle>::DECLARED,
+            };
+        }
+    };
+}
+
+impl_handle!(
+    // Any kind; the parameter usually declares one.
+    OwnedHandle => Declared::new(Kinds::ANY),
+    File => Declared::kind(Kind::File),
+    PipeReader => Declared::kind(Kind::Pipe).at_least(Rights::READ),
+    PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
+);

@@ -1,0 +1,47 @@
+//! Handles and paths on Linux.
+
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use crate::{Declared, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
+
+/// An owned handle of unknown kind; closes when dropped.
+pub type OwnedHandle = OwnedFd;
+
+/// A borrowed handle.
+pub type BorrowedHandle<'a> = BorrowedFd<'a>;
+
+/// Borrows the handle of a value.
+#[doc(hidden)]
+#[inline]
+pub fn borrow(value: &impl AsFd) -> BorrowedHandle<'_> {
+    value.as_fd()
+}
+
+impl_handle!(
+    UnixStream => Declared::socket(Sockets::UNIX_STREAM),
+    UnixListener => Declared::socket(Sockets::UNIX_LISTENER),
+    UnixDatagram => Declared::socket(Sockets::UNIX_DATAGRAM),
+    TcpStream => Declared::socket(Sockets::TCP_STREAM),
+    TcpListener => Declared::socket(Sockets::TCP_LISTENER),
+    UdpSocket => Declared::socket(Sockets::UDP_SOCKET),
+);
+
+/// A path: its bytes, which need not be UTF-8.
+impl Encode for PathBuf {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        let bytes = self.as_os_str().as_bytes();
+        out.put_len(bytes.len());
+        out.lend(bytes);
+    }
+}
+
+impl Decode for PathBuf {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(OsString::from_vec(Vec::decode(input)?).into())
+    }
+}

@@ -1,0 +1,79 @@
+//! Handles and paths on Windows.
+#![expect(
+    unsafe_code,
+    reason = "the standard library has no safe conversion of sockets and handles"
+)]
+
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::io::{
+    self, AsHandle, AsRawSocket, AsSocket, FromRawSocket, IntoRawHandle, OwnedSocket,
+};
+use std::path::PathBuf;
+use std::ptr;
+
+use crate::{Declared, Decode, DecodeError, Decoder, Encode, Encoder, Handle, Malformed, Sockets};
+
+/// An owned handle of unknown kind; closes when dropped.
+pub type OwnedHandle = io::OwnedHandle;
+
+/// A borrowed handle.
+pub type BorrowedHandle<'a> = io::BorrowedHandle<'a>;
+
+/// Borrows the handle of a value.
+#[doc(hidden)]
+#[inline]
+pub fn borrow(value: &impl AsHandle) -> BorrowedHandle<'_> {
+    value.as_handle()
+}
+
+/// Implements the traits for a socket, which is a handle to the kernel and a number to Winsock. The
+/// conversions make no system call. The proof of a handle has started Winsock in this process.
+macro_rules! impl_socket {
+    ($($type:ty => $sockets:expr),+ $(,)?) => {$(
+        impl Handle for $type {
+            const DECLARED: Declared = Declared::socket($sockets);
+
+            fn as_handle(&self) -> BorrowedHandle<'_> {
+                let raw = ptr::without_provenance_mut(self.as_socket().as_raw_socket() as usize);
+                // SAFETY: the sockets of Windows are handles. The handle is open as long as the
+                // socket is, which `self` owns.
+                unsafe { BorrowedHandle::borrow_raw(raw) }
+            }
+
+            fn from_handle(handle: OwnedHandle) -> Self {
+                let raw = handle.into_raw_handle();
+                // SAFETY: the number was owned as a handle, and is owned as a socket from now on.
+                unsafe { OwnedSocket::from_raw_socket(raw.addr() as u64) }.into()
+            }
+        }
+
+        impl_handle_value!($type);
+    )+};
+}
+impl_socket!(
+    TcpStream => Sockets::TCP_STREAM,
+    TcpListener => Sockets::TCP_LISTENER,
+    UdpSocket => Sockets::UDP_SOCKET,
+);
+
+/// A path: its UTF-16 units as bytes, which need not be valid UTF-16.
+impl Encode for PathBuf {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        let units: Vec<u8> = self.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect();
+        out.put_len(units.len());
+        out.put(&units);
+    }
+}
+
+impl Decode for PathBuf {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let bytes = Vec::<u8>::decode(input)?;
+        let (pairs, []) = bytes.as_chunks::<2>() else {
+            return Err(input.error(Malformed::Value { expected: "PathBuf" }));
+        };
+        let units: Vec<_> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        Ok(OsString::from_wide(&units).into())
+    }
+}
