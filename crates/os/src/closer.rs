@@ -25,11 +25,11 @@ use crate::{OwnedHandle, PerProcess, ProcessMark};
 /// A forked copy of the process has none of these threads. It closes handles in place, because they
 /// are not the last handles as long as the other process has them.
 #[derive(Clone)]
-pub struct Closer(Arc<Shared>);
+pub struct Closer(Arc<CloserState>);
 
 static USES_THREADS: AtomicBool = AtomicBool::new(true);
 
-struct Shared {
+struct CloserState {
     owner: ProcessMark,
     queue: Mutex<Queue>,
     /// The number of handles that are queued or being closed.
@@ -51,7 +51,7 @@ impl Closer {
     /// Makes a closer without handles.
     pub fn new() -> Self {
         let (queue, pending) = (Mutex::default(), AtomicUsize::new(0));
-        Self(Arc::new(Shared { owner: ProcessMark::current(), queue, pending }))
+        Self(Arc::new(CloserState { owner: ProcessMark::current(), queue, pending }))
     }
 
     /// Sets whether handles are closed by threads, which is the default, or in place.
@@ -97,7 +97,7 @@ impl fmt::Debug for Closer {
     }
 }
 
-impl Shared {
+impl CloserState {
     /// Closes one handle, and returns whether another one is queued.
     fn close_one(&self) -> bool {
         let mut queue = self.queue();
@@ -126,7 +126,7 @@ struct Pool {
 #[derive(Default)]
 struct PoolState {
     /// Closers that have handles but no thread, in the order in which they get a thread.
-    ready: VecDeque<Arc<Shared>>,
+    ready: VecDeque<Arc<CloserState>>,
     threads: usize,
     idle_threads: usize,
 }
@@ -140,7 +140,7 @@ fn pool() -> &'static Pool {
 }
 
 impl Pool {
-    fn schedule(&self, closer: Arc<Shared>) {
+    fn schedule(&self, closer: Arc<CloserState>) {
         let mut state = self.state();
         state.ready.push_back(closer);
         if state.idle_threads >= state.ready.len() {

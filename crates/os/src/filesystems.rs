@@ -29,7 +29,7 @@ use crate::sys::{device, mounts};
 pub struct Filesystems {
     /// The allowed types, with their names in `/proc/self/mountinfo`; `None` allows all.
     allowed: Option<Vec<Cow<'static, str>>>,
-    lasting: Lasting,
+    cache: VerdictCache,
 }
 
 impl Filesystems {
@@ -71,12 +71,12 @@ impl Filesystems {
     /// `Unsupported` without `/proc`, unless any file system is allowed.
     pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
         let (mount, is_unique) = device::mount(stat);
-        if is_unique && let Some(verdict) = self.lasting.verdict(mount) {
+        if is_unique && let Some(verdict) = self.cache.verdict(mount) {
             return Ok(verdict);
         }
         let verdict = self.look_up(handle, stat)?;
         if is_unique {
-            self.lasting.remember(mount, verdict);
+            self.cache.remember(mount, verdict);
         }
         Ok(verdict)
     }
@@ -92,7 +92,7 @@ impl Filesystems {
     }
 
     fn with(allowed: Option<Vec<Cow<'static, str>>>) -> Self {
-        Self { allowed, lasting: Lasting::default() }
+        Self { allowed, cache: VerdictCache::default() }
     }
 
     /// Returns the verdict by the current mounts.
@@ -150,9 +150,9 @@ pub(crate) enum Verdict {
 /// expire. The number of a mount determines its entry, and a newer verdict replaces an older one in
 /// the same entry.
 #[derive(Debug)]
-struct Lasting([AtomicU64; 64]);
+struct VerdictCache([AtomicU64; 64]);
 
-impl Lasting {
+impl VerdictCache {
     fn verdict(&self, mount: u64) -> Option<Verdict> {
         let word = self.place(mount).load(Ordering::Relaxed);
         match (word >> 3 == mount, word & 7) {
@@ -184,7 +184,7 @@ impl Lasting {
     }
 }
 
-impl Default for Lasting {
+impl Default for VerdictCache {
     fn default() -> Self {
         Self([const { AtomicU64::new(0) }; 64])
     }

@@ -59,10 +59,8 @@ cfg_if::cfg_if! {
         pub mod asynchronous;
         mod batch;
         mod channel;
-        mod clock;
         mod closer;
         mod confined;
-        mod cpu;
 
         mod file;
         mod filesystems;
@@ -72,6 +70,7 @@ cfg_if::cfg_if! {
         mod limits;
         mod listener;
         mod lock;
+        mod machine;
         mod memory;
         mod narrow;
         mod peer;
@@ -88,10 +87,9 @@ cfg_if::cfg_if! {
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
         pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
-        pub use clock::uptime;
         pub use closer::Closer;
         pub use confined::{has_no_new_privileges, is_filtered};
-        pub use cpu::{current_core, usable_cores};
+        pub use machine::{current_core, uptime, usable_cores};
 
         pub use filesystems::Filesystems;
         pub use handle::Borrowed;

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::sys::limit::set_descriptor_limit;
 use crate::sys::proc;
 use crate::sys::signal::{self, FileSizeSignalBlock};
+use crate::sys::this_process::set_descriptor_limit;
 
 /// Returns the limits in force for this process, which its child processes inherit, always for the
 /// same resources in the same order. An unlimited resource has the largest number.

@@ -31,7 +31,7 @@ use crate::{FileStatus, unfinished};
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
-    key: Key,
+    key: LockKey,
     process: ProcessMark,
 }
 
@@ -48,13 +48,13 @@ pub enum Attempt {
 /// The name of a file and the identity of its folder. The key is the same for different paths to
 /// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Key {
+struct LockKey {
     folder: (u64, u64),
     name: OsString,
 }
 
 /// The files that this process holds locks on. A forked copy holds no locks.
-static HELD: PerProcess<Mutex<Vec<Key>>> = PerProcess::new();
+static HELD: PerProcess<Mutex<Vec<LockKey>>> = PerProcess::new();
 
 impl FileLock {
     /// Takes the lock on a file, without waiting. Creates the file if it doesn't exist, accessible
@@ -86,7 +86,7 @@ impl FileLock {
     }
 
     fn try_take_range(path: &Path, range: Range) -> io::Result<Attempt> {
-        let key = Key::of(path)?;
+        let key = LockKey::of(path)?;
         let mut held = held()?;
         if held.contains(&key) {
             return Ok(Attempt::Held(std::process::id()));
@@ -123,7 +123,7 @@ impl FileLock {
     pub fn holders(path: &Path) -> io::Result<Vec<u32>> {
         let mut holders = Vec::new();
         let held = held()?;
-        if held.contains(&Key::of(path)?) {
+        if held.contains(&LockKey::of(path)?) {
             // The kernel doesn't report a process's own locks, and closing the file would release
             // them.
             return Ok(vec![std::process::id()]);
@@ -155,7 +155,7 @@ impl Drop for FileLock {
     }
 }
 
-impl Key {
+impl LockKey {
     fn of(path: &Path) -> io::Result<Self> {
         let folder = path.parent().unwrap_or("/".as_ref());
         let name = path.file_name().unwrap_or_default().to_owned();
@@ -163,7 +163,7 @@ impl Key {
     }
 }
 
-fn held() -> io::Result<MutexGuard<'static, Vec<Key>>> {
+fn held() -> io::Result<MutexGuard<'static, Vec<LockKey>>> {
     let held = HELD.get().ok_or_else(|| io::Error::other("this process can't tell its forks"))?;
     Ok(held.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -8,7 +8,7 @@ use rustix::process::PidfdFlags;
 
 use crate::Credentials;
 use crate::sys::process::pidfd_open;
-use crate::sys::{auxv, option};
+use crate::sys::{option, this_process};
 use crate::system_call::{failed, raw_os_error};
 
 /// A connected socket that can identify the process at its other end.
@@ -71,7 +71,7 @@ pub fn has_ended(process: BorrowedFd<'_>) -> bool {
 /// [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html)). Such a process can't
 /// trust its environment, nor files that its caller may write.
 pub fn is_elevated() -> bool {
-    auxv::is_secure()
+    this_process::is_secure()
         || rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
 }

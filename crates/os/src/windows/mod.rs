@@ -13,11 +13,10 @@ mod prove;
 mod socket;
 mod transfer;
 mod watch;
-mod wine;
 
+pub use crate::sys::wine::under_wine;
 pub use handle::Borrowed;
 pub use identify::identify;
 pub use prove::{Unproven, prove};
 pub use transfer::{is_pseudo, pull, push};
 pub use watch::{Watch, Watched};
-pub use wine::under_wine;

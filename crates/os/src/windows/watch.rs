@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::Waitable;
-use crate::sys::watch::Registered;
+use crate::sys::watch::PoolWait;
 
 /// The reason why the wait of a [`Watch`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub enum Watched {
 #[derive(Debug)]
 pub struct Watch {
     /// Declared before the object, so that the wait ends before the object's handle is closed.
-    _registered: Registered,
-    _object: Object,
+    _wait: PoolWait,
+    _object: WatchedObject,
 }
 
-struct Object(
+struct WatchedObject(
     #[expect(dead_code, reason = "kept open for the wait")] Box<dyn Waitable + Send + Sync>,
 );
 
@@ -40,14 +40,14 @@ impl Watch {
         timeout: Option<Duration>,
         work: impl FnOnce(Watched) + Send + 'static,
     ) -> io::Result<Self> {
-        let registered = Registered::new(object.handle(), timeout, Box::new(work))?;
-        Ok(Self { _registered: registered, _object: Object(object) })
+        let wait = PoolWait::new(object.handle(), timeout, Box::new(work))?;
+        Ok(Self { _wait: wait, _object: WatchedObject(object) })
     }
 }
 
-impl std::fmt::Debug for Object {
+impl std::fmt::Debug for WatchedObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Object").finish_non_exhaustive()
+        f.debug_struct("WatchedObject").finish_non_exhaustive()
     }
 }
 

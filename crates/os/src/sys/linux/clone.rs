@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::check;
-use super::limit::set_own_descriptor_limit;
 use super::listen::{BACKLOG, FIRST};
+use super::this_process::set_own_descriptor_limit;
 use crate::spawn::SpawnStep;
 
 /// A program in the form that `execve` takes. All memory is allocated in advance, because nothing
@@ -26,7 +26,7 @@ pub(crate) struct Image<'a> {
 
 /// The memory that the three processes share. Only one of them runs at a time, because each waits
 /// until the next one has called exec or exit.
-struct Shared {
+struct StartMemory {
     path: *const c_char,
     arguments: *const *const c_char,
     environment: *const *const c_char,
@@ -61,7 +61,7 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
             }
         });
     }
-    let mut shared = Shared {
+    let mut memory = StartMemory {
         path: image.path.as_ptr(),
         arguments: ptr::null(),
         environment: ptr::null(),
@@ -73,17 +73,17 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
         errno: 0,
         step: SpawnStep::Clone,
     };
-    shared.listen_pid[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
+    memory.listen_pid[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
     let arguments = null_terminated(image.arguments.iter().map(|argument| argument.as_ptr()));
-    let listen_pid = shared.listen_pid.as_ptr().cast::<c_char>();
+    let listen_pid = memory.listen_pid.as_ptr().cast::<c_char>();
     let environment = null_terminated(
         image.environment.iter().map(|variable| variable.as_ptr()).chain([listen_pid]),
     );
-    shared.arguments = arguments.as_ptr();
-    shared.environment = environment.as_ptr();
+    memory.arguments = arguments.as_ptr();
+    memory.environment = environment.as_ptr();
     let mut stacks = [Stack::new(), Stack::new()];
     let [middle_stack, last_stack] = &mut stacks;
-    shared.stack_top = last_stack.top();
+    memory.stack_top = last_stack.top();
 
     let in_clone = |error| (SpawnStep::Clone, error);
     let signals = block_all_signals().map_err(in_clone)?;
@@ -91,9 +91,9 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
     // exit signal, so a caller that waits for its own children is not notified of this one.
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
     // SAFETY: `middle` runs on its own stack while this thread is suspended (CLONE_VFORK). It
-    // touches only `shared`, which outlives it, and never returns to code of this process.
+    // touches only `memory`, which outlives it, and never returns to code of this process.
     let middle_pid =
-        check(unsafe { libc::clone(middle, middle_stack.top(), flags, (&raw mut shared).cast()) });
+        check(unsafe { libc::clone(middle, middle_stack.top(), flags, (&raw mut memory).cast()) });
     restore_signals(&signals);
     let middle_pid = middle_pid.map_err(in_clone)?;
     // SAFETY: the call waits for that process alone, and writes no status.
@@ -101,12 +101,12 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     {}
     // The last process has written its error here before it ended, which the compiler can't know.
-    // SAFETY: all fields are plain values of `shared`, whose other users have called exit or exec.
+    // SAFETY: all fields are plain values of `memory`, whose other users have called exit or exec.
     let (pidfd, errno, step) = unsafe {
         (
-            ptr::read_volatile(&shared.pidfd),
-            ptr::read_volatile(&shared.errno),
-            ptr::read_volatile(&shared.step),
+            ptr::read_volatile(&memory.pidfd),
+            ptr::read_volatile(&memory.errno),
+            ptr::read_volatile(&memory.step),
         )
     };
     let process = match pidfd {
@@ -123,15 +123,15 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
 }
 
 /// Runs in the middle process: starts the last process and ends.
-extern "C" fn middle(shared: *mut c_void) -> c_int {
-    let shared = shared.cast::<Shared>();
+extern "C" fn middle(memory: *mut c_void) -> c_int {
+    let memory = memory.cast::<StartMemory>();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: as in `start`, for the next process. The pidfd is written to `shared`.
+    // SAFETY: as in `start`, for the next process. The pidfd is written to `memory`.
     let pid = unsafe {
-        libc::clone(last, (*shared).stack_top, flags, shared.cast(), &raw mut (*shared).pidfd)
+        libc::clone(last, (*memory).stack_top, flags, memory.cast(), &raw mut (*memory).pidfd)
     };
     if pid == -1 {
-        fail(shared, SpawnStep::Clone);
+        fail(memory, SpawnStep::Clone);
     }
     // SAFETY: the call ends this process without running other code of the program whose memory it
     // shares.
@@ -139,10 +139,10 @@ extern "C" fn middle(shared: *mut c_void) -> c_int {
 }
 
 /// Runs in the last process: becomes the program. Makes only system calls.
-extern "C" fn last(shared: *mut c_void) -> c_int {
-    let shared = shared.cast::<Shared>();
-    // SAFETY: the other two processes are suspended, so this is the only user of `shared`.
-    let image = unsafe { &mut *shared };
+extern "C" fn last(memory: *mut c_void) -> c_int {
+    let memory = memory.cast::<StartMemory>();
+    // SAFETY: the other two processes are suspended, so this is the only user of `memory`.
+    let image = unsafe { &mut *memory };
     for signal in 1..=64 {
         // The system call is made directly, because libc reserves two signals for itself. An action
         // of all zeros is SIG_DFL.
@@ -158,12 +158,12 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     unsafe { libc::umask(0o022) };
     // SAFETY: the argument is a constant string.
     if unsafe { libc::chdir(c"/".as_ptr()) } == -1 {
-        fail(shared, SpawnStep::Folder);
+        fail(memory, SpawnStep::Folder);
     }
     for (place, &descriptor) in image.descriptors.iter().enumerate() {
         // SAFETY: no memory is involved; the table of descriptors is this process's own copy.
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
-            fail(shared, SpawnStep::Descriptors);
+            fail(memory, SpawnStep::Descriptors);
         }
         if place >= FIRST as usize {
             // The kernel tells clients which process called `listen`. From now on this is the new
@@ -175,7 +175,7 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     // SAFETY: no memory is involved. All other descriptors are close-on-exec, or were leaked by
     // other code.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
-        fail(shared, SpawnStep::Descriptors);
+        fail(memory, SpawnStep::Descriptors);
     }
     if let Some(limit) = image.descriptor_limit {
         // If this fails, the program runs with the raised limit of this process.
@@ -189,17 +189,17 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     unblock_all_signals();
     // SAFETY: the path and both arrays are terminated and outlive the call.
     unsafe { libc::execve(image.path, image.arguments, image.environment) };
-    fail(shared, SpawnStep::Exec)
+    fail(memory, SpawnStep::Exec)
 }
 
-/// Writes the error of the last system call and its step to `shared`, and ends.
-fn fail(shared: *mut Shared, step: SpawnStep) -> ! {
+/// Writes the error of the last system call and its step to `memory`, and ends.
+fn fail(memory: *mut StartMemory, step: SpawnStep) -> ! {
     // SAFETY: errno belongs to the thread that is suspended in the parent.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: `shared` outlives this process, and no other process uses it now.
-    unsafe { ptr::write_volatile(&raw mut (*shared).errno, errno) };
+    // SAFETY: `memory` outlives this process, and no other process uses it now.
+    unsafe { ptr::write_volatile(&raw mut (*memory).errno, errno) };
     // SAFETY: as above.
-    unsafe { ptr::write_volatile(&raw mut (*shared).step, step) };
+    unsafe { ptr::write_volatile(&raw mut (*memory).step, step) };
     // SAFETY: the call ends this process without running other code.
     unsafe { libc::_exit(127) }
 }

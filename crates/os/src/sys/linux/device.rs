@@ -71,25 +71,26 @@ pub(crate) fn learn() -> io::Result<()> {
     Ok(())
 }
 
-static MEMORY: Known = Known::new(|| {
+static MEMORY: KernelDevice = KernelDevice::new(|| {
     rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))
 });
-static ANONYMOUS: Known =
-    Known::new(|| rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed("eventfd2")));
-static PIDFS: Known = Known::new(|| {
+static ANONYMOUS: KernelDevice = KernelDevice::new(|| {
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed("eventfd2"))
+});
+static PIDFS: KernelDevice = KernelDevice::new(|| {
     let this = rustix::process::getpid();
     rustix::process::pidfd_open(this, PidfdFlags::empty()).map_err(failed("pidfd_open"))
 });
-static NSFS: Known =
-    Known::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
+static NSFS: KernelDevice =
+    KernelDevice::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
 
 /// The device of all objects of one sort, read from an object made here.
-struct Known {
+struct KernelDevice {
     device: OnceLock<Device>,
     make: fn() -> io::Result<OwnedFd>,
 }
 
-impl Known {
+impl KernelDevice {
     const fn new(make: fn() -> io::Result<OwnedFd>) -> Self {
         Self { device: OnceLock::new(), make }
     }

@@ -5,11 +5,9 @@
 //! The `SAFETY` comment of each call proves who owns each descriptor on success and on failure.
 
 pub(crate) mod aio;
-pub(crate) mod auxv;
 pub(crate) mod clone;
 pub(crate) mod composition;
 pub(crate) mod counter;
-pub(crate) mod cpu;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub(crate) mod event;
@@ -18,7 +16,6 @@ pub(crate) mod feature;
 pub(crate) mod fork;
 pub(crate) mod ioctl;
 pub(crate) mod job;
-pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;
@@ -36,6 +33,7 @@ pub(crate) mod semaphore;
 pub(crate) mod signal;
 pub(crate) mod stat;
 pub(crate) mod tag;
+pub(crate) mod this_process;
 pub(crate) mod timer;
 pub(crate) mod token;
 #[cfg(test)]

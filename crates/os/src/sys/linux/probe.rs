@@ -63,7 +63,7 @@ pub(crate) fn prepare() -> io::Result<()> {
         PROBE.lock().ok_or_else(|| io::Error::new(ErrorKind::Unsupported, unsupported))?;
     if probe.reserved.as_ref().is_none_or(|reserved| !reserved.is_intact()) {
         probe.give_up();
-        probe.reserved = Some(Reserved::new()?);
+        probe.reserved = Some(ReservedNumber::new()?);
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ static PROBE: PerProcess<Mutex<Probe>> = PerProcess::new();
 
 #[derive(Debug, Default)]
 struct Probe {
-    reserved: Option<Reserved>,
+    reserved: Option<ReservedNumber>,
     /// How many times the file had to be replaced.
     losses: u32,
 }
@@ -88,17 +88,17 @@ impl Probe {
     ) -> Option<Range<usize>> {
         for _ in 0..2 {
             if self.reserved.is_none() && self.losses < LOSSES_MAX {
-                self.reserved = Reserved::new().ok();
+                self.reserved = ReservedNumber::new().ok();
             }
             let reserved = self.reserved.as_mut()?;
             if tag::is_set(reserved.number.as_fd()) {
                 match reserved.examine(handle, inode, text) {
-                    Ok(Examined::Described(own)) => return Some(own),
-                    Ok(Examined::NotDescribed) => return None,
-                    Ok(Examined::ThreadGone) => {}
+                    Ok(ProbeResult::Described(own)) => return Some(own),
+                    Ok(ProbeResult::NotDescribed) => return None,
+                    Ok(ProbeResult::ThreadGone) => {}
                     // The number is no longer reserved.
-                    Ok(Examined::NotOurFile) => {
-                        if let Some(Reserved { file, number }) = self.reserved.take() {
+                    Ok(ProbeResult::NotOurFile) => {
+                        if let Some(ReservedNumber { file, number }) = self.reserved.take() {
                             drop(number);
                             mem::forget(file);
                         }
@@ -114,7 +114,7 @@ impl Probe {
     /// Discards an unusable file. A descriptor without the tag belongs to other code, and isn't
     /// closed.
     fn give_up(&mut self) {
-        let Some(Reserved { file, number }) = self.reserved.take() else { return };
+        let Some(ReservedNumber { file, number }) = self.reserved.take() else { return };
         self.losses += 1;
         for descriptor in [file, number] {
             if !tag::is_set(descriptor.as_fd()) {
@@ -125,7 +125,7 @@ impl Probe {
 }
 
 /// The result of reading the kept file.
-enum Examined {
+enum ProbeResult {
     /// The text describes the handle. The range contains the lines that are specific to the object.
     Described(Range<usize>),
     /// The text describes another object.
@@ -139,14 +139,14 @@ enum Examined {
 
 /// A reserved descriptor number, and the file in which the kernel describes it.
 #[derive(Debug)]
-struct Reserved {
+struct ReservedNumber {
     /// The file `/proc/self/fdinfo/N`, at a number below N.
     file: OwnedFd,
     /// The number N: a duplicate of `file`, except while a handle is examined.
     number: OwnedFd,
 }
 
-impl Reserved {
+impl ReservedNumber {
     fn new() -> io::Result<Self> {
         // The file of the process lives as long as its first thread, which is usually the longest.
         // This file can't be used if that thread has exited or has another descriptor table.
@@ -183,21 +183,21 @@ impl Reserved {
         handle: BorrowedFd<'_>,
         inode: u64,
         text: &mut [u8],
-    ) -> Result<Examined, Errno> {
+    ) -> Result<ProbeResult, Errno> {
         put(handle, &mut self.number)?;
-        let examined = match read_start(&self.file, text) {
+        let result = match read_start(&self.file, text) {
             Ok(len) => match fdinfo::general(&text[..len]) {
-                Some((found, end)) if found == inode => Examined::Described(end..len),
-                _ => Examined::NotDescribed,
+                Some((found, end)) if found == inode => ProbeResult::Described(end..len),
+                _ => ProbeResult::NotDescribed,
             },
-            Err(Errno::NOENT | Errno::SRCH) => Examined::ThreadGone,
-            Err(_) => Examined::NotDescribed,
+            Err(Errno::NOENT | Errno::SRCH) => ProbeResult::ThreadGone,
+            Err(_) => ProbeResult::NotDescribed,
         };
-        if !matches!(examined, Examined::Described(_)) && !tag::is_set(self.file.as_fd()) {
-            return Ok(Examined::NotOurFile);
+        if !matches!(result, ProbeResult::Described(_)) && !tag::is_set(self.file.as_fd()) {
+            return Ok(ProbeResult::NotOurFile);
         }
         put(self.file.as_fd(), &mut self.number)?;
-        Ok(examined)
+        Ok(result)
     }
 }
 
@@ -266,7 +266,7 @@ mod tests {
 
     /// Makes a separate probe for the test, because the process has one for all tests.
     fn probe() -> Probe {
-        Probe { reserved: Some(Reserved::new().unwrap()), losses: 0 }
+        Probe { reserved: Some(ReservedNumber::new().unwrap()), losses: 0 }
     }
 
     fn examine(probe: &mut Probe, handle: &OwnedFd) -> Option<String> {
@@ -355,7 +355,7 @@ mod tests {
             let file = file.unwrap();
             tag::set(file.as_fd()).unwrap();
             put(file.as_fd(), &mut number).unwrap();
-            Probe { reserved: Some(Reserved { file, number }), losses: 0 }
+            Probe { reserved: Some(ReservedNumber { file, number }), losses: 0 }
         })
         .join()
         .unwrap();

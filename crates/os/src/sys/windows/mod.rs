@@ -5,7 +5,6 @@
 pub(crate) mod directory;
 pub(crate) mod event;
 pub(crate) mod job;
-pub(crate) mod library;
 pub(crate) mod mutex;
 pub(crate) mod object;
 pub(crate) mod process;
@@ -17,6 +16,7 @@ pub(crate) mod timer;
 pub(crate) mod token;
 pub(crate) mod wait;
 pub(crate) mod watch;
+pub(crate) mod wine;
 
 use std::io;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};

@@ -23,12 +23,12 @@ type Work = Box<dyn FnOnce(Watched) + Send>;
 
 /// A wait of the thread pool. Dropping it ends the wait. If the work has begun on another thread,
 /// the drop waits for its end.
-pub(crate) struct Registered {
+pub(crate) struct PoolWait {
     wait: HANDLE,
-    shared: *const Shared,
+    state: *const WatchState,
 }
 
-struct Shared {
+struct WatchState {
     work: Mutex<Option<Work>>,
     /// Whether the callback has taken its reference.
     entered: AtomicBool,
@@ -36,13 +36,13 @@ struct Shared {
     thread: AtomicU32,
 }
 
-// SAFETY: the wait is not tied to a thread, and `shared` points to a reference-counted value that
+// SAFETY: the wait is not tied to a thread, and `state` points to a reference-counted value that
 // is Sync.
-unsafe impl Send for Registered {}
+unsafe impl Send for PoolWait {}
 // SAFETY: as above. A shared reference allows no operation.
-unsafe impl Sync for Registered {}
+unsafe impl Sync for PoolWait {}
 
-impl Registered {
+impl PoolWait {
     /// Begins the wait. The handle must stay open until this value is dropped.
     pub(crate) fn new(
         object: BorrowedHandle<'_>,
@@ -51,10 +51,10 @@ impl Registered {
     ) -> io::Result<Self> {
         let work = Mutex::new(Some(work));
         let entered = AtomicBool::new(false);
-        let shared = Arc::new(Shared { work, entered, thread: AtomicU32::new(0) });
+        let state = Arc::new(WatchState { work, entered, thread: AtomicU32::new(0) });
         // Two references: one for the callback and one for this value.
-        let context = Arc::into_raw(shared.clone());
-        let shared = Arc::into_raw(shared);
+        let context = Arc::into_raw(state.clone());
+        let state = Arc::into_raw(state);
         let mut wait = ptr::null_mut();
         let time = timeout.map_or(INFINITE, milliseconds);
         let flags = WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION;
@@ -72,19 +72,19 @@ impl Registered {
         });
         if let Err(error) = registered {
             // SAFETY: both pointers come from `into_raw` above, and no callback was registered.
-            unsafe { drop((Arc::from_raw(context), Arc::from_raw(shared))) };
+            unsafe { drop((Arc::from_raw(context), Arc::from_raw(state))) };
             return Err(error);
         }
-        Ok(Self { wait, shared })
+        Ok(Self { wait, state })
     }
 }
 
-impl Drop for Registered {
+impl Drop for PoolWait {
     fn drop(&mut self) {
         // SAFETY: this is this value's own reference, which is released below.
-        let shared = unsafe { &*self.shared };
+        let state = unsafe { &*self.state };
         // SAFETY: the call takes no arguments.
-        let inside = shared.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
+        let inside = state.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
         // The work must not wait for its own end.
         let wait_for = if inside { ptr::null_mut() } else { INVALID_HANDLE_VALUE };
         // SAFETY: the wait was registered in `new` and is unregistered only here.
@@ -92,10 +92,10 @@ impl Drop for Registered {
         // SAFETY: the call has waited for the callback, so the callback either has taken its
         // reference or never will. This value's reference is released once.
         unsafe {
-            if ended != 0 && !inside && !shared.entered.load(Ordering::SeqCst) {
-                drop(Arc::from_raw(self.shared));
+            if ended != 0 && !inside && !state.entered.load(Ordering::SeqCst) {
+                drop(Arc::from_raw(self.state));
             }
-            drop(Arc::from_raw(self.shared));
+            drop(Arc::from_raw(self.state));
         }
     }
 }
@@ -103,25 +103,25 @@ impl Drop for Registered {
 /// Called by the thread pool when the wait ends.
 ///
 /// # Safety
-/// `context` must be a counted reference to a [`Shared`], which this call takes.
+/// `context` must be a counted reference to a [`WatchState`], which this call takes.
 unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     // SAFETY: the caller passes a counted reference.
-    let shared = unsafe { Arc::from_raw(context.cast::<Shared>().cast_const()) };
+    let state = unsafe { Arc::from_raw(context.cast::<WatchState>().cast_const()) };
     // SAFETY: the call takes no arguments.
-    shared.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
-    shared.entered.store(true, Ordering::SeqCst);
-    let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    state.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
+    state.entered.store(true, Ordering::SeqCst);
+    let work = state.work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let watched = if timed_out { Watched::TimedOut } else { Watched::Signalled };
     if let Some(work) = work {
         // A panic must not unwind into the thread pool, which owns this thread. The panic hook has
         // reported it.
         let _ = catch_unwind(AssertUnwindSafe(|| work(watched)));
     }
-    shared.thread.store(0, Ordering::SeqCst);
+    state.thread.store(0, Ordering::SeqCst);
 }
 
-impl std::fmt::Debug for Registered {
+impl std::fmt::Debug for PoolWait {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registered").finish_non_exhaustive()
+        f.debug_struct("PoolWait").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,9 @@
-//! The core on which a thread runs, and the number of cores available to it.
+//! The cores of this machine, and its monotonic clock, which is the same for all processes and can't
+//! be set.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::sys;
 
@@ -6,7 +11,7 @@ use crate::sys;
 /// any time: see [sched_getcpu(3)](https://man7.org/linux/man-pages/man3/sched_getcpu.3.html).
 #[inline]
 pub fn current_core() -> usize {
-    sys::cpu::current()
+    sys::this_process::current_core()
 }
 
 /// Returns on how many cores this thread may run: see
@@ -21,6 +26,13 @@ pub fn usable_cores() -> usize {
         // The machine has more cores than fit into the set.
         Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
     }
+}
+
+/// Returns how long this system has been up, without the time it was suspended. All processes get
+/// the same value.
+pub fn uptime() -> Duration {
+    // The clock never goes back and is never negative.
+    Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,12 +1,20 @@
-//! Libraries that are loaded in this process.
+//! Detects Wine.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::ffi::CStr;
+use std::sync::OnceLock;
 
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 
+/// Returns whether this process runs under Wine. Wine lacks some features of Windows, and passes
+/// handles between processes in another form.
+pub fn under_wine() -> bool {
+    static WINE: OnceLock<bool> = OnceLock::new();
+    *WINE.get_or_init(|| has_function(c"ntdll.dll", c"wine_get_version"))
+}
+
 /// Returns whether a library is loaded and has a function of this name.
-pub(crate) fn has_function(library: &CStr, function: &CStr) -> bool {
+fn has_function(library: &CStr, function: &CStr) -> bool {
     // SAFETY: both names end with a zero.
     unsafe {
         let library = GetModuleHandleA(library.as_ptr().cast());
