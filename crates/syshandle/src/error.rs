@@ -1,13 +1,20 @@
 //! Errors of calls, activations and servers, and whether the call may have run.
 
+pub(crate) mod call_error;
+mod cause;
+mod convert;
+mod kind;
+
 use std::error::Error as StdError;
 use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Wanted, raw_os_error};
-use syshandle_registry::ErrorKind as RegistryErrorKind;
-use syshandle_types::{Printable, Unsendable, is_printable};
-use syshandle_wire::{Fault, IoCause, MethodError, OpenError, Violation};
+use syshandle_types::Printable;
+use syshandle_wire::{Fault, IoCause, MethodError};
 
+use self::cause::{PrintableCause, is_lack};
+
+pub use self::kind::ErrorKind;
 pub use syshandle_wire::Ran;
 
 /// The result of a call without an error type of its own.
@@ -36,105 +43,6 @@ struct Inner {
     is_of_call: bool,
     /// The last log lines of the failed server.
     log: Vec<String>,
-}
-
-/// The kind of an error, for programs that handle it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// No program is registered for the class.
-    NotRegistered,
-    /// The class's registration is not valid.
-    BadRegistration,
-    /// Another user could change a folder or file that activation relies on.
-    Insecure,
-    /// The folder for sockets is missing: `XDG_RUNTIME_DIR` isn't set, or doesn't exist.
-    NoRuntimeDirectory,
-    /// The server's program couldn't be started, or ended before its greeting.
-    StartFailed,
-    /// The client is confined and therefore can't start a server.
-    ActivationDenied,
-    /// Another server already serves at this place.
-    AlreadyRunning,
-    /// The server does not allow this client.
-    NotAllowed,
-    /// The server doesn't serve the class.
-    NoSuchClass,
-    /// The object doesn't have the interface.
-    NoSuchInterface,
-    /// The interface, in the server's version, doesn't have the method.
-    NoSuchMethod,
-    /// A handle has another kind, or fewer rights, than the interface declares.
-    WrongHandle,
-    /// The query to the kernel about a handle failed. Such a handle is never accepted.
-    Unproven,
-    /// Arguments or a result don't match the interface.
-    Malformed,
-    /// Handles were lost because the receiver had no free descriptors.
-    HandlesLost,
-    /// A value exceeds the limit of bytes or handles of one call.
-    TooLarge,
-    /// A limit of the server is reached. A later call may succeed.
-    Busy,
-    /// The deadline passed.
-    TimedOut,
-    /// The caller cancelled the call.
-    Cancelled,
-    /// The connection ended, orderly or not.
-    Disconnected,
-    /// The client or object belongs to the parent from which this process was forked.
-    OtherProcess,
-    /// The peer violated the protocol.
-    Violation,
-    /// The method panicked.
-    Panicked,
-    /// The method failed with an error for which its interface has no type.
-    Failed,
-    /// The server's program ended the connection with [`Context::abort`](crate::Context::abort).
-    Aborted,
-    /// A system call failed.
-    System,
-}
-
-impl ErrorKind {
-    /// The kinds by their numbers on the wire. New kinds are appended.
-    const ALL: [Self; 26] = [
-        Self::Failed,
-        Self::NotRegistered,
-        Self::BadRegistration,
-        Self::Insecure,
-        Self::NoRuntimeDirectory,
-        Self::StartFailed,
-        Self::ActivationDenied,
-        Self::AlreadyRunning,
-        Self::NotAllowed,
-        Self::NoSuchClass,
-        Self::NoSuchInterface,
-        Self::NoSuchMethod,
-        Self::WrongHandle,
-        Self::Unproven,
-        Self::Malformed,
-        Self::HandlesLost,
-        Self::TooLarge,
-        Self::Busy,
-        Self::TimedOut,
-        Self::Cancelled,
-        Self::Disconnected,
-        Self::Violation,
-        Self::Panicked,
-        Self::Aborted,
-        Self::System,
-        Self::OtherProcess,
-    ];
-
-    fn number(self) -> u8 {
-        Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default() as u8
-    }
-
-    /// Returns the kind with this number. A kind that only a newer peer knows becomes `Failed`.
-    fn of_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Failed)
-    }
 }
 
 impl Error {
@@ -186,17 +94,17 @@ impl Error {
         }))
     }
 
-    /// Adds the cause. If the cause is a lack of system resources, a kind in `BLAMES` becomes
-    /// [`ErrorKind::System`], because the file or program concerned is not at fault.
+    /// Adds the cause. If the cause is a lack of system resources, a kind that blames something
+    /// else becomes [`ErrorKind::System`], because the file or program concerned is not at fault.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
-        if BLAMES.contains(&self.0.kind) && source.downcast_ref().is_some_and(is_lack) {
+        if self.0.kind.blames() && source.downcast_ref().is_some_and(is_lack) {
             self.0.kind = ErrorKind::System;
         }
         if let Some(error) = source.downcast_ref() {
             self.0.io = Some(IoCause::new(raw_os_error(error), error.kind()));
         }
-        self.0.source = Some(Cause::printable(source));
+        self.0.source = Some(PrintableCause::printable(source));
         self
     }
 
@@ -373,213 +281,17 @@ pub(crate) const LOG_FOLLOWS: &str = ": its log ends:";
 /// Starts each quoted line of a log, so that it can't be mistaken for other output.
 pub(crate) const LOG_LINE: &str = "\n    | ";
 
-/// The text of a cause that would not be [`Printable`] unchanged.
-#[derive(Debug)]
-struct Cause {
-    text: String,
-    source: Option<Box<Self>>,
-}
-
-impl Cause {
-    /// Returns the error unchanged if all texts of its chain are printable, or else a copy with
-    /// escaped texts.
-    fn printable(error: Box<dyn StdError + Send + Sync>) -> Box<dyn StdError + Send + Sync> {
-        let mut next: Option<&dyn StdError> = Some(&*error);
-        while let Some(cause) = next {
-            if !is_printable(&cause.to_string()) {
-                return Box::new(Self::copy(&*error));
-            }
-            next = cause.source();
-        }
-        error
-    }
-
-    fn copy(error: &dyn StdError) -> Self {
-        let source = error.source().map(|source| Box::new(Self::copy(source)));
-        Self { text: Printable(error).to_string(), source }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl StdError for Cause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
-    }
-}
-
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 
-/// Converts a system error in a method or program of the user.
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::TimedOut => ErrorKind::TimedOut,
-            _ => ErrorKind::System,
-        };
-        let text = error.to_string();
-        let mut new = Self::new(kind, text).maybe_ran();
-        new.0.io = Some(IoCause::new(raw_os_error(&error), error.kind()));
-        if error.source().is_some() { new.because(CauseOf(error)) } else { new }
-    }
-}
-
-/// The cause of a system error whose own text is already in the [`Error`].
-#[derive(Debug)]
-struct CauseOf(io::Error);
-
-impl fmt::Display for CauseOf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.source().map_or(Ok(()), |cause| write!(f, "{cause}"))
-    }
-}
-
-impl StdError for CauseOf {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()?.source()
-    }
-}
-
-impl From<Unsendable> for Error {
-    fn from(unsendable: Unsendable) -> Self {
-        let kind = match &unsendable {
-            Unsendable::TooManyBytes { .. }
-            | Unsendable::TooManyHandles { .. }
-            | Unsendable::TooDeep => ErrorKind::TooLarge,
-            Unsendable::Value(_) => ErrorKind::Malformed,
-            _ => ErrorKind::System,
-        };
-        let error = Self::new(kind, unsendable.to_string());
-        match unsendable {
-            Unsendable::Handle(cause) => error.because(cause),
-            _ => error,
-        }
-    }
-}
-
-impl From<syshandle_registry::Error> for Error {
-    fn from(error: syshandle_registry::Error) -> Self {
-        let kind = error.kind().into();
-        match error {
-            syshandle_registry::Error::Io(error) => error.into(),
-            syshandle_registry::Error::Described { text, source, .. } => {
-                let error = Self::new(kind, text);
-                match source {
-                    Some(source) => error.because(source),
-                    None => error,
-                }
-            }
-        }
-    }
-}
-
-impl From<RegistryErrorKind> for ErrorKind {
-    fn from(kind: RegistryErrorKind) -> Self {
-        match kind {
-            RegistryErrorKind::NotRegistered => Self::NotRegistered,
-            RegistryErrorKind::BadRegistration => Self::BadRegistration,
-            RegistryErrorKind::Insecure => Self::Insecure,
-            RegistryErrorKind::NoRuntimeDirectory => Self::NoRuntimeDirectory,
-            RegistryErrorKind::ActivationDenied => Self::ActivationDenied,
-            RegistryErrorKind::AlreadyRunning => Self::AlreadyRunning,
-            RegistryErrorKind::StartFailed => Self::StartFailed,
-            RegistryErrorKind::NoSuchClass => Self::NoSuchClass,
-            RegistryErrorKind::Busy => Self::Busy,
-            _ => Self::System,
-        }
-    }
-}
-
-impl From<Violation> for Error {
-    fn from(violation: Violation) -> Self {
-        Self::new(ErrorKind::Violation, "the server broke the rules of the wire").because(violation)
-    }
-}
-
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Refused(fault) => Self::from_fault(&fault),
-            OpenError::Violation(violation) => violation.into(),
-        }
-    }
-}
-
-/// The error of a method with an error type of its own.
-///
-/// The client's method returns this type. The server's method returns it too if it may refuse a
-/// call: see [`interface`](crate::interface).
-#[derive(Debug)]
-pub enum CallError<E> {
-    /// The method ran and returned this error.
-    Method(E),
-    /// The call failed.
-    Call(Error),
-}
-
-/// Converts a failure of the call. [`Error::refused`] creates an error for a call that did not run.
-impl<E> From<Error> for CallError<E> {
-    fn from(error: Error) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl<E> From<io::Error> for CallError<E> {
-    fn from(error: io::Error) -> Self {
-        Self::Call(error.into())
-    }
-}
-
-/// The text of a method's error comes from the server, and is displayed as [`Printable`].
-impl<E: fmt::Display> fmt::Display for CallError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method(error) => Printable(error).fmt(f),
-            Self::Call(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: StdError + 'static> StdError for CallError<E> {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Method(error) => error.source(),
-            Self::Call(error) => error.source(),
-        }
-    }
-}
-
-/// Returns whether the cause is a lack of resources of the system or process: memory, descriptors,
-/// buffers or files.
-fn is_lack(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOSPC: i32 = 28;
-    const ENOBUFS: i32 = 105;
-    const EDQUOT: i32 = 122;
-    matches!(raw_os_error(error), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS | EDQUOT))
-}
-
-/// The kinds that name a culprit other than the system.
-const BLAMES: [ErrorKind; 5] = [
-    ErrorKind::ActivationDenied,
-    ErrorKind::BadRegistration,
-    ErrorKind::Insecure,
-    ErrorKind::NoRuntimeDirectory,
-    ErrorKind::StartFailed,
-];
-
 #[cfg(test)]
 mod tests {
+    use syshandle_types::is_printable;
+
+    use super::call_error::CallError;
     use super::*;
 
     const EVIL: &str = "a\u{1b}[2J\n\u{202e}b";

@@ -133,7 +133,8 @@ cfg_if::cfg_if! {
 
 pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
-pub use error::{CallError, Error, ErrorKind, Ran, Result, WrongHandle};
+pub use error::call_error::CallError;
+pub use error::{Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;

@@ -1,0 +1,73 @@
+//! Conversions of other errors to [`Error`].
+
+use std::error::Error as StdError;
+use std::io;
+
+use syshandle_os::raw_os_error;
+use syshandle_types::Unsendable;
+use syshandle_wire::{IoCause, OpenError, Violation};
+
+use super::cause::IoErrorCause;
+use super::{Error, ErrorKind};
+
+/// Converts a system error in a method or program of the user.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+            _ => ErrorKind::System,
+        };
+        let text = error.to_string();
+        let mut new = Self::new(kind, text).maybe_ran();
+        new.0.io = Some(IoCause::new(raw_os_error(&error), error.kind()));
+        if error.source().is_some() { new.because(IoErrorCause(error)) } else { new }
+    }
+}
+
+impl From<Unsendable> for Error {
+    fn from(unsendable: Unsendable) -> Self {
+        let kind = match &unsendable {
+            Unsendable::TooManyBytes { .. }
+            | Unsendable::TooManyHandles { .. }
+            | Unsendable::TooDeep => ErrorKind::TooLarge,
+            Unsendable::Value(_) => ErrorKind::Malformed,
+            _ => ErrorKind::System,
+        };
+        let error = Self::new(kind, unsendable.to_string());
+        match unsendable {
+            Unsendable::Handle(cause) => error.because(cause),
+            _ => error,
+        }
+    }
+}
+
+impl From<syshandle_registry::Error> for Error {
+    fn from(error: syshandle_registry::Error) -> Self {
+        let kind = error.kind().into();
+        match error {
+            syshandle_registry::Error::Io(error) => error.into(),
+            syshandle_registry::Error::Described { text, source, .. } => {
+                let error = Self::new(kind, text);
+                match source {
+                    Some(source) => error.because(source),
+                    None => error,
+                }
+            }
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::new(ErrorKind::Violation, "the server broke the rules of the wire").because(violation)
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused(fault) => Self::from_fault(&fault),
+            OpenError::Violation(violation) => violation.into(),
+        }
+    }
+}
