@@ -4,17 +4,20 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Act, Census, Honest, Report, Row, Scenario, Target, Times};
+use crate::honest_client::{HonestClient, Latencies};
+use crate::report::{Report, ScenarioResult};
+use crate::resources::ResourceUsage;
+use crate::scenario::{Attempt, Scenario, TargetServer};
 
 /// Runs scenarios one after the other, each in a separate process, while an honest client makes
 /// calls.
 pub struct Attack<'a> {
     /// The server, as the honest client reaches it.
-    pub target: Target,
+    pub target: TargetServer,
     /// The scenarios to run.
     pub scenarios: Vec<&'static Scenario>,
-    /// Returns the command that runs one scenario. The command prints a line for each act
-    /// ([`Act::write`]).
+    /// Returns the command that runs one scenario. The command prints a line for each attempt
+    /// ([`Attempt::write`]).
     pub command: &'a dyn Fn(&Scenario) -> io::Result<Command>,
     /// The limit for the median duration of the honest client's calls, as a multiple of the median
     /// without an attack. The scenario uses the processor too, so this does not measure the server
@@ -29,48 +32,46 @@ impl Attack<'_> {
     /// Returns an error if the server can't be reached at the beginning, or if its process can't be
     /// inspected.
     pub fn run(&self) -> io::Result<Report> {
-        let (mut honest, pid) = Honest::new(self.target.clone())?;
+        let (mut honest, pid) = HonestClient::new(self.target.clone())?;
         let server = || {
-            let text = format!("process {pid}, the server's, can't be looked at");
-            Census::of(pid).ok_or_else(|| io::Error::other(text))
+            let text = format!("process {pid}, the server's, can't be examined");
+            ResourceUsage::of_process(pid).ok_or_else(|| io::Error::other(text))
         };
         honest.call_for(WARM_UP)?;
         let idle = honest.call_for(IDLE_RUN)?;
         let before = server()?;
-        let mut rows = Vec::new();
+        let mut results = Vec::new();
         for scenario in &self.scenarios {
-            let row = self.scenario(scenario, &mut honest, pid, &before);
-            let over = row.is_err();
-            rows.push(match row {
-                Ok(row) => row,
-                Err(error) => Row::failed(scenario, &error),
+            results.push(match self.run_scenario(scenario, &mut honest, pid, &before) {
+                Ok(result) => result,
+                Err(error) => {
+                    // The server has disconnected the honest client, so a new one replaces it.
+                    honest = HonestClient::new(self.target.clone())?.0;
+                    ScenarioResult::failed(scenario, &error)
+                }
             });
-            if over {
-                // The server has cut off the honest client, so a new one replaces it.
-                honest = Honest::new(self.target.clone())?.0;
-            }
         }
         let after = server()?;
-        Ok(Report { idle, before, after, rows, slower_max: self.slower_max })
+        Ok(Report { idle, before, after, results, slower_max: self.slower_max })
     }
 
-    fn scenario(
+    fn run_scenario(
         &self,
         scenario: &'static Scenario,
-        honest: &mut Honest,
+        honest: &mut HonestClient,
         pid: u32,
-        before: &Census,
-    ) -> io::Result<Row> {
+        before: &ResourceUsage,
+    ) -> io::Result<ScenarioResult> {
         let mut child = (self.command)(scenario)?.stdout(Stdio::piped()).spawn()?;
         let Some(mut output) = child.stdout.take() else { return Err(io::ErrorKind::Other.into()) };
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
             output.read_to_string(&mut text).map(|_| text)
         });
-        let mut times = Times::default();
-        let deadline = Instant::now() + SCENARIO_TIME;
+        let mut latencies = Latencies::default();
+        let deadline = Instant::now() + SCENARIO_TIMEOUT;
         let status = loop {
-            let served = (0..16).try_for_each(|_| honest.call(&mut times));
+            let served = (0..16).try_for_each(|_| honest.call(&mut latencies));
             let ended = child.try_wait()?;
             if served.is_err() || Instant::now() >= deadline {
                 // `kill` fails only if the scenario has already ended.
@@ -84,15 +85,16 @@ impl Attack<'_> {
             }
         };
         let text = reader.join().unwrap_or_else(|_| Ok(String::new()))?;
-        let mut acts: Vec<_> = text.lines().filter_map(Act::parse).collect();
+        let mut attempts: Vec<_> = text.lines().filter_map(Attempt::parse).collect();
         if !status.success() {
-            let tried = "the scenario itself".into();
-            acts.push(Act { tried, answer: format!("ended early: {status}"), right: false });
+            let description = "the scenario itself".into();
+            let responses = format!("ended early: {status}");
+            attempts.push(Attempt { description, responses, passed: false });
         }
-        let gone = || io::Error::other("the server is gone");
-        let after = Census::settled(pid, before, SETTLE).ok_or_else(gone)?;
-        let leaked = after.open().saturating_sub(before.open());
-        Ok(Row { scenario, acts, times, leaked, after: Some(after) })
+        let ended = || io::Error::other("the server has ended");
+        let after = ResourceUsage::after_release(pid, before, RELEASE_TIMEOUT).ok_or_else(ended)?;
+        let leaked = after.descriptor_count().saturating_sub(before.descriptor_count());
+        Ok(ScenarioResult { scenario, attempts, latencies, leaked, after: Some(after) })
     }
 }
 
@@ -109,7 +111,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const IDLE_RUN: Duration = Duration::from_millis(700);
 
 /// Time limit for a scenario.
-const SCENARIO_TIME: Duration = Duration::from_secs(180);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The time limit for the server to release the resources of a scenario.
-const SETTLE: Duration = Duration::from_secs(30);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);

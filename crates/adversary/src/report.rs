@@ -5,84 +5,90 @@ use std::io;
 
 use syshandle_types::Printable;
 
-use crate::{Act, Census, Scenario, Times};
+use crate::honest_client::Latencies;
+use crate::resources::ResourceUsage;
+use crate::scenario::{Attempt, Scenario};
 
 /// The results of an attack.
 #[derive(Debug)]
 pub struct Report {
-    /// The honest client's durations without an attack.
-    pub idle: Times,
+    /// The honest client's latencies without an attack.
+    pub idle: Latencies,
     /// The server's resources before the attack.
-    pub before: Census,
+    pub before: ResourceUsage,
     /// The server's resources after the attack.
-    pub after: Census,
-    /// One row for each scenario.
-    pub rows: Vec<Row>,
+    pub after: ResourceUsage,
+    /// The results of each scenario.
+    pub results: Vec<ScenarioResult>,
     /// The limit for [`Report::slower`].
     pub slower_max: f64,
 }
 
 /// The results of one scenario.
 #[derive(Debug)]
-pub struct Row {
+pub struct ScenarioResult {
     /// The scenario.
     pub scenario: &'static Scenario,
-    /// The attempts and the server's answers.
-    pub acts: Vec<Act>,
-    /// The durations of the honest client's calls during the scenario.
-    pub times: Times,
+    /// The attempts and the server's responses.
+    pub attempts: Vec<Attempt>,
+    /// The latencies of the honest client during the scenario.
+    pub latencies: Latencies,
     /// Number of descriptors that the server has kept.
     pub leaked: usize,
     /// The server's resources after the scenario; `None` if the server has ended.
-    pub after: Option<Census>,
+    pub after: Option<ResourceUsage>,
 }
 
 impl Report {
-    /// Whether the server withstood every scenario.
-    pub fn held(&self) -> bool {
-        self.rows.iter().all(|row| row.held(self)) && self.memory_held()
+    /// Returns whether the server passed every scenario.
+    pub fn passed(&self) -> bool {
+        self.results.iter().all(|result| result.passed(self)) && self.is_memory_stable()
     }
 
-    /// Whether the server's memory is the same as before, except for memory that an allocator
-    /// keeps.
-    pub fn memory_held(&self) -> bool {
+    /// Returns whether the server's memory is the same as before, except for memory that an
+    /// allocator keeps.
+    pub fn is_memory_stable(&self) -> bool {
         self.after.memory_kib <= self.before.memory_kib + MEMORY_KEPT_KIB
     }
 
-    /// The median duration of an honest call during a scenario, as a multiple of the median without
-    /// an attack.
-    pub fn slower(&self, row: &Row) -> f64 {
-        row.times.median().as_secs_f64() / self.idle.median().as_secs_f64().max(1e-9)
+    /// Returns the median latency of an honest call during a scenario, as a multiple of the median
+    /// without an attack.
+    pub fn slower(&self, result: &ScenarioResult) -> f64 {
+        result.latencies.median().as_secs_f64() / self.idle.median().as_secs_f64().max(1e-9)
     }
 }
 
-impl Row {
-    /// The row of a scenario during which the honest client wasn't served or the server ended.
+impl ScenarioResult {
+    /// Returns the result of a scenario during which the honest client wasn't served or the server
+    /// ended.
     pub(crate) fn failed(scenario: &'static Scenario, error: &io::Error) -> Self {
-        let act = Act {
-            tried: "an honest client meanwhile".into(),
-            answer: Printable(error).to_string(),
-            right: false,
+        let attempt = Attempt {
+            description: "calls of the honest client".into(),
+            responses: Printable(error).to_string(),
+            passed: false,
         };
-        Self { scenario, acts: vec![act], times: Times::default(), leaked: 0, after: None }
+        let latencies = Latencies::default();
+        Self { scenario, attempts: vec![attempt], latencies, leaked: 0, after: None }
     }
 
-    fn held(&self, report: &Report) -> bool {
-        let answers = !self.acts.is_empty() && self.acts.iter().all(|act| act.right);
-        answers && self.leaked == 0 && report.slower(self) <= report.slower_max
+    fn passed(&self, report: &Report) -> bool {
+        let correct =
+            !self.attempts.is_empty() && self.attempts.iter().all(|attempt| attempt.passed);
+        correct && self.leaked == 0 && report.slower(self) <= report.slower_max
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tried = self.rows.iter().flat_map(|row| &row.acts).map(|act| act.tried.chars().count());
-        let width = tried.max().unwrap_or(0);
-        writeln!(f, "{:<13} {:<width$}  {:<7} answer", "scenario", "tried", "verdict")?;
-        for row in &self.rows {
-            for act in &row.acts {
-                let Act { tried, answer, right } = act;
-                let verdict = if *right { "right" } else { "WRONG" };
-                writeln!(f, "{:<13} {tried:<width$}  {verdict:<7} {answer}", row.scenario.name)?;
+        let attempts = || self.results.iter().flat_map(|result| &result.attempts);
+        let width = attempts().map(|attempt| attempt.description.chars().count()).max();
+        let width = width.unwrap_or(0);
+        writeln!(f, "{:<15} {:<width$}  {:<7} response", "scenario", "attempt", "verdict")?;
+        for result in &self.results {
+            for Attempt { description, responses, passed } in &result.attempts {
+                let (name, verdict) =
+                    (result.scenario.name, if *passed { "right" } else { "WRONG" });
+                writeln!(f, "{name:<15} {description:<width$}  {verdict:<7} {responses}")?;
             }
         }
         let idle = self.idle.median();
@@ -92,24 +98,24 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{:<13} {:>8} {:>8} {:>11} {:>11} {:>11} {:>6}  verdict",
+            "{:<15} {:>8} {:>8} {:>11} {:>11} {:>11} {:>6}  verdict",
             "scenario", "calls", "median", "p99", "worst", "new client", "leaked"
         )?;
-        for row in &self.rows {
+        for result in &self.results {
             writeln!(
                 f,
-                "{:<13} {:>8} {:>7.1}x {:>11} {:>11} {:>11} {:>6}  {}",
-                row.scenario.name,
-                row.times.calls(),
-                self.slower(row),
-                milliseconds(row.times.p99()),
-                milliseconds(row.times.worst()),
-                milliseconds(row.times.worst_arrival()),
-                row.leaked,
-                if row.held(self) { "held" } else { "FAILED" },
+                "{:<15} {:>8} {:>7.1}x {:>11} {:>11} {:>11} {:>6}  {}",
+                result.scenario.name,
+                result.latencies.calls(),
+                self.slower(result),
+                milliseconds(result.latencies.p99()),
+                milliseconds(result.latencies.worst()),
+                milliseconds(result.latencies.worst_first_call()),
+                result.leaked,
+                if result.passed(self) { "passed" } else { "FAILED" },
             )?;
         }
-        let memory = if self.memory_held() { "held" } else { "GREW" };
+        let memory = if self.is_memory_stable() { "stable" } else { "GREW" };
         writeln!(
             f,
             "\nThe server before: {}\nand afterwards:    {} ({memory})",

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use syshandle::Error;
 use syshandle::{ErrorKind, Ran};
-use syshandle_adversary::{Answer, Census, Hostage, Line};
+use syshandle_adversary::{LingeringSocket, RawConnection, ResourceUsage, Response};
 use syshandle_os::Listener;
 use syshandle_testkit::{Place, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
 use syshandle_types::{FieldPath, Limits};
@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(30);
 
 /// The behaviour of a server on one connection.
-type Script = fn(&Line);
+type Script = fn(&RawConnection);
 
 fn greeting(limits: Limits) -> Vec<u8> {
     let iid = TEST_SERVICE.interfaces()[0].iid;
@@ -32,17 +32,19 @@ fn greeting(limits: Limits) -> Vec<u8> {
 }
 
 /// Sends a valid greeting, and receives the hello and a call. Returns the number of the call.
-fn opened(line: &Line) -> u32 {
-    line.frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[]).unwrap();
-    called(line)
+fn opened(connection: &RawConnection) -> u32 {
+    connection
+        .send_frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[])
+        .unwrap();
+    called(connection)
 }
 
 /// Receives frames until a call arrives, and returns its number.
-fn called(line: &Line) -> u32 {
+fn called(connection: &RawConnection) -> u32 {
     let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
     let end = Instant::now() + SOON;
     loop {
-        match line.0.receive(&mut bytes, &mut handles) {
+        match connection.0.receive(&mut bytes, &mut handles) {
             Ok(received) if received.len == 0 => return 0,
             Ok(received) => {
                 let (header, _) = Header::read(&bytes[..received.len]).unwrap();
@@ -51,172 +53,176 @@ fn called(line: &Line) -> u32 {
                 }
             }
             Err(_) => {
-                assert!(line.0.wait_readable(end).unwrap(), "the client never calls");
+                assert!(connection.0.wait_readable(end).unwrap(), "the client never calls");
             }
         }
     }
 }
 
-fn reply(line: &Line, call: u32, status: u32, body: &[u8]) {
-    let _ = line.frame(&Header { call, code: status, ..Header::new(FrameKind::Reply) }, body, &[]);
+fn reply(connection: &RawConnection, call: u32, status: u32, body: &[u8]) {
+    let _ = connection.send_frame(
+        &Header { call, code: status, ..Header::new(FrameKind::Reply) },
+        body,
+        &[],
+    );
 }
 
 /// Sends a header with arbitrary fields.
-fn raw(line: &Line, header: &Header) {
+fn raw(connection: &RawConnection, header: &Header) {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
-    let _ = line.bytes(&head[..len], &[]);
+    let _ = connection.send_bytes(&head[..len], &[]);
 }
 
 /// Waits until the client disconnects.
-fn until_gone(line: &Line) {
-    let _ = line.ending();
+fn until_gone(connection: &RawConnection) {
+    let _ = connection.receive_end();
 }
 
 const SCRIPTS: &[(&str, Script)] = &[
-    ("never greets", |line| until_gone(line)),
+    ("never greets", |connection| until_gone(connection)),
     ("goes without a word", |_| {}),
-    ("greets with rubbish", |line| drop(line.bytes(&[0xa5; 500], &[]))),
-    ("greets with a frame too long", |line| drop(line.bytes(&[1; 100_000], &[]))),
-    ("greets in another version", |line| {
+    ("greets with rubbish", |connection| drop(connection.send_bytes(&[0xa5; 500], &[]))),
+    ("greets with a frame too long", |connection| drop(connection.send_bytes(&[1; 100_000], &[]))),
+    ("greets in another version", |connection| {
         let mut body = greeting(Limits::default());
         body[8] = 9;
-        line.frame(&Header::new(FrameKind::Greeting), &body, &[]).unwrap();
+        connection.send_frame(&Header::new(FrameKind::Greeting), &body, &[]).unwrap();
     }),
-    ("greets with handles", |line| {
+    ("greets with handles", |connection| {
         let null = File::open("/dev/null").unwrap();
         let body = greeting(Limits::default());
         let handles = vec![null.as_fd(); 253];
-        line.frame(&Header::new(FrameKind::Greeting), &body, &handles).unwrap();
-        until_gone(line);
+        connection.send_frame(&Header::new(FrameKind::Greeting), &body, &handles).unwrap();
+        until_gone(connection);
     }),
-    ("takes no calls at all", |line| {
+    ("takes no calls at all", |connection| {
         let none = Limits { calls_max: 0, handles_max: 0, message_bytes_max: 0 };
-        line.frame(&Header::new(FrameKind::Greeting), &greeting(none), &[]).unwrap();
-        until_gone(line);
+        connection.send_frame(&Header::new(FrameKind::Greeting), &greeting(none), &[]).unwrap();
+        until_gone(connection);
     }),
-    ("takes more than there is", |line| {
+    ("takes more than there is", |connection| {
         let all =
             Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
-        line.frame(&Header::new(FrameKind::Greeting), &greeting(all), &[]).unwrap();
-        let call = called(line);
-        reply(line, call, 77, b"");
+        connection.send_frame(&Header::new(FrameKind::Greeting), &greeting(all), &[]).unwrap();
+        let call = called(connection);
+        reply(connection, call, 77, b"");
     }),
-    ("never answers", |line| {
-        opened(line);
-        until_gone(line);
+    ("never answers", |connection| {
+        opened(connection);
+        until_gone(connection);
     }),
-    ("answers another call", |line| {
-        let call = opened(line);
-        reply(line, call + 1, Status::Done as u32, b"");
+    ("answers another call", |connection| {
+        let call = opened(connection);
+        reply(connection, call + 1, Status::Done as u32, b"");
     }),
-    ("answers twice", |line| {
-        let call = opened(line);
-        reply(line, call, Status::Done as u32, b"");
-        reply(line, call, Status::Done as u32, b"");
+    ("answers twice", |connection| {
+        let call = opened(connection);
+        reply(connection, call, Status::Done as u32, b"");
+        reply(connection, call, Status::Done as u32, b"");
     }),
-    ("answers with a status that there isn't", |line| {
-        let call = opened(line);
-        reply(line, call, 3, b"");
+    ("answers with a status that there isn't", |connection| {
+        let call = opened(connection);
+        reply(connection, call, 3, b"");
     }),
-    ("answers with too few bytes", |line| {
-        let call = opened(line);
-        reply(line, call, Status::Done as u32, &[1]);
+    ("answers with too few bytes", |connection| {
+        let call = opened(connection);
+        reply(connection, call, Status::Done as u32, &[1]);
     }),
-    ("answers with too many bytes", |line| {
-        let call = opened(line);
-        reply(line, call, Status::Done as u32, &[1; 30_000]);
+    ("answers with too many bytes", |connection| {
+        let call = opened(connection);
+        reply(connection, call, Status::Done as u32, &[1; 30_000]);
     }),
-    ("answers with an error of the method's, which has none", |line| {
-        let call = opened(line);
-        reply(line, call, Status::Failed as u32, &[1; 100]);
+    ("answers with an error of the method's, which has none", |connection| {
+        let call = opened(connection);
+        reply(connection, call, Status::Failed as u32, &[1; 100]);
     }),
-    ("answers with a fault that there isn't", |line| {
-        let call = opened(line);
-        reply(line, call, Status::Fault as u32, &[0xff; 100]);
+    ("answers with a fault that there isn't", |connection| {
+        let call = opened(connection);
+        reply(connection, call, Status::Fault as u32, &[0xff; 100]);
     }),
-    ("answers with handles that nobody wants", |line| {
-        let call = opened(line);
+    ("answers with handles that nobody wants", |connection| {
+        let call = opened(connection);
         let null = File::open("/dev/null").unwrap();
         let header = Header { call, ..Header::new(FrameKind::Reply) };
-        line.frame(&header, &[0; 12], &[null.as_fd(); 200]).unwrap();
-        until_gone(line);
+        connection.send_frame(&header, &[0; 12], &[null.as_fd(); 200]).unwrap();
+        until_gone(connection);
     }),
-    ("answers with handles whose close blocks", |line| {
-        let call = opened(line);
-        let mut hostages = [Hostage::new().unwrap(), Hostage::new().unwrap()];
-        let handles = [hostages[0].take_nested().unwrap(), hostages[1].take().unwrap()];
+    ("answers with handles whose close blocks", |connection| {
+        let call = opened(connection);
+        let mut sockets = [LingeringSocket::new().unwrap(), LingeringSocket::new().unwrap()];
+        let handles = [sockets[0].take_nested().unwrap(), sockets[1].take().unwrap()];
         let header = Header { call, ..Header::new(FrameKind::Reply) };
-        let _ = line.frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
+        let _ = connection.send_frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
         // Another thread closes the handles, because their last close blocks.
         std::thread::spawn(move || drop(handles));
-        until_gone(line);
+        until_gone(connection);
     }),
-    ("ends the connection with handles unread whose close blocks", |line| {
-        let call = opened(line);
-        let mut hostage = Hostage::new().unwrap();
-        let handle = hostage.take().unwrap();
-        reply(line, call + 1, Status::Done as u32, b"");
+    ("ends the connection with handles unread whose close blocks", |connection| {
+        let call = opened(connection);
+        let mut socket = LingeringSocket::new().unwrap();
+        let handle = socket.take().unwrap();
+        reply(connection, call + 1, Status::Done as u32, b"");
         let header = Header { call, ..Header::new(FrameKind::Reply) };
         // Sending fails if the client has already ended the connection.
-        let _ = line.frame(&header, &[], &[handle.as_fd()]);
+        let _ = connection.send_frame(&header, &[], &[handle.as_fd()]);
         std::thread::spawn(move || drop(handle));
-        until_gone(line);
+        until_gone(connection);
     }),
-    ("declares handles that it doesn't send", |line| {
-        let call = opened(line);
-        raw(line, &Header { call, handles: 7, ..Header::new(FrameKind::Reply) });
+    ("declares handles that it doesn't send", |connection| {
+        let call = opened(connection);
+        raw(connection, &Header { call, handles: 7, ..Header::new(FrameKind::Reply) });
     }),
-    ("answers out of memory that it never sent", |line| {
-        let call = opened(line);
+    ("answers out of memory that it never sent", |connection| {
+        let call = opened(connection);
         let body = Body::Shared { offset: 0, len: 100_000 };
-        raw(line, &Header { call, body, ..Header::new(FrameKind::Reply) });
+        raw(connection, &Header { call, body, ..Header::new(FrameKind::Reply) });
     }),
-    ("sends memory that is none", |line| {
-        opened(line);
+    ("sends memory that is none", |connection| {
+        opened(connection);
         let null = File::open("/dev/null").unwrap();
-        let _ = line.frame(&Header::new(FrameKind::Arena), &[], &[null.as_fd()]);
-        until_gone(line);
+        let _ = connection.send_frame(&Header::new(FrameKind::Arena), &[], &[null.as_fd()]);
+        until_gone(connection);
     }),
-    ("gives back what was never taken", |line| {
-        opened(line);
+    ("gives back what was never taken", |connection| {
+        opened(connection);
         let releases = Releases::take_from(&mut vec![4096]);
-        raw(line, &Header { releases, ..Header::new(FrameKind::Release) });
+        raw(connection, &Header { releases, ..Header::new(FrameKind::Release) });
     }),
-    ("calls its client", |line| {
-        opened(line);
-        raw(line, &Header { call: 1, ..Header::new(FrameKind::Call) });
+    ("calls its client", |connection| {
+        opened(connection);
+        raw(connection, &Header { call: 1, ..Header::new(FrameKind::Call) });
     }),
-    ("greets again and again", |line| {
-        opened(line);
+    ("greets again and again", |connection| {
+        opened(connection);
         for _ in 0..10 {
             let body = greeting(Limits::default());
-            let _ = line.frame(&Header::new(FrameKind::Greeting), &body, &[]);
+            let _ = connection.send_frame(&Header::new(FrameKind::Greeting), &body, &[]);
         }
     }),
-    ("refuses with a long text", |line| {
+    ("refuses with a long text", |connection| {
         let fault = Fault::Failed { text: "no ".repeat(2000) };
-        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
-        until_gone(line);
+        let _ = connection.send_frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(connection);
     }),
-    ("never stops talking", |line| {
-        opened(line);
+    ("never stops talking", |connection| {
+        opened(connection);
         let end = Instant::now() + SOON;
         while Instant::now() < end {
-            let sent = line.frame(&Header::new(FrameKind::Release), &[], &[]);
+            let sent = connection.send_frame(&Header::new(FrameKind::Release), &[], &[]);
             if sent.is_err() {
                 return;
             }
         }
     }),
-    ("says good-bye and goes on", |line| {
-        let call = opened(line);
-        raw(line, &Header::new(FrameKind::Bye));
-        reply(line, call, Status::Done as u32, b"");
+    ("says good-bye and goes on", |connection| {
+        let call = opened(connection);
+        raw(connection, &Header::new(FrameKind::Bye));
+        reply(connection, call, Status::Done as u32, b"");
     }),
-    ("answers cut short", |line| {
-        opened(line);
-        let _ = line.bytes(&[FrameKind::Reply as u8, 0, 0], &[]);
+    ("answers cut short", |connection| {
+        opened(connection);
+        let _ = connection.send_bytes(&[FrameKind::Reply as u8, 0, 0], &[]);
     }),
 ];
 
@@ -227,44 +233,44 @@ const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nJan 1 sshd:
 /// Faults whose text contains control sequences for a terminal: each fault with a text, and each
 /// frame that can carry a fault.
 const SPEAKERS: &[(&str, Script)] = &[
-    ("refuses", |line| {
-        line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
-        until_gone(line);
+    ("refuses", |connection| {
+        connection.send_frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
+        until_gone(connection);
     }),
-    ("refuses after the call", |line| {
-        opened(line);
-        let _ = line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]);
-        until_gone(line);
+    ("refuses after the call", |connection| {
+        opened(connection);
+        let _ = connection.send_frame(&Header::new(FrameKind::Refused), &failed().write(), &[]);
+        until_gone(connection);
     }),
-    ("fails", |line| answer(line, &failed())),
-    ("panics", |line| answer(line, &Fault::Panicked { text: EVIL.into() })),
-    ("is busy", |line| answer(line, &Fault::Busy { limit: EVIL.into() })),
-    ("has no object", |line| answer(line, &Fault::NoObject { text: EVIL.into() })),
-    ("can't send", |line| answer(line, &Fault::Unsendable { text: EVIL.into() })),
-    ("has too much", |line| answer(line, &Fault::TooLarge { text: EVIL.into() })),
-    ("finds it malformed", |line| {
+    ("fails", |connection| answer(connection, &failed())),
+    ("panics", |connection| answer(connection, &Fault::Panicked { text: EVIL.into() })),
+    ("is busy", |connection| answer(connection, &Fault::Busy { limit: EVIL.into() })),
+    ("has no object", |connection| answer(connection, &Fault::NoObject { text: EVIL.into() })),
+    ("can't send", |connection| answer(connection, &Fault::Unsendable { text: EVIL.into() })),
+    ("has too much", |connection| answer(connection, &Fault::TooLarge { text: EVIL.into() })),
+    ("finds it malformed", |connection| {
         answer(
-            line,
+            connection,
             &Fault::Malformed { parameter: Some(0), path: FieldPath::default(), text: EVIL.into() },
         );
     }),
-    ("can't prove it", |line| {
+    ("can't prove it", |connection| {
         answer(
-            line,
+            connection,
             &Fault::Unproven { parameter: None, path: FieldPath::default(), text: EVIL.into() },
         );
     }),
-    ("says much", |line| answer(line, &Fault::Failed { text: EVIL.repeat(70) })),
+    ("says much", |connection| answer(connection, &Fault::Failed { text: EVIL.repeat(70) })),
 ];
 
 fn failed() -> Fault {
     Fault::Failed { text: EVIL.into() }
 }
 
-fn answer(line: &Line, fault: &Fault) {
-    let call = opened(line);
-    reply(line, call, Status::Fault as u32, &fault.write());
-    until_gone(line);
+fn answer(connection: &RawConnection, fault: &Fault) {
+    let call = opened(connection);
+    reply(connection, call, Status::Fault as u32, &fault.write());
+    until_gone(connection);
 }
 
 /// Serves each script to one client, and passes the script's name and the client's error to
@@ -284,7 +290,7 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
                 // A client that isn't served connects again until its time limit.
                 while !done.load(Ordering::SeqCst) {
                     match listener.accept() {
-                        Ok(socket) => script(&Line(socket)),
+                        Ok(socket) => script(&RawConnection(socket)),
                         Err(_) => std::thread::sleep(Duration::from_millis(1)),
                     }
                 }
@@ -303,13 +309,14 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
 
 #[test]
 fn no_server_hangs_or_crashes_its_client() {
-    let before = Census::of(std::process::id()).unwrap();
+    let before = ResourceUsage::of_process(std::process::id()).unwrap();
     serve_each(SCRIPTS, |what, error| {
         println!("{what}: {:?}: {error}", error.kind());
         assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
     });
-    let settled = Census::settled(std::process::id(), &before, SOON).unwrap().open();
-    let before = before.open();
+    let settled =
+        ResourceUsage::after_release(std::process::id(), &before, SOON).unwrap().descriptor_count();
+    let before = before.descriptor_count();
     assert!(settled <= before, "{settled} descriptors, and {before} before");
 }
 
@@ -337,7 +344,10 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
 }
 
 /// Runs `test` with a client of a server that runs `script` on its connection.
-fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TestServiceClient) -> R) -> R {
+fn against<R>(
+    script: impl Fn(&RawConnection) + Sync,
+    test: impl FnOnce(TestServiceClient) -> R,
+) -> R {
     let place = Place::new();
     let path = place.path().join("hostile.sock");
     let listener = Listener::bind(&path).unwrap();
@@ -349,7 +359,7 @@ fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TestServiceClient
             let end = Instant::now() + SOON;
             while Instant::now() < end {
                 match listener.accept() {
-                    Ok(socket) => return script(&Line(socket)),
+                    Ok(socket) => return script(&RawConnection(socket)),
                     Err(_) => std::thread::sleep(Duration::from_millis(1)),
                 }
             }
@@ -360,8 +370,8 @@ fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TestServiceClient
     })
 }
 
-fn greet(line: &Line, limits: Limits) {
-    line.frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
+fn greet(connection: &RawConnection, limits: Limits) {
+    connection.send_frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
 }
 
 /// Much longer than the calls' time limit, and much shorter than the time until the server stops.
@@ -370,10 +380,10 @@ const LATE: Duration = Duration::from_secs(5);
 #[test]
 fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
     let done = AtomicBool::new(false);
-    let script = |line: &Line| {
-        greet(line, Limits::default());
-        called(line);
-        rustix::net::shutdown(&line.0, rustix::net::Shutdown::Read).unwrap();
+    let script = |connection: &RawConnection| {
+        greet(connection, Limits::default());
+        called(connection);
+        rustix::net::shutdown(&connection.0, rustix::net::Shutdown::Read).unwrap();
         while !done.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -403,12 +413,12 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
 #[test]
 fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
     let done = AtomicBool::new(false);
-    let script = |line: &Line| {
-        opened(line);
+    let script = |connection: &RawConnection| {
+        opened(connection);
         while !done.load(Ordering::SeqCst) {
             let mut head = [0; Header::LEN_MAX];
             let len = Header::new(FrameKind::Release).write(&mut head);
-            let _ = line.bytes_now(&head[..len], &[]);
+            let _ = connection.try_send_bytes(&head[..len], &[]);
         }
     };
     against(script, |client| {
@@ -436,9 +446,9 @@ fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
 fn the_clients_own_limit_of_calls_in_flight_holds_for_any_announced_limit() {
     let limits = Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
     let calls = std::sync::atomic::AtomicU32::new(0);
-    let script = |line: &Line| {
-        greet(line, limits);
-        while called(line) != 0 {
+    let script = |connection: &RawConnection| {
+        greet(connection, limits);
+        while called(connection) != 0 {
             calls.fetch_add(1, Ordering::SeqCst);
         }
     };
@@ -455,12 +465,12 @@ fn the_clients_own_limit_of_calls_in_flight_holds_for_any_announced_limit() {
 
 #[test]
 fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_not_run() {
-    let script = |line: &Line| {
-        opened(line);
-        called(line);
+    let script = |connection: &RawConnection| {
+        opened(connection);
+        called(connection);
         let fault = Fault::Busy { limit: "patience".into() };
-        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
-        until_gone(line);
+        let _ = connection.send_frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(connection);
     };
     against(script, |client| {
         let starter = TestServiceStarter::from(&client);
@@ -476,16 +486,16 @@ fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_n
 #[test]
 fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     let (sent, gone) = (AtomicBool::new(false), AtomicBool::new(false));
-    let script = |line: &Line| {
-        line.0.accept_handles().unwrap();
-        greet(line, Limits::default());
-        let call = called(line);
-        let mut hostage = Hostage::new().unwrap();
-        let handle = hostage.take().unwrap();
+    let script = |connection: &RawConnection| {
+        connection.0.accept_handles().unwrap();
+        greet(connection, Limits::default());
+        let call = called(connection);
+        let mut socket = LingeringSocket::new().unwrap();
+        let handle = socket.take().unwrap();
         // A handle in its slot, and a text with a single byte that isn't UTF-8.
         let code = Status::Done as u32;
         let header = Header { call, code, ..Header::new(FrameKind::Reply) };
-        line.frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]).unwrap();
+        connection.send_frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]).unwrap();
         // The client's duplicate of the handle, which it hasn't received yet, becomes the last one.
         drop(handle);
         sent.store(true, Ordering::SeqCst);
@@ -510,16 +520,16 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     });
 }
 
-/// The scripts rely on [`Answer`] to recognize valid frames.
+/// The scripts rely on [`Response`] to recognize valid frames.
 #[test]
-fn an_answer_is_told_from_rubbish() {
+fn malformed_frames_are_recognized() {
     let (a, b) = syshandle_os::Seqpacket::pair().unwrap();
-    let (a, b) = (Line(a), Line(b));
-    a.bytes(&[0xa5; 40], &[]).unwrap();
-    assert!(matches!(b.answer(SOON), Answer::Rubbish));
+    let (a, b) = (RawConnection(a), RawConnection(b));
+    a.send_bytes(&[0xa5; 40], &[]).unwrap();
+    assert!(matches!(b.receive(SOON), Response::Malformed));
     let hello = Hello { clsid: TEST_SERVICE.clsid(), iid: TEST_SERVICE.interfaces()[0].iid };
-    a.frame(&Header::new(FrameKind::Hello), &hello.write(), &[]).unwrap();
-    assert!(matches!(b.answer(SOON), Answer::Frame(FrameKind::Hello)));
+    a.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[]).unwrap();
+    assert!(matches!(b.receive(SOON), Response::Frame(FrameKind::Hello)));
     drop(a);
-    assert!(matches!(b.answer(SOON), Answer::CutOff));
+    assert!(matches!(b.receive(SOON), Response::Closed));
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use syshandle::{Activation, Error, ErrorKind, Guid, Printable, Result, UserId, interface};
-use syshandle_adversary::{Attack, Scenario, Target};
+use syshandle_adversary::{Attack, MethodShape, Scenario, TargetServer};
 use syshandle_registry::{Registry, RuntimePaths};
 
 use crate::class::ClassArgument;
@@ -20,13 +20,22 @@ use crate::output::{outln, write_content, write_out};
 pub(crate) struct Arguments {
     /// The class whose server is attacked, by name or identifier
     class: ClassArgument,
-    /// Run only these scenarios; `list` shows all
+    /// Run only these scenarios
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<String>,
-    /// The user that the hostile clients run as if this command runs as root; by default `nobody`
+    /// The number, from 0, of a method that sets its only argument, an event, for the scenario
+    /// full-event
+    #[arg(long, value_name = "NUMBER")]
+    set_method: Option<u32>,
+    /// The number, from 0, of a method that waits for its only argument, an event, in a background
+    /// task, for the scenario endless-tasks
+    #[arg(long, value_name = "NUMBER")]
+    wait_method: Option<u32>,
+    /// User id of the hostile clients, if this command runs as root
     #[arg(long, value_name = "UID", default_value_t = NOBODY)]
     user: u32,
-    /// How many times as long an honest call may take during an attack, at its median
+    /// Limit for the median duration of an honest call during an attack, as a multiple of the median
+    /// without an attack
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     slower: f64,
     /// Run one scenario in this process; the command starts itself this way for each scenario
@@ -38,7 +47,7 @@ pub(crate) struct Arguments {
     interface: Option<Guid>,
 }
 
-/// The user `nobody`, who owns no files.
+/// The user `nobody`, which owns no files.
 const NOBODY: u32 = 65534;
 
 fn guid(text: &str) -> std::result::Result<Guid, String> {
@@ -63,18 +72,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let peers = Peers::new(&address, arguments.user)?;
     let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
     outln!("{}", peers.describe(allowed));
-    let target = Target { address, clsid, iid };
+    let target = arguments.target(address, clsid, iid);
+    let only: Vec<_> = arguments.only.iter().map(|name| find(name)).collect::<Result<_>>()?;
     let wanted = |scenario: &&Scenario| {
-        arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name)
+        only.is_empty() || only.iter().any(|wanted| wanted.name == scenario.name)
     };
-    let can_be = |scenario: &&Scenario| scenario.accepted || (peers.as_another_user && !allowed);
-    let selected = Scenario::all().iter().filter(wanted);
-    for scenario in selected.clone().filter(|scenario| !can_be(scenario)) {
-        outln!("skipped: {}: no process here has a user whom this server refuses", scenario.name);
+    let mut scenarios = Vec::new();
+    for scenario in Scenario::all().iter().filter(wanted) {
+        match why_skipped(scenario, &target, peers.as_another_user && !allowed) {
+            Some(reason) => outln!("skipped: {}: {reason}", scenario.name),
+            None => scenarios.push(scenario),
+        }
     }
     let attack = Attack {
         target: target.clone(),
-        scenarios: selected.filter(can_be).collect(),
+        scenarios,
         command: &|scenario| peers.command(scenario, &target, allowed),
         slower_max: arguments.slower,
     };
@@ -82,10 +94,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .run()
         .map_err(|error| Error::failed(format!("the server can't be attacked: {error}")))?;
     write_out(format_args!("\n{report}"));
-    Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs one scenario in this process, and prints its actions.
+impl Arguments {
+    fn target(&self, address: PathBuf, clsid: Guid, iid: Guid) -> TargetServer {
+        let (wait_method, set_method) = (self.wait_method, self.set_method);
+        TargetServer { address, clsid, iid, wait_method, set_method }
+    }
+}
+
+/// Returns the reason why a scenario can't run here, if there is one.
+fn why_skipped(
+    scenario: &Scenario,
+    target: &TargetServer,
+    has_refused_user: bool,
+) -> Option<String> {
+    if !scenario.accepted && !has_refused_user {
+        return Some("no process here has a user whom this server refuses".to_owned());
+    }
+    let shape = scenario.method.filter(|shape| target.method(*shape).is_none())?;
+    let option = match shape {
+        MethodShape::WaitsForEvent => "--wait-method",
+        MethodShape::SetsEvent => "--set-method",
+    };
+    Some(format!("no {shape} is named ({option})"))
+}
+
+/// Returns the scenario with this name.
+fn find(name: &str) -> Result<&'static Scenario> {
+    Scenario::named(name).ok_or_else(|| {
+        let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
+        let (name, names) = (Printable(name), names.join(", "));
+        Error::failed(format!("unknown scenario {name}: the scenarios are {names}"))
+    })
+}
+
+/// Runs one scenario in this process, and prints its attempts.
 fn run_here(
     arguments: &Arguments,
     clsid: Guid,
@@ -93,16 +138,14 @@ fn run_here(
     address: &Path,
 ) -> Result<ExitCode> {
     let iid = arguments.interface.unwrap_or(Guid::NIL);
-    let target = Target { address: address.to_owned(), clsid, iid };
-    let Some(scenario) = Scenario::named(scenario) else {
-        return Err(Error::failed(format!("there is no scenario {scenario}")));
-    };
-    let acts = scenario
+    let target = arguments.target(address.to_owned(), clsid, iid);
+    let scenario = find(scenario)?;
+    let attempts = scenario
         .run(&target)
         .map_err(|error| Error::failed(format!("{} failed to run: {error}", scenario.name)))?;
-    for act in acts {
+    for attempt in attempts {
         // The parent process parses this line.
-        write_content(&format!("{}\n", act.write()));
+        write_content(&format!("{}\n", attempt.write()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,7 +167,7 @@ trait Nothing {
 
 /// The processes of the hostile clients.
 struct Peers {
-    /// Whether they run as another user.
+    /// Whether the processes run as another user.
     as_another_user: bool,
     user: u32,
     /// The socket, to which other users may connect until this value is dropped.
@@ -156,19 +199,24 @@ impl Peers {
     }
 
     /// Returns the command that runs one scenario.
-    fn command(&self, scenario: &Scenario, target: &Target, allowed: bool) -> io::Result<Command> {
+    fn command(
+        &self,
+        scenario: &Scenario,
+        target: &TargetServer,
+        allowed: bool,
+    ) -> io::Result<Command> {
         // Another user can execute this link even if the program's folder is closed to other users.
         let mut command = Command::new("/proc/self/exe");
         let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
-        command.args([
-            "attack",
-            &clsid,
-            "--interface",
-            &iid,
-            "--scenario",
-            scenario.name,
-            "--address",
-        ]);
+        command.args(["attack", &clsid, "--interface", &iid, "--scenario", scenario.name]);
+        for (option, method) in
+            [("--set-method", target.set_method), ("--wait-method", target.wait_method)]
+        {
+            if let Some(method) = method {
+                command.args([option, &method.to_string()]);
+            }
+        }
+        command.arg("--address");
         match &self.opened {
             Some(opened) if !scenario.accepted || allowed => {
                 command.arg("/proc/self/fd/0").stdin(Stdio::from(opened.socket.try_clone()?));

@@ -7,23 +7,23 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Output;
 
 use syshandle::Policy;
-use syshandle_testkit::{Place, SERVER, TEST_SERVICE};
+use syshandle_testkit::{Place, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// How many times as long an honest call may take at its median. The scenarios run at the same time
+/// Limit of `--slower`: honest calls may take this many times as long. The scenarios run at the same time
 /// on the same processors, and the machine may be busy with other work.
 const SLOWER: &str = "500";
 
 /// The scenarios that take a few seconds at most. `cargo xtask faults` runs all.
-const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
-                     dribble,unasked,death,itself,shared-ends,blocking,unread-handles,\
-                     unread-answers,arena,sparse-memory,amplification,stranger";
+const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
+                     slots,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
+                     churn,death,arena,sparse-memory,amplification,blocking,refused-user";
 
 /// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM=full`; see `xtask`.
 fn accepted() -> String {
     match std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") {
-        true => format!("{QUICK},silence,never-reads,door-flood"),
+        true => format!("{QUICK},batch,silence,never-reads,door-flood"),
         false => QUICK.to_owned(),
     }
 }
@@ -37,12 +37,16 @@ fn attack(place: &Place, scenarios: &str) -> Output {
         SLOWER,
         "--only",
         scenarios,
+        "--set-method",
+        &SET_METHOD.to_string(),
+        "--wait-method",
+        &WAIT_METHOD.to_string(),
     ]);
     command.output().unwrap()
 }
 
 #[track_caller]
-fn held(output: &Output) -> String {
+fn passed(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     println!("{text}");
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -70,7 +74,7 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
     if !am_root() {
         println!("skipped: the hostile clients run as this user, since only root can be another");
     }
-    let table = held(&attack(&place, &accepted()));
+    let table = passed(&attack(&place, &accepted()));
     let expected = if am_root() { "run as user 65534, whom" } else { "run as this user" };
     assert!(table.contains(expected), "{table}");
     assert!(table.contains("truncated") && table.contains("arena"), "{table}");
@@ -80,10 +84,10 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
 #[test]
 fn a_user_whom_the_server_is_not_for_gets_nothing() {
     let place = place_for(Policy::same_user());
-    let table = held(&attack(&place, "early,stranger"));
+    let table = passed(&attack(&place, "early-handles,refused-user"));
     if !am_root() {
         println!("skipped: only root can be another user");
-        assert!(table.contains("skipped: stranger"), "{table}");
+        assert!(table.contains("skipped: refused-user"), "{table}");
         return;
     }
     assert!(table.contains("user 65534 may not use this server (2000 times)"), "{table}");
@@ -93,7 +97,7 @@ fn a_user_whom_the_server_is_not_for_gets_nothing() {
 #[test]
 fn one_client_does_not_get_all_references_and_connections() {
     let place = place_for(Policy::anyone());
-    let table = held(&attack(&place, "door-flood"));
+    let table = passed(&attack(&place, "door-flood"));
     assert!(table.contains("of one client"), "{table}");
 }
 
@@ -107,7 +111,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
     command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", SLOWER]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
-    let table = held(&output);
+    let table = passed(&output);
     assert!(table.contains("refused: the server is at its limit of"), "{table}");
 }
 
@@ -115,6 +119,46 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
 #[test]
 fn a_client_that_never_reads_is_cut_off() {
     let place = place_for(Policy::same_user());
-    let table = held(&attack(&place, "never-reads"));
-    assert!(table.contains("cut off (4 times)"), "{table}");
+    let table = passed(&attack(&place, "never-reads"));
+    assert!(table.contains("closed (4 times)"), "{table}");
+}
+
+/// A client that starts background tasks without end leaves enough for the others.
+#[test]
+fn a_client_whose_background_tasks_never_end_uses_up_its_own_quota_alone() {
+    let place = place_for(Policy::anyone());
+    let table = passed(&attack(&place, "endless-tasks"));
+    assert!(table.contains("of one client"), "{table}");
+}
+
+/// Methods that set an event return although a client has filled the event and made it blocking.
+#[test]
+fn setting_a_full_and_blocking_event_returns_at_once() {
+    let place = place_for(Policy::anyone());
+    let table = passed(&attack(&place, "full-event"));
+    assert!(table.contains("served (64 times)"), "{table}");
+}
+
+/// Scenarios that need a method are skipped if the user names none, and unknown names are errors.
+#[test]
+fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
+    let place = place_for(Policy::same_user());
+    let attack = |scenarios| {
+        let mut command = place.command(COMMAND.as_ref());
+        let class = TEST_SERVICE.clsid().to_string();
+        command.args(["attack", &class, "--slower", SLOWER, "--only", scenarios]);
+        command.output().unwrap()
+    };
+    let table = passed(&attack("endless-tasks,full-event,slots"));
+    let skipped = "skipped: endless-tasks: no method that waits for an event in a background task \
+                   is named (--wait-method)";
+    assert!(table.contains(skipped), "{table}");
+    assert!(
+        table.contains("skipped: full-event: no method that sets an event is named"),
+        "{table}"
+    );
+    let unknown = attack("slots,no-such");
+    assert!(!unknown.status.success());
+    let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(error.contains("unknown scenario no-such") && error.contains("never-reads"), "{error}");
 }

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle::{ErrorKind, Event, Proxy};
-use syshandle_adversary::Census;
+use syshandle_adversary::ResourceUsage;
 use syshandle_testkit::{PATIENCE, Place, SERVER, TEST_SERVICE, TestServiceClient, until};
 
 /// Selects a size for the test: plain, short or full.
@@ -41,8 +41,8 @@ fn place() -> (Place, TestServiceClient, u32) {
     (place, client, pid)
 }
 
-fn census(pid: u32) -> Census {
-    Census::of(pid).unwrap()
+fn usage(pid: u32) -> ResourceUsage {
+    ResourceUsage::of_process(pid).unwrap()
 }
 
 /// More memory than an allocator and some tables may keep.
@@ -68,19 +68,20 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
     };
     run(calls / 10);
     let began = Instant::now();
-    let before = [census(std::process::id()), census(server)];
+    let before = [usage(std::process::id()), usage(server)];
     for tenth in 1..=10 {
         run(calls / 10);
         println!(
             "    {} calls after {:?}; the server: {}",
             calls / 10 * tenth,
             began.elapsed(),
-            census(server)
+            usage(server)
         );
     }
     let time = began.elapsed();
-    let after = [std::process::id(), server]
-        .map(|pid| Census::settled(pid, &before[usize::from(pid == server)], PATIENCE).unwrap());
+    let after = [std::process::id(), server].map(|pid| {
+        ResourceUsage::after_release(pid, &before[usize::from(pid == server)], PATIENCE).unwrap()
+    });
     println!("{calls} calls with a handle each from {THREADS} threads in {time:?}");
     for (who, (before, after)) in ["client", "server"].iter().zip(before.iter().zip(&after)) {
         println!("    {who}: {before}\n    {who}: {after}");
@@ -95,7 +96,7 @@ fn many_clients_are_held_at_once_and_each_is_served() {
     let _alone = alone();
     let clients = sized(200, 1_000, 10_000);
     let (place, keeper, server) = place();
-    let idle = census(server);
+    let idle = usage(server);
     let began = Instant::now();
     let mut held = Vec::new();
     for number in 0..clients {
@@ -114,17 +115,17 @@ fn many_clients_are_held_at_once_and_each_is_served() {
         assert_eq!(client.who().unwrap().server_pid, server);
     }
     let called = began.elapsed();
-    let full = census(server);
+    let full = usage(server);
     let each = full.memory_kib.saturating_sub(idle.memory_kib) as f64 / held.len() as f64;
     println!(
         "{} clients: came in {came:?}, a call of each in {called:?}, {each:.1} KiB and {:.1} \
          descriptors each in the server",
         held.len(),
-        (full.open() - idle.open()) as f64 / held.len() as f64
+        (full.descriptor_count() - idle.descriptor_count()) as f64 / held.len() as f64
     );
     drop(held);
-    let after = Census::settled(server, &idle, PATIENCE).unwrap();
-    assert!(after.open() <= idle.open(), "{idle}, then {after}");
+    let after = ResourceUsage::after_release(server, &idle, PATIENCE).unwrap();
+    assert!(after.descriptor_count() <= idle.descriptor_count(), "{idle}, then {after}");
     keeper.who().unwrap();
 }
 
@@ -133,7 +134,7 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     let _alone = alone();
     let most = sized(500, 5_000, 1_000_000);
     let (place, client, server) = place();
-    let idle = census(server);
+    let idle = usage(server);
     let path = place.path().join("outcomes");
     let file = File::options().write(true).create_new(true).open(&path).unwrap();
     let mut events = Vec::new();
@@ -161,7 +162,7 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
         }
     };
     println!("{} jobs wait: {limit}", events.len());
-    println!("    {}", census(server));
+    println!("    {}", usage(server));
     // The server continues to serve, with the resources that it keeps in reserve.
     client.who().unwrap();
     for event in &events {
@@ -170,8 +171,8 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     until("each job has its outcome", || {
         std::fs::metadata(&path).unwrap().len() == ("Fired\n".len() * events.len()) as u64
     });
-    let after = Census::settled(server, &idle, PATIENCE).unwrap();
-    assert!(after.open() <= idle.open(), "{idle}, then {after}");
+    let after = ResourceUsage::after_release(server, &idle, PATIENCE).unwrap();
+    assert!(after.descriptor_count() <= idle.descriptor_count(), "{idle}, then {after}");
 }
 
 /// Maximum ratio of an honest client's 99th percentile with a greedy client, which calls without

@@ -32,6 +32,13 @@ pub trait TestService {
 
     /// Returns the handle and the text.
     fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
+
+    /// Sets the event. The number of this method is [`SET_METHOD`].
+    fn set(&self, event: Event) -> Result<()>;
+
+    /// Starts a background task that waits for the event. The number of this method is
+    /// [`WAIT_METHOD`].
+    fn wait_for(&self, context: &Context, event: Event) -> Result<()>;
 }
 
 /// The processes of a call, and the client's user.
@@ -49,6 +56,12 @@ class! {
     /// The class of the server under test.
     pub TEST_SERVICE: TestService = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b02";
 }
+
+/// The number of [`TestService::set`].
+pub const SET_METHOD: u32 = 7;
+
+/// The number of [`TestService::wait_for`].
+pub const WAIT_METHOD: u32 = 8;
 
 /// Implements [`TestService::who`] in this process.
 pub fn who(context: &Context) -> Who {

@@ -15,7 +15,10 @@ mod process;
 pub use activator::Activator;
 pub use broker::{BROKER, Broker, BrokerClient};
 pub use cgroup::ControlGroup;
-pub use interface::{TEST_SERVICE, TestService, TestServiceClient, TestServiceStarter, Who, who};
+pub use interface::{
+    SET_METHOD, TEST_SERVICE, TestService, TestServiceClient, TestServiceStarter, WAIT_METHOD, Who,
+    who,
+};
 pub use notes::Notes;
 pub use place::{CLIENT, Place, SERVER, WORKER, copy, example, program};
 pub use process::Process;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::{Decode, Encode, Event, Guid, Interface, Kind, Result, Seqpacket, interface};
-use syshandle_adversary::{Answer, Line};
+use syshandle_adversary::{RawConnection, Response};
 use syshandle_types::{Encoder, Limits};
 use syshandle_wire::{FrameKind, Header, Hello};
 
@@ -122,7 +122,7 @@ thread_local! {
 /// A connection to an object of this process.
 struct Served {
     _client: DescribedClient,
-    line: Line,
+    connection: RawConnection,
     calls: u32,
 }
 
@@ -135,14 +135,14 @@ impl Served {
             out.finish_lent().map_err(|_| io::Error::other("the client has no door"))?;
         let door = Seqpacket::from(doors.with(|doors| doors[0].try_clone_to_owned())?);
         drop(doors);
-        let line = Line::attached(&door, PATIENCE)?;
-        match line.answer(PATIENCE) {
-            Answer::Greeting(..) => {}
+        let connection = RawConnection::attach(&door, PATIENCE)?;
+        match connection.receive(PATIENCE) {
+            Response::Greeting(..) => {}
             other => return Err(io::Error::other(other.to_string())),
         }
         let hello = Hello { clsid: Guid::NIL, iid: <dyn Described as Interface>::DESCRIPTION.iid };
-        line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
-        Ok(Self { _client: client, line, calls: 0 })
+        connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
+        Ok(Self { _client: client, connection, calls: 0 })
     }
 
     fn feed(&mut self, input: &mut Input<'_>) {
@@ -177,10 +177,10 @@ impl Served {
         };
         let borrowed: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
         self.calls += 1;
-        let sent = self.line.call(self.calls, number as u32, &bytes, &borrowed);
+        let sent = self.connection.call(self.calls, number as u32, &bytes, &borrowed);
         sent.expect("the server serves on");
-        match self.line.answer(PATIENCE) {
-            Answer::Reply { call, fault, .. } if call == self.calls => {
+        match self.connection.receive(PATIENCE) {
+            Response::Reply { call, fault, .. } if call == self.calls => {
                 let method = methods[number].name;
                 assert!(!as_described || fault.is_none(), "{method}: {fault:?}: {bytes:?}");
             }

@@ -107,6 +107,15 @@ impl TestService for TestServer {
     fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)> {
         Ok((handle, text))
     }
+
+    fn set(&self, event: Event) -> Result<()> {
+        Ok(event.set()?)
+    }
+
+    fn wait_for(&self, context: &Context, event: Event) -> Result<()> {
+        context.on_signal(event, Duration::from_secs(600), |_| ())?;
+        Ok(())
+    }
 }
 
 /// Lists the environment, arguments and descriptors of this process.

@@ -5,59 +5,53 @@ use std::time::{Duration, Instant};
 
 use syshandle_wire::{Fault, FrameKind, Header};
 
-use crate::Target;
-use crate::line::{Answer, Line, PATIENCE};
-use crate::scenarios::{DOOR, NO_METHOD};
+use crate::raw_connection::{DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response};
+use crate::scenario::TargetServer;
 
 /// A client that follows the rules. It makes one call after the other, and connects a further
 /// client from time to time.
 #[derive(Debug)]
-pub struct Honest {
-    target: Target,
-    line: Line,
+pub struct HonestClient {
+    target: TargetServer,
+    connection: RawConnection,
     calls: u32,
 }
 
-/// The waiting times of an honest client.
+/// The latencies that an honest client measured.
 #[derive(Clone, Debug, Default)]
-pub struct Times {
+pub struct Latencies {
     calls: Vec<Duration>,
-    arrivals: Vec<Duration>,
+    first_calls: Vec<Duration>,
 }
 
-impl Honest {
+impl HonestClient {
     /// Connects, and also returns the server's process identifier.
     ///
     /// # Errors
     /// Returns an error if the server doesn't serve the client.
-    pub fn new(target: Target) -> io::Result<(Self, u32)> {
-        let line = Line::connect(&target.address)?;
-        let pid = match line.answer(PATIENCE) {
-            Answer::Greeting(_, Some(server)) => server.pid,
-            other => return Err(io::Error::other(format!("the server doesn't greet: {other}"))),
-        };
-        let hello = syshandle_wire::Hello { clsid: target.clsid, iid: target.iid };
-        line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
-        Ok((Self { target, line, calls: 0 }, pid))
+    pub fn new(target: TargetServer) -> io::Result<(Self, u32)> {
+        let (connection, pid) = target.open_without_retry()?;
+        let pid = pid.ok_or_else(|| io::Error::other("the greeting has no sender"))?;
+        Ok((Self { target, connection, calls: 0 }, pid))
     }
 
     /// Makes a call and records its duration. On every hundredth call, also connects a new client.
     ///
     /// # Errors
     /// Returns an error if a client isn't served correctly.
-    pub fn call(&mut self, times: &mut Times) -> io::Result<()> {
+    pub fn call(&mut self, latencies: &mut Latencies) -> io::Result<()> {
         self.calls += 1;
         if self.calls % 100 == 50 {
-            let began = Instant::now();
-            let newcomer = self.target.open_at_once()?;
+            let start = Instant::now();
+            let (newcomer, _) = self.target.open_without_retry()?;
             ask(&newcomer, self.calls)?;
-            times.arrivals.push(began.elapsed());
+            latencies.first_calls.push(start.elapsed());
             ask_for_handle(&newcomer, self.calls + 1)?;
-            newcomer.frame(&Header::new(FrameKind::Bye), &[], &[])?;
+            newcomer.send_frame(&Header::new(FrameKind::Bye), &[], &[])?;
         }
-        let began = Instant::now();
-        ask(&self.line, self.calls)?;
-        times.calls.push(began.elapsed());
+        let start = Instant::now();
+        ask(&self.connection, self.calls)?;
+        latencies.calls.push(start.elapsed());
         Ok(())
     }
 
@@ -65,36 +59,38 @@ impl Honest {
     ///
     /// # Errors
     /// Returns an error if a client isn't served correctly.
-    pub fn call_for(&mut self, time: Duration) -> io::Result<Times> {
-        let mut times = Times::default();
+    pub fn call_for(&mut self, time: Duration) -> io::Result<Latencies> {
+        let mut latencies = Latencies::default();
         let end = Instant::now() + time;
         while Instant::now() < end {
-            self.call(&mut times)?;
+            self.call(&mut latencies)?;
         }
-        Ok(times)
+        Ok(latencies)
     }
 }
 
-fn ask(line: &Line, number: u32) -> io::Result<()> {
-    line.call(number, NO_METHOD, &[], &[])?;
-    match line.answer(PATIENCE) {
-        Answer::Reply { call, fault: Some(Fault::NoSuchMethod(_)), .. } if call == number => Ok(()),
-        other => Err(io::Error::other(format!("an honest client got the answer: {other}"))),
+fn ask(connection: &RawConnection, number: u32) -> io::Result<()> {
+    connection.call(number, NO_METHOD, &[], &[])?;
+    match connection.receive(RESPONSE_TIMEOUT) {
+        Response::Reply { call, fault: Some(Fault::NoSuchMethod(_)), .. } if call == number => {
+            Ok(())
+        }
+        other => Err(io::Error::other(format!("an honest client got the response: {other}"))),
     }
 }
 
 /// Asks for a door to the object, and checks that the reply contains its handle.
-fn ask_for_handle(line: &Line, number: u32) -> io::Result<()> {
-    line.call(number, DOOR, &[], &[])?;
-    match line.answer(PATIENCE) {
-        Answer::Reply { call, fault: None, handles } if call == number && handles.len() == 1 => {
+fn ask_for_handle(connection: &RawConnection, number: u32) -> io::Result<()> {
+    connection.call(number, DOOR, &[], &[])?;
+    match connection.receive(RESPONSE_TIMEOUT) {
+        Response::Reply { call, fault: None, handles } if call == number && handles.len() == 1 => {
             Ok(())
         }
         other => Err(io::Error::other(format!("an honest client got no handle: {other}"))),
     }
 }
 
-impl Times {
+impl Latencies {
     /// The median duration of a call.
     pub fn median(&self) -> Duration {
         quantile(&self.calls, 0.5)
@@ -111,8 +107,8 @@ impl Times {
     }
 
     /// The longest time from the connection of a new client until its first reply.
-    pub fn worst_arrival(&self) -> Duration {
-        quantile(&self.arrivals, 1.0)
+    pub fn worst_first_call(&self) -> Duration {
+        quantile(&self.first_calls, 1.0)
     }
 
     /// The number of calls.

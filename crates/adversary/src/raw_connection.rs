@@ -14,11 +14,11 @@ use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Status};
 
 /// A raw connection to the server.
 #[derive(Debug)]
-pub struct Line(pub Seqpacket);
+pub struct RawConnection(pub Seqpacket);
 
-/// An answer of the server.
+/// A response of the server.
 #[derive(Debug)]
-pub enum Answer {
+pub enum Response {
     /// A greeting, with the credentials of its sender.
     Greeting(Greeting, Option<Credentials>),
     /// The server refuses or ends the connection, and tells the reason.
@@ -32,40 +32,40 @@ pub enum Answer {
         /// The handles in the reply.
         handles: Vec<OwnedHandle>,
     },
-    /// The answer on a return channel, with one end of the new connection.
+    /// The response on a return channel, with one end of the new connection.
     Attached(Option<OwnedHandle>),
     /// Any other frame.
     Frame(FrameKind),
     /// The server ended the connection.
-    CutOff,
-    /// No answer within the time limit.
-    Silence,
+    Closed,
+    /// No response within the time limit.
+    TimedOut,
     /// A message that is not a valid frame.
-    Rubbish,
+    Malformed,
 }
 
-impl Line {
+impl RawConnection {
     /// Connects.
     ///
     /// # Errors
     /// The errors of [`Seqpacket::connect`].
     pub fn connect(address: &Path) -> io::Result<Self> {
-        Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
+        Ok(Self(Seqpacket::connect(address, Instant::now() + RESPONSE_TIMEOUT)?))
     }
 
     /// Connects and receives the greeting. Retries while the server reports that it is busy,
     /// because it may still be releasing the resources of earlier attempts.
     ///
     /// # Errors
-    /// Returns an error if the server's answer is neither a greeting nor `Busy`.
-    pub fn greeted(address: &Path) -> io::Result<Self> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Returns an error if the server's response is neither a greeting nor `Busy`.
+    pub fn connect_greeted(address: &Path) -> io::Result<Self> {
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
         loop {
-            let line = Self::connect(address)?;
-            match line.answer(PATIENCE) {
-                Answer::Greeting(..) => return Ok(line),
-                Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
-                    std::thread::sleep(TICK);
+            let connection = Self::connect(address)?;
+            match connection.receive(RESPONSE_TIMEOUT) {
+                Response::Greeting(..) => return Ok(connection),
+                Response::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 other => {
                     return Err(io::Error::other(format!("the server doesn't greet: {other}")));
@@ -77,48 +77,52 @@ impl Line {
     /// Connects, receives the greeting, and sends the hello.
     ///
     /// # Errors
-    /// The errors of [`Line::greeted`].
+    /// The errors of [`RawConnection::connect_greeted`].
     pub fn open(address: &Path, clsid: Guid, iid: Guid) -> io::Result<Self> {
-        let line = Self::greeted(address)?;
-        line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;
-        Ok(line)
+        let connection = Self::connect_greeted(address)?;
+        connection.send_frame(
+            &Header::new(FrameKind::Hello),
+            &Hello { clsid, iid }.write(),
+            &[],
+        )?;
+        Ok(connection)
     }
 
     /// Opens a connection through a door. The caller has to receive the greeting.
     ///
     /// # Errors
     /// The errors of `sendmsg(2)`, or an error if the server doesn't attach the connection.
-    pub fn attached(door: &Seqpacket, within: Duration) -> io::Result<Self> {
-        Ok(Self::attached_keeping(door, within)?.0)
+    pub fn attach(door: &Seqpacket, within: Duration) -> io::Result<Self> {
+        Ok(Self::attach_keeping_end(door, within)?.0)
     }
 
     /// Opens a connection through a door. Also returns this process's copy of the end of the return
     /// channel that was sent to the server.
-    pub(crate) fn attached_keeping(
+    pub(crate) fn attach_keeping_end(
         door: &Seqpacket,
         within: Duration,
     ) -> io::Result<(Self, Seqpacket)> {
-        let (channel, theirs) = Self::asking_keeping(door)?;
-        match channel.answer(within) {
-            Answer::Attached(Some(end)) => Ok((Self(Seqpacket::from(end)), theirs)),
+        let (channel, theirs) = Self::request_attach_keeping_end(door)?;
+        match channel.receive(within) {
+            Response::Attached(Some(end)) => Ok((Self(Seqpacket::from(end)), theirs)),
             other => Err(io::Error::other(format!("the door does not open: {other}"))),
         }
     }
 
-    /// Asks for a connection through a door. Returns the return channel, on which the answer
+    /// Asks for a connection through a door. Returns the return channel, on which the response
     /// arrives.
     ///
     /// # Errors
     /// The errors of `sendmsg(2)`.
-    pub(crate) fn asking(door: &Seqpacket) -> io::Result<Self> {
-        Ok(Self::asking_keeping(door)?.0)
+    pub(crate) fn request_attach(door: &Seqpacket) -> io::Result<Self> {
+        Ok(Self::request_attach_keeping_end(door)?.0)
     }
 
-    fn asking_keeping(door: &Seqpacket) -> io::Result<(Self, Seqpacket)> {
+    fn request_attach_keeping_end(door: &Seqpacket) -> io::Result<(Self, Seqpacket)> {
         let (channel, theirs) = Seqpacket::pair()?;
-        let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
+        let attach = encode_header(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
         let door = Self(Seqpacket::from(door.as_fd().try_clone_to_owned()?));
-        door.bytes(&attach, &[theirs.as_fd()])?;
+        door.send_bytes(&attach, &[theirs.as_fd()])?;
         Ok((Self(channel), theirs))
     }
 
@@ -145,7 +149,7 @@ impl Line {
     /// Sends a call.
     ///
     /// # Errors
-    /// The errors of [`Line::frame`].
+    /// The errors of [`RawConnection::send_frame`].
     pub fn call(
         &self,
         call: u32,
@@ -155,14 +159,14 @@ impl Line {
     ) -> io::Result<()> {
         let header =
             Header { call, code: method, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
-        self.frame(&header, body, handles)
+        self.send_frame(&header, body, handles)
     }
 
     /// Sends a valid frame: sets the length of its body and the number of its handles.
     ///
     /// # Errors
-    /// The errors of [`Line::bytes`].
-    pub fn frame(
+    /// The errors of [`RawConnection::send_bytes`].
+    pub fn send_frame(
         &self,
         header: &Header,
         body: &[u8],
@@ -173,7 +177,7 @@ impl Line {
             handles: handles.len() as u16,
             ..header.clone()
         };
-        self.bytes(&[&written(&header), body].concat(), handles)
+        self.send_bytes(&[&encode_header(&header), body].concat(), handles)
     }
 
     /// Sends any bytes as one message. Waits until the socket has room.
@@ -181,17 +185,17 @@ impl Line {
     /// # Errors
     /// Returns an error if the connection has ended, if there is no room within the time limit, or
     /// if the kernel refuses the message.
-    pub fn bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn send_bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
         loop {
-            match self.bytes_now(bytes, handles) {
+            match self.try_send_bytes(bytes, handles) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if Instant::now() >= deadline {
                         return Err(error);
                     }
                     // The wait also ends if there is something to read, so a pause prevents a busy
                     // loop.
-                    self.0.wait_writable((Instant::now() + TICK).min(deadline))?;
+                    self.0.wait_writable((Instant::now() + POLL_INTERVAL).min(deadline))?;
                     std::thread::sleep(Duration::from_micros(50));
                 }
                 result => return result,
@@ -202,58 +206,66 @@ impl Line {
     /// Sends any bytes as one message without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if the socket has no room; otherwise the errors of [`Line::bytes`].
-    pub fn bytes_now(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+    /// `WouldBlock` if the socket has no room; otherwise the errors of [`RawConnection::send_bytes`].
+    pub fn try_send_bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.0.send(&[IoSlice::new(bytes)], handles)
     }
 
-    /// Receives the next answer of the server within this time.
-    pub fn answer(&self, within: Duration) -> Answer {
+    /// Receives the next response of the server within this time.
+    pub fn receive(&self, within: Duration) -> Response {
         let deadline = Instant::now() + within;
         let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
         loop {
             match self.0.receive(&mut bytes, &mut handles) {
-                Ok(received) if received.len == 0 => return Answer::CutOff,
+                Ok(received) if received.len == 0 => return Response::Closed,
                 Ok(received) => {
-                    return Answer::read(&bytes[..received.len], received.sender, handles);
+                    return Response::read(&bytes[..received.len], received.sender, handles);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     match self.0.wait_readable(deadline) {
                         Ok(true) => {}
-                        Ok(false) | Err(_) => return Answer::Silence,
+                        Ok(false) | Err(_) => return Response::TimedOut,
                     }
                 }
                 // The server closed the connection while frames from this side were unread. The
                 // server's last frames can still be received.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-                Err(_) => return Answer::CutOff,
+                Err(_) => return Response::Closed,
             }
         }
     }
 
     /// Receives until the connection ends, and returns the reason of the end. Skips other frames.
-    pub fn ending(&self) -> Answer {
+    pub fn receive_end(&self) -> Response {
         loop {
-            match self.answer(PATIENCE) {
-                Answer::Greeting(..)
-                | Answer::Reply { .. }
-                | Answer::Attached(_)
-                | Answer::Frame(_) => {}
+            match self.receive(RESPONSE_TIMEOUT) {
+                Response::Greeting(..)
+                | Response::Reply { .. }
+                | Response::Attached(_)
+                | Response::Frame(_) => {}
                 last => return last,
             }
         }
     }
 }
 
-impl Answer {
+impl Response {
+    /// Returns whether a call for a handle got its result, or an error that names a limit of this
+    /// client.
+    pub(crate) fn is_reply_within_limits(&self) -> bool {
+        let limited =
+            |fault: &Fault| matches!(fault, Fault::Busy { .. } | Fault::Unsendable { .. });
+        matches!(self, Self::Reply { fault, .. } if fault.as_ref().is_none_or(limited))
+    }
+
     fn read(frame: &[u8], sender: Option<Credentials>, handles: Vec<OwnedHandle>) -> Self {
-        let Ok((header, body)) = Header::read(frame) else { return Self::Rubbish };
+        let Ok((header, body)) = Header::read(frame) else { return Self::Malformed };
         match header.kind {
             FrameKind::Greeting => match Greeting::read(body) {
                 Ok(greeting) => Self::Greeting(greeting, sender),
-                Err(_) => Self::Rubbish,
+                Err(_) => Self::Malformed,
             },
-            FrameKind::Refused => Fault::read(body).map_or(Self::Rubbish, Self::Refused),
+            FrameKind::Refused => Fault::read(body).map_or(Self::Malformed, Self::Refused),
             FrameKind::Reply => {
                 let is_fault = Status::from_number(header.code) == Some(Status::Fault);
                 let fault = is_fault.then(|| Fault::read(body).ok()).flatten();
@@ -265,8 +277,8 @@ impl Answer {
     }
 }
 
-/// Formats the answer for the table of a [`Report`](crate::Report).
-impl fmt::Display for Answer {
+/// Formats the response for the table of a [`Report`](crate::Report).
+impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Greeting(..) => f.write_str("greeted"),
@@ -275,29 +287,35 @@ impl fmt::Display for Answer {
             Self::Reply { fault: None, .. } => f.write_str("served"),
             Self::Attached(_) => f.write_str("attached"),
             Self::Frame(kind) => write!(f, "a frame: {kind:?}"),
-            Self::CutOff => f.write_str("cut off"),
-            Self::Silence => f.write_str("no answer"),
-            Self::Rubbish => f.write_str("rubbish"),
+            Self::Closed => f.write_str("closed"),
+            Self::TimedOut => f.write_str("no response"),
+            Self::Malformed => f.write_str("malformed frame"),
         }
     }
 }
 
 /// Encodes a header.
-pub(crate) fn written(header: &Header) -> Vec<u8> {
+pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
     head[..len].to_vec()
 }
 
-/// Time limit for each answer of a server. A server that exceeds it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// A method that no interface has. The server answers a call of it without running any method.
+pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
+
+/// The method that every object has: it returns a door to the object.
+pub(crate) const DOOR: u32 = u32::MAX;
+
+/// Time limit for each response of a server. A server that exceeds it has failed.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Poll interval while waiting for room in a socket.
-const TICK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ignores an error which means that the server has ended the connection. Its answer tells the
-/// reason.
-pub(crate) fn unless_cut_off(sent: io::Result<()>) -> io::Result<()> {
+/// Ignores an error which means that the server has ended the connection. The last frame of the
+/// server tells the reason.
+pub(crate) fn ignore_disconnect(sent: io::Result<()>) -> io::Result<()> {
     match sent {
         Err(error)
             if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>

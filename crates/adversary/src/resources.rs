@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// The resources that a process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Census {
+pub struct ResourceUsage {
     /// The number of descriptors by what they refer to.
     pub descriptors: BTreeMap<String, usize>,
     /// The number of threads.
@@ -16,9 +16,9 @@ pub struct Census {
     pub memory_kib: u64,
 }
 
-impl Census {
+impl ResourceUsage {
     /// Counts the resources of a process; `None` if it has ended or this user may not see them.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub fn of_process(pid: u32) -> Option<Self> {
         let mut descriptors = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
             // The descriptor may have been closed since the folder was read.
@@ -45,17 +45,17 @@ impl Census {
     }
 
     /// The total number of descriptors.
-    pub fn open(&self) -> usize {
+    pub fn descriptor_count(&self) -> usize {
         self.descriptors.values().sum()
     }
 
-    /// Waits until a process has at most as many descriptors as `before`, or until the time is
-    /// over, and returns its resources.
-    pub fn settled(pid: u32, before: &Self, within: Duration) -> Option<Self> {
+    /// Waits until a process has at most as many descriptors as `before`, for up to `within`, and
+    /// returns its resources.
+    pub fn after_release(pid: u32, before: &Self, within: Duration) -> Option<Self> {
         let deadline = Instant::now() + within;
         loop {
-            let now = Self::of(pid)?;
-            if now.open() <= before.open() || Instant::now() >= deadline {
+            let now = Self::of_process(pid)?;
+            if now.descriptor_count() <= before.descriptor_count() || Instant::now() >= deadline {
                 return Some(now);
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -63,10 +63,10 @@ impl Census {
     }
 }
 
-impl fmt::Display for Census {
+impl fmt::Display for ResourceUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.memory_kib as f64 / 1024.0;
-        write!(f, "{} descriptors, {} threads, {mib:.1} MiB", self.open(), self.threads)
+        write!(f, "{} descriptors, {} threads, {mib:.1} MiB", self.descriptor_count(), self.threads)
     }
 }
 
@@ -75,12 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_descriptor_more_shows() {
-        let here = || Census::of(std::process::id()).expect("this process");
+    fn opened_descriptors_are_counted() {
+        let here = || ResourceUsage::of_process(std::process::id()).expect("this process");
         let before = here();
         let files: Vec<_> = (0..100).map(|_| fs::File::open("/dev/null")).collect();
         // Other tests open and close a few descriptors at the same time.
-        assert!(here().open() >= before.open() + 50);
+        assert!(here().descriptor_count() >= before.descriptor_count() + 50);
         assert!(here().descriptors["/dev/null"] >= 100);
         drop(files);
         assert!(here().memory_kib > 0 && here().threads > 0);

@@ -1,4 +1,4 @@
-//! Handles whose last close blocks until their sender allows it to complete.
+//! Sockets whose last close blocks until their sender allows the close to complete.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use syshandle_os::Seqpacket;
 /// A TCP socket whose last close blocks as long as this value lives. The socket has unsent data
 /// that the other end never receives, and `SO_LINGER` makes the close wait for it.
 #[derive(Debug)]
-pub struct Hostage {
+pub struct LingeringSocket {
     handle: Option<OwnedFd>,
     _peer: TcpStream,
 }
 
-impl Hostage {
+impl LingeringSocket {
     /// Creates a socket.
     ///
     /// # Errors
@@ -56,6 +56,6 @@ impl Hostage {
 
 const BUFFER: usize = 4096;
 
-/// Longer than any test waits. Dropping the [`Hostage`] closes the other end, which unblocks the
+/// Longer than any test waits. Dropping the [`LingeringSocket`] closes the other end, which unblocks the
 /// close earlier.
 const LINGER: Duration = Duration::from_secs(300);

@@ -1,0 +1,155 @@
+//! Clients that disconnect at any time, or don't receive.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use syshandle_wire::{FrameKind, Header};
+
+use crate::raw_connection::{
+    DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, encode_header, ignore_disconnect,
+};
+use crate::scenario::{Attempt, Scenario, Tally, TargetServer};
+
+pub(super) const CHURN: Scenario = Scenario {
+    name: "churn",
+    description: "connections that are opened and closed by several threads",
+    accepted: true,
+    method: None,
+    run: run_churn,
+};
+
+const THREADS: usize = 4;
+const CHURN_TIME: Duration = Duration::from_secs(2);
+
+fn run_churn(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
+    let end = Instant::now() + CHURN_TIME;
+    let counts: Vec<io::Result<u32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(move || {
+                    let mut count = 0;
+                    while Instant::now() < end {
+                        drop(RawConnection::connect(&target.address)?);
+                        count += 1;
+                    }
+                    Ok(count)
+                })
+            })
+            .collect();
+        let failed = || Err(io::Error::other("a thread of the scenario failed"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())).collect()
+    });
+    let mut sum = 0;
+    for count in counts {
+        sum += count?;
+    }
+    let description = format!("{THREADS} threads connect and disconnect for {CHURN_TIME:?}");
+    let mut tally = Tally::new(description);
+    tally.add_text(format!("{sum} connections"), true);
+    attempts.push(tally.finish());
+    Ok(())
+}
+
+pub(super) const NEVER_READS: Scenario = Scenario {
+    name: "never-reads",
+    description: "calls whose replies are never received",
+    accepted: true,
+    method: None,
+    run: run_never_reads,
+};
+
+/// More than any server may queue for one client.
+const CALLS: u32 = 200_000;
+
+/// Time without progress after which the server has stopped receiving.
+const STALL_TIME: Duration = Duration::from_secs(2);
+
+fn run_never_reads(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
+    let mut tally = Tally::new(format!("up to {CALLS} calls on each of 4 connections"));
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(target.open()?);
+    }
+    for connection in &connections {
+        let mut call = 0;
+        let mut last_sent = Instant::now();
+        let (result, correct) = loop {
+            let code = NO_METHOD;
+            let header = Header { call, code, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
+            match connection.try_send_bytes(&encode_header(&header), &[]) {
+                Ok(()) => (call, last_sent) = (call + 1, Instant::now()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if last_sent.elapsed() > STALL_TIME {
+                        break ("not received any more", true);
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => break ("closed", true),
+            }
+            if call == CALLS {
+                break ("all received", false);
+            }
+        };
+        tally.add_text(result, correct);
+    }
+    attempts.push(tally.finish());
+    Ok(())
+}
+
+pub(super) const DEATH: Scenario = Scenario {
+    name: "death",
+    description: "a disconnect without a bye, after each step of a call",
+    accepted: true,
+    method: None,
+    run: run_death,
+};
+
+const REPETITIONS: u32 = 50;
+
+fn run_death(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let hello = target.hello().write();
+    // The client disconnects after step number `last`.
+    let steps = [
+        "connecting",
+        "the greeting",
+        "the hello",
+        "a call",
+        "a call with handles",
+        "a call for a door",
+        "receiving the door",
+    ];
+    for (last, step) in steps.iter().enumerate() {
+        let mut tally = Tally::new(format!("a disconnect after {step}"));
+        for _ in 0..REPETITIONS {
+            let connection = RawConnection::connect(&target.address)?;
+            if last >= 1 {
+                connection.receive(RESPONSE_TIMEOUT);
+            }
+            if last >= 2 {
+                let header = Header::new(FrameKind::Hello);
+                ignore_disconnect(connection.send_frame(&header, &hello, &[]))?;
+            }
+            if last >= 3 {
+                ignore_disconnect(connection.call(1, NO_METHOD, &[], &[]))?;
+            }
+            if last >= 4 {
+                ignore_disconnect(connection.call(2, NO_METHOD, &[], &[null.as_fd(); 100]))?;
+            }
+            if last >= 5 {
+                ignore_disconnect(connection.call(3, DOOR, &[], &[]))?;
+            }
+            if last >= 6 {
+                for _ in 0..3 {
+                    connection.receive(RESPONSE_TIMEOUT);
+                }
+            }
+        }
+        // The resource usage after the scenario shows what the server has kept.
+        tally.add_text(format!("{REPETITIONS} times"), true);
+        attempts.push(tally.finish());
+    }
+    Ok(())
+}
