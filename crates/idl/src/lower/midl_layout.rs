@@ -158,8 +158,8 @@ impl<'a> Lowering<'_, 'a> {
         let direction = match (attributes.has(AttributeName::In), is_out) {
             (true, true) => {
                 return Err(
-                    "`in` and `out` at once is one slot in MIDL's tables, and two in those \
-                            of the trait"
+                    "`in` and `out` at once is one slot in MIDL's tables, and two in the trait's \
+                            tables"
                         .to_owned(),
                 );
             }

@@ -198,11 +198,11 @@ pub trait T {
         s: S12,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<i32>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out_s(&self, context: &syshandle::Context, a: S8) -> syshandle::Result<S8>;
     #[com(
@@ -381,7 +381,7 @@ pub trait T {
         h: syshandle::Event,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out_handle(
         &self,

@@ -123,7 +123,7 @@ pub trait Values {
         maybe: Option<String>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait; parameter `grid`: the tables of the trait have no arrays as parameters"
+        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables; parameter `grid`: the tables of the trait have no arrays as parameters"
     )]
     fn change(
         &self,
