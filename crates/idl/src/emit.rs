@@ -3,6 +3,7 @@
 //! A construct that MIDL can't express is refused with its name.
 
 mod definitions;
+mod differences;
 mod handles;
 mod names;
 mod types;
@@ -12,6 +13,7 @@ use std::fmt::Write;
 
 use syn::Type;
 
+pub use differences::{LayoutDifference, emitted_differences};
 use names::{MidlNames, camel, pascal};
 use syshandle_model::{
     Class, DefinitionKind, Description, Interface, Method, Parameter, plain_name, write_guid,

@@ -1,10 +1,11 @@
 //! A reader for `.idl` files, which are written in the language of Microsoft's MIDL compiler.
 //!
 //! [`check`] reports the errors in a file. [`describe`] converts a file to the model of the crate
-//! `syshandle-model`. From the model, [`LoweringOutput::rust`] and [`build`] write Rust traits, [`emit`]
-//! writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate doesn't depend on
-//! the runtime.
+//! `syshandle-model`. From the model, [`LoweringOutput::rust`] and [`build`] write Rust traits,
+//! [`emit`] writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate doesn't
+//! depend on the runtime.
 
+mod build;
 pub mod diff;
 mod directions;
 pub mod emit;
@@ -13,11 +14,10 @@ mod layout;
 mod lower;
 pub mod rust;
 
+pub use build::{Build, build};
+pub use emit::{LayoutDifference, emitted_differences};
 pub use front::{
     Color, Diagnostic, Location, Options, Preprocessor, Report, Severity, Statistics, check,
     check_text,
 };
-pub use lower::{
-    Build, LayoutDifference, LoweringOutput, build, describe, describe_file, describe_text,
-    emitted_differences,
-};
+pub use lower::{LoweringOutput, describe, describe_file, describe_text};

@@ -4,11 +4,11 @@
 //! method, the parameter and the type. One run reports all of them.
 
 mod boxes;
-mod build;
 mod classes;
 mod companions;
 mod constants;
 mod dependents;
+mod enum_values;
 mod handles;
 mod interfaces;
 mod layout_differences;
@@ -29,8 +29,7 @@ use std::path::PathBuf;
 
 use proc_macro2::{Ident, Span as RustSpan};
 
-pub use build::{Build, build};
-pub use layout_differences::{LayoutDifference, emitted_differences};
+pub(crate) use layout_differences::{MethodDifference, layout_difference};
 use state::LoweringState;
 
 use crate::front::Span;
@@ -40,6 +39,7 @@ use crate::front::ast::{
 use crate::front::check;
 use crate::front::check::scope::View;
 use crate::front::diagnostic::{Diagnostic, printable, quoted};
+use crate::front::limits::LAYOUT_TYPES_MAX;
 use crate::front::program::Program;
 use crate::front::report::{self, CheckedProgram, Options, Report};
 use syshandle_model::{Definition, Description};
@@ -116,7 +116,12 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         .map_err(|errors| errors.into_iter().map(|error| error_text(&error)).collect())
 }
 
-fn lower(program: &Program, options: &Options, description: &mut Description) -> LoweringState {
+/// Converts a checked program. Returns the findings.
+pub(crate) fn lower(
+    program: &Program,
+    options: &Options,
+    description: &mut Description,
+) -> LoweringState {
     let symbols = check::collect(program, &mut HashMap::new());
     let mut state = LoweringState::default();
     let facts = midl_layout::Facts::of(program);
@@ -134,7 +139,7 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             facts: &facts,
             structs: RefCell::default(),
             types_left: Cell::new(0),
-            all_types_left: Cell::new(midl_layout::ALL_TYPES_MAX),
+            all_types_left: Cell::new(LAYOUT_TYPES_MAX),
             masks: RefCell::default(),
             description,
             state: &mut state,

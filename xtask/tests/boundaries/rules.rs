@@ -62,7 +62,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("cli", 2),
     ("com", 21),
     ("fault-injection", 2),
-    ("idl", 9),
+    ("idl", 7),
     ("macros", 1),
     ("model", 4),
     ("os", 19),

@@ -107,3 +107,11 @@ pub(crate) const MODULE_DEPTH_MAX: usize = 32;
 
 /// Maximum number of files of a directory that are searched for an `#include` of a given file.
 pub(crate) const SEARCHED_FILES_MAX: usize = 2_000;
+
+/// Maximum number of types in one parameter whose COM layout is computed. The tables of a trait hold
+/// fewer.
+pub(crate) const PARAMETER_TYPES_MAX: u32 = 4096;
+
+/// Maximum number of types and enum values in all parameters of a file whose COM layouts are
+/// computed. Reading this many takes a few seconds.
+pub(crate) const LAYOUT_TYPES_MAX: u32 = 2_000_000;

@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::lower;
-use super::midl_layout::MethodLayout;
-use super::state::LoweringState;
+use super::state::{LoweringState, MethodLayout};
 use crate::front::Span;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
-use crate::front::report::{self, Options};
+use crate::front::report::Options;
 use crate::layout::{TraitTables, compare};
 use syshandle_model::{Description, Method};
 
@@ -77,70 +75,15 @@ impl LoweringState {
 }
 
 /// A method whose layout differs.
-struct MethodDifference {
-    name: String,
+pub(crate) struct MethodDifference {
+    pub(crate) name: String,
     span: Span,
-    reason: String,
-    is_mask: bool,
+    pub(crate) reason: String,
+    pub(crate) is_mask: bool,
 }
 
-/// A method of a trait whose COM layout differs from the one of the emitted `.idl` file.
-#[derive(Clone, Debug)]
-pub struct LayoutDifference {
-    /// The interface and the method, as the file names them.
-    pub method: String,
-    /// The difference.
-    pub reason: String,
-    /// Whether access masks are the only difference. The file's masks reduce the access that is
-    /// sent, and the trait's tables have none.
-    pub is_mask: bool,
-}
-
-/// Returns the methods of a description whose COM layout differs from the one of the `.idl` file
-/// that [`emit`](crate::emit::emit) wrote for it. Methods of private interfaces are left out.
-///
-/// # Examples
-///
-/// ```
-/// use syshandle_idl::{emit::emit, emitted_differences};
-///
-/// let text = "#[interface(iid = \"0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01\")]
-///     pub trait Keys { fn add(&self, key: [u8; 4]) -> Result<u32>; }";
-/// let description = syshandle_idl::rust::describe(syn::parse_str(text).unwrap()).unwrap();
-/// let differences = emitted_differences(&emit(&description).unwrap(), &description);
-/// assert_eq!(differences[0].method, "IKeys::Add");
-/// ```
-pub fn emitted_differences(emitted: &str, description: &Description) -> Vec<LayoutDifference> {
-    let options = Options::default();
-    let read = report::read_text("emitted.idl", emitted, &options);
-    let mut lowered = Description::default();
-    let state = lower(&read.program, &options, &mut lowered);
-    let tables = TraitTables::of(description);
-    let mut differences = Vec::new();
-    for interface in description.interfaces.iter().filter(|of| !of.is_private) {
-        let declared = state.layouts.get(&interface.name.to_string());
-        for (at, method) in interface.methods.iter().enumerate() {
-            let one = declared.and_then(|methods| methods.get(at));
-            let found = match one {
-                Some(one) => layout_difference(Some(one), at, method, &tables),
-                None => {
-                    differences.push(LayoutDifference {
-                        method: format!("I{}::{}", interface.name, method.name),
-                        reason: "the layout of its declaration can't be computed".to_owned(),
-                        is_mask: false,
-                    });
-                    continue;
-                }
-            };
-            differences.extend(found.map(|MethodDifference { name, reason, is_mask, .. }| {
-                LayoutDifference { method: name, reason, is_mask }
-            }));
-        }
-    }
-    differences
-}
-
-fn layout_difference(
+/// Returns the difference between the declared layout of a method and the layout of its trait.
+pub(crate) fn layout_difference(
     declared: Option<&MethodLayout>,
     at: usize,
     method: &Method,

@@ -10,35 +10,17 @@ mod leaf_types;
 mod types;
 
 use super::Lowering;
+use super::state::MethodLayout;
 use crate::front::Span;
 use crate::front::ast::{AttributeName, Expression, Interface, Method, Parameter};
 use crate::front::check::symbols::Definition;
-use crate::front::limits::CHAIN_MAX;
+use crate::front::limits::{CHAIN_MAX, PARAMETER_TYPES_MAX};
 use crate::layout::{Direction, Slot, Type};
 
 pub(super) use facts::{Facts, PointerDefault};
-pub(super) use leaf_types::ALL_TYPES_MAX;
 
 use attributes::{METHOD, PARAMETER, check_interface};
-use leaf_types::TYPES_MAX;
 use types::{CountScope, LayoutReader};
-
-/// A method as declared in a file.
-pub(super) struct MethodLayout {
-    /// The interface and the method: `IFinisher::Finish`.
-    pub(super) name: String,
-    pub(super) span: Span,
-    /// The number in the interface's vtable.
-    pub(super) number: usize,
-    pub(super) slots: Vec<Slot>,
-    /// The parameter of each slot.
-    pub(super) slot_parameters: Vec<(String, Span)>,
-    /// The reasons why the layout differs or isn't known.
-    pub(super) reasons: Vec<(Span, String)>,
-    /// The findings about access masks, which a trait's tables don't have. Nothing else depends on
-    /// the masks.
-    pub(super) masks: Vec<(Span, String)>,
-}
 
 /// A method and the interface that declares it.
 type OwnMethod<'a> = (&'a Interface, &'a Method);
@@ -141,7 +123,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     fn check_return(&self, method: &'a Method) -> Result<(), String> {
-        self.types_left.set(TYPES_MAX);
+        self.types_left.set(PARAMETER_TYPES_MAX);
         let reader = LayoutReader { lowering: self, direction: Direction::Out };
         let expanded =
             reader.expand(&method.attributes, &method.returns, &method.return_derivations)?;
@@ -169,7 +151,7 @@ impl<'a> Lowering<'_, 'a> {
         if parameter.declarator.bits.is_some() {
             return Err("it is a bit field".to_owned());
         }
-        self.types_left.set(TYPES_MAX);
+        self.types_left.set(PARAMETER_TYPES_MAX);
         let reader = LayoutReader { lowering: self, direction };
         let derivations = &parameter.declarator.derivations;
         let expanded = reader.expand(attributes, &parameter.specifier, derivations)?;

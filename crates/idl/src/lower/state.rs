@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::midl_layout::MethodLayout;
-use super::structs::EnumValues;
+use super::enum_values::EnumValues;
 use crate::front::Span;
 use crate::front::ast::{EnumType, Expression};
 use crate::front::diagnostic::Diagnostics;
+use crate::layout::Slot;
 
 /// The findings and the names of a conversion.
 #[derive(Default)]
-pub(super) struct LoweringState {
+pub(crate) struct LoweringState {
     pub(super) diagnostics: Diagnostics,
     /// For each Rust name, the position of its declaration.
     pub(super) names: HashMap<String, Span>,
@@ -30,7 +30,7 @@ pub(super) struct LoweringState {
     /// The types that can't be described, by the names by which others use them.
     pub(super) unsupported: HashMap<String, Span>,
     /// The declared layouts of interfaces, by the names of their traits.
-    pub(super) layouts: HashMap<String, Vec<MethodLayout>>,
+    pub(crate) layouts: HashMap<String, Vec<MethodLayout>>,
     /// The interfaces that were declared private and found.
     pub(super) found_private: HashSet<String>,
     /// The uses of each type, by its Rust name: the position, and the part that uses it.
@@ -41,4 +41,21 @@ pub(super) struct LoweringState {
     /// the typedef. The syntax tree outlives the conversion, so addresses identify expressions.
     pub(super) integers: RefCell<HashMap<*const Expression, Option<i128>>>,
     pub(super) enums: HashMap<*const EnumType, Rc<EnumValues>>,
+}
+
+/// The COM layout of a method as declared in a file.
+pub(crate) struct MethodLayout {
+    /// The interface and the method: `IFinisher::Finish`.
+    pub(super) name: String,
+    pub(super) span: Span,
+    /// The number in the interface's vtable.
+    pub(super) number: usize,
+    pub(super) slots: Vec<Slot>,
+    /// The parameter of each slot.
+    pub(super) slot_parameters: Vec<(String, Span)>,
+    /// The reasons why the layout differs or isn't known.
+    pub(super) reasons: Vec<(Span, String)>,
+    /// The findings about access masks, which a trait's tables don't have. Nothing else depends on
+    /// the masks.
+    pub(super) masks: Vec<(Span, String)>,
 }

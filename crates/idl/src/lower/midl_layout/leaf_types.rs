@@ -198,10 +198,3 @@ fn base_type(base: BaseType) -> Result<Type, String> {
 
 /// Maximum nesting of structs.
 const STRUCTS_DEPTH_MAX: usize = 16;
-
-/// Maximum number of types in one parameter. The tables of a trait hold fewer.
-pub(super) const TYPES_MAX: u32 = 4096;
-
-/// Maximum number of types and enum values in all parameters of a file. Reading this many takes a
-/// few seconds.
-pub(in crate::lower) const ALL_TYPES_MAX: u32 = 2_000_000;

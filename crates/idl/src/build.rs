@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::describe;
 use crate::front::diagnostic::Severity;
 use crate::front::{Location, Options};
+use crate::lower::describe;
 
 /// Writes the Rust source of an `.idl` file to `OUT_DIR`, with the file's name and the extension
 /// `.rs`. In a `build.rs`:
