@@ -1,4 +1,4 @@
-//! HRESULTs, and their mapping to and from faults.
+//! The result of a call: an HRESULT and, if the call failed, its error text. Maps both to faults.
 
 use std::fmt;
 
@@ -74,6 +74,21 @@ impl Hresult {
             CO_E_ERRORINAPP => Fault::NoObject { text: text() },
             _ => Fault::Failed { text: text() },
         }
+    }
+}
+
+/// The contents of COM's `IErrorInfo` for a failed call. Programs that don't use this crate can
+/// read it. Two programs that use it also exchange the complete fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorInfo {
+    /// A text for people: the message of a fault, or the name of an error enum's variant.
+    pub description: String,
+}
+
+impl ErrorInfo {
+    /// The error information of a fault.
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self { description: fault.to_string() }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use syshandle_types::Guid;
+
 /// Access to the memory of a process that holds the values of a call.
 ///
 /// The client allocates the pointees of \[in\] parameters and the cells for results, and frees the
@@ -46,6 +48,14 @@ pub trait Memory {
         }
         Ok(units)
     }
+}
+
+/// A GUID in Windows' memory layout: the first three numbers are little endian.
+pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = guid.to_bytes();
+    let mut bytes = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes[8..].copy_from_slice(&rest);
+    bytes
 }
 
 /// An address that is not accessible.

@@ -21,32 +21,32 @@ pub struct MethodPlan {
     pub(crate) method: &'static Method,
     /// Index among the interface's own methods.
     pub(crate) number: u32,
-    pub(crate) layout: Layout,
+    pub(crate) form: MethodForm,
 }
 
 /// The form of a method in COM.
 #[derive(Debug)]
-pub(crate) enum Layout {
+pub(crate) enum MethodForm {
     /// The form that MIDL would generate.
-    Native(Native),
+    Native(SlotLayout),
     /// Arrays of bytes and handles.
-    Opaque(Native),
+    Opaque(SlotLayout),
     /// None: COM can't pass one of the method's values. The text is the reason.
-    Missing(String),
+    Unsupported(String),
 }
 
 /// The slots of a method.
 #[derive(Debug, Default)]
-pub(crate) struct Native {
-    pub(crate) parameters: Vec<Member>,
-    pub(crate) results: Vec<Member>,
+pub(crate) struct SlotLayout {
+    pub(crate) parameters: Vec<SlotValue>,
+    pub(crate) results: Vec<SlotValue>,
     /// The HRESULT of each variant of the method's error enum.
     pub(crate) errors: Vec<Hresult>,
 }
 
 /// A value of a method. It takes one or two slots.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct SlotValue {
     /// Index of the parameter in the interface (0 for all parameters of an opaque method); `None`
     /// for a result.
     pub(crate) parameter: Option<u16>,
@@ -67,14 +67,14 @@ pub enum Float {
 impl MethodPlan {
     /// Plans a method.
     pub(crate) fn new(number: u32, method: &'static Method) -> Self {
-        let layout = match Native::of(method) {
-            Some(native) => Layout::Native(native),
-            None => match Native::opaque(method) {
-                Ok(native) => Layout::Opaque(native),
-                Err(why) => Layout::Missing(why),
+        let form = match SlotLayout::of(method) {
+            Some(layout) => MethodForm::Native(layout),
+            None => match SlotLayout::opaque(method) {
+                Ok(layout) => MethodForm::Opaque(layout),
+                Err(why) => MethodForm::Unsupported(why),
             },
         };
-        Self { method, number, layout }
+        Self { method, number, form }
     }
 
     /// The name of the method.
@@ -84,21 +84,21 @@ impl MethodPlan {
 
     /// Whether the method passes arrays of bytes and handles because MIDL can't express its types.
     pub fn is_opaque(&self) -> bool {
-        matches!(self.layout, Layout::Opaque(_))
+        matches!(self.form, MethodForm::Opaque(_))
     }
 
     /// The reason why COM can't call the method, if it can't. Such a method has no slots, and its
     /// calls fail.
-    pub fn missing(&self) -> Option<&str> {
-        match &self.layout {
-            Layout::Missing(why) => Some(why),
+    pub fn unsupported(&self) -> Option<&str> {
+        match &self.form {
+            MethodForm::Unsupported(why) => Some(why),
             _ => None,
         }
     }
 
     /// Number of slots, without `this`.
     pub fn slot_count(&self) -> usize {
-        self.slots().map_or(0, Native::slot_count)
+        self.slots().map_or(0, SlotLayout::slot_count)
     }
 
     /// Whether a slot is a floating-point number. In the first three slots, such numbers are passed
@@ -112,60 +112,60 @@ impl MethodPlan {
         }
     }
 
-    pub(crate) fn slots(&self) -> Option<&Native> {
-        match &self.layout {
-            Layout::Native(native) | Layout::Opaque(native) => Some(native),
-            Layout::Missing(_) => None,
+    pub(crate) fn slots(&self) -> Option<&SlotLayout> {
+        match &self.form {
+            MethodForm::Native(layout) | MethodForm::Opaque(layout) => Some(layout),
+            MethodForm::Unsupported(_) => None,
         }
     }
 }
 
-impl Native {
+impl SlotLayout {
     /// The slots of a method, if MIDL can express all of its types.
     fn of(method: &Method) -> Option<Self> {
-        let mut native = Self { errors: errors(method.error)?, ..Self::default() };
+        let mut layout = Self { errors: errors(method.error)?, ..Self::default() };
         for (parameter, place) in method.parameters.iter().zip(0..) {
-            native.add(Some(place), Shape::of(parameter)?);
+            layout.add(Some(place), Shape::of(parameter)?);
         }
         match method.result.ty {
             ty if is_unit(&ty) => {}
             Type::Tuple(parts) => {
                 for ty in parts {
-                    native.add(None, Shape::of(&Parameter { ty: *ty, ..method.result })?);
+                    layout.add(None, Shape::of(&Parameter { ty: *ty, ..method.result })?);
                 }
             }
-            _ => native.add(None, Shape::of(&method.result)?),
+            _ => layout.add(None, Shape::of(&method.result)?),
         }
-        (native.slot_count() <= SLOTS_MAX).then_some(native)
+        (layout.slot_count() <= SLOTS_MAX).then_some(layout)
     }
 
     /// The slots of a method in opaque form. Fails if COM can't pass a handle of one of its kinds.
     fn opaque(method: &Method) -> Result<Self, String> {
-        let mut native = Self::default();
-        let mut sent = Within::new();
+        let mut layout = Self::default();
+        let mut sent = KindCollector::new();
         for parameter in method.parameters {
             let place = format!("parameter `{}`", parameter.name);
             sent.add(&parameter.ty, parameter.handle, &place)?;
         }
-        let mut returned = Within::new();
+        let mut returned = KindCollector::new();
         returned.add(&method.result.ty, method.result.handle, "the result")?;
         if let Some(error) = method.error {
             returned.add(&error, None, "the error")?;
         }
         let bytes = Shape::List(Arc::new(Shape::Number(Number::U8)));
-        native.add(Some(0), bytes.clone());
+        layout.add(Some(0), bytes.clone());
         for number in kinds::numbers(sent.kinds) {
-            native.add(Some(0), Shape::List(Arc::new(Shape::Handle(number))));
+            layout.add(Some(0), Shape::List(Arc::new(Shape::Handle(number))));
         }
-        native.add(None, bytes);
+        layout.add(None, bytes);
         for number in kinds::numbers(returned.kinds) {
-            native.add(None, Shape::List(Arc::new(Shape::Handle(number))));
+            layout.add(None, Shape::List(Arc::new(Shape::Handle(number))));
         }
-        Ok(native)
+        Ok(layout)
     }
 
     fn add(&mut self, parameter: Option<u16>, shape: Shape) {
-        let member = Member { parameter, shape, slot: self.slot_count() };
+        let member = SlotValue { parameter, shape, slot: self.slot_count() };
         match parameter {
             Some(_) => self.parameters.push(member),
             None => self.results.push(member),
@@ -174,11 +174,11 @@ impl Native {
 
     /// Number of slots.
     pub(crate) fn slot_count(&self) -> usize {
-        self.parameters.iter().chain(&self.results).map(Member::slot_count).sum()
+        self.parameters.iter().chain(&self.results).map(SlotValue::slot_count).sum()
     }
 }
 
-impl Member {
+impl SlotValue {
     /// A list takes two slots: its count and its pointer.
     fn slot_count(&self) -> usize {
         1 + usize::from(self.shape.counted().is_some())
@@ -201,13 +201,13 @@ fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
 }
 
 /// Collects the kinds of all handles within values, at any depth.
-struct Within {
+struct KindCollector {
     kinds: Kinds,
     /// Types visited so far, with the kinds declared for them. A type may contain itself.
     seen: HashSet<(usize, u32)>,
 }
 
-impl Within {
+impl KindCollector {
     fn new() -> Self {
         Self { kinds: Kinds::NONE, seen: HashSet::new() }
     }
@@ -257,6 +257,6 @@ impl Within {
     }
 }
 
-/// Most slots of a method, because `sys::remote::invoke` passes up to this many arguments. An
-/// opaque method that passes every kind in both directions has 56.
+/// Most slots of a method, because `sys::interface_pointer::invoke` passes up to this many
+/// arguments. An opaque method that passes every kind in both directions has 56.
 const SLOTS_MAX: usize = 64;

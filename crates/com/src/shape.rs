@@ -85,7 +85,7 @@ pub(crate) struct Field {
 
 /// The position of a type. Some types are allowed only in some positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum TypePosition {
     /// A parameter, or a result.
     Top,
     /// An item or pointee of a parameter.
@@ -96,7 +96,7 @@ enum Place {
     FieldItem,
 }
 
-impl Place {
+impl TypePosition {
     /// The position of the items of a list or optional here. `None` if such a type isn't allowed
     /// here, because items can't have a count of their own.
     fn items(self) -> Option<Self> {
@@ -116,10 +116,16 @@ impl Place {
 impl Shape {
     /// The shape of a parameter or result, if MIDL can express it.
     pub(crate) fn of(parameter: &Parameter) -> Option<Self> {
-        Search { left: SHAPES_MAX }.shape(&parameter.ty, parameter.handle, Place::Top, DEPTH_MAX)
+        ShapeSearch { left: SHAPES_MAX }.shape(
+            &parameter.ty,
+            parameter.handle,
+            TypePosition::Top,
+            DEPTH_MAX,
+        )
     }
 
-    /// Size in memory. The actual size of a list within a struct depends on the offset of its count.
+    /// Size in memory. The actual size of a list within a struct depends on the offset of its
+    /// count.
     pub(crate) fn size(&self) -> u32 {
         match self {
             Self::Number(number) => number.size(),
@@ -306,16 +312,16 @@ impl Field {
 }
 
 /// Determines shapes, up to a maximum number of them.
-struct Search {
+struct ShapeSearch {
     left: u32,
 }
 
-impl Search {
+impl ShapeSearch {
     fn shape(
         &mut self,
         ty: &Type,
         declared: Option<Declared>,
-        place: Place,
+        place: TypePosition,
         depth: u32,
     ) -> Option<Shape> {
         self.left = self.left.checked_sub(1)?;
@@ -328,8 +334,10 @@ impl Search {
             Type::Handle { declared: own, .. } if place.has_handles() => {
                 handle(declared.map_or(own, |declared| declared.and(own)).kinds)
             }
-            Type::Object(interface) if place == Place::Top => Some(Shape::Object(interface().iid)),
-            Type::Option(&Type::Object(interface)) if place == Place::Top => {
+            Type::Object(interface) if place == TypePosition::Top => {
+                Some(Shape::Object(interface().iid))
+            }
+            Type::Option(&Type::Object(interface)) if place == TypePosition::Top => {
                 Some(Shape::OptionalObject(interface().iid))
             }
             Type::List(item) => {
@@ -343,8 +351,8 @@ impl Search {
                     _ => Shape::Optional(inner),
                 })
             }
-            Type::Array(item, len) if place == Place::Field && len > 0 => {
-                let item = self.shape(item, declared, Place::FieldItem, depth)?;
+            Type::Array(item, len) if place == TypePosition::Field && len > 0 => {
+                let item = self.shape(item, declared, TypePosition::FieldItem, depth)?;
                 let len = u32::try_from(len).ok()?;
                 let size = item.size().checked_mul(len)?;
                 // Wine loses the fields after an array whose items have different layouts in memory
@@ -357,7 +365,7 @@ impl Search {
                 Definition::Struct([]) => None,
                 Definition::Struct(fields) => {
                     let shapes = fields.iter().map(|field| {
-                        self.shape(&field.ty, field.handle.or(declared), Place::Field, depth)
+                        self.shape(&field.ty, field.handle.or(declared), TypePosition::Field, depth)
                     });
                     let shapes = shapes.collect::<Option<_>>()?;
                     Structure::lay_out(name, shapes).map(|of| Shape::Struct(Arc::new(of)))

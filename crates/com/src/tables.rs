@@ -13,34 +13,25 @@ use syshandle_types::Guid;
 use syshandle_types::describe::Interface;
 
 use crate::plan::MethodPlan;
-use types::TypeStrings;
+pub use types::HandleForm;
+use types::TypeFormatString;
 
-/// The method of transferring handles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandleForm {
-    /// The RPC runtime transfers the handle: MIDL's `system_handle`. Requires Windows 10 1607.
-    System,
-    /// Routines of this crate transfer the handle, selected by the kind's number: `user_marshal`.
-    /// Needed on Wine, which doesn't support `system_handle`.
-    UserMarshal,
-}
-
-/// An interface prepared for COM: its tables and the plans of its methods.
+/// An interface prepared for COM: its format strings and the plans of its methods.
 #[derive(Debug)]
-pub struct Compiled {
+pub struct CompiledInterface {
     /// The identifier of the interface.
     pub iid: Guid,
     /// The name of the interface.
     pub name: &'static str,
-    /// The tables of the interface.
-    pub tables: Tables,
+    /// The format strings of the interface.
+    pub format_strings: FormatStrings,
     /// The methods of the interface, without `IUnknown`'s.
     pub methods: Vec<MethodPlan>,
 }
 
-/// The tables of an interface.
+/// The format strings of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tables {
+pub struct FormatStrings {
     /// The types: `MIDL_TYPE_FORMAT_STRING::Format`.
     pub types: Vec<u8>,
     /// The methods: `MIDL_PROC_FORMAT_STRING::Format`.
@@ -50,7 +41,7 @@ pub struct Tables {
     pub offsets: Vec<u16>,
 }
 
-impl Compiled {
+impl CompiledInterface {
     /// Builds the tables of an interface.
     ///
     /// # Errors
@@ -59,14 +50,14 @@ impl Compiled {
         let plans = interface.methods.iter().zip(0..);
         let plans = plans.map(|(method, number)| MethodPlan::new(number, method));
         let methods: Vec<_> = plans.collect();
-        let tables = Tables::of(&methods, form)?;
-        Ok(Self { iid: interface.iid, name: interface.name, tables, methods })
+        let format_strings = FormatStrings::of(&methods, form)?;
+        Ok(Self { iid: interface.iid, name: interface.name, format_strings, methods })
     }
 }
 
-impl Tables {
+impl FormatStrings {
     fn of(methods: &[MethodPlan], form: HandleForm) -> Result<Self, TableError> {
-        let mut types = TypeStrings::new(form);
+        let mut types = TypeFormatString::new(form);
         let mut procedures = Vec::new();
         let mut offsets = Vec::new();
         for (plan, number) in methods.iter().zip(FIRST_METHOD..) {

@@ -60,7 +60,7 @@ pub(crate) const UNREADABLE: &[&str] = &[
 pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("adversary", 27),
     ("cli", 2),
-    ("com", 21),
+    ("com", 5),
     ("fault-injection", 2),
     ("idl", 7),
     ("macros", 1),

@@ -11,7 +11,8 @@ use windows_sys::Win32::System::Com::{
 };
 use windows_sys::core::{GUID, HRESULT};
 
-use super::{ComError, own_guid};
+use super::com_error::ComError;
+use super::guid::own_guid;
 
 /// Puts this thread into the multithreaded apartment permanently. `CoUninitialize` is never called,
 /// because under Wine it may block forever while other threads make calls.

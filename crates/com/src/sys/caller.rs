@@ -1,9 +1,28 @@
-//! The process that made the current call, as the RPC runtime reports it.
+//! The client that made the current call, as the RPC runtime reports it.
 #![expect(unsafe_code, reason = "a call of the RPC runtime")]
 
 use std::ptr;
 
+use syshandle_types::Guid;
 use windows_sys::Win32::System::Rpc::{I_RpcBindingInqLocalClientPID, RPC_S_OK};
+
+use super::apartment::logical_thread;
+
+/// The client that made a call, as the RPC runtime reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The client's process; `None` for a call from within this process.
+    pub process_id: Option<u32>,
+    /// The call chain that this call is part of.
+    pub logical_thread: Guid,
+}
+
+impl Caller {
+    /// The client whose call this thread serves.
+    pub fn current() -> Self {
+        Self { process_id: process_id(), logical_thread: logical_thread() }
+    }
+}
 
 /// The process whose call this thread serves; `None` outside of a call.
 ///

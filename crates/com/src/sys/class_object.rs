@@ -10,9 +10,13 @@ use windows_sys::Win32::System::Com::{
     CoResumeClassObjects, CoRevokeClassObject, REGCLS_MULTIPLEUSE, REGCLS_SUSPENDED,
 };
 
-use super::factory::{self, Make};
-use super::layout::IID_ICLASS_FACTORY;
-use super::{Caller, ComError, Served, com_guid, pinned};
+use super::abi::IID_ICLASS_FACTORY;
+use super::caller::Caller;
+use super::class_factory::{self, ObjectConstructor};
+use super::com_error::ComError;
+use super::guid::com_guid;
+use super::pin;
+use super::served_object::ServedObject;
 
 /// A class that this process serves. It is registered with COM until dropped.
 #[derive(Debug)]
@@ -28,17 +32,17 @@ impl ClassObject {
     /// The errors of `CoRegisterClassObject` and, under Wine, of `CoMarshalInterface`.
     pub fn register(
         clsid: Guid,
-        make: impl Fn(Caller) -> Option<Served> + Send + Sync + 'static,
+        make: impl Fn(Caller) -> Option<ServedObject> + Send + Sync + 'static,
     ) -> Result<Self, ComError> {
-        let make: Make = Box::new(move |caller| {
+        let make: ObjectConstructor = Box::new(move |caller| {
             catch_unwind(AssertUnwindSafe(|| make(caller))).unwrap_or_else(|_| {
                 tracing::error!("the making of an object panicked");
                 None
             })
         });
-        let factory: *mut c_void = factory::new(make);
+        let factory: *mut c_void = class_factory::new(make);
         // SAFETY: `factory` is a reference to an object with this interface.
-        unsafe { pinned::pin_object(factory, &IID_ICLASS_FACTORY)? };
+        unsafe { pin::pin_object(factory, &IID_ICLASS_FACTORY)? };
         let mut cookie = 0;
         let flags = (REGCLS_MULTIPLEUSE | REGCLS_SUSPENDED) as u32;
         // SAFETY: the factory is an object that lives until the process ends.

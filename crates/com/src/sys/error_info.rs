@@ -10,14 +10,14 @@ use windows_sys::Win32::System::Com::{GetErrorInfo, SetErrorInfo};
 use windows_sys::Win32::System::Ole::CreateErrorInfo;
 use windows_sys::core::{BSTR, GUID, HRESULT};
 
-use super::layout::{S_OK, UnknownVtable};
-use crate::ErrorInfo;
+use super::abi::{S_OK, UnknownVtable};
+use crate::hresult::ErrorInfo;
 
 /// Sets the error information of the call that this thread serves, a call of the interface `iid`.
 /// `None` clears the information of an earlier call.
 pub(super) fn set(info: Option<&ErrorInfo>, iid: &GUID, interface: &str) {
-    let said = info.and_then(|info| Counted::new(info, iid, interface));
-    let error = said.as_ref().map_or(ptr::null_mut(), |said| said.0);
+    let object = info.and_then(|info| ErrorObject::new(info, iid, interface));
+    let error = object.as_ref().map_or(ptr::null_mut(), |object| object.0);
     // SAFETY: `error` is null or an object with `IErrorInfo`, to which COM takes its own reference.
     unsafe { SetErrorInfo(0, error) };
 }
@@ -36,12 +36,12 @@ pub(super) fn take() -> Option<ErrorInfo> {
     if found != S_OK || error.is_null() {
         return None;
     }
-    let error = Counted(error);
+    let error = ErrorObject(error);
     let mut text: BSTR = ptr::null();
     // SAFETY: the object has this interface. This process owns the text, which has the length that
     // `SysStringLen` returns.
     unsafe {
-        let vtable = &**error.0.cast::<*const InfoVtable>();
+        let vtable = &**error.0.cast::<*const ErrorInfoVtable>();
         if (vtable.description)(error.0, &mut text) != S_OK || text.is_null() {
             return None;
         }
@@ -53,9 +53,9 @@ pub(super) fn take() -> Option<ErrorInfo> {
 }
 
 /// A reference to an object with `IErrorInfo`.
-struct Counted(*mut c_void);
+struct ErrorObject(*mut c_void);
 
-impl Counted {
+impl ErrorObject {
     fn new(info: &ErrorInfo, iid: &GUID, interface: &str) -> Option<Self> {
         let wide = |text: &str| text.encode_utf16().chain([0]).collect::<Vec<_>>();
         let (mut made, mut error) = (ptr::null_mut(), ptr::null_mut());
@@ -66,7 +66,7 @@ impl Counted {
                 return None;
             }
             let made = Self(made);
-            let vtable = &**made.0.cast::<*const CreateVtable>();
+            let vtable = &**made.0.cast::<*const CreateErrorInfoVtable>();
             (vtable.set_guid)(made.0, iid);
             (vtable.set_source)(made.0, wide(&format!("I{interface}")).as_ptr());
             (vtable.set_description)(made.0, wide(&info.description).as_ptr());
@@ -76,7 +76,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for ErrorObject {
     fn drop(&mut self) {
         // SAFETY: `self` is a reference to an object, released once.
         unsafe {
@@ -88,7 +88,7 @@ impl Drop for Counted {
 
 /// The first methods of `ICreateErrorInfo`.
 #[repr(C)]
-struct CreateVtable {
+struct CreateErrorInfoVtable {
     unknown: UnknownVtable,
     set_guid: unsafe extern "system" fn(*mut c_void, *const GUID) -> HRESULT,
     set_source: unsafe extern "system" fn(*mut c_void, *const u16) -> HRESULT,
@@ -97,7 +97,7 @@ struct CreateVtable {
 
 /// The first methods of `IErrorInfo`.
 #[repr(C)]
-struct InfoVtable {
+struct ErrorInfoVtable {
     _unknown: UnknownVtable,
     _guid: unsafe extern "system" fn(*mut c_void, *mut GUID) -> HRESULT,
     _source: unsafe extern "system" fn(*mut c_void, *mut BSTR) -> HRESULT,

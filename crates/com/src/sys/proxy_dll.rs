@@ -15,11 +15,13 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::core::{GUID, HRESULT};
 
-use super::layout::{
-    E_FAIL, E_POINTER, FactoryBuffer, NdrDllGetClassObject, NdrDllRegisterProxy,
-    NdrDllUnregisterProxy, ProxyFile, S_FALSE,
+use super::abi::{
+    E_FAIL, E_POINTER, NdrDllGetClassObject, NdrDllRegisterProxy, NdrDllUnregisterProxy, ProxyFile,
+    PsFactoryBuffer, S_FALSE,
 };
-use super::{ComError, com_guid, proxy_file, same};
+use super::com_error::ComError;
+use super::guid::{com_guid, same};
+use super::proxy_file;
 
 /// The contents of a proxy DLL: one class, and the interfaces that it has proxies and stubs for. A
 /// DLL can contain only one `ProxyDll`.
@@ -45,14 +47,21 @@ impl ProxyDll {
         if clsid.is_null() || iid.is_null() || object.is_null() {
             return E_POINTER;
         }
-        guarded(self, |made| {
-            let buffer = made.buffer;
+        with_tables(self, |tables| {
+            let buffer = tables.buffer;
             // SAFETY: the tables have the form that the runtime requires, are writable and live
             // until the process ends. The caller has promised that the pointers are valid.
             unsafe {
                 *object = ptr::null_mut();
                 let (clsid, iid) = (clsid.cast(), iid.cast());
-                NdrDllGetClassObject(clsid, iid, object, made.files, &raw const made.clsid, buffer)
+                NdrDllGetClassObject(
+                    clsid,
+                    iid,
+                    object,
+                    tables.files,
+                    &raw const tables.clsid,
+                    buffer,
+                )
             }
         })
     }
@@ -66,17 +75,17 @@ impl ProxyDll {
     /// Implements `DllRegisterServer`, which `regsvr32` calls. Registers the DLL for all users,
     /// which requires administrator rights.
     pub fn register(self) -> HRESULT {
-        guarded(self, |made| {
+        with_tables(self, |tables| {
             // SAFETY: as in `class_object`; `this_module` is the handle of this DLL.
-            unsafe { NdrDllRegisterProxy(this_module(), made.files, &raw const made.clsid) }
+            unsafe { NdrDllRegisterProxy(this_module(), tables.files, &raw const tables.clsid) }
         })
     }
 
     /// Implements `DllUnregisterServer`.
     pub fn unregister(self) -> HRESULT {
-        guarded(self, |made| {
+        with_tables(self, |tables| {
             // SAFETY: as in `register`.
-            unsafe { NdrDllUnregisterProxy(this_module(), made.files, &raw const made.clsid) }
+            unsafe { NdrDllUnregisterProxy(this_module(), tables.files, &raw const tables.clsid) }
         })
     }
 }
@@ -120,22 +129,22 @@ macro_rules! proxy_dll_exports {
 }
 
 /// The tables of this DLL, in the form that the runtime reads.
-struct Made {
+struct DllTables {
     clsid: GUID,
     iids: Vec<&'static GUID>,
     files: *const *const ProxyFile,
-    buffer: *mut FactoryBuffer,
+    buffer: *mut PsFactoryBuffer,
 }
 
 // SAFETY: this crate only reads the tables. The runtime changes them in the same thread-safe way as
 // the tables of MIDL's proxy DLLs.
-unsafe impl Send for Made {}
+unsafe impl Send for DllTables {}
 // SAFETY: as above.
-unsafe impl Sync for Made {}
+unsafe impl Sync for DllTables {}
 
-static MADE: OnceLock<Option<Made>> = OnceLock::new();
+static DLL_TABLES: OnceLock<Option<DllTables>> = OnceLock::new();
 
-impl Made {
+impl DllTables {
     fn new(dll: ProxyDll) -> Result<Self, ComError> {
         let mut entries = Vec::new();
         for interface in dll.interfaces {
@@ -144,9 +153,9 @@ impl Made {
         }
         // The objects belong to the program that loads this DLL and are called through their
         // vtables, so there is no thunk.
-        let files = proxy_file::of(&entries, lookup, None);
-        let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files, filler: 0 };
-        let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
+        let files = proxy_file::build(&entries, lookup, None);
+        let buffer = PsFactoryBuffer { vtable: ptr::null(), count: 0, files, filler: 0 };
+        let buffer: *mut PsFactoryBuffer = Box::leak(Box::new(buffer));
         let iids = entries.iter().map(|(_, iid)| *iid).collect();
         Ok(Self { clsid: com_guid(dll.clsid), iids, files, buffer })
     }
@@ -154,31 +163,31 @@ impl Made {
 
 /// Runs `work` with the tables, which are built on first use. Returns `E_FAIL` if building them
 /// fails or a panic occurs.
-fn guarded(
+fn with_tables(
     dll: ProxyDll,
-    work: impl FnOnce(&'static Made) -> HRESULT + std::panic::UnwindSafe,
+    work: impl FnOnce(&'static DllTables) -> HRESULT + std::panic::UnwindSafe,
 ) -> HRESULT {
     let done = catch_unwind(|| {
-        let made = MADE.get_or_init(|| match Made::new(dll) {
-            Ok(made) => Some(made),
+        let tables = DLL_TABLES.get_or_init(|| match DllTables::new(dll) {
+            Ok(tables) => Some(tables),
             Err(error) => {
                 tracing::error!(%error, "an interface can't be one of COM's");
                 None
             }
         });
-        made.as_ref().map_or(E_FAIL, work)
+        tables.as_ref().map_or(E_FAIL, work)
     });
     done.unwrap_or(E_FAIL)
 }
 
 /// Looks up the index of an interface.
 unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
-    // SAFETY: the runtime passes valid pointers. `MADE` is set, because the runtime got this
+    // SAFETY: the runtime passes valid pointers. `DLL_TABLES` is set, because the runtime got this
     // function from the tables in it.
     unsafe {
-        let made = MADE.get().and_then(Option::as_ref);
-        let place =
-            made.and_then(|made| made.iids.iter().position(|own| same(own, &iid.read_unaligned())));
+        let tables = DLL_TABLES.get().and_then(Option::as_ref);
+        let place = tables
+            .and_then(|tables| tables.iids.iter().position(|own| same(own, &iid.read_unaligned())));
         *index = place.unwrap_or_default() as i32;
         i32::from(place.is_some())
     }
@@ -191,6 +200,6 @@ fn this_module() -> *mut c_void {
         GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     // SAFETY: the address is within this module; `module` has room for the handle, whose reference
     // isn't counted.
-    unsafe { GetModuleHandleExW(flags, (&raw const MADE).cast(), &mut module) };
+    unsafe { GetModuleHandleExW(flags, (&raw const DLL_TABLES).cast(), &mut module) };
     module
 }

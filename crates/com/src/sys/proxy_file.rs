@@ -11,21 +11,22 @@ use windows_sys::Win32::System::Rpc::{
 };
 use windows_sys::core::GUID;
 
-use super::layout::{
-    IUnknown_AddRef_Proxy, IUnknown_QueryInterface_Proxy, IUnknown_Release_Proxy, Lookup,
+use super::abi::{
+    IUnknown_AddRef_Proxy, IUnknown_QueryInterface_Proxy, IUnknown_Release_Proxy, LookupFunction,
     NdrCStdStubBuffer_Release, NdrOleAllocate, NdrOleFree, ProxyFile, ProxyHeader, STUB_RELEASE,
     StubBuffer, StubVtable,
 };
-use super::{ComError, transfer};
-use crate::{Compiled, FIRST_METHOD, HandleForm, stub};
+use super::com_error::ComError;
+use super::user_marshal;
+use crate::tables::{CompiledInterface, FIRST_METHOD, HandleForm, stub};
 
 /// Builds the tables of an interface, with the handle form that this system supports.
-pub(super) fn compile(interface: &'static Interface) -> Result<Compiled, ComError> {
+pub(super) fn compile(interface: &'static Interface) -> Result<CompiledInterface, ComError> {
     let form = match under_wine() {
         true => HandleForm::UserMarshal,
         false => HandleForm::System,
     };
-    Compiled::new(interface, form).map_err(ComError::tables)
+    CompiledInterface::new(interface, form).map_err(ComError::tables)
 }
 
 /// Builds one proxy file for some interfaces, and returns the null-terminated list that contains
@@ -33,9 +34,9 @@ pub(super) fn compile(interface: &'static Interface) -> Result<Compiled, ComErro
 /// writable, because the runtime completes them.
 ///
 /// If there is a thunk, stubs call it instead of the methods of an object.
-pub(super) fn of(
-    interfaces: &[(&'static Compiled, &'static GUID)],
-    lookup: Lookup,
+pub(super) fn build(
+    interfaces: &[(&'static CompiledInterface, &'static GUID)],
+    lookup: LookupFunction,
     thunk: STUB_THUNK,
 ) -> *const *const ProxyFile {
     let (mut proxies, mut stubs, mut names) = (Vec::new(), Vec::new(), Vec::new());
@@ -65,11 +66,11 @@ pub(super) fn of(
 
 /// Builds the tables of one interface.
 fn tables(
-    compiled: &'static Compiled,
+    compiled: &'static CompiledInterface,
     iid: &'static GUID,
     thunk: STUB_THUNK,
 ) -> (*const ProxyHeader, *const StubVtable) {
-    let tables = &compiled.tables;
+    let tables = &compiled.format_strings;
     let count = compiled.methods.len() + FIRST_METHOD as usize;
     // The runtime's indexes start with the methods of `IUnknown`, the table's indexes with the
     // first own method.
@@ -88,7 +89,7 @@ fn tables(
         ..MIDL_STUB_DESC::default()
     };
     if under_wine() {
-        description.aUserMarshalQuadruple = leak(transfer::QUADRUPLES.to_vec()).as_ptr();
+        description.aUserMarshalQuadruple = leak(user_marshal::QUADRUPLES.to_vec()).as_ptr();
     }
     let description: *mut MIDL_STUB_DESC = Box::leak(Box::new(description));
 

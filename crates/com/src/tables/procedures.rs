@@ -1,9 +1,9 @@
 //! The procedure format string.
 
 use super::buffers;
-use super::types::{Count, TypeStrings, is_on_stack};
-use crate::codes::{FC_AUTO_HANDLE, FC_ENUM16, FC_LONG};
-use crate::plan::{Float, Member, MethodPlan};
+use super::types::{CountLocation, TypeFormatString, is_on_stack};
+use crate::format_characters::{FC_AUTO_HANDLE, FC_ENUM16, FC_LONG};
+use crate::plan::{Float, MethodPlan, SlotValue};
 use crate::shape::Shape;
 
 /// Writes a method. Returns `None` if one of its types doesn't fit into the type string.
@@ -11,14 +11,14 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     plan: &MethodPlan,
     number: u16,
-    types: &mut TypeStrings,
+    types: &mut TypeFormatString,
 ) -> Option<()> {
-    let mut parts = Parts::default();
-    if let Some(native) = plan.slots() {
-        for member in &native.parameters {
+    let mut parts = ParameterDescriptors::default();
+    if let Some(layout) = plan.slots() {
+        for member in &layout.parameters {
             parts.parameter(member, types);
         }
-        for member in &native.results {
+        for member in &layout.results {
             parts.result(member, types);
         }
     }
@@ -30,7 +30,7 @@ pub(super) fn write(
     types.is_whole().then_some(())
 }
 
-fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &Parts) {
+fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &ParameterDescriptors) {
     let slots = plan.slot_count();
     out.extend([FC_AUTO_HANDLE, OBJECT_METHOD]);
     // RPC flags: none.
@@ -54,7 +54,7 @@ fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &Parts) {
 
 /// The parameters of a method, and the properties of them that its header contains.
 #[derive(Default)]
-struct Parts {
+struct ParameterDescriptors {
     bytes: Vec<u8>,
     client_bytes: u16,
     server_bytes: u16,
@@ -65,9 +65,9 @@ struct Parts {
     server_counts: bool,
 }
 
-impl Parts {
-    fn parameter(&mut self, member: &Member, types: &mut TypeStrings) {
-        let Member { shape, slot, .. } = member;
+impl ParameterDescriptors {
+    fn parameter(&mut self, member: &SlotValue, types: &mut TypeFormatString) {
+        let SlotValue { shape, slot, .. } = member;
         let mut slot = *slot;
         if shape.counted().is_some() {
             self.server_counts = true;
@@ -79,7 +79,7 @@ impl Parts {
         self.client_bytes += bytes.unwrap_or(0);
         self.client_must_size |= bytes.is_none();
         let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
-        if let Some(character) = TypeStrings::character(shape) {
+        if let Some(character) = TypeFormatString::character(shape) {
             return self.base(IS_IN, slot, character);
         }
         let attributes = match shape {
@@ -87,17 +87,17 @@ impl Parts {
             Shape::Object(_) | Shape::OptionalObject(_) | Shape::Optional(_) => 0,
             _ => IS_SIMPLE_REF,
         };
-        let place = types.parameter(shape, Count::Parameter(stack(slot).wrapping_sub(8)));
+        let place = types.parameter(shape, CountLocation::Parameter(stack(slot).wrapping_sub(8)));
         self.put(IS_IN | MUST_FREE | must_size | attributes, slot, place);
     }
 
-    fn result(&mut self, member: &Member, types: &mut TypeStrings) {
-        let Member { shape, slot, .. } = member;
+    fn result(&mut self, member: &SlotValue, types: &mut TypeFormatString) {
+        let SlotValue { shape, slot, .. } = member;
         let mut slot = *slot;
         if shape.counted().is_some() {
             self.client_counts = true;
             self.server_bytes += COUNT_BYTES + 20;
-            types.result(&Shape::Bool, Count::Parameter(0));
+            types.result(&Shape::Bool, CountLocation::Parameter(0));
             self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, FC_LONG);
             slot += 1;
         }
@@ -105,8 +105,8 @@ impl Parts {
         self.server_bytes += bytes.unwrap_or(0);
         self.server_must_size |= bytes.is_none();
         let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
-        let place = types.result(shape, Count::Pointee(stack(slot).wrapping_sub(8)));
-        match TypeStrings::character(shape) {
+        let place = types.result(shape, CountLocation::Pointee(stack(slot).wrapping_sub(8)));
+        match TypeFormatString::character(shape) {
             Some(FC_ENUM16) => return self.put(IS_OUT | on_stack(8), slot, place),
             Some(character) => {
                 return self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, character);

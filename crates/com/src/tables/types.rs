@@ -4,14 +4,24 @@ use std::collections::HashMap;
 
 use syshandle_types::Guid;
 
-use super::HandleForm;
-use crate::codes::*;
+use crate::format_characters::*;
+use crate::memory::guid_in_memory;
 use crate::shape::{Field, Number, Shape, Structure};
 
+/// The method of transferring handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleForm {
+    /// The RPC runtime transfers the handle: MIDL's `system_handle`. Requires Windows 10 1607.
+    System,
+    /// Routines of this crate transfer the handle, selected by the kind's number: `user_marshal`.
+    /// Needed on Wine, which doesn't support `system_handle`.
+    UserMarshal,
+}
+
 /// Writes a type string, with each type once.
-pub(super) struct TypeStrings {
+pub(super) struct TypeFormatString {
     bytes: Vec<u8>,
-    known: HashMap<Entry, usize>,
+    known: HashMap<TypeDescriptor, usize>,
     form: HandleForm,
     /// Whether some offset between entries exceeds 16 bits.
     is_too_large: bool,
@@ -19,7 +29,7 @@ pub(super) struct TypeStrings {
 
 /// A type with an entry in the type string.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Entry {
+enum TypeDescriptor {
     Handle(u8),
     /// The wire form of a handle that `user_marshal` routines transfer.
     HandleOnWire,
@@ -28,17 +38,17 @@ enum Entry {
     FixedArray(Shape, u32),
     GuidBytes,
     Guid,
-    CountedArray(Shape, Count),
+    CountedArray(Shape, CountLocation),
     /// A pointer of this type, with these attributes, to this shape.
     Pointer(u8, u8, Shape),
-    CountedPointer(u8, u8, Shape, Count),
+    CountedPointer(u8, u8, Shape, CountLocation),
     /// A pointer to a pointer.
-    Double(Shape, Option<Count>),
+    Double(Shape, Option<CountLocation>),
 }
 
 /// The location of an array's count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Count {
+pub(super) enum CountLocation {
     /// The parameter at this stack offset.
     Parameter(u16),
     /// The pointee of the parameter at this stack offset.
@@ -47,7 +57,7 @@ pub(super) enum Count {
     Field(u16),
 }
 
-impl TypeStrings {
+impl TypeFormatString {
     pub(super) fn new(form: HandleForm) -> Self {
         Self { bytes: vec![0, 0], known: HashMap::new(), form, is_too_large: false }
     }
@@ -65,7 +75,7 @@ impl TypeStrings {
 
     /// The entry of an \[in\] parameter that isn't a number. For a parameter that is passed by
     /// reference, the entry of the pointee.
-    pub(super) fn parameter(&mut self, shape: &Shape, count: Count) -> usize {
+    pub(super) fn parameter(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
             Shape::Object(iid) | Shape::OptionalObject(iid) => self.interface(*iid),
@@ -83,7 +93,7 @@ impl TypeStrings {
 
     /// The entry of an \[out\] parameter's pointer, or of its pointee if the procedure string can
     /// refer to that directly.
-    pub(super) fn result(&mut self, shape: &Shape, count: Count) -> usize {
+    pub(super) fn result(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(_) => {
                 let pointer = self.pointer(FC_RP, ALLOCED_ON_STACK, shape);
@@ -97,8 +107,10 @@ impl TypeStrings {
             Shape::Object(_) | Shape::OptionalObject(_) => {
                 self.pointer(FC_RP, POINTER_DEREF, shape)
             }
-            Shape::Text | Shape::Optional(_) => self.double(shape, None),
-            Shape::List(_) | Shape::OptionalHandle(_) => self.double(shape, Some(count)),
+            Shape::Text | Shape::Optional(_) => self.pointer_to_pointer(shape, None),
+            Shape::List(_) | Shape::OptionalHandle(_) => {
+                self.pointer_to_pointer(shape, Some(count))
+            }
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Array(..) => {
                 self.pointer(FC_RP, ALLOCED_ON_STACK, shape)
             }
@@ -127,7 +139,7 @@ impl TypeStrings {
 
     /// The entry of a pointer to a type other than an array: `11 04 f8 ff`, or `12 08 25 5c`.
     fn pointer(&mut self, kind: u8, attributes: u8, to: &Shape) -> usize {
-        let entry = Entry::Pointer(kind, attributes, to.clone());
+        let entry = TypeDescriptor::Pointer(kind, attributes, to.clone());
         self.entry(entry, |types| {
             let simple = match to {
                 Shape::Text => Some(FC_C_WSTRING),
@@ -145,8 +157,14 @@ impl TypeStrings {
     }
 
     /// The entry of a pointer to an array.
-    fn counted_pointer(&mut self, kind: u8, attributes: u8, item: &Shape, count: Count) -> usize {
-        let entry = Entry::CountedPointer(kind, attributes, item.clone(), count);
+    fn counted_pointer(
+        &mut self,
+        kind: u8,
+        attributes: u8,
+        item: &Shape,
+        count: CountLocation,
+    ) -> usize {
+        let entry = TypeDescriptor::CountedPointer(kind, attributes, item.clone(), count);
         self.entry(entry, |types| {
             types.bytes.extend([kind, attributes]);
             let place = types.reserve_offset();
@@ -156,8 +174,8 @@ impl TypeStrings {
     }
 
     /// The entry of a reference to a pointer, for results that have their own memory.
-    fn double(&mut self, shape: &Shape, count: Option<Count>) -> usize {
-        self.entry(Entry::Double(shape.clone(), count), |types| {
+    fn pointer_to_pointer(&mut self, shape: &Shape, count: Option<CountLocation>) -> usize {
+        self.entry(TypeDescriptor::Double(shape.clone(), count), |types| {
             types.bytes.extend([FC_RP, ALLOCED_ON_STACK | POINTER_DEREF]);
             let place = types.reserve_offset();
             let target = match (shape, count) {
@@ -197,14 +215,14 @@ impl TypeStrings {
 
     fn handle(&mut self, number: u8) -> usize {
         match self.form {
-            HandleForm::System => self.entry(Entry::Handle(number), |types| {
+            HandleForm::System => self.entry(TypeDescriptor::Handle(number), |types| {
                 types.bytes.extend([FC_SYSTEM_HANDLE, number, 0, 0, 0, 0]);
             }),
             HandleForm::UserMarshal => {
-                let on_wire = self.entry(Entry::HandleOnWire, |types| {
+                let on_wire = self.entry(TypeDescriptor::HandleOnWire, |types| {
                     types.bytes.extend([FC_HYPER, FC_PAD]);
                 });
-                self.entry(Entry::Handle(number), |types| {
+                self.entry(TypeDescriptor::Handle(number), |types| {
                     // Alignment 8 (stored minus one), index of the routines, 8 bytes in memory, 8
                     // bytes on the wire. Wine needs the wire size, because it computes the size of
                     // an array from it.
@@ -217,17 +235,17 @@ impl TypeStrings {
     }
 
     fn interface(&mut self, iid: Guid) -> usize {
-        self.entry(Entry::Interface(iid), |types| {
+        self.entry(TypeDescriptor::Interface(iid), |types| {
             types.bytes.extend([FC_IP, FC_CONSTANT_IID]);
-            types.bytes.extend(crate::guid_in_memory(iid));
+            types.bytes.extend(guid_in_memory(iid));
         })
     }
 
     fn guid(&mut self) -> usize {
-        let last = self.entry(Entry::GuidBytes, |types| {
+        let last = self.entry(TypeDescriptor::GuidBytes, |types| {
             types.bytes.extend([FC_SMFARRAY, 0, 8, 0, FC_BYTE, FC_END]);
         });
-        self.entry(Entry::Guid, |types| {
+        self.entry(TypeDescriptor::Guid, |types| {
             types.bytes.extend([FC_STRUCT, 3, 16, 0, FC_LONG, FC_SHORT, FC_SHORT]);
             types.embedded(last);
             types.bytes.push(FC_END);
@@ -235,13 +253,13 @@ impl TypeStrings {
     }
 
     fn structure(&mut self, of: &Structure) -> usize {
-        if let Some(place) = self.known.get(&Entry::Structure(of.clone())) {
+        if let Some(place) = self.known.get(&TypeDescriptor::Structure(of.clone())) {
             return *place;
         }
         // Types that are embedded in the struct are written before it.
         let inner: Vec<_> = of.fields.iter().map(|field| self.embeddable(&field.shape)).collect();
         let simple = Shape::Struct(of.clone().into()).is_simple();
-        self.entry(Entry::Structure(of.clone()), |types| {
+        self.entry(TypeDescriptor::Structure(of.clone()), |types| {
             let align = types.wire_align(of.fields.iter().map(|field| &field.shape));
             types.bytes.extend([if simple { FC_STRUCT } else { FC_BOGUS_STRUCT }, align - 1]);
             types.bytes.extend((of.size as u16).to_le_bytes());
@@ -326,7 +344,9 @@ impl TypeStrings {
             let target = match &field.shape {
                 Shape::Optional(inner) => self.complex(inner),
                 shape => match shape.counted() {
-                    Some(item) => self.counted_array(item, Count::Field(field.offset as u16)),
+                    Some(item) => {
+                        self.counted_array(item, CountLocation::Field(field.offset as u16))
+                    }
                     None => continue,
                 },
             };
@@ -338,7 +358,7 @@ impl TypeStrings {
     /// wire.
     fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
         let inner = self.embeddable(item);
-        self.entry(Entry::FixedArray(item.clone(), len), |types| {
+        self.entry(TypeDescriptor::FixedArray(item.clone(), len), |types| {
             let align = types.wire_align([item]) - 1;
             types.bytes.extend([FC_SMFARRAY, align]);
             types.bytes.extend(((item.size() * len) as u16).to_le_bytes());
@@ -346,8 +366,8 @@ impl TypeStrings {
         })
     }
 
-    fn counted_array(&mut self, item: &Shape, count: Count) -> usize {
-        let entry = Entry::CountedArray(item.clone(), count);
+    fn counted_array(&mut self, item: &Shape, count: CountLocation) -> usize {
+        let entry = TypeDescriptor::CountedArray(item.clone(), count);
         if let Some(place) = self.known.get(&entry) {
             return *place;
         }
@@ -385,13 +405,13 @@ impl TypeStrings {
         self.bytes.push(FC_END);
     }
 
-    fn count(&mut self, count: Count) {
-        let (sort, operator, offset) = match count {
-            Count::Parameter(stack) => (COUNT_IS_PARAMETER, 0, stack),
-            Count::Pointee(stack) => (COUNT_IS_PARAMETER, FC_DEREFERENCE, stack),
-            Count::Field(offset) => (COUNT_IS_FIELD, 0, offset),
+    fn count(&mut self, count: CountLocation) {
+        let (source, operator, offset) = match count {
+            CountLocation::Parameter(stack) => (COUNT_IS_PARAMETER, 0, stack),
+            CountLocation::Pointee(stack) => (COUNT_IS_PARAMETER, FC_DEREFERENCE, stack),
+            CountLocation::Field(offset) => (COUNT_IS_FIELD, 0, offset),
         };
-        self.bytes.extend([sort, operator]);
+        self.bytes.extend([source, operator]);
         self.bytes.extend(offset.to_le_bytes());
         self.bytes.extend(COUNT_IS_EARLY.to_le_bytes());
     }
@@ -410,7 +430,7 @@ impl TypeStrings {
     }
 
     /// Returns the offset of an entry, and writes the entry if it is new.
-    fn entry(&mut self, entry: Entry, write: impl FnOnce(&mut Self)) -> usize {
+    fn entry(&mut self, entry: TypeDescriptor, write: impl FnOnce(&mut Self)) -> usize {
         if let Some(place) = self.known.get(&entry) {
             return *place;
         }

@@ -12,21 +12,22 @@ use syshandle_os::Kinds;
 use syshandle_types::Limits;
 use syshandle_types::describe::Parameter;
 
-use super::walk::handles_of;
-use super::{Lent, Passed, Problem, Sort, TranscodeError};
+use super::handle_kinds::declared_handle_kinds;
+use super::message::{HandleType, RawLentHandle, RawReceivedHandle};
+use super::problem::{Problem, TranscodeError};
 use crate::kinds;
-use crate::plan::Member;
+use crate::plan::SlotValue;
 use crate::shape::Shape;
 
 /// Packs values of these types for the members of an opaque method.
-pub(super) fn seal(
-    members: &[Member],
+pub(super) fn pack(
+    members: &[SlotValue],
     types: &[Parameter],
     head: &[u8],
     encoded: &[u8],
-    handles: &[Lent],
-) -> Result<(Vec<u8>, Vec<Lent>), TranscodeError> {
-    let declared = handles_of(types, encoded)?;
+    handles: &[RawLentHandle],
+) -> Result<(Vec<u8>, Vec<RawLentHandle>), TranscodeError> {
+    let declared = declared_handle_kinds(types, encoded)?;
     if declared.len() != handles.len() {
         return Err(Problem::Encoded.into());
     }
@@ -44,7 +45,7 @@ pub(super) fn seal(
     bytes.extend(&numbers);
     bytes.extend(encoded);
 
-    let mut sorted: Vec<Lent> = Vec::with_capacity(handles.len());
+    let mut sorted: Vec<RawLentHandle> = Vec::with_capacity(handles.len());
     for member in members {
         let Some(wanted) = kind_of(member) else { continue };
         let first = sorted.len();
@@ -60,18 +61,18 @@ pub(super) fn seal(
 }
 
 /// The contents of an envelope.
-pub(super) struct Opened {
+pub(super) struct EnvelopeContents {
     pub(super) head: Vec<u8>,
     pub(super) values: Vec<u8>,
-    pub(super) handles: Vec<Passed>,
+    pub(super) handles: Vec<RawReceivedHandle>,
 }
 
-/// Unpacks the output of [`seal`]. `head` is the length of the head.
-pub(super) fn open(
+/// Unpacks the output of [`pack`]. `head` is the length of the head.
+pub(super) fn unpack(
     bytes: &[u8],
-    handles: Vec<Passed>,
+    handles: Vec<RawReceivedHandle>,
     head: usize,
-) -> Result<Opened, TranscodeError> {
+) -> Result<EnvelopeContents, TranscodeError> {
     let malformed = || Problem::Value("message of an opaque method");
     // The array of bytes comes first, preceded by its length.
     let (len, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
@@ -83,20 +84,21 @@ pub(super) fn open(
     if count != handles.len() {
         return Err(malformed().into());
     }
-    let mut left: Vec<Option<Passed>> = handles.into_iter().map(Some).collect();
+    let mut left: Vec<Option<RawReceivedHandle>> = handles.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(count);
     for number in numbers {
-        let sort = kinds::of_number(*number).map(Sort::Handle);
+        let handle_type = kinds::of_number(*number).map(HandleType::Handle);
         // The handles of one kind are in order, so the next one is the first that is left.
-        let next =
-            left.iter_mut().find(|next| next.map(|next| next.sort) == sort && sort.is_some());
+        let next = left
+            .iter_mut()
+            .find(|next| next.map(|next| next.handle_type) == handle_type && handle_type.is_some());
         ordered.extend(next.ok_or_else(malformed)?.take());
     }
-    Ok(Opened { head: head.to_vec(), values: values.to_vec(), handles: ordered })
+    Ok(EnvelopeContents { head: head.to_vec(), values: values.to_vec(), handles: ordered })
 }
 
 /// The kind of the handles in a member; `None` for the member with the bytes.
-fn kind_of(member: &Member) -> Option<u8> {
+fn kind_of(member: &SlotValue) -> Option<u8> {
     match member.shape.counted()? {
         Shape::Handle(number) => Some(*number),
         _ => None,
@@ -104,7 +106,7 @@ fn kind_of(member: &Member) -> Option<u8> {
 }
 
 /// The kind that a handle is passed as.
-fn number(declared: Kinds, lent: &Lent) -> Result<u8, Problem> {
+fn number(declared: Kinds, lent: &RawLentHandle) -> Result<u8, Problem> {
     if let [number] = kinds::numbers(declared)[..] {
         return Ok(number);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use syshandle_types::{EncodeError, FieldPath, Limits, Unsendable};
 use syshandle_wire::Fault;
 
-use crate::{BadAddress, OutOfMemory};
+use crate::memory::{BadAddress, OutOfMemory};
 
 /// An error in the conversion of a value to or from COM's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct TranscodeError {
 #[non_exhaustive]
 pub enum Problem {
     /// COM can't call the method, for this reason.
-    Missing(String),
+    Unsupported(String),
     /// The text contains a zero, which would end it in COM.
     ZeroInText,
     /// The text isn't valid UTF-16.
@@ -102,7 +102,7 @@ impl From<TranscodeError> for EncodeError {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(why) => write!(f, "COM can't call this method: {why}"),
+            Self::Unsupported(why) => write!(f, "COM can't call this method: {why}"),
             Self::ZeroInText => f.write_str("the text has a zero in it, where COM's texts end"),
             Self::NotUtf16 => f.write_str("the text isn't UTF-16"),
             Self::Null => f.write_str("a pointer is NULL"),

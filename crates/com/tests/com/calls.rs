@@ -4,7 +4,8 @@
 use syshandle::describe::Parameter;
 use syshandle::{Interface, Kind};
 use syshandle_com::{
-    Answer, Compiled, HandleForm, Hresult, Lent, Memory, MethodPlan, Passed, Received, Reply, Sort,
+    CompiledInterface, HandleForm, HandleType, Hresult, Memory, MethodPlan, MethodReturn,
+    RawLentHandle, RawReceivedHandle, ReceivedReply, Reply,
 };
 use syshandle_types::FieldPath;
 use syshandle_wire::{Fault, Status};
@@ -27,7 +28,7 @@ struct Pair<'c> {
 }
 
 impl<'c> Pair<'c> {
-    fn new(compiled: &'c Compiled, method: &str) -> Self {
+    fn new(compiled: &'c CompiledInterface, method: &str) -> Self {
         let place = compiled.methods.iter().position(|plan| plan.name() == method).unwrap();
         Self {
             plan: &compiled.methods[place],
@@ -53,7 +54,7 @@ impl<'c> Pair<'c> {
     }
 
     /// Sends a reply, and returns what the client receives.
-    fn reply(&mut self, reply: Reply<'_>) -> (Answer, Received) {
+    fn reply(&mut self, reply: Reply<'_>) -> (MethodReturn, ReceivedReply) {
         let answer = self.plan.lay_out_reply(reply, &self.server_slots, &mut self.server);
         let kept = self.client.blocks();
         self.runtime.reply(&self.server, &self.server_slots, &mut self.client, &self.client_slots);
@@ -71,16 +72,16 @@ impl<'c> Pair<'c> {
     }
 }
 
-fn check_handles(passed: &[Passed], lent: &[Lent]) {
+fn check_handles(passed: &[RawReceivedHandle], lent: &[RawLentHandle]) {
     assert_eq!(passed.len(), lent.len());
     for (passed, lent) in passed.iter().zip(lent) {
         assert_eq!(passed.value, lent.value);
         // A directory arrives as a file.
         let expected =
             lent.kind.map(|kind| if kind == Kind::Directory { Kind::File } else { kind });
-        match passed.sort {
-            Sort::Handle(kind) => assert_eq!(Some(kind), expected),
-            Sort::Object(_) => assert_eq!(expected, None),
+        match passed.handle_type {
+            HandleType::Handle(kind) => assert_eq!(Some(kind), expected),
+            HandleType::Object(_) => assert_eq!(expected, None),
         }
     }
 }
@@ -90,7 +91,7 @@ fn exercise<I: Interface + ?Sized>() {
     for form in [HandleForm::System, HandleForm::UserMarshal] {
         let compiled = compiled::<I>(form);
         for (plan, method) in compiled.methods.iter().zip(I::DESCRIPTION.methods) {
-            if plan.missing().is_some() {
+            if plan.unsupported().is_some() {
                 continue;
             }
             for seed in 0..80 {
@@ -126,7 +127,7 @@ fn handles_arrive_as_they_were_sent() {
 fn values_without_a_midl_form_arrive_unchanged() {
     exercise::<dyn Opaque>();
     let compiled = compiled::<dyn Opaque>(HandleForm::System);
-    assert!(compiled.methods.iter().all(|plan| plan.is_opaque() || plan.missing().is_some()));
+    assert!(compiled.methods.iter().all(|plan| plan.is_opaque() || plan.unsupported().is_some()));
 }
 
 #[test]
@@ -176,16 +177,19 @@ fn an_identifier_is_as_windows_has_it_in_memory() {
 fn the_sample_has_three_handles_and_no_more() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let mut pair = Pair::new(&compiled, "add_sparkle_finish_to_file");
-    let handles = [0x24, 0x48].map(|value| Lent { value, kind: None }).to_vec();
+    let handles = [0x24, 0x48].map(|value| RawLentHandle { value, kind: None }).to_vec();
     let slots = pair.plan.lay_out_call(&[0, 0, 1, 0], &handles, &mut pair.client).unwrap();
     assert_eq!(slots[..2], [0x24, 0x48]);
     assert_eq!(pair.client.number(slots[2], 8), 0);
     pair.client_slots = slots;
     pair.server_slots = pair.runtime.call(&pair.client, &pair.client_slots, &mut pair.server);
-    let done = Lent { value: 0x64, kind: None };
+    let done = RawLentHandle { value: 0x64, kind: None };
     let reply = Reply { status: Status::Done, body: &[0, 0], handles: &[done] };
     let (_, received) = pair.reply(reply);
-    assert_eq!(received.handles, [Passed { value: 0x64, sort: Sort::Handle(Kind::Event) }]);
+    assert_eq!(
+        received.handles,
+        [RawReceivedHandle { value: 0x64, handle_type: HandleType::Handle(Kind::Event) }]
+    );
 }
 
 #[test]

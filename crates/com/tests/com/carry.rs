@@ -4,7 +4,7 @@
 //! It only uses the tables, not shapes or plans. If tables and slots disagree, the values don't
 //! arrive.
 
-use syshandle_com::{Compiled, Memory};
+use syshandle_com::{CompiledInterface, Memory};
 
 use crate::memory::Simulated;
 
@@ -30,13 +30,13 @@ struct Around<'s> {
 }
 
 impl<'c> Runtime<'c> {
-    pub(crate) fn new(compiled: &'c Compiled, method: usize) -> Self {
-        let procedures = &compiled.tables.procedures;
-        let start = usize::from(compiled.tables.offsets[method]);
+    pub(crate) fn new(compiled: &'c CompiledInterface, method: usize) -> Self {
+        let procedures = &compiled.format_strings.procedures;
+        let start = usize::from(compiled.format_strings.offsets[method]);
         let count = usize::from(procedures[start + 15]);
         let parameters = procedures[start + 26..][..6 * count].chunks(6);
         let parameters = parameters.map(|part| part.try_into().unwrap()).collect();
-        Self { types: &compiled.tables.types, parameters }
+        Self { types: &compiled.format_strings.types, parameters }
     }
 
     /// Transfers a call to the server, and returns its slots there.

@@ -6,15 +6,15 @@ use std::fs;
 use std::path::Path;
 
 use syshandle::Interface;
-use syshandle_com::{Compiled, HandleForm};
+use syshandle_com::{CompiledInterface, HandleForm};
 
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 use crate::widl::describe;
 
 /// Builds the tables of an interface.
-pub(crate) fn compiled<I: Interface + ?Sized>(form: HandleForm) -> Compiled {
-    Compiled::new(I::DESCRIPTION, form).unwrap()
+pub(crate) fn compiled<I: Interface + ?Sized>(form: HandleForm) -> CompiledInterface {
+    CompiledInterface::new(I::DESCRIPTION, form).unwrap()
 }
 
 /// Parses bytes in hexadecimal form: `3c 00`.
@@ -28,8 +28,8 @@ fn bytes(text: &str) -> Vec<u8> {
 fn the_sample_has_the_types_that_midl_makes() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let published = "0000 | 3c 00 00000000 | 3c 02 00000000 | 11 04 f8ff | 00";
-    assert_eq!(compiled.tables.types, bytes(published));
-    assert_eq!(compiled.tables.types.len(), 19);
+    assert_eq!(compiled.format_strings.types, bytes(published));
+    assert_eq!(compiled.format_strings.types.len(), 19);
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn the_sample_has_the_procedure_that_midl_makes() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let published = "33 6c 00000000 0300 2800 0000 0800 47 04 0a 01 0000 0000 0000 0000
         | 8b00 0800 0200 | 8b00 1000 0800 | 1321 1800 0800 | 7000 2000 08 00 | 00";
-    assert_eq!(compiled.tables.procedures, bytes(published));
-    assert_eq!(compiled.tables.procedures.len(), 51);
-    assert_eq!(compiled.tables.offsets, [0]);
+    assert_eq!(compiled.format_strings.procedures, bytes(published));
+    assert_eq!(compiled.format_strings.procedures.len(), 51);
+    assert_eq!(compiled.format_strings.offsets, [0]);
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn under_wine_handles_are_brought_by_routines() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::UserMarshal);
     let types = "0000 | 0b 5c | b4 07 0000 0800 0800 f6ff | b4 07 0200 0800 0800 ecff
         | 11 04 f4ff | 00";
-    assert_eq!(compiled.tables.types, bytes(types));
+    assert_eq!(compiled.format_strings.types, bytes(types));
     // The procedures differ only in the offsets of types.
     let system = crate::golden::compiled::<dyn SparkleFinisher>(HandleForm::System);
-    assert_eq!(compiled.tables.procedures.len(), system.tables.procedures.len());
-    assert_eq!(compiled.tables.procedures[..26], system.tables.procedures[..26]);
+    assert_eq!(compiled.format_strings.procedures.len(), system.format_strings.procedures.len());
+    assert_eq!(compiled.format_strings.procedures[..26], system.format_strings.procedures[..26]);
 }
 
 /// Arrays of handles, as MIDL generates them for `[in, size_is(n), system_handle(sh_file)] HANDLE
@@ -59,7 +59,7 @@ fn under_wine_handles_are_brought_by_routines() {
 #[test]
 fn arrays_of_handles_match_midl() {
     let compiled = compiled::<dyn Handles>(HandleForm::System);
-    let types = &compiled.tables.types;
+    let types = &compiled.format_strings.types;
     let place = |wanted: &str| {
         let wanted = bytes(wanted);
         let found = types.windows(wanted.len()).position(|window| window == wanted);
@@ -80,7 +80,7 @@ fn arrays_of_strings_match_midl() {
         | 11 0c 08 5c
         | 11 14 0200 | 13 20 0200 | 21 03 0000 | 29 54 1800 0100 | ffffffff 0000 | 12 08 25 5c 5c 5b";
     let published = bytes(published);
-    assert_eq!(compiled.tables.types[..published.len()], published);
+    assert_eq!(compiled.format_strings.types[..published.len()], published);
 }
 
 #[test]
@@ -115,13 +115,13 @@ fn tables_are_the_golden_ones() {
     assert!(text == golden, "the tables changed: see with SYSHANDLE_GOLDEN=1 and `git diff`");
 }
 
-fn write(text: &mut String, compiled: &Compiled, form: HandleForm) {
-    let tables = &compiled.tables;
+fn write(text: &mut String, compiled: &CompiledInterface, form: HandleForm) {
+    let tables = &compiled.format_strings;
     writeln!(text, "# {} ({form:?})", compiled.name).unwrap();
     for (method, tree) in compiled.methods.iter().zip(describe(tables)) {
         let opaque = if method.is_opaque() { " (opaque)" } else { "" };
         writeln!(text, "{}{opaque}", method.name()).unwrap();
-        if let Some(why) = method.missing() {
+        if let Some(why) = method.unsupported() {
             writeln!(text, "    missing: {why}").unwrap();
         }
         tree.lines().for_each(|line| writeln!(text, "    {line}").unwrap());

@@ -3,8 +3,8 @@
 
 use syshandle::{Interface, Kind};
 use syshandle_com::{
-    BadAddress, Compiled, ErrorInfo, HandleForm, Hresult, Lent, Memory, MethodPlan, OutOfMemory,
-    Passed, Problem, Reply, Sort, TranscodeError,
+    BadAddress, CompiledInterface, ErrorInfo, HandleForm, HandleType, Hresult, Memory, MethodPlan,
+    OutOfMemory, Problem, RawLentHandle, RawReceivedHandle, Reply, TranscodeError,
 };
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Fault, Status};
@@ -15,16 +15,21 @@ use crate::random::Random;
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 
-fn plan<'c>(compiled: &'c Compiled, name: &str) -> &'c MethodPlan {
+fn plan<'c>(compiled: &'c CompiledInterface, name: &str) -> &'c MethodPlan {
     compiled.methods.iter().find(|plan| plan.name() == name).unwrap()
 }
 
-fn lent(value: u64) -> Lent {
-    Lent { value, kind: None }
+fn lent(value: u64) -> RawLentHandle {
+    RawLentHandle { value, kind: None }
 }
 
 /// The error for a call with these slots.
-fn refused(compiled: &Compiled, method: &str, slots: &[u64], memory: &Simulated) -> TranscodeError {
+fn refused(
+    compiled: &CompiledInterface,
+    method: &str,
+    slots: &[u64],
+    memory: &Simulated,
+) -> TranscodeError {
     plan(compiled, method).collect_call(slots, memory).unwrap_err()
 }
 
@@ -139,7 +144,10 @@ fn handles_beside_a_failure_are_strays() {
     let failure = Hresult(0x8007_000e_u32 as i32);
     let collected =
         sample.methods[0].collect_reply(failure, Some(&info), &[8, 12, cell], &mut memory);
-    assert_eq!(collected.strays, [Passed { value: 0x64, sort: Sort::Handle(Kind::Event) }]);
+    assert_eq!(
+        collected.strays,
+        [RawReceivedHandle { value: 0x64, handle_type: HandleType::Handle(Kind::Event) }]
+    );
     let fault = Fault::read(&collected.reply.unwrap().body).unwrap();
     assert_eq!(fault, Fault::Failed { text: "out of soap".to_owned() });
 }
@@ -193,11 +201,11 @@ fn a_handle_of_no_declared_kind_is_not_sent() {
     let plan = plan(&opaque, "either");
     let mut memory = Simulated::default();
     for kind in [None, Some(Kind::Event), Some(Kind::Timer)] {
-        let handle = Lent { value: 8, kind };
+        let handle = RawLentHandle { value: 8, kind };
         let error = plan.lay_out_call(&[0, 0], &[handle], &mut memory).unwrap_err();
         assert_eq!(error.problem, Problem::UndeclaredHandle, "{kind:?}");
     }
-    let handle = Lent { value: 8, kind: Some(Kind::Pipe) };
+    let handle = RawLentHandle { value: 8, kind: Some(Kind::Pipe) };
     assert!(plan.lay_out_call(&[0, 0], &[handle], &mut memory).is_ok());
 }
 
@@ -257,7 +265,7 @@ fn every_message_gets_an_answer() {
     let mut refused = 0;
     for (description, compiled) in &all {
         let methods = description.methods.iter().zip(&compiled.methods);
-        for (method, plan) in methods.filter(|(_, plan)| plan.missing().is_none()) {
+        for (method, plan) in methods.filter(|(_, plan)| plan.unsupported().is_none()) {
             for seed in 0..120 {
                 let mut random = Random::new(seed);
                 let mut memory = Lenient(Simulated::default());

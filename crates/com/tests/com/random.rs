@@ -2,7 +2,7 @@
 
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::{Declared, Kind};
-use syshandle_com::Lent;
+use syshandle_com::RawLentHandle;
 
 /// A random number generator with a seed.
 pub(crate) struct Random(u64);
@@ -11,7 +11,7 @@ pub(crate) struct Random(u64);
 #[derive(Default)]
 pub(crate) struct Values {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) handles: Vec<Lent>,
+    pub(crate) handles: Vec<RawLentHandle>,
 }
 
 impl Random {
@@ -94,7 +94,7 @@ impl Random {
     fn handle(&mut self, kind: Option<Kind>, out: &mut Values) {
         out.bytes.extend((out.handles.len() as u16).to_le_bytes());
         let value = (self.next() >> 16 | 1) << 2;
-        out.handles.push(Lent { value, kind });
+        out.handles.push(RawLentHandle { value, kind });
     }
 
     fn plain(&mut self, name: &str, out: &mut Values) {

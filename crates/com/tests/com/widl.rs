@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use syshandle_com::{HandleForm, Tables};
+use syshandle_com::{FormatStrings, HandleForm};
 
 use crate::golden::compiled;
 use crate::ndr::Reader;
@@ -22,7 +22,7 @@ fn values_have_the_tables_that_widl_makes() {
     let source = include_str!("values.rs");
     let described = syshandle_idl::rust::describe(syn::parse_str(source).unwrap()).unwrap();
     let idl = syshandle_idl::emit::emit(&described).unwrap();
-    let ours = describe(&compiled::<dyn Values>(HandleForm::System).tables);
+    let ours = describe(&compiled::<dyn Values>(HandleForm::System).format_strings);
     match widl(&idl, "IValues") {
         Some(theirs) => compare(&theirs, &ours),
         None => println!("{SKIPPED}"),
@@ -30,7 +30,7 @@ fn values_have_the_tables_that_widl_makes() {
 }
 
 /// Decodes the tables of each method into text.
-pub(crate) fn describe(tables: &Tables) -> Vec<String> {
+pub(crate) fn describe(tables: &FormatStrings) -> Vec<String> {
     let reader = Reader { types: &tables.types, procedures: &tables.procedures, count_bytes: 6 };
     reader.methods(&tables.offsets)
 }

@@ -1,7 +1,7 @@
 //! Tests methods with handles. If no difference is reported, the slots and type strings must match
 //! MIDL's published tables.
 
-use syshandle_com::{Compiled, HandleForm};
+use syshandle_com::{CompiledInterface, HandleForm};
 use syshandle_idl::{Options, describe_text};
 
 use crate::description;
@@ -80,16 +80,16 @@ fn handles_have_the_slots_of_the_file_or_are_reported() {
     assert!(lowered.report.is_success(), "{}", lowered.report);
     let interface = &lowered.description.interfaces[0];
     let described = description::describe(&lowered.description, interface).unwrap();
-    let compiled = Compiled::new(described, HandleForm::System).unwrap();
+    let compiled = CompiledInterface::new(described, HandleForm::System).unwrap();
     let reader = Reader {
-        types: &compiled.tables.types,
-        procedures: &compiled.tables.procedures,
+        types: &compiled.format_strings.types,
+        procedures: &compiled.format_strings.procedures,
         count_bytes: 6,
     };
     for (at, (name, _, expected)) in SAME.iter().enumerate() {
         assert_eq!(interface.methods[at].differs, None, "{name}");
         assert!(!compiled.methods[at].is_opaque(), "{name}");
-        let words = reader.methods(&compiled.tables.offsets[at..=at]).remove(0);
+        let words = reader.methods(&compiled.format_strings.offsets[at..=at]).remove(0);
         let (_, slots) = words.split_once('\n').unwrap();
         assert_eq!(slots, *expected, "{name}");
     }

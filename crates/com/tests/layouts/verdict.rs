@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_com::{Compiled, HandleForm};
+use syshandle_com::{CompiledInterface, HandleForm};
 use syshandle_idl::LoweringOutput;
 use syshandle_model::{self as model, plain_name};
 
@@ -39,22 +39,26 @@ impl Verdict {
 }
 
 /// Compares the interfaces that both sides have tables for. Skips methods with handles.
-pub(crate) fn compare(lowered: &LoweringOutput, theirs: &widl::Tables, found: &mut Vec<Verdict>) {
+pub(crate) fn compare(
+    lowered: &LoweringOutput,
+    theirs: &widl::FormatStrings,
+    found: &mut Vec<Verdict>,
+) {
     let reader = Reader { types: &theirs.types, procedures: &theirs.procedures, count_bytes: 4 };
     for interface in &lowered.description.interfaces {
         let names = [format!("I{}", interface.name), interface.name.to_string()];
         let entries = names.iter().find_map(|name| Some((name, theirs.interfaces.get(name)?)));
         let Some((name, entries)) = entries else { continue };
         let described = description::describe(&lowered.description, interface).unwrap();
-        let compiled = Compiled::new(described, HandleForm::System).unwrap();
+        let compiled = CompiledInterface::new(described, HandleForm::System).unwrap();
         let roots = ["IUnknown", "IDispatch", "IInspectable"];
         let is_own =
             |entry: &&widl::Entry| entry.interface == **name || !roots.contains(&&*entry.interface);
         let entries = entries.iter().filter(is_own);
         let entries: Vec<_> = entries.collect();
         let ours = Reader {
-            types: &compiled.tables.types,
-            procedures: &compiled.tables.procedures,
+            types: &compiled.format_strings.types,
+            procedures: &compiled.format_strings.procedures,
             count_bytes: 6,
         };
         for (at, method) in interface.methods.iter().enumerate() {
@@ -62,10 +66,10 @@ pub(crate) fn compare(lowered: &LoweringOutput, theirs: &widl::Tables, found: &m
                 continue;
             }
             let is_opaque =
-                compiled.methods[at].is_opaque() || compiled.methods[at].missing().is_some();
+                compiled.methods[at].is_opaque() || compiled.methods[at].unsupported().is_some();
             let ours = match is_opaque {
                 true => "opaque".to_owned(),
-                false => ours.methods(&compiled.tables.offsets[at..=at]).remove(0),
+                false => ours.methods(&compiled.format_strings.offsets[at..=at]).remove(0),
             };
             let entry = entries.get(at).filter(|entry| is_named(method, &entry.method));
             let theirs = match entry.map(|entry| entry.offset) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use syshandle_com::{Bound, ComError, Remote};
+use syshandle_com::{ComError, InterfacePointer, RegisteredInterface};
 use syshandle_os::under_wine;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
@@ -72,8 +72,10 @@ fn activate(
         };
         let attempt = Deadline { instant: attempt_deadline, cancel: None };
         let tried = calls::run(attempt, &[], move || {
-            let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
-            let remote = Remote::activate(clsid, bound).map_err(|error| failed(&error, clsid))?;
+            let registered =
+                RegisteredInterface::of(interface).map_err(|error| failed(&error, clsid))?;
+            let remote = InterfacePointer::activate(clsid, registered)
+                .map_err(|error| failed(&error, clsid))?;
             RemoteObject::attach(remote)
         });
         let error = match tried {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use syshandle_com::{Bound, Caller, Remote};
+use syshandle_com::{Caller, InterfacePointer, RegisteredInterface};
 use syshandle_os::Waitable;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
@@ -34,11 +34,11 @@ impl LocalObject {
     }
 
     /// Makes a COM reference to pass to another process. Must run on a thread of the apartment.
-    pub(crate) fn offer(&self) -> Result<Remote> {
-        let bound = self.object.interfaces().nth(self.interface).map(Bound::of);
-        let bound = bound.ok_or_else(|| Error::failed("there is no such interface"))?;
+    pub(crate) fn offer(&self) -> Result<InterfacePointer> {
+        let registered = self.object.interfaces().nth(self.interface).map(RegisteredInterface::of);
+        let registered = registered.ok_or_else(|| Error::failed("there is no such interface"))?;
         let again = self.object.again()?.into_served()?;
-        let offered = bound.and_then(|bound| again.reference(bound));
+        let offered = registered.and_then(|registered| again.reference(registered));
         offered.map_err(|error| {
             let text = "the reference can't be passed";
             Error::new(ErrorKind::System, text).because(error)

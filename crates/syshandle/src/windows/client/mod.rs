@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use syshandle_com::Remote;
+use syshandle_com::InterfacePointer;
 use syshandle_os::{BorrowedHandle, Credentials, Declared, OwnedHandle, Waitable};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
@@ -87,7 +87,7 @@ impl Client {
 
     /// Makes a reference from one that was received in a message. Must run on a thread of the
     /// apartment.
-    pub(crate) fn from_remote(reference: Remote) -> Result<Self> {
+    pub(crate) fn from_remote(reference: InterfacePointer) -> Result<Self> {
         let interface = reference.interface();
         // A reference that this process has passed before leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
-    pub(crate) fn offer(&self) -> Result<Remote> {
+    pub(crate) fn offer(&self) -> Result<InterfacePointer> {
         match &self.target {
             ObjectLocation::Remote(reference) => reference.offer(),
             ObjectLocation::Own(own) => own.offer(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_com::{Bound, ComError, Outcome, Passing, Remote, logical_thread};
+use syshandle_com::{
+    CallResult, ComError, InterfacePointer, LentHandle, RegisteredInterface, logical_thread,
+};
 use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, Decoder, Encoder, Guid};
@@ -35,13 +37,13 @@ struct ServerInfo {
 
 /// COM reference that is released on a thread of the apartment.
 #[derive(Debug)]
-struct ApartmentRef(Option<Remote>);
+struct ApartmentRef(Option<InterfacePointer>);
 
 impl RemoteObject {
     /// Wraps a COM reference, and queries the process of its server. Must run on a thread of the
     /// apartment.
-    pub(crate) fn attach(object: Remote) -> Result<Self> {
-        let server = match Bound::of(<dyn ServerStatus>::DESCRIPTION)
+    pub(crate) fn attach(object: InterfacePointer) -> Result<Self> {
+        let server = match RegisteredInterface::of(<dyn ServerStatus>::DESCRIPTION)
             .and_then(|status| object.query(status))
         {
             Ok(status) => Some(Arc::new(ServerInfo::attach(status)?)),
@@ -90,8 +92,8 @@ impl RemoteObject {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
-            let passing = handles.iter().map(HandleOrObject::pass).collect::<Result<Vec<_>>>()?;
-            let outcome = remote.call(method, &bytes, &passing);
+            let lent = handles.iter().map(HandleOrObject::pass).collect::<Result<Vec<_>>>()?;
+            let outcome = remote.call(method, &bytes, &lent);
             reply(outcome, server.as_deref())
         };
         match calls::run(deadline, &self.others(), work) {
@@ -101,7 +103,7 @@ impl RemoteObject {
     }
 
     /// Returns the COM reference to pass to another process. Must run on a thread of the apartment.
-    pub(crate) fn offer(&self) -> Result<Remote> {
+    pub(crate) fn offer(&self) -> Result<InterfacePointer> {
         self.object.0.clone().ok_or_else(disconnected)
     }
 
@@ -114,7 +116,8 @@ impl RemoteObject {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
-            let cast = Bound::of(interface).and_then(|bound| remote.query(bound));
+            let cast =
+                RegisteredInterface::of(interface).and_then(|registered| remote.query(registered));
             cast.map_err(|error| match is_gone(&error) {
                 true => disconnected().because(error),
                 false => Error::from_fault(&Fault::NoSuchInterface(interface.iid)).because(error),
@@ -145,7 +148,7 @@ impl RemoteObject {
 }
 
 impl ServerInfo {
-    fn attach(status: Remote) -> Result<Self> {
+    fn attach(status: InterfacePointer) -> Result<Self> {
         let (process, failed): (Process, ManualEvent) = ask(&status, ATTACH, |_| {})?;
         Ok(Self { status: ApartmentRef(Some(status)), process, failed })
     }
@@ -185,8 +188,8 @@ impl Drop for ApartmentRef {
 }
 
 /// Converts the outcome of a call to its reply.
-fn reply(outcome: Outcome, server: Option<&ServerInfo>) -> Result<ComReply> {
-    let Outcome { hresult, reply } = outcome;
+fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
+    let CallResult { hresult, reply } = outcome;
     if calls::is_disconnected(hresult.0 as u32) {
         // With these codes COM guarantees that the call never began.
         let never = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
@@ -214,15 +217,15 @@ fn reply(outcome: Outcome, server: Option<&ServerInfo>) -> Result<ComReply> {
 
 /// Calls a method of the private interface. Must run on a thread of the apartment.
 fn ask<'a, T: Decode>(
-    status: &Remote,
+    status: &InterfacePointer,
     method: u32,
     arguments: impl FnOnce(&mut Encoder<'a>),
 ) -> Result<T> {
     let mut out = Encoder::new(Vec::new(), LIMITS);
     arguments(&mut out);
     let (bytes, handles) = out.finish().map_err(|error| Error::from(error.unsendable))?;
-    let passing: Vec<_> = handles.into_iter().map(Passing::Handle).collect();
-    let reply = reply(status.call(method, &bytes, &passing), None)?;
+    let lent: Vec<_> = handles.into_iter().map(LentHandle::Handle).collect();
+    let reply = reply(status.call(method, &bytes, &lent), None)?;
     if reply.status != Status::Done {
         return Err(disconnected());
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use syshandle_com::{Came, Passing};
+use syshandle_com::{LentHandle, ReceivedHandle};
 use syshandle_os::{BorrowedHandle, Handle, ManualEvent, OwnedHandle};
 
 use crate::Result;
@@ -34,18 +34,18 @@ impl HandleOrObject {
     }
 
     /// Converts what COM passed to this process. Must run on a thread of the apartment.
-    pub(crate) fn of(came: Came) -> Result<Self> {
-        Ok(match came {
-            Came::Handle(handle) => Self::Handle(handle),
-            Came::Object(reference) => Self::Object(Client::from_remote(reference)?),
+    pub(crate) fn of(received: ReceivedHandle) -> Result<Self> {
+        Ok(match received {
+            ReceivedHandle::Handle(handle) => Self::Handle(handle),
+            ReceivedHandle::Object(reference) => Self::Object(Client::from_remote(reference)?),
         })
     }
 
     /// Converts to the form that COM passes. Must run on a thread of the apartment.
-    pub(crate) fn pass(&self) -> Result<Passing<'_>> {
+    pub(crate) fn pass(&self) -> Result<LentHandle<'_>> {
         Ok(match self {
-            Self::Handle(handle) => Passing::Handle(handle.as_handle()),
-            Self::Object(client) => Passing::Object(client.offer()?),
+            Self::Handle(handle) => LentHandle::Handle(handle.as_handle()),
+            Self::Object(client) => LentHandle::Object(client.offer()?),
         })
     }
 
@@ -59,10 +59,10 @@ impl HandleOrObject {
 
 /// Converts a handle of an encoded message to the form that COM passes. Must run on a thread of the
 /// apartment.
-pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<Passing<'h>> {
+pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
     Ok(match lent(handle) {
-        Some(client) => Passing::Object(client.offer()?),
-        None => Passing::Handle(*handle),
+        Some(client) => LentHandle::Object(client.offer()?),
+        None => LentHandle::Handle(*handle),
     })
 }
 

@@ -14,7 +14,10 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_com::{Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment};
+use syshandle_com::{
+    Caller, ClassObject, ComError, RegisteredInterface, ServedObject, ServerProcess,
+    enter_apartment,
+};
 use syshandle_os::under_wine;
 use syshandle_registry::Registry;
 use syshandle_types::Guid;
@@ -127,7 +130,7 @@ impl Server {
         let mut classes = Vec::new();
         for Offered { clsid, interfaces, make } in self.classes {
             for interface in interfaces {
-                Bound::of(interface).map_err(failed)?;
+                RegisteredInterface::of(interface).map_err(failed)?;
             }
             let activity = activity.clone();
             let object = move |caller| match self::make(&*make, &activity, caller) {
@@ -174,7 +177,7 @@ fn make(
     make: &dyn Fn() -> crate::Object,
     activity: &Arc<Activity>,
     caller: Caller,
-) -> Result<Served> {
+) -> Result<ServedObject> {
     // On Windows COM itself requests the object on behalf of the client.
     let client = caller.process_id.filter(|_| under_wine());
     Object::new(make(), activity, client)?.into_served()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use syshandle_com::{Bound, Caller, Given, Replying, Serve, Served};
+use syshandle_com::{Caller, IncomingCall, RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{FieldPath, Guid, Payload};
@@ -70,11 +70,12 @@ impl Object {
     }
 
     /// Converts to an object that COM serves. Must run on a thread of the apartment.
-    pub(crate) fn into_served(self) -> Result<Served> {
+    pub(crate) fn into_served(self) -> Result<ServedObject> {
         let failed =
             |error| Error::new(ErrorKind::System, "COM can't serve the object").because(error);
-        let bounds = self.interfaces().map(Bound::of).collect::<Result<Vec<_>, _>>();
-        Served::new(&bounds.map_err(failed)?, Arc::new(self)).map_err(failed)
+        let registered =
+            self.interfaces().map(RegisteredInterface::of).collect::<Result<Vec<_>, _>>();
+        ServedObject::new(&registered.map_err(failed)?, Arc::new(self)).map_err(failed)
     }
 
     /// Returns the interfaces, in the order of their indices.
@@ -140,8 +141,8 @@ impl Object {
 }
 
 impl Serve for Object {
-    fn call(&self, call: Given, reply: &mut Replying<'_>) {
-        let Given { interface, method, arguments, handles, caller } = call;
+    fn call(&self, call: IncomingCall, reply: &mut ReplySender<'_>) {
+        let IncomingCall { interface, method, arguments, handles, caller } = call;
         if let Some(client) = caller.process_id {
             self.belongs_to(client);
         }
@@ -161,7 +162,7 @@ impl Serve for Object {
             .map(stand_in::pass)
             .collect()
         {
-            Ok(passing) => reply(status, body, passing),
+            Ok(lent) => reply(status, body, lent),
             Err(error) => {
                 let fault = Fault::Unsendable { text: format!("{error:#}") }.write();
                 self.session.keep_fault(caller, &fault);

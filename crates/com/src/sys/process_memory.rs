@@ -5,16 +5,16 @@ use std::ptr;
 
 use windows_sys::Win32::System::Com::{CoTaskMemAlloc, CoTaskMemFree};
 
-use crate::{BadAddress, Memory, OutOfMemory};
+use crate::memory::{BadAddress, Memory, OutOfMemory};
 
 /// The client's memory. It frees its own allocations on drop; `free` takes memory that the RPC
 /// runtime allocated.
 #[derive(Debug, Default)]
-pub(super) struct Arena {
+pub(super) struct ClientMemory {
     blocks: Vec<Box<[u64]>>,
 }
 
-impl Arena {
+impl ClientMemory {
     /// Creates the memory of one call.
     ///
     /// # Safety
@@ -25,7 +25,7 @@ impl Arena {
     }
 }
 
-impl Memory for Arena {
+impl Memory for ClientMemory {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
         read(address, into)
     }
@@ -48,9 +48,9 @@ impl Memory for Arena {
 
 /// The server's memory. The RPC runtime frees its allocations.
 #[derive(Debug)]
-pub(super) struct TaskMemory(());
+pub(super) struct ServerMemory(());
 
-impl TaskMemory {
+impl ServerMemory {
     /// Creates the memory of one call.
     ///
     /// # Safety
@@ -61,7 +61,7 @@ impl TaskMemory {
     }
 }
 
-impl Memory for TaskMemory {
+impl Memory for ServerMemory {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
         read(address, into)
     }
@@ -88,9 +88,9 @@ impl Memory for TaskMemory {
 
 fn read(address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
     let from = place(address)?;
-    // SAFETY: the caller of `Arena::new` or `TaskMemory::new` has promised that the memory which
-    // the slots refer to is valid. The ranges don't overlap, because `into` is memory of the plan
-    // itself.
+    // SAFETY: the caller of `ClientMemory::new` or `ServerMemory::new` has promised that the memory
+    // which the slots refer to is valid. The ranges don't overlap, because `into` is memory of the
+    // plan itself.
     unsafe { into.as_mut_ptr().copy_from_nonoverlapping(from, into.len()) };
     Ok(())
 }

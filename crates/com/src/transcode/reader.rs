@@ -2,21 +2,22 @@
 
 use syshandle_types::Limits;
 
-use super::put::is_handle;
-use super::{Passed, Problem, Sort, TranscodeError};
-use crate::plan::Member;
+use super::message::{HandleType, RawReceivedHandle, is_handle};
+use super::problem::{Problem, TranscodeError};
+use crate::kinds;
+use crate::memory::Memory;
+use crate::plan::SlotValue;
 use crate::shape::{Field, Shape};
-use crate::{Memory, kinds};
 
 /// Reads values in COM's layout and encodes them.
-pub(super) struct Take<'m> {
+pub(super) struct ComReader<'m> {
     memory: &'m dyn Memory,
     bytes: Vec<u8>,
-    handles: Vec<Passed>,
+    handles: Vec<RawReceivedHandle>,
     limits: Limits,
 }
 
-impl<'m> Take<'m> {
+impl<'m> ComReader<'m> {
     pub(super) fn new(memory: &'m dyn Memory) -> Self {
         Self { memory, bytes: Vec::new(), handles: Vec::new(), limits: Limits::default() }
     }
@@ -24,7 +25,7 @@ impl<'m> Take<'m> {
     /// Encodes an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
-        member: &Member,
+        member: &SlotValue,
         slots: &[u64],
     ) -> Result<(), TranscodeError> {
         let slot = |at| slots.get(at).copied().ok_or(Problem::Encoded);
@@ -44,7 +45,7 @@ impl<'m> Take<'m> {
     }
 
     /// Encodes the cells of an \[out\] parameter.
-    pub(super) fn result(&mut self, member: &Member, slots: &[u64]) -> Result<(), Problem> {
+    pub(super) fn result(&mut self, member: &SlotValue, slots: &[u64]) -> Result<(), Problem> {
         let cell = |at| slots.get(at).copied().ok_or(Problem::Encoded).and_then(not_null);
         match member.shape.counted() {
             Some(item) => {
@@ -57,7 +58,7 @@ impl<'m> Take<'m> {
     }
 
     /// The encoded bytes, and the handles in order.
-    pub(super) fn finish(self) -> (Vec<u8>, Vec<Passed>) {
+    pub(super) fn finish(self) -> (Vec<u8>, Vec<RawReceivedHandle>) {
         (self.bytes, self.handles)
     }
 
@@ -87,19 +88,19 @@ impl<'m> Take<'m> {
             }
             Shape::Handle(number) => {
                 let kind = kinds::of_number(*number).ok_or(Problem::UndeclaredHandle)?;
-                self.handle(value, Sort::Handle(kind))
+                self.handle(value, HandleType::Handle(kind))
             }
-            Shape::Object(iid) => self.handle(value, Sort::Object(*iid)),
+            Shape::Object(iid) => self.handle(value, HandleType::Object(*iid)),
             Shape::OptionalObject(_) if value == 0 => self.push(&[0]),
             Shape::OptionalObject(iid) => {
                 self.push(&[1])?;
-                self.handle(value, Sort::Object(*iid))
+                self.handle(value, HandleType::Object(*iid))
             }
             _ => Err(Problem::Encoded),
         }
     }
 
-    fn handle(&mut self, value: u64, sort: Sort) -> Result<(), Problem> {
+    fn handle(&mut self, value: u64, handle_type: HandleType) -> Result<(), Problem> {
         if !is_handle(value) {
             return Err(Problem::NoHandle);
         }
@@ -107,7 +108,7 @@ impl<'m> Take<'m> {
         if slot >= self.limits.handles_max {
             return Err(Problem::TooManyHandles);
         }
-        self.handles.push(Passed { value, sort });
+        self.handles.push(RawReceivedHandle { value, handle_type });
         self.push(&slot.to_le_bytes())
     }
 

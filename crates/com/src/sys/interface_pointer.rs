@@ -14,96 +14,105 @@ use syshandle_wire::Status;
 use windows_sys::Win32::System::Com::{CLSCTX_LOCAL_SERVER, CoCreateInstance};
 use windows_sys::core::HRESULT;
 
-use super::allocation::Arena;
-use super::incoming::lent;
-use super::layout::UnknownVtable;
-use super::{Bound, Serve, com_guid, error_info, served};
-use crate::{FIRST_METHOD, Hresult, Lent, Passed, Sort, TableError, TranscodeError};
+use super::abi::UnknownVtable;
+use super::com_error::ComError;
+use super::dispatch::{Serve, to_raw};
+use super::error_info;
+use super::guid::com_guid;
+use super::process_memory::ClientMemory;
+use super::registered_interface::RegisteredInterface;
+use super::served_object;
+use crate::hresult::Hresult;
+use crate::tables::FIRST_METHOD;
+use crate::transcode::{HandleType, RawLentHandle, RawReceivedHandle, TranscodeError};
 
 /// A reference to an object by one of its interfaces. Any thread of the multithreaded apartment may
 /// use and drop it, but no other thread.
-pub struct Remote {
+pub struct InterfacePointer {
     pointer: NonNull<c_void>,
-    bound: &'static Bound,
+    registered: &'static RegisteredInterface,
 }
 
 // SAFETY: references of the multithreaded apartment may be used by all its threads.
-unsafe impl Send for Remote {}
+unsafe impl Send for InterfacePointer {}
 // SAFETY: as above.
-unsafe impl Sync for Remote {}
+unsafe impl Sync for InterfacePointer {}
 
 /// A handle or reference to pass.
 #[derive(Debug)]
-pub enum Passing<'h> {
+pub enum LentHandle<'h> {
     /// A lent handle.
     Handle(BorrowedHandle<'h>),
     /// A reference. The receiver gets its own.
-    Object(Remote),
+    Object(InterfacePointer),
 }
 
 /// A received handle or reference.
 #[derive(Debug)]
-pub enum Came {
+pub enum ReceivedHandle {
     /// A handle that this process owns.
     Handle(OwnedHandle),
-    /// A reference. The tables of its interface are registered, because [`Bound::of`] registers all
-    /// interfaces that an interface passes references of.
-    Object(Remote),
+    /// A reference. The tables of its interface are registered, because [`RegisteredInterface::of`]
+    /// registers all interfaces that an interface passes references of.
+    Object(InterfacePointer),
 }
 
 /// The result of a call.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct CallResult {
     /// The HRESULT that COM returned.
     pub hresult: Hresult,
     /// The status of the method, its encoded result or error, and the handles and references of
     /// these.
-    pub reply: Result<(Status, Vec<u8>, Vec<Came>), TranscodeError>,
+    pub reply: Result<(Status, Vec<u8>, Vec<ReceivedHandle>), TranscodeError>,
 }
 
-impl Remote {
+impl InterfacePointer {
     /// Activates a class: gets an object from its server, which COM starts if it isn't running.
     ///
     /// # Errors
     /// The errors of `CoCreateInstance`.
-    pub fn activate(clsid: Guid, bound: &'static Bound) -> Result<Self, ComError> {
+    pub fn activate(
+        clsid: Guid,
+        registered: &'static RegisteredInterface,
+    ) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
         // SAFETY: both identifiers are valid; on success, the pointer is a reference of this
         // process.
         ComError::check(unsafe {
             let clsid = com_guid(clsid);
             let none = ptr::null_mut();
-            CoCreateInstance(&clsid, none, CLSCTX_LOCAL_SERVER, &bound.iid, &mut pointer)
+            CoCreateInstance(&clsid, none, CLSCTX_LOCAL_SERVER, &registered.iid, &mut pointer)
         })?;
-        Self::own(pointer, bound)
+        Self::from_raw(pointer, registered)
     }
 
     /// Returns a reference to this object by another of its interfaces.
     ///
     /// # Errors
     /// `E_NOINTERFACE`, and the errors of a call.
-    pub fn query(&self, bound: &'static Bound) -> Result<Self, ComError> {
+    pub fn query(&self, registered: &'static RegisteredInterface) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
         // SAFETY: `self` is a reference to an object, whose vtable starts with these entries. On
         // success, the pointer is a reference of this process.
         ComError::check(unsafe {
-            (self.vtable().query_interface)(self.pointer.as_ptr(), &bound.iid, &mut pointer)
+            (self.vtable().query_interface)(self.pointer.as_ptr(), &registered.iid, &mut pointer)
         })?;
-        Self::own(pointer, bound)
+        Self::from_raw(pointer, registered)
     }
 
     /// Calls a method, given its index among the interface's own methods.
-    pub fn call(&self, method: u32, arguments: &[u8], handles: &[Passing<'_>]) -> Outcome {
-        let Some(plan) = self.bound.compiled.methods.get(method as usize) else {
-            return Outcome::of_fault(&syshandle_wire::Fault::NoSuchMethod(method));
+    pub fn call(&self, method: u32, arguments: &[u8], handles: &[LentHandle<'_>]) -> CallResult {
+        let Some(plan) = self.registered.compiled.methods.get(method as usize) else {
+            return CallResult::of_fault(&syshandle_wire::Fault::NoSuchMethod(method));
         };
-        let lent: Vec<_> = handles.iter().map(Passing::lent).collect();
+        let lent: Vec<_> = handles.iter().map(LentHandle::to_raw).collect();
         // SAFETY: the memory is only used with the slots of this call and this plan.
-        let mut memory = unsafe { Arena::new() };
+        let mut memory = unsafe { ClientMemory::new() };
         let slots = match plan.lay_out_call(arguments, &lent, &mut memory) {
             Ok(slots) => slots,
             Err(error) => {
-                return Outcome { hresult: Hresult(super::layout::E_FAIL), reply: Err(error) };
+                return CallResult { hresult: Hresult(super::abi::E_FAIL), reply: Err(error) };
             }
         };
         let entry = method as usize + usize::from(FIRST_METHOD);
@@ -116,25 +125,25 @@ impl Remote {
         let info = hresult.is_failure().then(error_info::take).flatten();
         let collected = plan.collect_reply(hresult, info.as_ref(), &slots, &mut memory);
         for stray in collected.strays {
-            drop(owned(&stray));
+            drop(take_ownership(&stray));
         }
         let reply = collected.reply.map(|received| {
-            let handles = received.handles.iter().filter_map(owned);
+            let handles = received.handles.iter().filter_map(take_ownership);
             (received.status, received.body, handles.collect())
         });
-        Outcome { hresult, reply }
+        CallResult { hresult, reply }
     }
 
     /// The interface of this reference.
     pub fn interface(&self) -> &'static Interface {
-        self.bound.interface
+        self.registered.interface
     }
 
     /// The object itself, if it belongs to this process. COM returns the object's own pointer when
     /// a process receives a reference that it has passed earlier.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
         // SAFETY: a reference to an object.
-        unsafe { served::object(self.pointer.as_ptr(), self.bound) }
+        unsafe { served_object::object(self.pointer.as_ptr(), self.registered) }
     }
 
     /// Takes over a pointer, or adds a reference to it if it is lent.
@@ -142,16 +151,16 @@ impl Remote {
     /// # Safety
     /// The pointer must be NULL or refer to an object with this interface. It must be a reference
     /// that the caller gives up, unless `is_lent` is true.
-    pub(super) unsafe fn of(pointer: u64, iid: Guid, is_lent: bool) -> Option<Self> {
+    pub(super) unsafe fn from_address(pointer: u64, iid: Guid, is_lent: bool) -> Option<Self> {
         let pointer = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(pointer as usize))?;
-        let Some(bound) = Bound::known(iid) else {
+        let Some(registered) = RegisteredInterface::find(iid) else {
             if !is_lent {
                 // SAFETY: the function's contract.
                 unsafe { release(pointer.as_ptr()) };
             }
             return None;
         };
-        let reference = Self { pointer, bound };
+        let reference = Self { pointer, registered };
         if is_lent {
             std::mem::forget(reference.clone());
         }
@@ -168,10 +177,13 @@ impl Remote {
         std::mem::ManuallyDrop::new(self).address()
     }
 
-    pub(super) fn own(pointer: *mut c_void, bound: &'static Bound) -> Result<Self, ComError> {
+    pub(super) fn from_raw(
+        pointer: *mut c_void,
+        registered: &'static RegisteredInterface,
+    ) -> Result<Self, ComError> {
         match NonNull::new(pointer) {
-            Some(pointer) => Ok(Self { pointer, bound }),
-            None => Err(ComError::Failed(Hresult(super::layout::E_POINTER))),
+            Some(pointer) => Ok(Self { pointer, registered }),
+            None => Err(ComError::Failed(Hresult(super::abi::E_POINTER))),
         }
     }
 
@@ -185,55 +197,59 @@ impl Remote {
     }
 }
 
-impl Passing<'_> {
+impl LentHandle<'_> {
     /// Converts this to the form that plans accept.
-    pub(super) fn lent(&self) -> Lent {
+    pub(super) fn to_raw(&self) -> RawLentHandle {
         match self {
-            Self::Handle(handle) => lent(handle),
-            Self::Object(reference) => Lent { value: reference.address(), kind: None },
+            Self::Handle(handle) => to_raw(handle),
+            Self::Object(reference) => RawLentHandle { value: reference.address(), kind: None },
         }
     }
 }
 
-impl Outcome {
+impl CallResult {
     fn of_fault(fault: &syshandle_wire::Fault) -> Self {
         let reply = Ok((Status::Fault, fault.write(), Vec::new()));
         Self { hresult: Hresult::of_fault(fault), reply }
     }
 }
 
-impl Clone for Remote {
+impl Clone for InterfacePointer {
     fn clone(&self) -> Self {
         // SAFETY: `self` is a reference to an object.
         unsafe { (self.vtable().add_ref)(self.pointer.as_ptr()) };
-        Self { pointer: self.pointer, bound: self.bound }
+        Self { pointer: self.pointer, registered: self.registered }
     }
 }
 
-impl Drop for Remote {
+impl Drop for InterfacePointer {
     fn drop(&mut self) {
         // SAFETY: `self` is a reference to an object, released once.
         unsafe { release(self.pointer.as_ptr()) };
     }
 }
 
-impl fmt::Debug for Remote {
+impl fmt::Debug for InterfacePointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remote").field("iid", &self.bound.iid()).finish_non_exhaustive()
+        f.debug_struct("InterfacePointer")
+            .field("iid", &self.registered.iid())
+            .finish_non_exhaustive()
     }
 }
 
 /// Takes ownership of a handle or reference that the RPC runtime has passed to this process.
 /// Returns `None` if the value is invalid.
-fn owned(passed: &Passed) -> Option<Came> {
-    let number = passed.value;
-    if let Sort::Object(iid) = passed.sort {
+fn take_ownership(raw: &RawReceivedHandle) -> Option<ReceivedHandle> {
+    let number = raw.value;
+    if let HandleType::Object(iid) = raw.handle_type {
         // SAFETY: a received reference belongs to this process.
-        return unsafe { Remote::of(number, iid, false) }.map(Came::Object);
+        return unsafe { InterfacePointer::from_address(number, iid, false) }
+            .map(ReceivedHandle::Object);
     }
     let raw = ptr::without_provenance_mut(number as usize);
     // SAFETY: the handle was duplicated into this process, which owns it.
-    (!is_pseudo(number)).then(|| Came::Handle(unsafe { OwnedHandle::from_raw_handle(raw) }))
+    (!is_pseudo(number))
+        .then(|| ReceivedHandle::Handle(unsafe { OwnedHandle::from_raw_handle(raw) }))
 }
 
 /// Releases a reference.
@@ -257,7 +273,7 @@ unsafe fn release(pointer: *mut c_void) {
 /// `this` must be a reference to an object whose vtable has this entry, and the entry must take
 /// these slots.
 unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
-    type Entry = unsafe extern "C" fn(*mut c_void, ...) -> HRESULT;
+    type VtableEntry = unsafe extern "C" fn(*mut c_void, ...) -> HRESULT;
     let mut all = [0_u64; SLOTS_MAX];
     all[..slots.len()].copy_from_slice(slots);
     let both = |slot: usize| f64::from_bits(all[slot]);
@@ -268,7 +284,7 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
     }
     // SAFETY: the function's contract; `extern "C"` is the only calling convention of x64.
     unsafe {
-        let table = *this.cast::<*const Entry>();
+        let table = *this.cast::<*const VtableEntry>();
         let function = *table.add(entry);
         match slots.len() {
             ..=12 => call!(function, 3 4 5 6 7 8 9 10 11),
@@ -281,50 +297,3 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
 
 /// Most slots of a plan.
 const SLOTS_MAX: usize = 64;
-
-/// An error of COM, or of building its tables.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ComError {
-    /// A COM function returned this failure.
-    Failed(Hresult),
-    /// COM can't represent the interface.
-    Tables(TableError),
-}
-
-impl ComError {
-    /// Converts the HRESULT of a COM function to a `Result`.
-    pub(super) fn check(hresult: HRESULT) -> Result<(), Self> {
-        match hresult {
-            0.. => Ok(()),
-            failed => Err(Self::Failed(Hresult(failed))),
-        }
-    }
-
-    pub(super) fn tables(error: TableError) -> Self {
-        Self::Tables(error)
-    }
-
-    /// The HRESULT, if a COM function failed.
-    pub fn hresult(&self) -> Option<Hresult> {
-        match self {
-            Self::Failed(hresult) => Some(*hresult),
-            Self::Tables(_) => None,
-        }
-    }
-}
-
-/// Formats the HRESULT and the system's text for it.
-impl fmt::Display for ComError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(hresult) => {
-                let text = std::io::Error::from_raw_os_error(hresult.0);
-                write!(f, "{hresult}: {text}")
-            }
-            Self::Tables(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ComError {}

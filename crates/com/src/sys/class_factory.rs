@@ -7,23 +7,25 @@ use std::ptr;
 use windows_sys::Win32::System::Com::{CoAddRefServerProcess, CoReleaseServerProcess};
 use windows_sys::core::{GUID, HRESULT};
 
-use super::layout::{
+use super::abi::{
     CLASS_E_NOAGGREGATION, E_NOINTERFACE, E_OUTOFMEMORY, E_POINTER, IID_ICLASS_FACTORY,
     IID_IUNKNOWN, S_OK, UnknownVtable,
 };
-use super::{Caller, Served, same};
+use super::caller::Caller;
+use super::guid::same;
+use super::served_object::ServedObject;
 
 /// Creates an object for a client.
-pub(super) type Make = Box<dyn Fn(Caller) -> Option<Served> + Send + Sync>;
+pub(super) type ObjectConstructor = Box<dyn Fn(Caller) -> Option<ServedObject> + Send + Sync>;
 
 #[repr(C)]
-struct Factory {
-    vtable: &'static Vtable,
-    make: Make,
+struct ClassFactory {
+    vtable: &'static ClassFactoryVtable,
+    make: ObjectConstructor,
 }
 
 #[repr(C)]
-struct Vtable {
+struct ClassFactoryVtable {
     unknown: UnknownVtable,
     create_instance: unsafe extern "system" fn(
         *mut c_void,
@@ -34,7 +36,7 @@ struct Vtable {
     lock_server: unsafe extern "system" fn(*mut c_void, i32) -> HRESULT,
 }
 
-static VTABLE: Vtable = Vtable {
+static VTABLE: ClassFactoryVtable = ClassFactoryVtable {
     unknown: UnknownVtable { query_interface, add_ref, release },
     create_instance,
     lock_server,
@@ -42,8 +44,8 @@ static VTABLE: Vtable = Vtable {
 
 /// Creates a class object. It is never freed: a program has few, and COM may hold them until the
 /// process ends.
-pub(super) fn new(make: Make) -> *mut c_void {
-    ptr::from_mut(Box::leak(Box::new(Factory { vtable: &VTABLE, make }))).cast()
+pub(super) fn new(make: ObjectConstructor) -> *mut c_void {
+    ptr::from_mut(Box::leak(Box::new(ClassFactory { vtable: &VTABLE, make }))).cast()
 }
 
 unsafe extern "system" fn query_interface(
@@ -73,7 +75,7 @@ unsafe extern "system" fn release(_this: *mut c_void) -> u32 {
 }
 
 /// # Safety
-/// `this` is a [`Factory`]; the other arguments are as COM passes them.
+/// `this` is a [`ClassFactory`]; the other arguments are as COM passes them.
 unsafe extern "system" fn create_instance(
     this: *mut c_void,
     outer: *mut c_void,
@@ -89,7 +91,7 @@ unsafe extern "system" fn create_instance(
         if !outer.is_null() {
             return CLASS_E_NOAGGREGATION;
         }
-        match ((*this.cast::<Factory>()).make)(Caller::current()) {
+        match ((*this.cast::<ClassFactory>()).make)(Caller::current()) {
             Some(served) => served.query(iid, object),
             None => E_OUTOFMEMORY,
         }

@@ -1,30 +1,36 @@
 //! Conversion from this project's encoding to COM's memory layout.
 
-use super::{Lent, Problem, TranscodeError};
-use crate::plan::{Member, Native};
-use crate::shape::{Field, Shape};
-use crate::{Memory, guid_in_memory};
 use syshandle_types::Guid;
 
+use super::message::{RawLentHandle, is_handle};
+use super::problem::{Problem, TranscodeError};
+use crate::memory::{Memory, guid_in_memory};
+use crate::plan::{SlotLayout, SlotValue};
+use crate::shape::{Field, Shape};
+
 /// Decodes values and writes them in COM's layout.
-pub(super) struct Put<'a> {
+pub(super) struct ComWriter<'a> {
     bytes: &'a [u8],
-    handles: &'a [Lent],
+    handles: &'a [RawLentHandle],
     next_slot: u16,
     memory: &'a mut dyn Memory,
     allocated: Vec<u64>,
     parameter: Option<u16>,
 }
 
-impl<'a> Put<'a> {
-    pub(super) fn new(bytes: &'a [u8], handles: &'a [Lent], memory: &'a mut dyn Memory) -> Self {
+impl<'a> ComWriter<'a> {
+    pub(super) fn new(
+        bytes: &'a [u8],
+        handles: &'a [RawLentHandle],
+        memory: &'a mut dyn Memory,
+    ) -> Self {
         Self { bytes, handles, next_slot: 0, memory, allocated: Vec::new(), parameter: None }
     }
 
     /// Appends the slots of an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
-        member: &Member,
+        member: &SlotValue,
         slots: &mut Vec<u64>,
     ) -> Result<(), TranscodeError> {
         self.parameter = member.parameter;
@@ -46,7 +52,11 @@ impl<'a> Put<'a> {
     }
 
     /// Writes the cells of an \[out\] parameter.
-    pub(super) fn result(&mut self, member: &Member, slots: &[u64]) -> Result<(), TranscodeError> {
+    pub(super) fn result(
+        &mut self,
+        member: &SlotValue,
+        slots: &[u64],
+    ) -> Result<(), TranscodeError> {
         self.parameter = None;
         let cell = |at| slots.get(at).copied().filter(|cell| *cell != 0).ok_or(Problem::Null);
         let put = match member.shape.counted() {
@@ -232,7 +242,7 @@ impl<'a> Put<'a> {
 
 /// Appends the slots of an \[out\] parameter: the addresses of new cells.
 pub(super) fn cells(
-    member: &Member,
+    member: &SlotValue,
     memory: &mut dyn Memory,
     slots: &mut Vec<u64>,
 ) -> Result<(), Problem> {
@@ -244,14 +254,14 @@ pub(super) fn cells(
 }
 
 /// Zeroes the cells of all \[out\] parameters, so that they contain no pointers or handles.
-pub(super) fn clear(native: &Native, slots: &[u64], memory: &mut dyn Memory) {
+pub(super) fn clear(layout: &SlotLayout, slots: &[u64], memory: &mut dyn Memory) {
     let mut zero = |slot: usize, len: usize| {
         if let Some(cell) = slots.get(slot).filter(|cell| **cell != 0) {
             // A failure is ignored: an inaccessible cell doesn't need to be zeroed.
             let _ = memory.write(*cell, &vec![0; len]);
         }
     };
-    for member in &native.results {
+    for member in &layout.results {
         match member.shape.counted() {
             Some(_) => {
                 zero(member.slot, 4);
@@ -260,10 +270,4 @@ pub(super) fn clear(native: &Native, slots: &[u64], memory: &mut dyn Memory) {
             None => zero(member.slot, member.shape.size() as usize),
         }
     }
-}
-
-/// Whether a value may be a handle or interface pointer: neither NULL nor negative.
-/// `INVALID_HANDLE_VALUE` and pseudo handles are negative.
-pub(super) fn is_handle(value: u64) -> bool {
-    (value as i64) > 0
 }

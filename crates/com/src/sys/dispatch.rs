@@ -8,28 +8,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use syshandle_os::{Kind, identify, is_pseudo};
-use syshandle_types::Guid;
 use syshandle_wire::{Fault, Status};
 use windows_sys::Win32::System::Rpc::MIDL_STUB_MESSAGE;
 
-use super::allocation::TaskMemory;
-use super::layout::E_FAIL;
-use super::served::Face;
-use super::{Came, Passing, Remote, caller, error_info, logical_thread};
-use crate::{Answer, FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
+use super::abi::E_FAIL;
+use super::caller::Caller;
+use super::error_info;
+use super::interface_pointer::{InterfacePointer, LentHandle, ReceivedHandle};
+use super::process_memory::ServerMemory;
+use super::served_object::ObjectInterface;
+use crate::hresult::Hresult;
+use crate::plan::MethodPlan;
+use crate::tables::FIRST_METHOD;
+use crate::transcode::{HandleType, MethodReturn, RawLentHandle, RawReceivedHandle, Reply};
 
 /// An object that serves calls.
 pub trait Serve: Any + Send + Sync {
     /// Runs the method of a call and sends exactly one reply.
-    fn call(&self, call: Given, reply: &mut Replying<'_>);
+    fn call(&self, call: IncomingCall, reply: &mut ReplySender<'_>);
 }
 
 /// Sends the reply of a call.
-pub type Replying<'a> = dyn FnMut(Status, Vec<u8>, Vec<Passing<'_>>) + 'a;
+pub type ReplySender<'a> = dyn FnMut(Status, Vec<u8>, Vec<LentHandle<'_>>) + 'a;
 
 /// A received call.
 #[derive(Debug)]
-pub struct Given {
+pub struct IncomingCall {
     /// The interface of the object that was called, as an index.
     pub interface: usize,
     /// The index of the method among the interface's own methods.
@@ -37,48 +41,33 @@ pub struct Given {
     /// The encoded arguments.
     pub arguments: Vec<u8>,
     /// The handles and references of the arguments, in order.
-    pub handles: Vec<Came>,
+    pub handles: Vec<ReceivedHandle>,
     /// The client that made the call.
     pub caller: Caller,
-}
-
-/// The client that made a call, as the RPC runtime reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Caller {
-    /// The client's process; `None` for a call from within this process.
-    pub process_id: Option<u32>,
-    /// The call chain that this call is part of.
-    pub logical_thread: Guid,
-}
-
-impl Caller {
-    /// The client whose call this thread serves.
-    pub fn current() -> Self {
-        Self { process_id: caller::process_id(), logical_thread: logical_thread() }
-    }
 }
 
 /// Runs a method. The stub's interpreter calls this function instead of the entry in the object's
 /// vtable, with the arguments in memory.
 ///
 /// # Safety
-/// The interpreter's stack for the call must contain a pointer to a [`Face`], then the slots of the
-/// method, then a place for its result. The pointer is always a `Face`, because only the tables of
-/// faces refer to this function.
+/// The interpreter's stack for the call must contain a pointer to a [`ObjectInterface`], then the
+/// slots of the method, then a place for its result. The pointer is always a `ObjectInterface`,
+/// because only the tables of objects refer to this function.
 pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
     // SAFETY: the function's contract.
     unsafe {
         let stack = (*message).StackTop.cast::<u64>();
-        let this: *const Face = ptr::with_exposed_provenance(stack.read() as usize);
-        let face = &*this;
+        let this: *const ObjectInterface = ptr::with_exposed_provenance(stack.read() as usize);
+        let interface = &*this;
         let number = (*(*message).RpcMsg).ProcNum.wrapping_sub(u32::from(FIRST_METHOD));
-        let Some(plan) = face.bound.compiled.methods.get(number as usize) else {
+        let Some(plan) = interface.registered.compiled.methods.get(number as usize) else {
             return;
         };
         let count = plan.slot_count();
         let slots = std::slice::from_raw_parts(stack.add(1), count);
-        let memory = TaskMemory::new();
-        let hresult = catch_unwind(AssertUnwindSafe(|| run(face, number, plan, slots, memory)));
+        let memory = ServerMemory::new();
+        let hresult =
+            catch_unwind(AssertUnwindSafe(|| run(interface, number, plan, slots, memory)));
         let hresult = hresult.unwrap_or(Hresult(E_FAIL));
         stack.add(1 + count).write(hresult.0 as u32 as u64);
     }
@@ -86,24 +75,24 @@ pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
 
 /// Passes the call in these slots to the object, and writes its reply to the slots.
 fn run(
-    face: &Face,
+    interface: &ObjectInterface,
     method: u32,
     plan: &MethodPlan,
     slots: &[u64],
-    mut memory: TaskMemory,
+    mut memory: ServerMemory,
 ) -> Hresult {
     // SAFETY: the caller holds a reference during the call.
-    let object = unsafe { face.object() };
-    let mut answer = None;
+    let object = unsafe { interface.object() };
+    let mut method_return = None;
     let collected = plan.collect_call(slots, &memory);
-    let mut reply = |status: Status, body: Vec<u8>, handles: Vec<Passing<'_>>| {
-        answer = Some(lay_out(plan, slots, &mut memory, status, &body, handles));
+    let mut reply = |status: Status, body: Vec<u8>, handles: Vec<LentHandle<'_>>| {
+        method_return = Some(write_reply(plan, slots, &mut memory, status, &body, handles));
     };
     let mut refuse = |fault: Fault| reply(Status::Fault, fault.write(), Vec::new());
     match collected {
         Err(error) => refuse(error.into()),
         Ok(call) => {
-            let owned = call.handles.iter().map(own_copy);
+            let owned = call.handles.iter().map(duplicate);
             match owned.collect::<std::io::Result<Vec<_>>>() {
                 Err(error) => {
                     tracing::warn!(%error, "a handle of a call couldn't be had");
@@ -112,27 +101,31 @@ fn run(
                 Ok(handles) => {
                     let caller = Caller::current();
                     let arguments = call.arguments;
-                    let interface = face.place;
-                    let given = Given { interface, method, arguments, handles, caller };
-                    object.call(given, &mut reply);
+                    let interface = interface.index;
+                    let call = IncomingCall { interface, method, arguments, handles, caller };
+                    object.call(call, &mut reply);
                 }
             }
         }
     }
-    let answer = answer.unwrap_or_else(|| {
-        Answer::of_fault(&Fault::Failed { text: "the method didn't reply".to_owned() })
+    let method_return = method_return.unwrap_or_else(|| {
+        MethodReturn::of_fault(&Fault::Failed { text: "the method didn't reply".to_owned() })
     });
-    error_info::set(answer.info.as_ref(), &face.bound.iid, face.bound.compiled.name);
-    answer.hresult
+    error_info::set(
+        method_return.info.as_ref(),
+        &interface.registered.iid,
+        interface.registered.compiled.name,
+    );
+    method_return.hresult
 }
 
 /// Duplicates a handle or reference that the RPC runtime holds only during the call.
-fn own_copy(passed: &Passed) -> std::io::Result<Came> {
-    let number = passed.value;
-    if let Sort::Object(iid) = passed.sort {
+fn duplicate(raw: &RawReceivedHandle) -> std::io::Result<ReceivedHandle> {
+    let number = raw.value;
+    if let HandleType::Object(iid) = raw.handle_type {
         // SAFETY: the runtime keeps its reference until the call returns.
-        let own = unsafe { Remote::of(number, iid, true) };
-        return own.map(Came::Object).ok_or(std::io::ErrorKind::InvalidInput.into());
+        let own = unsafe { InterfacePointer::from_address(number, iid, true) };
+        return own.map(ReceivedHandle::Object).ok_or(std::io::ErrorKind::InvalidInput.into());
     }
     if is_pseudo(number) {
         return Err(std::io::ErrorKind::InvalidInput.into());
@@ -140,23 +133,23 @@ fn own_copy(passed: &Passed) -> std::io::Result<Came> {
     // SAFETY: the runtime keeps the handle open until the call returns.
     let handle =
         unsafe { BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize)) };
-    handle.try_clone_to_owned().map(Came::Handle)
+    handle.try_clone_to_owned().map(ReceivedHandle::Handle)
 }
 
 /// Writes a reply to the slots of a call.
-fn lay_out(
+fn write_reply(
     plan: &MethodPlan,
     slots: &[u64],
-    memory: &mut TaskMemory,
+    memory: &mut ServerMemory,
     status: Status,
     body: &[u8],
-    handles: Vec<Passing<'_>>,
-) -> Answer {
+    handles: Vec<LentHandle<'_>>,
+) -> MethodReturn {
     // The stub closes the handles and releases the references after it has sent them, so it gets
     // duplicates.
-    let own = |passing| match passing {
-        Passing::Handle(handle) => handle.try_clone_to_owned().map(Came::Handle),
-        Passing::Object(reference) => Ok(Came::Object(reference)),
+    let own = |lent| match lent {
+        LentHandle::Handle(handle) => handle.try_clone_to_owned().map(ReceivedHandle::Handle),
+        LentHandle::Object(reference) => Ok(ReceivedHandle::Object(reference)),
     };
     let copies = match handles.into_iter().map(own).collect::<std::io::Result<Vec<_>>>() {
         Ok(copies) => copies,
@@ -166,30 +159,30 @@ fn lay_out(
             return plan.lay_out_reply(reply, slots, memory);
         }
     };
-    let lend = |copy: &Came| match copy {
-        Came::Handle(handle) => lent(handle),
-        Came::Object(reference) => Passing::Object(reference.clone()).lent(),
+    let lend = |copy: &ReceivedHandle| match copy {
+        ReceivedHandle::Handle(handle) => to_raw(handle),
+        ReceivedHandle::Object(reference) => LentHandle::Object(reference.clone()).to_raw(),
     };
     let lent: Vec<_> = copies.iter().map(lend).collect();
-    let answer = plan.lay_out_reply(Reply { status, body, handles: &lent }, slots, memory);
-    if answer.gives_handles {
+    let method_return = plan.lay_out_reply(Reply { status, body, handles: &lent }, slots, memory);
+    if method_return.gives_handles {
         for copy in copies {
             match copy {
-                Came::Handle(handle) => _ = handle.into_raw_handle(),
-                Came::Object(reference) => _ = reference.into_pointer(),
+                ReceivedHandle::Handle(handle) => _ = handle.into_raw_handle(),
+                ReceivedHandle::Object(reference) => _ = reference.into_pointer(),
             }
         }
     }
-    answer
+    method_return
 }
 
 /// Converts a handle to the form that plans accept.
-pub(super) fn lent(handle: &impl AsRawHandle) -> Lent {
+pub(super) fn to_raw(handle: &impl AsRawHandle) -> RawLentHandle {
     let raw = handle.as_raw_handle();
     // SAFETY: the lender keeps the handle open.
     let facts = identify(unsafe { BorrowedHandle::borrow_raw(raw) });
     let kind: Option<Kind> = facts.ok().and_then(|facts| facts.object.kinds().iter().next());
-    Lent { value: raw.addr() as u64, kind }
+    RawLentHandle { value: raw.addr() as u64, kind }
 }
 
 #[cfg(test)]
@@ -200,9 +193,9 @@ mod tests {
 
     use super::*;
     use crate::ErrorInfo;
-    use crate::sys::layout::{IID_IUNKNOWN, S_FALSE, S_OK};
-    use crate::sys::served::{IID_ISUPPORT_ERROR_INFO, SupportVtable};
-    use crate::sys::{Bound, Served, enter_apartment};
+    use crate::sys::abi::{IID_IUNKNOWN, S_FALSE, S_OK};
+    use crate::sys::served_object::{IID_ISUPPORT_ERROR_INFO, SupportErrorInfoVtable};
+    use crate::sys::{RegisteredInterface, ServedObject, enter_apartment};
 
     mod described {
         #[syshandle::interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3f1")]
@@ -216,7 +209,7 @@ mod tests {
     struct Empty;
 
     impl Serve for Empty {
-        fn call(&self, _call: Given, reply: &mut Replying<'_>) {
+        fn call(&self, _call: IncomingCall, reply: &mut ReplySender<'_>) {
             let fault = Fault::Failed { text: "out of soap".to_owned() };
             reply(Status::Fault, fault.write(), Vec::new());
         }
@@ -225,18 +218,18 @@ mod tests {
     #[test]
     fn a_call_that_fails_leaves_its_text_for_com_to_bring() {
         enter_apartment().unwrap();
-        let bound = Bound::of(<dyn Dishes>::DESCRIPTION).unwrap();
-        let served = Served::new(&[bound], Arc::new(Empty)).unwrap();
-        let mut face = ptr::null_mut();
-        // SAFETY: the identifier is valid. The reference is never released, so the face lives until
+        let registered = RegisteredInterface::of(<dyn Dishes>::DESCRIPTION).unwrap();
+        let served = ServedObject::new(&[registered], Arc::new(Empty)).unwrap();
+        let mut interface = ptr::null_mut();
+        // SAFETY: the identifier is valid. The reference is never released, so it lives until
         // the process ends.
-        let face = unsafe {
-            assert_eq!(served.query(&bound.iid, &mut face), S_OK);
-            &*face.cast::<Face>()
+        let interface = unsafe {
+            assert_eq!(served.query(&registered.iid, &mut interface), S_OK);
+            &*interface.cast::<ObjectInterface>()
         };
-        let plan = &bound.compiled.methods[0];
+        let plan = &registered.compiled.methods[0];
         // SAFETY: the method has no slots.
-        let hresult = run(face, 0, plan, &[], unsafe { TaskMemory::new() });
+        let hresult = run(interface, 0, plan, &[], unsafe { ServerMemory::new() });
         assert_eq!(hresult, Hresult(E_FAIL));
         let info = ErrorInfo { description: "out of soap".to_owned() };
         assert_eq!(error_info::take(), Some(info));
@@ -246,8 +239,8 @@ mod tests {
         // latter has the interface whose own first method is called.
         unsafe {
             assert_eq!(served.query(&IID_ISUPPORT_ERROR_INFO, &mut support), S_OK);
-            let vtable = &**support.cast::<*const SupportVtable>();
-            assert_eq!((vtable.supports)(support, &bound.iid), S_OK);
+            let vtable = &**support.cast::<*const SupportErrorInfoVtable>();
+            assert_eq!((vtable.supports)(support, &registered.iid), S_OK);
             assert_eq!((vtable.supports)(support, &IID_IUNKNOWN), S_FALSE);
             assert_eq!((vtable.unknown.release)(support), 2);
         }

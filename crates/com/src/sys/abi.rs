@@ -40,7 +40,7 @@ pub(super) struct StubBuffer {
 }
 
 /// Returns whether a file has an interface, and writes the interface's index.
-pub(super) type Lookup = unsafe extern "system" fn(*const GUID, *mut i32) -> i32;
+pub(super) type LookupFunction = unsafe extern "system" fn(*const GUID, *mut i32) -> i32;
 
 /// The proxies and stubs of one proxy file: `ProxyFileInfo`.
 #[repr(C)]
@@ -49,7 +49,7 @@ pub(super) struct ProxyFile {
     pub(super) stubs: *const *const StubVtable,
     pub(super) names: *const *const u8,
     pub(super) delegated: *const *const GUID,
-    pub(super) lookup: Lookup,
+    pub(super) lookup: LookupFunction,
     pub(super) table_size: u16,
     pub(super) table_version: u16,
     pub(super) async_iids: *const *const GUID,
@@ -58,7 +58,7 @@ pub(super) struct ProxyFile {
 
 /// The class object of proxies and stubs, which the runtime fills: `CStdPSFactoryBuffer`.
 #[repr(C)]
-pub(super) struct FactoryBuffer {
+pub(super) struct PsFactoryBuffer {
     pub(super) vtable: *const c_void,
     pub(super) count: i32,
     pub(super) files: *const *const ProxyFile,
@@ -71,7 +71,7 @@ windows_link::link!("rpcrt4.dll" "system" fn NdrDllGetClassObject(
     object: *mut *mut c_void,
     files: *const *const ProxyFile,
     own: *const GUID,
-    buffer: *mut FactoryBuffer,
+    buffer: *mut PsFactoryBuffer,
 ) -> HRESULT);
 windows_link::link!("rpcrt4.dll" "system" fn NdrDllRegisterProxy(
     module: *mut c_void,

@@ -3,24 +3,24 @@
 
 use syshandle_types::Limits;
 
-use super::put::is_handle;
-use super::{Passed, Sort};
-use crate::plan::Native;
+use super::message::{HandleType, RawReceivedHandle, is_handle};
+use crate::kinds;
+use crate::memory::Memory;
+use crate::plan::SlotLayout;
 use crate::shape::{Field, Shape};
-use crate::{Memory, kinds};
 
 /// The memory and handles reachable from the cells of a result.
 #[derive(Default)]
-pub(super) struct Reached {
+pub(super) struct ReachableMemory {
     pub(super) addresses: Vec<u64>,
-    pub(super) handles: Vec<Passed>,
+    pub(super) handles: Vec<RawReceivedHandle>,
 }
 
-impl Reached {
+impl ReachableMemory {
     /// Searches the cells of a result.
-    pub(super) fn from(native: &Native, slots: &[u64], memory: &dyn Memory) -> Self {
+    pub(super) fn from(layout: &SlotLayout, slots: &[u64], memory: &dyn Memory) -> Self {
         let mut reached = Self::default();
-        for member in &native.results {
+        for member in &layout.results {
             let slot = |at: usize| slots.get(at).copied().unwrap_or(0);
             let (cell, next) = (slot(member.slot), slot(member.slot + 1));
             match member.shape.counted() {
@@ -35,14 +35,18 @@ impl Reached {
         match shape {
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid => {}
             Shape::Handle(_) | Shape::Object(_) | Shape::OptionalObject(_) => {
-                let sort = match shape {
-                    Shape::Object(iid) | Shape::OptionalObject(iid) => Some(Sort::Object(*iid)),
-                    Shape::Handle(number) => kinds::of_number(*number).map(Sort::Handle),
+                let handle_type = match shape {
+                    Shape::Object(iid) | Shape::OptionalObject(iid) => {
+                        Some(HandleType::Object(*iid))
+                    }
+                    Shape::Handle(number) => kinds::of_number(*number).map(HandleType::Handle),
                     _ => None,
                 };
                 let value = read(memory, address, 8).filter(|value| is_handle(*value));
-                let passed = value.zip(sort).map(|(value, sort)| Passed { value, sort });
-                self.handles.extend(passed);
+                let raw = value
+                    .zip(handle_type)
+                    .map(|(value, handle_type)| RawReceivedHandle { value, handle_type });
+                self.handles.extend(raw);
             }
             Shape::Struct(of) => {
                 for Field { offset, shape } in &of.fields {

@@ -10,70 +10,76 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use windows_sys::Win32::System::Com::CoDisconnectObject;
 use windows_sys::core::{GUID, HRESULT};
 
-use super::layout::{
-    E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_FALSE, S_OK, UnknownVtable,
-};
-use super::{Bound, ComError, Remote, Serve, same};
+use super::abi::{E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_FALSE, S_OK, UnknownVtable};
+use super::com_error::ComError;
+use super::dispatch::Serve;
+use super::guid::same;
+use super::interface_pointer::InterfacePointer;
+use super::registered_interface::RegisteredInterface;
 
 /// A reference to an object of this process. COM holds further references.
 #[derive(Debug)]
-pub struct Served(*const Instance);
+pub struct ServedObject(*const Instance);
 
 // SAFETY: the object is `Send` and `Sync`, and its references are counted.
-unsafe impl Send for Served {}
+unsafe impl Send for ServedObject {}
 // SAFETY: as above.
-unsafe impl Sync for Served {}
+unsafe impl Sync for ServedObject {}
 
 /// An object. It is freed with its last reference.
 struct Instance {
     count: AtomicU32,
-    faces: Box<[Face]>,
+    interfaces: Box<[ObjectInterface]>,
     /// `ISupportErrorInfo`.
-    support: Start,
+    support: InterfaceHeader,
     object: Arc<dyn Serve>,
 }
 
 /// The first fields of every interface of an object.
 #[repr(C)]
-struct Start {
+struct InterfaceHeader {
     vtable: *const c_void,
     instance: *const Instance,
 }
 
 /// One interface of an object. COM's interface pointers point to it.
 #[repr(C)]
-pub(super) struct Face {
-    start: Start,
-    pub(super) bound: &'static Bound,
-    pub(super) place: usize,
+pub(super) struct ObjectInterface {
+    start: InterfaceHeader,
+    pub(super) registered: &'static RegisteredInterface,
+    pub(super) index: usize,
 }
 
-impl Served {
+impl ServedObject {
     /// Creates an object with these interfaces, of which there must be at least one.
     ///
     /// # Errors
     /// Under Wine, the errors of `CoMarshalInterface`.
-    pub fn new(interfaces: &[&'static Bound], object: Arc<dyn Serve>) -> Result<Self, ComError> {
-        interfaces.iter().try_for_each(|bound| bound.pin())?;
-        Ok(Self::with(interfaces, object))
+    pub fn new(
+        interfaces: &[&'static RegisteredInterface],
+        object: Arc<dyn Serve>,
+    ) -> Result<Self, ComError> {
+        interfaces.iter().try_for_each(|registered| registered.pin())?;
+        Ok(Self::new_unpinned(interfaces, object))
     }
 
-    pub(super) fn with(interfaces: &[&'static Bound], object: Arc<dyn Serve>) -> Self {
-        let start = |vtable| Start { vtable, instance: ptr::null() };
-        let faces = interfaces.iter().enumerate().map(|(place, &bound)| Face {
-            start: start(bound.vtable),
-            bound,
-            place,
+    pub(super) fn new_unpinned(
+        interfaces: &[&'static RegisteredInterface],
+        object: Arc<dyn Serve>,
+    ) -> Self {
+        let start = |vtable| InterfaceHeader { vtable, instance: ptr::null() };
+        let interfaces = interfaces.iter().enumerate().map(|(index, &registered)| {
+            ObjectInterface { start: start(registered.vtable), registered, index }
         });
         let support = start((&raw const SUPPORT).cast());
         let count = AtomicU32::new(1);
-        let instance = Instance { count, faces: faces.collect(), support, object };
+        let instance = Instance { count, interfaces: interfaces.collect(), support, object };
         let instance = Box::into_raw(Box::new(instance));
         // SAFETY: no other reference to the new object exists.
         unsafe {
             (*instance).support.instance = instance;
-            for face in &mut (*instance).faces {
-                face.start.instance = instance;
+            for interface in &mut (*instance).interfaces {
+                interface.start.instance = instance;
             }
         }
         Self(instance)
@@ -83,11 +89,14 @@ impl Served {
     ///
     /// # Errors
     /// `E_NOINTERFACE` if the object doesn't have the interface.
-    pub fn reference(&self, bound: &'static Bound) -> Result<Remote, ComError> {
+    pub fn reference(
+        &self,
+        registered: &'static RegisteredInterface,
+    ) -> Result<InterfacePointer, ComError> {
         let mut pointer = ptr::null_mut();
         // SAFETY: the identifier is valid; on success, the pointer is a reference of this process.
-        ComError::check(unsafe { self.query(&bound.iid, &mut pointer) })?;
-        Remote::own(pointer, bound)
+        ComError::check(unsafe { self.query(&registered.iid, &mut pointer) })?;
+        InterfacePointer::from_raw(pointer, registered)
     }
 
     /// Disconnects the object from all clients, whose references become invalid. Needed when a
@@ -108,11 +117,11 @@ impl Served {
 
     pub(super) fn unknown(&self) -> *mut c_void {
         // SAFETY: `self` is a reference to an object, which has at least one interface.
-        unsafe { ptr::from_ref(&(*self.0).faces[0]).cast_mut().cast() }
+        unsafe { ptr::from_ref(&(*self.0).interfaces[0]).cast_mut().cast() }
     }
 }
 
-impl Face {
+impl ObjectInterface {
     /// The object that this is an interface of.
     ///
     /// # Safety
@@ -124,12 +133,12 @@ impl Face {
 }
 
 impl Instance {
-    fn face(&self, iid: &GUID) -> Option<&Face> {
-        self.faces.iter().find(|face| same(iid, &face.bound.iid))
+    fn interface(&self, iid: &GUID) -> Option<&ObjectInterface> {
+        self.interfaces.iter().find(|interface| same(iid, &interface.registered.iid))
     }
 }
 
-impl Clone for Served {
+impl Clone for ServedObject {
     fn clone(&self) -> Self {
         // SAFETY: `self` is a reference to the object.
         unsafe { add_ref(self.unknown()) };
@@ -137,7 +146,7 @@ impl Clone for Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServedObject {
     fn drop(&mut self) {
         // SAFETY: `self` is a reference to the object, released once.
         unsafe { release(self.unknown()) };
@@ -151,13 +160,13 @@ impl Drop for Served {
 pub(super) fn vtable(methods: usize) -> *const c_void {
     let mut table: Vec<*const c_void> =
         vec![query_interface as *const c_void, add_ref as *const c_void, release as *const c_void];
-    table.resize(3 + methods, not_by_table as *const c_void);
+    table.resize(3 + methods, not_implemented as *const c_void);
     Box::leak(table.into_boxed_slice()).as_ptr().cast()
 }
 
 /// # Safety
-/// `this` must be a [`Start`] with a reference to its object; the other arguments are as COM passes
-/// them.
+/// `this` must be a [`InterfaceHeader`] with a reference to its object; the other arguments are as
+/// COM passes them.
 unsafe extern "system" fn query_interface(
     this: *mut c_void,
     iid: *const GUID,
@@ -171,13 +180,15 @@ unsafe extern "system" fn query_interface(
         *object = ptr::null_mut();
         // The RPC runtime passes identifiers in a format string, which may be unaligned.
         let wanted = &iid.read_unaligned();
-        let instance = &*(*this.cast::<Start>()).instance;
+        let instance = &*(*this.cast::<InterfaceHeader>()).instance;
         let found = match wanted {
-            unknown if same(unknown, &IID_IUNKNOWN) => instance.faces.first().map(ptr::from_ref),
+            unknown if same(unknown, &IID_IUNKNOWN) => {
+                instance.interfaces.first().map(ptr::from_ref)
+            }
             support if same(support, &IID_ISUPPORT_ERROR_INFO) => {
                 Some(ptr::from_ref(&instance.support).cast())
             }
-            iid => instance.face(iid).map(ptr::from_ref),
+            iid => instance.interface(iid).map(ptr::from_ref),
         };
         let Some(found) = found else { return E_NOINTERFACE };
         let found = found.cast_mut().cast();
@@ -188,23 +199,24 @@ unsafe extern "system" fn query_interface(
 }
 
 /// # Safety
-/// `this` must be a [`Start`] with a reference to its object.
+/// `this` must be a [`InterfaceHeader`] with a reference to its object.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
-    let instance = unsafe { &*(*this.cast::<Start>()).instance };
+    let instance = unsafe { &*(*this.cast::<InterfaceHeader>()).instance };
     instance.count.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// # Safety
-/// `this` must be a [`Start`] with a reference to its object, which the caller gives up.
+/// `this` must be a [`InterfaceHeader`] with a reference to its object, which the caller gives up.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
-    let instance = unsafe { (*this.cast::<Start>()).instance };
+    let instance = unsafe { (*this.cast::<InterfaceHeader>()).instance };
     // SAFETY: the caller gives up its reference, which keeps the object alive until here.
     let before = unsafe { (*instance).count.fetch_sub(1, Ordering::Release) };
     if before == 1 {
         fence(Ordering::Acquire);
-        // SAFETY: that was the last reference; `Served::with` allocated the object as a box.
+        // SAFETY: that was the last reference; `ServedObject::new_unpinned` allocated the object as
+        // a box.
         let instance = unsafe { Box::from_raw(instance.cast_mut()) };
         // A panic in a destructor must not unwind into COM.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
@@ -215,18 +227,18 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
 /// Implements `ISupportErrorInfo`: all interfaces of the object set error information.
 ///
 /// # Safety
-/// `this` must be a [`Start`] with a reference to its object; `iid` is as COM passes it.
+/// `this` must be a [`InterfaceHeader`] with a reference to its object; `iid` is as COM passes it.
 unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
     // SAFETY: the function's contract.
     unsafe {
-        let instance = &*(*this.cast::<Start>()).instance;
+        let instance = &*(*this.cast::<InterfaceHeader>()).instance;
         // An identifier in a format string may be unaligned.
-        let is_known = !iid.is_null() && instance.face(&iid.read_unaligned()).is_some();
+        let is_known = !iid.is_null() && instance.interface(&iid.read_unaligned()).is_some();
         if is_known { S_OK } else { S_FALSE }
     }
 }
 
-unsafe extern "system" fn not_by_table() -> HRESULT {
+unsafe extern "system" fn not_implemented() -> HRESULT {
     E_NOTIMPL
 }
 
@@ -234,24 +246,27 @@ unsafe extern "system" fn not_by_table() -> HRESULT {
 ///
 /// # Safety
 /// The pointer must be a reference to an object.
-pub(super) unsafe fn object(pointer: *mut c_void, bound: &'static Bound) -> Option<Arc<dyn Serve>> {
-    // SAFETY: a pointer to a COM object points to a pointer to its vtable. Only faces have this
-    // vtable.
+pub(super) unsafe fn object(
+    pointer: *mut c_void,
+    registered: &'static RegisteredInterface,
+) -> Option<Arc<dyn Serve>> {
+    // SAFETY: a pointer to a COM object points to a pointer to its vtable. Only objects of this
+    // process have this vtable.
     unsafe {
-        let is_face = pointer.cast::<*const c_void>().read() == bound.vtable;
-        is_face.then(|| (*pointer.cast::<Face>()).object())
+        let is_own = pointer.cast::<*const c_void>().read() == registered.vtable;
+        is_own.then(|| (*pointer.cast::<ObjectInterface>()).object())
     }
 }
 
 /// The vtable of `ISupportErrorInfo`.
 #[repr(C)]
-pub(super) struct SupportVtable {
+pub(super) struct SupportErrorInfoVtable {
     pub(super) unknown: UnknownVtable,
     pub(super) supports: unsafe extern "system" fn(*mut c_void, *const GUID) -> HRESULT,
 }
 
 // COM requires that every vtable starts with the methods of `IUnknown`.
-static SUPPORT: SupportVtable = SupportVtable {
+static SUPPORT: SupportErrorInfoVtable = SupportErrorInfoVtable {
     unknown: UnknownVtable { query_interface, add_ref, release },
     supports: supports_error_info,
 };

@@ -4,11 +4,14 @@ use syshandle_os::{Declared, Kinds};
 use syshandle_types::Limits;
 use syshandle_types::describe::{Definition, Parameter, Type};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// The declared kinds of each handle in encoded values of these types.
-pub(super) fn handles_of(types: &[Parameter], encoded: &[u8]) -> Result<Vec<Kinds>, Problem> {
-    let mut walk = Walk { bytes: encoded, found: Vec::new() };
+pub(super) fn declared_handle_kinds(
+    types: &[Parameter],
+    encoded: &[u8],
+) -> Result<Vec<Kinds>, Problem> {
+    let mut walk = HandleWalk { bytes: encoded, found: Vec::new() };
     if types.is_empty() {
         // The values are a fault, which has no handles.
         return Ok(walk.found);
@@ -20,12 +23,12 @@ pub(super) fn handles_of(types: &[Parameter], encoded: &[u8]) -> Result<Vec<Kind
     }
 }
 
-struct Walk<'a> {
+struct HandleWalk<'a> {
     bytes: &'a [u8],
     found: Vec<Kinds>,
 }
 
-impl Walk<'_> {
+impl HandleWalk<'_> {
     fn value(&mut self, ty: &Type, declared: Option<Declared>, depth: u32) -> Result<(), Problem> {
         match *ty {
             Type::Plain(name) => self.plain(name),

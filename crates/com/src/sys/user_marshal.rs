@@ -15,7 +15,7 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Rpc::{USER_MARSHAL_CB, USER_MARSHAL_ROUTINE_QUADRUPLE};
 
 use super::caller;
-use crate::stub;
+use crate::tables::stub;
 
 /// The routines, once for each of MIDL's kinds. They don't depend on the kind.
 pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL_COUNT] =

@@ -13,15 +13,17 @@ use windows_sys::Win32::System::Com::{
 };
 use windows_sys::core::GUID;
 
-use super::layout::{FactoryBuffer, IID_IPS_FACTORY_BUFFER, NdrDllGetClassObject};
-use super::{ComError, com_guid, incoming, own_guid, pinned, proxy_file, served};
-use crate::Compiled;
+use super::abi::{IID_IPS_FACTORY_BUFFER, NdrDllGetClassObject, PsFactoryBuffer};
+use super::com_error::ComError;
+use super::guid::{com_guid, own_guid};
+use super::{dispatch, pin, proxy_file, served_object};
+use crate::tables::CompiledInterface;
 
 /// An interface whose tables are registered in this process, so that its objects can be called and
 /// served.
-pub struct Bound {
+pub struct RegisteredInterface {
     pub(super) interface: &'static Interface,
-    pub(super) compiled: Compiled,
+    pub(super) compiled: CompiledInterface,
     pub(super) iid: GUID,
     /// The vtable of objects of this process.
     pub(super) vtable: *const c_void,
@@ -30,15 +32,15 @@ pub struct Bound {
 }
 
 // SAFETY: the vtable is never written and lives until the process ends.
-unsafe impl Send for Bound {}
+unsafe impl Send for RegisteredInterface {}
 // SAFETY: as above.
-unsafe impl Sync for Bound {}
+unsafe impl Sync for RegisteredInterface {}
 
 /// All registered interfaces, by IID. They are never removed, because stubs and proxies may use
 /// them until the process ends.
-static BOUND: Mutex<Option<HashMap<Guid, &'static Bound>>> = Mutex::new(None);
+static REGISTERED: Mutex<Option<HashMap<Guid, &'static RegisteredInterface>>> = Mutex::new(None);
 
-impl Bound {
+impl RegisteredInterface {
     /// Returns the tables of an interface. On first use, builds and registers the tables of this
     /// interface and of all interfaces whose references it passes. The thread must be in the
     /// multithreaded apartment.
@@ -47,11 +49,11 @@ impl Bound {
     /// Returns an error if COM can't represent the interface or one of the others, or if
     /// registration fails.
     pub fn of(interface: &'static Interface) -> Result<&'static Self, ComError> {
-        if let Some(known) = Self::known(interface.iid) {
+        if let Some(known) = Self::find(interface.iid) {
             return Ok(known);
         }
-        // The referenced interfaces are registered first, so that an interface in `BOUND` always
-        // has its references there.
+        // The referenced interfaces are registered first, so that an interface in `REGISTERED`
+        // always has its references there.
         let mut all = vec![interface];
         let mut place = 0;
         while let Some(interface) = all.get(place) {
@@ -62,32 +64,32 @@ impl Bound {
             }
             place += 1;
         }
-        let mut bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        let bound = bound.get_or_insert_default();
+        let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+        let registered = registered.get_or_insert_default();
         for interface in all.into_iter().rev() {
-            if bound.contains_key(&interface.iid) {
+            if registered.contains_key(&interface.iid) {
                 continue;
             }
             let compiled = proxy_file::compile(interface)?;
             let iid = com_guid(interface.iid);
-            let vtable = served::vtable(compiled.methods.len());
-            let made: &'static Self = Box::leak(Box::new(Self {
+            let vtable = served_object::vtable(compiled.methods.len());
+            let new: &'static Self = Box::leak(Box::new(Self {
                 interface,
                 compiled,
                 iid,
                 vtable,
                 is_pinned: Mutex::new(false),
             }));
-            made.register()?;
-            bound.insert(interface.iid, made);
+            new.register()?;
+            registered.insert(interface.iid, new);
         }
-        Ok(bound[&interface.iid])
+        Ok(registered[&interface.iid])
     }
 
     /// The tables of an interface, if they are registered.
-    pub(super) fn known(iid: Guid) -> Option<&'static Self> {
-        let bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        bound.as_ref()?.get(&iid).copied()
+    pub(super) fn find(iid: Guid) -> Option<&'static Self> {
+        let registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+        registered.as_ref()?.get(&iid).copied()
     }
 
     /// The identifier of the interface.
@@ -100,7 +102,7 @@ impl Bound {
     pub(super) fn pin(&'static self) -> Result<(), ComError> {
         let mut is_pinned = self.is_pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_pinned {
-            pinned::pin(self)?;
+            pin::pin_interface(self)?;
             *is_pinned = true;
         }
         Ok(())
@@ -108,9 +110,9 @@ impl Bound {
 
     /// Registers the proxies and stubs of the interface for this process. Their CLSID is the IID.
     fn register(&'static self) -> Result<(), ComError> {
-        let file = proxy_file::of(&[(&self.compiled, &self.iid)], lookup, Some(incoming::thunk));
-        let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files: file, filler: 0 };
-        let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
+        let file = proxy_file::build(&[(&self.compiled, &self.iid)], lookup, Some(dispatch::thunk));
+        let buffer = PsFactoryBuffer { vtable: ptr::null(), count: 0, files: file, filler: 0 };
+        let buffer: *mut PsFactoryBuffer = Box::leak(Box::new(buffer));
         let mut factory = ptr::null_mut();
         let mut cookie = 0;
         // SAFETY: all tables have the form that the runtime requires, are writable and live until
@@ -147,9 +149,11 @@ fn add_references(ty: &Type, found: &mut Vec<&'static Interface>) {
     }
 }
 
-impl std::fmt::Debug for Bound {
+impl std::fmt::Debug for RegisteredInterface {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bound").field("compiled", &self.compiled).finish_non_exhaustive()
+        f.debug_struct("RegisteredInterface")
+            .field("compiled", &self.compiled)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +163,8 @@ unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
     // SAFETY: the runtime passes two valid pointers.
     unsafe {
         *index = 0;
-        // Must not lock `BOUND`: the lock is held during registration, which calls this function.
+        // Must not lock `REGISTERED`: the lock is held during registration, which calls this
+        // function.
         i32::from(!iid.is_null())
     }
 }

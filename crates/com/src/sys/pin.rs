@@ -18,20 +18,23 @@ use windows_sys::Win32::System::Com::StructuredStorage::CreateStreamOnHGlobal;
 use windows_sys::Win32::System::Com::{MSHCTX_LOCAL, MSHLFLAGS_TABLESTRONG};
 use windows_sys::core::GUID;
 
-use super::layout::UnknownVtable;
-use super::{Bound, ComError, Given, Replying, Serve, Served};
+use super::abi::UnknownVtable;
+use super::com_error::ComError;
+use super::dispatch::{IncomingCall, ReplySender, Serve};
+use super::registered_interface::RegisteredInterface;
+use super::served_object::ServedObject;
 
 /// Keeps an interface of this process's objects registered until the process ends.
 ///
 /// # Errors
 /// The errors of `CoMarshalInterface`.
-pub(super) fn pin(bound: &'static Bound) -> Result<(), ComError> {
+pub(super) fn pin_interface(registered: &'static RegisteredInterface) -> Result<(), ComError> {
     if !under_wine() {
         return Ok(());
     }
-    let nobody = Served::with(&[bound], Arc::new(Nobody));
+    let placeholder = ServedObject::new_unpinned(&[registered], Arc::new(PlaceholderObject));
     // SAFETY: the pointer is a reference to an object with this interface.
-    unsafe { pin_object(nobody.unknown(), &bound.iid) }
+    unsafe { pin_object(placeholder.unknown(), &registered.iid) }
 }
 
 /// Keeps an interface registered by marshalling an object that has it. The object is never freed.
@@ -55,10 +58,10 @@ pub(super) unsafe fn pin_object(object: *mut c_void, iid: &GUID) -> Result<(), C
 }
 
 /// An object that no client ever references.
-struct Nobody;
+struct PlaceholderObject;
 
-impl Serve for Nobody {
-    fn call(&self, _call: Given, reply: &mut Replying<'_>) {
+impl Serve for PlaceholderObject {
+    fn call(&self, _call: IncomingCall, reply: &mut ReplySender<'_>) {
         let fault = Fault::Failed { text: "nobody has this object".to_owned() };
         reply(Status::Fault, fault.write(), Vec::new());
     }

@@ -1,0 +1,55 @@
+//! Errors of COM's functions.
+
+use std::fmt;
+
+use windows_sys::core::HRESULT;
+
+use crate::hresult::Hresult;
+use crate::tables::TableError;
+
+/// An error of COM, or of building its tables.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ComError {
+    /// A COM function returned this failure.
+    Failed(Hresult),
+    /// COM can't represent the interface.
+    FormatStrings(TableError),
+}
+
+impl ComError {
+    /// Converts the HRESULT of a COM function to a `Result`.
+    pub(super) fn check(hresult: HRESULT) -> Result<(), Self> {
+        match hresult {
+            0.. => Ok(()),
+            failed => Err(Self::Failed(Hresult(failed))),
+        }
+    }
+
+    pub(super) fn tables(error: TableError) -> Self {
+        Self::FormatStrings(error)
+    }
+
+    /// The HRESULT, if a COM function failed.
+    pub fn hresult(&self) -> Option<Hresult> {
+        match self {
+            Self::Failed(hresult) => Some(*hresult),
+            Self::FormatStrings(_) => None,
+        }
+    }
+}
+
+/// Formats the HRESULT and the system's text for it.
+impl fmt::Display for ComError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(hresult) => {
+                let text = std::io::Error::from_raw_os_error(hresult.0);
+                write!(f, "{hresult}: {text}")
+            }
+            Self::FormatStrings(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ComError {}
