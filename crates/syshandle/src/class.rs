@@ -9,7 +9,7 @@ use syshandle_wire::Offer;
 use crate::client::Client;
 use crate::guard::ForeignValue;
 use crate::in_process::client_of;
-use crate::server::Incoming;
+use crate::server::IncomingCall;
 use crate::{Error, ErrorKind, Result};
 
 /// An interface. [`interface`](crate::interface) implements this trait for `dyn Trait`.
@@ -22,7 +22,7 @@ pub trait Interface: Send + Sync + 'static {
 
     /// Runs the method of a call.
     #[doc(hidden)]
-    fn dispatch(&self, call: Incoming<'_>);
+    fn dispatch(&self, call: IncomingCall<'_>);
 }
 
 /// Implemented if `T` implements the interface `Self`.
@@ -208,7 +208,7 @@ pub(crate) fn no_interface(
 pub(crate) trait AnyInterface: Send + Sync {
     fn description(&self) -> &'static describe::Interface;
 
-    fn dispatch(&self, call: Incoming<'_>);
+    fn dispatch(&self, call: IncomingCall<'_>);
 }
 
 /// An object of the user, whose destructor is foreign code too.
@@ -219,7 +219,7 @@ impl<I: Interface + ?Sized> AnyInterface for TypedInterface<I> {
         I::DESCRIPTION
     }
 
-    fn dispatch(&self, call: Incoming<'_>) {
+    fn dispatch(&self, call: IncomingCall<'_>) {
         self.0.dispatch(call);
     }
 }

@@ -5,7 +5,7 @@ pub use syshandle_types::{DecodeError, Decoder, Encoder, Malformed, Measure};
 pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]
 pub use crate::proxy_dll_exports;
-pub use crate::server::Incoming;
+pub use crate::server::IncomingCall;
 pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 #[cfg(windows)]
 pub use syshandle_com::proxy_dll_exports;

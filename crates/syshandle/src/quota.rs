@@ -207,7 +207,7 @@ impl Quota {
                 return Err("calls of one client that wait");
             }
             Resource::Timer if !add(&self.timers, 1, self.max.timers) => {
-                return Err("jobs of one client that wait for their time");
+                return Err("background tasks of one client that wait for a timer");
             }
             Resource::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err("replies that one client doesn't read");

@@ -1,34 +1,34 @@
 //! The server side: accepts clients, runs their calls and replies.
 
-mod accept;
+mod acceptor;
 mod activity;
 mod arguments;
 mod background_task;
+mod call;
 mod connection;
 mod context;
-mod crew;
+mod dedicated;
 pub(crate) mod doors;
 mod ending;
 mod event_loop;
-mod held;
 mod inbox;
-mod incoming;
+mod incoming_call;
 #[cfg(test)]
 mod interleavings;
-mod jobs;
+mod method_times;
 mod newest;
 mod object;
-mod queue;
 pub(crate) mod reactor;
 mod receiving;
 mod replies;
-mod sentinel;
+mod reply_batch;
 mod session;
-mod slow;
-mod staying;
 mod task;
 mod timers;
-mod work;
+mod watchdog;
+mod work_item;
+mod work_queue;
+mod worker_pool;
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -46,12 +46,12 @@ use syshandle_wire::{Greeting, Offer};
 pub use background_task::BackgroundTask;
 pub use context::Context;
 pub(crate) use doors::InnerDoor;
-pub use incoming::Incoming;
-pub use jobs::{Outcome, TimerOutcome};
+pub use incoming_call::IncomingCall;
+pub use task::{Outcome, TimerOutcome};
 
 use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
-use crate::server::accept::Entrance;
+use crate::server::acceptor::Acceptor;
 use crate::server::event_loop::Source;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
@@ -167,8 +167,8 @@ impl Server {
     ///
     /// A connection has one client. The policy is not applied to it, and the server ends with the
     /// connection unless [`Server::never_exit`] is set. The kernel reports the process that created
-    /// the connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process that
-    /// created the pair.
+    /// the connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process
+    /// that created the pair.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
         self.way_in = WayIn::Socket(socket.into());
@@ -206,10 +206,10 @@ impl Server {
     /// Each client may use a part of this limit. A process of the server's own user may use five
     /// eighths (160). Another user, with all its processes, may use a quarter (64). Parts are
     /// rounded up: with `max_concurrent_calls(4)` a process of the server's own user may run 3
-    /// methods, and another user 1. Further calls wait for a method to end, up to four times the number that may
-    /// run (640, and 64 × 4 = 256 for another user). A call beyond that fails at once with
-    /// [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not run
-    /// either.
+    /// methods, and another user 1. Further calls wait for a method to end, up to four times the
+    /// number that may run (640, and 64 × 4 = 256 for another user). A call beyond that fails at
+    /// once with [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not
+    /// run either.
     ///
     /// A method that is usually quick runs on the thread of an event loop. After a method took a
     /// millisecond or longer, its next 64 calls run on a worker thread. A method with the attribute
@@ -307,7 +307,7 @@ impl Server {
             WayIn::Socket(socket) if is_connected => {
                 let socket = direct::adopt(socket)?;
                 let signal = SignalWatch::new(&reactor)?;
-                accept::admit(&reactor, socket, &greeting)
+                acceptor::admit(&reactor, socket, &greeting)
                     .map_err(|error| not_watched("the client's connection", error))?;
                 return signal.run(&reactor);
             }
@@ -322,13 +322,13 @@ impl Server {
             );
         }
         let signal = SignalWatch::new(&reactor).inspect_err(|_| location.give_up())?;
-        let entrance = Entrance::open(&reactor, listener, location, &greeting, policy)?;
+        let acceptor = Acceptor::open(&reactor, listener, location, &greeting, policy)?;
         reactor.count_idle_time();
         // Accepts a client before the thread of the first event loop starts, so that the client
         // that started this server can already reply to the greeting.
-        entrance.let_in(&reactor);
+        acceptor.let_in(&reactor);
         // If no thread can start, the socket must not stay, because clients would wait for it.
-        signal.run(&reactor).inspect_err(|_| entrance.close(&reactor))
+        signal.run(&reactor).inspect_err(|_| acceptor.close(&reactor))
     }
 }
 

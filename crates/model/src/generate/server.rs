@@ -36,7 +36,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             };
 
             #allow_deprecated
-            fn dispatch(&self, call: ::syshandle::generated::Incoming<'_>) {
+            fn dispatch(&self, call: ::syshandle::generated::IncomingCall<'_>) {
                 match call.method() {
                     #(#arms)*
                     _ => call.no_such_method(),

@@ -10,21 +10,21 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize};
 pub(crate) struct Activity {
     /// Both counts in one atomic, with the work in the lower 32 bits. A reader sees both at once,
     /// so an item that changes from one count to the other is never missing from both.
-    held: AtomicU64,
+    counts: AtomicU64,
     ended: AtomicUsize,
     ended_at_last_look: AtomicUsize,
 }
 
 /// Keeps the server alive: counts as one client or one piece of work until dropped.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct KeepAlive {
     activity: Arc<Activity>,
-    what: What,
+    kind: ActivityKind,
 }
 
 /// The activity of a server since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum ActivityLevel {
     /// Nothing has ended since the last look, no work runs, and no clients are connected.
     Idle,
     /// Nothing has ended since the last look and no work runs, but clients are connected.
@@ -33,9 +33,9 @@ pub(crate) enum Look {
     Busy,
 }
 
-/// What a [`Hold`] counts as.
+/// The kind of activity that a [`KeepAlive`] counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum ActivityKind {
     /// A peer that could call: a connection or a door.
     Presence,
     /// A running method or a background task.
@@ -43,39 +43,39 @@ pub(crate) enum What {
 }
 
 impl Activity {
-    pub(crate) fn hold(self: &Arc<Self>, what: What) -> Hold {
-        self.held.fetch_add(what.one(), Ordering::SeqCst);
-        Hold { activity: self.clone(), what }
+    pub(crate) fn keep_alive(self: &Arc<Self>, kind: ActivityKind) -> KeepAlive {
+        self.counts.fetch_add(kind.one(), Ordering::SeqCst);
+        KeepAlive { activity: self.clone(), kind }
     }
 
     /// Returns whether no client is connected and no work runs.
     pub(crate) fn is_idle(&self) -> bool {
-        self.held.load(Ordering::SeqCst) == 0
+        self.counts.load(Ordering::SeqCst) == 0
     }
 
     /// Returns the number of connections and doors.
     pub(crate) fn presence(&self) -> usize {
-        (self.held.load(Ordering::SeqCst) / What::Presence.one()) as usize
+        (self.counts.load(Ordering::SeqCst) / ActivityKind::Presence.one()) as usize
     }
 
     /// Returns whether work runs.
     pub(crate) fn is_working(&self) -> bool {
-        !self.held.load(Ordering::SeqCst).is_multiple_of(What::Presence.one())
+        !self.counts.load(Ordering::SeqCst).is_multiple_of(ActivityKind::Presence.one())
     }
 
     /// Returns the activity since the last look.
-    pub(crate) fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> ActivityLevel {
         let ended = self.ended.load(Ordering::SeqCst);
         match self.ended_at_last_look.swap(ended, Ordering::SeqCst) == ended {
-            true if self.is_idle() => Look::Idle,
-            true if !self.is_working() => Look::Quiet,
-            _ => Look::Busy,
+            true if self.is_idle() => ActivityLevel::Idle,
+            true if !self.is_working() => ActivityLevel::Quiet,
+            _ => ActivityLevel::Busy,
         }
     }
 }
 
-impl What {
-    /// Returns the amount that one hold adds to the combined count.
+impl ActivityKind {
+    /// Returns the amount that one guard adds to the combined count.
     fn one(self) -> u64 {
         match self {
             Self::Work => 1,
@@ -84,9 +84,9 @@ impl What {
     }
 }
 
-impl Drop for Hold {
+impl Drop for KeepAlive {
     fn drop(&mut self) {
         self.activity.ended.fetch_add(1, Ordering::SeqCst);
-        self.activity.held.fetch_sub(self.what.one(), Ordering::SeqCst);
+        self.activity.counts.fetch_sub(self.kind.one(), Ordering::SeqCst);
     }
 }

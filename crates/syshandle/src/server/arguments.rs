@@ -5,7 +5,7 @@ use std::sync::Arc;
 use syshandle_types::{Decoder, Handles, Prove, Shared};
 use syshandle_wire::{Body, Header};
 
-use super::connection::Connection;
+use super::connection::ServerConnection;
 use crate::buffer::FrameBuffer;
 
 /// The encoded arguments: in the frame, or in the client's shared memory until dropped.
@@ -17,7 +17,7 @@ pub(super) enum Arguments {
         end: u16,
     },
     Shared {
-        connection: Arc<Connection>,
+        connection: Arc<ServerConnection>,
         body: Body,
     },
     Lost,

@@ -1,6 +1,6 @@
 //! The handle of a background task.
 
-use super::jobs::JobRef;
+use super::task::TaskRef;
 
 /// A background task that [`Context::on_signal`](crate::Context::on_signal) or
 /// [`Context::on_timer`](crate::Context::on_timer) started.
@@ -8,11 +8,11 @@ use super::jobs::JobRef;
 /// Dropping this handle does not cancel the task. The handle keeps neither the server nor the
 /// values of the task alive. It may be cloned, and used on any thread.
 #[derive(Clone, Debug)]
-pub struct BackgroundTask(JobRef);
+pub struct BackgroundTask(TaskRef);
 
 impl BackgroundTask {
-    pub(super) fn new(job: JobRef) -> Self {
-        Self(job)
+    pub(super) fn new(task: TaskRef) -> Self {
+        Self(task)
     }
 
     /// Cancels the task unless its callback has started or is about to start.

@@ -11,19 +11,19 @@ use syshandle_os::{Credentials, Interest, Seqpacket};
 use syshandle_types::Payload;
 use syshandle_wire::{Body, Fault, FrameKind, Header, ServerEnd};
 
-use super::accept::refuse;
-use super::activity::{Hold, What};
+use super::acceptor::refuse;
+use super::activity::{ActivityKind, KeepAlive};
+use super::call::CallState;
 use super::event_loop::{EventLoop, Source};
-use super::held::HeldReplies;
 use super::inbox::Inbox;
+use super::method_times::{MethodId, MethodTimes};
 use super::newest::Newest;
 use super::object::ClientObject;
 use super::reactor::Reactor;
-use super::replies::Owed;
+use super::replies::PendingReply;
+use super::reply_batch::ReplyBatch;
 use super::session::{ClientProcess, Session};
-use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
-use super::work::CallState;
 use crate::Object;
 use crate::door::ProcessIdentity;
 use crate::limits::LIMITS;
@@ -35,7 +35,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The server side of a connection: one client, one object, one interface.
-pub(crate) struct Connection {
+pub(crate) struct ServerConnection {
     pub(super) link: Link,
     pub(super) session: Arc<Session>,
     /// Key among the sources of the reactor; 0 until registered.
@@ -53,16 +53,16 @@ pub(crate) struct Connection {
     channel: Mutex<Option<(Arc<PeerSocket>, QuotaGuard)>>,
     /// The background task that the thread dedicated to this client waits for directly.
     newest: Arc<Newest>,
-    /// Whether replies are batched. Mirrors `State::held` without the lock, because usually there
-    /// are none.
-    pub(super) holds_replies: AtomicBool,
+    /// Whether replies are batched. Mirrors `ServerConnectionState::reply_batch` without the lock,
+    /// because usually there are none.
+    pub(super) batches_replies: AtomicBool,
     /// Whether a timer is set to free unused shared memory.
     frees_memory: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<ServerConnectionState>,
 }
 
 /// How the server learned the identity of the client of a new connection.
-pub(crate) enum Client {
+pub(crate) enum ClientOrigin {
     /// From the kernel, for the other end of the socket.
     OfSocket(Credentials),
     /// From the attach frame. The server created both ends of the socket, and sends one end through
@@ -71,13 +71,13 @@ pub(crate) enum Client {
 }
 
 /// A connection that was added.
-pub(crate) struct Added {
-    pub(crate) connection: Arc<Connection>,
+pub(crate) struct NewConnection {
+    pub(crate) connection: Arc<ServerConnection>,
     /// Whether the connection is in the loop that the caller named.
     pub(crate) is_here: bool,
 }
 
-pub(super) struct State {
+pub(super) struct ServerConnectionState {
     pub(super) end: ServerEnd<Arc<CallState>>,
     /// The state of the last call, whose allocation is reused.
     pub(super) last_call: Option<Arc<CallState>>,
@@ -88,31 +88,31 @@ pub(super) struct State {
     /// object exists.
     pub(super) opening: bool,
     /// Pending replies, for which there was no room.
-    pub(super) owed: VecDeque<Owed>,
+    pub(super) pending: VecDeque<PendingReply>,
     /// Whether a thread is dedicated to this client.
-    pub(super) stays: bool,
+    pub(super) dedicated: bool,
     /// The batch of replies to be sent together.
-    pub(super) held: Option<HeldReplies>,
+    pub(super) reply_batch: Option<ReplyBatch>,
     /// Whether the client was asked to release shared memory.
     pub(super) asked: bool,
     pub(super) ended: bool,
-    hold: Option<Hold>,
+    keep_alive: Option<KeepAlive>,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Greets a client and starts to serve it. A client at a door gets `object`. Returns `None` if
     /// the client was refused.
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
-        client: Client,
+        client: ClientOrigin,
         (header, greeting): &(Header, Payload<'static>),
         object: Option<Object>,
         here: Option<usize>,
-    ) -> io::Result<Option<Added>> {
+    ) -> io::Result<Option<NewConnection>> {
         let (client, process, channel) = match client {
-            Client::OfSocket(credentials) => (credentials, ClientProcess::OfSocket, None),
-            Client::Attached(ProcessIdentity { credentials, process }, channel) => {
+            ClientOrigin::OfSocket(credentials) => (credentials, ClientProcess::OfSocket, None),
+            ClientOrigin::Attached(ProcessIdentity { credentials, process }, channel) => {
                 let process = process.map_or(ClientProcess::Unknown, ClientProcess::Known);
                 (credentials, process, Some(channel))
             }
@@ -133,17 +133,17 @@ impl Connection {
         };
         let kept = ClientObject::new(reactor, &quota, object, quota_guard);
         let session = Arc::new(Session::new(client, process, quota));
-        let state = State {
+        let state = ServerConnectionState {
             end: ServerEnd::new(LIMITS),
             last_call: None,
             watched: Some(Interest::WhileReadable),
             opening: false,
-            owed: VecDeque::new(),
-            stays: false,
-            held: None,
+            pending: VecDeque::new(),
+            dedicated: false,
+            reply_batch: None,
             asked: false,
             ended: false,
-            hold: Some(reactor.hold(What::Presence)),
+            keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
@@ -156,7 +156,7 @@ impl Connection {
             inbox: Inbox::default(),
             channel: Mutex::new(channel.zip(of_channel)),
             newest: Arc::default(),
-            holds_replies: AtomicBool::new(false),
+            batches_replies: AtomicBool::new(false),
             frees_memory: AtomicBool::new(false),
             state: Mutex::new(state),
         });
@@ -178,7 +178,7 @@ impl Connection {
             refuse(&connection.link.socket, &Fault::Busy { limit });
         })?;
         crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
-        Ok(Some(Added { connection, is_here: here == Some(EventLoop::index_of(key)) }))
+        Ok(Some(NewConnection { connection, is_here: here == Some(EventLoop::index_of(key)) }))
     }
 
     /// Sets the timer that ends the connection unless the client says hello.
@@ -210,8 +210,8 @@ impl Connection {
     /// Moves the background task to the poller of the loop, because no thread is dedicated to this
     /// client any more.
     pub(super) fn leave_newest(&self, reactor: &Reactor) {
-        if let Some(job) = self.newest.leave() {
-            job.add_to_poller(reactor);
+        if let Some(task) = self.newest.leave() {
+            task.add_to_poller(reactor);
         }
     }
 
@@ -257,8 +257,8 @@ impl Connection {
     }
 
     /// Identifies a method of this interface among the methods of all interfaces.
-    pub(super) fn site(&self, method: u32) -> MethodSite {
-        self.methods.get().map(|methods| methods.site(method)).unwrap_or_default()
+    pub(super) fn method_id(&self, method: u32) -> MethodId {
+        self.methods.get().map(|methods| methods.method_id(method)).unwrap_or_default()
     }
 
     /// Records how long a method has run.
@@ -270,8 +270,8 @@ impl Connection {
 
     /// Removes the socket from the loop's poller, while a thread is dedicated to this client or
     /// creates its object. Returns `false` if the connection has ended or a reply is pending.
-    pub(super) fn leave_loop(&self, state: &mut State, reactor: &Reactor) -> bool {
-        if state.ended || !state.owed.is_empty() {
+    pub(super) fn leave_loop(&self, state: &mut ServerConnectionState, reactor: &Reactor) -> bool {
+        if state.ended || !state.pending.is_empty() {
             return false;
         }
         reactor.loop_of(self.key()).poller().remove(self.link.socket.as_fd());
@@ -283,8 +283,8 @@ impl Connection {
     pub(crate) fn rejoin(&self, reactor: &Reactor) {
         self.leave_newest(reactor);
         let mut state = self.state();
-        state.stays = false;
-        self.send_held(&mut state);
+        state.dedicated = false;
+        self.send_batch(&mut state);
         if state.ended {
             return;
         }
@@ -308,7 +308,7 @@ impl Connection {
     }
 
     /// Updates what the loop polls the socket for, if the loop polls the socket.
-    pub(super) fn watch_in(&self, state: &mut State, reactor: &Reactor) {
+    pub(super) fn watch_in(&self, state: &mut ServerConnectionState, reactor: &Reactor) {
         let interest = state.interest();
         if !state.ended && state.watched.is_some_and(|watched| watched != interest) {
             match reactor.loop_of(self.key()).poller().change(
@@ -334,8 +334,8 @@ impl Connection {
     /// If calls run or replies are pending, a fault reports instead that the server was stopped.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
-        self.send_held(&mut state);
-        let (header, body) = match state.end.is_idle() && state.owed.is_empty() {
+        self.send_batch(&mut state);
+        let (header, body) = match state.end.is_idle() && state.pending.is_empty() {
             true => (Header::new(FrameKind::Bye), Vec::new()),
             false => ServerEnd::<()>::refused(&Fault::Draining),
         };
@@ -384,7 +384,7 @@ impl Connection {
 
     /// Sends a frame that releases ranges of the client's shared memory, if they should not wait
     /// for the next reply.
-    pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
+    pub(super) fn release(&self, state: &mut ServerConnectionState, header: Option<Header>) {
         if let Some(header) = header
             && self.link.send_header(&header).is_err()
         {
@@ -395,7 +395,7 @@ impl Connection {
     /// Ends the connection with a fault.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         let (header, body) = ServerEnd::<()>::refused(fault);
-        self.send_held(&mut self.state());
+        self.send_batch(&mut self.state());
         // A client that has disconnected does not need the fault.
         let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
@@ -406,19 +406,24 @@ impl Connection {
         self.end_locked(self.state(), reactor, bye);
     }
 
-    fn end_locked(&self, mut state: MutexGuard<'_, State>, reactor: &Arc<Reactor>, bye: bool) {
+    fn end_locked(
+        &self,
+        mut state: MutexGuard<'_, ServerConnectionState>,
+        reactor: &Arc<Reactor>,
+        bye: bool,
+    ) {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        state.stays = false;
-        self.send_held(&mut state);
+        state.dedicated = false;
+        self.send_batch(&mut state);
         for running in state.end.running() {
             running.cancelled.store(true, Ordering::SeqCst);
         }
-        let owed = std::mem::take(&mut state.owed);
-        let hold = state.hold.take();
+        let pending = std::mem::take(&mut state.pending);
+        let keep_alive = state.keep_alive.take();
         drop(state);
-        drop(owed);
+        drop(pending);
         self.inbox.clear();
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
@@ -431,15 +436,15 @@ impl Connection {
         self.link.socket.leave();
         self.close_channel();
         // Dropped last, because a server without clients may end.
-        drop(hold);
+        drop(keep_alive);
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ServerConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ServerConnectionState {
     /// Returns whether the loop polls the socket.
     pub(super) fn is_watched(&self) -> bool {
         self.watched.is_some()
@@ -448,17 +453,19 @@ impl State {
     /// Returns what to poll the socket for. A reply that needs shared memory waits for a frame of
     /// the client. Any other pending reply waits for room in the socket.
     fn interest(&self) -> Interest {
-        let waits_for_room = |owed: &Owed| owed.header.is_some() || !self.asked;
-        match self.owed.front().is_some_and(waits_for_room) {
+        let waits_for_room = |pending: &PendingReply| pending.header.is_some() || !self.asked;
+        match self.pending.front().is_some_and(waits_for_room) {
             true => Interest::WhileBoth,
             false => Interest::WhileReadable,
         }
     }
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for ServerConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("client", &self.session.client).finish_non_exhaustive()
+        f.debug_struct("ServerConnection")
+            .field("client", &self.session.client)
+            .finish_non_exhaustive()
     }
 }
 

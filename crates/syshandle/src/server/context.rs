@@ -10,11 +10,11 @@ use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
 use super::background_task::BackgroundTask;
-use super::connection::Connection;
+use super::call::CallState;
+use super::connection::ServerConnection;
 use super::doors::ServedObject;
-use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
-use super::work::CallState;
+use super::task::{Outcome, Task, TimerOutcome, UserWaitable};
 use crate::client::Client;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 #[derive(Debug)]
 pub struct Context {
     pub(super) reactor: Arc<Reactor>,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: Arc<ServerConnection>,
     pub(super) call: Arc<CallState>,
 }
 
@@ -82,13 +82,14 @@ impl Context {
     /// server stays alive.
     ///
     /// Running work counts among the running methods of the client
-    /// ([`Server::max_concurrent_calls`](crate::Server::max_concurrent_calls)). At the limit, the work
-    /// waits.
+    /// ([`Server::max_concurrent_calls`](crate::Server::max_concurrent_calls)). At the limit, the
+    /// work waits.
     ///
     /// An auto-reset event is reset. The task owns the object and closes it before `work` runs. If
     /// the client disconnects in order and its process lives, the task continues.
     ///
-    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does not.
+    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does
+    /// not.
     ///
     /// A task waits once. Its callback may start the next task on a clone of the context, for
     /// instance to serve a queue whose event is signalled repeatedly:
@@ -126,9 +127,9 @@ impl Context {
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
-        let object = Some(Arc::new(UserObject::new(object)) as _);
-        let job = Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))?;
-        Ok(BackgroundTask::new(job))
+        let object = Some(Arc::new(UserWaitable::new(object)) as _);
+        let task = Task::start(&self.reactor, &self.connection, object, timeout, Box::new(work))?;
+        Ok(BackgroundTask::new(task))
     }
 
     /// Starts a background task: runs `work` when `delay` has passed or the client has died. The
@@ -155,8 +156,8 @@ impl Context {
         work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
         let work = Box::new(|outcome| work(TimerOutcome::of_wait(outcome)));
-        let job = Job::start(&self.reactor, &self.connection, None, delay, work)?;
-        Ok(BackgroundTask::new(job))
+        let task = Task::start(&self.reactor, &self.connection, None, delay, work)?;
+        Ok(BackgroundTask::new(task))
     }
 
     /// Returns the settings by which the client's handles are proven.

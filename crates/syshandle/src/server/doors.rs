@@ -8,13 +8,13 @@ use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, Received, Seqpa
 use syshandle_types::Prove;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
-use super::accept::refuse;
-use super::activity::{Hold, What};
+use super::acceptor::refuse;
+use super::activity::{ActivityKind, KeepAlive};
 use super::event_loop::Source;
 use super::object::ClientObject;
 use super::reactor::Reactor;
-use super::receiving::Acted;
-use super::sentinel::Post;
+use super::receiving::EventOutcome;
+use super::watchdog::WorkerSlot;
 use crate::buffer::FrameBuffer;
 use crate::door::{DoorMaker, ProcessIdentity};
 use crate::peer_socket::PeerSocket;
@@ -29,7 +29,7 @@ pub(crate) struct InnerDoor {
     socket: PeerSocket,
     kept: ClientObject,
     key: std::sync::OnceLock<u64>,
-    _hold: Hold,
+    _keep_alive: KeepAlive,
 }
 
 impl InnerDoor {
@@ -51,12 +51,12 @@ impl InnerDoor {
         inner.name_senders()?;
         // Before Linux 6.5, process IDs are compared instead.
         let _ = inner.pass_sender_processes();
-        let hold = reactor.hold(What::Presence);
+        let keep_alive = reactor.keep_alive(ActivityKind::Presence);
         let door = Arc::new(Self {
             socket: PeerSocket::new(inner, quota.clone()),
             kept: ClientObject::new(reactor, quota, Some(object.clone()), quota_guard),
             key: std::sync::OnceLock::new(),
-            _hold: hold,
+            _keep_alive: keep_alive,
         });
         reactor.quietest_loop().add(
             |key| {
@@ -69,15 +69,15 @@ impl InnerDoor {
     }
 
     /// Serves the processes that attach. Releases the object when no process holds the door.
-    pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let running = post.start_running(reactor);
+    pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
+        let running = slot.start_running(reactor);
         let is_open = self.let_in(reactor);
-        match Acted::after(running, reactor) {
-            Acted::Otherwise if !is_open => match Arc::into_inner(self) {
-                Some(door) => door.kept.release(reactor, post),
-                None => Acted::Otherwise,
+        match EventOutcome::after(running, reactor) {
+            EventOutcome::Otherwise if !is_open => match Arc::into_inner(self) {
+                Some(door) => door.kept.release(reactor, slot),
+                None => EventOutcome::Otherwise,
             },
-            acted => acted,
+            outcome => outcome,
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::Peer;
 
-use super::activity::Look;
+use super::activity::ActivityLevel;
 use super::event_loop::Source;
-use super::jobs::Outcome;
 use super::reactor::{Reactor, surely};
+use super::task::Outcome;
 use super::timers::Timer;
 use crate::in_flight;
 use crate::sync::now;
@@ -39,15 +39,15 @@ impl Reactor {
     /// Ends the server if it has been idle for the whole timeout. Otherwise restarts the timer.
     pub(super) fn end_if_idle(self: &Arc<Self>) {
         let look = self.activity.look();
-        if look == Look::Quiet {
+        if look == ActivityLevel::Quiet {
             self.close_connections_of_the_dead();
         }
         // A client that has handles to receive counts as present, because the next server would not
         // count these handles.
-        if look == Look::Idle && in_flight::look_at_kept() == 0 {
+        if look == ActivityLevel::Idle && in_flight::look_at_kept() == 0 {
             for (_, source) in self.all_sources() {
-                if let Source::Entrance(entrance) = source
-                    && !entrance.close_if_idle(self)
+                if let Source::Acceptor(acceptor) = source
+                    && !acceptor.close_if_idle(self)
                 {
                     return self.count_idle_time();
                 }
@@ -79,8 +79,8 @@ impl Reactor {
         }
         crate::log::debug!("the server was told to end");
         for (_, source) in self.all_sources() {
-            if let Source::Entrance(entrance) = source {
-                entrance.close(self);
+            if let Source::Acceptor(acceptor) = source {
+                acceptor.close(self);
             }
         }
         self.timers.set(now() + self.settings.drain, Timer::Drain);
@@ -93,20 +93,20 @@ impl Reactor {
 
     /// Ends the background tasks that still wait when the drain timeout has passed. They get the
     /// outcome `Stopping`.
-    pub(super) fn tell_jobs(self: &Arc<Self>) {
+    pub(super) fn tell_tasks(self: &Arc<Self>) {
         let is_job = |(_, source)| match source {
-            Source::Job(job) => Some(job),
+            Source::Task(task) => Some(task),
             _ => None,
         };
-        let jobs: Vec<_> = self.all_sources().into_iter().filter_map(is_job).collect();
-        if jobs.is_empty() {
+        let tasks: Vec<_> = self.all_sources().into_iter().filter_map(is_job).collect();
+        if tasks.is_empty() {
             return self.finish();
         }
-        self.untold.store(jobs.len(), Ordering::SeqCst);
+        self.untold.store(tasks.len(), Ordering::SeqCst);
         // The callback of a task may block.
         self.timers.set(now() + LAST_WORDS, Timer::Stop);
-        for job in jobs {
-            self.end_job(job, Outcome::Stopping);
+        for task in tasks {
+            self.end_task(task, Outcome::Stopping);
         }
     }
 
@@ -126,9 +126,9 @@ impl Reactor {
         if self.closed.load(Ordering::SeqCst) {
             return self.stop();
         }
-        for task in self.crew.take_tasks() {
+        for item in self.workers.take_work() {
             // Destructors of the task's values could block.
-            std::mem::forget(task.refuse(self));
+            std::mem::forget(item.refuse(self));
         }
         for (_, source) in self.all_sources() {
             if let Source::Connection(connection) = source {
@@ -157,8 +157,8 @@ impl Reactor {
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         surely(|| self.stop.set_unshared());
-        self.crew.dismiss();
-        self.sentinel.wake_to_end();
+        self.workers.dismiss();
+        self.watchdog.wake_to_end();
     }
 
     /// Returns whether the threads are to end.

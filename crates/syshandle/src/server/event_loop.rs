@@ -8,13 +8,13 @@ use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Interest, ManualEvent, Poller, Ready};
 
-use super::accept::Entrance;
-use super::connection::Connection;
+use super::acceptor::Acceptor;
+use super::connection::ServerConnection;
 use super::doors::InnerDoor;
-use super::jobs::Job;
 use super::newest::Newest;
 use super::reactor::{Reactor, surely};
 use super::session::Session;
+use super::task::Task;
 use crate::Result;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -50,7 +50,7 @@ type Sources = HashMap<u64, Source, BuildHasherDefault<KeyHasher>>;
 #[derive(Clone)]
 pub(crate) enum Source {
     /// Background tasks to end, or a request to check whether the server may end.
-    Work,
+    Wakeup,
     /// The end of the server.
     Stop,
     /// The timerfd of [`Timers`](super::timers::Timers).
@@ -58,13 +58,13 @@ pub(crate) enum Source {
     /// `SIGTERM`.
     Signal,
     /// The listening socket.
-    Entrance(Arc<Entrance>),
+    Acceptor(Arc<Acceptor>),
     /// The socket of a client.
-    Connection(Arc<Connection>),
+    Connection(Arc<ServerConnection>),
     /// The inner end of a door.
     Door(Arc<InnerDoor>),
     /// The object or the timer of a background task.
-    Job(Arc<Job>),
+    Task(Arc<Task>),
     /// The process of a client that disconnected in order and still has background tasks.
     Process(Arc<Session>),
 }
@@ -172,11 +172,11 @@ impl EventLoop {
 
     /// Polls for ready sources without blocking; returns their number.
     pub(crate) fn look(&self) -> io::Result<usize> {
-        let taken = self.newest.job().filter(|job| job.take());
+        let taken = self.newest.task().filter(|task| task.take());
         let mut ready = self.ready();
         self.poller.look(&mut ready)?;
         self.reminders.take(&mut ready);
-        ready.extend(taken.map(|job| Ready::to_read(job.key())));
+        ready.extend(taken.map(|task| Ready::to_read(task.key())));
         ready.reverse();
         Ok(ready.len())
     }
@@ -194,8 +194,8 @@ impl EventLoop {
         }
         // Only this thread uses the list. It is taken out so that no lock is held during the sleep.
         let mut ready = std::mem::take(&mut *self.ready());
-        let newest = self.newest.job();
-        let object = newest.as_ref().and_then(|job| job.object());
+        let newest = self.newest.task();
+        let object = newest.as_ref().and_then(|task| task.object());
         self.sleeps.store(true, Ordering::Relaxed);
         let waited = match &object {
             Some(object) => wait_beside(&self.poller, &**object, &mut ready),
@@ -205,12 +205,12 @@ impl EventLoop {
         drop(object);
         let signalled = newest.filter(|_| matches!(waited, Ok(true)));
         if signalled.is_none()
-            && let Some(job) = self.newest.take()
+            && let Some(task) = self.newest.take()
         {
             // Another source became ready first.
-            job.add_to_poller(reactor);
+            task.add_to_poller(reactor);
         }
-        ready.extend(signalled.map(|job| Ready::to_read(job.key())));
+        ready.extend(signalled.map(|task| Ready::to_read(task.key())));
         ready.reverse();
         let count = ready.len();
         *self.ready() = ready;

@@ -24,12 +24,12 @@ pub(super) struct Inbox {
     /// Changed under the lock.
     filled: AtomicBool,
     /// Allocated on first use, because most clients never have several calls in flight.
-    kept: Mutex<Option<Box<Kept>>>,
+    kept: Mutex<Option<Box<InboxFrames>>>,
 }
 
 /// The frames and their quota. Both fields are `None` if there are no frames.
 #[derive(Default)]
-struct Kept {
+struct InboxFrames {
     batch: Option<Batch>,
     /// The part of the client's quota for the handles of the remaining frames.
     quota_guard: Option<QuotaGuard>,
@@ -63,7 +63,7 @@ impl Inbox {
         let found = batch.len();
         let mut kept = self.kept();
         **kept.get_or_insert_default() =
-            Kept { batch: Some(batch), quota_guard: Some(quota_guard) };
+            InboxFrames { batch: Some(batch), quota_guard: Some(quota_guard) };
         self.filled.store(true, Ordering::Release);
         Some(Ok(found))
     }
@@ -100,7 +100,7 @@ impl Inbox {
         drop(kept);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Box<Kept>>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Box<InboxFrames>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,7 +20,7 @@ use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
-use super::activity::{Activity, Look, What};
+use super::activity::{Activity, ActivityKind, ActivityLevel};
 use super::event_loop::{EventLoop, Source};
 use super::reactor::{Reactor, Settings};
 use crate::client::handshake::ClientHandshake;
@@ -235,7 +235,7 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
         moved = Some(connection.key());
     });
     assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
-    reactor.crew.hand_over(reactor, 1).unwrap();
+    reactor.workers.hand_over(reactor, 1).unwrap();
     assert_eq!(moved.map(EventLoop::index_of), Some(1));
 }
 
@@ -323,10 +323,10 @@ fn a_visit_between_two_looks_is_seen() {
     run_once(|| {
         let activity = Arc::<Activity>::default();
         activity.look();
-        drop(activity.hold(What::Presence));
+        drop(activity.keep_alive(ActivityKind::Presence));
         assert!(activity.is_idle());
-        assert!(activity.look() != Look::Idle);
-        assert!(activity.look() == Look::Idle);
+        assert!(activity.look() != ActivityLevel::Idle);
+        assert!(activity.look() == ActivityLevel::Idle);
     });
 }
 
@@ -435,19 +435,19 @@ fn the_handle_of_a_timed_out_task_is_closed_in_any_interleaving() {
 fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
     explore(|| {
         let activity = Arc::<Activity>::default();
-        let mut hold = activity.hold(What::Work);
+        let mut hold = activity.keep_alive(ActivityKind::Work);
         let over = Arc::new(AtomicBool::new(false));
         let (there, is_over) = (activity.clone(), over.clone());
         let moving = shuttle::thread::spawn(move || {
-            for what in [What::Presence, What::Work, What::Presence] {
-                let next = there.hold(what);
+            for what in [ActivityKind::Presence, ActivityKind::Work, ActivityKind::Presence] {
+                let next = there.keep_alive(what);
                 drop(std::mem::replace(&mut hold, next));
             }
             is_over.store(true, Ordering::SeqCst);
             drop(hold);
         });
         while !over.load(Ordering::SeqCst) {
-            let idle = activity.is_idle() || activity.look() == Look::Idle;
+            let idle = activity.is_idle() || activity.look() == ActivityLevel::Idle;
             assert!(!idle || over.load(Ordering::SeqCst), "it was idle while something was held");
             thread::yield_now();
         }

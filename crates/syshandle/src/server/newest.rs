@@ -10,18 +10,18 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::jobs::Job;
+use super::task::Task;
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The place for a background task that is outside the poller because one thread waits for its
 /// object directly.
 #[derive(Debug, Default)]
-pub(crate) struct Newest(Mutex<State>);
+pub(crate) struct Newest(Mutex<NewestState>);
 
 #[derive(Debug, Default)]
-struct State {
-    job: Option<Arc<Job>>,
+struct NewestState {
+    task: Option<Arc<Task>>,
     /// The thread that waits for the object when it sleeps. Only this thread may put a task here,
     /// because any other thread could find it asleep already.
     attendant: Option<ThreadId>,
@@ -35,60 +35,60 @@ impl Newest {
 
     /// Removes the waiting thread and the task. Returns the task, which the caller adds to the
     /// poller.
-    pub(super) fn leave(&self) -> Option<Arc<Job>> {
+    pub(super) fn leave(&self) -> Option<Arc<Task>> {
         let mut state = self.state();
         state.attendant = None;
-        state.job.take()
+        state.task.take()
     }
 
     /// Puts a task here that has just started. Returns the previous one, which the caller adds to
     /// the poller. Fails unless this is the thread that waits for the object.
-    pub(super) fn put(&self, job: &Arc<Job>) -> Result<Option<Arc<Job>>, Unattended> {
+    pub(super) fn put(&self, task: &Arc<Task>) -> Result<Option<Arc<Task>>, WrongThread> {
         let this = thread::current().id();
         let mut state = self.state();
         match state.attendant == Some(this) {
-            true => Ok(state.job.replace(job.clone())),
-            false => Err(Unattended),
+            true => Ok(state.task.replace(task.clone())),
+            false => Err(WrongThread),
         }
     }
 
     /// Returns the task.
-    pub(super) fn job(&self) -> Option<Arc<Job>> {
-        self.state().job.clone()
+    pub(super) fn task(&self) -> Option<Arc<Task>> {
+        self.state().task.clone()
     }
 
-    /// Returns whether `job` is here.
-    pub(super) fn is(&self, job: &Job) -> bool {
-        self.state().is(job)
+    /// Returns whether `task` is here.
+    pub(super) fn is(&self, task: &Task) -> bool {
+        self.state().is(task)
     }
 
     /// Takes the task, which the caller adds to the poller or handles.
-    pub(super) fn take(&self) -> Option<Arc<Job>> {
-        self.state().job.take()
+    pub(super) fn take(&self) -> Option<Arc<Task>> {
+        self.state().task.take()
     }
 
     /// Removes a task that has ended. Returns whether another thread may be asleep with its object.
-    pub(super) fn forget(&self, job: &Job) -> bool {
+    pub(super) fn forget(&self, task: &Task) -> bool {
         let this = thread::current().id();
         let mut state = self.state();
-        let is_it = state.is(job);
+        let is_it = state.is(task);
         if is_it {
-            state.job = None;
+            state.task = None;
         }
         is_it && state.attendant.is_some_and(|attendant| attendant != this)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NewestState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn is(&self, job: &Job) -> bool {
-        self.job.as_deref().is_some_and(|newest| std::ptr::eq(newest, job))
+impl NewestState {
+    fn is(&self, task: &Task) -> bool {
+        self.task.as_deref().is_some_and(|newest| std::ptr::eq(newest, task))
     }
 }
 
 /// The error of a place for which another thread waits, or none.
 #[derive(Debug)]
-pub(super) struct Unattended;
+pub(super) struct WrongThread;

@@ -6,18 +6,18 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::activity::{Hold, What};
+use super::activity::{ActivityKind, KeepAlive};
 use super::reactor::Reactor;
-use super::receiving::Acted;
-use super::sentinel::Post;
-use super::task::Code;
+use super::receiving::EventOutcome;
+use super::watchdog::WorkerSlot;
+use super::work_item::UserCode;
 use crate::Object;
 use crate::class::AnyInterface;
 use crate::quota::{Quota, QuotaGuard};
 
 /// The object of a connection or a door.
 ///
-/// If dropped other than by a [`Release`], a worker thread releases the object.
+/// If dropped other than by an [`ObjectRelease`], a worker thread releases the object.
 pub(super) struct ClientObject {
     pub(super) object: OnceLock<Object>,
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
@@ -29,9 +29,9 @@ pub(super) struct ClientObject {
 
 /// An object to be dropped.
 #[derive(Debug)]
-pub(super) struct Release {
+pub(super) struct ObjectRelease {
     object: ClientObject,
-    _hold: Hold,
+    _keep_alive: KeepAlive,
 }
 
 impl ClientObject {
@@ -52,33 +52,33 @@ impl ClientObject {
 
     /// Releases the object on this thread, or on a worker thread if it has to run beside the event
     /// loop or the client has too many running methods.
-    pub(super) fn release(mut self, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let Some(release) = self.take(reactor) else { return Acted::Otherwise };
+    pub(super) fn release(mut self, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
+        let Some(release) = self.take(reactor) else { return EventOutcome::Otherwise };
         drop(self);
-        match reactor.sentinel.try_start_unknown(post, reactor, release.quota()) {
+        match reactor.watchdog.try_start_unknown(slot, reactor, release.quota()) {
             Some(running) => {
                 release.run();
-                Acted::after(running, reactor)
+                EventOutcome::after(running, reactor)
             }
             None => {
-                reactor.crew.add_task(reactor, Code::Release(release).into());
-                Acted::Otherwise
+                reactor.workers.add_work(reactor, UserCode::Release(release).into());
+                EventOutcome::Otherwise
             }
         }
     }
 
-    fn take(&mut self, reactor: &Reactor) -> Option<Release> {
+    fn take(&mut self, reactor: &Reactor) -> Option<ObjectRelease> {
         let object = self.object.take()?;
         let interface = self.interface.take().map(OnceLock::from).unwrap_or_default();
         let object = Self {
             object: object.into(),
             interface,
-            // The `Release` drops the object itself, so its drop must not queue another one.
+            // The `ObjectRelease` drops the object itself, so its drop must not queue another one.
             reactor: Weak::new(),
             quota: self.quota.clone(),
             quota_guard: self.quota_guard.clone(),
         };
-        Some(Release { object, _hold: reactor.hold(What::Work) })
+        Some(ObjectRelease { object, _keep_alive: reactor.keep_alive(ActivityKind::Work) })
     }
 }
 
@@ -87,12 +87,12 @@ impl Drop for ClientObject {
         if let Some(reactor) = self.reactor.upgrade()
             && let Some(release) = self.take(&reactor)
         {
-            reactor.crew.add_task(&reactor, Code::Release(release).into());
+            reactor.workers.add_work(&reactor, UserCode::Release(release).into());
         }
     }
 }
 
-impl Release {
+impl ObjectRelease {
     pub(super) fn quota(&self) -> &Arc<Quota> {
         &self.object.quota
     }

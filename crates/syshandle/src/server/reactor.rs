@@ -17,17 +17,17 @@ use syshandle_types::Guid;
 use syshandle_wire::{Fault, Greeting};
 
 use super::Factory;
-use super::accept::{refuse, written};
-use super::activity::{Activity, Hold, What};
-use super::connection::{Added, Client, Connection};
-use super::crew::Crew;
+use super::acceptor::{refuse, written};
+use super::activity::{Activity, ActivityKind, KeepAlive};
+use super::connection::{ClientOrigin, NewConnection, ServerConnection};
 use super::event_loop::{EventLoop, NO_LOOP, Source};
-use super::jobs::{Job, Outcome};
-use super::receiving::Acted;
-use super::sentinel::{Post, Sentinel};
-use super::slow::MethodTable;
-use super::task::Code;
+use super::method_times::MethodTable;
+use super::receiving::EventOutcome;
+use super::task::{Outcome, Task};
 use super::timers::{Timer, Timers};
+use super::watchdog::{Watchdog, WorkerSlot};
+use super::work_item::UserCode;
+use super::worker_pool::WorkerPool;
 use crate::door::ProcessIdentity;
 use crate::guard::ForeignValue;
 use crate::limits::LIMITS;
@@ -42,8 +42,8 @@ use crate::{Object, Result, door};
 pub(crate) struct Reactor {
     owner: ProcessMark,
     loops: Vec<EventLoop>,
-    pub(crate) crew: Crew,
-    pub(crate) sentinel: Sentinel,
+    pub(crate) workers: WorkerPool,
+    pub(crate) watchdog: Watchdog,
     pub(crate) timers: Timers,
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
@@ -51,7 +51,7 @@ pub(crate) struct Reactor {
     classes: ForeignValue<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
     /// Background tasks to be ended by the thread of the first loop.
-    ending: Mutex<VecDeque<(Arc<Job>, Outcome)>>,
+    ending: Mutex<VecDeque<(Arc<Task>, Outcome)>>,
     /// Wakes a thread to end these tasks, or to check whether the server may end.
     work: Event,
     /// Wakes the threads of all loops when the server ends.
@@ -65,14 +65,14 @@ pub(crate) struct Reactor {
     /// Number of background tasks that have yet to end with the outcome `Stopping`.
     pub(super) untold: AtomicUsize,
     /// Number of threads that are dedicated to one client.
-    staying: AtomicUsize,
-    staying_max: usize,
+    dedicated: AtomicUsize,
+    dedicated_max: usize,
 }
 
 /// Counts one dedicated thread until dropped.
-pub(crate) struct Stay<'r>(&'r AtomicUsize);
+pub(crate) struct DedicatedThread<'r>(&'r AtomicUsize);
 
-impl Drop for Stay<'_> {
+impl Drop for DedicatedThread<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -112,8 +112,8 @@ impl Reactor {
         let reactor = Self {
             owner: ProcessMark::current(),
             loops: (0..loops).map(|index| EventLoop::new(index, &stop)).collect::<Result<_>>()?,
-            crew: Crew::new(settings.max_concurrent_calls, loops),
-            sentinel: Sentinel::default(),
+            workers: WorkerPool::new(settings.max_concurrent_calls, loops),
+            watchdog: Watchdog::default(),
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),
             quotas: Quotas::new(settings.quota_limits),
@@ -128,14 +128,14 @@ impl Reactor {
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             untold: AtomicUsize::new(0),
-            staying: AtomicUsize::new(0),
-            staying_max: loops,
+            dedicated: AtomicUsize::new(0),
+            dedicated_max: loops,
         };
         let first = reactor.event_loop(Self::FIRST);
         let no_watch = failed("epoll_ctl", NO_LOOP);
         first
             .add(
-                |_| Source::Work,
+                |_| Source::Wakeup,
                 |poller, key| poller.add(&reactor.work, key, Interest::EachReadable),
             )
             .map_err(no_watch)?;
@@ -152,13 +152,13 @@ impl Reactor {
     /// The system can't start a thread.
     pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
         self.event_loop(Self::FIRST).is_run.store(true, Ordering::SeqCst);
-        self.crew.hand_over(self, Self::FIRST).map(drop)
+        self.workers.hand_over(self, Self::FIRST).map(drop)
     }
 
     /// Starts the server, and blocks this thread until the server ends. This thread runs no
     /// methods, because a method that never returns must not keep the server from ending.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
-        self.sentinel.run(self)
+        self.watchdog.run(self)
     }
 
     /// Blocks until the server ends.
@@ -203,7 +203,7 @@ impl Reactor {
             && !event_loop.is_run.swap(true, Ordering::SeqCst)
         {
             // If no thread can start now, the watchdog or the next free thread finds one.
-            let _ = self.crew.hand_over(self, index);
+            let _ = self.workers.hand_over(self, index);
         }
         event_loop
     }
@@ -248,7 +248,7 @@ impl Reactor {
     /// Serves an object to the process that created the socket: sends the greeting and waits for
     /// frames.
     pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
-        let client = Client::OfSocket(socket.peer()?);
+        let client = ClientOrigin::OfSocket(socket.peer()?);
         self.greet(socket, client, object).map(drop)
     }
 
@@ -267,8 +267,8 @@ impl Reactor {
         let (ours, theirs) = Seqpacket::pair()?;
         // The client learns from the kernel which process sent the greeting.
         theirs.name_senders()?;
-        let client = Client::Attached(client, channel.clone());
-        let Some(Added { connection, .. }) = self.greet(ours, client, object)? else {
+        let client = ClientOrigin::Attached(client, channel.clone());
+        let Some(NewConnection { connection, .. }) = self.greet(ours, client, object)? else {
             return Ok(());
         };
         let sent = door::send_attach(channel, theirs.as_fd());
@@ -278,11 +278,11 @@ impl Reactor {
     fn greet(
         self: &Arc<Self>,
         socket: Seqpacket,
-        client: Client,
+        client: ClientOrigin,
         object: &Object,
-    ) -> io::Result<Option<Added>> {
+    ) -> io::Result<Option<NewConnection>> {
         let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
-        Connection::add(self, socket, client, &greeting, Some(object.clone()), None)
+        ServerConnection::add(self, socket, client, &greeting, Some(object.clone()), None)
     }
 
     /// Returns whether the limit of connections and doors is reached.
@@ -301,14 +301,14 @@ impl Reactor {
     }
 
     /// Keeps the server alive until the result is dropped.
-    pub(crate) fn hold(&self, what: What) -> Hold {
-        self.activity.hold(what)
+    pub(crate) fn keep_alive(&self, kind: ActivityKind) -> KeepAlive {
+        self.activity.keep_alive(kind)
     }
 
     /// Has the thread of the first loop end a background task, because its callback may run long
     /// and must not delay the caller.
-    pub(crate) fn end_job(&self, job: Arc<Job>, outcome: Outcome) {
-        self.ending().push_back((job, outcome));
+    pub(crate) fn end_task(&self, task: Arc<Task>, outcome: Outcome) {
+        self.ending().push_back((task, outcome));
         self.look_around();
     }
 
@@ -325,33 +325,33 @@ impl Reactor {
     }
 
     /// Allows this thread to be dedicated to one client, unless too many threads are.
-    pub(crate) fn stay(&self) -> Option<Stay<'_>> {
-        let one_more = |staying| (staying < self.staying_max).then_some(staying + 1);
-        self.staying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Stay(&self.staying))
+    pub(crate) fn dedicate_thread(&self) -> Option<DedicatedThread<'_>> {
+        let one_more = |dedicated| (dedicated < self.dedicated_max).then_some(dedicated + 1);
+        self.dedicated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(DedicatedThread(&self.dedicated))
     }
 
     /// Handles a ready source.
-    pub(super) fn act(self: &Arc<Self>, ready: Ready, post: &Post) -> Acted {
+    pub(super) fn act(self: &Arc<Self>, ready: Ready, slot: &WorkerSlot) -> EventOutcome {
         // A source that was removed in the meantime is no longer found.
         match self.loop_of(ready.key).source(ready.key) {
-            None => Acted::Otherwise,
-            Some(Source::Connection(connection)) => connection.act(self, ready, post),
-            Some(Source::Job(job)) => job.act(self, post),
-            Some(Source::Door(door)) => door.act(self, post),
-            Some(Source::Work) => {
+            None => EventOutcome::Otherwise,
+            Some(Source::Connection(connection)) => connection.act(self, ready, slot),
+            Some(Source::Task(task)) => task.act(self, slot),
+            Some(Source::Door(door)) => door.act(self, slot),
+            Some(Source::Wakeup) => {
                 let _ = self.work.poll();
-                self.end_jobs(post)
+                self.end_tasks(slot)
             }
-            Some(Source::Entrance(entrance)) => match entrance.let_in(self) {
-                Some(connection) => connection.begin(self, post),
-                None => Acted::Otherwise,
+            Some(Source::Acceptor(acceptor)) => match acceptor.let_in(self) {
+                Some(connection) => connection.begin(self, slot),
+                None => EventOutcome::Otherwise,
             },
             Some(source) => {
                 // Handling the source may run user code.
-                let running = post.start_running(self);
+                let running = slot.start_running(self);
                 self.act_on(source);
-                Acted::after(running, self)
+                EventOutcome::after(running, self)
             }
         }
     }
@@ -365,53 +365,53 @@ impl Reactor {
             Source::Stop => {}
             // `act` handles these sources.
             Source::Connection(_)
-            | Source::Entrance(_)
+            | Source::Acceptor(_)
             | Source::Door(_)
-            | Source::Job(_)
-            | Source::Work => {}
+            | Source::Task(_)
+            | Source::Wakeup => {}
         }
     }
 
     /// Ends the background tasks that are to end, on this thread or on workers.
-    fn end_jobs(self: &Arc<Self>, post: &Post) -> Acted {
+    fn end_tasks(self: &Arc<Self>, slot: &WorkerSlot) -> EventOutcome {
         loop {
             let mut ending = self.ending();
-            let Some((job, outcome)) = ending.pop_front() else { return Acted::Otherwise };
+            let Some((task, outcome)) = ending.pop_front() else { return EventOutcome::Otherwise };
             let more = !ending.is_empty();
             drop(ending);
-            let Some(running) = self.sentinel.try_start_unknown(post, self, job.quota()) else {
-                self.crew.add_task(self, Code::EndJob(job, outcome).into());
+            let Some(running) = self.watchdog.try_start_unknown(slot, self, task.quota()) else {
+                self.workers.add_work(self, UserCode::EndTask(task, outcome).into());
                 continue;
             };
             if more {
                 // If this callback runs long, another thread continues.
                 self.look_around();
             }
-            self.end_job_now(&job, outcome);
+            self.end_task_now(&task, outcome);
             if !running.end(self) {
-                return Acted::Lost;
+                return EventOutcome::Lost;
             }
         }
     }
 
     /// Ends a background task, which runs user code.
-    pub(super) fn end_job_now(self: &Arc<Self>, job: &Job, outcome: Outcome) {
-        job.end(self, outcome);
+    pub(super) fn end_task_now(self: &Arc<Self>, task: &Task, outcome: Outcome) {
+        task.end(self, outcome);
         if outcome == Outcome::Stopping {
             self.job_was_told();
         }
     }
 
-    fn ending(&self) -> MutexGuard<'_, VecDeque<(Arc<Job>, Outcome)>> {
+    fn ending(&self) -> MutexGuard<'_, VecDeque<(Arc<Task>, Outcome)>> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn act_on_timers(self: &Arc<Self>) {
         while let Some(timer) = self.timers.take_due(now()) {
             match timer {
-                Timer::Job(key) => {
-                    if let Some(Source::Job(job)) = self.loop_of(key).source(key) {
-                        self.end_job(job, Outcome::Expired);
+                Timer::Task(key) => {
+                    if let Some(Source::Task(task)) = self.loop_of(key).source(key) {
+                        self.end_task(task, Outcome::Expired);
                     }
                 }
                 Timer::Hello(key) => {
@@ -426,18 +426,20 @@ impl Reactor {
                 }
                 Timer::Look(key) => match self.loop_of(key).source(key) {
                     Some(Source::Connection(connection)) => connection.rejoin(self),
-                    Some(Source::Job(job)) => self.crew.add_task(self, Code::Job(job).into()),
+                    Some(Source::Task(task)) => {
+                        self.workers.add_work(self, UserCode::Task(task).into())
+                    }
                     Some(Source::Door(door)) => drop(door.let_in(self)),
                     Some(source) => self.act_on(source),
                     None => {}
                 },
                 Timer::Idle => self.end_if_idle(),
-                Timer::Drain => self.tell_jobs(),
+                Timer::Drain => self.tell_tasks(),
                 Timer::Stop => self.finish(),
                 Timer::Accept => {
                     for (_, source) in self.all_sources() {
-                        if let Source::Entrance(entrance) = source {
-                            entrance.rejoin(self);
+                        if let Source::Acceptor(acceptor) = source {
+                            acceptor.rejoin(self);
                         }
                     }
                 }

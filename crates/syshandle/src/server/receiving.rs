@@ -9,16 +9,16 @@ use syshandle_os::{Credentials, Ready, Received};
 use syshandle_types::Guid;
 use syshandle_wire::{Body, Fault, FromClient, Hello, Violation};
 
-use super::activity::What;
+use super::activity::ActivityKind;
 use super::arguments::Arguments;
-use super::connection::Connection;
-use super::jobs::Job;
+use super::call::{CallState, ServerCall};
+use super::connection::ServerConnection;
+use super::method_times::MethodId;
 use super::reactor::Reactor;
-use super::sentinel::{Post, Running};
 use super::session::Session;
-use super::slow::MethodSite;
-use super::task::Code;
-use super::work::{CallState, Work};
+use super::task::Task;
+use super::watchdog::{RunGuard, WorkerSlot};
+use super::work_item::UserCode;
 use crate::buffer::FrameBuffer;
 use crate::guard::guard;
 use crate::limits::LIMITS;
@@ -29,9 +29,9 @@ use crate::sync::now;
 
 /// The result of handling a ready source.
 #[must_use]
-pub(crate) enum Acted {
+pub(crate) enum EventOutcome {
     /// The thread ran a call of this client. The call took this long.
-    Called(Arc<Connection>, Duration),
+    Called(Arc<ServerConnection>, Duration),
     /// The thread ran a background task of this client, or found that its object was not signalled.
     Worked(Arc<Session>),
     /// The thread did other work.
@@ -41,11 +41,11 @@ pub(crate) enum Acted {
 }
 
 /// The result of receiving.
-pub(super) enum Frame {
+pub(super) enum ServerEvent {
     /// A call, which is to be run.
-    Call(Work),
+    Call(ServerCall),
     /// No frame, but a background task whose object was signalled.
-    Job(Arc<Job>),
+    Task(Arc<Task>),
     /// Another frame, which was handled.
     Other,
     /// Another frame, whose handling ran long, so that the thread lost its loop or client.
@@ -56,15 +56,15 @@ pub(super) enum Frame {
     End,
 }
 
-impl Acted {
+impl EventOutcome {
     /// Ends work other than a call.
-    pub(super) fn after(running: Running<'_>, reactor: &Arc<Reactor>) -> Self {
+    pub(super) fn after(running: RunGuard<'_>, reactor: &Arc<Reactor>) -> Self {
         if running.end(reactor) { Self::Otherwise } else { Self::Lost }
     }
 }
 
 /// The result of running a call.
-pub(super) enum Run {
+pub(super) enum RunOutcome {
     /// The call ran. It took this long.
     Done(Duration),
     /// The call was passed to a worker thread or refused.
@@ -73,51 +73,67 @@ pub(super) enum Run {
     Lost,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Handles a ready socket: receives one frame, and runs it if it is a call.
-    pub(crate) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Post) -> Acted {
+    pub(crate) fn act(
+        self: Arc<Self>,
+        reactor: &Arc<Reactor>,
+        ready: Ready,
+        slot: &WorkerSlot,
+    ) -> EventOutcome {
         if ready.writable {
-            self.pay(reactor);
+            self.send_pending(reactor);
         }
         if self.kept.interface.get().is_none() && self.waits_for_its_object(reactor) {
-            return Acted::Otherwise;
+            return EventOutcome::Otherwise;
         }
         let is_reminder = !ready.readable && !ready.writable;
         if is_reminder && (self.inbox.is_empty() || !self.state().is_watched()) {
-            return Acted::Otherwise;
+            return EventOutcome::Otherwise;
         }
-        let frame = self.receive(reactor, post, None);
+        let frame = self.receive(reactor, slot, None);
         if !self.inbox.is_empty() {
             // Other clients get a turn first.
             reactor.loop_of(self.key()).remind(self.key());
         }
-        self.go_on(frame, reactor, post)
+        self.go_on(frame, reactor, slot)
     }
 
     /// Handles a client that was just accepted. Usually its hello has already arrived.
-    pub(super) fn begin(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let frame = self.receive(reactor, post, None);
-        if matches!(frame, Frame::None | Frame::Other)
+    pub(super) fn begin(
+        self: Arc<Self>,
+        reactor: &Arc<Reactor>,
+        slot: &WorkerSlot,
+    ) -> EventOutcome {
+        let frame = self.receive(reactor, slot, None);
+        if matches!(frame, ServerEvent::None | ServerEvent::Other)
             && self.kept.interface.get().is_none()
             && !self.state().opening
         {
             self.expect_hello(reactor);
         }
-        self.go_on(frame, reactor, post)
+        self.go_on(frame, reactor, slot)
     }
 
     /// Runs the frame if it is a call.
     #[inline(always)]
-    fn go_on(self: Arc<Self>, frame: Frame, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+    fn go_on(
+        self: Arc<Self>,
+        frame: ServerEvent,
+        reactor: &Arc<Reactor>,
+        slot: &WorkerSlot,
+    ) -> EventOutcome {
         match frame {
-            Frame::Call(work) => match self.run(work, reactor, post) {
-                Run::Done(took) => Acted::Called(self, took),
-                Run::Elsewhere => Acted::Otherwise,
-                Run::Lost => Acted::Lost,
+            ServerEvent::Call(work) => match self.run(work, reactor, slot) {
+                RunOutcome::Done(took) => EventOutcome::Called(self, took),
+                RunOutcome::Elsewhere => EventOutcome::Otherwise,
+                RunOutcome::Lost => EventOutcome::Lost,
             },
-            Frame::Job(_) | Frame::Other | Frame::None => Acted::Otherwise,
-            Frame::Lost => Acted::Lost,
-            Frame::End => self.let_go(reactor, post),
+            ServerEvent::Task(_) | ServerEvent::Other | ServerEvent::None => {
+                EventOutcome::Otherwise
+            }
+            ServerEvent::Lost => EventOutcome::Lost,
+            ServerEvent::End => self.let_go(reactor, slot),
         }
     }
 
@@ -133,11 +149,15 @@ impl Connection {
     }
 
     /// Releases the connection, and with it the object, whose destructor is user code.
-    pub(super) fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+    pub(super) fn let_go(
+        self: Arc<Self>,
+        reactor: &Arc<Reactor>,
+        slot: &WorkerSlot,
+    ) -> EventOutcome {
         // If a method of the client still runs, the object is released when the method ends.
         match Arc::into_inner(self) {
-            Some(connection) => connection.kept.release(reactor, post),
-            None => Acted::Otherwise,
+            Some(connection) => connection.kept.release(reactor, slot),
+            None => EventOutcome::Otherwise,
         }
     }
 
@@ -148,33 +168,38 @@ impl Connection {
 
     /// Runs a call. A method that is known to be slow, or exceeds a limit of running methods, runs
     /// on a worker thread.
-    pub(super) fn run(&self, mut work: Work, reactor: &Arc<Reactor>, post: &Post) -> Run {
+    pub(super) fn run(
+        &self,
+        mut work: ServerCall,
+        reactor: &Arc<Reactor>,
+        slot: &WorkerSlot,
+    ) -> RunOutcome {
         let (method, began) = (work.method, work.state.began);
-        let sentinel = &reactor.sentinel;
+        let watchdog = &reactor.watchdog;
         // A call that arrives before the object exists is refused.
         let Some(methods) = self.methods.get() else {
             let took = work.run(reactor) - began;
-            return Run::Done(took);
+            return RunOutcome::Done(took);
         };
         let is_quick = methods.is_quick(method);
-        if !is_quick && self.holds_replies() {
-            self.send_held(&mut self.state());
+        if !is_quick && self.batches_replies() {
+            self.send_batch(&mut self.state());
         }
-        let beside = methods.runs_beside(method) || !is_quick && sentinel.is_cautious();
+        let beside = methods.runs_beside(method) || !is_quick && watchdog.is_cautious();
         if beside || !work.start() {
             work.run_beside(reactor);
-            return Run::Elsewhere;
+            return RunOutcome::Elsewhere;
         }
-        let Some(running) = sentinel.try_start(post, reactor) else {
+        let Some(running) = watchdog.try_start(slot, reactor) else {
             work.run_beside(reactor);
-            return Run::Elsewhere;
+            return RunOutcome::Elsewhere;
         };
-        post.set_site(methods.site(method));
+        slot.set_method(methods.method_id(method));
         let took = work.run(reactor) - began;
         methods.learn(method, took);
         let still_has = running.end(reactor);
-        post.set_site(MethodSite::default());
-        if still_has { Run::Done(took) } else { Run::Lost }
+        slot.set_method(MethodId::default());
+        if still_has { RunOutcome::Done(took) } else { RunOutcome::Lost }
     }
 
     /// Receives one frame and handles it; waits for at most `timeout`. Frames in the inbox come
@@ -182,9 +207,9 @@ impl Connection {
     pub(super) fn receive(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
-        post: &Post,
+        slot: &WorkerSlot,
         timeout: Option<Duration>,
-    ) -> Frame {
+    ) -> ServerEvent {
         let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = match self.inbox.is_empty() {
             true => self.link.receive(&mut frame, &mut handles, timeout),
@@ -196,22 +221,22 @@ impl Connection {
         };
         if received.len == 0 {
             self.end(reactor, false);
-            return Frame::End;
+            return ServerEvent::End;
         }
         if let Err(limit) = handles.check_sender() {
             self.refuse(reactor, &Fault::Busy { limit: limit.into() });
-            return Frame::End;
+            return ServerEvent::End;
         }
         let taken = match received {
             Received { bytes_truncated: true, .. } => Err(Violation::TooLong),
             Received { unknown_control: true, .. } => Err(Violation::UnknownControl),
-            received => self.take(reactor, post, frame, &received, handles),
+            received => self.take(reactor, slot, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
             crate::log::warn!(%violation, pid, %uid, "a client broke the rules");
             self.end(reactor, false);
-            Frame::End
+            ServerEvent::End
         })
     }
 
@@ -230,16 +255,16 @@ impl Connection {
     }
 
     #[cold]
-    pub(super) fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
+    pub(super) fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> ServerEvent {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => ServerEvent::None,
             // The client closed its end without reading all messages of the server. Its own
             // messages are still to be received.
-            io::ErrorKind::ConnectionReset => Frame::Other,
+            io::ErrorKind::ConnectionReset => ServerEvent::Other,
             _ => {
                 crate::log::debug!(%error, "a connection failed");
                 self.end(reactor, false);
-                Frame::End
+                ServerEvent::End
             }
         }
     }
@@ -248,31 +273,32 @@ impl Connection {
     fn take(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
-        post: &Post,
+        slot: &WorkerSlot,
         frame: FrameBuffer,
         received: &Received,
         mut handles: ReceivedHandles,
-    ) -> Result<Frame, Violation> {
+    ) -> Result<ServerEvent, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
         let state = &mut *guard;
         if state.ended {
-            // No call may run after the end, because the client may have been told that its unanswered
-            // calls did not run.
-            return Ok(Frame::End);
+            // No call may run after the end, because the client may have been told that its
+            // unanswered calls did not run.
+            return Ok(ServerEvent::End);
         }
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
-        let mut taken = Frame::Other;
+        let mut taken = ServerEvent::Other;
         match event {
             FromClient::Hello(hello) => {
                 state.opening = true;
                 drop(guard);
-                return Ok(self.start_to_open(reactor, post, hello));
+                return Ok(self.start_to_open(reactor, slot, hello));
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
                 // Calls whose reply the client has not read have ended, but count here. Otherwise
                 // the pending replies would grow without limit.
-                let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
+                let unread =
+                    state.pending.iter().filter(|pending| pending.header.is_some()).count();
                 if state.end.running().count() + unread >= LIMITS.calls_max.into() {
                     return Err(Violation::TooManyCalls);
                 }
@@ -299,7 +325,7 @@ impl Connection {
                     },
                 };
                 state.end.started(call, running.clone());
-                taken = Frame::Call(Work {
+                taken = ServerEvent::Call(ServerCall {
                     connection: self.clone(),
                     state: running,
                     call,
@@ -308,7 +334,7 @@ impl Connection {
                     handles,
                     handles_lost: handles_lost || bytes_lost,
                     quota_guard: None,
-                    _hold: reactor.hold(What::Work),
+                    _keep_alive: reactor.keep_alive(ActivityKind::Work),
                 });
             }
             FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
@@ -319,37 +345,42 @@ impl Connection {
             FromClient::Bye => {
                 drop(guard);
                 self.end(reactor, true);
-                return Ok(Frame::End);
+                return Ok(ServerEvent::End);
             }
         }
         // Any frame may have released the shared memory that a pending reply needs.
-        let owes = !state.owed.is_empty();
+        let has_pending = !state.pending.is_empty();
         drop(guard);
-        if owes {
-            self.pay(reactor);
+        if has_pending {
+            self.send_pending(reactor);
         }
         Ok(taken)
     }
 
     /// Finds or creates the object that the client names. Creating it runs user code.
-    fn start_to_open(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, hello: Hello) -> Frame {
+    fn start_to_open(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        slot: &WorkerSlot,
+        hello: Hello,
+    ) -> ServerEvent {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
         self.close_channel();
         let quota = &self.session.quota;
-        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor, quota) else {
-            reactor.crew.add_task(reactor, Code::Open(self.clone(), hello).into());
-            return Frame::Other;
+        let Some(running) = reactor.watchdog.try_start_unknown(slot, reactor, quota) else {
+            reactor.workers.add_work(reactor, UserCode::Open(self.clone(), hello).into());
+            return ServerEvent::Other;
         };
         let opened = self.open(reactor, hello);
         if let Err(fault) = &opened {
             self.refuse(reactor, fault);
         }
         match (running.end(reactor), opened) {
-            (false, _) => Frame::Lost,
-            (true, Ok(())) => Frame::Other,
-            (true, Err(_)) => Frame::End,
+            (false, _) => ServerEvent::Lost,
+            (true, Ok(())) => ServerEvent::Other,
+            (true, Err(_)) => ServerEvent::End,
         }
     }
 

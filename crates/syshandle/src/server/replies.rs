@@ -8,7 +8,7 @@ use syshandle_os::BorrowedHandle;
 use syshandle_types::{BodySize, Limits, Payload};
 use syshandle_wire::{Body, Fault, FrameKind, Header, Status};
 
-use super::connection::{Connection, State};
+use super::connection::{ServerConnection, ServerConnectionState};
 use super::reactor::Reactor;
 use crate::buffer::give_bytes;
 use crate::quota::{QuotaGuard, Resource};
@@ -16,7 +16,7 @@ use crate::received_handles::ReceivedHandles;
 
 /// A pending reply, for which there was no room. If the shared memory had no room for its body, the
 /// reply has no header yet. Otherwise the socket had no room.
-pub(super) struct Owed {
+pub(super) struct PendingReply {
     pub(super) call: u32,
     pub(super) status: Status,
     pub(super) header: Option<Header>,
@@ -26,7 +26,7 @@ pub(super) struct Owed {
     pub(super) quota_guard: Option<QuotaGuard>,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Sends the reply of a call, or keeps it as a pending reply until there is room.
     pub(super) fn reply(
         &self,
@@ -50,10 +50,11 @@ impl Connection {
         let header = self.reply_header(&mut state, call, status, handles.len(), body.size());
         if let Some(header) = &header {
             // Replies to calls that were received together may be sent together.
-            let in_turn = !self.inbox.is_empty() || state.held.is_some();
-            let is_held = in_turn && self.hold_reply(&mut state, reactor, header, (&body, handles));
+            let in_turn = !self.inbox.is_empty() || state.reply_batch.is_some();
+            let is_batched =
+                in_turn && self.batch_reply(&mut state, reactor, header, (&body, handles));
             drop(state);
-            let sent = match is_held {
+            let sent = match is_batched {
                 true => Ok(()),
                 false => self.link.send(header, &body, handles),
             };
@@ -70,29 +71,29 @@ impl Connection {
             state = self.state();
         }
         let owned = self.own_reply(&body, handles);
-        let owed = match (owned, header) {
+        let pending = match (owned, header) {
             (Ok((handles, quota_guard)), header) => {
                 let body = body.into_vec().into();
-                Owed { call, status, header, body, handles, quota_guard: Some(quota_guard) }
+                PendingReply { call, status, header, body, handles, quota_guard: Some(quota_guard) }
             }
             (Err(error), None) => {
                 let (status, body, handles) =
                     (Status::Fault, unsendable(&error), ReceivedHandles::new());
-                Owed { call, status, header: None, body, handles, quota_guard: None }
+                PendingReply { call, status, header: None, body, handles, quota_guard: None }
             }
             (Err(error), Some(header)) => {
                 drop(state);
                 return self.reply_instead(reactor, &header, &error);
             }
         };
-        state.owed.push_back(owed);
+        state.pending.push_back(pending);
         drop(state);
-        self.pay(reactor);
+        self.send_pending(reactor);
     }
 
     /// Creates the shared memory for a reply of `len` bytes, unless it exists.
     #[cold]
-    fn prepare_memory(&self, state: &mut State, len: usize) -> io::Result<()> {
+    fn prepare_memory(&self, state: &mut ServerConnectionState, len: usize) -> io::Result<()> {
         state.end.outgoing().set_size(self.link.prepare_outgoing(len)?);
         Ok(())
     }
@@ -100,7 +101,7 @@ impl Connection {
     /// Returns the header of a reply; `None` while the shared memory has no room for the body.
     fn reply_header(
         &self,
-        state: &mut State,
+        state: &mut ServerConnectionState,
         call: u32,
         status: Status,
         handles: usize,
@@ -140,20 +141,21 @@ impl Connection {
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
         let handles = ReceivedHandles::new();
-        let owed = Owed { call, status, header: Some(header), body, handles, quota_guard: None };
-        state.owed.push_back(owed);
+        let pending =
+            PendingReply { call, status, header: Some(header), body, handles, quota_guard: None };
+        state.pending.push_back(pending);
         drop(state);
-        self.pay(reactor);
+        self.send_pending(reactor);
     }
 
     /// Sends pending replies while there is room.
-    pub(super) fn pay(&self, reactor: &Arc<Reactor>) {
+    pub(super) fn send_pending(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         let mut later = VecDeque::new();
-        while let Some(mut owed) = state.owed.pop_front() {
-            let header = owed.header.take().or_else(|| {
-                let (handles, body) = (owed.handles.len(), owed.body.size());
-                self.reply_header(&mut state, owed.call, owed.status, handles, body)
+        while let Some(mut pending) = state.pending.pop_front() {
+            let header = pending.header.take().or_else(|| {
+                let (handles, body) = (pending.handles.len(), pending.body.size());
+                self.reply_header(&mut state, pending.call, pending.status, handles, body)
             });
             let Some(header) = header else {
                 if !state.asked {
@@ -161,11 +163,11 @@ impl Connection {
                     state.asked = ask.is_ok();
                 }
                 // Smaller replies don't wait for this one.
-                later.push_back(owed);
+                later.push_back(pending);
                 continue;
             };
-            let handles: Vec<_> = owed.handles.lend().collect();
-            let sent = self.link.send(&header, &owed.body, &handles);
+            let handles: Vec<_> = pending.handles.lend().collect();
+            let sent = self.link.send(&header, &pending.body, &handles);
             drop(handles);
             match sent {
                 Ok(()) if matches!(header.body, Body::Shared { .. }) => {
@@ -174,8 +176,8 @@ impl Connection {
                 Ok(()) => {}
                 Err(error) if is_gone(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    owed.header = Some(header);
-                    state.owed.push_front(owed);
+                    pending.header = Some(header);
+                    state.pending.push_front(pending);
                     break;
                 }
                 Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
@@ -185,19 +187,20 @@ impl Connection {
                 }
                 Err(error) => {
                     crate::log::warn!(%error, "a reply can't be sent");
-                    owed.body = unsendable(&error);
-                    owed.handles = ReceivedHandles::new();
-                    owed.quota_guard = None;
+                    pending.body = unsendable(&error);
+                    pending.handles = ReceivedHandles::new();
+                    pending.quota_guard = None;
                     // A fault needs no shared memory and no descriptors.
-                    let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
-                    owed.header = Some(instead);
-                    state.owed.push_front(owed);
+                    let instead =
+                        state.end.reply_instead(&header, Status::Fault, pending.body.len());
+                    pending.header = Some(instead);
+                    state.pending.push_front(pending);
                 }
             }
         }
         // Replies that wait for room in the socket come first, because the first pending reply
         // determines the interest in the socket.
-        state.owed.append(&mut later);
+        state.pending.append(&mut later);
         self.watch_in(&mut state, reactor);
     }
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket, raw_os_error};
 
 use super::event_loop::{KeyHasher, Source};
-use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
+use super::task::{Outcome, Task};
 use crate::quota::Quota;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
@@ -29,14 +29,14 @@ pub(crate) struct Session {
     /// Whether the session may last beyond the client's calls. Then it matters whether the client
     /// disconnects in order or dies, so replies ask the client for a bye.
     lasts: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
 }
 
 #[derive(Debug)]
-struct State {
-    client: Client,
+struct SessionState {
+    client: ClientStatus,
     /// The background tasks of the client, by their keys.
-    jobs: HashMap<u64, Arc<Job>, BuildHasherDefault<KeyHasher>>,
+    tasks: HashMap<u64, Arc<Task>, BuildHasherDefault<KeyHasher>>,
     /// The key of the client's process as a source, while the reactor waits for its death.
     watch: Option<u64>,
 }
@@ -54,7 +54,7 @@ pub(crate) enum ClientProcess {
 
 /// The state of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Client {
+enum ClientStatus {
     Connected,
     /// The client said bye, and its process lives.
     LetGo,
@@ -63,7 +63,11 @@ enum Client {
 
 impl Session {
     pub(crate) fn new(client: Credentials, process: ClientProcess, quota: Arc<Quota>) -> Self {
-        let state = State { client: Client::Connected, jobs: HashMap::default(), watch: None };
+        let state = SessionState {
+            client: ClientStatus::Connected,
+            tasks: HashMap::default(),
+            watch: None,
+        };
         let lasts = AtomicBool::new(false);
         let socket_tells_process = matches!(process, ClientProcess::OfSocket);
         let process = match process {
@@ -87,7 +91,7 @@ impl Session {
 
     /// Returns whether the connection has ended.
     pub(crate) fn is_gone(&self) -> bool {
-        self.state().client != Client::Connected
+        self.state().client != ClientStatus::Connected
     }
 
     /// Returns a handle to the client's process, which never refers to another process.
@@ -104,43 +108,43 @@ impl Session {
     }
 
     /// Returns the number of background tasks of the client.
-    pub(crate) fn jobs(&self) -> usize {
-        self.state().jobs.len()
+    pub(crate) fn tasks(&self) -> usize {
+        self.state().tasks.len()
     }
 
     /// Adds a background task, which ends when the client dies. Returns `false` if the client has
     /// too many.
-    pub(crate) fn add_job(
+    pub(crate) fn add_task(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         socket: &Seqpacket,
-        job: &Arc<Job>,
+        task: &Arc<Task>,
     ) -> bool {
         self.lasts_from_now_on();
         let mut state = self.state();
-        if state.jobs.len() >= JOBS_MAX {
+        if state.tasks.len() >= TASKS_MAX {
             return false;
         }
-        state.jobs.insert(job.key(), job.clone());
+        state.tasks.insert(task.key(), task.clone());
         let client = state.client;
         drop(state);
-        if job.has_ended() {
+        if task.has_ended() {
             // The task ended before it was added, so its end could not remove it.
-            self.remove_job(reactor, job.key());
+            self.remove_task(reactor, task.key());
         }
         match client {
-            Client::Connected => {}
-            Client::LetGo => self.watch(reactor, socket),
-            Client::Died => self.end_jobs(reactor),
+            ClientStatus::Connected => {}
+            ClientStatus::LetGo => self.watch(reactor, socket),
+            ClientStatus::Died => self.end_tasks(reactor),
         }
         true
     }
 
     /// Removes a background task that has ended.
-    pub(crate) fn remove_job(&self, reactor: &Reactor, key: u64) {
+    pub(crate) fn remove_task(&self, reactor: &Reactor, key: u64) {
         let mut state = self.state();
-        state.jobs.remove(&key);
-        if state.jobs.is_empty() {
+        state.tasks.remove(&key);
+        if state.tasks.is_empty() {
             self.unwatch(reactor, &mut state);
         }
     }
@@ -150,27 +154,27 @@ impl Session {
     /// The death of a client ends its background tasks. After a bye, the tasks continue as long as
     /// the client's process lives.
     pub(crate) fn end(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket, bye: bool) {
-        self.state().client = if bye { Client::LetGo } else { Client::Died };
+        self.state().client = if bye { ClientStatus::LetGo } else { ClientStatus::Died };
         match bye {
             true => self.watch(reactor, socket),
-            false => self.end_jobs(reactor),
+            false => self.end_tasks(reactor),
         }
     }
 
     /// Handles the death of the client's process.
     pub(crate) fn process_died(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
-        state.client = Client::Died;
+        state.client = ClientStatus::Died;
         self.unwatch(reactor, &mut state);
         drop(state);
-        self.end_jobs(reactor);
+        self.end_tasks(reactor);
     }
 
     /// Watches the process of a client that said bye, so that its background tasks end with the
     /// process.
     fn watch(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket) {
         let mut state = self.state();
-        if state.watch.is_some() || state.jobs.is_empty() {
+        if state.watch.is_some() || state.tasks.is_empty() {
             return;
         }
         match self.process(socket) {
@@ -188,30 +192,30 @@ impl Session {
             }
             // The process has died already, and the tasks must not wait for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_no_process(&error) => {
-                state.client = Client::Died;
+                state.client = ClientStatus::Died;
                 drop(state);
-                self.end_jobs(reactor);
+                self.end_tasks(reactor);
             }
             // On an old kernel, the tasks end at their deadlines.
             Err(error) => crate::log::debug!(%error, "the client's process can't be watched"),
         }
     }
 
-    fn unwatch(&self, reactor: &Reactor, state: &mut State) {
+    fn unwatch(&self, reactor: &Reactor, state: &mut SessionState) {
         if let (Some(key), Some(process)) = (state.watch.take(), self.process.get()) {
             reactor.remove_source(key, process.as_fd());
         }
     }
 
     /// Ends all background tasks, because the client has died.
-    fn end_jobs(&self, reactor: &Arc<Reactor>) {
-        let jobs = std::mem::take(&mut self.state().jobs);
-        for job in jobs.into_values() {
-            reactor.end_job(job, Outcome::ClientDied);
+    fn end_tasks(&self, reactor: &Arc<Reactor>) {
+        let tasks = std::mem::take(&mut self.state().tasks);
+        for task in tasks.into_values() {
+            reactor.end_task(task, Outcome::ClientDied);
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -223,4 +227,4 @@ fn is_no_process(error: &io::Error) -> bool {
 
 /// Limit of the background tasks of one client: the number of files that a large process may have
 /// open.
-const JOBS_MAX: usize = 65_536;
+const TASKS_MAX: usize = 65_536;

@@ -1,113 +1,395 @@
-//! Tasks: user code that a worker thread runs beside the event loops.
+//! Background tasks: work that waits for an object or a timer without a thread.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
-use syshandle_wire::{Fault, Hello};
+use syshandle_os::{BorrowedHandle, Interest, Readiness, Waitable, try_take};
 
-use super::connection::Connection;
-use super::jobs::{Job, Outcome};
-use super::object::Release;
+use super::activity::{ActivityKind, KeepAlive};
+use super::connection::ServerConnection;
+use super::event_loop::Source;
+use super::newest::Newest;
 use super::reactor::Reactor;
-use super::sentinel::Post;
-use super::work::Work;
+use super::receiving::EventOutcome;
+use super::session::Session;
+use super::timers::{Timer, TimerId};
+use super::watchdog::WorkerSlot;
+use super::work_item::UserCode;
+use crate::guard::{ForeignValue, guard};
 use crate::quota::{Quota, QuotaGuard, Resource};
-use crate::sync::now;
+use crate::setup::other_process;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, MutexGuard, now};
+use crate::{Error, ErrorKind, Result};
 
-/// User code for a worker thread: a slow method, or code that would exceed a limit of running
-/// methods.
-///
-/// All user code that a client causes counts among its running methods. A waiting task needs no
-/// quota of its own: a waiting call counts as one, a background task has its descriptor or timer,
-/// and a connection or door counts until its object is released.
-pub(super) struct Task {
-    code: Code,
-    /// Counts the task among the running methods of its client. A call counts itself.
-    running: Option<QuotaGuard>,
+/// Why a background task stopped waiting for an object; see
+/// [`Context::on_signal`](crate::Context::on_signal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The object was signalled, and the task took the signal.
+    Fired,
+    /// The timeout passed, or the object could not be checked.
+    Expired,
+    /// The client died first.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
 }
 
-pub(super) enum Code {
-    /// Runs a method.
-    Call(Work),
-    /// Creates the object of a client.
-    Open(Arc<Connection>, Hello),
-    /// Takes the signal of a background task's object, and runs its callback.
-    Job(Arc<Job>),
-    /// Ends a background task with an outcome other than `Fired`.
-    EndJob(Arc<Job>, Outcome),
-    /// Drops an object of the program.
-    Release(Release),
+/// Why a background task stopped waiting for a timer; see
+/// [`Context::on_timer`](crate::Context::on_timer).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimerOutcome {
+    /// The delay has passed.
+    Elapsed,
+    /// The client died first.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
 }
 
-impl From<Code> for Task {
-    fn from(code: Code) -> Self {
-        Self { code, running: None }
+impl TimerOutcome {
+    /// Converts the outcome of a wait without an object.
+    pub(super) fn of_wait(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fired | Outcome::Expired => Self::Elapsed,
+            Outcome::ClientDied => Self::ClientDied,
+            Outcome::Stopping => Self::Stopping,
+        }
     }
 }
+
+/// An object of the program's own type, whose methods may panic.
+pub(super) struct UserWaitable<W>(ForeignValue<W>);
+
+impl<W> UserWaitable<W> {
+    pub(super) fn new(object: W) -> Self {
+        Self(ForeignValue::new(object))
+    }
+}
+
+impl<W: Waitable> Waitable for UserWaitable<W> {
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.0.handle()
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        guard(|| Waitable::take(&*self.0)).unwrap_or_else(|text| Err(io::Error::other(text)))
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.0.readiness()
+    }
+
+    fn take_finds_out(&self) -> bool {
+        self.0.take_finds_out()
+    }
+}
+
+/// A background task.
+pub(crate) struct Task {
+    key: AtomicU64,
+    session: Arc<Session>,
+    /// The wait; `None` when it has ended. The thread that takes it ends the wait.
+    waiting: Mutex<Option<TaskWait>>,
+}
+
+struct TaskWait {
+    /// `None` for a task that waits for a timer only.
+    object: Option<WaitObject>,
+    /// The place of a thread that waits for the object directly; `None` if the poller watches the
+    /// object.
+    newest: Option<Arc<Newest>>,
+    /// Whether the task took the signal of the object. Then the outcome is `Fired`, even if another
+    /// reason to end follows.
+    is_taken: bool,
+    work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
+    timer: Option<TimerId>,
+    _keep_alive: KeepAlive,
+    _taken: QuotaGuard,
+}
+
+/// The object that a task waits for, shared with the thread that sleeps until the object is
+/// signalled.
+pub(super) type WaitObject = Arc<dyn Waitable + Send + Sync>;
 
 impl Task {
-    /// Returns the quota of the client that causes the task.
+    /// Starts a background task. Waits for `object` for at most `timeout`, and then runs `work`.
+    /// Without an object, waits until `timeout` has passed.
+    pub(crate) fn start(
+        reactor: &Arc<Reactor>,
+        connection: &ServerConnection,
+        object: Option<WaitObject>,
+        timeout: Duration,
+        work: Box<dyn FnOnce(Outcome) + Send>,
+    ) -> Result<TaskRef> {
+        if !reactor.is_own() {
+            return Err(other_process("context"));
+        }
+        let session = connection.session();
+        let taken = match object {
+            Some(_) => session.quota.take(Resource::BackgroundTask, 1),
+            None => session.quota.take(Resource::Timer, 0),
+        };
+        let _taken = taken.map_err(|limit| {
+            Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
+        })?;
+        let _keep_alive = reactor.keep_alive(ActivityKind::Work);
+        // The kernel reports only later changes of such an object, so the object is checked once
+        // for an earlier change.
+        let changed = |object: &WaitObject| object.readiness() == Readiness::Changed;
+        let look_first = object.as_ref().is_some_and(changed);
+        let is_taken = false;
+        let work = ForeignValue::new(work);
+        let waiting =
+            TaskWait { object, newest: None, is_taken, work, timer: None, _keep_alive, _taken };
+        let task = Arc::new(Self {
+            key: AtomicU64::new(0),
+            session: session.clone(),
+            waiting: Mutex::new(Some(waiting)),
+        });
+        let source = |key| {
+            task.key.store(key, Ordering::Release);
+            Source::Task(task.clone())
+        };
+        // The lock is held because the object may be signalled before the setup is complete.
+        let task_ref = TaskRef { task: Arc::downgrade(&task), reactor: Arc::downgrade(reactor) };
+        let mut waiting = task.waiting();
+        let Some(inside) = waiting.as_mut() else { return Ok(task_ref) };
+        // The task uses the loop of its client, so that calls and tasks of one client wake one
+        // thread.
+        let event_loop = reactor.loop_of(connection.key());
+        let mut before = None;
+        let key = event_loop.add(source, |poller, key| {
+            let Some(object) = &inside.object else { return Ok(()) };
+            // A thread that is dedicated to this client has priority over the thread of the loop.
+            let places = [connection.newest(), &event_loop.newest];
+            let mut places = places.into_iter().filter(|_| !look_first);
+            let place = places.find(|place| place.put(&task).map(|last| before = last).is_ok());
+            inside.newest = place.cloned();
+            match inside.newest {
+                Some(_) => Ok(()),
+                None => poller.add(object.handle(), key, interest(object)),
+            }
+        });
+        let key = key.map_err(|error| {
+            Error::new(ErrorKind::System, "the object can't be waited for").because(error)
+        })?;
+        inside.timer = now()
+            .checked_add(timeout)
+            .map(|deadline| reactor.timers.set(deadline, Timer::Task(key)));
+        drop(waiting);
+        if let Some(before) = before {
+            before.add_to_poller(reactor);
+        }
+        if !session.add_task(reactor, connection.socket(), &task) {
+            task.forget(reactor);
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "too many background tasks wait for this client",
+            ));
+        }
+        if look_first {
+            task.try_run(reactor);
+        }
+        Ok(task_ref)
+    }
+
+    /// Returns whether the wait has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.waiting().is_none()
+    }
+
+    /// Returns the quota of the client.
     pub(super) fn quota(&self) -> &Arc<Quota> {
-        match &self.code {
-            Code::Call(work) => &work.connection.session.quota,
-            Code::Open(connection, _) => &connection.session.quota,
-            Code::Job(job) | Code::EndJob(job, _) => job.quota(),
-            Code::Release(release) => release.quota(),
+        &self.session.quota
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.key.load(Ordering::Acquire)
+    }
+
+    /// Returns the object that the task still waits for.
+    pub(super) fn object(&self) -> Option<WaitObject> {
+        self.waiting().as_ref().and_then(|inside| inside.object.clone())
+    }
+
+    /// Has the poller of the loop watch the object from now on. If the system has no memory for
+    /// that, the object is checked a little later as if it were signalled.
+    pub(super) fn add_to_poller(&self, reactor: &Reactor) {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return };
+        let (Some(object), Some(_)) = (&inside.object, &inside.newest) else { return };
+        let poller = reactor.loop_of(self.key()).poller();
+        match poller.add(object.handle(), self.key(), interest(object)) {
+            Ok(()) => inside.newest = None,
+            Err(error) => reactor.look_later(self.key(), &error),
         }
     }
 
-    /// Counts the task among the running methods of its client. Returns `false` if the client has
-    /// too many.
-    pub(super) fn start(&mut self) -> bool {
-        match &mut self.code {
-            Code::Call(work) => work.start_after_wait(),
-            _ => {
-                self.running = self.quota().take(Resource::Call, 0).ok();
-                self.running.is_some()
+    /// Takes the signal of the object, if there is one. Returns whether the work has to run.
+    pub(super) fn take(&self) -> bool {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return false };
+        let taken = |object: &WaitObject| matches!(try_take(&**object), Ok(true));
+        inside.is_taken |= inside.object.as_ref().is_some_and(taken);
+        inside.is_taken
+    }
+
+    /// Runs the work if the object is signalled and no other waiter took the signal.
+    pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return };
+        let Some(object) = &inside.object else { return };
+        let taken = if inside.is_taken { Ok(true) } else { object.take() };
+        let outcome = match taken {
+            Ok(true) => Outcome::Fired,
+            Ok(false) => match &inside.newest {
+                None => {
+                    let (handle, interest) = (object.handle(), interest(object));
+                    return reactor.watch_again(handle, self.key(), interest);
+                }
+                // In the first case, the thread still waits for the object directly. In the second,
+                // the poller had no memory to watch it and is tried again.
+                Some(newest) if newest.is(self) => return,
+                Some(_) => {
+                    drop(waiting);
+                    return self.add_to_poller(reactor);
+                }
+            },
+            Err(error) => {
+                crate::log::warn!(%error, "an object that a background task waits for can't be taken");
+                Outcome::Expired
             }
+        };
+        let inside = waiting.take();
+        drop(waiting);
+        self.finish(reactor, inside, outcome);
+    }
+
+    /// Handles an object that may be signalled: runs the work on this thread or has a worker run
+    /// it.
+    pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
+        let running = reactor.watchdog.try_start_unknown(slot, reactor, self.quota());
+        let Some(running) = running else {
+            self.leave_thread(reactor);
+            reactor.workers.add_work(reactor, UserCode::Task(self.clone()).into());
+            return EventOutcome::Otherwise;
+        };
+        self.try_run(reactor);
+        match running.end(reactor) {
+            true => EventOutcome::Worked(self.session.clone()),
+            false => EventOutcome::Lost,
         }
     }
 
-    /// Runs the task on this thread.
-    pub(super) fn run(self, reactor: &Arc<Reactor>, post: &Post) {
-        let Self { code, running: _running } = self;
-        match code {
-            Code::Call(work) => {
-                let connection = work.connection.clone();
-                let method = work.method;
-                post.set_site(connection.site(method));
-                let began = now();
-                let took = work.run(reactor) - began;
-                connection.learn(method, took);
-                post.set_site(Default::default());
-            }
-            Code::Open(connection, hello) => connection.open_or_refuse(reactor, hello),
-            Code::Job(job) => job.try_run(reactor),
-            Code::EndJob(job, outcome) => reactor.end_job_now(&job, outcome),
-            Code::Release(release) => release.run(),
+    /// Has the poller watch the object once. Otherwise the thread that waits for it directly would
+    /// find it signalled repeatedly, until a worker takes the signal.
+    fn leave_thread(&self, reactor: &Reactor) {
+        let newest = self.waiting().as_ref().and_then(|inside| inside.newest.clone());
+        if let Some(newest) = newest.filter(|newest| newest.is(self)) {
+            newest.forget(self);
+            self.add_to_poller(reactor);
         }
     }
 
-    /// Ends a task that did not start because the server ends. Runs no user code: returns the
-    /// values of the task, whose destructors are user code.
-    pub(super) fn refuse(self, reactor: &Arc<Reactor>) -> Option<Self> {
-        match self.code {
-            Code::Call(work) => {
-                work.refuse(reactor, &Fault::Draining);
-                None
-            }
-            _ => Some(self),
+    /// Ends the wait with another outcome, unless the object was signalled in the meantime.
+    pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
+        let Some(inside) = self.waiting().take() else { return };
+        let outcome = match &inside.object {
+            _ if inside.is_taken => Outcome::Fired,
+            Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
+            _ => outcome,
+        };
+        self.finish(reactor, Some(inside), outcome);
+    }
+
+    /// Ends the wait and drops the work. Returns `false` if the wait has ended or the signal was
+    /// taken.
+    fn cancel(&self, reactor: &Reactor) -> bool {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.take_if(|inside| !inside.is_taken) else { return false };
+        drop(waiting);
+        self.clean_up(reactor, Some(&inside));
+        drop(inside);
+        // The server may have to end now, and this thread may not be one of its own.
+        reactor.look_around();
+        true
+    }
+
+    /// Ends the wait and drops the work, without an outcome.
+    fn forget(&self, reactor: &Reactor) {
+        let waiting = self.waiting().take();
+        self.clean_up(reactor, waiting.as_ref());
+    }
+
+    fn finish(&self, reactor: &Arc<Reactor>, waiting: Option<TaskWait>, outcome: Outcome) {
+        self.clean_up(reactor, waiting.as_ref());
+        let Some(TaskWait { work, object, _keep_alive, _taken, .. }) = waiting else { return };
+        drop(object);
+        let Some(work) = work.into_inner() else { return };
+        if let Err(text) = guard(|| work(outcome)) {
+            crate::log::error!(?outcome, %text, "a background task panicked");
         }
+        reactor.end_copy();
+    }
+
+    fn clean_up(&self, reactor: &Reactor, waiting: Option<&TaskWait>) {
+        self.session.remove_task(reactor, self.key());
+        let Some(waiting) = waiting else { return };
+        reactor.forget_source(self.key());
+        if let Some(object) = &waiting.object {
+            let event_loop = reactor.loop_of(self.key());
+            match &waiting.newest {
+                None => event_loop.poller().remove(object.handle()),
+                // A thread that is dedicated to a client wakes by itself within some milliseconds.
+                Some(newest) if newest.forget(self) && Arc::ptr_eq(newest, &event_loop.newest) => {
+                    event_loop.wake(&reactor.stop);
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(timer) = waiting.timer {
+            reactor.timers.forget(timer);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<TaskWait>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reference to a background task that keeps nothing alive.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRef {
+    task: Weak<Task>,
+    reactor: Weak<Reactor>,
+}
+
+impl TaskRef {
+    /// Cancels the task. Returns `true` if its work will not run because of this call.
+    pub(super) fn cancel(&self) -> bool {
+        let (Some(task), Some(reactor)) = (self.task.upgrade(), self.reactor.upgrade()) else {
+            return false;
+        };
+        reactor.is_own() && task.cancel(&reactor)
+    }
+}
+
+/// Returns the interest with which the poller watches an object.
+fn interest(object: &WaitObject) -> Interest {
+    match object.readiness() {
+        Readiness::Readable => Interest::OnceReadable,
+        Readiness::Changed => Interest::OnceChanged,
     }
 }
 
 impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.code {
-            Code::Call(_) => "Call",
-            Code::Open(..) => "Open",
-            Code::Job(_) => "Job",
-            Code::EndJob(..) => "EndJob",
-            Code::Release(_) => "Release",
-        })
+        f.debug_struct("Task").field("key", &self.key()).finish_non_exhaustive()
     }
 }

@@ -11,11 +11,11 @@ use syshandle_os::Alarm;
 #[derive(Debug)]
 pub(crate) struct Timers {
     alarm: Alarm,
-    due: Mutex<Due>,
+    due: Mutex<TimerTable>,
 }
 
 #[derive(Debug, Default)]
-struct Due {
+struct TimerTable {
     /// Ordered by time, and then by the order in which they were set.
     entries: BTreeMap<TimerId, Timer>,
     last: u64,
@@ -32,7 +32,7 @@ pub(crate) type TimerId = (Instant, u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// The timeout of a background task, by its key.
-    Job(u64),
+    Task(u64),
     /// The time limit for the hello of a client, by the key of its connection.
     Hello(u64),
     /// Frees the shared memory of a connection if it is unused.
@@ -93,7 +93,7 @@ impl Timers {
         due.entries.pop_first().map(|(_, timer)| timer)
     }
 
-    fn ring_at(&self, due: &mut Due, time: Instant) {
+    fn ring_at(&self, due: &mut TimerTable, time: Instant) {
         // Setting an open timerfd does not fail.
         due.rings = match self.alarm.set(Some(time)) {
             Ok(()) => Some(time),
@@ -116,16 +116,16 @@ mod tests {
         let timers = Timers::new().unwrap();
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
-        timers.set(at(3), Timer::Job(3));
-        timers.set(at(1), Timer::Job(1));
-        let forgotten = timers.set(at(2), Timer::Job(2));
+        timers.set(at(3), Timer::Task(3));
+        timers.set(at(1), Timer::Task(1));
+        let forgotten = timers.set(at(2), Timer::Task(2));
         timers.set(at(1), Timer::Idle);
         timers.forget(forgotten);
         assert_eq!(timers.take_due(now), None);
-        assert_eq!(timers.take_due(at(2)), Some(Timer::Job(1)));
+        assert_eq!(timers.take_due(at(2)), Some(Timer::Task(1)));
         assert_eq!(timers.take_due(at(2)), Some(Timer::Idle));
         assert_eq!(timers.take_due(at(2)), None);
-        assert_eq!(timers.take_due(at(3)), Some(Timer::Job(3)));
+        assert_eq!(timers.take_due(at(3)), Some(Timer::Task(3)));
     }
 
     #[test]
@@ -134,17 +134,17 @@ mod tests {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let rings = || timers.due.lock().unwrap().rings;
-        let first = timers.set(at(2), Timer::Job(2));
+        let first = timers.set(at(2), Timer::Task(2));
         timers.forget(first);
-        timers.set(at(3), Timer::Job(3));
+        timers.set(at(3), Timer::Task(3));
         assert_eq!(rings(), Some(at(2)), "it is set already, if too early");
-        timers.set(at(1), Timer::Job(1));
+        timers.set(at(1), Timer::Task(1));
         assert_eq!(rings(), Some(at(1)));
-        assert_eq!(timers.take_due(at(1)), Some(Timer::Job(1)));
+        assert_eq!(timers.take_due(at(1)), Some(Timer::Task(1)));
         assert_eq!(rings(), None);
         assert_eq!(timers.take_due(at(1)), None);
         assert_eq!(rings(), Some(at(3)));
-        assert_eq!(timers.take_due(at(3)), Some(Timer::Job(3)));
+        assert_eq!(timers.take_due(at(3)), Some(Timer::Task(3)));
         timers.set(at(5), Timer::Idle);
         assert_eq!(rings(), Some(at(5)));
     }

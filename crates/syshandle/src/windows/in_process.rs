@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::client::local_object::LocalObject;
 use crate::server::activity::Activity;
-use crate::server::objects::Object;
+use crate::server::objects::ComObject;
 use crate::{Implements, Interface, Proxy, Result};
 
 /// Makes a client of an object in this process: for tests of code that uses an interface, and to
@@ -38,7 +38,7 @@ pub(crate) fn client_within<P: Proxy>(
     activity: &Arc<Activity>,
 ) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let object = Object::new(object.clone(), activity, None)?;
+    let object = ComObject::new(object.clone(), activity, None)?;
     let own = LocalObject::new(Arc::new(object), interface)?;
     Ok(P::from_client(Client::own(own, interface)))
 }

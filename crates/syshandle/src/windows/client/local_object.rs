@@ -11,18 +11,18 @@ use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
 use super::stand_in::HandleOrObject;
 use crate::class::no_interface;
-use crate::server::objects::{Call, Object};
+use crate::server::objects::{ComCall, ComObject};
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.
 #[derive(Debug)]
 pub(crate) struct LocalObject {
-    object: Arc<Object>,
+    object: Arc<ComObject>,
     interface: usize,
 }
 
 impl LocalObject {
-    pub(crate) fn new(object: Arc<Object>, interface: &Description) -> Result<Self> {
+    pub(crate) fn new(object: Arc<ComObject>, interface: &Description) -> Result<Self> {
         match object.place_of(interface.iid) {
             Some(interface) => Ok(Self { object, interface }),
             None => Err(no_interface(interface, object.interfaces())),
@@ -71,7 +71,7 @@ impl LocalObject {
         let failed = self.object.session().failed();
         let called = calls::run(deadline, &[failed], move || {
             let reply: Mutex<Option<std::io::Result<ComReply>>> = Mutex::new(None);
-            let call = Call { interface, method, arguments, handles, caller };
+            let call = ComCall { interface, method, arguments, handles, caller };
             object.serve(call, &mut |status, body, handles| {
                 let copies = handles.iter().map(HandleOrObject::copy);
                 let copies = copies.collect::<std::io::Result<Vec<_>>>();

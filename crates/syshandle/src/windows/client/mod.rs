@@ -29,7 +29,7 @@ use crate::buffer::take_bytes;
 use crate::limits::LIMITS;
 use crate::method_ref::MethodRef;
 use crate::received_handles::KernelProver;
-use crate::server::objects::Object;
+use crate::server::objects::ComObject;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
 /// Reference to an object; every generated client wraps one.
@@ -91,7 +91,7 @@ impl Client {
         let interface = reference.interface();
         // A reference that this process has passed before leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
-        match served.map(Arc::downcast::<Object>) {
+        match served.map(Arc::downcast::<ComObject>) {
             Some(Ok(object)) => Ok(Self::own(LocalObject::new(object, interface)?, interface)),
             _ => Ok(Self::remote(RemoteObject::attach(reference)?, interface)),
         }

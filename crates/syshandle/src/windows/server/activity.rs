@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 /// background work.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    state: Mutex<State>,
+    state: Mutex<ActivityState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     held: usize,
     /// Whether the counter was ever above 0.
     begun: bool,
@@ -22,15 +22,15 @@ struct State {
 
 /// Counts as activity until dropped.
 #[derive(Debug)]
-pub(crate) struct Hold(Arc<Activity>);
+pub(crate) struct KeepAlive(Arc<Activity>);
 
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
-        let state = Mutex::new(State { held: 0, begun: false, since: Instant::now() });
+        let state = Mutex::new(ActivityState { held: 0, begun: false, since: Instant::now() });
         Arc::new(Self { state, changed: Condvar::new() })
     }
 
-    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+    pub(crate) fn keep_alive(self: &Arc<Self>) -> KeepAlive {
         let mut state = self.state();
         state.held += 1;
         let first = !std::mem::replace(&mut state.begun, true);
@@ -38,7 +38,7 @@ impl Activity {
         if first {
             self.changed.notify_all();
         }
-        Hold(self.clone())
+        KeepAlive(self.clone())
     }
 
     /// Returns whether the counter is 0.
@@ -66,12 +66,12 @@ impl Activity {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ActivityState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Hold {
+impl Drop for KeepAlive {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.held -= 1;

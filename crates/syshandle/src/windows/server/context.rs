@@ -9,8 +9,8 @@ use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
 use syshandle_wire::Fault;
 
 use super::background_task::BackgroundTask;
-use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
+use super::task::{Outcome, Task, TimerOutcome};
 use crate::client::Client;
 use crate::received_handles::KernelProver;
 use crate::{Implements, Interface, Object, Result, in_process};
@@ -107,8 +107,8 @@ impl Context {
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
-        let job = Job::start(&self.session, Box::new(object), timeout, Box::new(work))?;
-        Ok(BackgroundTask::new(job))
+        let task = Task::start(&self.session, Box::new(object), timeout, Box::new(work))?;
+        Ok(BackgroundTask::new(task))
     }
 
     /// Runs `work` when `delay` has passed or the client has died; the outcome tells which. No

@@ -5,11 +5,11 @@ mod arguments;
 #[path = "../../server/background_task.rs"]
 mod background_task;
 mod context;
-#[path = "../../server/incoming.rs"]
-mod incoming;
-mod jobs;
+#[path = "../../server/incoming_call.rs"]
+mod incoming_call;
 pub(crate) mod objects;
 mod session;
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,11 @@ use syshandle_types::describe::Interface as Description;
 
 pub use background_task::BackgroundTask;
 pub use context::Context;
-pub use incoming::Incoming;
-pub use jobs::{Outcome, TimerOutcome};
+pub use incoming_call::IncomingCall;
+pub use task::{Outcome, TimerOutcome};
 
 use self::activity::Activity;
-use self::objects::Object;
+use self::objects::ComObject;
 use crate::class_locks::ClassLocks;
 use crate::{Class, Error, ErrorKind, Result, Serves};
 
@@ -61,12 +61,12 @@ type Factory = Arc<dyn Fn() -> crate::Object + Send + Sync>;
 /// }
 /// ```
 pub struct Server {
-    classes: Vec<Offered>,
+    classes: Vec<ServedClass>,
     idle: Option<Duration>,
 }
 
 /// Class that is served.
-struct Offered {
+struct ServedClass {
     clsid: Guid,
     interfaces: &'static [&'static Description],
     make: Factory,
@@ -88,7 +88,7 @@ impl Server {
         // Keeps the mark in the program file, where `syshandle register` searches for it.
         std::hint::black_box(C::MARK);
         let make: Factory = Arc::new(move || C::object(make()));
-        self.classes.push(Offered { clsid: class.clsid(), interfaces: C::INTERFACES, make });
+        self.classes.push(ServedClass { clsid: class.clsid(), interfaces: C::INTERFACES, make });
         self
     }
 
@@ -113,8 +113,8 @@ impl Server {
     /// # Errors
     /// An interface that COM can't represent, and the errors of COM.
     pub fn run(self) -> Result<()> {
-        for offered in &self.classes {
-            Registry::own().set_environment(offered.clsid);
+        for class in &self.classes {
+            Registry::own().set_environment(class.clsid);
         }
         // The caller's thread may be in an apartment of its own, so a new thread serves.
         let served =
@@ -126,9 +126,9 @@ impl Server {
         enter_apartment().map_err(failed)?;
         let activity = Activity::new();
         let process = ServerProcess::hold();
-        let locks = ClassLocks::of(self.classes.iter().map(|offered| offered.clsid))?;
+        let locks = ClassLocks::of(self.classes.iter().map(|class| class.clsid))?;
         let mut classes = Vec::new();
-        for Offered { clsid, interfaces, make } in self.classes {
+        for ServedClass { clsid, interfaces, make } in self.classes {
             for interface in interfaces {
                 RegisteredInterface::of(interface).map_err(failed)?;
             }
@@ -180,7 +180,7 @@ fn make(
 ) -> Result<ServedObject> {
     // On Windows COM itself requests the object on behalf of the client.
     let client = caller.process_id.filter(|_| under_wine());
-    Object::new(make(), activity, client)?.into_served()
+    ComObject::new(make(), activity, client)?.into_served()
 }
 
 fn failed(error: ComError) -> Error {
@@ -195,7 +195,7 @@ impl Default for Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let classes: Vec<_> = self.classes.iter().map(|offered| offered.clsid).collect();
+        let classes: Vec<_> = self.classes.iter().map(|class| class.clsid).collect();
         f.debug_struct("Server").field("classes", &classes).field("idle", &self.idle).finish()
     }
 }

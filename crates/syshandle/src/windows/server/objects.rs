@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use syshandle_com::{Caller, IncomingCall, RegisteredInterface, ReplySender, Serve, ServedObject};
+use syshandle_com::{Caller, RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{FieldPath, Guid, Payload};
@@ -11,7 +11,7 @@ use syshandle_wire::{Fault, Status};
 use super::activity::Activity;
 use super::arguments::Arguments;
 use super::context::Context;
-use super::incoming::Incoming;
+use super::incoming_call::IncomingCall;
 use super::session::Session;
 use crate::class::AnyInterface;
 use crate::client::stand_in::{self, HandleOrObject};
@@ -20,7 +20,7 @@ use crate::server_status::ServerStatus;
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.
-pub(crate) struct Object {
+pub(crate) struct ComObject {
     session: Arc<Session>,
     /// Program's object; `None` after the client has died.
     program: Arc<Mutex<Option<crate::Object>>>,
@@ -32,7 +32,7 @@ pub(crate) struct Object {
 
 /// Call of an object's method.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct ComCall {
     /// Index of the interface.
     pub(crate) interface: usize,
     pub(crate) method: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
 }
 
-impl Object {
+impl ComObject {
     /// Makes an object for this client; without a client, for the first one that calls.
     pub(crate) fn new(
         program: crate::Object,
@@ -94,10 +94,10 @@ impl Object {
     /// Runs the method of a call, and replies once.
     pub(crate) fn serve(
         &self,
-        call: Call,
+        call: ComCall,
         reply: &mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]),
     ) {
-        let Call { interface, method, arguments, handles, caller } = call;
+        let ComCall { interface, method, arguments, handles, caller } = call;
         let mut keep = |status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             let body = body.into_vec();
             if status == Status::Fault {
@@ -109,12 +109,18 @@ impl Object {
             let fault = Fault::Draining;
             return keep(Status::Fault, fault.write().into(), &[]);
         };
-        let _hold = self.session.activity().hold();
+        let _keep_alive = self.session.activity().keep_alive();
         let context = Context::new(&self.session, caller);
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {
             let (handles, reply) = (ReceivedHandles(handles), &mut keep);
-            interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
+            interface.dispatch(IncomingCall {
+                method,
+                arguments,
+                handles,
+                context: &context,
+                reply,
+            });
         });
         if let Err(error) = handed {
             crate::log::warn!(%error, "the references of a call couldn't be had");
@@ -140,9 +146,9 @@ impl Object {
     }
 }
 
-impl Serve for Object {
-    fn call(&self, call: IncomingCall, reply: &mut ReplySender<'_>) {
-        let IncomingCall { interface, method, arguments, handles, caller } = call;
+impl Serve for ComObject {
+    fn call(&self, call: syshandle_com::IncomingCall, reply: &mut ReplySender<'_>) {
+        let syshandle_com::IncomingCall { interface, method, arguments, handles, caller } = call;
         if let Some(client) = caller.process_id {
             self.belongs_to(client);
         }
@@ -156,7 +162,7 @@ impl Serve for Object {
                 return reply(Status::Fault, fault, Vec::new());
             }
         };
-        let call = Call { interface, method, arguments, handles, caller };
+        let call = ComCall { interface, method, arguments, handles, caller };
         self.serve(call, &mut |status, body, handles| match handles
             .iter()
             .map(stand_in::pass)
@@ -172,16 +178,16 @@ impl Serve for Object {
     }
 }
 
-impl Drop for Object {
+impl Drop for ComObject {
     fn drop(&mut self) {
         self.session.let_go();
     }
 }
 
-impl std::fmt::Debug for Object {
+impl std::fmt::Debug for ComObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.interfaces.iter().map(|interface| interface.name).collect();
-        f.debug_struct("Object").field("interfaces", &names).finish_non_exhaustive()
+        f.debug_struct("ComObject").field("interfaces", &names).finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,8 @@ use syshandle_os::{ManualEvent, Process, Watch};
 use syshandle_types::Guid;
 use syshandle_wire::Fault;
 
-use super::activity::{Activity, Hold};
-use super::jobs::{Job, Outcome};
+use super::activity::{Activity, KeepAlive};
+use super::task::{Outcome, Task};
 
 /// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]
@@ -18,29 +18,29 @@ pub(crate) struct Session {
     activity: Arc<Activity>,
     /// Signalled when background work has failed.
     failed: ManualEvent,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
 }
 
 #[derive(Debug)]
-struct State {
-    client: Client,
+struct SessionState {
+    client: ClientStatus,
     /// Client's process.
     process: Option<Arc<Process>>,
     watch: Option<Watch>,
     /// Keeps the server alive for the object.
-    hold: Option<Hold>,
+    keep_alive: Option<KeepAlive>,
     /// Fault of the failed background work.
     failure: Option<Fault>,
     /// Faults of the last calls, for clients that query more than an error number.
     faults: VecDeque<(Caller, Vec<u8>)>,
     /// Pending background tasks of the client.
-    jobs: HashMap<u64, Arc<Job>>,
-    last_job: u64,
+    tasks: HashMap<u64, Arc<Task>>,
+    last_task: u64,
 }
 
 /// State of the client's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Client {
+enum ClientStatus {
     /// No process has called yet.
     Unknown,
     /// The process with this id holds the object.
@@ -52,15 +52,15 @@ enum Client {
 
 impl Session {
     pub(crate) fn new(activity: &Arc<Activity>) -> io::Result<Self> {
-        let state = State {
-            client: Client::Unknown,
+        let state = SessionState {
+            client: ClientStatus::Unknown,
             process: None,
             watch: None,
-            hold: Some(activity.hold()),
+            keep_alive: Some(activity.keep_alive()),
             failure: None,
             faults: VecDeque::new(),
-            jobs: HashMap::new(),
-            last_job: 0,
+            tasks: HashMap::new(),
+            last_task: 0,
         };
         let failed = ManualEvent::new()?;
         Ok(Self { activity: activity.clone(), failed, state: Mutex::new(state) })
@@ -72,7 +72,7 @@ impl Session {
 
     /// Returns whether the client has released the object or has died.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self.state().client, Client::LetGo | Client::Died)
+        matches!(self.state().client, ClientStatus::LetGo | ClientStatus::Died)
     }
 
     /// Returns the client's process, or this process for an object that is called from within.
@@ -91,10 +91,10 @@ impl Session {
         when_dead: impl FnOnce() + Send + 'static,
     ) {
         let mut state = self.state();
-        if state.client != Client::Unknown {
+        if state.client != ClientStatus::Unknown {
             return;
         }
-        state.client = Client::Connected(client);
+        state.client = ClientStatus::Connected(client);
         let watched = Process::open(client).and_then(|process| {
             let process = Arc::new(process);
             let session = Arc::downgrade(self);
@@ -122,27 +122,27 @@ impl Session {
     /// client's process lives.
     pub(crate) fn let_go(&self) {
         let mut state = self.state();
-        if state.client != Client::Died {
-            state.client = Client::LetGo;
+        if state.client != ClientStatus::Died {
+            state.client = ClientStatus::LetGo;
         }
-        let hold = state.hold.take();
-        let watch = state.jobs.is_empty().then(|| state.watch.take()).flatten();
+        let keep_alive = state.keep_alive.take();
+        let watch = state.tasks.is_empty().then(|| state.watch.take()).flatten();
         drop(state);
-        drop((hold, watch));
+        drop((keep_alive, watch));
     }
 
     /// Records that the client's process has ended.
     fn died(&self) {
         let mut state = self.state();
-        let was = std::mem::replace(&mut state.client, Client::Died);
-        let jobs = std::mem::take(&mut state.jobs);
-        let hold = state.hold.take();
+        let was = std::mem::replace(&mut state.client, ClientStatus::Died);
+        let tasks = std::mem::take(&mut state.tasks);
+        let keep_alive = state.keep_alive.take();
         drop(state);
-        crate::log::debug!(?was, jobs = jobs.len(), "a client has died");
-        for job in jobs.into_values() {
-            job.end(Outcome::ClientDied);
+        crate::log::debug!(?was, tasks = tasks.len(), "a client has died");
+        for task in tasks.into_values() {
+            task.end(Outcome::ClientDied);
         }
-        drop(hold);
+        drop(keep_alive);
     }
 
     /// Returns the event that is signalled when background work has failed.
@@ -184,41 +184,41 @@ impl Session {
 
     /// Adds a background task, which ends when the client dies. Returns `None` if there are too
     /// many.
-    pub(crate) fn add_job(&self, job: impl FnOnce(u64) -> Arc<Job>) -> Option<Arc<Job>> {
+    pub(crate) fn add_task(&self, task: impl FnOnce(u64) -> Arc<Task>) -> Option<Arc<Task>> {
         let mut state = self.state();
-        if state.jobs.len() >= JOBS_MAX {
+        if state.tasks.len() >= TASKS_MAX {
             return None;
         }
-        state.last_job += 1;
-        let number = state.last_job;
-        let job = job(number);
-        state.jobs.insert(number, job.clone());
-        Some(job)
+        state.last_task += 1;
+        let number = state.last_task;
+        let task = task(number);
+        state.tasks.insert(number, task.clone());
+        Some(task)
     }
 
     /// Returns whether the client has died.
     pub(crate) fn is_dead(&self) -> bool {
-        self.state().client == Client::Died
+        self.state().client == ClientStatus::Died
     }
 
     /// Removes a background task that has ended.
-    pub(crate) fn remove_job(&self, number: u64) {
+    pub(crate) fn remove_task(&self, number: u64) {
         let mut state = self.state();
-        let job = state.jobs.remove(&number);
-        let over = state.jobs.is_empty() && state.client == Client::LetGo;
+        let task = state.tasks.remove(&number);
+        let over = state.tasks.is_empty() && state.client == ClientStatus::LetGo;
         let watch = over.then(|| state.watch.take()).flatten();
         drop(state);
-        drop((job, watch));
+        drop((task, watch));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Limit of pending background tasks of one client: the system's thread pool copes with this
 /// number.
-const JOBS_MAX: usize = 65_536;
+const TASKS_MAX: usize = 65_536;
 
 /// Limit of stored faults. A client that wants one queries it right after its call.
 const FAULTS_MAX: usize = 64;

@@ -24,8 +24,8 @@ impl MethodTable {
     }
 
     /// Records that a method blocked its event loop or dedicated thread for too long.
-    pub(super) fn mark_slow(&self, site: MethodSite) {
-        let Some((interface, method)) = site.split() else { return };
+    pub(super) fn mark_slow(&self, method_id: MethodId) {
+        let Some((interface, method)) = method_id.split() else { return };
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let times = known.get(interface).map(|(_, times)| times.clone());
         drop(known);
@@ -38,9 +38,9 @@ impl MethodTable {
 /// Identifies a method among all interfaces of a [`MethodTable`], as a number that fits in an
 /// atomic. The default is no method.
 #[derive(Clone, Copy, Default)]
-pub(super) struct MethodSite(pub(super) u64);
+pub(super) struct MethodId(pub(super) u64);
 
-impl MethodSite {
+impl MethodId {
     fn split(self) -> Option<(usize, u32)> {
         let interface = (self.0 >> 32).checked_sub(1)?;
         Some((interface as usize, self.0 as u32))
@@ -68,8 +68,8 @@ impl MethodTimes {
 
     /// Returns the number of a method in the whole table.
     #[inline]
-    pub(super) fn site(&self, method: u32) -> MethodSite {
-        MethodSite(u64::from(self.place + 1) << 32 | u64::from(method))
+    pub(super) fn method_id(&self, method: u32) -> MethodId {
+        MethodId(u64::from(self.place + 1) << 32 | u64::from(method))
     }
 
     /// Returns whether a method has to run beside the event loop.
@@ -189,8 +189,8 @@ mod tests {
     fn all_clients_of_an_interface_share_what_is_learned() {
         let table = MethodTable::default();
         let (first, other) = (table.of(&interface(1)), table.of(&interface(2)));
-        table.mark_slow(MethodSite::default());
-        table.mark_slow(table.of(&interface(2)).site(7));
+        table.mark_slow(MethodId::default());
+        table.mark_slow(table.of(&interface(2)).method_id(7));
         assert!(other.runs_beside(7) && !first.runs_beside(7));
     }
 }

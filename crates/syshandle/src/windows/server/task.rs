@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syshandle_os::{Waitable, Watch, Watched};
 
-use super::activity::Hold;
+use super::activity::KeepAlive;
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::{Error, ErrorKind, Result};
@@ -48,38 +48,44 @@ impl TimerOutcome {
 }
 
 /// Background task that waits for an object.
-pub(crate) struct Job {
+pub(crate) struct Task {
     number: u64,
     session: Weak<Session>,
     /// Work to run. Taken by the thread that ends the wait.
-    waiting: Mutex<Option<Waiting>>,
+    waiting: Mutex<Option<TaskWait>>,
     /// Wait of the system's thread pool.
     watch: Mutex<Option<Watch>>,
 }
 
-struct Waiting {
+struct TaskWait {
     work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
-    _hold: Hold,
+    _keep_alive: KeepAlive,
 }
 
-impl Job {
+impl Task {
     /// Waits for `object` for up to `timeout`, and then runs `work`.
     pub(crate) fn start(
         session: &Arc<Session>,
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
-    ) -> Result<JobRef> {
-        let waiting = Waiting { work: ForeignValue::new(work), _hold: session.activity().hold() };
+    ) -> Result<TaskRef> {
+        let waiting = TaskWait {
+            work: ForeignValue::new(work),
+            _keep_alive: session.activity().keep_alive(),
+        };
         let made = |number| {
             let waiting = Mutex::new(Some(waiting));
             let session = Arc::downgrade(session);
             Arc::new(Self { number, session, waiting, watch: Mutex::new(None) })
         };
-        let Some(job) = session.add_job(made) else {
-            return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
+        let Some(task) = session.add_task(made) else {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "too many background tasks wait for this client",
+            ));
         };
-        let ended = job.clone();
+        let ended = task.clone();
         let watched = Watch::start(object, Some(timeout), move |watched| {
             ended.end(match watched {
                 Watched::Signalled => Outcome::Fired,
@@ -87,46 +93,46 @@ impl Job {
             });
         });
         match watched {
-            Ok(watch) => *job.watch() = Some(watch),
+            Ok(watch) => *task.watch() = Some(watch),
             Err(error) => {
-                session.remove_job(job.number);
+                session.remove_task(task.number);
                 let text = "the object can't be waited for";
                 return Err(Error::new(ErrorKind::System, text).because(error));
             }
         }
-        if job.waiting().is_none() {
+        if task.waiting().is_none() {
             // The wait ended before `watch` was set, so `end_wait` did not find it.
-            drop(job.watch().take());
+            drop(task.watch().take());
         }
         if session.is_dead() {
-            // The client may have died before the job was added.
-            job.end(Outcome::ClientDied);
+            // The client may have died before the task was added.
+            task.end(Outcome::ClientDied);
         }
-        Ok(JobRef(Arc::downgrade(&job)))
+        Ok(TaskRef(Arc::downgrade(&task)))
     }
 
     /// Ends the wait and runs the work, unless the wait has ended already.
     pub(crate) fn end(&self, outcome: Outcome) {
-        let Some(Waiting { work, _hold }) = self.end_wait() else { return };
+        let Some(TaskWait { work, _keep_alive }) = self.end_wait() else { return };
         let Some(work) = work.into_inner() else { return };
         if let Err(text) = guard(|| work(outcome)) {
-            crate::log::error!(?outcome, %text, "a job panicked");
+            crate::log::error!(?outcome, %text, "a background task panicked");
         }
     }
 
     /// Ends the wait and closes the object, unless the wait has ended already. A thread of the pool
     /// may call this too.
-    fn end_wait(&self) -> Option<Waiting> {
+    fn end_wait(&self) -> Option<TaskWait> {
         let waiting = self.waiting().take()?;
         if let Some(session) = self.session.upgrade() {
-            session.remove_job(self.number);
+            session.remove_task(self.number);
         }
         let watch = self.watch().take();
         drop(watch);
         Some(waiting)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<TaskWait>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,19 +141,19 @@ impl Job {
     }
 }
 
-/// Refers to a job without keeping it alive.
+/// Refers to a task without keeping it alive.
 #[derive(Clone, Debug)]
-pub(crate) struct JobRef(Weak<Job>);
+pub(crate) struct TaskRef(Weak<Task>);
 
-impl JobRef {
-    /// Cancels the job. Returns whether its work will not run.
+impl TaskRef {
+    /// Cancels the task. Returns whether its work will not run.
     pub(super) fn cancel(&self) -> bool {
-        self.0.upgrade().is_some_and(|job| job.end_wait().is_some())
+        self.0.upgrade().is_some_and(|task| task.end_wait().is_some())
     }
 }
 
-impl std::fmt::Debug for Job {
+impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Task").field("number", &self.number).finish_non_exhaustive()
     }
 }

@@ -10,33 +10,38 @@ use std::time::Duration;
 
 use syshandle_os::Readable;
 
-use super::connection::Connection;
+use super::connection::ServerConnection;
 use super::inbox::Crowd;
-use super::jobs::Job;
 use super::reactor::Reactor;
-use super::receiving::{Acted, Frame, Run};
-use super::sentinel::{Held, Post};
+use super::receiving::{EventOutcome, RunOutcome, ServerEvent};
+use super::task::Task;
+use super::watchdog::{Assignment, WorkerSlot};
 use crate::sync::{now, wait_until};
 
 /// The events that a dedicated thread waits for.
-enum WaitsFor {
+enum WaitSet {
     Calls,
     /// Calls and a background task, for which this thread waits directly.
-    CallsAnd(Arc<Job>),
+    CallsAnd(Arc<Task>),
     /// More than a dedicated thread can wait for, so the client returns to its loop.
     More,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Dedicates this thread to this client, which calls repeatedly, and has another thread run the
     /// loop. Returns `false` if that is not possible now. Otherwise returns `true` when the client
     /// has not called for some milliseconds, replies are pending, or there is more to wait for than
     /// a dedicated thread can.
-    pub(crate) fn stay(self: Arc<Self>, reactor: &Arc<Reactor>, index: usize, post: &Post) -> bool {
-        if self.session.jobs() > 0 || !reactor.crew.has_another() {
+    pub(crate) fn dedicate(
+        self: Arc<Self>,
+        reactor: &Arc<Reactor>,
+        index: usize,
+        slot: &WorkerSlot,
+    ) -> bool {
+        if self.session.tasks() > 0 || !reactor.workers.has_another() {
             return false;
         }
-        let Some(_stay) = reactor.stay() else { return false };
+        let Some(_dedicated) = reactor.dedicate_thread() else { return false };
         if !self.inbox.is_empty() {
             return false;
         }
@@ -44,109 +49,112 @@ impl Connection {
         if !self.leave_loop(&mut state, reactor) {
             return false;
         }
-        state.stays = true;
+        state.dedicated = true;
         drop(state);
-        post.hold(Held::Client(self.clone()));
+        slot.assign(Assignment::Client(self.clone()));
         self.newest().attend();
-        let mut waits_for = match reactor.crew.hand_over(reactor, index) {
-            Ok(()) => WaitsFor::Calls,
-            Err(_) => WaitsFor::More,
+        let mut waits_for = match reactor.workers.hand_over(reactor, index) {
+            Ok(()) => WaitSet::Calls,
+            Err(_) => WaitSet::More,
         };
         let mut crowd = Crowd::new();
-        while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
-            if self.holds_replies() && self.inbox.is_empty() && !self.sends_held() {
+        while !matches!(waits_for, WaitSet::More) && !reactor.is_stopped() {
+            if self.batches_replies() && self.inbox.is_empty() && !self.send_batch_when_idle() {
                 break;
             }
-            waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
-                Frame::Call(work) => {
-                    if matches!(self.run(work, reactor, post), Run::Lost) {
+            waits_for = match self.receive_soon(waits_for, reactor, slot, &mut crowd) {
+                ServerEvent::Call(work) => {
+                    if matches!(self.run(work, reactor, slot), RunOutcome::Lost) {
                         return true;
                     }
                     self.waits_for()
                 }
-                Frame::Job(job) => {
-                    if self.holds_replies() {
-                        self.send_held(&mut self.state());
+                ServerEvent::Task(task) => {
+                    if self.batches_replies() {
+                        self.send_batch(&mut self.state());
                     }
-                    if matches!(job.act(reactor, post), Acted::Lost) {
+                    if matches!(task.act(reactor, slot), EventOutcome::Lost) {
                         return true;
                     }
                     self.waits_for()
                 }
-                Frame::Other => self.waits_for(),
-                Frame::End => {
+                ServerEvent::Other => self.waits_for(),
+                ServerEvent::End => {
                     self.leave_newest(reactor);
-                    post.hold(Held::Nothing);
-                    let _ = self.let_go(reactor, post);
+                    slot.assign(Assignment::Nothing);
+                    let _ = self.let_go(reactor, slot);
                     return true;
                 }
-                Frame::Lost => return true,
-                Frame::None => WaitsFor::More,
+                ServerEvent::Lost => return true,
+                ServerEvent::None => WaitSet::More,
             };
             reactor.check_idle();
         }
-        post.give_up(reactor);
+        slot.give_up(reactor);
         true
     }
 
     /// Returns the events that this dedicated thread has to wait for.
-    fn waits_for(&self) -> WaitsFor {
-        if !self.state().owed.is_empty() {
-            return WaitsFor::More;
+    fn waits_for(&self) -> WaitSet {
+        if !self.state().pending.is_empty() {
+            return WaitSet::More;
         }
-        match self.session.jobs() {
-            0 => WaitsFor::Calls,
-            1 => self.newest().job().map_or(WaitsFor::More, WaitsFor::CallsAnd),
-            _ => WaitsFor::More,
+        match self.session.tasks() {
+            0 => WaitSet::Calls,
+            1 => self.newest().task().map_or(WaitSet::More, WaitSet::CallsAnd),
+            _ => WaitSet::More,
         }
     }
 
     /// Receives a frame within some milliseconds: spins for a short time and then sleeps.
     fn receive_soon(
         self: &Arc<Self>,
-        waits_for: WaitsFor,
+        waits_for: WaitSet,
         reactor: &Arc<Reactor>,
-        post: &Post,
+        slot: &WorkerSlot,
         crowd: &mut Crowd,
-    ) -> Frame {
+    ) -> ServerEvent {
         let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
         let mut receive = |timeout| match count {
-            1 => self.receive(reactor, post, timeout),
-            _ => self.receive_several(reactor, post, timeout, (count, crowd)),
+            1 => self.receive(reactor, slot, timeout),
+            _ => self.receive_several(reactor, slot, timeout, (count, crowd)),
         };
         let mut spin_wait = self.start_spinning();
         while spin_wait.again() {
             let frame = match &waits_for {
-                WaitsFor::CallsAnd(job) if job.take() => Frame::Job(job.clone()),
+                WaitSet::CallsAnd(task) if task.take() => ServerEvent::Task(task.clone()),
                 _ => receive(None),
             };
-            if !matches!(frame, Frame::None) {
+            if !matches!(frame, ServerEvent::None) {
                 spin_wait.hit();
                 return frame;
             }
         }
         match waits_for {
-            WaitsFor::CallsAnd(job) if self.inbox.is_empty() => {
-                self.receive_beside(job, reactor, post)
+            WaitSet::CallsAnd(task) if self.inbox.is_empty() => {
+                self.receive_beside(task, reactor, slot)
             }
-            _ => receive(Some(STAY)),
+            _ => receive(Some(DEDICATED_FOR)),
         }
     }
 
     /// Waits some milliseconds for a frame or for the object of a background task.
     fn receive_beside(
         self: &Arc<Self>,
-        job: Arc<Job>,
+        task: Arc<Task>,
         reactor: &Arc<Reactor>,
-        post: &Post,
-    ) -> Frame {
-        let Some(object) = job.object() else { return self.receive(reactor, post, Some(STAY)) };
+        slot: &WorkerSlot,
+    ) -> ServerEvent {
+        let Some(object) = task.object() else {
+            return self.receive(reactor, slot, Some(DEDICATED_FOR));
+        };
         let socket = &self.link.socket;
-        let waited = wait_until(now() + STAY, |until| socket.wait_readable_beside(&*object, until));
+        let waited =
+            wait_until(now() + DEDICATED_FOR, |until| socket.wait_readable_beside(&*object, until));
         match waited {
-            Ok(Readable { object: true, .. }) => Frame::Job(job),
-            Ok(Readable { socket: true, .. }) => self.receive(reactor, post, None),
-            Ok(_) | Err(_) => Frame::None,
+            Ok(Readable { object: true, .. }) => ServerEvent::Task(task),
+            Ok(Readable { socket: true, .. }) => self.receive(reactor, slot, None),
+            Ok(_) | Err(_) => ServerEvent::None,
         }
     }
 
@@ -155,18 +163,18 @@ impl Connection {
     fn receive_several(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
-        post: &Post,
+        slot: &WorkerSlot,
         timeout: Option<Duration>,
         (count, crowd): (usize, &mut Crowd),
-    ) -> Frame {
+    ) -> ServerEvent {
         let received = self.inbox.receive(&self.session.quota, count, |batch, count| {
             self.link.receive_several(batch, count, timeout)
         });
         match received {
-            None => self.receive(reactor, post, timeout),
+            None => self.receive(reactor, slot, timeout),
             Some(Ok(found)) => {
                 crowd.found(found);
-                self.receive(reactor, post, None)
+                self.receive(reactor, slot, None)
             }
             Some(Err(error)) => self.not_received(reactor, &error),
         }
@@ -174,4 +182,4 @@ impl Connection {
 }
 
 /// How long a thread stays dedicated to a client after a call.
-const STAY: Duration = Duration::from_millis(5);
+const DEDICATED_FOR: Duration = Duration::from_millis(5);

@@ -1,10 +1,10 @@
-//! The threads of a server: which thread runs which event loop or task.
+//! The threads of a server: which thread runs which event loop or work item.
 //!
 //! One thread at a time runs each event loop. For each ready source it does everything: it
 //! receives, runs the method and replies. Work changes threads in three cases only. When a method
-//! runs long, the watchdog (`Sentinel`) gives the loop to another thread. A method that is known to
-//! be slow, or would exceed the limit of running methods, becomes a task for a worker thread. A
-//! client that calls alone and repeatedly gets a dedicated thread, which sleeps where only that
+//! runs long, the watchdog (`Watchdog`) gives the loop to another thread. A method that is known to
+//! be slow, or would exceed the limit of running methods, becomes a work item for a worker thread.
+//! A client that calls alone and repeatedly gets a dedicated thread, which sleeps where only that
 //! client wakes it. That thread first gives its loop to another thread.
 
 use std::collections::VecDeque;
@@ -13,21 +13,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use super::connection::Connection;
-use super::queue::TaskQueue;
+use super::connection::ServerConnection;
 use super::reactor::Reactor;
-use super::receiving::Acted;
-use super::sentinel::{Held, Post, Running};
+use super::receiving::EventOutcome;
 use super::session::Session;
-use super::task::Task;
+use super::watchdog::{Assignment, RunGuard, WorkerSlot};
+use super::work_item::WorkItem;
+use super::work_queue::WorkQueue;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard, contain, often};
 
-/// The worker pool: the threads of a server, the tasks that wait for a thread, and the loops that
-/// have none.
+/// The worker pool: the threads of a server, the work items that wait for a thread, and the loops
+/// that have none.
 #[derive(Debug)]
-pub(crate) struct Crew {
+pub(crate) struct WorkerPool {
     /// Limit of methods and other user code that run at once.
     methods_max: usize,
     /// Limit of threads: one for each method, one for each loop and one for each dedicated thread.
@@ -37,16 +37,16 @@ pub(crate) struct Crew {
     spares_max: usize,
     /// Number of threads. Changed under the lock.
     threads: AtomicUsize,
-    /// Whether tasks wait. Changed under the lock.
-    has_tasks: AtomicBool,
-    state: Mutex<State>,
+    /// Whether work items wait. Changed under the lock.
+    has_work: AtomicBool,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     /// Event loops without a thread.
     free: VecDeque<usize>,
-    tasks: TaskQueue,
+    items: WorkQueue,
     /// Idle threads, which sleep until there is work.
     spares: Vec<Thread>,
     /// Number of threads that were started or woken and have not asked for an assignment yet.
@@ -56,19 +56,19 @@ struct State {
 
 /// The next work of a thread.
 #[expect(clippy::large_enum_variant, reason = "one is moved at a time, and none is kept")]
-enum Assignment<'p> {
+enum NextWork<'p> {
     Loop(usize),
-    Task(Task, Running<'p>),
+    WorkItem(WorkItem, RunGuard<'p>),
 }
 
-impl Crew {
+impl WorkerPool {
     pub(crate) fn new(methods_max: usize, loops: usize) -> Self {
         Self {
             methods_max,
             threads_max: methods_max + 2 * loops,
             spares_max: loops,
             threads: AtomicUsize::new(0),
-            has_tasks: AtomicBool::new(false),
+            has_work: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -88,40 +88,41 @@ impl Crew {
         self.find_thread(reactor)
     }
 
-    /// Queues a task for a worker thread. The task runs when fewer methods run than the limit.
-    pub(super) fn add_task(&self, reactor: &Arc<Reactor>, task: Task) {
+    /// Queues a work item for a worker thread. The work item runs when fewer methods run than the
+    /// limit.
+    pub(super) fn add_work(&self, reactor: &Arc<Reactor>, item: WorkItem) {
         let mut state = self.state();
         if state.dismissed {
             drop(state);
-            drop(task.refuse(reactor));
+            drop(item.refuse(reactor));
             return;
         }
-        state.tasks.push(task);
-        self.has_tasks.store(true, Ordering::SeqCst);
+        state.items.push(item);
+        self.has_work.store(true, Ordering::SeqCst);
         drop(state);
         // If no thread can start now, the watchdog or the next free thread finds one.
         let _ = self.find_thread(reactor);
     }
 
-    /// Returns whether tasks wait for a thread or for a method to end.
+    /// Returns whether work items wait for a thread or for a method to end.
     #[inline]
-    pub(super) fn has_tasks(&self) -> bool {
-        self.has_tasks.load(Ordering::SeqCst)
+    pub(super) fn has_work(&self) -> bool {
+        self.has_work.load(Ordering::SeqCst)
     }
 
-    /// Takes all tasks that have not started.
-    pub(super) fn take_tasks(&self) -> Vec<Task> {
+    /// Takes all work items that have not started.
+    pub(super) fn take_work(&self) -> Vec<WorkItem> {
         let mut state = self.state();
-        self.has_tasks.store(false, Ordering::SeqCst);
-        state.tasks.take_all()
+        self.has_work.store(false, Ordering::SeqCst);
+        state.items.take_all()
     }
 
-    /// Wakes or starts one thread if an event loop or a task needs one. That thread then finds the
-    /// next thread itself, so that no event loop is delayed while many threads start.
+    /// Wakes or starts one thread if an event loop or a work item needs one. That thread then finds
+    /// the next thread itself, so that no event loop is delayed while many threads start.
     pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut state = self.state();
-        let has_task = state.tasks.may_start() && reactor.sentinel.has_room(reactor);
-        if state.coming >= state.free.len() + usize::from(has_task) {
+        let has_item = state.items.may_start() && reactor.watchdog.has_room(reactor);
+        if state.coming >= state.free.len() + usize::from(has_item) {
             return Ok(());
         }
         if let Some(spare) = state.spares.pop() {
@@ -163,20 +164,20 @@ impl Crew {
     fn next<'p>(
         &self,
         reactor: &Arc<Reactor>,
-        post: &'p Post,
+        slot: &'p WorkerSlot,
         mut came: bool,
-    ) -> Option<Assignment<'p>> {
+    ) -> Option<NextWork<'p>> {
         let mut state = self.state();
         loop {
             if std::mem::take(&mut came) {
                 state.coming = state.coming.saturating_sub(1);
             }
             let found = match state.free.pop_front() {
-                Some(index) => Some(Assignment::Loop(index)),
-                None => self.start_task(&mut state, reactor, post),
+                Some(index) => Some(NextWork::Loop(index)),
+                None => self.start_item(&mut state, reactor, slot),
             };
             if found.is_some() {
-                let more = !state.free.is_empty() || !state.tasks.is_empty();
+                let more = !state.free.is_empty() || !state.items.is_empty();
                 drop(state);
                 if more {
                     let _ = self.find_thread(reactor);
@@ -203,23 +204,23 @@ impl Crew {
         }
     }
 
-    /// Takes a task and starts to run it, unless the limit of running methods is reached.
-    fn start_task<'p>(
+    /// Takes a work item and starts to run it, unless the limit of running methods is reached.
+    fn start_item<'p>(
         &self,
-        state: &mut State,
+        state: &mut PoolState,
         reactor: &Arc<Reactor>,
-        post: &'p Post,
-    ) -> Option<Assignment<'p>> {
-        if state.tasks.is_empty() {
+        slot: &'p WorkerSlot,
+    ) -> Option<NextWork<'p>> {
+        if state.items.is_empty() {
             return None;
         }
-        let running = reactor.sentinel.try_start(post, reactor)?;
-        let Some(task) = state.tasks.start_first() else {
-            running.end_task();
+        let running = reactor.watchdog.try_start(slot, reactor)?;
+        let Some(item) = state.items.start_first() else {
+            running.end_work();
             return None;
         };
-        self.has_tasks.store(!state.tasks.is_empty(), Ordering::SeqCst);
-        Some(Assignment::Task(task, running))
+        self.has_work.store(!state.items.is_empty(), Ordering::SeqCst);
+        Some(NextWork::WorkItem(item, running))
     }
 
     /// Ends all idle threads, and has the other threads end when they become idle.
@@ -235,49 +236,49 @@ impl Crew {
         self.threads.load(Ordering::Relaxed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs event loops and tasks until the server ends or this thread is not needed any more.
+/// Runs event loops and work items until the server ends or this thread is not needed any more.
 ///
 /// Each call of user code catches panics. If this thread unwinds nevertheless, it gives up its loop
 /// or client and continues, so that no event loop is lost.
 fn work(reactor: &Arc<Reactor>) {
-    let post = reactor.sentinel.post();
+    let slot = reactor.watchdog.new_slot();
     let mut came = true;
-    while let Err(text) = contain(|| work_on(reactor, &post, &mut came)) {
+    while let Err(text) = contain(|| work_on(reactor, &slot, &mut came)) {
         crate::log::error!(%text, "a thread of the server panicked");
-        post.recover(reactor);
+        slot.recover(reactor);
     }
 }
 
-fn work_on(reactor: &Arc<Reactor>, post: &Arc<Post>, came: &mut bool) {
-    while let Some(assignment) = reactor.crew.next(reactor, post, std::mem::take(came)) {
+fn work_on(reactor: &Arc<Reactor>, slot: &Arc<WorkerSlot>, came: &mut bool) {
+    while let Some(assignment) = reactor.workers.next(reactor, slot, std::mem::take(came)) {
         match assignment {
-            Assignment::Loop(index) => run_loop(reactor, index, post),
-            Assignment::Task(task, running) => {
-                task.run(reactor, post);
-                running.end_task();
+            NextWork::Loop(index) => run_loop(reactor, index, slot),
+            NextWork::WorkItem(item, running) => {
+                item.run(reactor, slot);
+                running.end_work();
             }
         }
-        post.hold(Held::Nothing);
+        slot.assign(Assignment::Nothing);
         reactor.check_idle();
     }
 }
 
 /// Runs an event loop until the server ends or another thread takes the loop over.
-fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
+fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
     let event_loop = reactor.event_loop(index);
-    post.hold(Held::Loop(index));
+    slot.assign(Assignment::Loop(index));
     event_loop.newest.attend();
-    let (mut caller, mut alone) = (Caller::default(), false);
+    let (mut caller, mut alone) = (LastCaller::default(), false);
     while !reactor.is_stopped() {
         let Some(ready) = event_loop.next() else {
-            if caller.calls >= STAY_AFTER
+            if caller.calls >= DEDICATE_AFTER
                 && let Some(client) = caller.client.upgrade()
-                && client.stay(reactor, index, post)
+                && client.dedicate(reactor, index, slot)
             {
                 return;
             }
@@ -290,26 +291,26 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
             }
             continue;
         };
-        let acted = reactor.act(ready, post);
+        let outcome = reactor.act(ready, slot);
         reactor.check_idle();
-        match acted {
-            Acted::Called(client, took) => {
+        match outcome {
+            EventOutcome::Called(client, took) => {
                 if caller.called(&client, alone, took)
                     && let Some(other) = reactor.sleeping_loop()
                 {
                     client.move_to(other, reactor);
                 }
             }
-            Acted::Worked(session) if caller.is(&session) => {}
-            Acted::Worked(_) | Acted::Otherwise => caller.calls = 0,
-            Acted::Lost => return,
+            EventOutcome::Worked(session) if caller.is(&session) => {}
+            EventOutcome::Worked(_) | EventOutcome::Otherwise => caller.calls = 0,
+            EventOutcome::Lost => return,
         }
     }
 }
 
 /// Waits until a source becomes ready. A client that has called from another core may call again
 /// soon, so this thread first spins for a short time.
-fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
+fn wait(reactor: &Reactor, index: usize, caller: &LastCaller) -> io::Result<usize> {
     let event_loop = reactor.event_loop(index);
     if let Some(client) = caller.client.upgrade() {
         let mut spin_wait = client.start_spinning();
@@ -326,8 +327,8 @@ fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
 
 /// The client whose call was the last one in a loop.
 #[derive(Default)]
-struct Caller {
-    client: Weak<Connection>,
+struct LastCaller {
+    client: Weak<ServerConnection>,
     /// Number of consecutive calls of this client, with no activity of others in the loop.
     calls: u32,
     /// Number of consecutive times that a different client called and its method took at least
@@ -335,10 +336,10 @@ struct Caller {
     waits: u32,
 }
 
-impl Caller {
+impl LastCaller {
     /// Records a call. Returns whether its client should move to an idle loop, because clients of
     /// this loop repeatedly delay each other.
-    fn called(&mut self, client: &Arc<Connection>, alone: bool, took: Duration) -> bool {
+    fn called(&mut self, client: &Arc<ServerConnection>, alone: bool, took: Duration) -> bool {
         let same = std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client));
         if !same {
             self.client = Arc::downgrade(client);
@@ -370,7 +371,7 @@ const MOVE_AFTER: u32 = 8;
 
 /// Number of consecutive calls of one client alone after which a thread is dedicated to it.
 /// Starting and ending this costs as much as several calls.
-const STAY_AFTER: u32 = often(16);
+const DEDICATE_AFTER: u32 = often(16);
 
 /// How long an idle thread sleeps. A thread that is needed is woken earlier.
 const LONG: Duration = Duration::from_secs(3600);
@@ -382,10 +383,10 @@ mod tests {
     #[test]
     fn only_repeatedly_slow_methods_move_to_workers() {
         let (quick, long) = (Duration::from_micros(5), Duration::from_micros(500));
-        let mut caller = Caller::default();
+        let mut caller = LastCaller::default();
         // A client that is alone may run long methods.
         assert!((0..100).all(|_| !caller.count(true, true, long)));
-        assert!(caller.calls >= STAY_AFTER);
+        assert!(caller.calls >= DEDICATE_AFTER);
         assert!((0..100).all(|_| !caller.count(false, false, quick)));
         let moves = (0..3 * MOVE_AFTER).filter(|_| caller.count(false, true, long)).count();
         assert_eq!(moves, 3);

@@ -9,7 +9,7 @@ use syshandle_registry::{Policy, ProgramFile, SocketLocation};
 use syshandle_types::Payload;
 use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
 
-use super::connection::{Client, Connection};
+use super::connection::{ClientOrigin, ServerConnection};
 use super::event_loop::Source;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
@@ -21,7 +21,7 @@ use crate::sync::{Mutex, MutexGuard, now};
 
 /// The listening socket of a server.
 #[derive(Debug)]
-pub(crate) struct Entrance {
+pub(crate) struct Acceptor {
     listener: Listener,
     location: SocketLocation,
     /// The greeting, which is the same for every client.
@@ -37,7 +37,7 @@ pub(crate) struct Entrance {
     reserve: Mutex<Option<Event>>,
 }
 
-impl Entrance {
+impl Acceptor {
     /// Starts to accept clients.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
@@ -46,10 +46,10 @@ impl Entrance {
         greeting: &Greeting,
         policy: Policy,
     ) -> Result<Arc<Self>> {
-        const NO_ENTRANCE: &str = "no clients can be let in";
-        let no_reserve = failed("eventfd2", NO_ENTRANCE);
+        const NO_ACCEPTOR: &str = "no clients can be let in";
+        let no_reserve = failed("eventfd2", NO_ACCEPTOR);
         let reserve = Event::new().map_err(no_reserve).inspect_err(|_| location.give_up())?;
-        let entrance = Arc::new(Self {
+        let acceptor = Arc::new(Self {
             listener,
             location,
             greeting: written(greeting),
@@ -61,19 +61,19 @@ impl Entrance {
         });
         let added = reactor.event_loop(Reactor::FIRST).add(
             |key| {
-                let _ = entrance.key.set(key);
-                Source::Entrance(entrance.clone())
+                let _ = acceptor.key.set(key);
+                Source::Acceptor(acceptor.clone())
             },
-            |poller, key| poller.add(&entrance.listener, key, Interest::WhileReadable),
+            |poller, key| poller.add(&acceptor.listener, key, Interest::WhileReadable),
         );
-        let added = added.map_err(failed("epoll_ctl", NO_ENTRANCE));
-        added.inspect_err(|_| entrance.location.give_up())?;
-        Ok(entrance)
+        let added = added.map_err(failed("epoll_ctl", NO_ACCEPTOR));
+        added.inspect_err(|_| acceptor.location.give_up())?;
+        Ok(acceptor)
     }
 
     /// Accepts one waiting client, so that the loop can then serve the clients it already has.
     /// Returns the connection if it was added to the first loop, which this thread runs.
-    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<Connection>> {
+    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<ServerConnection>> {
         if self.program.is_replaced() {
             crate::log::warn!(
                 "the program was replaced: this server ends, the next one is the new"
@@ -113,7 +113,11 @@ impl Entrance {
         }
     }
 
-    fn let_one_in(&self, reactor: &Arc<Reactor>, socket: Seqpacket) -> Option<Arc<Connection>> {
+    fn let_one_in(
+        &self,
+        reactor: &Arc<Reactor>,
+        socket: Seqpacket,
+    ) -> Option<Arc<ServerConnection>> {
         let client = socket
             .peer()
             .inspect_err(|error| crate::log::warn!(%error, "the kernel doesn't name a client"))
@@ -128,10 +132,12 @@ impl Entrance {
             self.turn_away(reactor, socket, client, &Fault::Busy { limit: "clients".into() });
             return None;
         }
-        let (client, here) = (Client::OfSocket(client), Some(Reactor::FIRST));
+        let (client, here) = (ClientOrigin::OfSocket(client), Some(Reactor::FIRST));
         socket
             .accept_handles()
-            .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None, here))
+            .and_then(|()| {
+                ServerConnection::add(reactor, socket, client, &self.greeting, None, here)
+            })
             .inspect_err(|error| crate::log::debug!(%error, "a client can't be served"))
             .ok()?
             .and_then(|added| added.is_here.then_some(added.connection))
@@ -249,8 +255,8 @@ pub(crate) fn admit(
 ) -> io::Result<()> {
     socket.accept_handles()?;
     let client = socket.peer()?;
-    let client = Client::OfSocket(client);
-    Connection::add(reactor, socket, client, &written(greeting), None, None).map(drop)
+    let client = ClientOrigin::OfSocket(client);
+    ServerConnection::add(reactor, socket, client, &written(greeting), None, None).map(drop)
 }
 
 /// Encodes a greeting.

@@ -13,15 +13,15 @@ use crate::received_handles::ReceivedHandles;
 use crate::{CallError, Error, Result};
 
 /// A received call, for generated code to run.
-pub struct Incoming<'a> {
+pub struct IncomingCall<'a> {
     pub(super) method: u32,
     pub(super) arguments: Arguments,
     pub(super) handles: ReceivedHandles,
     pub(super) context: &'a Context,
-    pub(super) reply: Reply<'a>,
+    pub(super) reply: ReplyFn<'a>,
 }
 
-impl Incoming<'_> {
+impl IncomingCall<'_> {
     /// Returns the number of the method.
     pub fn method(&self) -> u32 {
         self.method
@@ -61,17 +61,17 @@ impl Incoming<'_> {
 }
 
 /// The function that sends the reply of a call.
-type Reply<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
+type ReplyFn<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
 
-impl<'a> Incoming<'a> {
+impl<'a> IncomingCall<'a> {
     /// Decodes the arguments and runs the method. Handles that the arguments don't contain, and
     /// handles that the method drops, are closed.
     fn run_method<A, R>(
         self,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> R,
-    ) -> Option<(R, Reply<'a>)> {
-        let Incoming { arguments: bytes, handles, context, reply, .. } = self;
+    ) -> Option<(R, ReplyFn<'a>)> {
+        let IncomingCall { arguments: bytes, handles, context, reply, .. } = self;
         let (prover, handles) = (context.prover(), handles.into_handles());
         let decoded: Result<A, DecodeError> = bytes.decode(handles, &prover, |mut input| {
             let arguments = arguments(&mut input)?;
@@ -99,7 +99,7 @@ impl<'a> Incoming<'a> {
 }
 
 /// Sends a value, whose handles are lent until the value was sent.
-fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
+fn send(reply: ReplyFn<'_>, status: Status, value: &impl Encode) {
     let mut out = Encoder::new(take_bytes(), LIMITS);
     let encoded = guard(|| value.encode(&mut out));
     let error = match (encoded, out.finish_lent()) {
@@ -126,12 +126,12 @@ fn unsendable(error: EncodeError) -> Fault {
     }
 }
 
-pub(super) fn fault(reply: Reply<'_>, fault: &Fault) {
+pub(super) fn fault(reply: ReplyFn<'_>, fault: &Fault) {
     reply(Status::Fault, fault.write().into(), &[]);
 }
 
-impl std::fmt::Debug for Incoming<'_> {
+impl std::fmt::Debug for IncomingCall<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("IncomingCall").field("method", &self.method).finish_non_exhaustive()
     }
 }

@@ -9,14 +9,14 @@ use syshandle_os::BorrowedHandle;
 use syshandle_types::Payload;
 use syshandle_wire::{Fault, Status};
 
-use super::activity::Hold;
+use super::activity::KeepAlive;
 use super::arguments::Arguments;
-use super::connection::Connection;
+use super::connection::ServerConnection;
 use super::context::Context;
 use super::doors::InnerDoor;
-use super::incoming::{Incoming, fault};
+use super::incoming_call::{IncomingCall, fault};
 use super::reactor::Reactor;
-use super::task::Code;
+use super::work_item::UserCode;
 use crate::door;
 use crate::guard::guard;
 use crate::quota::{QuotaGuard, Resource};
@@ -25,8 +25,8 @@ use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
 /// A call to be run.
-pub(crate) struct Work {
-    pub(super) connection: Arc<Connection>,
+pub(crate) struct ServerCall {
+    pub(super) connection: Arc<ServerConnection>,
     pub(super) state: Arc<CallState>,
     pub(super) call: u32,
     pub(super) method: u32,
@@ -35,10 +35,10 @@ pub(crate) struct Work {
     pub(super) handles_lost: bool,
     /// The part of the client's quota that the call takes.
     pub(super) quota_guard: Option<QuotaGuard>,
-    pub(super) _hold: Hold,
+    pub(super) _keep_alive: KeepAlive,
 }
 
-impl Work {
+impl ServerCall {
     /// Runs the call on this thread and replies. Returns when the result was available.
     pub(crate) fn run(self, reactor: &Arc<Reactor>) -> Instant {
         let mut replied = None;
@@ -66,7 +66,7 @@ impl Work {
         match quota.take(Resource::WaitingCall, self.handles.len()) {
             Ok(quota_guard) => {
                 self.quota_guard = Some(quota_guard);
-                reactor.crew.add_task(reactor, Code::Call(self).into());
+                reactor.workers.add_work(reactor, UserCode::Call(self).into());
             }
             Err(limit) => self.refuse(reactor, &Fault::Busy { limit: limit.into() }),
         }
@@ -88,7 +88,7 @@ impl Work {
             handles,
             handles_lost,
             quota_guard: _quota_guard,
-            _hold,
+            _keep_alive,
             ..
         } = self;
         let context = Context { reactor: reactor.clone(), connection, call: state };
@@ -130,7 +130,7 @@ impl Work {
         );
         crate::log::trace!(handles = handles.len(), "running");
         let run = guard(|| {
-            interface.dispatch(Incoming {
+            interface.dispatch(IncomingCall {
                 method,
                 arguments,
                 handles,
