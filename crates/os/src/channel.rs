@@ -89,7 +89,7 @@ impl Seqpacket {
     /// `InvalidInput` if the descriptor is not an `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or
     /// if it is not connected.
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
-        if crate::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
+        if crate::sys::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
             let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }

@@ -19,27 +19,36 @@
 //! ```
 //!
 //! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which maps objects to kinds;
-//! [`prove`] and [`identify`], with [`Filesystems`], the policy on trusted file systems. Then one
-//! file per kind of object ([`Event`] is a good start), each of which documents the proof and the
-//! enforcement of the rights. Then [`Seqpacket`], which carries handles between processes.
+//! [`prove`] and [`identify`], with `Filesystems`, the policy on trusted file systems of Linux. Then
+//! one file per kind of object ([`Event`] is a good start), each of which documents the proof and
+//! the enforcement of the rights. On Linux, `Seqpacket` carries handles between processes.
 //! [`Waitable`], [`wait_any`] and [`wait_all`] wait for objects; with the feature `tokio`,
 //! `asynchronous` waits in a tokio runtime.
+//!
+//! A type that exists on Linux and on Windows is declared once. Its documentation names what differs,
+//! and marks a method that exists on one system as "Linux only" or "Windows only".
 //!
 //! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system call
 //! per block. The meaning of messages belongs to `syshandle-wire`. This crate never narrows a
 //! handle implicitly, and lends no authority that a descriptor doesn't carry.
 
+mod borrowed;
 mod composition;
 mod credentials;
 mod directory;
 mod event;
+mod file;
+mod identify;
 mod job;
 mod mutex;
 mod owned;
+mod pipe;
 mod process;
+mod prove;
 mod reg_key;
 mod section;
 mod semaphore;
+mod socket;
 mod sys;
 mod system_call;
 mod thread;
@@ -47,85 +56,16 @@ mod timer;
 mod token;
 mod wait;
 
-// Each platform provides the same names for objects with the same meaning.
-cfg_if::cfg_if! {
-    if #[cfg(windows)] {
-        mod windows;
-
-        pub use process::set_variable;
-        pub use windows::*;
-    } else {
-        #[cfg(feature = "tokio")]
-        pub mod asynchronous;
-        mod batch;
-        mod channel;
-        mod closer;
-        mod confined;
-
-        mod file;
-        mod filesystems;
-        mod handle;
-        mod identify;
-        mod job_watch;
-        mod limits;
-        mod listener;
-        mod lock;
-        mod machine;
-        mod memory;
-        mod narrow;
-        mod peer;
-        mod pipe;
-        mod poller;
-        mod prepare;
-        mod prove;
-        mod socket;
-        mod spawn;
-        mod status;
-        mod unfinished;
-        mod unsealed_section;
-        mod user;
-
-        pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
-        pub use closer::Closer;
-        pub use confined::{has_no_new_privileges, is_filtered};
-        pub use machine::{current_core, uptime, usable_cores};
-
-        pub use filesystems::Filesystems;
-        pub use handle::Borrowed;
-        pub use identify::{identify, identify_with};
-        pub use job_watch::JobWatch;
-        pub use limits::{
-            descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
-            raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
-        };
-        pub use listener::{Listener, Unconnected, take_listener};
-        pub use lock::{Attempt, FileLock};
-        pub use memory::{SharedReader, SharedWriter};
-        pub use narrow::Narrow;
-        pub use sys::proc::{read as read_proc, read_link as read_proc_link};
-        pub use peer::{Peer, has_ended, is_elevated};
-        pub use poller::{Alarm, Interest, Poller, Ready};
-        pub use prepare::{prepare, prepare_once, prepare_to_serve};
-        pub use prove::{Unproven, prove, prove_with};
-        pub use section::SectionView;
-        pub use spawn::{Program, SpawnStep, Spawned, spawn};
-        pub use status::FileStatus;
-        pub use sys::fork::{PerProcess, ProcessMark};
-        pub use unfinished::unfinished;
-        pub use unsealed_section::UnsealedSection;
-        pub use user::{GroupId, UserId};
-        pub use wait::Readiness;
-    }
-}
-
+pub use borrowed::Borrowed;
 pub use composition::Composition;
 pub use credentials::Credentials;
 pub use directory::Directory;
 pub use event::{Event, ManualEvent};
+pub use identify::identify;
 pub use job::Job;
 pub use mutex::{Mutex, MutexGuard};
 pub use process::Process;
+pub use prove::{Unproven, prove};
 pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
@@ -138,3 +78,69 @@ pub use thread::Thread;
 pub use timer::Timer;
 pub use token::Token;
 pub use wait::{Waitable, try_take, wait_all, wait_any};
+
+// What exists on one system only.
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        mod transfer;
+        mod watch;
+
+        pub use process::set_variable;
+        pub use sys::wine::under_wine;
+        pub use transfer::{is_pseudo, pull, push};
+        pub use watch::{Watch, Watched};
+    } else {
+        #[cfg(feature = "tokio")]
+        pub mod asynchronous;
+        mod batch;
+        mod channel;
+        mod closer;
+        mod confined;
+        mod filesystems;
+        mod job_watch;
+        mod limits;
+        mod listener;
+        mod lock;
+        mod machine;
+        mod memory;
+        mod narrow;
+        mod peer;
+        mod poller;
+        mod prepare;
+        mod spawn;
+        mod status;
+        mod unfinished;
+        mod unsealed_section;
+        mod user;
+
+        pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
+        pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
+        pub use closer::Closer;
+        pub use confined::{has_no_new_privileges, is_filtered};
+        pub use filesystems::Filesystems;
+        pub use identify::identify_with;
+        pub use job_watch::JobWatch;
+        pub use limits::{
+            descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
+            raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
+        };
+        pub use listener::{Listener, Unconnected, take_listener};
+        pub use lock::{Attempt, FileLock};
+        pub use machine::{current_core, uptime, usable_cores};
+        pub use memory::{SharedReader, SharedWriter};
+        pub use narrow::Narrow;
+        pub use peer::{Peer, has_ended, is_elevated};
+        pub use poller::{Alarm, Interest, Poller, Ready};
+        pub use prepare::{prepare, prepare_once, prepare_to_serve};
+        pub use prove::prove_with;
+        pub use section::SectionView;
+        pub use spawn::{Program, SpawnStep, Spawned, spawn};
+        pub use status::FileStatus;
+        pub use sys::fork::{PerProcess, ProcessMark};
+        pub use sys::proc::{read as read_proc, read_link as read_proc_link};
+        pub use unfinished::unfinished;
+        pub use unsealed_section::UnsealedSection;
+        pub use user::{GroupId, UserId};
+        pub use wait::Readiness;
+    }
+}

@@ -2,20 +2,13 @@
 //!
 //! A proof asks only for the facts that the declaration needs. If one kind is declared and one
 //! query identifies it, only that query is made. All other cases and all failures use the slower
-//! [`identify`](crate::identify), which names the received object.
+//! [`identify`], which names the received object.
 
 use std::io;
 
-use rustix::fs::SealFlags;
-use rustix::io::Errno;
-
-use crate::identify::{WAIT_AND_SIGNAL, access_rights};
-use crate::sys::fdinfo::Eventfd;
-use crate::sys::{device, fdinfo};
-use crate::{
-    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, identify_with, socket,
-    sys,
-};
+use crate::{BorrowedHandle, Declared, Facts, Mismatch, identify, sys};
+#[cfg(not(windows))]
+use crate::{Filesystems, identify_with};
 
 /// The reason why a handle wasn't proven.
 #[derive(Debug)]
@@ -26,145 +19,41 @@ pub enum Unproven {
     Failed(io::Error),
 }
 
-/// Proves that a handle matches the declaration, by asking the kernel. Never blocks: only files on
-/// local file systems are trusted ([`Filesystems::local`]).
+/// Proves that a handle matches the declaration, by asking the kernel. Never blocks: on Linux, only
+/// files on local file systems are trusted (`Filesystems::local`).
 ///
 /// # Errors
 /// [`Unproven::Mismatch`] with the declared and the received properties; [`Unproven::Failed`] if
 /// the kernel couldn't be asked. A handle never passes without proof.
 pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, Unproven> {
-    prove_with(handle, declared, Filesystems::usual())
+    prove_by(handle, declared, || identify(handle))
 }
 
-/// Proves a handle like [`prove`], with another policy on the file systems from which files may
-/// come.
+/// Linux only: proves a handle like [`prove`], with another policy on the file systems from which
+/// files may come.
 ///
 /// # Errors
 /// Returns the errors of [`prove`].
+#[cfg(not(windows))]
 pub fn prove_with(
     handle: BorrowedHandle<'_>,
     declared: &Declared,
     filesystems: &Filesystems,
 ) -> Result<Facts, Unproven> {
-    if let Some(facts) = quick(handle, declared).map_err(Unproven::Failed)?
+    prove_by(handle, declared, || identify_with(handle, filesystems))
+}
+
+fn prove_by(
+    handle: BorrowedHandle<'_>,
+    declared: &Declared,
+    identify: impl FnOnce() -> io::Result<Facts>,
+) -> Result<Facts, Unproven> {
+    if let Some(facts) = sys::prove::quick(handle, declared).map_err(Unproven::Failed)?
         && declared.check(&facts).is_ok()
     {
         return Ok(facts);
     }
-    let facts = identify_with(handle, filesystems).map_err(Unproven::Failed)?;
+    let facts = identify().map_err(Unproven::Failed)?;
     declared.check(&facts).map_err(Unproven::Mismatch)?;
     Ok(facts)
-}
-
-/// Returns the facts of a handle that is certainly of the one declared kind, for kinds that a
-/// single query identifies more cheaply than [`identify_with`].
-fn quick(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
-    match declared.kinds.only() {
-        Some(Kind::Pipe) => Ok(pipe(handle)),
-        Some(Kind::Socket) => quick_socket(handle, declared),
-        Some(Kind::Event) => eventfd(handle, Object::Eventfd),
-        Some(Kind::Semaphore) => eventfd(handle, Object::EventfdSemaphore),
-        Some(Kind::Timer) => Ok(timer(handle)),
-        Some(Kind::Section | Kind::Mutex) => memory(handle),
-        _ => Ok(None),
-    }
-}
-
-/// Recognizes a pipe by its buffer size, which only pipes have.
-fn pipe(handle: BorrowedHandle<'_>) -> Option<Facts> {
-    rustix::pipe::fcntl_getpipe_size(handle).ok()?;
-    let rights = access_rights(rustix::fs::fcntl_getfl(handle).ok()?);
-    Some(Facts { object: Object::Pipe, rights })
-}
-
-fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
-    let object = match declared.sockets {
-        None => rustix::net::sockopt::socket_type(handle).map(|_| Object::Socket),
-        Some(_) => socket::identify(handle),
-    };
-    match object {
-        Ok(object) => Ok(Some(Facts { object, rights: socket::RIGHTS })),
-        // EBADF: O_PATH, which refers to no open socket.
-        Err(Errno::NOTSOCK | Errno::BADF) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Recognizes an eventfd by the count in `fdinfo`, which the kernel prints for no other object.
-/// `stat` excludes files of mounted file systems first, because a file system can delay the close
-/// that reading `fdinfo` involves.
-fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
-    let stat = device::stat(handle)?;
-    if !device::is_anonymous(&stat) {
-        return Ok(None);
-    }
-    let object = match fdinfo::read(handle, &stat, &mut fdinfo::Room::new())?.eventfd() {
-        Some(Eventfd::Event) => Object::Eventfd,
-        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
-        // Without the mode, the eventfd passes as either kind.
-        Some(Eventfd::Unknown) => wanted,
-        None => return Ok(None),
-    };
-    Ok(Some(Facts { object, rights: WAIT_AND_SIGNAL }))
-}
-
-/// Recognizes a timer by its remaining time, which only timers have.
-fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
-    rustix::time::timerfd_gettime(handle).ok()?;
-    Some(Facts { object: Object::Timerfd, rights: WAIT_AND_SIGNAL })
-}
-
-/// Recognizes memory by its seals. An ordinary file on a tmpfs shows the same seals as memory that
-/// can't be sealed, so that case isn't certain.
-fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
-    match rustix::fs::fcntl_get_seals(handle) {
-        Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),
-        Ok(seals) => {
-            let access = access_rights(rustix::fs::fcntl_getfl(handle)?);
-            sys::section::memory_facts(handle, access, seals).map(Some)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::fd::AsFd;
-
-    use rustix::event::EventfdFlags;
-
-    use super::*;
-    use crate::sys::feature::{Feature, seam::without};
-
-    #[test]
-    fn an_eventfd_of_hidden_mode_passes_as_either_kind() {
-        let eventfd = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
-        let event = Declared::kind(Kind::Event);
-        let semaphore = Declared::kind(Kind::Semaphore);
-        assert!(prove(eventfd.as_fd(), &event).is_err());
-        assert!(prove(eventfd.as_fd(), &semaphore).is_ok());
-        without(Feature::SemaphoreMode, || {
-            assert!(prove(eventfd.as_fd(), &event).is_ok());
-            assert!(prove(eventfd.as_fd(), &semaphore).is_ok());
-        });
-    }
-
-    #[test]
-    fn without_proc_an_event_is_refused_with_the_reason() {
-        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        let refused = without(Feature::Proc, || {
-            prove(event.as_fd(), &Declared::kind(Kind::Event)).unwrap_err()
-        });
-        assert!(matches!(refused, Unproven::Failed(error) if error.to_string().contains("/proc")));
-    }
-
-    #[test]
-    fn pipes_timers_sockets_and_sections_are_proven_without_proc() {
-        let (reader, _writer) = io::pipe().unwrap();
-        let memory = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        without(Feature::Proc, || {
-            assert!(prove(reader.as_fd(), &Declared::kind(Kind::Pipe)).is_ok());
-            assert!(prove(memory.as_fd(), &Declared::kind(Kind::Section)).is_ok());
-        });
-    }
 }

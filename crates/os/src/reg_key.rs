@@ -2,7 +2,7 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | an open directory, as for a [`Directory`]: a key is a directory, a value is a file in it | an open [key](https://learn.microsoft.com/windows/win32/sysinfo/registry) of the registry |
+//! | object | an open directory, as for a [`Directory`](crate::Directory): a key is a directory, a value is a file in it | an open [key](https://learn.microsoft.com/windows/win32/sysinfo/registry) of the registry |
 //! | proof | as for a directory | the object's type is `Key` |
 //! | rights | as for a directory: `read`; for writing, the kernel checks the permissions of the process that writes | `read` (`KEY_QUERY_VALUE`) and `write` (`KEY_SET_VALUE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same key | the same key |

@@ -1,114 +1,25 @@
-//! Sockets: the types of the standard library, and [`Seqpacket`].
+//! Sockets: the types of the standard library and, on Linux, `Seqpacket`.
 //!
-//! A parameter can declare the family and type of a socket in addition to its kind ([`Sockets`]),
-//! and each type here declares its own.
+//! | | Linux | Windows |
+//! |---|---|---|
+//! | object | a socket of any family | a socket of Winsock |
+//! | proof | `SO_TYPE` has a value, which it has for no other object. For a declared family and type, also `SO_DOMAIN`, `SO_ACCEPTCONN` or the address of the peer | `getsockopt` returns its type and whether it listens, `getsockname` returns its family |
+//! | rights | `read` and `write`: Linux enforces neither | `read` and `write`: Windows enforces neither |
+//! | `try_clone` | the same socket | the same socket |
+//! | MIDL | | `sh_socket` |
+//!
+//! A parameter can declare the family and type of a socket in addition to its kind
+//! ([`Sockets`](crate::Sockets)), and each type of socket declares its own.
+//!
+//! Sockets can't be passed between processes under Wine. Its Winsock knows only the sockets that a
+//! process has made itself, so a received socket is refused as an object of another kind.
 
-use rustix::net::{AddressFamily, SocketType};
-use syshandle_types::impl_handle;
+use crate::Rights;
 
-use crate::{BorrowedHandle, Declared, Object, Rights, Seqpacket, Sockets};
-
-impl_handle!(Seqpacket => Declared::socket(Sockets::SEQPACKET));
+#[cfg(not(windows))]
+syshandle_types::impl_handle!(
+    crate::Seqpacket => crate::Declared::socket(crate::Sockets::SEQPACKET)
+);
 
 /// The rights of every socket, neither of which the kernel enforces.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
-
-/// Returns the family and type of a socket.
-///
-/// # Errors
-/// `ENOTSOCK` if the handle is not a socket.
-pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object> {
-    let sort = rustix::net::sockopt::socket_type(handle)?;
-    if sort == SocketType::DGRAM {
-        return Ok(match rustix::net::sockopt::socket_domain(handle)? {
-            AddressFamily::UNIX => Object::UnixDatagram,
-            AddressFamily::INET | AddressFamily::INET6 => Object::UdpSocket,
-            _ => Object::Socket,
-        });
-    }
-    // One query answers two questions: a socket with a peer doesn't listen, and its family is the
-    // same as its peer's.
-    let (family, listens) = match rustix::net::getpeername(handle) {
-        Ok(Some(peer)) => (peer.address_family(), false),
-        _ => (
-            rustix::net::sockopt::socket_domain(handle)?,
-            rustix::net::sockopt::socket_acceptconn(handle)?,
-        ),
-    };
-    Ok(match (family, sort, listens) {
-        (AddressFamily::UNIX, SocketType::STREAM, false) => Object::UnixStream,
-        (AddressFamily::UNIX, SocketType::STREAM, true) => Object::UnixListener,
-        (AddressFamily::UNIX, SocketType::SEQPACKET, false) => Object::Seqpacket,
-        (AddressFamily::UNIX, SocketType::SEQPACKET, true) => Object::SeqpacketListener,
-        (AddressFamily::INET | AddressFamily::INET6, SocketType::STREAM, false) => {
-            Object::TcpStream
-        }
-        (AddressFamily::INET | AddressFamily::INET6, SocketType::STREAM, true) => {
-            Object::TcpListener
-        }
-        (AddressFamily::VSOCK, SocketType::STREAM, false) => Object::VsockStream,
-        (AddressFamily::VSOCK, SocketType::STREAM, true) => Object::VsockListener,
-        _ => Object::Socket,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::fd::AsFd;
-    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-
-    use super::*;
-    use crate::{Handle, Wanted, prove};
-
-    #[test]
-    fn each_sort_of_socket_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let told = |socket: &dyn AsFd| identify(socket.as_fd()).unwrap();
-        let (stream, _other) = UnixStream::pair().unwrap();
-        assert_eq!(told(&stream), Object::UnixStream);
-        assert_eq!(told(&UnixDatagram::unbound().unwrap()), Object::UnixDatagram);
-        let listener = UnixListener::bind(dir.path().join("socket")).unwrap();
-        assert_eq!(told(&listener), Object::UnixListener);
-        assert_eq!(told(&Seqpacket::pair().unwrap().0), Object::Seqpacket);
-        let listener = crate::Listener::bind(&dir.path().join("seqpacket")).unwrap();
-        assert_eq!(told(&listener), Object::SeqpacketListener);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert_eq!(told(&listener), Object::TcpListener);
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert_eq!(told(&stream), Object::TcpStream);
-        assert_eq!(told(&UdpSocket::bind("[::1]:0").unwrap()), Object::UdpSocket);
-    }
-
-    #[test]
-    fn a_stream_whose_peer_is_gone_is_still_a_stream() {
-        let (stream, other) = UnixStream::pair().unwrap();
-        drop(other);
-        assert_eq!(identify(stream.as_fd()), Ok(Object::UnixStream));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        drop(listener);
-        assert_eq!(identify(stream.as_fd()), Ok(Object::TcpStream));
-    }
-
-    #[test]
-    fn a_listener_is_no_stream() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(prove(listener.as_fd(), &TcpListener::DECLARED).is_ok());
-        let Err(crate::Unproven::Mismatch(mismatch)) =
-            prove(listener.as_fd(), &TcpStream::DECLARED)
-        else {
-            panic!("a listener passed as a stream");
-        };
-        assert_eq!(mismatch.wanted, Wanted::Sockets(Sockets::TCP_STREAM));
-        assert_eq!(mismatch.to_string(), "wanted a socket (tcp_stream), got a tcp listener");
-    }
-
-    #[test]
-    fn a_sort_has_the_name_that_an_interface_writes() {
-        assert_eq!(Sockets::from_word("unix_stream"), Some(Sockets::UNIX_STREAM));
-        assert_eq!(Sockets::from_word("Unix_stream"), None);
-        let both = Sockets::UNIX_STREAM | Sockets::TCP_STREAM;
-        assert_eq!(both.to_string(), "unix_stream | tcp_stream");
-    }
-}

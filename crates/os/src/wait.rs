@@ -9,7 +9,7 @@ use crate::{BorrowedHandle, sys};
 ///
 /// Of several waiters only one may get, for example, an event that resets itself. The kernel of
 /// Windows takes the object for the waiter at the end of the wait. The kernel of Linux only reports
-/// that the object's descriptor is readable, and then [`take`](Self::take) claims the object. So all
+/// that the object's descriptor is readable, and then `take` claims the object. So all
 /// methods except `handle` exist on Linux only.
 pub trait Waitable {
     /// Returns the handle to wait for.

@@ -5,10 +5,10 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::SeekFrom;
 
+use super::identify::access_rights;
 use super::ioctl;
 use super::map::Mapping;
 use crate::Rights;
-use crate::identify::access_rights;
 
 pub(crate) fn len(buffer: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(rustix::fs::seek(buffer, SeekFrom::End(0))?)

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::SealFlags;
 
+use super::identify::access_rights;
 pub(crate) use super::map::Mapping;
 use super::mutex;
-use crate::identify::access_rights;
 use crate::limits::{file_size_limit, within_file_size_limit};
 use crate::section::outside;
 use crate::system_call::failed;

@@ -4,10 +4,12 @@
 
 pub(crate) mod directory;
 pub(crate) mod event;
+pub(crate) mod identify;
 pub(crate) mod job;
 pub(crate) mod mutex;
 pub(crate) mod object;
 pub(crate) mod process;
+pub(crate) mod prove;
 pub(crate) mod reg_key;
 pub(crate) mod section;
 pub(crate) mod semaphore;

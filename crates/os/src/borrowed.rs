@@ -3,13 +3,14 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+#[cfg(not(windows))]
 use std::os::fd::{AsRawFd, FromRawFd};
-
-pub(crate) use syshandle_types::impl_handle;
+#[cfg(windows)]
+use std::os::windows::io::{AsRawHandle, FromRawHandle};
 
 use crate::{BorrowedHandle, OwnedHandle};
 
-/// A typed handle over a descriptor with another owner. `Borrowed<File>` can be lent as `&File`,
+/// A typed handle over a handle with another owner. `Borrowed<File>` can be lent as `&File`,
 /// and closes nothing when dropped.
 pub struct Borrowed<'a, H> {
     handle: ManuallyDrop<H>,
@@ -17,12 +18,16 @@ pub struct Borrowed<'a, H> {
 }
 
 impl<'a, H: From<OwnedHandle>> Borrowed<'a, H> {
-    /// Wraps a borrowed descriptor.
-    #[expect(unsafe_code, reason = "a second owner of a descriptor, which never closes it")]
+    /// Wraps a borrowed handle.
+    #[expect(unsafe_code, reason = "a second owner of a handle, which never closes it")]
     pub fn new(handle: BorrowedHandle<'a>) -> Self {
-        // SAFETY: the descriptor is open for 'a, which this value can't outlive. The second owner
-        // made here is never dropped, so only the first owner closes the descriptor.
+        // SAFETY: the handle is open for 'a, which this value can't outlive. The second owner made
+        // here is never dropped, so only the first owner closes the handle.
+        #[cfg(not(windows))]
         let second = unsafe { OwnedHandle::from_raw_fd(handle.as_raw_fd()) };
+        // SAFETY: as above.
+        #[cfg(windows)]
+        let second = unsafe { OwnedHandle::from_raw_handle(handle.as_raw_handle()) };
         Self { handle: ManuallyDrop::new(H::from(second)), lender: std::marker::PhantomData }
     }
 }
@@ -44,17 +49,19 @@ impl<H: fmt::Debug> fmt::Debug for Borrowed<'_, H> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::Read;
-    use std::os::fd::AsFd;
+    use std::io::{Read, Seek, Write};
 
     use super::*;
+    use crate::Handle;
 
     #[test]
-    fn a_borrowed_file_reads_and_leaves_the_descriptor_open() {
-        let file = File::open("/dev/zero").unwrap();
-        let mut bytes = [1; 4];
-        (&*Borrowed::<File>::new(file.as_fd())).read_exact(&mut bytes).unwrap();
+    fn a_borrowed_file_reads_and_leaves_the_handle_open() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"sparkly!").unwrap();
+        file.rewind().unwrap();
+        let mut bytes = [0; 4];
+        (&*Borrowed::<File>::new(file.as_handle())).read_exact(&mut bytes).unwrap();
         (&file).read_exact(&mut bytes).unwrap();
-        assert_eq!(bytes, [0; 4]);
+        assert_eq!(&bytes, b"kly!");
     }
 }

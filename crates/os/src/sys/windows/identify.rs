@@ -6,15 +6,11 @@
 
 use std::io;
 
-use super::socket;
-use crate::sys::{object, socket as winsock};
+use super::{object, socket};
+use crate::socket::RIGHTS;
 use crate::{BorrowedHandle, Facts, Object, Rights};
 
-/// Asks the kernel what a handle refers to and what may be done with it.
-///
-/// # Errors
-/// Returns the errors of `NtQueryObject`.
-pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
+pub(crate) fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     let name = object::type_name(handle)?;
     let access = object::granted_access(handle)?;
     let object = match name.as_str() {
@@ -50,7 +46,7 @@ fn file(handle: BorrowedHandle<'_>) -> io::Result<Object> {
         object::FileType::Character => Object::Device,
         // `GetFileType` reports sockets as pipes too.
         object::FileType::Pipe if object::is_pipe(handle) => Object::Pipe,
-        _ => winsock::identify(handle).unwrap_or(Object::Other),
+        _ => socket::identify(handle).unwrap_or(Object::Other),
     })
 }
 
@@ -71,7 +67,7 @@ fn rights(object: Object, access: u32) -> Rights {
         | Object::UnixListener
         | Object::TcpStream
         | Object::TcpListener
-        | Object::UdpSocket => return socket::RIGHTS,
+        | Object::UdpSocket => return RIGHTS,
         _ => &[],
     };
     let granted = table.iter().filter(|(mask, _)| access & mask == *mask).map(|(_, right)| *right);
