@@ -440,7 +440,7 @@ fn each_value_of_a_registration_has_an_option() {
 fn users_who_cannot_reach_the_socket_are_a_warning() {
     let place = Place::new();
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    let warning = "lets in nobody else here";
+    let warning = "has no effect on others here";
     let register = |more: &[&dyn AsRef<OsStr>]| {
         let said =
             syshandle(&place, &[&[&"register" as &dyn AsRef<OsStr>, &folder], more].concat());

@@ -3,10 +3,12 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use syshandle_types::Printable;
+
 /// The result of an operation on the registry.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The error of an operation on the registry.
+/// The error of an operation on the registry. The text of an error is [`Printable`].
 #[derive(Debug)]
 pub enum Error {
     /// An operation failed for a reason that the registry describes.
@@ -50,7 +52,7 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self::Described { kind, text: text.into(), source: None }
+        Self::Described { kind, text: Printable(text.into()).into_text(), source: None }
     }
 
     /// Adds the cause.
@@ -68,7 +70,8 @@ impl Error {
     pub(crate) fn at(self, place: &str) -> Self {
         match self {
             Self::Described { kind, text, source } => {
-                Self::Described { kind, text: format!("{place}: {text}"), source }
+                let text = Printable(format!("{place}: {text}")).into_text();
+                Self::Described { kind, text, source }
             }
             io @ Self::Io(_) => io,
         }
@@ -87,7 +90,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Described { text, .. } => f.write_str(text),
-            Self::Io(error) => error.fmt(f),
+            Self::Io(error) => Printable(error).fmt(f),
         }
     }
 }
