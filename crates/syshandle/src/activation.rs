@@ -8,10 +8,10 @@
 mod confinement;
 pub(crate) mod connect;
 mod lookup;
-#[cfg(test)]
-mod model;
 mod protocol;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
