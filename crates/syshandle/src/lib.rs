@@ -56,14 +56,18 @@ extern crate self as syshandle;
 
 #[cfg(feature = "tokio")]
 mod background;
+mod buffer;
 mod class;
+mod client;
 mod error;
 pub mod generated;
 mod guard;
+mod in_process;
 mod limits;
 mod log;
 mod method_ref;
 mod proxy_dll;
+mod received_handles;
 #[cfg(feature = "serde")]
 mod serde_value;
 
@@ -72,34 +76,20 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/activation.rs"]
         mod activation;
-        #[path = "windows/received_handles.rs"]
-        mod received_handles;
-        #[path = "windows/buffer.rs"]
-        mod buffer;
-        #[path = "windows/client/mod.rs"]
-        mod client;
-        #[path = "windows/in_process.rs"]
-        mod in_process;
-        #[path = "windows/server_status.rs"]
         mod server_status;
         #[path = "windows/server/mod.rs"]
         mod server;
-        #[path = "windows/class_locks.rs"]
         mod class_locks;
 
         pub use activation::Activation;
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
         mod activation;
-        mod received_handles;
         mod batch;
-        mod buffer;
-        mod client;
         mod direct;
         mod door;
         mod idle_exit;
         mod in_flight;
-        mod in_process;
         mod link;
         mod peer_socket;
         mod quota;

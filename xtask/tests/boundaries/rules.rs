@@ -12,15 +12,19 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
             never: Never::Imports(&["server"]),
             because: "a client must work, and be understood, without the code of a server",
             exceptions: &[
-                ("client", "server::objects"),
-                ("client::local_object", "server::objects"),
+                ("client::windows", "server::objects"),
+                ("client::windows::local_object", "server::objects"),
             ],
         },
         Boundary {
             from: &["server"],
             never: Never::Imports(&["client"]),
             because: "a server must work, and be understood, without the code of a client",
-            exceptions: &[("server::context", "client"), ("server::objects", "client::stand_in")],
+            exceptions: &[
+                ("server::context", "client::linux"),
+                ("server::context", "client::windows"),
+                ("server::objects", "client::windows::stand_in"),
+            ],
         },
         Boundary {
             from: &["activation"],
@@ -41,8 +45,10 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
             // Code of other crates, which see only the root.
             exceptions: &[
                 ("generated", "activation"),
-                ("generated", "client"),
-                ("generated", "client::cancel"),
+                ("generated", "client::linux"),
+                ("generated", "client::linux::cancel"),
+                ("generated", "client::windows"),
+                ("generated", "client::windows::cancel"),
             ],
         },
     ],

@@ -6,10 +6,10 @@ use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
 use syshandle_types::{Decode, Encoder, Payload};
 use syshandle_wire::Violation;
 
+use super::connection::ClientConnection;
+use super::reply::{EncodedReply, ReplyBody};
 use super::{Cancel, Client};
 use crate::background::CancelOnDrop;
-use crate::client::connection::ClientConnection;
-use crate::client::reply::{EncodedReply, ReplyBody};
 use crate::setup::failed;
 use crate::{CallError, Error, ErrorKind, Result};
 

@@ -1,0 +1,205 @@
+//! Untrusted handles that a peer sent: how they are verified and closed.
+//!
+//! Closing a handle can block for as long as its sender likes; [`Closer`](syshandle_os::Closer)
+//! explains why. So no handle of a peer is closed in place, unless its kind is known not to block.
+//! All others are closed in the background. Until then they are descriptors of this process: they
+//! count in the peer's quota, and a peer with too many of them is not served.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use syshandle_os::{
+    BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
+    identify_with, prove_with,
+};
+use syshandle_types::{Handles, ProofError, Prove};
+
+use crate::quota::{Quota, QuotaGuard, Resource};
+
+/// Handles of a peer that are not taken yet. On drop the remaining handles are closed without
+/// blocking.
+#[derive(Debug)]
+pub(crate) struct ReceivedHandles {
+    handles: Handles,
+    /// Quota of the peer. Set with the first handle.
+    sender: Option<Arc<Quota>>,
+}
+
+impl ReceivedHandles {
+    /// Makes an empty list.
+    pub(crate) fn new() -> Self {
+        Self { handles: Handles::new(), sender: None }
+    }
+
+    /// Wraps handles that came from this peer, or may have.
+    pub(crate) fn of(handles: Handles, sender: &Arc<Quota>) -> Self {
+        Self { handles, sender: Some(sender.clone()) }
+    }
+
+    /// Receives a frame and its handles, without waiting.
+    #[inline]
+    pub(crate) fn receive(&mut self, socket: &Seqpacket, frame: &mut [u8]) -> io::Result<Received> {
+        socket.receive(frame, &mut self.handles)
+    }
+
+    /// Receives a frame and its handles, waiting up to `timeout`.
+    #[inline]
+    pub(crate) fn receive_within(
+        &mut self,
+        socket: &Seqpacket,
+        frame: &mut [u8],
+        timeout: Duration,
+    ) -> io::Result<Received> {
+        socket.receive_within(frame, &mut self.handles, timeout)
+    }
+
+    /// Sets the peer that sent the handles, if there are any.
+    #[inline]
+    pub(crate) fn sent_by(&mut self, sender: &Arc<Quota>) {
+        if !self.handles.is_empty() {
+            self.sender = Some(sender.clone());
+        }
+    }
+
+    /// Checks that the peer may send handles.
+    ///
+    /// # Errors
+    /// The name of the limit: too many earlier handles of the peer are not closed yet.
+    #[inline]
+    pub(crate) fn check_sender(&self) -> Result<(), &'static str> {
+        match &self.sender {
+            Some(sender) if !self.handles.is_empty() => sender.may_send_handles(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the quota of the peer, if there are handles.
+    pub(crate) fn sender(&self) -> Option<&Arc<Quota>> {
+        self.sender.as_ref()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    pub(crate) fn first(&self) -> Option<&OwnedHandle> {
+        self.handles.first()
+    }
+
+    /// Takes the last handle.
+    pub(crate) fn pop(&mut self) -> Option<OwnedHandle> {
+        self.handles.pop()
+    }
+
+    /// Puts back a handle that failed its check.
+    pub(crate) fn push(&mut self, handle: OwnedHandle) {
+        self.handles.push(handle);
+    }
+
+    /// Borrows the handles.
+    pub(crate) fn lend(&self) -> impl Iterator<Item = BorrowedHandle<'_>> {
+        self.handles.iter().map(AsFd::as_fd)
+    }
+
+    #[cold]
+    fn refuse_all(&mut self) {
+        static UNKNOWN: LazyLock<Arc<Quota>> = LazyLock::new(Quota::of_a_server);
+        let prover = KernelProver::usual(self.sender.as_ref().unwrap_or(&UNKNOWN));
+        self.handles.drain(..).for_each(|handle| prover.refuse(handle));
+    }
+
+    /// Returns the handles for a decoder, which closes them unless it decodes the whole message.
+    #[inline]
+    pub(crate) fn into_handles(mut self) -> Handles {
+        std::mem::take(&mut self.handles)
+    }
+}
+
+impl Extend<OwnedHandle> for ReceivedHandles {
+    fn extend<I: IntoIterator<Item = OwnedHandle>>(&mut self, handles: I) {
+        self.handles.extend(handles);
+    }
+}
+
+impl Drop for ReceivedHandles {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.handles.is_empty() {
+            self.refuse_all();
+        }
+    }
+}
+
+/// Verifies the handles of a message by asking the kernel.
+#[derive(Debug)]
+pub(crate) struct KernelProver<'f> {
+    filesystems: &'f Filesystems,
+    /// Quota of the peer that sent the handles.
+    sender: &'f Arc<Quota>,
+    /// Memory of decoded values, counted in the peer's quota until this value is dropped.
+    memory: RefCell<Option<QuotaGuard>>,
+}
+
+impl<'f> KernelProver<'f> {
+    /// Accepts only files on these file systems.
+    pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Quota>) -> Self {
+        Self { filesystems, sender, memory: RefCell::new(None) }
+    }
+
+    /// Accepts only files on local file systems.
+    pub(crate) fn usual(sender: &'f Arc<Quota>) -> Self {
+        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
+        Self::new(&USUAL, sender)
+    }
+
+    /// Verifies that a handle has the declared kind and rights.
+    pub(crate) fn check(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Facts, ProofError> {
+        match prove_with(handle, declared, self.filesystems) {
+            Ok(facts) => {
+                crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+                Ok(facts)
+            }
+            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+        }
+    }
+}
+
+impl Prove for KernelProver<'_> {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
+        if !self.check(handle, declared)?.object.close_may_block() {
+            return Ok(None);
+        }
+        let duplicate = handle.try_clone_to_owned();
+        duplicate.map(Some).map_err(|error| {
+            ProofError::Unknown(format!("no descriptor is left for a duplicate: {error}"))
+        })
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        match identify_with(handle.as_fd(), self.filesystems) {
+            Ok(facts) if !facts.object.close_may_block() => drop(handle),
+            _ => self.sender.close(handle),
+        }
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<(), &'static str> {
+        let mut memory = self.memory.borrow_mut();
+        match &mut *memory {
+            Some(quota_guard) => quota_guard.add_memory(bytes)?,
+            None => *memory = Some(self.sender.take(Resource::Memory(bytes), 0)?),
+        }
+        Ok(())
+    }
+}
