@@ -13,7 +13,7 @@ use syshandle::Error;
 use syshandle::{ErrorKind, Ran};
 use syshandle_adversary::{LingeringSocket, RawConnection, ResourceUsage, Response};
 use syshandle_os::Listener;
-use syshandle_testkit::{Place, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
+use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
 
@@ -276,13 +276,13 @@ fn answer(connection: &RawConnection, fault: &Fault) {
 /// Serves each script to one client, and passes the script's name and the client's error to
 /// `check`.
 fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
-    let place = Place::new();
-    let path = place.path().join("hostile.sock");
+    let fixture = Fixture::new();
+    let path = fixture.path().join("hostile.sock");
     let listener = Listener::bind(&path).unwrap();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(path);
-    place.register_as(&registration);
-    let activation = place.activation().timeout(STEP);
+    fixture.register_as(&registration);
+    let activation = fixture.activation().timeout(STEP);
     for (what, script) in scripts {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -299,7 +299,7 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
             let began = Instant::now();
             let outcome = activation
                 .activate::<TestServiceClient>(TEST_SERVICE.clsid())
-                .and_then(|client| client.with_timeout(STEP).who());
+                .and_then(|client| client.with_timeout(STEP).peer_ids());
             done.store(true, Ordering::SeqCst);
             assert!(began.elapsed() < SOON, "{what}: {:?}", began.elapsed());
             check(what, outcome.expect_err(what));
@@ -348,12 +348,12 @@ fn against<R>(
     script: impl Fn(&RawConnection) + Sync,
     test: impl FnOnce(TestServiceClient) -> R,
 ) -> R {
-    let place = Place::new();
-    let path = place.path().join("hostile.sock");
+    let fixture = Fixture::new();
+    let path = fixture.path().join("hostile.sock");
     let listener = Listener::bind(&path).unwrap();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(path);
-    place.register_as(&registration);
+    fixture.register_as(&registration);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let end = Instant::now() + SOON;
@@ -365,7 +365,7 @@ fn against<R>(
             }
         });
         let client =
-            place.activation().timeout(SOON).activate::<TestServiceClient>(TEST_SERVICE.clsid());
+            fixture.activation().timeout(SOON).activate::<TestServiceClient>(TEST_SERVICE.clsid());
         test(client.unwrap())
     })
 }
@@ -391,12 +391,12 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
     against(script, |client| {
         std::thread::scope(|scope| {
             // A thread that waits for a reply receives the frames of all calls.
-            let waits = scope.spawn(|| client.with_timeout(2 * LATE).who());
+            let waits = scope.spawn(|| client.with_timeout(2 * LATE).peer_ids());
             let began = Instant::now();
             let mut deaf = 0;
             while began.elapsed() < LATE && deaf < 3 {
                 let began = Instant::now();
-                let error = client.with_timeout(STEP).who().unwrap_err();
+                let error = client.with_timeout(STEP).peer_ids().unwrap_err();
                 assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
                 if error.kind() == ErrorKind::Disconnected {
                     assert_eq!(error.ran(), Ran::No, "{error}");
@@ -427,7 +427,7 @@ fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
                 .map(|_| {
                     scope.spawn(|| {
                         let began = Instant::now();
-                        let error = client.with_timeout(STEP).who().unwrap_err();
+                        let error = client.with_timeout(STEP).peer_ids().unwrap_err();
                         (error.kind(), began.elapsed())
                     })
                 })
@@ -454,7 +454,7 @@ fn the_clients_own_limit_of_calls_in_flight_holds_for_any_announced_limit() {
     };
     against(script, |client| {
         let starter = TestServiceStarter::from(&client.with_timeout(STEP));
-        let pending: Vec<_> = (0..70).map(|_| starter.who()).collect();
+        let pending: Vec<_> = (0..70).map(|_| starter.peer_ids()).collect();
         for call in pending {
             assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::TimedOut);
         }
@@ -474,7 +474,7 @@ fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_n
     };
     against(script, |client| {
         let starter = TestServiceStarter::from(&client);
-        let pending = [starter.who(), starter.who()];
+        let pending = [starter.peer_ids(), starter.peer_ids()];
         for call in pending {
             let error = call.wait().unwrap_err();
             assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::Maybe), "{error}");
@@ -506,7 +506,7 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     against(script, |client| {
         let (_reader, writer) = std::io::pipe().unwrap();
         let writer = writer.into();
-        let pending = TestServiceStarter::from(&client.with_timeout(SOON)).pass(&writer, "text");
+        let pending = TestServiceStarter::from(&client.with_timeout(SOON)).echo(&writer, "text");
         while !sent.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }

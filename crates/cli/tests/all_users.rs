@@ -9,13 +9,13 @@ use std::process::{Command, Output};
 
 use sparkle::SPARKLE_FINISHER;
 use syshandle_registry::{Policy, Registration};
-use syshandle_testkit::{Place, copy, program};
+use syshandle_testkit::{Fixture, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
 /// Runs the command with a umask that would prevent other users from reading its files.
-fn syshandle(place: &Place, arguments: &[&str]) -> Output {
-    let mut command = place.command("/bin/sh".as_ref());
+fn syshandle(fixture: &Fixture, arguments: &[&str]) -> Output {
+    let mut command = fixture.command("/bin/sh".as_ref());
     command.args(["-c", "umask 077; exec \"$0\" \"$@\"", COMMAND]).args(arguments);
     command.output().unwrap()
 }
@@ -34,8 +34,8 @@ fn refused(output: Output) -> String {
 }
 
 /// Creates a folder like one that `make install DESTDIR=…` fills.
-fn package(place: &Place) -> PathBuf {
-    let package = place.path().join("package");
+fn package(fixture: &Fixture) -> PathBuf {
+    let package = fixture.path().join("package");
     fs::create_dir_all(package.join("usr/bin")).unwrap();
     copy(&program("sparkle", "sparkle-server"), &package.join("usr/bin/sparkle-server"));
     package
@@ -59,14 +59,14 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
-    let place = Place::new();
-    let package = package(&place);
+    let fixture = Fixture::new();
+    let package = package(&fixture);
     let (root, bin) = (package.to_str().unwrap(), package.join("usr/bin"));
     let bin = bin.to_str().unwrap();
     let options = ["--systemd", "--users", "anyone", "--env", "MOOD=good"];
     let register = |path: &str| {
         let all = ["register", "--destdir", root, path];
-        well(syshandle(&place, &[&all[..], &options].concat()))
+        well(syshandle(&fixture, &[&all[..], &options].concat()))
     };
     let out = register(bin);
     assert!(out.contains("the package enables 'sparkle-server.socket'"), "{out}");
@@ -101,49 +101,49 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
     let names = "SYSHANDLE_REGISTRATION=/usr/share/syshandle/programs/sparkle-server.toml";
     assert!(service.contains(names), "{service}");
     // This did not create a registration of this user.
-    assert!(below(&place.data()).is_empty());
+    assert!(below(&fixture.data()).is_empty());
 
     // A second build, through a link, produces the same files.
-    let link = place.path().join("link");
+    let link = fixture.path().join("link");
     std::os::unix::fs::symlink(&package, &link).unwrap();
     register(link.join("usr/bin").to_str().unwrap());
     assert_eq!(below(&package), files.each_ref().map(PathBuf::from));
 
     // A registration without units names no socket.
-    well(syshandle(&place, &["register", "--destdir", root, bin]));
+    well(syshandle(&fixture, &["register", "--destdir", root, bin]));
     assert_eq!(below(&package).len(), 3);
     let text = fs::read_to_string(package.join(&files[4])).unwrap();
     assert_eq!(Registration::parse("sparkle-server", &text).unwrap().socket, None);
 
     register(bin);
-    well(syshandle(&place, &["clean", "--destdir", root, bin]));
+    well(syshandle(&fixture, &["clean", "--destdir", root, bin]));
     assert_eq!(below(&package), [PathBuf::from(&files[0])]);
-    let error = refused(syshandle(&place, &["clean", "--destdir", root, bin]));
+    let error = refused(syshandle(&fixture, &["clean", "--destdir", root, bin]));
     assert!(error.contains("is registered in this package"), "{error}");
 }
 
 #[test]
 fn the_socket_of_a_server_for_its_own_user_is_for_that_user_alone() {
-    let place = Place::new();
-    let package = package(&place);
+    let fixture = Fixture::new();
+    let package = package(&fixture);
     let root = package.to_str().unwrap();
     let program = package.join("usr/bin/sparkle-server");
     let program = program.to_str().unwrap();
-    well(syshandle(&place, &["register", "--systemd", "--destdir", root, program]));
+    well(syshandle(&fixture, &["register", "--systemd", "--destdir", root, program]));
     let unit = package.join("usr/lib/systemd/system/sparkle-server.socket");
     assert!(fs::read_to_string(unit).unwrap().contains("SocketMode=0600\n"));
 }
 
 #[test]
 fn a_program_outside_of_the_package_is_refused() {
-    let place = Place::new();
-    let package = package(&place);
-    let elsewhere = place.path().join("elsewhere");
+    let fixture = Fixture::new();
+    let package = package(&fixture);
+    let elsewhere = fixture.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let root = elsewhere.to_str().unwrap();
     let program = package.join("usr/bin");
     let error =
-        refused(syshandle(&place, &["register", "--destdir", root, program.to_str().unwrap()]));
+        refused(syshandle(&fixture, &["register", "--destdir", root, program.to_str().unwrap()]));
     assert!(error.contains("is not below") && error.contains("--destdir"), "{error}");
     assert!(below(&elsewhere).is_empty());
 }
@@ -151,8 +151,8 @@ fn a_program_outside_of_the_package_is_refused() {
 /// Empty folders replace the folders of the system, visible only to this process and its children.
 #[test]
 fn a_server_that_is_registered_for_all_users_is_found_and_removed() {
-    let place = Place::new();
-    let package = package(&place);
+    let fixture = Fixture::new();
+    let package = package(&fixture);
     let bin = package.join("usr/bin");
     let script = "
         set -e
@@ -174,7 +174,7 @@ fn a_server_that_is_registered_for_all_users_is_found_and_removed() {
         Ok(output) if output.status.success() => {}
         other => return println!("skipped: nothing can be mounted in a namespace: {other:?}"),
     }
-    let mut command = place.command("unshare".as_ref());
+    let mut command = fixture.command("unshare".as_ref());
     command.env_remove("XDG_DATA_DIRS").args(namespace);
     command.args(["sh", "-c", script, COMMAND]).arg(&bin);
     let out = well(command.output().unwrap());

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Output;
 
 use syshandle::Policy;
-use syshandle_testkit::{Place, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD};
+use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
@@ -28,8 +28,8 @@ fn accepted() -> String {
     }
 }
 
-fn attack(place: &Place, scenarios: &str) -> Output {
-    let mut command = place.command(COMMAND.as_ref());
+fn attack(fixture: &Fixture, scenarios: &str) -> Output {
+    let mut command = fixture.command(COMMAND.as_ref());
     command.args([
         "attack",
         &TEST_SERVICE.clsid().to_string(),
@@ -58,23 +58,23 @@ fn am_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-fn place_for(policy: Policy) -> Place {
-    let place = Place::new();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+fn fixture_for(policy: Policy) -> Fixture {
+    let fixture = Fixture::new();
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.policy = policy;
     registration.environment.insert("TESTKIT_IDLE_MS".into(), "10000".into());
-    place.register_as(&registration);
-    place
+    fixture.register_as(&registration);
+    fixture
 }
 
 /// The hostile clients run as another user whom the server serves. They still cause no harm.
 #[test]
 fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
-    let place = place_for(Policy::anyone());
+    let fixture = fixture_for(Policy::anyone());
     if !am_root() {
         println!("skipped: the hostile clients run as this user, since only root can be another");
     }
-    let table = passed(&attack(&place, &accepted()));
+    let table = passed(&attack(&fixture, &accepted()));
     let expected = if am_root() { "run as user 65534, whom" } else { "run as this user" };
     assert!(table.contains(expected), "{table}");
     assert!(table.contains("truncated") && table.contains("arena"), "{table}");
@@ -83,8 +83,8 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
 /// A user whom the server doesn't allow gets an error, and its handles are not accepted.
 #[test]
 fn a_user_whom_the_server_is_not_for_gets_nothing() {
-    let place = place_for(Policy::same_user());
-    let table = passed(&attack(&place, "early-handles,refused-user"));
+    let fixture = fixture_for(Policy::same_user());
+    let table = passed(&attack(&fixture, "early-handles,refused-user"));
     if !am_root() {
         println!("skipped: only root can be another user");
         assert!(table.contains("skipped: refused-user"), "{table}");
@@ -96,8 +96,8 @@ fn a_user_whom_the_server_is_not_for_gets_nothing() {
 /// A client that requests references without end leaves enough for the others.
 #[test]
 fn one_client_does_not_get_all_references_and_connections() {
-    let place = place_for(Policy::anyone());
-    let table = passed(&attack(&place, "door-flood"));
+    let fixture = fixture_for(Policy::anyone());
+    let table = passed(&attack(&fixture, "door-flood"));
     assert!(table.contains("of one client"), "{table}");
 }
 
@@ -105,8 +105,8 @@ fn one_client_does_not_get_all_references_and_connections() {
 /// clients.
 #[test]
 fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
-    let place = place_for(Policy::anyone());
-    let mut command = place.command("sh".as_ref());
+    let fixture = fixture_for(Policy::anyone());
+    let mut command = fixture.command("sh".as_ref());
     // The server that this command starts inherits the limit.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
     command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", SLOWER]);
@@ -118,33 +118,33 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
 /// The replies that a client doesn't read are limited.
 #[test]
 fn a_client_that_never_reads_is_cut_off() {
-    let place = place_for(Policy::same_user());
-    let table = passed(&attack(&place, "never-reads"));
+    let fixture = fixture_for(Policy::same_user());
+    let table = passed(&attack(&fixture, "never-reads"));
     assert!(table.contains("closed (4 times)"), "{table}");
 }
 
 /// A client that starts background tasks without end leaves enough for the others.
 #[test]
 fn a_client_whose_background_tasks_never_end_uses_up_its_own_quota_alone() {
-    let place = place_for(Policy::anyone());
-    let table = passed(&attack(&place, "endless-tasks"));
+    let fixture = fixture_for(Policy::anyone());
+    let table = passed(&attack(&fixture, "endless-tasks"));
     assert!(table.contains("of one client"), "{table}");
 }
 
 /// Methods that set an event return although a client has filled the event and made it blocking.
 #[test]
 fn setting_a_full_and_blocking_event_returns_at_once() {
-    let place = place_for(Policy::anyone());
-    let table = passed(&attack(&place, "full-event"));
+    let fixture = fixture_for(Policy::anyone());
+    let table = passed(&attack(&fixture, "full-event"));
     assert!(table.contains("served (64 times)"), "{table}");
 }
 
 /// Scenarios that need a method are skipped if the user names none, and unknown names are errors.
 #[test]
 fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
-    let place = place_for(Policy::same_user());
+    let fixture = fixture_for(Policy::same_user());
     let attack = |scenarios| {
-        let mut command = place.command(COMMAND.as_ref());
+        let mut command = fixture.command(COMMAND.as_ref());
         let class = TEST_SERVICE.clsid().to_string();
         command.args(["attack", &class, "--slower", SLOWER, "--only", scenarios]);
         command.output().unwrap()

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use sparkle::{SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::Proxy;
-use syshandle_testkit::{Activator, Place, Process, SERVER, TEST_SERVICE, copy, program};
+use syshandle_testkit::{Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
@@ -29,8 +29,8 @@ struct Said {
     error: String,
 }
 
-fn syshandle(place: &Place, arguments: &[&dyn AsRef<OsStr>]) -> Said {
-    let mut command = place.command(COMMAND.as_ref());
+fn syshandle(fixture: &Fixture, arguments: &[&dyn AsRef<OsStr>]) -> Said {
+    let mut command = fixture.command(COMMAND.as_ref());
     said(command.args(arguments.iter().map(|argument| argument.as_ref())))
 }
 
@@ -56,8 +56,8 @@ impl Said {
 }
 
 /// Creates a folder with copies of programs.
-fn folder_with(place: &Place, name: &str, programs: &[(&Path, &str)]) -> PathBuf {
-    let folder = place.path().join(name);
+fn folder_with(fixture: &Fixture, name: &str, programs: &[(&Path, &str)]) -> PathBuf {
+    let folder = fixture.path().join(name);
     fs::create_dir(&folder).unwrap();
     for (program, name) in programs {
         copy(program, &folder.join(name));
@@ -67,13 +67,13 @@ fn folder_with(place: &Place, name: &str, programs: &[(&Path, &str)]) -> PathBuf
 
 #[test]
 fn a_server_is_registered_listed_used_and_removed() {
-    let place = Place::new();
-    assert_eq!(syshandle(&place, &[&"list"]).well(), "no class is registered\n");
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
+    let fixture = Fixture::new();
+    assert_eq!(syshandle(&fixture, &[&"list"]).well(), "no class is registered\n");
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "sparkle-server")]);
     let server = folder.join("sparkle-server");
 
-    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
-    let file = place.data().join("syshandle/programs/sparkle-server.toml");
+    let out = syshandle(&fixture, &[&"register", &"--path", &folder]).well();
+    let file = fixture.data().join("syshandle/programs/sparkle-server.toml");
     let (server, file) = (server.display(), file.display());
     let expected = format!("registered {CLASS}\n        for {server}\n         in {file}\n");
     assert_eq!(out, expected);
@@ -81,172 +81,172 @@ fn a_server_is_registered_listed_used_and_removed() {
     let listed = |state| {
         format!("{CLASS}\n    program  {server}\n    file     {file}\n    server   {state}\n")
     };
-    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("not running"));
+    assert_eq!(syshandle(&fixture, &[&"list"]).well(), listed("not running"));
     let client: SparkleFinisherClient =
-        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
-    let running = format!("running (process {})", place.processes("sparkle-server")[0].pid());
-    assert_eq!(syshandle(&place, &[&"list"]).well(), listed(&running));
+        fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let running = format!("running (process {})", fixture.processes("sparkle-server")[0].pid());
+    assert_eq!(syshandle(&fixture, &[&"list"]).well(), listed(&running));
     let process = Process::open(client.as_client().server().unwrap().pid).unwrap();
     process.kill();
     process.wait();
-    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("not running"));
+    assert_eq!(syshandle(&fixture, &[&"list"]).well(), listed("not running"));
 
-    let out = syshandle(&place, &[&"clean", &"--path", &folder]).well();
+    let out = syshandle(&fixture, &[&"clean", &"--path", &folder]).well();
     assert_eq!(out, format!("removed {file}\n"));
-    assert_eq!(syshandle(&place, &[&"list"]).well(), "no class is registered\n");
-    let classes = place.data().join("syshandle/classes");
+    assert_eq!(syshandle(&fixture, &[&"list"]).well(), "no class is registered\n");
+    let classes = fixture.data().join("syshandle/classes");
     assert_eq!(fs::read_dir(classes).unwrap().count(), 0);
-    let error = syshandle(&place, &[&"clean", &"--path", &folder]).no();
+    let error = syshandle(&fixture, &[&"clean", &"--path", &folder]).no();
     assert!(error.contains("no program in") && error.contains("is registered"), "{error}");
 }
 
 #[test]
 fn only_programs_that_serve_are_registered_and_nothing_is_run() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let client = program("sparkle", "sparkle-client");
     let own = Path::new(COMMAND);
     let programs = [(&*SPARKLE as &Path, "server"), (&client, "client"), (own, "syshandle")];
-    let folder = folder_with(&place, "bin", &programs);
+    let folder = folder_with(&fixture, "bin", &programs);
     // A copy without execute permission, a script that would report being run, and a dangling link.
     copy(&SPARKLE, &folder.join("data"));
     fs::set_permissions(folder.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
-    let trace = place.path().join("trace");
+    let trace = fixture.path().join("trace");
     fs::write(folder.join("script"), format!("#!/bin/sh\ntouch {}\n", trace.display())).unwrap();
     fs::set_permissions(folder.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
     symlink("/no/such/file", folder.join("link")).unwrap();
 
-    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let out = syshandle(&fixture, &[&"register", &"--path", &folder]).well();
     assert_eq!(out.matches("registered ").count(), 1, "{out}");
     assert!(out.contains("bin/server\n"), "{out}");
     assert!(!trace.exists());
-    assert!(place.processes("server").is_empty());
+    assert!(fixture.processes("server").is_empty());
 
-    let error = syshandle(&place, &[&"register", &"--path", &folder.join("client")]).no();
+    let error = syshandle(&fixture, &[&"register", &"--path", &folder.join("client")]).no();
     assert!(error.contains("has no program that serves a class"), "{error}");
-    let error = syshandle(&place, &[&"register", &"--path", &folder.join("missing")]).no();
+    let error = syshandle(&fixture, &[&"register", &"--path", &folder.join("missing")]).no();
     assert!(error.contains("can't be looked through: No such file"), "{error}");
 }
 
 #[test]
 fn a_stripped_program_is_found_too() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     let mut strip = Command::new("strip");
     match strip.arg("--strip-all").arg(folder.join("server")).status() {
         Ok(status) => assert!(status.success()),
         Err(error) => return println!("skipped: there is no strip: {error}"),
     }
-    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let out = syshandle(&fixture, &[&"register", &"--path", &folder]).well();
     assert!(out.contains(CLASS), "{out}");
 }
 
 #[test]
 fn odd_names_are_kept() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     for name in ["a server", "sérvér", "100% \"quoted\" $HOME", "tab\tand\nline", "-x", ".hidden"]
     {
-        let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
-        syshandle(&place, &[&"register", &"--path", &folder]).well();
-        let found = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
+        let folder = folder_with(&fixture, "bin", &[(&SPARKLE, name)]);
+        syshandle(&fixture, &[&"register", &"--path", &folder]).well();
+        let found = fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
         assert_eq!(found.registration.program, folder.join(name));
         let client: SparkleFinisherClient =
-            place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+            fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
         let server = Process::open(client.as_client().server().unwrap().pid).unwrap();
         server.kill();
         server.wait();
-        syshandle(&place, &[&"clean", &"--path", &folder]).well();
+        syshandle(&fixture, &[&"clean", &"--path", &folder]).well();
         fs::remove_dir_all(folder).unwrap();
     }
     let name = OsStr::from_bytes(b"server\xff");
-    let folder = place.path().join("bin");
+    let folder = fixture.path().join("bin");
     fs::create_dir(&folder).unwrap();
     copy(&SPARKLE, &folder.join(name));
-    let error = syshandle(&place, &[&"register", &"--path", &folder]).no();
+    let error = syshandle(&fixture, &[&"register", &"--path", &folder]).no();
     assert!(error.contains("isn't UTF-8"), "{error}");
 }
 
 #[test]
 fn another_program_for_the_same_class_takes_it_over() {
-    let place = Place::new();
-    let first = folder_with(&place, "first", &[(&SPARKLE, "sparkle-server")]);
-    let second = folder_with(&place, "second", &[(&SPARKLE, "other-server")]);
-    syshandle(&place, &[&"register", &"--path", &first]).well();
-    let out = syshandle(&place, &[&"register", &"--path", &second]).well();
+    let fixture = Fixture::new();
+    let first = folder_with(&fixture, "first", &[(&SPARKLE, "sparkle-server")]);
+    let second = folder_with(&fixture, "second", &[(&SPARKLE, "other-server")]);
+    syshandle(&fixture, &[&"register", &"--path", &first]).well();
+    let out = syshandle(&fixture, &[&"register", &"--path", &second]).well();
     let was = format!("SPARKLE_FINISHER was served by {}", first.join("sparkle-server").display());
     assert!(out.contains(&was), "{out}");
-    let program = |place: &Place| {
-        place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program
+    let program = |fixture: &Fixture| {
+        fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program
     };
-    assert_eq!(program(&place), second.join("other-server"));
-    let list = syshandle(&place, &[&"list"]).well();
-    let instead = place.data().join("syshandle/programs/other-server.toml");
+    assert_eq!(program(&fixture), second.join("other-server"));
+    let list = syshandle(&fixture, &[&"list"]).well();
+    let instead = fixture.data().join("syshandle/programs/other-server.toml");
     assert!(list.contains(&format!("    instead  {}\n", instead.display())), "{list}");
 
     // Removing the first folder leaves the class registered for the second.
-    syshandle(&place, &[&"clean", &"--path", &first]).well();
-    assert_eq!(program(&place), second.join("other-server"));
+    syshandle(&fixture, &[&"clean", &"--path", &first]).well();
+    assert_eq!(program(&fixture), second.join("other-server"));
 
     // Another build of the same program replaces the registration.
-    let third = folder_with(&place, "third", &[(&SPARKLE, "other-server")]);
-    syshandle(&place, &[&"register", &"--path", &third]).well();
-    assert_eq!(program(&place), third.join("other-server"));
-    let list = syshandle(&place, &[&"list"]).well();
+    let third = folder_with(&fixture, "third", &[(&SPARKLE, "other-server")]);
+    syshandle(&fixture, &[&"register", &"--path", &third]).well();
+    assert_eq!(program(&fixture), third.join("other-server"));
+    let list = syshandle(&fixture, &[&"list"]).well();
     assert_eq!(list.matches(CLASS).count(), 1, "{list}");
 }
 
 #[test]
 fn programs_of_one_name_don_t_take_each_others_place() {
-    let place = Place::new();
-    let first = folder_with(&place, "first", &[(&SPARKLE, "server")]);
-    let second = folder_with(&place, "second", &[(&SERVER, "server")]);
+    let fixture = Fixture::new();
+    let first = folder_with(&fixture, "first", &[(&SPARKLE, "server")]);
+    let second = folder_with(&fixture, "second", &[(&SERVER, "server")]);
     for folder in [&first, &second, &first, &second] {
-        syshandle(&place, &[&"register", &"--path", folder]).well();
+        syshandle(&fixture, &[&"register", &"--path", folder]).well();
     }
-    let registry = place.registry();
+    let registry = fixture.registry();
     let program = |clsid| registry.find(clsid).unwrap().registration.program;
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
     assert_eq!(program(TEST_SERVICE.clsid()), second.join("server"));
     assert_eq!(registry.list().len(), 2);
-    syshandle(&place, &[&"clean", &"--path", &second]).well();
+    syshandle(&fixture, &[&"clean", &"--path", &second]).well();
     assert!(registry.find(TEST_SERVICE.clsid()).is_err());
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
 }
 
 #[test]
 fn variables_go_to_the_server() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     let arguments: [&dyn AsRef<OsStr>; 7] =
         [&"register", &"--path", &folder, &"--env", &"MOOD=a = \"b\"", &"--env", &"EMPTY="];
-    syshandle(&place, &arguments).well();
-    let registration = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration;
+    syshandle(&fixture, &arguments).well();
+    let registration = fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration;
     let expected = [("EMPTY".to_owned(), String::new()), ("MOOD".into(), "a = \"b\"".into())];
     assert_eq!(registration.environment, expected.into());
-    let error = syshandle(&place, &[&"register", &"--env", &"MOOD"]).no();
+    let error = syshandle(&fixture, &[&"register", &"--env", &"MOOD"]).no();
     assert!(error.contains("write NAME=VALUE"), "{error}");
 }
 
 #[test]
 fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&fixture, &[&"register", &"--path", &folder]).well();
     // Root can write everything, so the command runs as another user.
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let command = place.path().join("syshandle");
+    let command = fixture.path().join("syshandle");
     copy(COMMAND.as_ref(), &command);
     if is_root {
         let mut chown = Command::new("chown");
-        assert!(chown.args(["-R", "65534:65534"]).arg(place.path()).status().unwrap().success());
+        assert!(chown.args(["-R", "65534:65534"]).arg(fixture.path()).status().unwrap().success());
     }
     let run = |arguments: &[&dyn AsRef<OsStr>]| {
-        let mut command = place.command(&command);
+        let mut command = fixture.command(&command);
         if is_root {
             command.uid(65534).gid(65534);
         }
         said(command.args(arguments.iter().map(|argument| argument.as_ref())))
     };
-    let registry = place.data().join("syshandle");
+    let registry = fixture.data().join("syshandle");
     for name in ["programs", "classes"] {
         fs::set_permissions(registry.join(name), fs::Permissions::from_mode(0o555)).unwrap();
     }
@@ -265,46 +265,47 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
 
 #[test]
 fn other_users_cannot_write_to_the_registry_under_any_umask() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    let mut command = place.command(Path::new("/bin/sh"));
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    let mut command = fixture.command(Path::new("/bin/sh"));
     command.arg("-c").arg("umask 0; exec \"$0\" register --path \"$1\"");
     said(command.arg(COMMAND).arg(&folder)).well();
-    let registered = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
+    let registered = fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
     assert_eq!(fs::metadata(&registered.path).unwrap().mode() & 0o777, 0o644);
     assert_eq!(fs::metadata(registered.path.parent().unwrap()).unwrap().mode() & 0o777, 0o755);
 }
 
 #[test]
 fn a_damaged_registration_is_listed_as_that() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    syshandle(&place, &[&"register", &"--path", &folder]).well();
-    let file = place.data().join("syshandle/programs/broken.toml");
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&fixture, &[&"register", &"--path", &folder]).well();
+    let file = fixture.data().join("syshandle/programs/broken.toml");
     fs::write(&file, "program").unwrap();
-    let said = syshandle(&place, &[&"list"]);
+    let said = syshandle(&fixture, &[&"list"]);
     assert!(!said.succeeded && said.out.contains(CLASS));
-    let place =
+    let fixture =
         format!("{}: it isn't as it should be: line 1, column 8: `program`: ", file.display());
-    assert!(said.error.starts_with(&place), "{}", said.error);
+    assert!(said.error.starts_with(&fixture), "{}", said.error);
     assert_eq!(said.error.lines().count(), 1, "{}", said.error);
 }
 
 #[test]
 fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     for version in ["app-1", "app-2"] {
-        folder_with(&place, version, &[(&SPARKLE, "server")]);
+        folder_with(&fixture, version, &[(&SPARKLE, "server")]);
     }
-    let current = place.path().join("current");
+    let current = fixture.path().join("current");
     let switch = |to: &str| {
         let _ = fs::remove_file(&current);
         symlink(to, &current).unwrap();
     };
-    let program = || place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
-    let stranger = place.path().join("app-1/../current/server");
+    let program =
+        || fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    let stranger = fixture.path().join("app-1/../current/server");
     let server = current.join("server");
-    let by_folder = |arguments: &[&dyn AsRef<OsStr>]| syshandle(&place, arguments).well();
+    let by_folder = |arguments: &[&dyn AsRef<OsStr>]| syshandle(&fixture, arguments).well();
     for register in 0..4 {
         switch("app-1");
         match register {
@@ -313,7 +314,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
             2 => drop(by_folder(&[&"register", &stranger])),
             // In the folder, with the path that a shell shows after it followed the link.
             _ => {
-                let mut command = place.command(COMMAND.as_ref());
+                let mut command = fixture.command(COMMAND.as_ref());
                 command.arg("register").current_dir(&current).env("PWD", &current);
                 said(&mut command).well();
             }
@@ -321,10 +322,10 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         assert_eq!(program(), server, "{register}");
         switch("app-2");
         let client: SparkleFinisherClient =
-            place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+            fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
         let process = client.as_client().server().unwrap().pid;
         let running = fs::read_link(format!("/proc/{process}/exe")).unwrap();
-        assert_eq!(running, fs::canonicalize(place.path().join("app-2/server")).unwrap());
+        assert_eq!(running, fs::canonicalize(fixture.path().join("app-2/server")).unwrap());
         if register == 0 {
             switch("app-1");
             let listed = by_folder(&[&"list"]);
@@ -337,7 +338,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         // Named by the link, by its current target, and by the link after it became dangling.
         match register {
             0 => drop(by_folder(&[&"clean", &current])),
-            1 => drop(by_folder(&[&"clean", &place.path().join("app-2")])),
+            1 => drop(by_folder(&[&"clean", &fixture.path().join("app-2")])),
             _ => {
                 switch("gone");
                 by_folder(&[&"clean", &current]);
@@ -348,21 +349,21 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
 
 #[test]
 fn of_a_file_and_a_link_to_it_beside_it_the_link_is_registered() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "a-server-1.2")]);
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "a-server-1.2")]);
     symlink("a-server-1.2", folder.join("server")).unwrap();
-    let out = syshandle(&place, &[&"register", &folder]).well();
+    let out = syshandle(&fixture, &[&"register", &folder]).well();
     assert_eq!(out.matches("registered ").count(), 1, "{out}");
-    let program = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    let program = fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
     assert_eq!(program, folder.join("server"));
 }
 
 #[test]
 fn registering_again_keeps_what_was_written_by_hand() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    syshandle(&place, &[&"register", &folder]).well();
-    let file = place.data().join("syshandle/programs/server.toml");
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&fixture, &[&"register", &folder]).well();
+    let file = fixture.data().join("syshandle/programs/server.toml");
     let text = fs::read_to_string(&file).unwrap();
     let by_hand = "arguments = [\"--fast\"]\nusers = [0, 7]\nstart_timeout_ms = 1500\n\
                    # A comment.\n[environment]\nMOOD = \"good\"\n";
@@ -370,13 +371,13 @@ fn registering_again_keeps_what_was_written_by_hand() {
     assert!(edited != text, "{text}");
     fs::write(&file, &edited).unwrap();
 
-    let out = syshandle(&place, &[&"register", &folder]).well();
+    let out = syshandle(&fixture, &[&"register", &folder]).well();
     assert!(out.contains("keeping arguments, environment, users, start_timeout_ms"), "{out}");
     assert_eq!(fs::read_to_string(&file).unwrap(), edited, "not even its comments change");
 
-    let out = syshandle(&place, &[&"register", &folder, &"--env", &"SONG=none"]).well();
+    let out = syshandle(&fixture, &[&"register", &folder, &"--env", &"SONG=none"]).well();
     assert!(out.contains("without the comments that the file had"), "{out}");
-    let registration = || place.registry().own("server").unwrap().unwrap().registration;
+    let registration = || fixture.registry().own("server").unwrap().unwrap().registration;
     let kept = registration();
     assert_eq!(kept.arguments, ["--fast"]);
     assert_eq!(
@@ -390,7 +391,7 @@ fn registering_again_keeps_what_was_written_by_hand() {
     let variables = [("MOOD".to_owned(), "good".to_owned()), ("SONG".into(), "none".into())];
     assert_eq!(kept.environment, variables.into());
 
-    syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
+    syshandle(&fixture, &[&"register", &folder, &"--defaults"]).well();
     let fresh = registration();
     assert!(fresh.arguments.is_empty() && fresh.environment.is_empty());
     assert!(fs::read_to_string(&file).unwrap().contains("users = \"same\""));
@@ -398,9 +399,9 @@ fn registering_again_keeps_what_was_written_by_hand() {
 
 #[test]
 fn each_value_of_a_registration_has_an_option() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    let socket = place.path().join("socket");
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    let socket = fixture.path().join("socket");
     let arguments: [&dyn AsRef<OsStr>; 12] = [
         &"register",
         &"--users",
@@ -415,35 +416,35 @@ fn each_value_of_a_registration_has_an_option() {
         &"--env=A=B",
         &folder,
     ];
-    syshandle(&place, &arguments).well();
-    let registration = place.registry().own("server").unwrap().unwrap().registration;
+    syshandle(&fixture, &arguments).well();
+    let registration = fixture.registry().own("server").unwrap().unwrap().registration;
     assert!(registration.policy.allows(syshandle::UserId::from_kernel(12345)));
     assert_eq!(registration.arguments, ["--fast", "a b"]);
     assert_eq!(registration.start_timeout.as_millis(), 700);
     assert_eq!(registration.socket, Some(socket.clone()));
     assert_eq!(registration.environment, [("A".to_owned(), "B".to_owned())].into());
     // The socket of another program is kept, too.
-    syshandle(&place, &[&"register", &folder, &"--users", &"7,8"]).well();
-    let registration = place.registry().own("server").unwrap().unwrap().registration;
+    syshandle(&fixture, &[&"register", &folder, &"--users", &"7,8"]).well();
+    let registration = fixture.registry().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
     assert!(
         registration.policy.allows(syshandle::UserId::from_kernel(8))
             && !registration.policy.allows(syshandle::UserId::from_kernel(9))
     );
-    let error = syshandle(&place, &[&"register", &folder, &"--users", &"some"]).no();
+    let error = syshandle(&fixture, &[&"register", &folder, &"--users", &"some"]).no();
     assert!(error.contains("write same, anyone, or 1000,1001"), "{error}");
-    let error = syshandle(&place, &[&"register", &folder, &"--start-timeout-ms", &"0"]).no();
+    let error = syshandle(&fixture, &[&"register", &folder, &"--start-timeout-ms", &"0"]).no();
     assert!(error.contains("start-timeout-ms"), "{error}");
 }
 
 #[test]
 fn users_who_cannot_reach_the_socket_are_a_warning() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     let warning = "has no effect on others here";
     let register = |more: &[&dyn AsRef<OsStr>]| {
         let said =
-            syshandle(&place, &[&[&"register" as &dyn AsRef<OsStr>, &folder], more].concat());
+            syshandle(&fixture, &[&[&"register" as &dyn AsRef<OsStr>, &folder], more].concat());
         assert!(said.succeeded, "{}", said.error);
         said.error
     };
@@ -451,48 +452,50 @@ fn users_who_cannot_reach_the_socket_are_a_warning() {
     let error = register(&[&"--users", &"anyone"]);
     assert!(error.contains(warning) && error.contains("--system"), "{error}");
     assert!(register(&[]).contains(warning), "the value is kept");
-    let socket = place.path().join("socket");
+    let socket = fixture.path().join("socket");
     assert!(!register(&[&"--socket", &socket]).contains(warning));
 }
 
 #[test]
 fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    syshandle(&place, &[&"register", &folder]).well();
-    let file = place.data().join("syshandle/programs/server.toml");
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&fixture, &[&"register", &folder]).well();
+    let file = fixture.data().join("syshandle/programs/server.toml");
     fs::write(&file, "program = \"/s\"\nuser = [7]\n").unwrap();
-    let error = syshandle(&place, &[&"register", &folder]).no();
+    let error = syshandle(&fixture, &[&"register", &folder]).no();
     assert!(error.contains("line 2") && error.contains("--defaults"), "{error}");
     assert!(fs::read_to_string(&file).unwrap().contains("user = [7]"));
-    syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
-    assert!(syshandle(&place, &[&"list"]).well().contains(CLASS));
+    syshandle(&fixture, &[&"register", &folder, &"--defaults"]).well();
+    assert!(syshandle(&fixture, &[&"list"]).well().contains(CLASS));
 }
 
 #[test]
 fn the_servers_of_a_class_are_ended_and_its_output_is_shown() {
-    let place = Place::new();
-    let environment = [("TESTKIT_IDLE_MS", "60000"), ("TESTKIT_SAY", "a\u{1b}[31m line")];
-    place.register(&SERVER, TEST_SERVICE, &environment);
-    assert!(syshandle(&place, &[&"log", &"TEST_SERVICE"]).error.contains("no client has started"));
-    assert_eq!(syshandle(&place, &[&"stop", &"TEST_SERVICE"]).well(), "no server runs\n");
-    let server = place.activate().unwrap().who().unwrap().server_pid;
-    let log = syshandle(&place, &[&"log", &"TEST_SERVICE"]).well();
+    let fixture = Fixture::new();
+    let environment = [("TESTKIT_IDLE_MS", "60000"), ("TESTKIT_STARTUP_TEXT", "a\u{1b}[31m line")];
+    fixture.register(&SERVER, TEST_SERVICE, &environment);
+    assert!(
+        syshandle(&fixture, &[&"log", &"TEST_SERVICE"]).error.contains("no client has started")
+    );
+    assert_eq!(syshandle(&fixture, &[&"stop", &"TEST_SERVICE"]).well(), "no server runs\n");
+    let server = fixture.activate().unwrap().peer_ids().unwrap().server_pid;
+    let log = syshandle(&fixture, &[&"log", &"TEST_SERVICE"]).well();
     assert!(log.contains("a\\u{1b}[31m line"), "escaped for the terminal: {log}");
-    let said = syshandle(&place, &[&"stop", &TEST_SERVICE.clsid().to_string()]).well();
+    let said = syshandle(&fixture, &[&"stop", &TEST_SERVICE.clsid().to_string()]).well();
     assert_eq!(said, format!("process {server} has ended\n"));
-    assert!(place.processes("testkit-server").is_empty());
-    assert!(syshandle(&place, &[&"stop", &"NONE"]).no().contains("no class is registered"));
+    assert!(fixture.processes("testkit-server").is_empty());
+    assert!(syshandle(&fixture, &[&"stop", &"NONE"]).no().contains("no class is registered"));
 }
 
 #[test]
 fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
-    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "sparkle-server")]);
+    syshandle(&fixture, &[&"register", &"--path", &folder]).well();
     fs::set_permissions(&registered.path, fs::Permissions::from_mode(0o666)).unwrap();
-    let said = syshandle(&place, &[&"list"]);
+    let said = syshandle(&fixture, &[&"list"]);
     let reason = format!("skipped: {} can't be trusted", registered.path.display());
     assert!(said.error.starts_with(&reason), "{}", said.error);
     assert!(said.well().contains(CLASS));
@@ -500,41 +503,41 @@ fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
 
 #[test]
 fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     for name in ["sparkle-server", "a server of 100% quality; $HOME ${HOME}"] {
-        let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
+        let folder = folder_with(&fixture, "bin", &[(&SPARKLE, name)]);
         let arguments: [&dyn AsRef<OsStr>; 6] =
             [&"register", &"--systemd", &"--env", &"MOOD=50% \"of\" $HOME", &"--path", &folder];
-        let out = syshandle(&place, &arguments).well();
+        let out = syshandle(&fixture, &arguments).well();
         let units: Vec<_> =
             out.lines().filter_map(|line| line.strip_prefix("wrote ").map(PathBuf::from)).collect();
         assert_eq!(units.len(), 2, "{out}");
-        verify(&place, &units);
+        verify(&fixture, &units);
 
-        let registered = place.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
+        let registered = fixture.registry().find(SPARKLE_FINISHER.clsid()).unwrap();
         let socket = registered.registration.socket.clone().unwrap();
         let units_socket = fs::read_to_string(&units[0]).unwrap();
         let listens = format!("ListenSequentialPacket={}\n", socket.display());
         assert!(units_socket.contains(&listens), "{units_socket}");
         // Without systemd no process listens, and the client doesn't start the server.
-        let activation = place.activation();
+        let activation = fixture.activation();
         let error =
             activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
         assert!(error.to_string().contains("systemctl --user start"), "{error}");
-        assert!(place.processes(name).is_empty());
-        let list = syshandle(&place, &[&"list"]).well();
+        assert!(fixture.processes(name).is_empty());
+        let list = syshandle(&fixture, &[&"list"]).well();
         assert!(list.contains("server   started by the listener of its socket"), "{list}");
 
         // Starts the server like systemd does.
-        let activator = Activator::new(socket);
+        let activator = SocketActivator::new(socket);
         let client = std::thread::scope(|scope| {
             let client = scope.spawn(|| {
-                place.activation().activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid())
+                fixture.activation().activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid())
             });
-            let mut server = activator.start(&place, &folder.join(name), &[]);
+            let mut server = activator.start(&fixture, &folder.join(name), &[]);
             let client = client.join().unwrap().unwrap();
             assert_eq!(client.as_client().server().unwrap().pid, server.id());
-            let list = syshandle(&place, &[&"list"]).well();
+            let list = syshandle(&fixture, &[&"list"]).well();
             assert!(list.contains("server   running"), "{list}");
             server.kill().unwrap();
             server.wait().unwrap();
@@ -542,18 +545,18 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         });
         drop((client, activator));
 
-        syshandle(&place, &[&"clean", &"--path", &folder]).well();
+        syshandle(&fixture, &[&"clean", &"--path", &folder]).well();
         assert!(units.iter().all(|unit| !unit.exists()));
         fs::remove_dir_all(folder).unwrap();
     }
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "a \"server\"")]);
-    let error = syshandle(&place, &[&"register", &"--systemd", &"--path", &folder]).no();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "a \"server\"")]);
+    let error = syshandle(&fixture, &[&"register", &"--systemd", &"--path", &folder]).no();
     assert!(error.contains("systemd runs no program with quotes"), "{error}");
 }
 
 /// Lets systemd check the units.
-fn verify(place: &Place, units: &[PathBuf]) {
-    let mut command = place.command(Path::new("/usr/bin/env"));
+fn verify(fixture: &Fixture, units: &[PathBuf]) {
+    let mut command = fixture.command(Path::new("/usr/bin/env"));
     command.args(["systemd-analyze", "verify", "--user", "--man=no", "--recursive-errors=no"]);
     let said = said(command.args(units));
     if said.error.contains("No such file") && said.error.starts_with("/usr/bin/env") {
@@ -564,18 +567,18 @@ fn verify(place: &Place, units: &[PathBuf]) {
 
 #[test]
 fn registered_again_without_systemd_the_units_go() {
-    let place = Place::new();
-    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
-    syshandle(&place, &[&"register", &"--systemd", &"--path", &folder]).well();
-    let units = place.path().join(".config/systemd/user");
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&fixture, &[&"register", &"--systemd", &"--path", &folder]).well();
+    let units = fixture.path().join(".config/systemd/user");
     assert_eq!(fs::read_dir(&units).unwrap().count(), 2);
-    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    syshandle(&fixture, &[&"register", &"--path", &folder]).well();
     assert_eq!(fs::read_dir(&units).unwrap().count(), 0);
     let client: SparkleFinisherClient =
-        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     assert!(client.as_client().server().is_ok());
     // A unit that `register` did not write is kept.
     fs::write(units.join("server.socket"), "[Socket]\n").unwrap();
-    syshandle(&place, &[&"clean", &"--path", &folder]).well();
+    syshandle(&fixture, &[&"clean", &"--path", &folder]).well();
     assert!(units.join("server.socket").exists());
 }

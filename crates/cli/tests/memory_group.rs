@@ -8,15 +8,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use syshandle::Policy;
-use syshandle_testkit::{ControlGroup, Place, SERVER, TEST_SERVICE, until};
+use syshandle_testkit::{ControlGroup, Fixture, SERVER, TEST_SERVICE, wait_until};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
 const MIB: u64 = 1024 * 1024;
 
-/// A server in a memory cgroup. The place is dropped first, with all processes of the group.
+/// A server in a memory cgroup. The fixture is dropped first, with all processes of the group.
 struct Confined {
-    place: Place,
+    fixture: Fixture,
     group: ControlGroup,
 }
 
@@ -31,8 +31,8 @@ impl Confined {
             }
         };
         group.limit_memory(limit);
-        let place = Place::new();
-        let wrapper = place.path().join("wrapper");
+        let fixture = Fixture::new();
+        let wrapper = fixture.path().join("wrapper");
         let procs = group.procs();
         // The server returns its environment.
         let script = format!(
@@ -44,11 +44,11 @@ impl Confined {
         );
         fs::write(&wrapper, script).unwrap();
         fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
-        let mut registration = place.registration(&wrapper, TEST_SERVICE);
+        let mut registration = fixture.registration(&wrapper, TEST_SERVICE);
         registration.policy = policy;
         registration.environment.insert("TESTKIT_IDLE_MS".into(), "60000".into());
-        place.register_as(&registration);
-        Some(Self { place, group })
+        fixture.register_as(&registration);
+        Some(Self { fixture, group })
     }
 }
 
@@ -56,40 +56,40 @@ impl Confined {
 fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup() {
     for policy in [Policy::anyone(), Policy::same_user()] {
         // The scenario shares a gigabyte of holes.
-        let Some(Confined { group, place }) = Confined::new(400 * MIB, policy) else { return };
-        let client = place.activate().unwrap();
-        let server = client.who().unwrap().server_pid;
+        let Some(Confined { group, fixture }) = Confined::new(400 * MIB, policy) else { return };
+        let client = fixture.activate().unwrap();
+        let server = client.peer_ids().unwrap().server_pid;
         let before = group.memory();
         for _ in 0..2 {
-            let mut command = place.command(COMMAND.as_ref());
+            let mut command = fixture.command(COMMAND.as_ref());
             command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", "500"]);
             let output = command.args(["--only", "sparse-memory"]).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{text}");
         }
-        assert_eq!((group.killed(), client.who().unwrap().server_pid), (0, server));
+        assert_eq!((group.killed(), client.peer_ids().unwrap().server_pid), (0, server));
         let [peak, now] = [group.peak_memory(), group.memory()].map(|bytes| bytes / MIB);
         println!("{} MiB before, up to {peak} MiB, {now} MiB afterwards", before / MIB);
         assert!(peak > before / MIB + 4, "the server has read holes: {peak} MiB");
-        until("the memory is given back", || group.memory() < before + 64 * MIB);
+        wait_until("the memory is given back", || group.memory() < before + 64 * MIB);
         drop(client);
-        drop(place);
+        drop(fixture);
     }
 }
 
 #[test]
 fn idle_connections_that_have_received_large_replies_charge_a_server_nothing() {
-    let Some(Confined { group, place }) = Confined::new(400 * MIB, Policy::same_user()) else {
+    let Some(Confined { group, fixture }) = Confined::new(400 * MIB, Policy::same_user()) else {
         return;
     };
-    let first = place.activate().unwrap();
-    let large = || first.surroundings().unwrap().iter().map(String::len).sum::<usize>() as u64;
+    let first = fixture.activate().unwrap();
+    let large = || first.startup_state().unwrap().iter().map(String::len).sum::<usize>() as u64;
     assert!(large() > MIB);
     let clients: Vec<_> = (0..100)
         .map(|_| {
-            let client = place.activate().unwrap();
+            let client = fixture.activate().unwrap();
             // The server frees unused pages after a second. Until then they count for this process.
-            until("there is room", || match client.surroundings() {
+            wait_until("there is room", || match client.startup_state() {
                 Ok(_) => true,
                 Err(error) => {
                     assert!(error.to_string().contains("limit of memory"), "{error:#}");
@@ -100,8 +100,8 @@ fn idle_connections_that_have_received_large_replies_charge_a_server_nothing() {
         })
         .collect();
     println!("{} MiB of shared memory", group.shared_memory() / MIB);
-    until("all pages are given back", || group.shared_memory() < MIB);
+    wait_until("all pages are given back", || group.shared_memory() < MIB);
     assert_eq!(group.killed(), 0);
     drop((clients, first));
-    drop(place);
+    drop(fixture);
 }

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use sparkle::SPARKLE_FINISHER;
-use syshandle_testkit::{Place, copy, program};
+use syshandle_testkit::{Fixture, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
@@ -25,16 +25,16 @@ const IDL: &str = "import \"unknwn.idl\"; [uuid(1284c788-6978-43d5-9a02-414901a2
                    interface IOne : IUnknown { HRESULT one(); }";
 
 /// Creates a folder with a copy of the sample's server under this name.
-fn server_named(place: &Place, folder: &str, name: &str) -> PathBuf {
-    let folder = place.path().join(folder);
+fn server_named(fixture: &Fixture, folder: &str, name: &str) -> PathBuf {
+    let folder = fixture.path().join(folder);
     fs::create_dir(&folder).unwrap();
     copy(&SPARKLE, &folder.join(name));
     folder
 }
 
-fn command(place: &Place, arguments: &[&OsStr]) -> Command {
-    let mut command = place.command(COMMAND.as_ref());
-    command.args(arguments).current_dir(place.path()).stdin(Stdio::null());
+fn command(fixture: &Fixture, arguments: &[&OsStr]) -> Command {
+    let mut command = fixture.command(COMMAND.as_ref());
+    command.args(arguments).current_dir(fixture.path()).stdin(Stdio::null());
     command
 }
 
@@ -56,18 +56,18 @@ fn check_harmless(output: &Output) -> String {
 
 #[test]
 fn names_of_files_and_folders_control_no_terminal_and_forge_no_line() {
-    let place = Place::new();
-    let folder = server_named(&place, EVIL, EVIL);
-    let missing = place.path().join(format!("missing{EVIL}"));
-    let idl = place.path().join(format!("{EVIL}.idl"));
+    let fixture = Fixture::new();
+    let folder = server_named(&fixture, EVIL, EVIL);
+    let missing = fixture.path().join(format!("missing{EVIL}"));
+    let idl = fixture.path().join(format!("{EVIL}.idl"));
     fs::write(
         &idl,
         format!("typedef {EVIL} x;\n{IDL}\n/* {EVIL} */ int x = \"{EVIL}\"; // {EVIL}"),
     )
     .unwrap();
-    let rust = place.path().join(format!("{EVIL}.rs"));
+    let rust = fixture.path().join(format!("{EVIL}.rs"));
     fs::write(&rust, format!("#[interface(iid = \"{EVIL}\")] trait T {{ fn f(&self); }}")).unwrap();
-    let no_rust = place.path().join(format!("{EVIL}.2.rs"));
+    let no_rust = fixture.path().join(format!("{EVIL}.2.rs"));
     fs::write(&no_rust, format!("fn {EVIL} {{")).unwrap();
     let option: OsString = format!("--{EVIL}").into();
     let long: OsString = format!("--accept={EVIL}").into();
@@ -95,7 +95,7 @@ fn names_of_files_and_folders_control_no_terminal_and_forge_no_line() {
     ];
     let mut served = String::new();
     for all in all {
-        let output = command(&place, &arguments(all)).output().unwrap();
+        let output = command(&fixture, &arguments(all)).output().unwrap();
         let text = check_harmless(&output);
         assert!(!text.contains("panicked"), "{text}");
         served += &text;
@@ -106,11 +106,11 @@ fn names_of_files_and_folders_control_no_terminal_and_forge_no_line() {
 
 #[test]
 fn text_of_a_registration_is_escaped_in_output() {
-    let place = Place::new();
-    let folder = server_named(&place, "bin", "server");
-    let registered = command(&place, &arguments(&[&"register", &folder])).output().unwrap();
+    let fixture = Fixture::new();
+    let folder = server_named(&fixture, "bin", "server");
+    let registered = command(&fixture, &arguments(&[&"register", &folder])).output().unwrap();
     assert!(registered.status.success());
-    let file = place.data().join("syshandle/programs/server.toml");
+    let file = fixture.data().join("syshandle/programs/server.toml");
     let text = fs::read_to_string(&file).unwrap();
     let toml: String = EVIL.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
     for (from, to) in [
@@ -135,9 +135,9 @@ fn text_of_a_registration_is_escaped_in_output() {
             &[&"attack", &"SPARKLE_FINISHER", &"--only", &"none"],
         ];
         for all in all {
-            check_harmless(&command(&place, &arguments(all)).output().unwrap());
+            check_harmless(&command(&fixture, &arguments(all)).output().unwrap());
         }
-        let error = place.registry().find(SPARKLE_FINISHER.clsid());
+        let error = fixture.registry().find(SPARKLE_FINISHER.clsid());
         if let Err(error) = error {
             let shown = format!("{error} {error:#}");
             assert!(!shown.contains(char::is_control), "{shown:?}");
@@ -148,8 +148,8 @@ fn text_of_a_registration_is_escaped_in_output() {
 
 #[test]
 fn text_of_a_program_mark_is_escaped_in_output() {
-    let place = Place::new();
-    let folder = server_named(&place, "bin", "server");
+    let fixture = Fixture::new();
+    let folder = server_named(&fixture, "bin", "server");
     let server = folder.join("server");
     let program = fs::read(&server).unwrap();
     // The mark has a checksum, so a program with another text in the mark is not accepted.
@@ -160,19 +160,19 @@ fn text_of_a_program_mark_is_escaped_in_output() {
         .chain(program[program.len() - 15..].iter().copied())
         .collect();
     fs::write(&server, changed).unwrap();
-    let output = command(&place, &arguments(&[&"register", &folder])).output().unwrap();
+    let output = command(&fixture, &arguments(&[&"register", &folder])).output().unwrap();
     let text = check_harmless(&output);
     assert!(text.contains("has no program that serves a class"), "{text}");
 }
 
 /// Returns the commands that write to the standard output, for a folder with a server and two
 /// files.
-fn commands_with_output(place: &Place) -> Vec<Vec<OsString>> {
-    let folder = server_named(place, "bin", "server");
-    let idl = place.path().join("one.idl");
+fn commands_with_output(fixture: &Fixture) -> Vec<Vec<OsString>> {
+    let folder = server_named(fixture, "bin", "server");
+    let idl = fixture.path().join("one.idl");
     fs::write(&idl, IDL).unwrap();
-    let rust = place.path().join("one.rs");
-    let written = command(place, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
+    let rust = fixture.path().join("one.rs");
+    let written = command(fixture, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
     assert!(written.status.success());
     fs::write(&rust, written.stdout).unwrap();
     let all: [&[&dyn AsRef<OsStr>]; 11] = [
@@ -192,17 +192,17 @@ fn commands_with_output(place: &Place) -> Vec<Vec<OsString>> {
 }
 
 /// Runs all commands with an output to which writes fail.
-fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> {
+fn run_with(fixture: &Fixture, output: impl Fn() -> Stdio) -> Vec<(String, Output)> {
     let mut all = Vec::new();
-    for words in commands_with_output(place) {
+    for words in commands_with_output(fixture) {
         let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
-        let mut command = command(place, &words);
+        let mut command = command(fixture, &words);
         let ran = command.stdout(output()).stderr(Stdio::piped()).output().unwrap();
         let error = String::from_utf8_lossy(&ran.stderr);
         assert!(!error.contains("panicked"), "{words:?}: {error}");
         assert_eq!(ran.status.signal(), None, "{words:?}");
         // The command has completed its work.
-        let is_registered = place.registry().find(SPARKLE_FINISHER.clsid()).is_ok();
+        let is_registered = fixture.registry().find(SPARKLE_FINISHER.clsid()).is_ok();
         match words[0].to_str() {
             Some("register") => assert!(is_registered, "{words:?}"),
             Some("clean") => assert!(!is_registered, "{words:?}"),
@@ -215,13 +215,13 @@ fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> 
 
 #[test]
 fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         writer.into()
     };
-    for (words, output) in run_with(&place, closed) {
+    for (words, output) in run_with(&fixture, closed) {
         // The exit code that a shell reports for a program ended by SIGPIPE. Comparing two equal
         // interfaces writes nothing.
         let expected = if words.starts_with("idl diff") { 0 } else { 141 };
@@ -233,8 +233,8 @@ fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
 
 #[test]
 fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
-    let place = Place::new();
-    for (words, output) in run_with(&place, || File::create("/dev/full").unwrap().into()) {
+    let fixture = Fixture::new();
+    for (words, output) in run_with(&fixture, || File::create("/dev/full").unwrap().into()) {
         let error = String::from_utf8_lossy(&output.stderr);
         if words.starts_with("idl diff") {
             assert!(output.status.success(), "{words}: {error}");
@@ -248,8 +248,8 @@ fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
 
 #[test]
 fn a_failed_command_has_a_nonzero_exit_code_with_any_output() {
-    let place = Place::new();
-    let missing = place.path().join("missing");
+    let fixture = Fixture::new();
+    let missing = fixture.path().join("missing");
     let all: [&[&dyn AsRef<OsStr>]; 4] = [
         &[&"register", &missing],
         &[&"clean", &missing],
@@ -270,24 +270,24 @@ fn a_failed_command_has_a_nonzero_exit_code_with_any_output() {
             (Stdio::null(), full().into()),
         ];
         for (out, error) in outputs {
-            let status = command(&place, &all).stdout(out).stderr(error).status().unwrap();
+            let status = command(&fixture, &all).stdout(out).stderr(error).status().unwrap();
             assert_eq!(status.code(), Some(1), "{all:?}");
         }
     }
-    let usage = command(&place, &arguments(&[&"nothing"])).stderr(full()).status().unwrap();
+    let usage = command(&fixture, &arguments(&[&"nothing"])).stderr(full()).status().unwrap();
     assert_eq!(usage.code(), Some(2));
 }
 
 #[test]
 fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
-    let place = Place::new();
-    let idl = place.path().join("one.idl");
+    let fixture = Fixture::new();
+    let idl = fixture.path().join("one.idl");
     // The text becomes the documentation of the trait.
     let help = "helpstring(\"\u{1b}]0;title\u{7}\"), ";
     fs::write(&idl, IDL.replace("[uuid", &format!("[{help}uuid"))).unwrap();
-    let output = command(&place, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
-    let file = place.path().join("one.rs");
-    let written = command(&place, &arguments(&[&"idl", &"rust", &idl, &"-o", &file])).status();
+    let output = command(&fixture, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
+    let file = fixture.path().join("one.rs");
+    let written = command(&fixture, &arguments(&[&"idl", &"rust", &idl, &"-o", &file])).status();
     assert!(written.unwrap().success());
     assert_eq!(fs::read(&file).unwrap(), output.stdout);
 
@@ -295,7 +295,7 @@ fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
     if !Path::new("/usr/bin/script").exists() {
         return println!("skipped: the terminal: there is no /usr/bin/script");
     }
-    let mut terminal = place.command("/usr/bin/script".as_ref());
+    let mut terminal = fixture.command("/usr/bin/script".as_ref());
     terminal.args(["-qec", &format!("'{COMMAND}' idl rust '{}'", idl.display()), "/dev/null"]);
     let shown = terminal.stdin(Stdio::null()).output().unwrap();
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use syshandle::ErrorKind;
-use syshandle_testkit::{ControlGroup, PATIENCE, Place, Process, SERVER, copy};
+use syshandle_testkit::{ControlGroup, Fixture, Process, SERVER, TEST_TIMEOUT, copy};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 const MANAGER: &str = "/lib/systemd/systemd";
@@ -58,7 +58,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// A user manager, and a registered server.
 struct Manager {
-    place: Place,
+    fixture: Fixture,
     child: Child,
     folder: PathBuf,
 }
@@ -66,27 +66,27 @@ struct Manager {
 impl Manager {
     /// Returns `None`, after printing the reason, if the manager can't run.
     fn start(environment: &[&str]) -> Option<Self> {
-        let place = Place::new();
-        let folder = place.path().join("bin");
+        let fixture = Fixture::new();
+        let folder = fixture.path().join("bin");
         fs::create_dir(&folder).unwrap();
         copy(&SERVER, &folder.join("testkit-server"));
-        let mut command = place.command(COMMAND.as_ref());
+        let mut command = fixture.command(COMMAND.as_ref());
         command.args(["register", "--systemd"]).arg(&folder);
         command.args(environment.iter().flat_map(|variable| ["--env", variable]));
         succeeded(&command.output().unwrap());
-        let log = fs::File::create(place.path().join("manager.log")).unwrap();
-        let child = place
+        let log = fs::File::create(fixture.path().join("manager.log")).unwrap();
+        let child = fixture
             .command(MANAGER.as_ref())
             .args(["--user", "--unit=basic.target", "--log-target=console"])
             .stdout(log.try_clone().unwrap())
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
-        let mut manager = Self { place, child, folder };
-        let deadline = Instant::now() + PATIENCE / 4;
+        let mut manager = Self { fixture, child, folder };
+        let deadline = Instant::now() + TEST_TIMEOUT / 4;
         while !manager.systemctl(&["show", "--property=Version"]).status.success() {
             if manager.child.try_wait().unwrap().is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(manager.place.path().join("manager.log")).unwrap();
+                let log = fs::read_to_string(manager.fixture.path().join("manager.log")).unwrap();
                 println!("skipped: the user manager doesn't run: {log}");
                 return None;
             }
@@ -96,7 +96,7 @@ impl Manager {
     }
 
     fn systemctl(&self, arguments: &[&str]) -> Output {
-        let mut command = self.place.command("systemctl".as_ref());
+        let mut command = self.fixture.command("systemctl".as_ref());
         command.arg("--user").args(arguments).output().unwrap()
     }
 
@@ -136,38 +136,38 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
     let Some(manager) = Manager::start(&["MOOD=50% \"of\" $HOME", "TESTKIT_IDLE_MS=300"]) else {
         return;
     };
-    let place = &manager.place;
+    let fixture = &manager.fixture;
     // No process listens yet.
-    let error = place.activate().unwrap_err();
+    let error = fixture.activate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:#}");
     assert!(error.to_string().contains("systemctl --user start"), "{error}");
     manager.enable();
-    assert!(place.processes("testkit-server").is_empty(), "it starts with the first client");
-    let client = place.activate().unwrap();
-    let first = client.who().unwrap().server_pid;
+    assert!(fixture.processes("testkit-server").is_empty(), "it starts with the first client");
+    let client = fixture.activate().unwrap();
+    let first = client.peer_ids().unwrap().server_pid;
     assert_eq!(manager.property("testkit-server.service", "MainPID"), first.to_string());
-    let surroundings = client.surroundings().unwrap();
+    let surroundings = client.startup_state().unwrap();
     assert!(surroundings.contains(&"env MOOD=50% \"of\" $HOME".to_owned()), "{surroundings:#?}");
     // The server ends when it is idle, and the next client starts it again.
     let process = Process::open(first).unwrap();
     drop(client);
     process.wait();
-    let client = place.activate().unwrap();
-    assert_ne!(client.who().unwrap().server_pid, first);
+    let client = fixture.activate().unwrap();
+    assert_ne!(client.peer_ids().unwrap().server_pid, first);
     // More crashes than systemd's start limit, by default 5 in 10 s.
     for _ in 0..7 {
-        let client = place.activate().unwrap();
-        assert_eq!(client.crash().unwrap_err().kind(), ErrorKind::Disconnected);
+        let client = fixture.activate().unwrap();
+        assert_eq!(client.abort().unwrap_err().kind(), ErrorKind::Disconnected);
     }
-    place.activate().unwrap().who().unwrap();
+    fixture.activate().unwrap().peer_ids().unwrap();
     assert_eq!(manager.property("testkit-server.socket", "ActiveState"), "active");
     // The command that `clean` suggests removes the rest.
-    let mut command = place.command(COMMAND.as_ref());
+    let mut command = fixture.command(COMMAND.as_ref());
     succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
     succeeded(&manager.systemctl(&["stop", "testkit-server.socket", "testkit-server.service"]));
     succeeded(&manager.systemctl(&["daemon-reload"]));
     assert_eq!(manager.property("testkit-server.socket", "LoadState"), "not-found");
-    assert!(place.processes("testkit-server").is_empty());
+    assert!(fixture.processes("testkit-server").is_empty());
 }
 
 #[test]
@@ -175,18 +175,18 @@ fn the_error_names_the_units_when_the_start_limit_closed_the_socket() {
     if std::env::var_os(PART).is_none() {
         return in_namespace("the_error_names_the_units_when_the_start_limit_closed_the_socket");
     }
-    let Some(manager) = Manager::start(&["TESTKIT_FATE=exit"]) else { return };
-    let place = &manager.place;
+    let Some(manager) = Manager::start(&["TESTKIT_STARTUP=exit"]) else { return };
+    let fixture = &manager.fixture;
     // A drop-in of an administrator sets a limit, which the units don't have.
-    let folder = place.path().join(".config/systemd/user/testkit-server.service.d");
+    let folder = fixture.path().join(".config/systemd/user/testkit-server.service.d");
     fs::create_dir_all(&folder).unwrap();
     let limit = "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n";
     fs::write(folder.join("limit.conf"), limit).unwrap();
     manager.enable();
     let began = Instant::now();
-    let error = place.activate().unwrap_err();
+    let error = fixture.activate().unwrap_err();
     let text = format!("{error:#}");
-    assert!(began.elapsed() < PATIENCE / 2, "{:?}: {text}", began.elapsed());
+    assert!(began.elapsed() < TEST_TIMEOUT / 2, "{:?}: {text}", began.elapsed());
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{text}");
     for part in ["nobody", "systemctl --user status", "journalctl --user", "systemctl --user start"]
     {

@@ -12,32 +12,32 @@ use std::time::Duration;
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Proxy};
 use syshandle_fault_injection::finish::{Ending, finish};
-use syshandle_testkit::{Place, Process, example, until};
+use syshandle_testkit::{Fixture, Process, example, wait_until};
 
 /// Timeout of each step of a client.
 const STEP: Duration = Duration::from_secs(20);
 
-fn client(place: &Place, limit: u32) -> Output {
+fn client(fixture: &Fixture, limit: u32) -> Output {
     let program = example("syshandle-fault-injection", "fault-client");
-    let mut command = place.command(Path::new("/bin/sh"));
+    let mut command = fixture.command(Path::new("/bin/sh"));
     command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$1\""));
-    command.arg(program).arg(place.path().join("dishes.txt"));
+    command.arg(program).arg(fixture.path().join("dishes.txt"));
     command.stdin(Stdio::null()).output().unwrap()
 }
 
 #[test]
 fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
-    let place = Place::new();
-    place.register(&example("syshandle-fault-injection", "fault-server"), SPARKLE_FINISHER, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&example("syshandle-fault-injection", "fault-server"), SPARKLE_FINISHER, &[]);
     let keeper: SparkleFinisherClient =
-        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
-    let before: usize = server.census().unwrap().values().sum();
+    let before: usize = server.descriptors().unwrap().values().sum();
     let mut endings = BTreeMap::new();
     let mut finished = false;
     for limit in 3..=16 {
-        fs::write(place.path().join("dishes.txt"), "").unwrap();
-        let output = client(&place, limit);
+        fs::write(fixture.path().join("dishes.txt"), "").unwrap();
+        let output = client(&fixture, limit);
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let error = String::from_utf8_lossy(&output.stderr);
         // With so few descriptors, the dynamic loader can't open the program's libraries.
@@ -50,8 +50,8 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
         assert!(is_right, "{limit}: {ending}: {error}");
         finished = ending == "finished";
         *endings.entry(ending).or_insert(0) += 1;
-        until("the server has no more descriptors than before", || {
-            server.census().unwrap().values().sum::<usize>() <= before
+        wait_until("the server has no more descriptors than before", || {
+            server.descriptors().unwrap().values().sum::<usize>() <= before
         });
     }
     println!("{endings:?}");
@@ -63,15 +63,15 @@ fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
     let mut endings = BTreeMap::new();
     let mut finished = false;
     for limit in 4..=26 {
-        let place = Place::new();
+        let fixture = Fixture::new();
         let server = example("syshandle-fault-injection", "fault-server");
-        let mut registration = place.registration(&server, SPARKLE_FINISHER);
+        let mut registration = fixture.registration(&server, SPARKLE_FINISHER);
         registration.program = "/bin/sh".into();
         let script = format!("ulimit -n {limit} && exec \"$0\"");
         registration.arguments = vec!["-c".into(), script, server.to_str().unwrap().into()];
-        place.register_as(&registration);
-        let file = place.path().join("dishes.txt");
-        let (ending, text) = finish(&place.activation(), &file, STEP);
+        fixture.register_as(&registration);
+        let file = fixture.path().join("dishes.txt");
+        let (ending, text) = finish(&fixture.activation(), &file, STEP);
         let right = match ending {
             Ending::Finished => true,
             Ending::Error(kind, _) => matches!(

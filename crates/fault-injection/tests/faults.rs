@@ -21,7 +21,7 @@ use syshandle_fault_injection::calls::{Call, ERRORS};
 use syshandle_fault_injection::faults::{Counts, FAULT, Fault, REPORT};
 use syshandle_fault_injection::finish::{Ending, finish};
 use syshandle_fault_injection::together::{NUMBERS, TOGETHER};
-use syshandle_testkit::{Notes, Place, Process, until};
+use syshandle_testkit::{Fixture, LineFifo, Process, wait_until};
 
 /// Maximum time of a client, with any failing call. Each of its steps has a timeout of ten seconds.
 const NEVER_LONGER: Duration = Duration::from_secs(40);
@@ -39,8 +39,8 @@ fn example(name: &str) -> PathBuf {
 
 /// The sample, with programs whose calls fail.
 struct Stage {
-    place: Place,
-    report: Notes,
+    fixture: Fixture,
+    report: LineFifo,
     files: u32,
 }
 
@@ -56,16 +56,16 @@ struct Run {
 
 impl Stage {
     fn new() -> Self {
-        let place = Place::new();
-        let report = place.notes("report");
-        Self { place, report, files: 0 }
+        let fixture = Fixture::new();
+        let report = fixture.fifo("report");
+        Self { fixture, report, files: 0 }
     }
 
     /// Returns a new file name, because a server may still use the file of a client that has given
     /// up.
     fn new_file(&mut self) -> PathBuf {
         self.files += 1;
-        self.place.path().join(format!("dishes-{}.txt", self.files))
+        self.fixture.path().join(format!("dishes-{}.txt", self.files))
     }
 
     /// Registers the server, with a failure to inject.
@@ -77,14 +77,14 @@ impl Stage {
             environment.push((REPORT, self.report.path().to_str().unwrap()));
         }
         let server = example("fault-server");
-        self.place.register(&server, SPARKLE_FINISHER, &environment);
+        self.fixture.register(&server, SPARKLE_FINISHER, &environment);
     }
 
     /// Runs a client with a failure to inject.
     fn run_client(&mut self, fault: Fault) -> Run {
         let file = self.new_file();
         let began = Instant::now();
-        let mut command = self.place.command(&example("fault-client"));
+        let mut command = self.fixture.command(&example("fault-client"));
         command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
         command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = output_in_time(command.spawn().unwrap(), &fault);
@@ -102,9 +102,9 @@ impl Stage {
     fn serves_the_next_client(&mut self, fault: &Fault) {
         let (mut file, mut last) = (PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
-        until("the next client is served", || {
+        wait_until("the next client is served", || {
             file = self.new_file();
-            let (ending, text) = finish(&self.place.activation(), &file, STEP);
+            let (ending, text) = finish(&self.fixture.activation(), &file, STEP);
             last = text;
             ending == Ending::Finished || Instant::now() > deadline
         });
@@ -113,7 +113,7 @@ impl Stage {
 
     /// Returns the log of the server.
     fn log(&self) -> String {
-        let files = fs::read_dir(self.place.runtime().join("syshandle")).into_iter().flatten();
+        let files = fs::read_dir(self.fixture.runtime().join("syshandle")).into_iter().flatten();
         let logs = files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
         logs.map(|log| fs::read_to_string(log.path()).unwrap_or_default()).collect()
     }
@@ -150,7 +150,7 @@ fn output_in_time(mut child: Child, what: &Fault) -> Output {
 fn faults(counts: &Counts) -> Vec<Fault> {
     let full = std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full");
     let mut faults = Vec::new();
-    for (place, (name, count)) in counts.calls.iter().enumerate() {
+    for (index, (name, count)) in counts.calls.iter().enumerate() {
         let call = Call::named(name).unwrap();
         // Later calls with the same name are made in a loop, and fail like the earlier ones.
         for nth in 1..=(*count).min(40) {
@@ -159,7 +159,7 @@ fn faults(counts: &Counts) -> Vec<Fault> {
                 false => {
                     let errors: Vec<_> = call.errors().collect();
                     // The error depends only on the call, so that each run tries the same.
-                    let error = errors[(place * 7 + nth as usize) % errors.len()];
+                    let error = errors[(index * 7 + nth as usize) % errors.len()];
                     faults.push(Fault { call, nth, error });
                 }
             }
@@ -249,19 +249,19 @@ fn a_client_with_any_failing_system_call_ends_with_an_error_and_harms_no_other()
     let mut stage = Stage::new();
     stage.register(None);
     let keeper: SparkleFinisherClient =
-        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
     let run = stage.run_client(none());
     assert_eq!((run.ending.as_str(), run.lines), ("finished", 10), "{}", run.text);
-    let idle = server.census().unwrap();
+    let idle = server.descriptors().unwrap();
     let faults = faults(&run.counts);
     let mut tally = Tally::default();
     for fault in &faults {
         let run = stage.run_client(*fault);
         tally.add(fault, &run.ending, &run.text, run.counts.failed, run.time);
         assert!(run.ending != "finished" || run.lines == 10, "{fault}: {} lines", run.lines);
-        until("the server has no more descriptors than before", || {
-            server.census().unwrap().values().sum::<usize>() <= idle.values().sum::<usize>()
+        wait_until("the server has no more descriptors than before", || {
+            server.descriptors().unwrap().values().sum::<usize>() <= idle.values().sum::<usize>()
         });
     }
     assert!(keeper.as_client().server().is_ok());
@@ -279,10 +279,10 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
     };
     let faults = faults(&counts);
     let tally = for_each(&faults, |fault, tally| {
-        // The server inherits the failing calls from the client, and ends with the place.
+        // The server inherits the failing calls from the client, and ends with the fixture.
         let mut stage = Stage::new();
         stage.register(None);
-        let mut command = stage.place.command(&example("fault-client"));
+        let mut command = stage.fixture.command(&example("fault-client"));
         command.env(FAULT, fault.to_string()).env(REPORT, stage.report.path());
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
@@ -294,7 +294,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         // The next client must be served, except during the time in which the failure note is
         // reported.
         stage.serves_the_next_client(fault);
-        for server in stage.place.processes("fault-server") {
+        for server in stage.fixture.processes("fault-server") {
             server.kill();
         }
         let failed = stage.counts().failed;
@@ -308,7 +308,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut stage = Stage::new();
     // Counts the server's calls until it ends.
     stage.register(Some(none()));
-    let (ending, text) = finish(&stage.place.activation(), &stage.new_file(), STEP);
+    let (ending, text) = finish(&stage.fixture.activation(), &stage.new_file(), STEP);
     assert_eq!(ending, Ending::Finished, "{text}");
     let counts = stage.counts();
     let mut faults = faults(&counts);
@@ -321,7 +321,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         let mut stage = Stage::new();
         stage.register(Some(*fault));
         let began = Instant::now();
-        let mut command = stage.place.command(&example("fault-client"));
+        let mut command = stage.fixture.command(&example("fault-client"));
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A separate process, because the server keeps working for a failed client until the
         // process ends.
@@ -350,7 +350,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
 
 /// Runs a client that starts many calls at once. Returns the outcome and the text of the error.
 fn run_together(stage: &Stage, fault: &Fault, environment: &[(&str, &str)]) -> (String, String) {
-    let mut command = stage.place.command(&example("fault-client"));
+    let mut command = stage.fixture.command(&example("fault-client"));
     command.envs(environment.iter().copied()).arg(TOGETHER);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = output_in_time(command.spawn().unwrap(), fault);
@@ -395,7 +395,11 @@ const SEVERAL: [&str; 2] = ["sendmmsg", "recvmmsg"];
 fn batched_messages_may_fail_at_the_client() {
     let run = |fault: &Fault| {
         let mut stage = Stage::new();
-        stage.place.register(&example("fault-server"), NUMBERS, &[("FAULT_SERVER_IDLE_MS", "100")]);
+        stage.fixture.register(
+            &example("fault-server"),
+            NUMBERS,
+            &[("FAULT_SERVER_IDLE_MS", "100")],
+        );
         let armed = fault.to_string();
         let report = stage.report.path().to_str().unwrap().to_owned();
         let began = Instant::now();
@@ -421,7 +425,7 @@ fn batched_messages_may_fail_at_the_server() {
         let armed = fault.to_string();
         let report = stage.report.path().to_str().unwrap().to_owned();
         let environment = [("FAULT_SERVER_IDLE_MS", "100"), (FAULT, &armed), (REPORT, &report)];
-        stage.place.register(&example("fault-server"), NUMBERS, &environment);
+        stage.fixture.register(&example("fault-server"), NUMBERS, &environment);
         let began = Instant::now();
         let (ending, text) = run_together(&stage, fault, &[]);
         let time = began.elapsed();

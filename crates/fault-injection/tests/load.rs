@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use syshandle::{ErrorKind, Event, Proxy};
 use syshandle_adversary::ResourceUsage;
-use syshandle_testkit::{PATIENCE, Place, SERVER, TEST_SERVICE, TestServiceClient, until};
+use syshandle_testkit::{
+    Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, wait_until,
+};
 
 /// Selects a size for the test: plain, short or full.
 fn sized<T>(plain: T, short: T, full: T) -> T {
@@ -33,12 +35,12 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Starts a server that stays for a while.
-fn place() -> (Place, TestServiceClient, u32) {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
-    let client = place.activate().unwrap();
+fn fixture() -> (Fixture, TestServiceClient, u32) {
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
+    let client = fixture.activate().unwrap();
     let pid = client.as_client().server().unwrap().pid;
-    (place, client, pid)
+    (fixture, client, pid)
 }
 
 fn usage(pid: u32) -> ResourceUsage {
@@ -53,7 +55,7 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
     let _alone = alone();
     let calls: u64 = sized(40_000, 400_000, 10_000_000);
     const THREADS: u64 = 4;
-    let (place, client, server) = place();
+    let (fixture, client, server) = fixture();
     let file = tempfile::tempfile().unwrap();
     let run = |calls: u64| {
         std::thread::scope(|scope| {
@@ -80,7 +82,8 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
     }
     let time = began.elapsed();
     let after = [std::process::id(), server].map(|pid| {
-        ResourceUsage::after_release(pid, &before[usize::from(pid == server)], PATIENCE).unwrap()
+        ResourceUsage::after_release(pid, &before[usize::from(pid == server)], TEST_TIMEOUT)
+            .unwrap()
     });
     println!("{calls} calls with a handle each from {THREADS} threads in {time:?}");
     for (who, (before, after)) in ["client", "server"].iter().zip(before.iter().zip(&after)) {
@@ -88,19 +91,19 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
         assert_eq!(before.descriptors, after.descriptors, "{who}");
         assert!(after.memory_kib <= before.memory_kib + KEPT_KIB, "{who}: {before}, then {after}");
     }
-    drop(place);
+    drop(fixture);
 }
 
 #[test]
 fn many_clients_are_held_at_once_and_each_is_served() {
     let _alone = alone();
     let clients = sized(200, 1_000, 10_000);
-    let (place, keeper, server) = place();
+    let (fixture, keeper, server) = fixture();
     let idle = usage(server);
     let began = Instant::now();
     let mut held = Vec::new();
     for number in 0..clients {
-        match place.activate() {
+        match fixture.activate() {
             Ok(client) => held.push(client),
             Err(error) => {
                 println!("skipped: only {number} clients, since {error}");
@@ -112,7 +115,7 @@ fn many_clients_are_held_at_once_and_each_is_served() {
     let came = began.elapsed();
     let began = Instant::now();
     for client in &held {
-        assert_eq!(client.who().unwrap().server_pid, server);
+        assert_eq!(client.peer_ids().unwrap().server_pid, server);
     }
     let called = began.elapsed();
     let full = usage(server);
@@ -124,18 +127,18 @@ fn many_clients_are_held_at_once_and_each_is_served() {
         (full.descriptor_count() - idle.descriptor_count()) as f64 / held.len() as f64
     );
     drop(held);
-    let after = ResourceUsage::after_release(server, &idle, PATIENCE).unwrap();
+    let after = ResourceUsage::after_release(server, &idle, TEST_TIMEOUT).unwrap();
     assert!(after.descriptor_count() <= idle.descriptor_count(), "{idle}, then {after}");
-    keeper.who().unwrap();
+    keeper.peer_ids().unwrap();
 }
 
 #[test]
 fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     let _alone = alone();
     let most = sized(500, 5_000, 1_000_000);
-    let (place, client, server) = place();
+    let (fixture, client, server) = fixture();
     let idle = usage(server);
-    let path = place.path().join("outcomes");
+    let path = fixture.path().join("outcomes");
     let file = File::options().write(true).create_new(true).open(&path).unwrap();
     let mut events = Vec::new();
     let limit = loop {
@@ -164,14 +167,14 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     println!("{} jobs wait: {limit}", events.len());
     println!("    {}", usage(server));
     // The server continues to serve, with the resources that it keeps in reserve.
-    client.who().unwrap();
+    client.peer_ids().unwrap();
     for event in &events {
         event.set().unwrap();
     }
-    until("each job has its outcome", || {
+    wait_until("each job has its outcome", || {
         std::fs::metadata(&path).unwrap().len() == ("Fired\n".len() * events.len()) as u64
     });
-    let after = ResourceUsage::after_release(server, &idle, PATIENCE).unwrap();
+    let after = ResourceUsage::after_release(server, &idle, TEST_TIMEOUT).unwrap();
     assert!(after.descriptor_count() <= idle.descriptor_count(), "{idle}, then {after}");
 }
 
@@ -183,7 +186,7 @@ const GREED_MAX: f64 = 100.0;
 fn a_greedy_client_leaves_an_honest_one_its_share() {
     let _alone = alone();
     let calls = sized(500, 5_000, 50_000);
-    let (place, honest, _) = place();
+    let (fixture, honest, _) = fixture();
     let file = tempfile::tempfile().unwrap();
     let p99 = || {
         let mut times: Vec<Duration> = (0..calls)
@@ -202,14 +205,14 @@ fn a_greedy_client_leaves_an_honest_one_its_share() {
     let beside = std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let greedy = place.activate().unwrap();
+                let greedy = fixture.activate().unwrap();
                 while !done.load(Ordering::SeqCst) {
                     greedy.len(&file).unwrap();
                     greedy_calls.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        until("the greedy one calls", || greedy_calls.load(Ordering::Relaxed) > 100);
+        wait_until("the greedy one calls", || greedy_calls.load(Ordering::Relaxed) > 100);
         let beside = p99();
         done.store(true, Ordering::SeqCst);
         beside
@@ -223,5 +226,5 @@ fn a_greedy_client_leaves_an_honest_one_its_share() {
     // The ratio is checked only if the test runs alone, because other programs on the processor
     // affect it too.
     assert!(ratio <= sized(f64::MAX, GREED_MAX, GREED_MAX), "{ratio}");
-    assert!(beside < PATIENCE);
+    assert!(beside < TEST_TIMEOUT);
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use syshandle_fault_injection::calls::Call;
 use syshandle_fault_injection::faults::{Counts, FAULT, Fault, REPORT};
 use syshandle_fault_injection::large::{LARGE, LARGE_VALUES, try_to_call};
-use syshandle_testkit::{Notes, PATIENCE, Place, example};
+use syshandle_testkit::{Fixture, LineFifo, TEST_TIMEOUT, example};
 
 /// The calls that fail for lack of memory.
 const CALLS: [&str; 6] = ["memfd_create", "ftruncate", "fallocate", "mmap", "mremap", "pread64"];
@@ -25,26 +25,31 @@ const STEP: Duration = Duration::from_secs(20);
 
 /// A client and a server, one of which has a failing call.
 struct Stage {
-    place: Place,
-    report: Notes,
+    fixture: Fixture,
+    report: LineFifo,
 }
 
 impl Stage {
     fn new(of_server: Option<&Fault>) -> Self {
-        let place = Place::new();
-        let report = place.notes("report");
+        let fixture = Fixture::new();
+        let report = fixture.fifo("report");
         let (fault, path) = (of_server.map(Fault::to_string), report.path().display().to_string());
         let mut environment = vec![("FAULT_SERVER_IDLE_MS", "200")];
         if let Some(fault) = &fault {
             environment.extend([(FAULT, fault.as_str()), (REPORT, &path)]);
         }
-        place.register(&example("syshandle-fault-injection", "fault-server"), LARGE, &environment);
-        Self { place, report }
+        fixture.register(
+            &example("syshandle-fault-injection", "fault-server"),
+            LARGE,
+            &environment,
+        );
+        Self { fixture, report }
     }
 
     /// Runs the client. Returns the outcome and the text of the error.
     fn run(&self, of_client: Option<&Fault>) -> (String, String) {
-        let mut command = self.place.command(&example("syshandle-fault-injection", "fault-client"));
+        let mut command =
+            self.fixture.command(&example("syshandle-fault-injection", "fault-client"));
         if let Some(fault) = of_client {
             command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
         }
@@ -55,11 +60,11 @@ impl Stage {
     }
 
     fn counts(&mut self) -> Counts {
-        Counts::parse(&self.report.line_within(PATIENCE).unwrap())
+        Counts::parse(&self.report.line_within(TEST_TIMEOUT).unwrap())
     }
 
     fn log(&self) -> String {
-        let files = fs::read_dir(self.place.runtime().join("syshandle")).into_iter().flatten();
+        let files = fs::read_dir(self.fixture.runtime().join("syshandle")).into_iter().flatten();
         let logs = files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
         logs.map(|log| fs::read_to_string(log.path()).unwrap_or_default()).collect()
     }
@@ -99,7 +104,7 @@ fn a_client_without_memory_gets_an_error_and_lives() {
     assert_eq!(ending, "finished", "{text}");
     let faults = faults(&stage.counts());
     assert!(faults.len() > 10, "{faults:?}");
-    let server = || try_to_call(&stage.place.activation(), STEP).unwrap();
+    let server = || try_to_call(&stage.fixture.activation(), STEP).unwrap();
     let keeper = server();
     let mut endings = BTreeMap::new();
     for fault in &faults {

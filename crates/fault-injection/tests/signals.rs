@@ -15,19 +15,19 @@ use std::time::{Duration, Instant};
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Event, Proxy, Ran};
 use syshandle_fault_injection::finish::{Ending, finish};
-use syshandle_testkit::{Notes, PATIENCE, Place, Process, program};
+use syshandle_testkit::{Fixture, LineFifo, Process, TEST_TIMEOUT, program};
 
 /// The sample's own programs with their timeline.
 struct Stage {
-    place: Place,
-    notes: Notes,
+    fixture: Fixture,
+    fifo: LineFifo,
 }
 
 impl Stage {
     /// Creates the stage with programs that record their steps.
     fn new() -> Self {
         let stage = Self::untold();
-        let timeline = stage.notes.path().to_str().unwrap();
+        let timeline = stage.fifo.path().to_str().unwrap();
         stage.register(&[("SPARKLE_TIMELINE", timeline)]);
         stage
     }
@@ -35,32 +35,32 @@ impl Stage {
     /// Creates the stage with a server that records nothing, for tests that don't read the
     /// timeline.
     fn untold() -> Self {
-        let place = Place::new();
-        let notes = place.notes("timeline");
-        let stage = Self { place, notes };
+        let fixture = Fixture::new();
+        let fifo = fixture.fifo("timeline");
+        let stage = Self { fixture, fifo };
         stage.register(&[]);
         stage
     }
 
     fn register(&self, environment: &[(&str, &str)]) {
         let server = program("sparkle", "sparkle-server");
-        self.place.register(&server, SPARKLE_FINISHER, environment);
+        self.fixture.register(&server, SPARKLE_FINISHER, environment);
     }
 
     fn file(&self) -> std::path::PathBuf {
-        self.place.path().join("dishes.txt")
+        self.fixture.path().join("dishes.txt")
     }
 
     fn client(&self) -> Child {
-        let mut command = self.place.command(&program("sparkle", "sparkle-client"));
-        command.env("SPARKLE_TIMELINE", self.notes.path());
+        let mut command = self.fixture.command(&program("sparkle", "sparkle-client"));
+        command.env("SPARKLE_TIMELINE", self.fifo.path());
         command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
     fn comes_to(&mut self, side: &str, step: &str) {
         let row = format!(" {side} {step}");
-        while !self.notes.line().ends_with(&row) {}
+        while !self.fifo.line().ends_with(&row) {}
     }
 
     #[track_caller]
@@ -99,7 +99,7 @@ fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
         let mut stage = Stage::new();
         // This client keeps the server alive, so that the stopped server is the one that is used.
         let keeper: SparkleFinisherClient =
-            stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+            stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
         let mut client = stage.client();
         // The server may already be past the step when it stops. Each run stops it somewhere from
@@ -107,7 +107,7 @@ fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
         stage.comes_to("server", step);
         server.stop();
         let began = Instant::now();
-        let hasty = stage.place.activation().timeout(short);
+        let hasty = stage.fixture.activation().timeout(short);
         let activated = hasty.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid());
         let error = activated.unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{step}: {error}");
@@ -121,8 +121,8 @@ fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
         );
         let error = hasty.wait(&event).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{step}: {error}");
-        assert!(began.elapsed() < PATIENCE, "{step}: {:?}", began.elapsed());
-        server.go_on();
+        assert!(began.elapsed() < TEST_TIMEOUT, "{step}: {:?}", began.elapsed());
+        server.resume();
         assert!(client.wait().unwrap().success(), "{step}");
         stage.is_finished();
     }
@@ -137,18 +137,18 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
         stage.comes_to("client", step);
         let stopped = Process::open(client.id()).unwrap();
         stopped.stop();
-        let others = stage.place.path().join("others.txt");
+        let others = stage.fixture.path().join("others.txt");
         // The client may stop while it holds the lock to start the server. Then the other clients'
         // calls time out, and they are served after the client continues.
-        let (ending, text) = finish(&stage.place.activation(), &others, Duration::from_secs(20));
+        let (ending, text) = finish(&stage.fixture.activation(), &others, Duration::from_secs(20));
         let locked = matches!(ending, Ending::Error(ErrorKind::TimedOut, Ran::No));
         assert!(ending == Ending::Finished || locked, "{step}: {ending}: {text}");
-        stopped.go_on();
+        stopped.resume();
         assert!(client.wait().unwrap().success(), "{step}");
         stage.is_finished();
         if locked {
             println!("{step}: stopped under the lock");
-            let (ending, text) = finish(&stage.place.activation(), &others, PATIENCE);
+            let (ending, text) = finish(&stage.fixture.activation(), &others, TEST_TIMEOUT);
             assert_eq!(ending, Ending::Finished, "{step}: {text}");
         }
         assert_eq!(fs::read_to_string(&others).unwrap(), [CLIENT_LINES, SERVER_LINES].concat());
@@ -161,7 +161,7 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
 fn a_storm_of_signals_interrupts_nothing_for_good() {
     let stage = Stage::untold();
     let keeper: SparkleFinisherClient =
-        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = keeper.as_client().server().unwrap().pid;
     let (signals, client, done) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -197,8 +197,8 @@ fn a_storm_of_signals_interrupts_nothing_for_good() {
 fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
     let stage = Stage::untold();
     let client: SparkleFinisherClient =
-        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
-    let marked = stage.place.path().join("marked");
+        stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let marked = stage.fixture.path().join("marked");
     let mut file = File::options().read(true).write(true).create_new(true).open(&marked).unwrap();
     file.write_all(b"marked").unwrap();
     let inode = file.metadata().unwrap().ino();

@@ -1,41 +1,42 @@
-//! Support for tests of activation: a place with folders of its own, processes that end with it, and
-//! the interface of the server and the client under test.
+//! Support for tests of activation: a fixture with folders of its own, processes that end with it,
+//! and the interface of the server and the client under test.
 #![cfg(not(windows))]
-#![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test helper is a failed test")]
 
-mod activator;
 mod broker;
-mod cgroup;
-mod interface;
-mod notes;
-mod place;
+mod control_group;
+mod fixture;
+mod fork;
+mod line_fifo;
 mod process;
+mod socket_activator;
+mod test_service;
 
-pub use activator::Activator;
 pub use broker::{BROKER, Broker, BrokerClient};
-pub use cgroup::ControlGroup;
-pub use interface::{
-    SET_METHOD, TEST_SERVICE, TestService, TestServiceClient, TestServiceStarter, WAIT_METHOD, Who,
-    who,
-};
-pub use notes::Notes;
-pub use place::{CLIENT, Place, SERVER, WORKER, copy, example, program};
+pub use control_group::ControlGroup;
+pub use fixture::{CLIENT, Fixture, SERVER, WORKER, copy, example, program};
+pub use fork::leave_child;
+pub use line_fifo::LineFifo;
 pub use process::Process;
+pub use socket_activator::SocketActivator;
+pub use test_service::{
+    PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceClient, TestServiceStarter,
+    WAIT_METHOD, peer_ids,
+};
 
 use std::time::{Duration, Instant};
 
 /// Time limit for an expected event, long enough for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
 ///
 /// # Panics
-/// Panics if the condition does not hold after [`PATIENCE`].
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it never came to be that {what}");
+/// Panics if the condition does not hold after [`TEST_TIMEOUT`].
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

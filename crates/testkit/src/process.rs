@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{PATIENCE, until};
+use crate::{TEST_TIMEOUT, wait_until};
 
 /// A process, which need not be a child of this one.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Process {
     /// Stops the process, and waits until all its threads have stopped.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
-        until("a process stands still", || {
+        wait_until("a process stands still", || {
             let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
             threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
                 // A process that has ended counts as stopped.
@@ -53,7 +53,7 @@ impl Process {
     }
 
     /// Continues the stopped process.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -77,16 +77,16 @@ impl Process {
     /// Waits until the process has ended. Returns the time that the wait took.
     ///
     /// # Panics
-    /// Panics if the process has not ended after [`PATIENCE`].
+    /// Panics if the process has not ended after [`TEST_TIMEOUT`].
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
-        assert!(self.ends_within(PATIENCE), "process {} never ends", self.pid);
+        assert!(self.ends_within(TEST_TIMEOUT), "process {} never ends", self.pid);
         began.elapsed()
     }
 
     /// Returns whether the process has a pidfd, through which it watches another process.
     pub fn watches_a_process(&self) -> bool {
-        self.census().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
+        self.descriptors().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
     }
 
     fn ends_within(&self, time: Duration) -> bool {
@@ -105,7 +105,7 @@ impl Process {
     }
 
     /// Returns the number of descriptors by what they refer to; `None` if the process has ended.
-    pub fn census(&self) -> Option<BTreeMap<String, usize>> {
+    pub fn descriptors(&self) -> Option<BTreeMap<String, usize>> {
         let mut census = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
             // The descriptor may have been closed since the folder was read.

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use syshandle::{Error, ErrorKind, Ran};
 use syshandle_registry::{Registration, RegistrationFile, RuntimePaths};
 use syshandle_testkit::{
-    CLIENT, PATIENCE, Place, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, until,
+    CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, copy,
+    wait_until,
 };
 
 /// Activates the server, which must fail. Checks the kind and the text of the error.
 #[track_caller]
-fn error(place: &Place, kind: ErrorKind, parts: &[&str]) -> Error {
-    let error = place.activate().expect_err("it can't be activated");
+fn error(fixture: &Fixture, kind: ErrorKind, parts: &[&str]) -> Error {
+    let error = fixture.activate().expect_err("it can't be activated");
     expect(&error, kind, parts);
     error
 }
@@ -37,8 +38,8 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn runtime_paths(place: &Place, registered: &RegistrationFile) -> RuntimePaths {
-    RuntimePaths::of(registered, &place.registry()).unwrap()
+fn runtime_paths(fixture: &Fixture, registered: &RegistrationFile) -> RuntimePaths {
+    RuntimePaths::of(registered, &fixture.registry()).unwrap()
 }
 
 fn am_root() -> bool {
@@ -47,22 +48,26 @@ fn am_root() -> bool {
 
 #[test]
 fn an_unregistered_class() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     error(
-        &place,
+        &fixture,
         ErrorKind::NotRegistered,
-        &[&TEST_SERVICE.clsid().to_string(), place.data().to_str().unwrap(), "syshandle register"],
+        &[
+            &TEST_SERVICE.clsid().to_string(),
+            fixture.data().to_str().unwrap(),
+            "syshandle register",
+        ],
     );
 }
 
 #[test]
 fn a_program_by_a_relative_path() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let text = fs::read_to_string(&registered.path).unwrap();
     fs::write(&registered.path, text.replace(SERVER.to_str().unwrap(), "bin/server")).unwrap();
     error(
-        &place,
+        &fixture,
         ErrorKind::BadRegistration,
         &[registered.path.to_str().unwrap(), "`program` is relative: bin/server"],
     );
@@ -70,65 +75,65 @@ fn a_program_by_a_relative_path() {
 
 #[test]
 fn a_program_that_is_missing() {
-    let place = Place::new();
-    place.register("/no/such/program".as_ref(), TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["the program /no/such/program isn't there"]);
+    let fixture = Fixture::new();
+    fixture.register("/no/such/program".as_ref(), TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["the program /no/such/program isn't there"]);
 }
 
 #[test]
 fn a_program_that_may_not_be_run() {
-    let place = Place::new();
-    let program = place.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
     copy(&SERVER, &program);
     chmod(&program, 0o644);
-    place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
+    fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
 }
 
 #[test]
 fn a_program_that_is_none() {
-    let place = Place::new();
-    let program = place.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
     fs::write(&program, "no program\n").unwrap();
     chmod(&program, 0o755);
-    place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["can't be run", "Exec format error"]);
+    fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["can't be run", "Exec format error"]);
 }
 
 #[test]
 fn a_script_whose_interpreter_is_missing() {
-    let place = Place::new();
-    let program = place.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
     fs::write(&program, "#!/no/such/interpreter\n").unwrap();
     chmod(&program, 0o755);
-    place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["interpreter", "isn't there"]);
+    fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["interpreter", "isn't there"]);
 }
 
 #[test]
 fn a_program_that_is_a_folder() {
-    let place = Place::new();
-    place.register(place.path(), TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["may not be run"]);
+    let fixture = Fixture::new();
+    fixture.register(fixture.path(), TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["may not be run"]);
 }
 
 #[test]
 fn a_program_that_ends_at_once() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FATE", "exit")]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "exit")]);
     let log = "its log ends:\n    | there is no water\n    | the machine can't run";
-    let error = error(&place, ErrorKind::StartFailed, &["testkit-server did not serve", log]);
+    let error = error(&fixture, ErrorKind::StartFailed, &["testkit-server did not serve", log]);
     told(&error, "exit status: 7");
 }
 
 #[test]
 fn a_log_keeps_the_last_lines_of_earlier_runs_and_an_error_quotes_the_last_run() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FATE", "exit")]);
-    let log = runtime_paths(&place, &registered).log;
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "exit")]);
+    let log = runtime_paths(&fixture, &registered).log;
     let lines: String = (0..20_000).map(|line| format!("old line {line}\n")).collect();
     fs::write(&log, lines).unwrap();
-    let error = error(&place, ErrorKind::StartFailed, &["there is no water"]);
+    let error = error(&fixture, ErrorKind::StartFailed, &["there is no water"]);
     assert!(!format!("{error:#}").contains("old line"), "{error:#}");
     let text = fs::read_to_string(&log).unwrap();
     assert!(text.starts_with("old line ") && text.len() < 100_000, "{} bytes", text.len());
@@ -138,9 +143,9 @@ fn a_log_keeps_the_last_lines_of_earlier_runs_and_an_error_quotes_the_last_run()
 
 #[test]
 fn a_program_that_crashes_at_once() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FATE", "crash")]);
-    let error = error(&place, ErrorKind::StartFailed, &["testkit-server did not serve"]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "crash")]);
+    let error = error(&fixture, ErrorKind::StartFailed, &["testkit-server did not serve"]);
     told(&error, "signal: 6");
 }
 
@@ -157,241 +162,242 @@ fn told(error: &Error, how: &str) {
 
 #[test]
 fn a_server_that_crashes_in_a_call() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let client = place.activate().unwrap();
-    let error = client.crash().unwrap_err();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.activate().unwrap();
+    let error = client.abort().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
-    let error = client.who().unwrap_err();
+    let error = client.peer_ids().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
     // The next start succeeds although the server that crashed left its files behind.
-    assert!(place.activate().unwrap().who().is_ok());
+    assert!(fixture.activate().unwrap().peer_ids().is_ok());
 }
 
 #[test]
 fn a_program_that_never_greets_is_ended() {
-    let place = Place::new();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
-    registration.environment.insert("TESTKIT_FATE".into(), "hang".into());
+    let fixture = Fixture::new();
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
+    registration.environment.insert("TESTKIT_STARTUP".into(), "hang".into());
     registration.start_timeout = Duration::from_millis(300);
-    place.register_as(&registration);
-    error(&place, ErrorKind::StartFailed, &["did not greet within 300ms"]);
-    until("the program is ended", || place.processes("testkit-server").is_empty());
+    fixture.register_as(&registration);
+    error(&fixture, ErrorKind::StartFailed, &["did not greet within 300ms"]);
+    wait_until("the program is ended", || fixture.processes("testkit-server").is_empty());
 }
 
 #[test]
 fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
-    let place = Place::new();
-    let gate = place.path().join("gate");
-    let environment = [("TESTKIT_FATE", "hang without"), ("TESTKIT_FILE", gate.to_str().unwrap())];
-    place.register(&SERVER, TEST_SERVICE, &environment);
-    let activation = place.activation().timeout(Duration::from_millis(100));
+    let fixture = Fixture::new();
+    let gate = fixture.path().join("gate");
+    let environment =
+        [("TESTKIT_STARTUP", "hang without"), ("TESTKIT_GATE", gate.to_str().unwrap())];
+    fixture.register(&SERVER, TEST_SERVICE, &environment);
+    let activation = fixture.activation().timeout(Duration::from_millis(100));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
-    assert_eq!(place.processes("testkit-server").len(), 1);
+    assert_eq!(fixture.processes("testkit-server").len(), 1);
 }
 
 #[test]
 fn a_hanging_program_is_ended_by_a_later_client() {
-    let place = Place::new();
-    let gate = place.path().join("gate");
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let gate = fixture.path().join("gate");
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.environment = [
-        ("TESTKIT_FATE".into(), "hang without".into()),
-        ("TESTKIT_FILE".into(), gate.to_str().unwrap().into()),
+        ("TESTKIT_STARTUP".into(), "hang without".into()),
+        ("TESTKIT_GATE".into(), gate.to_str().unwrap().into()),
     ]
     .into();
     registration.start_timeout = Duration::from_millis(500);
-    place.register_as(&registration);
-    let activation = place.activation().timeout(Duration::from_millis(50));
+    fixture.register_as(&registration);
+    let activation = fixture.activation().timeout(Duration::from_millis(50));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
-    let hung = place.processes("testkit-server").pop().expect("it hangs");
+    let hung = fixture.processes("testkit-server").pop().expect("it hangs");
     // The server that is started next finds the file without which the first one hung.
     File::create(gate).unwrap();
-    let who = place.activate().unwrap().who().unwrap();
-    assert_ne!(who.server_pid, hung.pid());
+    let ids = fixture.activate().unwrap().peer_ids().unwrap();
+    assert_ne!(ids.server_pid, hung.pid());
     hung.wait();
 }
 
 #[test]
 fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
-    let place = Place::new();
-    let gate = place.path().join("gate");
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let gate = fixture.path().join("gate");
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.environment = [
-        ("TESTKIT_FATE".into(), "hang without".into()),
-        ("TESTKIT_FILE".into(), gate.to_str().unwrap().into()),
+        ("TESTKIT_STARTUP".into(), "hang without".into()),
+        ("TESTKIT_GATE".into(), gate.to_str().unwrap().into()),
     ]
     .into();
     registration.start_timeout = Duration::from_secs(600);
-    place.register_as(&registration);
-    let activation = place.activation().timeout(Duration::from_millis(50));
+    fixture.register_as(&registration);
+    let activation = fixture.activation().timeout(Duration::from_millis(50));
     activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
-    let starting = place.processes("testkit-server").pop().expect("it is starting");
+    let starting = fixture.processes("testkit-server").pop().expect("it is starting");
     // In a time namespace the monotonic clock can be ahead by hours.
     let ahead = ["--time", "--monotonic", "7200", "--fork"];
-    let mut probe = place.command("unshare".as_ref());
+    let mut probe = fixture.command("unshare".as_ref());
     if !probe.args(ahead).arg("true").output().is_ok_and(|output| output.status.success()) {
         return println!("skipped: this user can't make a time namespace");
     }
-    let mut client = place.command("unshare".as_ref());
+    let mut client = fixture.command("unshare".as_ref());
     client.args(ahead).arg(&*CLIENT).args(["--timeout-ms", "1500"]);
     let output = client.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.starts_with("TimedOut: "), "{error}");
-    let left: Vec<_> = place.processes("testkit-server").iter().map(Process::pid).collect();
+    let left: Vec<_> = fixture.processes("testkit-server").iter().map(Process::pid).collect();
     assert_eq!(left, [starting.pid()], "it was ended");
 }
 
 #[test]
 fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
-    let place = Place::new();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.start_timeout = Duration::from_millis(1);
     // This server is not started by a client, so the start timeout does not apply before it greets.
-    let mut server = started_by_hand(&place, &registration);
-    let held = place.activate().unwrap();
-    let process = place.processes("testkit-server").pop().unwrap();
+    let mut server = started_by_hand(&fixture, &registration);
+    let held = fixture.activate().unwrap();
+    let process = fixture.processes("testkit-server").pop().unwrap();
     process.stop();
     let began = Instant::now();
-    let activation = place.activation().timeout(Duration::from_millis(500));
+    let activation = fixture.activation().timeout(Duration::from_millis(500));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
-    assert!(began.elapsed() < PATIENCE / 2);
-    process.go_on();
-    assert_eq!(held.who().unwrap().server_pid, process.pid());
+    assert!(began.elapsed() < TEST_TIMEOUT / 2);
+    process.resume();
+    assert_eq!(held.peer_ids().unwrap().server_pid, process.pid());
     drop(held);
     server.wait().unwrap();
 }
 
 /// Starts the server like a user at a shell, and waits until it serves.
-fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
-    let registered = place.register_as(registration);
-    let socket = runtime_paths(place, &registered).socket;
-    let mut command = place.command(&SERVER);
+fn started_by_hand(fixture: &Fixture, registration: &Registration) -> std::process::Child {
+    let registered = fixture.register_as(registration);
+    let socket = runtime_paths(fixture, &registered).socket;
+    let mut command = fixture.command(&SERVER);
     let child = command.env("TESTKIT_IDLE_MS", "3000").spawn().unwrap();
-    until("the server makes its socket", || socket.exists());
+    wait_until("the server makes its socket", || socket.exists());
     child
 }
 
 #[test]
 fn a_program_that_closes_its_socket_is_ended() {
-    let place = Place::new();
-    let program = place.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
     fs::write(&program, "#!/bin/sh\nexec 3<&-\nexec sleep 1000\n").unwrap();
     chmod(&program, 0o755);
-    place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["it closed the socket that it was given"]);
-    until("the program is ended", || place.processes("sleep").is_empty());
+    fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["it closed the socket that it was given"]);
+    wait_until("the program is ended", || fixture.processes("sleep").is_empty());
 }
 
 #[test]
 fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_their_deadlines() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let lock = runtime_paths(&place, &registered).try_lock().unwrap().unwrap();
-    let activation = place.activation().timeout(Duration::from_millis(200));
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let lock = runtime_paths(&fixture, &registered).try_lock().unwrap().unwrap();
+    let activation = fixture.activation().timeout(Duration::from_millis(200));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["another process (", "which has", ".lock locked"]);
     drop(lock);
-    assert!(place.activate().is_ok());
+    assert!(fixture.activate().is_ok());
 }
 
 #[test]
 fn one_registry_by_two_paths_has_one_server() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let link = place.path().join("link");
-    symlink(place.data(), &link).unwrap();
-    let mut registry = place.registry();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let link = fixture.path().join("link");
+    symlink(fixture.data(), &link).unwrap();
+    let mut registry = fixture.registry();
     registry.data_home = Some(link);
-    let first = place.activate().unwrap();
-    let activation = place.activation().registry(registry);
+    let first = fixture.activate().unwrap();
+    let activation = fixture.activation().registry(registry);
     let second: TestServiceClient = activation.activate(TEST_SERVICE.clsid()).unwrap();
-    assert_eq!(first.who().unwrap().server_pid, second.who().unwrap().server_pid);
+    assert_eq!(first.peer_ids().unwrap().server_pid, second.peer_ids().unwrap().server_pid);
 }
 
 #[test]
 fn a_stale_socket_is_replaced() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = runtime_paths(&place, &registered).socket;
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let socket = runtime_paths(&fixture, &registered).socket;
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
-    assert!(place.activate().unwrap().who().is_ok());
+    assert!(fixture.activate().unwrap().peer_ids().is_ok());
 }
 
 #[test]
 fn a_folder_in_place_of_the_socket() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = runtime_paths(&place, &registered).socket;
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let socket = runtime_paths(&fixture, &registered).socket;
     fs::create_dir(&socket).unwrap();
-    error(&place, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
+    error(&fixture, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
 }
 
 #[test]
 fn a_registration_file_that_is_damaged() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let file = registered.path.to_str().unwrap();
     fs::write(&registered.path, "program = \"").unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
     fs::write(&registered.path, b"program = \"\xff\"").unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "UTF-8"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "UTF-8"]);
     fs::write(&registered.path, vec![b'#'; 2 << 20]).unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
     fs::write(&registered.path, format!("program = \"{}\"", SERVER.display())).unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
     fs::remove_file(&registered.path).unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
     fs::create_dir(&registered.path).unwrap();
-    error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
     fs::remove_dir(&registered.path).unwrap();
-    let _fifo = syshandle_testkit::Notes::new(registered.path.clone());
-    error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+    let _fifo = syshandle_testkit::LineFifo::new(registered.path.clone());
+    error(&fixture, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
 }
 
 #[test]
 fn a_fifo_in_place_of_a_registration_delays_no_client() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     fs::remove_file(&registered.path).unwrap();
     // The FIFO has no writer, so opening it for reading would block.
-    drop(syshandle_testkit::Notes::new(registered.path.clone()));
-    error(&place, ErrorKind::BadRegistration, &["no ordinary file"]);
+    drop(syshandle_testkit::LineFifo::new(registered.path.clone()));
+    error(&fixture, ErrorKind::BadRegistration, &["no ordinary file"]);
 }
 
 #[test]
 fn a_class_link_that_is_none_or_leads_elsewhere() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let link = place.data().join("syshandle/classes").join(TEST_SERVICE.clsid().to_string());
-    let outside = place.path().join("outside.toml");
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let link = fixture.data().join("syshandle/classes").join(TEST_SERVICE.clsid().to_string());
+    let outside = fixture.path().join("outside.toml");
     fs::rename(&registered.path, &outside).unwrap();
-    error(&place, ErrorKind::BadRegistration, &["can't be read"]);
+    error(&fixture, ErrorKind::BadRegistration, &["can't be read"]);
     fs::remove_file(&link).unwrap();
     symlink(&outside, &link).unwrap();
-    error(&place, ErrorKind::BadRegistration, &["can't be read"]);
+    error(&fixture, ErrorKind::BadRegistration, &["can't be read"]);
     fs::remove_file(&link).unwrap();
     fs::copy(&outside, &link).unwrap();
-    error(&place, ErrorKind::BadRegistration, &[link.to_str().unwrap(), "can't be read"]);
+    error(&fixture, ErrorKind::BadRegistration, &[link.to_str().unwrap(), "can't be read"]);
 }
 
 #[test]
 fn a_registration_that_others_may_change() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let programs = registered.path.parent().unwrap();
     for path in [&registered.path, programs, programs.parent().unwrap()] {
         let mode = fs::metadata(path).unwrap().permissions();
         chmod(path, mode.mode() | 0o002);
         let remedy = format!("chmod go-w {}", path.display());
-        error(&place, ErrorKind::Insecure, &["can't be trusted", "others may write", &remedy]);
+        error(&fixture, ErrorKind::Insecure, &["can't be trusted", "others may write", &remedy]);
         fs::set_permissions(path, mode).unwrap();
     }
-    assert!(place.activate().is_ok());
+    assert!(fixture.activate().is_ok());
 }
 
 #[test]
@@ -400,11 +406,11 @@ fn a_registration_that_belongs_to_another_user() {
         println!("skipped: only root can give files away");
         return;
     }
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     chown(&registered.path, Some(65534), None).unwrap();
     let file = registered.path.to_str().unwrap();
-    error(&place, ErrorKind::Insecure, &[file, "can't be trusted", "it belongs to user 65534"]);
+    error(&fixture, ErrorKind::Insecure, &[file, "can't be trusted", "it belongs to user 65534"]);
 }
 
 #[test]
@@ -413,15 +419,15 @@ fn a_registration_that_this_process_may_not_read_denies_activation_and_is_named_
         println!("skipped: only root can act as another user");
         return;
     }
-    let place = Place::new();
-    let client = place.path().join("testkit-client");
+    let fixture = Fixture::new();
+    let client = fixture.path().join("testkit-client");
     copy(&CLIENT, &client);
-    for folder in [place.path().to_owned(), place.data()] {
+    for folder in [fixture.path().to_owned(), fixture.data()] {
         chmod(&folder, 0o755);
     }
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     chmod(&registered.path, 0o600);
-    let mut command = place.command(&client);
+    let mut command = fixture.command(&client);
     let output = std::os::unix::process::CommandExt::uid(&mut command, 65534).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     let file = registered.path.to_str().unwrap();
@@ -432,22 +438,22 @@ fn a_registration_that_this_process_may_not_read_denies_activation_and_is_named_
 
 #[test]
 fn no_folder_for_sockets() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
     let activate = |runtime: Option<PathBuf>| {
-        let mut registry = place.registry();
+        let mut registry = fixture.registry();
         registry.runtime_dir = runtime;
-        let activation = place.activation().registry(registry);
+        let activation = fixture.activation().registry(registry);
         activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err()
     };
     expect(&activate(None), ErrorKind::NoRuntimeDirectory, &["XDG_RUNTIME_DIR isn't set"]);
-    let missing = place.path().join("missing");
+    let missing = fixture.path().join("missing");
     let text = format!("{}, isn't there", missing.display());
     expect(&activate(Some(missing)), ErrorKind::NoRuntimeDirectory, &[&text]);
-    let file = place.path().join("file");
+    let file = fixture.path().join("file");
     File::create(&file).unwrap();
     expect(&activate(Some(file)), ErrorKind::NoRuntimeDirectory, &["file, is no folder"]);
-    let long = place.path().join("a".repeat(100));
+    let long = fixture.path().join("a".repeat(100));
     fs::create_dir(&long).unwrap();
     chmod(&long, 0o700);
     let text = "the path of a socket has at most 107 bytes";
@@ -456,75 +462,78 @@ fn no_folder_for_sockets() {
 
 #[test]
 fn a_folder_for_sockets_that_others_may_use() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    chmod(&place.runtime(), 0o755);
-    let remedy = format!("chmod 700 {}", place.runtime().display());
-    error(&place, ErrorKind::Insecure, &["can't be trusted", "others may use it", &remedy]);
-    chmod(&place.runtime(), 0o700);
-    fs::create_dir(place.runtime().join("syshandle")).unwrap();
-    chmod(&place.runtime().join("syshandle"), 0o777);
-    error(&place, ErrorKind::Insecure, &["run/syshandle can't be trusted"]);
-    chmod(&place.runtime().join("syshandle"), 0o700);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    chmod(&fixture.runtime(), 0o755);
+    let remedy = format!("chmod 700 {}", fixture.runtime().display());
+    error(&fixture, ErrorKind::Insecure, &["can't be trusted", "others may use it", &remedy]);
+    chmod(&fixture.runtime(), 0o700);
+    fs::create_dir(fixture.runtime().join("syshandle")).unwrap();
+    chmod(&fixture.runtime().join("syshandle"), 0o777);
+    error(&fixture, ErrorKind::Insecure, &["run/syshandle can't be trusted"]);
+    chmod(&fixture.runtime().join("syshandle"), 0o700);
     if am_root() {
-        chown(place.runtime(), Some(65534), None).unwrap();
-        error(&place, ErrorKind::Insecure, &["can't be trusted", "it belongs to user 65534"]);
-        chown(place.runtime(), Some(0), None).unwrap();
+        chown(fixture.runtime(), Some(65534), None).unwrap();
+        error(&fixture, ErrorKind::Insecure, &["can't be trusted", "it belongs to user 65534"]);
+        chown(fixture.runtime(), Some(0), None).unwrap();
     } else {
         println!("skipped in part: only root can give files away");
     }
-    let held = place.activate().unwrap();
+    let held = fixture.activate().unwrap();
     // Connecting requires no trust in the folder: the kernel names the user of the greeting process.
-    chmod(&place.runtime(), 0o755);
-    assert_eq!(place.activate().unwrap().who().unwrap().server_pid, held.who().unwrap().server_pid);
+    chmod(&fixture.runtime(), 0o755);
+    assert_eq!(
+        fixture.activate().unwrap().peer_ids().unwrap().server_pid,
+        held.peer_ids().unwrap().server_pid
+    );
 }
 
 #[test]
 fn a_program_that_any_user_can_replace_is_not_started() {
-    let place = Place::new();
-    let folder = place.path().join("bin");
+    let fixture = Fixture::new();
+    let folder = fixture.path().join("bin");
     let program = folder.join("program");
     fs::create_dir(&folder).unwrap();
     copy(&SERVER, &program);
-    place.register(&program, TEST_SERVICE, &[]);
+    fixture.register(&program, TEST_SERVICE, &[]);
     for (path, mode) in [(&program, 0o757), (&folder, 0o757)] {
         let before = fs::metadata(path).unwrap().permissions();
         chmod(path, mode);
         let remedy = format!("chmod o-w {}", path.display());
-        error(&place, ErrorKind::Insecure, &["can't be trusted", "any user may write", &remedy]);
+        error(&fixture, ErrorKind::Insecure, &["can't be trusted", "any user may write", &remedy]);
         fs::set_permissions(path, before).unwrap();
     }
     // In a sticky folder such as /tmp, only the owner of a file can replace it.
     chmod(&folder, 0o1777);
-    assert!(place.activate().is_ok());
+    assert!(fixture.activate().is_ok());
 }
 
 #[test]
 fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_the_program() {
-    let place = Place::new();
-    let program = place.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
     copy(&SERVER, &program);
     chmod(&program, 0o644);
-    let registered = place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["may not be run"]);
-    until("a failure is remembered", || {
-        let error = format!("{:#}", place.activate().unwrap_err());
+    let registered = fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["may not be run"]);
+    wait_until("a failure is remembered", || {
+        let error = format!("{:#}", fixture.activate().unwrap_err());
         error.contains("may not be run") && error.contains("ms ago; the next start is tried")
     });
     let text = fs::read_to_string(&registered.path).unwrap();
     fs::write(&registered.path, format!("# Another version.\n{text}")).unwrap();
-    let fresh = place.activate().unwrap_err();
+    let fresh = fixture.activate().unwrap_err();
     assert!(!format!("{fresh:#}").contains("ms ago"), "{fresh:#}");
     chmod(&program, 0o755);
-    assert!(place.activate().is_ok(), "a repaired program is started at once");
+    assert!(fixture.activate().is_ok(), "a repaired program is started at once");
 }
 
 #[test]
 fn a_failure_is_not_for_ever() {
-    let place = Place::new();
-    let program = place.path().join("program");
-    place.register(&program, TEST_SERVICE, &[]);
-    error(&place, ErrorKind::StartFailed, &["isn't there"]);
+    let fixture = Fixture::new();
+    let program = fixture.path().join("program");
+    fixture.register(&program, TEST_SERVICE, &[]);
+    error(&fixture, ErrorKind::StartFailed, &["isn't there"]);
     copy(&SERVER, &program);
-    until("a repaired program is started", || place.activate().is_ok());
+    wait_until("a repaired program is started", || fixture.activate().is_ok());
 }

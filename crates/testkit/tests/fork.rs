@@ -9,7 +9,7 @@ use std::time::Duration;
 use syshandle::{
     Cancel, Context, ErrorKind, Event, Ran, Result, Section, SectionMap, interface, pipelined,
 };
-use syshandle_testkit::{Place, SERVER, TEST_SERVICE, until};
+use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, wait_until};
 
 /// Runs a step in a forked copy of this process, in which only this thread exists. Returns the exit
 /// status of the copy.
@@ -110,10 +110,10 @@ fn calls_of_both_processes_at_once_do_not_mix() {
 
 #[test]
 fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let client = place.activate().unwrap();
-    let path = place.path().join("outcome");
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.activate().unwrap();
+    let path = fixture.path().join("outcome");
     let file = File::create(&path).unwrap();
     let event = Event::new().unwrap();
     client.write_outcome(&file, &event).unwrap();
@@ -131,10 +131,10 @@ fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
         0
     );
     drop(second);
-    assert!(client.who().is_ok());
+    assert!(client.peer_ids().is_ok());
     event.set().unwrap();
     let outcome = || std::fs::read_to_string(&path).unwrap();
-    until("the work ends", || !outcome().is_empty());
+    wait_until("the work ends", || !outcome().is_empty());
     assert!(outcome().to_lowercase().contains("fired"), "{}", outcome());
 }
 
@@ -168,16 +168,16 @@ fn a_cancel_in_a_copy_cancels_nothing_in_the_parent() {
 
 #[test]
 fn a_copy_makes_clients_of_its_own() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let client = place.activate().unwrap();
-    let server = client.who().unwrap();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.activate().unwrap();
+    let server = client.peer_ids().unwrap();
     let copy_is_served = || {
-        let who = place.activate().unwrap().who().unwrap();
-        who.server_pid == server.server_pid && who.client_pid == std::process::id()
+        let ids = fixture.activate().unwrap().peer_ids().unwrap();
+        ids.server_pid == server.server_pid && ids.client_pid == std::process::id()
     };
     assert_eq!(in_copy(copy_is_served), 0);
-    assert_eq!(client.who().unwrap(), server);
+    assert_eq!(client.peer_ids().unwrap(), server);
 }
 
 #[test]

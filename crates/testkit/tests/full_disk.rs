@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use syshandle_testkit::{CLIENT, Place, SERVER, TEST_SERVICE};
+use syshandle_testkit::{CLIENT, Fixture, SERVER, TEST_SERVICE};
 
 /// Mounts a small file system as the folder for sockets, and runs a server there once. After the
 /// server has ended, fills the file system, and runs a client twice.
@@ -26,8 +26,8 @@ const SCRIPT: &str = r#"
 
 /// Runs the script. Returns `None`, after printing the reason, if no file system can be mounted
 /// here.
-fn run(place: &Place) -> Option<String> {
-    let mut command = place.command(Path::new("unshare"));
+fn run(fixture: &Fixture) -> Option<String> {
+    let mut command = fixture.command(Path::new("unshare"));
     command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT]).arg(&*CLIENT);
     let output = command.output();
     let is_possible = |output: &Output| {
@@ -57,22 +57,26 @@ fn served(said: &str) -> usize {
 
 #[test]
 fn a_server_starts_and_serves_though_its_log_has_no_room() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "100")]);
-    let Some(said) = run(&place) else { return };
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "100")]);
+    let Some(said) = run(&fixture) else { return };
     assert!(said.starts_with("full\n"), "{said}");
     assert_eq!(served(&said), 2, "{said}");
 }
 
 #[test]
 fn a_method_that_cannot_print_to_a_full_log_fails_alone() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_SAYS", "much"), ("TESTKIT_IDLE_MS", "100")]);
-    let Some(said) = run(&place) else { return };
+    let fixture = Fixture::new();
+    fixture.register(
+        &SERVER,
+        TEST_SERVICE,
+        &[("TESTKIT_LONG_OUTPUT", "much"), ("TESTKIT_IDLE_MS", "100")],
+    );
+    let Some(said) = run(&fixture) else { return };
     // `println!` panics if it can't write. The call fails with the text of the panic, and the
     // server serves the next client.
     assert_eq!(
-        said.matches("Panicked: TestService::who: the method panicked").count(),
+        said.matches("Panicked: TestService::peer_ids: the method panicked").count(),
         2,
         "{said}"
     );

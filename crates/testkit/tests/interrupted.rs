@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use syshandle::{ErrorKind, Event, Semaphore};
-use syshandle_testkit::{Place, SERVER, TEST_SERVICE};
+use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
@@ -47,19 +47,19 @@ fn interrupted(step: impl FnOnce()) {
 
 #[test]
 fn signals_interrupt_no_call_no_wait_and_no_deadline() {
-    let place = Place::new();
-    let notes = place.path().join("notes");
+    let fixture = Fixture::new();
+    let notes = fixture.path().join("notes");
     File::create(&notes).unwrap();
-    let environment = [("TESTKIT_NOTES", notes.to_str().unwrap()), ("TESTKIT_IDLE_MS", "100")];
-    place.register(&SERVER, TEST_SERVICE, &environment);
+    let environment = [("TESTKIT_FIFO", notes.to_str().unwrap()), ("TESTKIT_IDLE_MS", "100")];
+    fixture.register(&SERVER, TEST_SERVICE, &environment);
     let null = OwnedFd::from(File::open("/dev/null").unwrap());
     interrupted(|| {
         let large = "large".repeat(50_000);
         for _ in 0..20 {
-            let client = place.activate().unwrap();
+            let client = fixture.activate().unwrap();
             for _ in 0..20 {
-                client.who().unwrap();
-                let (_, text) = client.pass(&null, &large).unwrap();
+                client.peer_ids().unwrap();
+                let (_, text) = client.echo(&null, &large).unwrap();
                 assert!(text == large);
             }
         }
@@ -71,8 +71,8 @@ fn signals_interrupt_no_call_no_wait_and_no_deadline() {
         event.set().unwrap();
         semaphore.release(1).unwrap();
         assert!(event.wait_timeout(long).unwrap() && semaphore.acquire_timeout(long).unwrap());
-        let client = place.activate().unwrap();
-        let error = client.with_timeout(moment).rest().unwrap_err();
+        let client = fixture.activate().unwrap();
+        let error = client.with_timeout(moment).hang().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:#}");
         let took = begin.elapsed();
         assert!(took >= 3 * moment && took < long, "{took:?}");

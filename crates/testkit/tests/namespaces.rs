@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use syshandle::ErrorKind;
-use syshandle_testkit::{Activator, CLIENT, Place, SERVER, TEST_SERVICE, copy, until};
+use syshandle_testkit::{CLIENT, Fixture, SERVER, SocketActivator, TEST_SERVICE, copy, wait_until};
 
 /// The overflow user: the number by which the kernel shows users that a namespace doesn't map.
 const OVERFLOW: u32 = 65_534;
@@ -19,16 +19,16 @@ const OVERFLOW: u32 = 65_534;
 /// A user other than root.
 const USER: u32 = 12_345;
 
-/// A place that root owns. Another user has a runtime folder in it, and runs programs in user
+/// A fixture that root owns. Another user has a runtime folder in it, and runs programs in user
 /// namespaces.
 struct Container {
-    place: Place,
+    fixture: Fixture,
     client: PathBuf,
     server: PathBuf,
 }
 
 impl Container {
-    /// Returns `None`, after printing the reason, if such a place can't be created.
+    /// Returns `None`, after printing the reason, if such a fixture can't be created.
     fn new() -> Option<Self> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             println!("skipped: only root can act as several users");
@@ -44,21 +44,21 @@ impl Container {
                 return None;
             }
         }
-        let place = Place::new();
-        for folder in [place.path().to_owned(), place.data()] {
+        let fixture = Fixture::new();
+        for folder in [fixture.path().to_owned(), fixture.data()] {
             fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
         }
-        chown(place.runtime(), Some(USER), Some(USER)).unwrap();
+        chown(fixture.runtime(), Some(USER), Some(USER)).unwrap();
         let (client, server) =
-            (place.path().join("testkit-client"), place.path().join("testkit-server"));
+            (fixture.path().join("testkit-client"), fixture.path().join("testkit-server"));
         copy(&CLIENT, &client);
         copy(&SERVER, &server);
-        Some(Self { place, client, server })
+        Some(Self { fixture, client, server })
     }
 
     /// Runs a program as the user, in a user namespace that maps the user to this number.
     fn command_as(&self, shown: u32, program: &Path) -> Command {
-        let mut command = self.place.command("unshare".as_ref());
+        let mut command = self.fixture.command("unshare".as_ref());
         command.args(["--user", &format!("--map-user={shown}")]).arg(program);
         as_user(&mut command);
         command
@@ -80,9 +80,9 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
     let Some(container) = Container::new() else { return };
-    let place = &container.place;
+    let fixture = &container.fixture;
     // `exec` keeps the process id, so the server has the id in `LISTEN_PID`.
-    let wrapper = place.path().join("wrapper");
+    let wrapper = fixture.path().join("wrapper");
     let script = format!(
         "#!/bin/sh\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \
          unshare --user --map-user={OVERFLOW} {}\n",
@@ -90,25 +90,25 @@ fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
     );
     fs::write(&wrapper, script).unwrap();
     fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     let listed = format!("{OVERFLOW},0,{USER}");
     for (users, is_allowed) in [("same", false), (listed.as_str(), false), ("anyone", true)] {
-        let activator = Activator::new(place.path().join("elsewhere"));
+        let activator = SocketActivator::new(fixture.path().join("elsewhere"));
         fs::set_permissions(activator.path(), Permissions::from_mode(0o666)).unwrap();
         registration.socket = Some(activator.path().to_owned());
-        place.register_as(&registration);
+        fixture.register_as(&registration);
         let result = std::thread::scope(|scope| {
-            let client = scope.spawn(|| place.activate().and_then(|client| client.who()));
+            let client = scope.spawn(|| fixture.activate().and_then(|client| client.peer_ids()));
             let environment = [("TESTKIT_IDLE_MS", "100"), ("TESTKIT_USERS", users)];
-            let mut server = activator.start(place, &wrapper, &environment);
+            let mut server = activator.start(fixture, &wrapper, &environment);
             let result = client.join().unwrap();
             server.wait().unwrap();
             result
         });
         match result {
-            Ok(who) => {
+            Ok(ids) => {
                 assert!(is_allowed, "root was let in: {users}");
-                assert_eq!(who.client_uid, OVERFLOW);
+                assert_eq!(ids.client_uid, OVERFLOW);
             }
             Err(error) => {
                 assert!(!is_allowed, "{error:?}");
@@ -121,11 +121,11 @@ fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
 #[test]
 fn a_client_shown_as_the_overflow_user_starts_no_program_that_another_user_registered() {
     let Some(container) = Container::new() else { return };
-    let place = &container.place;
-    let starts = place.path().join("starts");
+    let fixture = &container.fixture;
+    let starts = fixture.path().join("starts");
     fs::write(&starts, "").unwrap();
     fs::set_permissions(&starts, Permissions::from_mode(0o666)).unwrap();
-    place.register(
+    fixture.register(
         &container.server,
         TEST_SERVICE,
         &[("TESTKIT_STARTS", starts.to_str().unwrap())],
@@ -140,27 +140,27 @@ fn a_client_shown_as_the_overflow_user_starts_no_program_that_another_user_regis
 #[test]
 fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
     let Some(container) = Container::new() else { return };
-    let place = &container.place;
-    place.register(&container.server, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let fixture = &container.fixture;
+    fixture.register(&container.server, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     let output = container.client_as(USER);
     let error = text(&output.stderr);
     assert!(error.starts_with("ActivationDenied: "), "{error}");
     assert!(error.contains("doesn't know") && error.contains("only connect"), "{error}");
-    assert!(place.processes("testkit-server").is_empty());
+    assert!(fixture.processes("testkit-server").is_empty());
 
     // In the initial namespace, root is not shown as the overflow user.
-    let mut held = as_user(place.command(&container.client).arg("--hold"))
+    let mut held = as_user(fixture.command(&container.client).arg("--hold"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    until("the server runs", || !place.processes("testkit-server").is_empty());
+    wait_until("the server runs", || !fixture.processes("testkit-server").is_empty());
     let mut output = container.client_as(USER);
-    until("the client in the namespace is served", || {
+    wait_until("the client in the namespace is served", || {
         output = container.client_as(USER);
         output.status.success()
     });
-    let server = place.processes("testkit-server").pop().unwrap().pid();
+    let server = fixture.processes("testkit-server").pop().unwrap().pid();
     let answer = text(&output.stdout);
     assert!(answer.starts_with(&format!("{server} {server} ")), "{answer}");
     drop(held.stdin.take());
@@ -168,16 +168,16 @@ fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
 }
 
 /// Runs a client in a time namespace whose clocks are this many seconds ahead.
-fn client_in_time_namespace(place: &Place, ahead: &str) -> Output {
-    let mut command = place.command("unshare".as_ref());
+fn client_in_time_namespace(fixture: &Fixture, ahead: &str) -> Output {
+    let mut command = fixture.command("unshare".as_ref());
     command.args(["--time", "--monotonic", ahead, "--boottime", ahead, "--fork"]);
     command.arg(&*CLIENT).output().unwrap()
 }
 
 #[test]
 fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "200")]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "200")]);
     let probe = Command::new("unshare").args(["--time", "--fork", "true"]).output();
     if !probe.as_ref().is_ok_and(|output| output.status.success()) {
         return println!("skipped: no time namespace can be made: {probe:?}");
@@ -186,21 +186,21 @@ fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
         // A client in the namespace starts the server, and a client outside uses it. Then a client
         // in the namespace uses the server that runs outside.
         let begin = Instant::now();
-        let output = client_in_time_namespace(&place, ahead);
+        let output = client_in_time_namespace(&fixture, ahead);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let outside = place.activate().unwrap();
-        let server = outside.who().unwrap().server_pid;
-        let output = client_in_time_namespace(&place, ahead);
+        let outside = fixture.activate().unwrap();
+        let server = outside.peer_ids().unwrap().server_pid;
+        let output = client_in_time_namespace(&fixture, ahead);
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(said.split(' ').next(), Some(&*server.to_string()), "{said} {output:?}");
         assert!(begin.elapsed() < Duration::from_secs(30));
         drop(outside);
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     // The start fails in the namespace. A later client outside does not report that failure as its
     // own.
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FATE", "exit")]);
-    assert!(!client_in_time_namespace(&place, "1000000").status.success());
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    place.activate().unwrap().who().unwrap();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "exit")]);
+    assert!(!client_in_time_namespace(&fixture, "1000000").status.success());
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    fixture.activate().unwrap().peer_ids().unwrap();
 }

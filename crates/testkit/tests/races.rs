@@ -7,19 +7,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_testkit::{CLIENT, Place, SERVER, TEST_SERVICE};
+use syshandle_testkit::{CLIENT, Fixture, SERVER, TEST_SERVICE};
 
 /// The number of clients that activate the same class at once.
 const CLIENTS: usize = 200;
 
 #[test]
 fn clients_that_come_at_once_get_one_server() {
-    let place = Place::new();
-    let starts = place.path().join("starts");
+    let fixture = Fixture::new();
+    let starts = fixture.path().join("starts");
     let environment = [("TESTKIT_STARTS", starts.to_str().unwrap()), ("TESTKIT_IDLE_MS", "5000")];
-    place.register(&SERVER, TEST_SERVICE, &environment);
+    fixture.register(&SERVER, TEST_SERVICE, &environment);
 
-    let outputs = run_clients(&place);
+    let outputs = run_clients(&fixture);
     let mut servers = Vec::new();
     for output in outputs {
         let error = String::from_utf8_lossy(&output.stderr);
@@ -34,13 +34,13 @@ fn clients_that_come_at_once_get_one_server() {
 
 #[test]
 fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
-    let place = Place::new();
-    let starts = place.path().join("starts");
-    let environment = [("TESTKIT_STARTS", starts.to_str().unwrap()), ("TESTKIT_FATE", "exit")];
-    place.register(&SERVER, TEST_SERVICE, &environment);
+    let fixture = Fixture::new();
+    let starts = fixture.path().join("starts");
+    let environment = [("TESTKIT_STARTS", starts.to_str().unwrap()), ("TESTKIT_STARTUP", "exit")];
+    fixture.register(&SERVER, TEST_SERVICE, &environment);
 
     let began = Instant::now();
-    for output in run_clients(&place) {
+    for output in run_clients(&fixture) {
         assert!(!output.status.success());
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.starts_with("StartFailed: "), "{error}");
@@ -54,10 +54,10 @@ fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
 }
 
 /// Runs [`CLIENTS`] clients at once, each in its own process.
-fn run_clients(place: &Place) -> Vec<std::process::Output> {
+fn run_clients(fixture: &Fixture) -> Vec<std::process::Output> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let mut command = place.command(&CLIENT);
+            let mut command = fixture.command(&CLIENT);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
@@ -68,8 +68,8 @@ fn run_clients(place: &Place) -> Vec<std::process::Output> {
 fn no_call_is_lost_to_a_server_that_is_about_to_end() {
     const ROUNDS: usize = 2000;
     const THREADS: usize = 2;
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
 
     // For each call, the time during which its server was certainly in use: from the end of the
     // activation to the reply.
@@ -83,12 +83,14 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
                     if round >= ROUNDS {
                         return;
                     }
-                    let client =
-                        place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    let client = fixture
+                        .activate()
+                        .unwrap_or_else(|error| panic!("round {round}: {error:?}"));
                     let began = Instant::now();
-                    let who =
-                        client.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-                    uses.lock().unwrap().push((began, Instant::now(), who.server_pid));
+                    let ids = client
+                        .peer_ids()
+                        .unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    uses.lock().unwrap().push((began, Instant::now(), ids.server_pid));
                     drop(client);
                     // The next activation meets the server at about the time at which it ends.
                     std::thread::sleep(Duration::from_micros(800 + 100 * (round as u64 % 20)));
@@ -104,8 +106,8 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
     servers.sort_unstable();
     servers.dedup();
     println!("{ROUNDS} rounds, {} servers", servers.len());
-    for (place, (_, end, server)) in uses.iter().enumerate() {
-        for (began, _, other) in &uses[place + 1..] {
+    for (index, (_, end, server)) in uses.iter().enumerate() {
+        for (began, _, other) in &uses[index + 1..] {
             if began >= end {
                 break;
             }

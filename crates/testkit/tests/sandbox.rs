@@ -15,7 +15,7 @@ use syshandle::{
     Context, Directory, ErrorKind, Event, OwnedHandle, Process, Proxy, Result, Section, Semaphore,
     Server, Timer,
 };
-use syshandle_testkit::{BROKER, Broker, BrokerClient, Place, WORKER, until};
+use syshandle_testkit::{BROKER, Broker, BrokerClient, Fixture, WORKER, wait_until};
 
 /// The report of a worker that has received all handles.
 const ALL: &str =
@@ -99,8 +99,8 @@ fn run(words: &[&str]) -> Option<String> {
 }
 
 fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
-    let place = Place::new();
-    let root = place.path().join("root");
+    let fixture = Fixture::new();
+    let root = fixture.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let broker = Provider::default();
     let report = broker.report.clone();
@@ -184,9 +184,9 @@ fn a_worker_in_namespaces_of_its_own_receives_every_kind() {
 fn a_worker_that_connects_after_it_was_confined_has_to_prepare_before() {
     let words = ["unprepared", "namespaces", "chroot"];
     let door = syshandle::make_door::<dyn Broker, _>(Provider::default()).unwrap();
-    let place = Place::new();
+    let fixture = Fixture::new();
     let mut command = Command::new(&*WORKER);
-    command.args(words).env("TESTKIT_ROOT", place.path()).stdin(Stdio::from(door));
+    command.args(words).env("TESTKIT_ROOT", fixture.path()).stdin(Stdio::from(door));
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
@@ -279,8 +279,8 @@ fn a_worker_that_dies_ends_the_calls_of_its_broker() {
 
 #[test]
 fn a_client_connects_to_a_path_without_a_registration() {
-    let place = Place::new();
-    let path = place.path().join("socket");
+    let fixture = Fixture::new();
+    let path = fixture.path().join("socket");
     let server = {
         let path = path.clone();
         std::thread::spawn(move || {
@@ -290,7 +290,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
     };
     // The path of the socket exists before the server listens.
     let mut client: Option<BrokerClient> = None;
-    until("the server listens", || {
+    wait_until("the server listens", || {
         client = syshandle::connect(&path).ok();
         client.is_some()
     });
@@ -355,5 +355,5 @@ fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_
     client.event().unwrap();
     assert!(!*gone.lock().unwrap());
     drop(client);
-    until("the object is dropped", || *gone.lock().unwrap());
+    wait_until("the object is dropped", || *gone.lock().unwrap());
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use syshandle::{Error, ErrorKind, Result, Server, class, interface};
-use syshandle_testkit::{Place, until};
+use syshandle_testkit::{Fixture, wait_until};
 
 /// If this variable is set, the process runs a single test.
 const ALONE: &str = "SETUP_ALONE";
@@ -132,8 +132,8 @@ fn an_object_that_cannot_be_set_up_names_the_system_call_and_the_remedy() {
 
 #[test]
 fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
-    let place = Place::new();
-    let path = place.path().join("socket");
+    let fixture = Fixture::new();
+    let path = fixture.path().join("socket");
     let serve = || Server::new().class(NOTHING, Idle::default).path(&path).run();
     for (call, name) in LOOP_CALLS.into_iter().chain([(libc::SYS_socketpair, "socketpair")]) {
         names(&error_without(&[call], serve), name);
@@ -159,8 +159,8 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
         return;
     }
-    let place = Place::new();
-    let path = place.path().join("socket");
+    let fixture = Fixture::new();
+    let path = fixture.path().join("socket");
     let server = thread::spawn({
         let path = path.clone();
         move || {
@@ -170,7 +170,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
         }
     });
     let mut first = None;
-    until("the server listens", || {
+    wait_until("the server listens", || {
         first = syshandle::connect::<NothingClient>(&path).ok();
         first.is_some()
     });

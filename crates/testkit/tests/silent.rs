@@ -17,7 +17,7 @@ use syshandle::Interface;
 use syshandle_os::{Borrowed, Seqpacket};
 use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
-    PATIENCE, Place, SERVER, TEST_SERVICE, TestService, TestServiceClient, until,
+    Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestService, TestServiceClient, wait_until,
 };
 use syshandle_wire::{Body, FrameKind, Header, Hello};
 
@@ -29,15 +29,15 @@ mod silent;
 #[test]
 fn silent_files_are_refused_and_delay_no_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = RuntimePaths::of(&registered, &place.registry()).unwrap().socket;
-    let honest = place.activate().unwrap().with_timeout(PATIENCE);
-    let server = honest.who().unwrap().server_pid;
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let socket = RuntimePaths::of(&registered, &fixture.registry()).unwrap().socket;
+    let honest = fixture.activate().unwrap().with_timeout(TEST_TIMEOUT);
+    let server = honest.peer_ids().unwrap().server_pid;
     let before = descriptors(server);
     let file = fuse.open_silent();
 
-    let sender = place.activate().unwrap();
+    let sender = fixture.activate().unwrap();
     // The file is lent, because closing even a duplicate waits for the file system.
     let error = sender.len(&Borrowed::<File>::new(file.as_fd())).unwrap_err();
     assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
@@ -82,7 +82,7 @@ fn silent_files_are_refused_and_delay_no_client() {
 
     // When the file system is unmounted, the server can close all of its files.
     drop((fuse, file, sender));
-    until("all handles are closed", || descriptors(server) <= before);
+    wait_until("all handles are closed", || descriptors(server) <= before);
     still_serves(&honest);
 }
 
@@ -90,7 +90,7 @@ fn silent_files_are_refused_and_delay_no_client() {
 /// the honest one has connected before.
 fn still_serves(client: &TestServiceClient) {
     for _ in 0..20 {
-        client.who().unwrap();
+        client.peer_ids().unwrap();
     }
 }
 
@@ -111,7 +111,7 @@ struct Hostile(Seqpacket);
 impl Hostile {
     /// Connects to the server's object. Returns `None` if the server refuses.
     fn open(socket: &Path) -> Option<Self> {
-        let peer = Self(Seqpacket::connect(socket, Instant::now() + PATIENCE).unwrap());
+        let peer = Self(Seqpacket::connect(socket, Instant::now() + TEST_TIMEOUT).unwrap());
         if peer.receive()? != FrameKind::Greeting {
             return None;
         }
@@ -157,7 +157,7 @@ impl Hostile {
 
     /// Receives the next frame. Returns `None` at the end of the connection.
     fn receive(&self) -> Option<FrameKind> {
-        let (mut frame, deadline) = (vec![0; 1 << 16], Instant::now() + PATIENCE);
+        let (mut frame, deadline) = (vec![0; 1 << 16], Instant::now() + TEST_TIMEOUT);
         loop {
             match self.0.receive(&mut frame, &mut Vec::new()) {
                 Ok(received) if received.len == 0 => return None,

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use syshandle_testkit::{Place, SERVER, TEST_SERVICE};
+use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -34,8 +34,8 @@ impl MakeWriter<'_> for Lines {
 
 #[test]
 fn activation_calls_and_handles_can_be_followed() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -44,7 +44,7 @@ fn activation_calls_and_handles_can_be_followed() {
         .with_writer(lines.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, || {
-        let client = place.activate().unwrap();
+        let client = fixture.activate().unwrap();
         let file = File::open("/dev/null").unwrap();
         assert!(client.len(&file).is_ok());
     });

@@ -16,20 +16,22 @@ use rustix::net::{
 use syshandle::Proxy;
 use syshandle_os::Seqpacket;
 use syshandle_registry::RuntimePaths;
-use syshandle_testkit::{Activator, CLIENT, Place, Process, SERVER, TEST_SERVICE, until};
+use syshandle_testkit::{
+    CLIENT, Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, wait_until,
+};
 
 #[test]
 fn each_knows_the_other_from_the_kernel() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let client = place.activate().unwrap();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.activate().unwrap();
     let server = client.as_client().server().unwrap();
-    let who = client.who().unwrap();
+    let ids = client.peer_ids().unwrap();
     // The kernel reports the server's process, although this process created the socket.
-    assert_eq!(server.pid, who.server_pid);
+    assert_eq!(server.pid, ids.server_pid);
     assert_ne!(server.pid, std::process::id());
     assert_eq!(server.uid, own_user());
-    assert_eq!((who.client_pid, who.client_uid), (std::process::id(), own_user()));
+    assert_eq!((ids.client_pid, ids.client_uid), (std::process::id(), own_user()));
 }
 
 fn own_user() -> u32 {
@@ -39,10 +41,10 @@ fn own_user() -> u32 {
 
 #[test]
 fn handles_are_refused_until_the_client_is_accepted() {
-    let place = Place::new();
-    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
-    let server = Process::open(place.activate().unwrap().who().unwrap().server_pid).unwrap();
-    let paths = RuntimePaths::of(&registered, &place.registry()).unwrap();
+    let fixture = Fixture::new();
+    let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let server = Process::open(fixture.activate().unwrap().peer_ids().unwrap().server_pid).unwrap();
+    let paths = RuntimePaths::of(&registered, &fixture.registry()).unwrap();
     // The stopped server can't accept the connection.
     server.stop();
     let flags = SocketFlags::CLOEXEC;
@@ -50,7 +52,7 @@ fn handles_are_refused_until_the_client_is_accepted() {
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
     rustix::net::connect(&socket, &SocketAddrUnix::new(&paths.socket).unwrap()).unwrap();
     let sent = send_a_handle(&socket);
-    server.go_on();
+    server.resume();
     match sent {
         Err(rustix::io::Errno::PERM) => {}
         Ok(()) => println!("skipped: this kernel has no SO_PASSRIGHTS (Linux 6.16)"),
@@ -70,12 +72,12 @@ fn send_a_handle(socket: &OwnedFd) -> Result<(), rustix::io::Errno> {
 
 /// Runs a client from a shell that first executes `before`. Returns the facts that the server
 /// recorded at its start, the server's process, and the client's process id.
-fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
-    place.register(&SERVER, TEST_SERVICE, &[("COLOUR", "blue")]);
-    let mut client = held_client(place, before);
-    let tried = place.activate().unwrap();
-    let facts = tried.surroundings().unwrap();
-    let server = Process::open(tried.who().unwrap().server_pid).unwrap();
+fn surroundings(fixture: &Fixture, before: &str) -> (Vec<String>, Process, u32) {
+    fixture.register(&SERVER, TEST_SERVICE, &[("COLOUR", "blue")]);
+    let mut client = held_client(fixture, before);
+    let tried = fixture.activate().unwrap();
+    let facts = tried.startup_state().unwrap();
+    let server = Process::open(tried.peer_ids().unwrap().server_pid).unwrap();
     let pid = client.id();
     drop(client.stdin.take());
     assert!(client.wait().unwrap().success());
@@ -84,12 +86,12 @@ fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
 
 /// Starts a client that keeps its reference until its input ends. Returns when the client has
 /// activated the server.
-fn held_client(place: &Place, before: &str) -> Child {
-    client_by_shell(place, &format!("{before} exec \"$0\" --hold"))
+fn held_client(fixture: &Fixture, before: &str) -> Child {
+    client_by_shell(fixture, &format!("{before} exec \"$0\" --hold"))
 }
 
-fn client_by_shell(place: &Place, script: &str) -> Child {
-    let mut command = place.command(Path::new("/bin/sh"));
+fn client_by_shell(fixture: &Fixture, script: &str) -> Child {
+    let mut command = fixture.command(Path::new("/bin/sh"));
     command.arg("-c").arg(script).arg(&*CLIENT);
     let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     client.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
@@ -98,10 +100,10 @@ fn client_by_shell(place: &Place, script: &str) -> Child {
 
 #[test]
 fn a_server_has_nothing_from_the_client_that_starts_it() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let before = "exec 7</dev/zero 9</dev/full; trap '' INT QUIT TERM; umask 0; cd /usr; \
                   export SECRET=1 LC_ALL=C TZ=UTC;";
-    let (facts, server, client) = surroundings(&place, before);
+    let (facts, server, client) = surroundings(&fixture, before);
     let having = |start: &str| -> Vec<&str> {
         facts.iter().filter_map(|fact| fact.strip_prefix(start)).collect()
     };
@@ -145,64 +147,66 @@ fn a_server_has_nothing_from_the_client_that_starts_it() {
 
 #[test]
 fn a_server_outlives_the_client_that_started_it() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let mut first = held_client(&place, "");
-    let second = place.activate().unwrap();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let mut first = held_client(&fixture, "");
+    let second = fixture.activate().unwrap();
     first.kill().unwrap();
     first.wait().unwrap();
-    assert!(second.who().is_ok());
+    assert!(second.peer_ids().is_ok());
 }
 
 #[test]
 fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
     const ROUNDS: u32 = 60;
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     let mut answered = 0;
     for round in 0..ROUNDS {
-        let mut client = run_client(&place);
+        let mut client = run_client(&fixture);
         // The kill hits the client at any point between its start and its end.
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 150));
         let _ = client.kill();
         answered += u32::from(client.wait().unwrap().success());
         // The next client is served, in spite of what the killed client left.
-        let next = place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-        next.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        let next = fixture.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        next.peer_ids().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         drop(next);
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     println!("{answered} of {ROUNDS} clients ended before they were killed");
 }
 
-fn run_client(place: &Place) -> Child {
-    let mut command: Command = place.command(&CLIENT);
+fn run_client(fixture: &Fixture) -> Child {
+    let mut command: Command = fixture.command(&CLIENT);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
 fn a_client_that_dies_leaves_no_descriptor_in_the_server() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let keeper = place.activate().unwrap();
-    let server = Process::open(keeper.who().unwrap().server_pid).unwrap();
-    let before = server.census().unwrap();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let keeper = fixture.activate().unwrap();
+    let server = Process::open(keeper.peer_ids().unwrap().server_pid).unwrap();
+    let before = server.descriptors().unwrap();
     for _ in 0..10 {
-        let mut client = held_client(&place, "");
+        let mut client = held_client(&fixture, "");
         client.kill().unwrap();
         client.wait().unwrap();
     }
-    until("the server has as many descriptors as before", || server.census().unwrap() == before);
-    assert!(keeper.who().is_ok());
+    wait_until("the server has as many descriptors as before", || {
+        server.descriptors().unwrap() == before
+    });
+    assert!(keeper.peer_ids().is_ok());
 }
 
 #[test]
 fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
-    let place = Place::new();
-    let activator = Activator::new(place.path().join("elsewhere"));
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let activator = SocketActivator::new(fixture.path().join("elsewhere"));
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(activator.path().to_owned());
-    place.register_as(&registration);
+    fixture.register_as(&registration);
     // systemd sets this option for `PassPIDFD=`, and accepted sockets inherit it.
     let pass = || {
         let socket = Seqpacket::from(activator.socket().try_clone().unwrap());
@@ -212,40 +216,42 @@ fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
         return println!("skipped: this kernel has no SO_PASSPIDFD: {error}");
     }
     let (keeper, mut server) = std::thread::scope(|scope| {
-        let client = scope.spawn(|| place.activate().unwrap());
-        let server = activator.start(&place, &SERVER, &[("TESTKIT_IDLE_MS", "1")]);
+        let client = scope.spawn(|| fixture.activate().unwrap());
+        let server = activator.start(&fixture, &SERVER, &[("TESTKIT_IDLE_MS", "1")]);
         (client.join().unwrap(), server)
     });
-    keeper.who().unwrap();
+    keeper.peer_ids().unwrap();
     // The server resets the option. Another holder of the socket sets it again.
     pass().unwrap();
     let process = Process::open(server.id()).unwrap();
-    let before = process.census().unwrap();
+    let before = process.descriptors().unwrap();
     let null = OwnedFd::from(File::open("/dev/null").unwrap());
     for _ in 0..20 {
-        let client = place.activate().unwrap();
+        let client = fixture.activate().unwrap();
         for _ in 0..20 {
-            client.who().unwrap();
-            client.pass(&null, "text").unwrap();
+            client.peer_ids().unwrap();
+            client.echo(&null, "text").unwrap();
         }
     }
     for _ in 0..200 {
-        keeper.who().unwrap();
+        keeper.peer_ids().unwrap();
     }
-    until("the server has as many descriptors as before", || process.census().unwrap() == before);
+    wait_until("the server has as many descriptors as before", || {
+        process.descriptors().unwrap() == before
+    });
     drop(keeper);
     assert!(server.wait().unwrap().success());
 }
 
 #[test]
 fn work_for_a_client_that_let_go_ends_when_its_process_does() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-    let outcome = place.path().join("outcome");
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let outcome = fixture.path().join("outcome");
     File::create(&outcome).unwrap();
     let script = format!("exec \"$0\" --hold --leave-work {}", outcome.display());
-    let mut client = client_by_shell(&place, &script);
-    let server = place.processes("testkit-server").pop().unwrap();
+    let mut client = client_by_shell(&fixture, &script);
+    let server = fixture.processes("testkit-server").pop().unwrap();
     // No client is connected now, but the server keeps running for the task.
     assert_eq!(fs::read_to_string(&outcome).unwrap(), "");
     assert!(!server.has_ended());

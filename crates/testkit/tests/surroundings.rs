@@ -12,7 +12,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use syshandle_testkit::{CLIENT, Place, SERVER, TEST_SERVICE, TestServiceClient, copy, until};
+use syshandle_testkit::{
+    CLIENT, Fixture, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
+};
 
 fn am_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
@@ -23,19 +25,19 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Runs a shell script with the client as `$0`.
-fn shell(place: &Place, script: &str) -> Output {
-    let mut command = place.command("/bin/sh".as_ref());
+fn shell(fixture: &Fixture, script: &str) -> Output {
+    let mut command = fixture.command("/bin/sh".as_ref());
     command.args(["-c", script]).arg(&*CLIENT).output().unwrap()
 }
 
 /// Runs a script as root in its own namespaces. Returns `None` if they can't be created.
-fn shell_in_namespaces(place: &Place, options: &[&str], script: &str) -> Option<Output> {
+fn shell_in_namespaces(fixture: &Fixture, options: &[&str], script: &str) -> Option<Output> {
     if !am_root() {
         println!("skipped: only root can make mounts");
         return None;
     }
     let unshare = |script: &str| {
-        let mut command = place.command("unshare".as_ref());
+        let mut command = fixture.command("unshare".as_ref());
         command.args(options).args(["/bin/sh", "-c", script]).arg(&*CLIENT).output()
     };
     match unshare("true") {
@@ -49,29 +51,29 @@ fn shell_in_namespaces(place: &Place, options: &[&str], script: &str) -> Option<
 
 #[test]
 fn a_start_that_failed_by_low_limits_is_the_failure_of_one_client() {
-    let place = Place::new();
-    let wrapper = place.path().join("wrapper");
+    let fixture = Fixture::new();
+    let wrapper = fixture.path().join("wrapper");
     let script =
         format!("#!/bin/sh\n[ $(ulimit -n) -lt 200 ] && exit 7\nexec {}\n", SERVER.display());
     fs::write(&wrapper, script).unwrap();
     fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
-    place.register(&wrapper, TEST_SERVICE, &[]);
-    let low = shell(&place, "ulimit -n 100; exec \"$0\"");
+    fixture.register(&wrapper, TEST_SERVICE, &[]);
+    let low = shell(&fixture, "ulimit -n 100; exec \"$0\"");
     assert!(text(&low.stderr).starts_with("StartFailed: "), "{}", text(&low.stderr));
     // A client with higher limits starts the server at once. The failure note applies only to
     // clients whose limits are no higher than the limits of the failed client.
-    let usual = shell(&place, "exec \"$0\"");
+    let usual = shell(&fixture, "exec \"$0\"");
     assert!(usual.status.success(), "{}", text(&usual.stderr));
 }
 
 #[test]
 fn without_descriptors_left_the_error_names_that_and_no_denial() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     let mut failures = 0;
     for limit in 4..12 {
-        until("the server ends", || place.processes("testkit-server").is_empty());
-        let output = shell(&place, &format!("ulimit -S -n {limit}; exec \"$0\""));
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
+        let output = shell(&fixture, &format!("ulimit -S -n {limit}; exec \"$0\""));
         let error = text(&output.stderr);
         if !output.status.success() {
             failures += 1;
@@ -85,9 +87,9 @@ fn without_descriptors_left_the_error_names_that_and_no_denial() {
 
 #[test]
 fn without_room_for_files_the_error_names_that_and_no_program_is_left() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let run = place.runtime();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let run = fixture.runtime();
     // With each additional page, a later file is the first one without room.
     for pages in 1..8 {
         let script = format!(
@@ -96,13 +98,13 @@ fn without_room_for_files_the_error_names_that_and_no_program_is_left() {
             pages * 4,
             run = run.display()
         );
-        let Some(output) = shell_in_namespaces(&place, &["--mount"], &script) else { return };
+        let Some(output) = shell_in_namespaces(&fixture, &["--mount"], &script) else { return };
         let error = text(&output.stderr);
         if !output.status.success() {
             assert!(error.contains("No space left"), "{pages}: {error}");
             assert!(!error.contains("ActivationDenied"), "{pages}: {error}");
         }
-        for process in place.processes("testkit-server") {
+        for process in fixture.processes("testkit-server") {
             process.kill();
             process.wait();
         }
@@ -111,10 +113,10 @@ fn without_room_for_files_the_error_names_that_and_no_program_is_left() {
 
 #[test]
 fn a_missing_null_device_is_named_and_not_the_program() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
     let script = "mount -t tmpfs none /dev && exec \"$0\"";
-    let Some(output) = shell_in_namespaces(&place, &["--mount"], script) else { return };
+    let Some(output) = shell_in_namespaces(&fixture, &["--mount"], script) else { return };
     let error = text(&output.stderr);
     assert!(error.starts_with("System: /dev/null"), "{error}");
     assert!(!error.contains("interpreter"), "{error}");
@@ -122,17 +124,18 @@ fn a_missing_null_device_is_named_and_not_the_program() {
 
 #[test]
 fn a_restarted_container_starts_servers_and_a_sandbox_in_it_does_not() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
     let options = ["--mount", "--pid", "--fork", "--mount-proc"];
     for _ in 0..2 {
-        let Some(output) = shell_in_namespaces(&place, &options, "\"$0\"") else { return };
+        let Some(output) = shell_in_namespaces(&fixture, &options, "\"$0\"") else { return };
         assert!(output.status.success(), "{}", text(&output.stderr));
         // The processes of the namespace end with its first process.
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     let script = "unshare --mount \"$0\"";
-    let Some(output) = shell_in_namespaces(&place, &options, &format!("\"$0\"; sleep 1; {script}"))
+    let Some(output) =
+        shell_in_namespaces(&fixture, &options, &format!("\"$0\"; sleep 1; {script}"))
     else {
         return;
     };
@@ -149,13 +152,13 @@ fn a_program_with_file_capabilities_follows_no_environment() {
         println!("skipped: only root can give a program capabilities");
         return;
     }
-    let place = Place::new();
-    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(place.data(), Permissions::from_mode(0o755)).unwrap();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let client = place.path().join("testkit-client");
+    let fixture = Fixture::new();
+    fs::set_permissions(fixture.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(fixture.data(), Permissions::from_mode(0o755)).unwrap();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.path().join("testkit-client");
     copy(&CLIENT, &client);
-    let as_user = || place.command(&client).uid(12_345).gid(12_345).output().unwrap();
+    let as_user = || fixture.command(&client).uid(12_345).gid(12_345).output().unwrap();
     let before = text(&as_user().stderr);
     assert!(!before.contains("NotRegistered"), "it follows XDG_DATA_HOME: {before}");
     match Command::new("setcap").arg("cap_net_raw+ep").arg(&client).output() {
@@ -167,22 +170,22 @@ fn a_program_with_file_capabilities_follows_no_environment() {
     }
     let after = text(&as_user().stderr);
     assert!(after.starts_with("NotRegistered: "), "{after}");
-    assert!(!after.contains(place.data().to_str().unwrap()), "{after}");
+    assert!(!after.contains(fixture.data().to_str().unwrap()), "{after}");
 }
 
 #[test]
 fn a_runtime_folder_whose_name_is_not_utf_8_serves() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-    let folder = place.path().join(OsStr::from_bytes(b"r\xffn"));
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let folder = fixture.path().join(OsStr::from_bytes(b"r\xffn"));
     DirBuilder::new().mode(0o700).create(&folder).unwrap();
-    let mut registry = place.registry();
+    let mut registry = fixture.registry();
     registry.runtime_dir = Some(folder.clone());
-    let activation = place.activation().registry(registry);
+    let activation = fixture.activation().registry(registry);
     let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid()).unwrap();
-    assert!(client.who().is_ok());
+    assert!(client.peer_ids().is_ok());
     drop(client);
-    until("the server removes its socket", || {
+    wait_until("the server removes its socket", || {
         let has_socket = |path: &Path| path.extension().is_some_and(|name| name == "sock");
         let entries = fs::read_dir(folder.join("syshandle")).unwrap();
         !entries.flatten().any(|entry| has_socket(&entry.path()))
@@ -191,9 +194,9 @@ fn a_runtime_folder_whose_name_is_not_utf_8_serves() {
 
 #[test]
 fn under_fakeroot_the_user_of_files_is_the_user_of_the_process() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    match place.command("fakeroot".as_ref()).arg(&*CLIENT).output() {
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    match fixture.command("fakeroot".as_ref()).arg(&*CLIENT).output() {
         Ok(output) => assert!(output.status.success(), "{}", text(&output.stderr)),
         Err(error) => println!("skipped: fakeroot can't be run: {error}"),
     }
@@ -201,12 +204,12 @@ fn under_fakeroot_the_user_of_files_is_the_user_of_the_process() {
 
 #[test]
 fn a_client_calls_under_valgrind() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
     // Valgrind can't start a process that shares memory with its parent, so a server must already
     // run.
-    let _held = place.activate().unwrap();
-    match place.command("valgrind".as_ref()).arg("--quiet").arg(&*CLIENT).output() {
+    let _held = fixture.activate().unwrap();
+    match fixture.command("valgrind".as_ref()).arg("--quiet").arg(&*CLIENT).output() {
         Ok(output) => assert!(output.status.success(), "{}", text(&output.stderr)),
         Err(error) => println!("skipped: valgrind can't be run: {error}"),
     }

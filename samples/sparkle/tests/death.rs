@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Event, Proxy, Ran};
-use syshandle_testkit::{Notes, Place, Process, kernel, until};
+use syshandle_testkit::{Fixture, LineFifo, Process, kernel, wait_until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");
@@ -21,35 +21,35 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// The sample's registration in a test environment, with its timeline.
 struct Sample {
-    place: Place,
-    notes: Notes,
+    fixture: Fixture,
+    fifo: LineFifo,
 }
 
 impl Sample {
     /// Registers the server, which stops at the given step (never for an empty string).
     fn new(server_halts: &str) -> Self {
-        let place = Place::new();
-        let notes = place.notes("timeline");
-        let sample = Self { place, notes };
+        let fixture = Fixture::new();
+        let fifo = fixture.fifo("timeline");
+        let sample = Self { fixture, fifo };
         sample.register(server_halts);
         sample
     }
 
     fn register(&self, server_halts: &str) {
-        let timeline = self.notes.path().to_str().unwrap();
+        let timeline = self.fifo.path().to_str().unwrap();
         let halt = format!("server: {server_halts}");
         let environment = [("SPARKLE_TIMELINE", timeline), ("SPARKLE_HALT", &halt)];
-        self.place.register(SERVER.as_ref(), SPARKLE_FINISHER, &environment);
+        self.fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &environment);
     }
 
     fn file(&self) -> PathBuf {
-        self.place.path().join("dishes.txt")
+        self.fixture.path().join("dishes.txt")
     }
 
     /// Starts the client program, which stops at the given step (never for an empty string).
     fn client(&self, halts: &str) -> Child {
-        let mut command = self.place.command(CLIENT.as_ref());
-        command.env("SPARKLE_TIMELINE", self.notes.path());
+        let mut command = self.fixture.command(CLIENT.as_ref());
+        command.env("SPARKLE_TIMELINE", self.fifo.path());
         command.env("SPARKLE_HALT", format!("client: {halts}"));
         command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
@@ -58,11 +58,11 @@ impl Sample {
     /// Waits until a side reaches a step.
     fn comes_to(&mut self, side: &str, step: &str) {
         let row = format!(" {side} {step}");
-        while !self.notes.line().ends_with(&row) {}
+        while !self.fifo.line().ends_with(&row) {}
     }
 
     fn activate(&self) -> SparkleFinisherClient {
-        self.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap()
+        self.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap()
     }
 
     /// Number of lines in the file. There must be no partial or missing lines.
@@ -107,7 +107,7 @@ fn a_client_that_is_killed_at_any_step_leaves_whole_lines_and_nothing_in_the_ser
         // Keeps the server running, so that its descriptors can be counted.
         let keeper = sample.activate();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
-        let idle = server.census().unwrap();
+        let idle = server.descriptors().unwrap();
         let mut client = sample.client(step);
         sample.comes_to("client", step);
         client.kill().unwrap();
@@ -117,9 +117,9 @@ fn a_client_that_is_killed_at_any_step_leaves_whole_lines_and_nothing_in_the_ser
             sample.comes_to("server", "clean up");
             soon(killed, "the server's work");
         }
-        until("the file is as it will be", || sample.lines() == lines);
-        until("the server has no more descriptors than before", || {
-            server.census().unwrap() == idle
+        wait_until("the file is as it will be", || sample.lines() == lines);
+        wait_until("the server has no more descriptors than before", || {
+            server.descriptors().unwrap() == idle
         });
         assert_eq!(sample.lines(), lines, "{step}");
         sample.works();
@@ -142,7 +142,7 @@ fn a_server_that_is_killed_at_any_step_ends_its_clients_wait() {
         let mut sample = Sample::new(step);
         let client = sample.client("");
         sample.comes_to("server", step);
-        let server = sample.place.processes("sparkle-server").pop().unwrap();
+        let server = sample.fixture.processes("sparkle-server").pop().unwrap();
         server.kill();
         let killed = Instant::now();
         server.wait();
@@ -172,7 +172,7 @@ fn a_stopped_server_delays_no_call_past_its_deadline() {
     let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
     server.stop();
 
-    let activation = sample.place.activation().timeout(short);
+    let activation = sample.fixture.activation().timeout(short);
     let error = activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error:?}");
     let hasty = client.with_timeout(short);
@@ -184,7 +184,7 @@ fn a_stopped_server_delays_no_call_past_its_deadline() {
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
     assert_eq!(sample.lines(), 6);
 
-    server.go_on();
+    server.resume();
     client.wait(&done).unwrap();
     assert_eq!(sample.lines(), 10);
     assert!(keeper.as_client().server().is_ok());
@@ -212,7 +212,7 @@ fn a_client_that_lets_go_before_signalling_gets_its_file_finished() {
     let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
     drop(client);
     // Without a connection, the server watches this process instead.
-    until("the server hears of it", || server.watches_a_process() || kernel() < (6, 5));
+    wait_until("the server hears of it", || server.watches_a_process() || kernel() < (6, 5));
     file.write_all(CLIENT_LINES.as_bytes()).unwrap();
     ready.set().unwrap();
     sample.comes_to("server", "clean up");
@@ -227,7 +227,7 @@ fn the_output_of_a_client_whose_server_dies_says_what_happened() {
     let mut sample = Sample::new("return to client");
     let mut client = sample.client("");
     sample.comes_to("server", "return to client");
-    sample.place.processes("sparkle-server").pop().unwrap().kill();
+    sample.fixture.processes("sparkle-server").pop().unwrap().kill();
     let mut error = String::new();
     client.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     client.wait().unwrap();

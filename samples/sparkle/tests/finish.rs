@@ -11,13 +11,13 @@ use std::process::{Output, Stdio};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Ran};
-use syshandle_testkit::{Place, copy};
+use syshandle_testkit::{Fixture, copy};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");
 
-fn run(place: &Place, file: &Path) -> Output {
-    place.command(CLIENT.as_ref()).arg(file).output().unwrap()
+fn run(fixture: &Fixture, file: &Path) -> Output {
+    fixture.command(CLIENT.as_ref()).arg(file).output().unwrap()
 }
 
 #[track_caller]
@@ -37,29 +37,29 @@ fn fails(output: &Output, parts: &[&str]) {
 
 #[test]
 fn the_file_holds_the_clients_lines_and_then_the_servers() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
-    let file = place.path().join("dishes.txt");
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let file = fixture.path().join("dishes.txt");
     let expected = "Loading dishes.\nLoading detergent.\nPre-washing.\nRinsing.\nWashing.\nRinsing.\n\
                     Dispensing sparkle finisher.\nRinsing.\nDrying.\nSparkly!\n";
     // Each further run overwrites the same lines.
     for _ in 0..3 {
-        let output = run(&place, &file);
+        let output = run(&fixture, &file);
         succeeds(&output);
         let message = format!("Hooray, everything in {} is sparkly!\n", file.display());
         assert_eq!(String::from_utf8(output.stdout).unwrap(), message);
         assert_eq!(fs::read_to_string(&file).unwrap(), expected);
     }
-    assert_eq!(place.processes("sparkle-server").len(), 1);
+    assert_eq!(fixture.processes("sparkle-server").len(), 1);
 }
 
 #[test]
 fn a_longer_file_keeps_what_is_behind_the_lines() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
-    let file = place.path().join("dishes.txt");
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let file = fixture.path().join("dishes.txt");
     fs::write(&file, "x".repeat(1000)).unwrap();
-    succeeds(&run(&place, &file));
+    succeeds(&run(&fixture, &file));
     let lines = [CLIENT_LINES, SERVER_LINES].concat();
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text, lines.clone() + &"x".repeat(1000 - lines.len()));
@@ -67,11 +67,11 @@ fn a_longer_file_keeps_what_is_behind_the_lines() {
 
 #[test]
 fn without_an_argument_it_asks_for_the_name() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
     let ask = |answer: &str| {
-        let mut command = place.command(CLIENT.as_ref());
-        command.current_dir(place.path()).stdin(Stdio::piped());
+        let mut command = fixture.command(CLIENT.as_ref());
+        command.current_dir(fixture.path()).stdin(Stdio::piped());
         let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         client.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
         client.wait_with_output().unwrap()
@@ -80,7 +80,7 @@ fn without_an_argument_it_asks_for_the_name() {
     succeeds(&output);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("Enter a file name: Hooray, "), "{text}");
-    let lines = fs::read_to_string(place.path().join("my dishes.txt")).unwrap();
+    let lines = fs::read_to_string(fixture.path().join("my dishes.txt")).unwrap();
     assert_eq!(lines, [CLIENT_LINES, SERVER_LINES].concat());
 
     for nothing in ["", "\n"] {
@@ -93,33 +93,33 @@ fn without_an_argument_it_asks_for_the_name() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_refused_with_the_reason() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
-    let folder = place.path().join("folder");
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let folder = fixture.path().join("folder");
     fs::create_dir(&folder).unwrap();
-    fails(&run(&place, &folder), &["folder can't be opened to read and write: Is a directory"]);
-    assert!(place.processes("sparkle-server").is_empty(), "nothing was started for that");
+    fails(&run(&fixture, &folder), &["folder can't be opened to read and write: Is a directory"]);
+    assert!(fixture.processes("sparkle-server").is_empty(), "nothing was started for that");
 
-    let pipe = place.notes("pipe");
+    let pipe = fixture.fifo("pipe");
     let parameter = "SparkleFinisher::add_sparkle_finish_to_file: parameter `decorate_this_file`";
     let wanted = "wanted a file, got a pipe";
-    fails(&run(&place, pipe.path()), &[parameter, wanted, "did not run"]);
+    fails(&run(&fixture, pipe.path()), &[parameter, wanted, "did not run"]);
 
-    let missing = place.path().join("missing/dishes.txt");
-    fails(&run(&place, &missing), &["can't be opened to read and write: No such file"]);
+    let missing = fixture.path().join("missing/dishes.txt");
+    fails(&run(&fixture, &missing), &["can't be opened to read and write: No such file"]);
 }
 
 #[test]
 fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
-    let file = place.path().join("dishes.txt");
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let file = fixture.path().join("dishes.txt");
     File::create(&file).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let client = place.path().join("sparkle-client");
+    fs::set_permissions(fixture.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let client = fixture.path().join("sparkle-client");
     copy(CLIENT.as_ref(), &client);
-    let mut command = place.command(&client);
+    let mut command = fixture.command(&client);
     if fs::write(&file, "").is_ok() {
         // Root may write to every file, so the client runs as another user.
         command.uid(65534).gid(65534);
@@ -128,7 +128,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     fails(&output, &["dishes.txt can't be opened to read and write: Permission denied"]);
 
     // A client that opens the file without write access.
-    let activation = place.activation();
+    let activation = fixture.activation();
     let client: SparkleFinisherClient = activation.activate(SPARKLE_FINISHER.clsid()).unwrap();
     let unwritable = File::open(&file).unwrap();
     let event = syshandle::Event::new().unwrap();
@@ -140,16 +140,19 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
 
 #[test]
 fn activation_without_a_registration_is_an_error() {
-    let place = Place::new();
-    fails(&run(&place, &place.path().join("dishes.txt")), &["is not registered", "did not run"]);
+    let fixture = Fixture::new();
+    fails(
+        &run(&fixture, &fixture.path().join("dishes.txt")),
+        &["is not registered", "did not run"],
+    );
 }
 
 #[test]
 fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
-    let place = Place::new();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
+    let fixture = Fixture::new();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
     let client: SparkleFinisherClient =
-        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     // Every write to this device fails with `ENOSPC`.
     let full = File::options().read(true).write(true).open("/dev/full").unwrap();
     let ready = syshandle::Event::new().unwrap();
@@ -163,17 +166,17 @@ fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
 
 #[test]
 fn things_happen_in_the_order_of_the_timeline() {
-    let place = Place::new();
-    let mut notes = place.notes("timeline");
-    let timeline = notes.path().to_str().unwrap().to_owned();
-    place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[("SPARKLE_TIMELINE", &timeline)]);
-    let file = place.path().join("dishes.txt");
-    let mut command = place.command(CLIENT.as_ref());
+    let fixture = Fixture::new();
+    let mut fifo = fixture.fifo("timeline");
+    let timeline = fifo.path().to_str().unwrap().to_owned();
+    fixture.register(SERVER.as_ref(), SPARKLE_FINISHER, &[("SPARKLE_TIMELINE", &timeline)]);
+    let file = fixture.path().join("dishes.txt");
+    let mut command = fixture.command(CLIENT.as_ref());
     succeeds(&command.env("SPARKLE_TIMELINE", &timeline).arg(file).output().unwrap());
 
     let mut rows: Vec<(u128, String, String)> = (0..ROWS.len())
         .map(|_| {
-            let row = notes.line();
+            let row = fifo.line();
             let mut words = row.splitn(3, ' ');
             let mut word = || words.next().unwrap().to_owned();
             (word().parse().unwrap(), word(), word())

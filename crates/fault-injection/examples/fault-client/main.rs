@@ -1,4 +1,5 @@
-//! The sample's client under injected failures.
+//! The sample's client under injected failures. It does nothing on Windows, because system calls are
+//! made to fail only on Linux.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -6,12 +7,13 @@
     expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a test")
 )]
 
-#[cfg_attr(windows, path = "elsewhere.rs")]
-#[cfg_attr(not(windows), path = "linux.rs")]
-mod platform;
+#[cfg(not(windows))]
+mod linux;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    platform::main()
+#[cfg(not(windows))]
+fn main() -> std::process::ExitCode {
+    linux::main()
 }
+
+#[cfg(windows)]
+fn main() {}

@@ -1,19 +1,18 @@
-//! The client of the tests. Activates the server, calls `who`, and prints the answer.
+//! The client of the tests. Activates the server, calls `peer_ids`, and prints the answer.
 //!
 //! `testkit-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call
 //! NAME]` prints the server's process, and the processes and the user that the server reports. On
-//! an error, it prints the kind and all causes. `--call` makes one more call: `crash`, `rest`, or
-//! `pass`, which passes handles to the server and back.
+//! an error, it prints the kind and all causes. `--call` makes one more call: `abort`, `hang`, or
+//! `echo`, which passes handles to the server and back.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
-
-mod confine;
 
 use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::confine;
 use syshandle::{Activation, Error, Event, Result};
 use syshandle_testkit::{TEST_SERVICE, TestServiceClient};
 
@@ -39,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
             "--fork" => fork = true,
             "--call" => call = Some(value()),
             other => {
-                eprintln!("what is {other}?");
+                eprintln!("unknown argument {other}");
                 return ExitCode::from(2);
             }
         }
@@ -62,7 +61,7 @@ fn ask(
 ) -> Result<()> {
     let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid())?;
     let server = syshandle::Proxy::as_client(&client).server()?;
-    let who = client.who()?;
+    let ids = client.peer_ids()?;
     // This process keeps the event and never sets it.
     let event = Event::new()?;
     let held = match work {
@@ -75,14 +74,14 @@ fn ask(
         }
         None => Some(client),
     };
-    println!("{} {} {} {}", server.pid, who.server_pid, who.client_pid, who.client_uid);
+    println!("{} {} {} {}", server.pid, ids.server_pid, ids.client_pid, ids.client_uid);
     std::io::stdout().flush()?;
     if let (Some(client), Some(call)) = (&held, call) {
         make(client, call)?;
     }
     if fork {
         // The child keeps the connection open.
-        super::fork::leave_child();
+        syshandle_testkit::leave_child();
         std::process::abort();
     }
     if hold {
@@ -96,18 +95,18 @@ fn ask(
 /// Makes the call with this name.
 fn make(client: &TestServiceClient, call: &str) -> Result<()> {
     match call {
-        "crash" => client.crash(),
-        "rest" => client.rest(),
-        "pass" => pass(client),
+        "abort" => client.abort(),
+        "hang" => client.hang(),
+        "echo" => echo(client),
         other => Err(Error::failed(format!("no call is named {other}"))),
     }
 }
 
 /// Passes handles to the server, and receives one of them back.
-fn pass(client: &TestServiceClient) -> Result<()> {
+fn echo(client: &TestServiceClient) -> Result<()> {
     let own = File::open(std::env::current_exe()?)?;
     let event = Event::new()?;
-    let (back, _) = client.pass(&event.try_clone()?.into(), "text")?;
+    let (back, _) = client.echo(&event.try_clone()?.into(), "text")?;
     Event::from(back).set()?;
     let len = client.len(&own)?;
     let text = format!("{} {len}", event.wait_timeout(Duration::ZERO)?);

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use syshandle::{Context, Event, OwnedHandle, Policy, Result, Server};
-use syshandle_testkit::{TEST_SERVICE, TestService, Who, who};
+use syshandle_testkit::{PeerIds, TEST_SERVICE, TestService, peer_ids};
 
 pub(crate) fn main() -> Result<()> {
     let surroundings = surroundings();
@@ -15,17 +15,17 @@ pub(crate) fn main() -> Result<()> {
         let mut starts = File::options().append(true).create(true).open(path)?;
         starts.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     }
-    if let Ok(text) = std::env::var("TESTKIT_SAY") {
+    if let Ok(text) = std::env::var("TESTKIT_STARTUP_TEXT") {
         eprintln!("{text}");
     }
-    match variable("TESTKIT_FATE").as_str() {
+    match variable("TESTKIT_STARTUP").as_str() {
         "exit" => {
             eprintln!("there is no water\nthe machine can't run");
             std::process::exit(7);
         }
-        "hang" => hang(),
+        "hang" => hang_forever(),
         // Hangs unless this file exists.
-        "hang without" if !fs::exists(variable("TESTKIT_FILE"))? => hang(),
+        "hang without" if !fs::exists(variable("TESTKIT_GATE"))? => hang_forever(),
         "crash" => std::process::abort(),
         _ => {}
     }
@@ -56,7 +56,7 @@ fn variable(name: &str) -> String {
 }
 
 /// Keeps the socket open, and never sends a greeting.
-fn hang() -> ! {
+fn hang_forever() -> ! {
     loop {
         std::thread::park();
     }
@@ -67,11 +67,11 @@ struct TestServer {
 }
 
 impl TestService for TestServer {
-    fn who(&self, context: &Context) -> Result<Who> {
-        if !variable("TESTKIT_SAYS").is_empty() {
+    fn peer_ids(&self, context: &Context) -> Result<PeerIds> {
+        if !variable("TESTKIT_LONG_OUTPUT").is_empty() {
             println!("{}", "a line of a server's log, ".repeat(300));
         }
-        Ok(who(context))
+        Ok(peer_ids(context))
     }
 
     fn len(&self, file: File) -> Result<u64> {
@@ -87,24 +87,24 @@ impl TestService for TestServer {
         Ok(())
     }
 
-    fn rest(&self) -> Result<()> {
-        let mut notes = File::options().append(true).open(variable("TESTKIT_NOTES"))?;
-        notes.write_all(b"resting\n")?;
-        hang()
+    fn hang(&self) -> Result<()> {
+        let mut fifo = File::options().append(true).open(variable("TESTKIT_FIFO"))?;
+        fifo.write_all(b"hanging\n")?;
+        hang_forever()
     }
 
-    fn crash(&self) -> Result<()> {
+    fn abort(&self) -> Result<()> {
         if variable("TESTKIT_FORK") == "yes" {
-            super::fork::leave_child();
+            syshandle_testkit::leave_child();
         }
         std::process::abort()
     }
 
-    fn surroundings(&self) -> Result<Vec<String>> {
+    fn startup_state(&self) -> Result<Vec<String>> {
         Ok(self.surroundings.clone())
     }
 
-    fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)> {
+    fn echo(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)> {
         Ok((handle, text))
     }
 

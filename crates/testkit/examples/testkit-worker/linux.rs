@@ -7,15 +7,13 @@
 
 #![expect(clippy::print_stderr, reason = "a program that talks to people")]
 
-#[path = "sandbox.rs"]
-mod sandbox;
-
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::sandbox;
 use syshandle::{
     Context, Directory, Event, KernelObject, OwnedHandle, Process, Result, Section, Semaphore,
     Server, Timer,

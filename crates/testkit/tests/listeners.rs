@@ -1,4 +1,4 @@
-//! Who creates the listening socket: a client, the server itself, or another program such as
+//! PeerIds creates the listening socket: a client, the server itself, or another program such as
 //! systemd.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -14,22 +14,23 @@ use rustix::fs::FlockOperation;
 use syshandle::{ErrorKind, Proxy, Ran};
 use syshandle_registry::{Policy, RuntimePaths};
 use syshandle_testkit::{
-    Activator, CLIENT, Place, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, until,
+    CLIENT, Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, TestServiceClient, copy,
+    wait_until,
 };
 
-fn runtime_paths(place: &Place) -> RuntimePaths {
-    let registered = place.registry().find(TEST_SERVICE.clsid()).unwrap();
-    RuntimePaths::of(&registered, &place.registry()).unwrap()
+fn runtime_paths(fixture: &Fixture) -> RuntimePaths {
+    let registered = fixture.registry().find(TEST_SERVICE.clsid()).unwrap();
+    RuntimePaths::of(&registered, &fixture.registry()).unwrap()
 }
 
 /// Starts the server like a user at a shell.
-fn by_hand(place: &Place) -> Child {
-    let mut command = place.command(&SERVER);
+fn by_hand(fixture: &Fixture) -> Child {
+    let mut command = fixture.command(&SERVER);
     command.env("TESTKIT_IDLE_MS", "1000").stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn run(place: &Place, arguments: &[&str]) -> Output {
-    place.command(&CLIENT).args(arguments).output().unwrap()
+fn run(fixture: &Fixture, arguments: &[&str]) -> Output {
+    fixture.command(&CLIENT).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -42,34 +43,34 @@ fn am_root() -> bool {
 
 #[test]
 fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let mut first = by_hand(&place);
-    let paths = runtime_paths(&place);
-    until("it makes its socket", || paths.socket.exists());
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let mut first = by_hand(&fixture);
+    let paths = runtime_paths(&fixture);
+    wait_until("it makes its socket", || paths.socket.exists());
 
-    let second = by_hand(&place).wait_with_output().unwrap();
+    let second = by_hand(&fixture).wait_with_output().unwrap();
     assert!(!second.status.success());
     let error = text(&second.stderr);
     assert!(error.contains("AlreadyRunning") && error.contains("another server serves"), "{error}");
 
-    let client = place.activate().unwrap();
-    assert_eq!(client.who().unwrap().server_pid, first.id());
+    let client = fixture.activate().unwrap();
+    assert_eq!(client.peer_ids().unwrap().server_pid, first.id());
     assert!(paths.is_running());
     drop(client);
     assert!(first.wait().unwrap().success());
     assert!(!paths.socket.exists(), "it takes its socket with it");
     assert!(!paths.is_running());
-    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, first.id());
+    assert_ne!(fixture.activate().unwrap().peer_ids().unwrap().server_pid, first.id());
 }
 
 #[test]
 fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-    assert!(run(&place, &[]).status.success());
-    until("the server ends", || place.processes("testkit-server").is_empty());
-    let paths = runtime_paths(&place);
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    assert!(run(&fixture, &[]).status.success());
+    wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
+    let paths = runtime_paths(&fixture);
     let running = paths.lock.with_extension("running");
     // This process only reads the start note, so it does not activate the server.
     let locked: Vec<_> = [&paths.lock, &running]
@@ -81,9 +82,9 @@ fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
         })
         .into();
     for _ in 0..3 {
-        let output = run(&place, &[]);
+        let output = run(&fixture, &[]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     drop(locked);
     assert!(!paths.is_running(), "a lock for reading marks no server");
@@ -91,12 +92,12 @@ fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
 
 #[test]
 fn a_wrapper_that_does_not_replace_itself_is_named_as_the_cause() {
-    let place = Place::new();
-    let wrapper = place.path().join("wrapper");
+    let fixture = Fixture::new();
+    let wrapper = fixture.path().join("wrapper");
     fs::write(&wrapper, format!("#!/bin/sh\n{}\nexit $?\n", SERVER.display())).unwrap();
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
-    place.register(&wrapper, TEST_SERVICE, &[]);
-    let error = place.activate().unwrap_err();
+    fixture.register(&wrapper, TEST_SERVICE, &[]);
+    let error = fixture.activate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
     let text = format!("{error:#}");
     assert!(text.contains("must replace itself") && text.contains("`exec`"), "{text}");
@@ -104,37 +105,37 @@ fn a_wrapper_that_does_not_replace_itself_is_named_as_the_cause() {
 
 #[test]
 fn an_unregistered_server_reports_it() {
-    let place = Place::new();
-    let output = by_hand(&place).wait_with_output().unwrap();
+    let fixture = Fixture::new();
+    let output = by_hand(&fixture).wait_with_output().unwrap();
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("NotRegistered"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn a_server_is_told_to_end_and_the_next_call_starts_another() {
-    let place = Place::new();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
-    let client = place.activate().unwrap();
-    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
+    let client = fixture.activate().unwrap();
+    let server = Process::open(client.peer_ids().unwrap().server_pid).unwrap();
     server.terminate();
     server.wait();
-    let error = client.who().unwrap_err();
+    let error = client.peer_ids().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
-    assert!(!runtime_paths(&place).socket.exists());
-    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, server.pid());
+    assert!(!runtime_paths(&fixture).socket.exists());
+    assert_ne!(fixture.activate().unwrap().peer_ids().unwrap().server_pid, server.pid());
 }
 
 #[test]
 fn a_call_that_runs_when_the_server_must_end_may_have_run() {
-    let place = Place::new();
-    let mut notes = place.notes("notes");
-    let path = notes.path().to_str().unwrap();
-    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_NOTES", path), ("TESTKIT_DRAIN_MS", "50")]);
-    let client = place.activate().unwrap();
-    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    let fixture = Fixture::new();
+    let mut fifo = fixture.fifo("fifo");
+    let path = fifo.path().to_str().unwrap();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_FIFO", path), ("TESTKIT_DRAIN_MS", "50")]);
+    let client = fixture.activate().unwrap();
+    let server = Process::open(client.peer_ids().unwrap().server_pid).unwrap();
     let error = std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.rest().unwrap_err());
-        assert_eq!(notes.line(), "resting");
+        let call = scope.spawn(|| client.hang().unwrap_err());
+        assert_eq!(fifo.line(), "hanging");
         server.terminate();
         call.join().unwrap()
     });
@@ -144,59 +145,59 @@ fn a_call_that_runs_when_the_server_must_end_may_have_run() {
 
 #[test]
 fn a_draining_server_finishes_its_calls_while_another_one_serves() {
-    let place = Place::new();
-    let mut notes = place.notes("notes");
-    let path = notes.path().to_str().unwrap();
-    place.register(
+    let fixture = Fixture::new();
+    let mut fifo = fixture.fifo("fifo");
+    let path = fifo.path().to_str().unwrap();
+    fixture.register(
         &SERVER,
         TEST_SERVICE,
-        &[("TESTKIT_NOTES", path), ("TESTKIT_DRAIN_MS", "60000")],
+        &[("TESTKIT_FIFO", path), ("TESTKIT_DRAIN_MS", "60000")],
     );
-    let client = place.activate().unwrap();
-    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    let client = fixture.activate().unwrap();
+    let server = Process::open(client.peer_ids().unwrap().server_pid).unwrap();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.rest().unwrap_err());
-        assert_eq!(notes.line(), "resting");
+        let call = scope.spawn(|| client.hang().unwrap_err());
+        assert_eq!(fifo.line(), "hanging");
         server.terminate();
-        until("it takes its socket away", || !runtime_paths(&place).socket.exists());
-        let other = place.activate().unwrap();
-        assert_ne!(other.who().unwrap().server_pid, server.pid());
+        wait_until("it takes its socket away", || !runtime_paths(&fixture).socket.exists());
+        let other = fixture.activate().unwrap();
+        assert_ne!(other.peer_ids().unwrap().server_pid, server.pid());
         assert!(!server.has_ended());
         // A call to a server that drains does not run.
-        let error = client.who().unwrap_err();
+        let error = client.peer_ids().unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
         server.kill();
         assert_eq!(call.join().unwrap().ran(), Ran::Maybe);
     });
-    assert!(runtime_paths(&place).is_running());
+    assert!(runtime_paths(&fixture).is_running());
 }
 
 #[test]
 fn an_external_listener_starts_one_server_after_the_other() {
-    let place = Place::new();
-    let activator = Activator::new(place.path().join("elsewhere"));
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let activator = SocketActivator::new(fixture.path().join("elsewhere"));
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(activator.path().to_owned());
-    place.register_as(&registration);
+    fixture.register_as(&registration);
     let environment = [("TESTKIT_IDLE_MS", "1")];
 
     let mut servers = Vec::new();
     for _ in 0..3 {
         let (client, mut server) = std::thread::scope(|scope| {
-            let client = scope.spawn(|| place.activate().unwrap());
-            let server = activator.start(&place, &SERVER, &environment);
+            let client = scope.spawn(|| fixture.activate().unwrap());
+            let server = activator.start(&fixture, &SERVER, &environment);
             (client.join().unwrap(), server)
         });
-        let who = client.who().unwrap();
-        assert_eq!(who.server_pid, server.id());
+        let ids = client.peer_ids().unwrap();
+        assert_eq!(ids.server_pid, server.id());
         assert_eq!(client.as_client().server().unwrap().pid, server.id(), "not the activator's");
-        assert_eq!(who.client_pid, std::process::id());
+        assert_eq!(ids.client_pid, std::process::id());
         // The client starts no server itself, and removes no other program's socket.
-        assert_eq!(place.processes("testkit-server").len(), 1);
+        assert_eq!(fixture.processes("testkit-server").len(), 1);
         drop(client);
         assert!(server.wait().unwrap().success());
         assert!(activator.path().exists());
-        servers.push(who.server_pid);
+        servers.push(ids.server_pid);
     }
     servers.dedup();
     assert_eq!(servers.len(), 3);
@@ -205,20 +206,20 @@ fn an_external_listener_starts_one_server_after_the_other() {
 #[test]
 fn no_call_is_lost_with_an_external_listener() {
     const ROUNDS: usize = 300;
-    let place = Place::new();
-    let activator = Activator::new(place.path().join("elsewhere"));
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let activator = SocketActivator::new(fixture.path().join("elsewhere"));
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(activator.path().to_owned());
-    place.register_as(&registration);
+    fixture.register_as(&registration);
 
     let done = std::sync::atomic::AtomicBool::new(false);
     let starts = std::thread::scope(|scope| {
         let starts = scope.spawn(|| {
             let mut starts = 0;
             while !done.load(std::sync::atomic::Ordering::SeqCst) {
-                if activator.somebody_waits(Duration::from_millis(20)) {
+                if activator.has_pending_client(Duration::from_millis(20)) {
                     let environment = [("TESTKIT_IDLE_MS", "1")];
-                    let mut server = activator.start(&place, &SERVER, &environment);
+                    let mut server = activator.start(&fixture, &SERVER, &environment);
                     assert!(server.wait().unwrap().success());
                     starts += 1;
                 }
@@ -226,8 +227,8 @@ fn no_call_is_lost_with_an_external_listener() {
             starts
         });
         for round in 0..ROUNDS {
-            let client = place.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
-            client.who().unwrap_or_else(|error| panic!("{round}: {error:?}"));
+            let client = fixture.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
+            client.peer_ids().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             drop(client);
             // The next activation meets the server at about the time at which it ends.
             std::thread::sleep(Duration::from_micros(500 + 100 * (round as u64 % 25)));
@@ -246,12 +247,12 @@ fn systemd_socket_activate_starts_it_too() {
         println!("skipped: systemd-socket-activate isn't there");
         return;
     }
-    let place = Place::new();
-    let socket = place.path().join("elsewhere");
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let socket = fixture.path().join("elsewhere");
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(socket.clone());
-    place.register_as(&registration);
-    let mut command = place.command(program);
+    fixture.register_as(&registration);
+    let mut command = fixture.command(program);
     let mut activator = command
         .args(["--seqpacket", "--listen"])
         .arg(&socket)
@@ -262,13 +263,13 @@ fn systemd_socket_activate_starts_it_too() {
         .unwrap();
     // The socket is bound before it listens; in between, connections are refused.
     let mut activated = None;
-    until("it listens", || {
-        activated = place.activate().ok();
+    wait_until("it listens", || {
+        activated = fixture.activate().ok();
         activated.is_some()
     });
     let client = activated.unwrap();
     // The activator's process becomes the server.
-    assert_eq!(client.who().unwrap().server_pid, activator.id());
+    assert_eq!(client.peer_ids().unwrap().server_pid, activator.id());
     assert_eq!(client.as_client().server().unwrap().pid, activator.id());
     drop(client);
     assert!(activator.wait().unwrap().success());
@@ -276,23 +277,23 @@ fn systemd_socket_activate_starts_it_too() {
 
 #[test]
 fn a_missing_external_listener_is_named_in_the_error() {
-    let place = Place::new();
-    let socket = place.path().join("elsewhere");
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let fixture = Fixture::new();
+    let socket = fixture.path().join("elsewhere");
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(socket.clone());
-    place.register_as(&registration);
+    fixture.register_as(&registration);
     // If another program listens, the client needs no folder for sockets.
-    let mut registry = place.registry();
+    let mut registry = fixture.registry();
     registry.runtime_dir = None;
-    let activation = place.activation().registry(registry);
+    let activation = fixture.activation().registry(registry);
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
     let text = format!("{error:#}");
     assert!(text.contains("no server listens at") && text.contains("elsewhere"), "{text}");
-    assert!(place.processes("testkit-server").is_empty());
+    assert!(fixture.processes("testkit-server").is_empty());
 
     // A server that is started by hand is refused too.
-    let output = by_hand(&place).wait_with_output().unwrap();
+    let output = by_hand(&fixture).wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         error.contains("AlreadyRunning") && error.contains("another program listens"),
@@ -306,29 +307,29 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
         println!("skipped: only root can be another user");
         return;
     }
-    let place = Place::new();
-    // The other user can access the place and the copy of the program in it.
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(place.data(), fs::Permissions::from_mode(0o755)).unwrap();
-    let client = place.path().join("testkit-client");
+    let fixture = Fixture::new();
+    // The other user can access the fixture and the copy of the program in it.
+    fs::set_permissions(fixture.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(fixture.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    let client = fixture.path().join("testkit-client");
     copy(&CLIENT, &client);
-    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     let as_nobody = || {
-        let mut command = place.command(&client);
+        let mut command = fixture.command(&client);
         command.env_remove("XDG_RUNTIME_DIR").uid(NOBODY).gid(NOBODY);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     for (policy, allowed) in
         [(Policy::same_user(), false), (Policy::users([0, NOBODY]), true), (Policy::anyone(), true)]
     {
-        let activator = Activator::new(place.path().join("elsewhere"));
+        let activator = SocketActivator::new(fixture.path().join("elsewhere"));
         fs::set_permissions(activator.path(), fs::Permissions::from_mode(0o666)).unwrap();
         registration.socket = Some(activator.path().to_owned());
         registration.policy = policy;
-        place.register_as(&registration);
+        fixture.register_as(&registration);
         let nobody = as_nobody();
         let pid = nobody.id();
-        let mut server = activator.start(&place, &SERVER, &[("TESTKIT_IDLE_MS", "100")]);
+        let mut server = activator.start(&fixture, &SERVER, &[("TESTKIT_IDLE_MS", "100")]);
         let output = nobody.wait_with_output().unwrap();
         let error = text(&output.stderr);
         if allowed {
@@ -341,7 +342,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     }
 }
 
-/// The user 65534, who owns no files.
+/// The user 65534, which owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]
@@ -350,14 +351,14 @@ fn another_users_folder_is_not_used() {
         println!("skipped: only root can be another user");
         return;
     }
-    let place = Place::new();
-    for folder in [place.path().to_owned(), place.data()] {
+    let fixture = Fixture::new();
+    for folder in [fixture.path().to_owned(), fixture.data()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let client = place.path().join("testkit-client");
+    let client = fixture.path().join("testkit-client");
     copy(&CLIENT, &client);
-    place.register(&SERVER, TEST_SERVICE, &[]);
-    let output = place.command(&client).uid(NOBODY).gid(NOBODY).output().unwrap();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let output = fixture.command(&client).uid(NOBODY).gid(NOBODY).output().unwrap();
     let error = text(&output.stderr);
     assert!(error.starts_with("Insecure: ") && error.contains("belongs to user 0"), "{error}");
 }
@@ -370,13 +371,13 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
         ("mount", "another mount namespace"),
         ("user", "another user namespace"),
     ] {
-        let place = Place::new();
-        place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+        let fixture = Fixture::new();
+        fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
         // The first client is not confined, as is usual.
-        assert!(run(&place, &[]).status.success());
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        assert!(run(&fixture, &[]).status.success());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
 
-        let output = run(&place, &["--confine", how]);
+        let output = run(&fixture, &["--confine", how]);
         let error = text(&output.stderr);
         if output.status.code() == Some(77) {
             println!("skipped: {how}: {error}");
@@ -386,11 +387,11 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
         assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");
         assert!(error.contains("may only connect to a server that runs"), "{how}: {error}");
         assert!(error.contains(why), "{how}: {error}");
-        assert!(place.processes("testkit-server").is_empty());
+        assert!(fixture.processes("testkit-server").is_empty());
 
-        let held = place.activate().unwrap();
-        let server = held.who().unwrap().server_pid;
-        let output = run(&place, &["--confine", how]);
+        let held = fixture.activate().unwrap();
+        let server = held.peer_ids().unwrap().server_pid;
+        let output = run(&fixture, &["--confine", how]);
         assert!(output.status.success(), "{how}: {}", text(&output.stderr));
         let answer = text(&output.stdout);
         assert!(answer.starts_with(&format!("{server} {server} ")), "{how}: {answer}");
@@ -400,18 +401,18 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
 #[test]
 fn a_less_confined_client_may_start_a_server_after_a_confined_one() {
     for how in ["no_new_privs", "seccomp", "mount", "user"] {
-        let place = Place::new();
-        place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-        if run(&place, &["--confine", how]).status.code() == Some(77) {
+        let fixture = Fixture::new();
+        fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+        if run(&fixture, &["--confine", how]).status.code() == Some(77) {
             println!("skipped: {how}");
             continue;
         }
-        until("the server ends", || place.processes("testkit-server").is_empty());
-        let output = run(&place, &[]);
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
+        let output = run(&fixture, &[]);
         assert!(output.status.success(), "{how}: {}", text(&output.stderr));
-        until("the server ends", || place.processes("testkit-server").is_empty());
+        wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
         // From then on, clients are compared with the unconfined client.
-        let output = run(&place, &["--confine", how]);
+        let output = run(&fixture, &["--confine", how]);
         let error = text(&output.stderr);
         assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");
     }
@@ -421,22 +422,22 @@ fn a_less_confined_client_may_start_a_server_after_a_confined_one() {
 fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     // Root may write everywhere, so as root this test runs the client as another user.
     let is_root = am_root();
-    let place = Place::new();
-    let client = place.path().join("testkit-client");
-    let server = place.path().join("testkit-server");
+    let fixture = Fixture::new();
+    let client = fixture.path().join("testkit-client");
+    let server = fixture.path().join("testkit-server");
     copy(&CLIENT, &client);
     copy(&SERVER, &server);
-    place.register(&server, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-    let sockets = place.runtime().join("syshandle");
+    fixture.register(&server, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let sockets = fixture.runtime().join("syshandle");
     fs::create_dir(&sockets).unwrap();
     fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
     if is_root {
         let mut chown = std::process::Command::new("chown");
-        chown.args(["-R", "65534:65534"]).arg(place.path());
+        chown.args(["-R", "65534:65534"]).arg(fixture.path());
         assert!(chown.status().unwrap().success());
     }
     let run = || {
-        let mut command = place.command(&client);
+        let mut command = fixture.command(&client);
         if is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -455,19 +456,19 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
 
 #[test]
 fn a_server_whose_program_was_replaced_ends_and_the_new_one_serves() {
-    let place = Place::new();
-    let program = place.path().join("testkit-server");
-    let new = place.path().join("new");
+    let fixture = Fixture::new();
+    let program = fixture.path().join("testkit-server");
+    let new = fixture.path().join("new");
     copy(&SERVER, &program);
-    place.register(&program, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
-    let client = place.activate().unwrap();
-    let old = Process::open(client.who().unwrap().server_pid).unwrap();
+    fixture.register(&program, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
+    let client = fixture.activate().unwrap();
+    let old = Process::open(client.peer_ids().unwrap().server_pid).unwrap();
     copy(&SERVER, &new);
     fs::rename(&new, &program).unwrap();
-    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, old.pid());
+    assert_ne!(fixture.activate().unwrap().peer_ids().unwrap().server_pid, old.pid());
     old.wait();
-    let error = client.who().unwrap_err();
+    let error = client.peer_ids().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
     fs::remove_file(&program).unwrap();
-    assert_eq!(place.activate().unwrap_err().kind(), ErrorKind::StartFailed);
+    assert_eq!(fixture.activate().unwrap_err().kind(), ErrorKind::StartFailed);
 }

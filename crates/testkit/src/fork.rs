@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "fork without exec has no safe form")]
 
 /// Forks a child that does nothing until it is killed.
-pub(crate) fn leave_child() {
+pub fn leave_child() {
     // SAFETY: the child only calls `pause` repeatedly, which is async-signal-safe.
     if unsafe { libc::fork() } == 0 {
         loop {

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::{PATIENCE, Place};
+use crate::{Fixture, TEST_TIMEOUT};
 
 /// Listens on a socket, and starts a program when a client connects.
 #[derive(Debug)]
-pub struct Activator {
+pub struct SocketActivator {
     socket: OwnedFd,
     path: PathBuf,
 }
 
-impl Activator {
+impl SocketActivator {
     /// Listens at `path`.
     pub fn new(path: PathBuf) -> Self {
         let flags = SocketFlags::CLOEXEC;
@@ -43,7 +43,7 @@ impl Activator {
     }
 
     /// Waits until a client is in the socket's queue. Returns `false` after the timeout.
-    pub fn somebody_waits(&self, time: Duration) -> bool {
+    pub fn has_pending_client(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -61,10 +61,10 @@ impl Activator {
     /// Waits for a client, and starts the program.
     ///
     /// # Panics
-    /// Panics if no client connects within [`PATIENCE`].
-    pub fn start(&self, place: &Place, program: &Path, environment: &[(&str, &str)]) -> Child {
-        assert!(self.somebody_waits(PATIENCE), "no client comes");
-        self.start_now(place, program, environment).unwrap()
+    /// Panics if no client connects within [`TEST_TIMEOUT`].
+    pub fn start(&self, fixture: &Fixture, program: &Path, environment: &[(&str, &str)]) -> Child {
+        assert!(self.has_pending_client(TEST_TIMEOUT), "no client connects");
+        self.start_now(fixture, program, environment).unwrap()
     }
 
     /// Starts the program.
@@ -73,14 +73,14 @@ impl Activator {
     /// Returns an error if the program can't be started.
     pub fn start_now(
         &self,
-        place: &Place,
+        fixture: &Fixture,
         program: &Path,
         environment: &[(&str, &str)],
     ) -> io::Result<Child> {
         // The shell is replaced by the program, which therefore has the process id in `LISTEN_PID`.
         let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"";
-        let log = File::options().append(true).create(true).open(place.path().join("log"))?;
-        let mut command = place.command(Path::new("/bin/sh"));
+        let log = File::options().append(true).create(true).open(fixture.path().join("log"))?;
+        let mut command = fixture.command(Path::new("/bin/sh"));
         command.arg("-c").arg(script).arg(program);
         command.envs(environment.iter().copied());
         command.stdin(Stdio::from(self.socket.try_clone()?));
@@ -89,7 +89,7 @@ impl Activator {
     }
 }
 
-impl Drop for Activator {
+impl Drop for SocketActivator {
     fn drop(&mut self) {
         // If the removal fails, the socket is removed together with its folder.
         let _ = fs::remove_file(&self.path);

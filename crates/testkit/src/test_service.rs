@@ -8,7 +8,7 @@ use syshandle::{Context, Decode, Encode, Event, OwnedHandle, Result, class, inte
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
 pub trait TestService {
     /// Returns the server's process, and the client's process as the server sees it.
-    fn who(&self, context: &Context) -> Result<Who>;
+    fn peer_ids(&self, context: &Context) -> Result<PeerIds>;
 
     /// Returns the length of a file.
     fn len(&self, #[handle(file, read)] file: File) -> Result<u64>;
@@ -21,17 +21,17 @@ pub trait TestService {
         event: Event,
     ) -> Result<()>;
 
-    /// Notes that it runs, and never returns.
-    fn rest(&self) -> Result<()>;
+    /// Writes a line to the FIFO that `TESTKIT_FIFO` names, and never returns.
+    fn hang(&self) -> Result<()>;
 
     /// Aborts the server's process.
-    fn crash(&self) -> Result<()>;
+    fn abort(&self) -> Result<()>;
 
-    /// Returns the server's surroundings at its start, a line for each fact.
-    fn surroundings(&self) -> Result<Vec<String>>;
+    /// Returns the environment, arguments and descriptors of the server at its start, a line for each.
+    fn startup_state(&self) -> Result<Vec<String>>;
 
     /// Returns the handle and the text.
-    fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
+    fn echo(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
 
     /// Sets the event. The number of this method is [`SET_METHOD`].
     fn set(&self, event: Event) -> Result<()>;
@@ -43,7 +43,7 @@ pub trait TestService {
 
 /// The processes of a call, and the client's user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Who {
+pub struct PeerIds {
     /// The server's process.
     pub server_pid: u32,
     /// The client's process, as the kernel reports it.
@@ -63,8 +63,12 @@ pub const SET_METHOD: u32 = 7;
 /// The number of [`TestService::wait_for`].
 pub const WAIT_METHOD: u32 = 8;
 
-/// Implements [`TestService::who`] in this process.
-pub fn who(context: &Context) -> Who {
+/// Implements [`TestService::peer_ids`] in this process.
+pub fn peer_ids(context: &Context) -> PeerIds {
     let client = context.client();
-    Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid.shown() }
+    PeerIds {
+        server_pid: std::process::id(),
+        client_pid: client.pid,
+        client_uid: client.uid.shown(),
+    }
 }

@@ -1,4 +1,4 @@
-//! Notes for a test: programs write lines, and the test waits for them.
+//! LineFifo for a test: programs write lines, and the test waits for them.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 
 /// A FIFO to which programs write lines. A test that reads it waits for the next line instead of
 /// sleeping.
 #[derive(Debug)]
-pub struct Notes {
+pub struct LineFifo {
     path: PathBuf,
     pipe: std::fs::File,
     text: Vec<u8>,
 }
 
-impl Notes {
+impl LineFifo {
     /// Creates the FIFO at `path`.
     pub fn new(path: PathBuf) -> Self {
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
@@ -37,9 +37,9 @@ impl Notes {
     /// Waits for the next line.
     ///
     /// # Panics
-    /// Panics if no line arrives within [`PATIENCE`].
+    /// Panics if no line arrives within [`TEST_TIMEOUT`].
     pub fn line(&mut self) -> String {
-        self.line_within(PATIENCE).expect("a note comes")
+        self.line_within(TEST_TIMEOUT).expect("no line arrived in the FIFO")
     }
 
     /// Returns the next line if it has already been written.
@@ -67,7 +67,7 @@ impl Notes {
                     self.text.extend(&part[..len]);
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                Err(error) => panic!("notes can't be read: {error}"),
+                Err(error) => panic!("the FIFO can't be read: {error}"),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The place of a test: its own folders, and the processes that use them.
+//! The fixture of a test: its own folders, and the processes that use them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -12,24 +12,24 @@ use syshandle::{Activation, Class, ClassInfo};
 use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
 use tempfile::TempDir;
 
-use crate::{Notes, PATIENCE, Process, TEST_SERVICE, TestServiceClient};
+use crate::{LineFifo, Process, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient};
 
-/// Folders for registrations and sockets. Dropping the place ends all processes that use the
+/// Folders for registrations and sockets. Dropping the fixture ends all processes that use the
 /// folders, and removes the folders.
 #[derive(Debug)]
-pub struct Place {
+pub struct Fixture {
     folder: TempDir,
 }
 
-impl Place {
-    /// Creates a place.
+impl Fixture {
+    /// Creates a fixture.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("testkit").tempdir().unwrap();
-        let place = Self { folder };
-        for folder in [place.data(), place.runtime()] {
+        let fixture = Self { folder };
+        for folder in [fixture.data(), fixture.runtime()] {
             DirBuilder::new().mode(0o700).create(folder).unwrap();
         }
-        place
+        fixture
     }
 
     /// Returns the folder that contains all others.
@@ -37,12 +37,12 @@ impl Place {
         self.folder.path()
     }
 
-    /// Returns the folder for registrations, the `XDG_DATA_HOME` of this place.
+    /// Returns the folder for registrations, the `XDG_DATA_HOME` of this fixture.
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// Returns the folder for sockets, the `XDG_RUNTIME_DIR` of this place.
+    /// Returns the folder for sockets, the `XDG_RUNTIME_DIR` of this fixture.
     pub fn runtime(&self) -> PathBuf {
         self.path().join("run")
     }
@@ -56,9 +56,9 @@ impl Place {
         registry
     }
 
-    /// Returns an activation that uses this place.
+    /// Returns an activation that uses this fixture.
     pub fn activation(&self) -> Activation {
-        Activation::new().registry(self.registry()).timeout(PATIENCE)
+        Activation::new().registry(self.registry()).timeout(TEST_TIMEOUT)
     }
 
     /// Activates the server under test.
@@ -66,8 +66,8 @@ impl Place {
         self.activation().activate(TEST_SERVICE.clsid())
     }
 
-    /// Returns a command that runs a program in this place. Its environment contains only the place's
-    /// folders and `PATH`.
+    /// Returns a command that runs a program in this fixture. Its environment contains only the
+    /// folders of the fixture and `PATH`.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -120,12 +120,12 @@ impl Place {
         self.registry().find(registration.classes[0].clsid).unwrap()
     }
 
-    /// Creates notes in this place.
-    pub fn notes(&self, name: &str) -> Notes {
-        Notes::new(self.path().join(name))
+    /// Creates a FIFO in this fixture.
+    pub fn fifo(&self, name: &str) -> LineFifo {
+        LineFifo::new(self.path().join(name))
     }
 
-    /// Returns the other processes that have this place in their environment and run a program of
+    /// Returns the other processes that have this fixture in their environment and run a program of
     /// this name.
     pub fn processes(&self, program: &str) -> Vec<Process> {
         self.all_processes().filter(|process| name_of(process.pid()) == program).collect()
@@ -145,13 +145,13 @@ impl Place {
     }
 }
 
-impl Default for Place {
+impl Default for Fixture {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Place {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // Repeats until no process is left, because a process may start others while it is being
         // killed.
@@ -176,15 +176,15 @@ fn name_of(pid: u32) -> String {
 
 /// The server under test.
 pub static SERVER: LazyLock<PathBuf> =
-    LazyLock::new(|| built("syshandle-testkit", "testkit-server", Sort::Example));
+    LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-server", ProgramKind::Example));
 
 /// The client of the server under test.
 pub static CLIENT: LazyLock<PathBuf> =
-    LazyLock::new(|| built("syshandle-testkit", "testkit-client", Sort::Example));
+    LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-client", ProgramKind::Example));
 
 /// The confined worker of a broker.
 pub static WORKER: LazyLock<PathBuf> =
-    LazyLock::new(|| built("syshandle-testkit", "testkit-worker", Sort::Example));
+    LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-worker", ProgramKind::Example));
 
 /// Copies a program with `cp`. If this process wrote the file, a child that another test starts at
 /// that moment would inherit the open descriptor, and `execve` would fail with `ETXTBSY`.
@@ -194,27 +194,27 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// Returns the path of a program of another package of this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
-    built(package, name, Sort::Program)
+    ensure_built(package, name, ProgramKind::Program)
 }
 
 /// Returns the path of an example of another package of this workspace.
 pub fn example(package: &str, name: &str) -> PathBuf {
-    built(package, name, Sort::Example)
+    ensure_built(package, name, ProgramKind::Example)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum ProgramKind {
     Program,
     Example,
 }
 
 /// Returns a program in the target folder of the running test. Builds the program if it is missing,
 /// for example if a single test is run.
-fn built(package: &str, name: &str, sort: Sort) -> PathBuf {
+fn ensure_built(package: &str, name: &str, kind: ProgramKind) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     // The path of this test is similar to `target/debug/deps/test-0123`.
     let mut folder = own.parent().unwrap().parent().unwrap().to_owned();
-    let is_example = sort == Sort::Example;
+    let is_example = kind == ProgramKind::Example;
     let target = folder.parent().unwrap().to_owned();
     let release = folder.ends_with("release");
     if is_example {

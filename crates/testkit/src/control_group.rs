@@ -107,8 +107,8 @@ fn parents(controller: &str) -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let mut parents = Vec::new();
     for mount in mounts.lines() {
-        let Some((place, kind)) = mount.split_once(" - ") else { continue };
-        let Some(point) = place.split(' ').nth(4) else { continue };
+        let Some((fixture, kind)) = mount.split_once(" - ") else { continue };
+        let Some(point) = fixture.split(' ').nth(4) else { continue };
         let is_old = kind.starts_with("cgroup ")
             && kind.split([' ', ',']).any(|option| option == controller);
         if !is_old && !kind.starts_with("cgroup2 ") {
