@@ -18,7 +18,7 @@ use crate::output::{errln, outln, write_content, write_err};
 
 /// The subcommands of `syshandle idl`.
 #[derive(Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum IdlCommand {
     /// Report the errors of .idl files
     Check {
         /// The files
@@ -36,7 +36,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME", requires = "com")]
         flags: Vec<String>,
         #[command(flatten)]
-        reading: Reading,
+        read_options: ReadOptions,
     },
     /// Write the Rust source of an .idl file
     ///
@@ -61,7 +61,7 @@ pub(crate) enum Command {
         #[arg(short, long)]
         output: Option<PathBuf>,
         #[command(flatten)]
-        reading: Reading,
+        read_options: ReadOptions,
     },
     /// Write the .idl file for the interfaces of a Rust file
     ///
@@ -79,12 +79,12 @@ pub(crate) enum Command {
     ///
     /// Modules of a Rust file are read from their own files. The exit code is 1 if a change is
     /// denied, and 2 if the files can't be compared.
-    Diff(diff::Arguments),
+    Diff(diff::DiffArguments),
 }
 
 /// Options for reading files.
 #[derive(clap::Args)]
-pub(crate) struct Reading {
+pub(crate) struct ReadOptions {
     /// A directory to search for imported files
     #[arg(short = 'I', value_name = "DIR")]
     search: Vec<PathBuf>,
@@ -93,20 +93,20 @@ pub(crate) struct Reading {
     definitions: Vec<String>,
 }
 
-pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+pub(crate) fn run(command: &IdlCommand) -> Result<ExitCode> {
     match command {
-        Command::Check { files, com: true, private, flags, reading } => {
+        IdlCommand::Check { files, com: true, private, flags, read_options } => {
             let options = Options {
                 private: private.clone(),
                 flags: flags.clone(),
                 deny_layouts: true,
-                ..reading.options()
+                ..read_options.options()
             };
             Ok(check_layouts(&describe(files, &options)))
         }
-        Command::Check { files, reading, .. } => {
-            let report = check(files, &reading.options());
-            let code = told(&report);
+        IdlCommand::Check { files, read_options, .. } => {
+            let report = check(files, &read_options.options());
+            let code = print_report(&report);
             if report.is_success() {
                 let statistics = report.statistics();
                 let files = match statistics.files {
@@ -127,30 +127,30 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             }
             Ok(code)
         }
-        Command::Rust { file, only, flags, private, output, reading } => {
+        IdlCommand::Rust { file, only, flags, private, output, read_options } => {
             let options = Options {
                 only: only.clone(),
                 flags: flags.clone(),
                 private: private.clone(),
-                ..reading.options()
+                ..read_options.options()
             };
             let lowered = describe(std::slice::from_ref(file), &options);
-            let code = told(&lowered.report);
+            let code = print_report(&lowered.report);
             // Interfaces without errors are written even if others have errors.
             if !lowered.description.is_empty() || lowered.report.is_success() {
-                written(output.as_ref(), &lowered.rust())?;
+                write_text(output.as_ref(), &lowered.rust())?;
             }
             Ok(code)
         }
-        Command::Emit { file, output } => match emitted(file) {
-            Ok(text) => written(output.as_ref(), &text),
+        IdlCommand::Emit { file, output } => match emit_file(file) {
+            Ok(text) => write_text(output.as_ref(), &text),
             Err(text) => {
                 write_err(format_args!("{text}"));
                 Ok(ExitCode::FAILURE)
             }
         },
-        Command::Diff(arguments) => {
-            let options = arguments.reading.options();
+        IdlCommand::Diff(arguments) => {
+            let options = arguments.read_options.options();
             let old = describe_file(&arguments.old, &options);
             match (old, describe_file(&arguments.new, &options)) {
                 (Ok(old), Ok(new)) => Ok(diff::run(arguments, &old, &new)),
@@ -164,7 +164,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     }
 }
 
-impl Reading {
+impl ReadOptions {
     fn options(&self) -> Options {
         Options {
             search: self.search.clone(),
@@ -176,7 +176,7 @@ impl Reading {
 
 /// Reports the methods whose COM layout differs. Each counts as an error of the report.
 fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
-    let code = told(&lowered.report);
+    let code = print_report(&lowered.report);
     let interfaces = lowered.description.interfaces.iter().filter(|of| !of.is_private);
     let (mut all, mut others) = (0, 0);
     for method in interfaces.flat_map(|of| &of.methods) {
@@ -191,25 +191,25 @@ fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
 ///
 /// # Errors
 /// The parts that MIDL can't express, and the methods whose COM layout would differ.
-fn emitted(file: &Path) -> std::result::Result<String, String> {
-    let told =
+fn emit_file(file: &Path) -> std::result::Result<String, String> {
+    let message =
         |what: &str, text: String| format!("{what}: {}: {text}\n", Printable(file.display()));
     let described = describe_file(file, &Options::default())?;
     let text = emit(&described)
-        .map_err(|wrong| wrong.into_iter().map(|of| told("error", of)).collect::<String>())?;
+        .map_err(|wrong| wrong.into_iter().map(|of| message("error", of)).collect::<String>())?;
     let mut wrong = String::new();
     for LayoutDifference { method, reason, is_mask } in emitted_differences(&text, &described) {
         let what = format!("method `{method}` has another COM layout in the trait: {reason}");
         match is_mask {
-            true => write_err(format_args!("{}", told("warning", what))),
-            false => wrong += &told("error", what),
+            true => write_err(format_args!("{}", message("warning", what))),
+            false => wrong += &message("error", what),
         }
     }
     if wrong.is_empty() { Ok(text) } else { Err(wrong) }
 }
 
 /// Prints the findings and returns the exit code.
-fn told(report: &Report) -> ExitCode {
+fn print_report(report: &Report) -> ExitCode {
     write_err(format_args!("{report}"));
     if report.is_success() {
         return ExitCode::SUCCESS;
@@ -220,7 +220,7 @@ fn told(report: &Report) -> ExitCode {
 }
 
 /// Writes a text to a file, or to the standard output.
-fn written(output: Option<&PathBuf>, text: &str) -> Result<ExitCode> {
+fn write_text(output: Option<&PathBuf>, text: &str) -> Result<ExitCode> {
     match output {
         None => write_content(text),
         Some(path) => fs::write(path, text).map_err(|error| {

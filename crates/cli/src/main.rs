@@ -2,34 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod idl;
 mod output;
-mod paths;
-
-// The platform's part: registering servers.
-cfg_if::cfg_if! {
-    if #[cfg(windows)] {
-        #[path = "windows/clean.rs"]
-        mod clean;
-        #[path = "windows/list.rs"]
-        mod list;
-        #[path = "windows/programs.rs"]
-        mod programs;
-        #[path = "windows/register.rs"]
-        mod register;
-    } else {
-        mod attack;
-        mod class;
-        mod clean;
-        mod list;
-        mod log;
-        mod programs;
-        mod register;
-        mod stop;
-        mod systemd;
-        mod target;
-    }
-}
+mod programs;
+mod sys;
 
 use std::env;
 use std::process::ExitCode;
@@ -37,12 +14,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use syshandle::Printable;
 
+use crate::arguments::{CleanArguments, RegisterArguments};
 use crate::output::{errln, write_err, write_out};
 
 /// Method calls between processes that carry kernel objects.
 #[derive(Parser)]
 #[command(name = "syshandle", version, disable_help_subcommand = true)]
-struct Arguments {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -50,27 +28,27 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Register servers, or all servers in a folder
-    Register(register::Arguments),
+    Register(RegisterArguments),
     /// Show the registered classes, the location of each registration, and whether its server runs
     List,
     /// Remove the registrations of servers, or of all servers in a folder
-    Clean(clean::Arguments),
+    Clean(CleanArguments),
     /// End the servers of a class; the next client starts a new one
     #[cfg(not(windows))]
-    Stop(stop::Arguments),
+    Stop(sys::stop::StopArguments),
     /// Show the output of a class's server
     #[cfg(not(windows))]
-    Log(log::Arguments),
+    Log(sys::log::LogArguments),
     /// Attack your own server with hostile clients, and report its reactions
     #[cfg(not(windows))]
-    Attack(attack::Arguments),
+    Attack(sys::attack::AttackArguments),
     /// Check .idl files, and convert them to Rust
     #[command(subcommand)]
-    Idl(idl::Command),
+    Idl(idl::IdlCommand),
 }
 
 fn main() -> ExitCode {
-    let code = match Arguments::try_parse() {
+    let code = match CommandLine::try_parse() {
         Ok(arguments) => run(arguments.command),
         Err(error) => unparsed(&error),
     };
@@ -79,15 +57,15 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> ExitCode {
     let result = match command {
-        Command::Register(arguments) => register::run(&arguments),
-        Command::List => list::run(),
-        Command::Clean(arguments) => clean::run(&arguments),
+        Command::Register(arguments) => sys::register::run(&arguments),
+        Command::List => sys::list::run(),
+        Command::Clean(arguments) => sys::clean::run(&arguments),
         #[cfg(not(windows))]
-        Command::Stop(arguments) => stop::run(&arguments),
+        Command::Stop(arguments) => sys::stop::run(&arguments),
         #[cfg(not(windows))]
-        Command::Log(arguments) => log::run(&arguments),
+        Command::Log(arguments) => sys::log::run(&arguments),
         #[cfg(not(windows))]
-        Command::Attack(arguments) => attack::run(&arguments),
+        Command::Attack(arguments) => sys::attack::run(&arguments),
         Command::Idl(command) => idl::run(&command),
     };
     match result {
@@ -107,7 +85,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     }
     // The message quotes arguments, which may be file names chosen by another user.
     let arguments = env::args_os().map(|argument| Printable(argument.display()).to_string());
-    let printable = Arguments::try_parse_from(arguments).err();
+    let printable = CommandLine::try_parse_from(arguments).err();
     write_err(format_args!("{}", printable.as_ref().unwrap_or(error).render()));
     ExitCode::from(2)
 }

@@ -1,14 +1,8 @@
-//! Finds servers by the marks in their program files, without running the programs.
+//! Programs that serve classes.
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use syshandle_registry::mark::{self, Mark};
-
-use crate::paths;
+use syshandle_registry::mark::Mark;
 
 /// A program that serves classes.
 pub(crate) struct Program {
@@ -18,36 +12,5 @@ pub(crate) struct Program {
     pub(crate) classes: Vec<Mark>,
 }
 
-/// Returns the servers in a folder but not in its subfolders, or the server at the path.
-pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
-    let path = paths::from_root(path)?;
-    if !fs::metadata(&path)?.is_dir() {
-        return Ok(look_at(path)?.into_iter().collect());
-    }
-    let files = fs::read_dir(&path)?.map(|entry| Ok(entry?.path()));
-    let mut files = files.collect::<io::Result<Vec<_>>>()?;
-    // A link is preferred to its target, because its name stays the same when the version changes.
-    files.sort_by_cached_key(|file| (!file.is_symlink(), file.clone()));
-    let mut seen = HashSet::new();
-    files.retain(|file| {
-        let id = fs::metadata(file).map(|metadata| (metadata.dev(), metadata.ino()));
-        // Unreadable files are skipped, such as dangling links and files of other users.
-        id.is_ok_and(|id| seen.insert(id))
-    });
-    files.sort();
-    Ok(files.into_iter().filter_map(|path| look_at(path).ok().flatten()).collect())
-}
-
-/// Returns the program in a file, if it serves classes.
-fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
-    let metadata = fs::metadata(&path)?;
-    let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-    if !runs || metadata.len() > PROGRAM_BYTES_MAX {
-        return Ok(None);
-    }
-    let classes = mark::find(&fs::read(&path)?);
-    Ok((!classes.is_empty()).then_some(Program { path, classes }))
-}
-
 /// Maximum size of a program. Larger files are skipped.
-const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub(crate) const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

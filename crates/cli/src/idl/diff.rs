@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use syshandle_idl::diff::{Change, diff};
 use syshandle_model::Description;
 
-use super::Reading;
+use super::ReadOptions;
 use crate::output::{errln, outln};
 
 /// The files to compare, and the denied changes.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct DiffArguments {
     /// The old file
     pub(super) old: PathBuf,
     /// The new file
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
         default_value = "breaks,authority",
         hide_possible_values = false
     )]
-    deny: Vec<Sort>,
+    deny: Vec<ChangeCategory>,
     /// The name of a change that is accepted
     #[arg(long, value_name = "NAME")]
     accept: Vec<String>,
@@ -33,12 +33,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    pub(super) reading: Reading,
+    pub(super) read_options: ReadOptions,
 }
 
 /// A sort of change that can be denied.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sort {
+enum ChangeCategory {
     /// Changes that break old peers
     Breaks,
     /// Changes that give a peer more than before: a handle, a right, a higher limit
@@ -59,16 +59,16 @@ enum Format {
 pub(super) const NOT_COMPARED: u8 = 2;
 
 /// Prints the changes between two descriptions, and returns the exit code.
-pub(super) fn run(arguments: &Arguments, old: &Description, new: &Description) -> ExitCode {
+pub(super) fn run(arguments: &DiffArguments, old: &Description, new: &Description) -> ExitCode {
     let changes = diff(old, new);
     match arguments.format {
         Format::Text => {
             changes.iter().for_each(|change| outln!("{change}"));
             for change in &changes {
-                for sort in arguments.denied(change) {
-                    let why = match sort {
-                        Sort::Authority => "gives a peer more",
-                        Sort::Breaks | Sort::Nothing => "breaks old peers",
+                for category in arguments.denied(change) {
+                    let why = match category {
+                        ChangeCategory::Authority => "gives a peer more",
+                        ChangeCategory::Breaks | ChangeCategory::Nothing => "breaks old peers",
                     };
                     errln!("syshandle: {why}: --accept {}", change.name);
                 }
@@ -80,16 +80,16 @@ pub(super) fn run(arguments: &Arguments, old: &Description, new: &Description) -
     if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-impl Arguments {
+impl DiffArguments {
     /// Returns the sorts for which a change is denied. An accepted change has none.
-    fn denied(&self, change: &Change) -> Vec<Sort> {
+    fn denied(&self, change: &Change) -> Vec<ChangeCategory> {
         if self.accept.contains(&change.name) {
             return Vec::new();
         }
-        let applies = |sort: &Sort| match sort {
-            Sort::Breaks => !change.is_compatible,
-            Sort::Authority => change.gained_authority.is_some(),
-            Sort::Nothing => false,
+        let applies = |category: &ChangeCategory| match category {
+            ChangeCategory::Breaks => !change.is_compatible,
+            ChangeCategory::Authority => change.gained_authority.is_some(),
+            ChangeCategory::Nothing => false,
         };
         self.deny.iter().copied().filter(applies).collect()
     }

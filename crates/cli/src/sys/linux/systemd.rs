@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::{Policy, Registration, RegistrationFile, RuntimePaths};
 
+use super::target::{Target, Units};
 use crate::output::outln;
-use crate::target::{Target, Units};
 
 /// Writes the units of a registration, and sets the registration's socket to theirs.
 pub(crate) fn register(target: &Target, registration: &mut Registration) -> Result<()> {

@@ -6,26 +6,18 @@ use std::process::ExitCode;
 
 use syshandle::{Error, Printable, Result};
 
+use super::paths;
+use super::systemd;
+use super::target::Target;
+use crate::arguments::CleanArguments;
 use crate::output::outln;
-use crate::paths::{self, Paths};
-use crate::systemd;
-use crate::target::{Scope, Target};
 
-/// The registrations to remove. The programs and their folders need not exist any more.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    paths: Paths,
-    #[command(flatten)]
-    scope: Scope,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
     let target = Target::new(&arguments.scope)?;
     let registry = &target.registry;
     let own = registry.own_folder()?;
     for path in arguments.paths.all() {
-        let path = paths::from_root(&path).map_err(|error| {
+        let path = paths::absolute(&path).map_err(|error| {
             Error::failed(format!("{} can't be found: {error}", Printable(path.display())))
         })?;
         let mut removed = 0;

@@ -6,25 +6,17 @@ use std::process::ExitCode;
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::Registry;
 
+use crate::arguments::CleanArguments;
 use crate::output::outln;
-use crate::paths::Paths;
 
-/// The registrations to remove, of programs and proxy DLLs. The files and their folders need not
-/// exist any more.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    paths: Paths,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
     arguments.paths.all().iter().try_for_each(|path| clean(path))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn clean(path: &Path) -> Result<()> {
     let path = std::path::absolute(path)?;
-    let path = std::fs::canonicalize(&path).map_or(path, crate::programs::plain);
+    let path = std::fs::canonicalize(&path).map_or(path, super::programs::plain);
     let registry = Registry::own();
     let mut removed = 0;
     for class in registry.list()? {

@@ -7,18 +7,12 @@ use std::path::{Path, PathBuf};
 use syshandle_registry::ProxyRegistration;
 use syshandle_registry::mark::{self, Mark};
 
-/// A program that serves classes.
-pub(crate) struct Program {
-    /// Absolute path of the program.
-    pub(crate) path: PathBuf,
-    /// The classes that the program serves.
-    pub(crate) classes: Vec<Mark>,
-}
+use crate::programs::{PROGRAM_BYTES_MAX, Program};
 
 /// Returns the servers in a folder but not in its subfolders, or the server at the path.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     let found = files(path, "exe")?.into_iter().filter_map(|path| {
-        let classes = mark::find(&look_at(&path)?);
+        let classes = mark::find(&read_program(&path)?);
         (!classes.is_empty()).then_some(Program { path, classes })
     });
     Ok(found.collect())
@@ -27,7 +21,7 @@ pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
 /// Returns the proxy DLLs in a folder but not in its subfolders, or the DLL at the path.
 pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<ProxyRegistration>> {
     let found = files(path, "dll")?.into_iter().filter_map(|library| {
-        let marked = mark::find_proxies(&look_at(&library)?);
+        let marked = mark::find_proxies(&read_program(&library)?);
         let clsid = marked.first()?.clsid;
         let interface = |marked: Mark| Some((*marked.interfaces.first()?, marked.name));
         let interfaces = marked.into_iter().filter_map(interface).collect();
@@ -59,11 +53,8 @@ fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Returns the bytes of a file that may be a program. Unreadable files are skipped.
-fn look_at(path: &Path) -> Option<Vec<u8>> {
+fn read_program(path: &Path) -> Option<Vec<u8>> {
     let metadata = fs::metadata(path).ok()?;
     let runs = metadata.is_file() && metadata.len() <= PROGRAM_BYTES_MAX;
     runs.then(|| fs::read(path).ok()).flatten()
 }
-
-/// Maximum size of a program. Larger files are skipped.
-const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -6,30 +6,16 @@ use std::process::ExitCode;
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::{ClassRegistration, Registry};
 
+use super::programs;
+use crate::arguments::RegisterArguments;
 use crate::output::outln;
-use crate::paths::Paths;
-use crate::programs;
 
-/// Arguments of `syshandle register`.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    paths: Paths,
-    /// An environment variable of the servers
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
-    environment: Vec<(String, String)>,
-    /// Also register the proxy DLLs in the folder, through which programs without syshandle call
-    /// and serve the interfaces
-    #[arg(long)]
-    proxy: bool,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &RegisterArguments) -> Result<ExitCode> {
     arguments.paths.all().iter().try_for_each(|path| register(path, arguments))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn register(path: &Path, arguments: &Arguments) -> Result<()> {
+fn register(path: &Path, arguments: &RegisterArguments) -> Result<()> {
     let place = Printable(path.display());
     let unreadable = |error| Error::failed(format!("{place} can't be looked through: {error}"));
     let programs = programs::find(path).map_err(unreadable)?;
@@ -65,7 +51,7 @@ fn register(path: &Path, arguments: &Arguments) -> Result<()> {
                 name: class.name.clone(),
                 program: program.path.clone(),
                 arguments: Vec::new(),
-                environment: arguments.environment.clone(),
+                environment: arguments.options.environment.clone(),
             };
             registry.register(&registered)?;
             outln!("registered {} {{{}}}", Printable(&class.name), class.clsid);
@@ -74,12 +60,4 @@ fn register(path: &Path, arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Parses `NAME=VALUE`.
-fn variable(text: &str) -> std::result::Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("write NAME=VALUE".into()),
-    }
 }

@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::{Registry, RuntimePaths};
 
-use crate::class::ClassArgument;
+use super::class::ClassArgument;
 use crate::output::{errln, write_out};
 
 /// Arguments of `syshandle log`.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct LogArguments {
     /// The class, by its name or identifier
     class: ClassArgument,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &LogArguments) -> Result<ExitCode> {
     let registry = Registry::from_environment();
     let file = registry.find(arguments.class.find(&registry)?)?;
     let registration = &file.registration;

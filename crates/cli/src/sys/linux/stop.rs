@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use syshandle::{Error, Process, Result};
 use syshandle_registry::{Registry, RuntimePaths};
 
-use crate::class::ClassArgument;
+use super::class::ClassArgument;
 use crate::output::outln;
 
 /// Arguments of `syshandle stop`.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct StopArguments {
     /// The class, by its name or identifier
     class: ClassArgument,
     /// How long to wait for running calls to end
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     timeout_ms: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
     let registry = Registry::from_environment();
     let file = registry.find(arguments.class.find(&registry)?)?;
     let paths = RuntimePaths::of(&file, &registry)?;

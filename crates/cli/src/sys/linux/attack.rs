@@ -12,12 +12,12 @@ use syshandle::{Activation, Error, ErrorKind, Guid, Printable, Result, UserId, i
 use syshandle_adversary::{Attack, MethodShape, Scenario, TargetServer};
 use syshandle_registry::{Registry, RuntimePaths};
 
-use crate::class::ClassArgument;
+use super::class::ClassArgument;
 use crate::output::{outln, write_content, write_out};
 
 /// Arguments of `syshandle attack`.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct AttackArguments {
     /// The class whose server is attacked, by name or identifier
     class: ClassArgument,
     /// Run only these scenarios
@@ -54,7 +54,7 @@ fn guid(text: &str) -> std::result::Result<Guid, String> {
     text.parse().map_err(|error: syshandle::ParseGuidError| error.to_string())
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &AttackArguments) -> Result<ExitCode> {
     let registry = Registry::from_environment();
     let clsid = arguments.class.find(&registry)?;
     if let (Some(scenario), Some(address)) = (&arguments.scenario, &arguments.address) {
@@ -69,9 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => RuntimePaths::of(&file, &registry)?.socket,
     };
     start(&registry, clsid)?;
-    let peers = Peers::new(&address, arguments.user)?;
+    let clients = HostileClients::new(&address, arguments.user)?;
     let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
-    outln!("{}", peers.describe(allowed));
+    outln!("{}", clients.describe(allowed));
     let target = arguments.target(address, clsid, iid);
     let only: Vec<_> = arguments.only.iter().map(|name| find(name)).collect::<Result<_>>()?;
     let wanted = |scenario: &&Scenario| {
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut scenarios = Vec::new();
     for scenario in Scenario::all().iter().filter(wanted) {
-        match why_skipped(scenario, &target, peers.as_another_user && !allowed) {
+        match why_skipped(scenario, &target, clients.as_another_user && !allowed) {
             Some(reason) => outln!("skipped: {}: {reason}", scenario.name),
             None => scenarios.push(scenario),
         }
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let attack = Attack {
         target: target.clone(),
         scenarios,
-        command: &|scenario| peers.command(scenario, &target, allowed),
+        command: &|scenario| clients.command(scenario, &target, allowed),
         slower_max: arguments.slower,
     };
     let report = attack
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Arguments {
+impl AttackArguments {
     fn target(&self, address: PathBuf, clsid: Guid, iid: Guid) -> TargetServer {
         let (wait_method, set_method) = (self.wait_method, self.set_method);
         TargetServer { address, clsid, iid, wait_method, set_method }
@@ -132,7 +132,7 @@ fn find(name: &str) -> Result<&'static Scenario> {
 
 /// Runs one scenario in this process, and prints its attempts.
 fn run_here(
-    arguments: &Arguments,
+    arguments: &AttackArguments,
     clsid: Guid,
     scenario: &str,
     address: &Path,
@@ -152,7 +152,7 @@ fn run_here(
 
 /// Starts the server unless it is running.
 fn start(registry: &Registry, class: Guid) -> Result<()> {
-    match Activation::new().registry(registry.clone()).activate::<NothingClient>(class) {
+    match Activation::new().registry(registry.clone()).activate::<AbsentInterfaceClient>(class) {
         // The server has answered, so it runs.
         Err(error) if error.kind() == ErrorKind::NoSuchInterface => Ok(()),
         other => other.map(drop),
@@ -161,25 +161,25 @@ fn start(registry: &Registry, class: Guid) -> Result<()> {
 
 /// An interface that no class has.
 #[interface(iid = "b1d5a7c2-3c55-4c0c-8a0e-5d6f2e1c9f00")]
-trait Nothing {
+trait AbsentInterface {
     fn nothing(&self) -> Result<()>;
 }
 
 /// The processes of the hostile clients.
-struct Peers {
+struct HostileClients {
     /// Whether the processes run as another user.
     as_another_user: bool,
     user: u32,
     /// The socket, to which other users may connect until this value is dropped.
-    opened: Option<Opened>,
+    shared_socket: Option<SharedSocket>,
 }
 
-impl Peers {
+impl HostileClients {
     fn new(address: &Path, user: u32) -> Result<Self> {
         let this = fs::metadata("/proc/self").map_err(cannot("can't be examined", "/proc/self"))?;
         let as_another_user = this.uid() == 0;
-        let opened = as_another_user.then(|| Opened::new(address)).transpose()?;
-        Ok(Self { as_another_user, user, opened })
+        let shared_socket = as_another_user.then(|| SharedSocket::new(address)).transpose()?;
+        Ok(Self { as_another_user, user, shared_socket })
     }
 
     fn describe(&self, allowed: bool) -> String {
@@ -217,9 +217,11 @@ impl Peers {
             }
         }
         command.arg("--address");
-        match &self.opened {
-            Some(opened) if !scenario.accepted || allowed => {
-                command.arg("/proc/self/fd/0").stdin(Stdio::from(opened.socket.try_clone()?));
+        match &self.shared_socket {
+            Some(shared_socket) if !scenario.accepted || allowed => {
+                command
+                    .arg("/proc/self/fd/0")
+                    .stdin(Stdio::from(shared_socket.socket.try_clone()?));
                 command.uid(self.user).gid(self.user);
             }
             _ => {
@@ -232,26 +234,26 @@ impl Peers {
 
 /// A descriptor of a socket whose mode lets any user connect. Only processes that get the
 /// descriptor can reach the socket, because its folder stays closed to other users.
-struct Opened {
+struct SharedSocket {
     socket: OwnedFd,
     path: PathBuf,
     mode: u32,
 }
 
-impl Opened {
+impl SharedSocket {
     fn new(path: &Path) -> Result<Self> {
         let metadata = fs::symlink_metadata(path).map_err(cannot("can't be examined", path))?;
         let socket = File::options().read(true).custom_flags(O_PATH).open(path);
         let socket = socket.map_err(cannot("can't be opened", path))?.into();
-        let opened =
+        let shared_socket =
             Self { socket, path: path.to_owned(), mode: metadata.permissions().mode() & 0o7777 };
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))
             .map_err(cannot("can't be opened to other users", path))?;
-        Ok(opened)
+        Ok(shared_socket)
     }
 }
 
-impl Drop for Opened {
+impl Drop for SharedSocket {
     fn drop(&mut self) {
         // The socket is gone if the server has ended.
         let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode));

@@ -8,53 +8,14 @@ use std::time::Duration;
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
 
+use super::programs;
+use super::systemd;
+use super::target::{Target, Units};
+use crate::arguments::{RegisterArguments, RegistrationOptions};
 use crate::output::{errln, outln};
-use crate::paths::Paths;
-use crate::programs::{self, Program};
-use crate::systemd;
-use crate::target::{Scope, Target, Units};
+use crate::programs::Program;
 
-/// Arguments of `syshandle register`.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    paths: Paths,
-    #[command(flatten)]
-    scope: Scope,
-    /// Also write systemd units that start the servers: for the user manager, or for the system
-    /// manager with --system or --destdir
-    #[arg(long)]
-    systemd: bool,
-    #[command(flatten)]
-    options: Options,
-    /// Start from the defaults, and discard the values of an earlier registration of the same
-    /// program
-    #[arg(long)]
-    defaults: bool,
-}
-
-/// Values of the registration. Without an option, the value of an earlier registration is kept.
-#[derive(clap::Args)]
-struct Options {
-    /// An environment variable of the servers
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
-    environment: Vec<(String, String)>,
-    /// An argument of the servers; several are passed in order
-    #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
-    arguments: Vec<String>,
-    /// The users that may connect: `same` (the server's user), `anyone`, or user numbers. Other users reach
-    /// servers that are registered with --system, or a --socket in a folder that lets them through
-    #[arg(long, value_name = "USERS", value_parser = users)]
-    users: Option<Policy>,
-    /// The maximum time from the start of a server to the greeting of its first client
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    start_timeout_ms: Option<u32>,
-    /// The socket of another program that listens on it and starts the server
-    #[arg(long, value_name = "SOCKET", conflicts_with = "systemd")]
-    socket: Option<PathBuf>,
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &RegisterArguments) -> Result<ExitCode> {
     let target = Target::new(&arguments.scope)?;
     let mut all = Vec::new();
     for path in arguments.paths.all() {
@@ -73,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<()> {
+fn register(target: &Target, program: Program, arguments: &RegisterArguments) -> Result<()> {
     let registry = &target.registry;
     let path = target.installed(&program.path)?;
     let classes: Vec<_> = program
@@ -86,7 +47,7 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
         })
         .collect();
     let name = registry.name_for(&path, &classes)?;
-    let before = if arguments.defaults { None } else { earlier(registry, &name)? };
+    let before = if arguments.defaults { None } else { previous_registration(registry, &name)? };
     let mut registration = Registration {
         name,
         program: path,
@@ -97,9 +58,9 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
         start_timeout: Registration::START_TIMEOUT,
         classes,
     };
-    let kept = before.as_ref().map(|before| keep(&mut registration, &before.registration));
+    let kept = before.as_ref().map(|before| keep_values(&mut registration, &before.registration));
     arguments.options.apply(&mut registration);
-    replaces(registry, &registration);
+    report_replaced(registry, &registration);
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
     } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
@@ -135,7 +96,7 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
 }
 
 /// An earlier registration with the same name, which will be replaced.
-struct Earlier {
+struct PreviousRegistration {
     registration: Registration,
     has_comments: bool,
 }
@@ -144,7 +105,7 @@ struct Earlier {
 ///
 /// # Errors
 /// The file can't be read. Registering would then discard the values that its owner wrote.
-fn earlier(registry: &Registry, name: &str) -> Result<Option<Earlier>> {
+fn previous_registration(registry: &Registry, name: &str) -> Result<Option<PreviousRegistration>> {
     let Some(RegistrationFile { registration, path }) = registry.own(name).map_err(|error| {
         let error = Error::from(error);
         let text = format!("{error:#}: mend or remove the file, or use --defaults to replace it");
@@ -155,7 +116,7 @@ fn earlier(registry: &Registry, name: &str) -> Result<Option<Earlier>> {
     };
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut comments = text.lines().filter(|line| line.trim_start().starts_with('#'));
-    Ok(Some(Earlier {
+    Ok(Some(PreviousRegistration {
         registration,
         has_comments: comments.any(|line| !line.starts_with(Registration::COMMENT)),
     }))
@@ -163,7 +124,7 @@ fn earlier(registry: &Registry, name: &str) -> Result<Option<Earlier>> {
 
 /// Copies the values of an earlier registration that differ from the defaults, and returns their
 /// keys.
-fn keep(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
+fn keep_values(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
     let mut kept = Vec::new();
     let mut takes = |key, differs: bool| {
         if differs {
@@ -188,7 +149,7 @@ fn keep(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
     kept
 }
 
-impl Options {
+impl RegistrationOptions {
     fn apply(&self, registration: &mut Registration) {
         registration.environment.extend(self.environment.iter().cloned());
         if !self.arguments.is_empty() {
@@ -207,34 +168,13 @@ impl Options {
 }
 
 /// Reports the classes that were registered for another program.
-fn replaces(registry: &Registry, new: &Registration) {
+fn report_replaced(registry: &Registry, new: &Registration) {
     for class in &new.classes {
         if let Ok(old) = registry.find(class.clsid)
             && old.registration.program != new.program
         {
             let program = Printable(old.registration.program.display());
             outln!("{} was served by {program}", Printable(&class.name));
-        }
-    }
-}
-
-/// Parses `NAME=VALUE`.
-fn variable(text: &str) -> std::result::Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("write NAME=VALUE".into()),
-    }
-}
-
-/// Parses `same`, `anyone`, or user numbers separated by commas.
-fn users(text: &str) -> std::result::Result<Policy, String> {
-    match text {
-        "same" => Ok(Policy::same_user()),
-        "anyone" => Ok(Policy::anyone()),
-        numbers => {
-            let numbers = numbers.split(',').map(|number| number.trim().parse::<u32>());
-            let users = numbers.collect::<std::result::Result<Vec<_>, _>>();
-            users.map(Policy::users).map_err(|_| "write same, anyone, or 1000,1001".into())
         }
     }
 }

@@ -7,19 +7,8 @@ use std::path::{Path, PathBuf};
 use syshandle::{Error, Printable, Result};
 use syshandle_registry::Registry;
 
-use crate::paths;
-
-/// The scope of a command's registrations.
-#[derive(clap::Args)]
-pub(crate) struct Scope {
-    /// For all users of this machine: in /usr/local/share, and in /etc/systemd/system for units
-    #[arg(long)]
-    system: bool,
-    /// For all users of another machine: write the files of a package below DIR, with the paths
-    /// that they have once installed (/usr/share, and /usr/lib/systemd/system for units)
-    #[arg(long, value_name = "DIR")]
-    destdir: Option<PathBuf>,
-}
+use super::paths;
+use crate::arguments::Scope;
 
 /// The folders that a command writes to.
 pub(crate) struct Target {
@@ -54,7 +43,7 @@ impl Target {
         };
         Ok(match &scope.destdir {
             Some(destdir) => {
-                let destdir = paths::from_root(destdir)?;
+                let destdir = paths::absolute(destdir)?;
                 let registry = all_users(destdir.join("usr/share"), Vec::new());
                 Self { registry, destdir: Some(destdir), units: Units::Package }
             }
