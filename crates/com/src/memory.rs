@@ -38,9 +38,9 @@ pub trait Memory {
     /// Returns an error if some of the text is not readable.
     fn read_text(&self, address: u64, units_max: usize) -> Result<Vec<u16>, BadAddress> {
         let mut units = Vec::new();
-        for place in 0..=units_max as u64 {
+        for index in 0..=units_max as u64 {
             let mut unit = [0; 2];
-            self.read(address.checked_add(2 * place).ok_or(BadAddress { address })?, &mut unit)?;
+            self.read(address.checked_add(2 * index).ok_or(BadAddress { address })?, &mut unit)?;
             match u16::from_le_bytes(unit) {
                 0 => break,
                 unit => units.push(unit),

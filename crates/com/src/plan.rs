@@ -104,8 +104,8 @@ impl MethodPlan {
     /// Whether a slot is a floating-point number. In the first three slots, such numbers are passed
     /// in floating-point registers.
     pub fn float(&self, slot: usize) -> Option<Float> {
-        let member = self.slots()?.parameters.iter().find(|member| member.slot == slot)?;
-        match member.shape {
+        let value = self.slots()?.parameters.iter().find(|value| value.slot == slot)?;
+        match value.shape {
             Shape::Number(Number::F32) => Some(Float::Single),
             Shape::Number(Number::F64) => Some(Float::Double),
             _ => None,
@@ -124,8 +124,8 @@ impl SlotLayout {
     /// The slots of a method, if MIDL can express all of its types.
     fn of(method: &Method) -> Option<Self> {
         let mut layout = Self { errors: errors(method.error)?, ..Self::default() };
-        for (parameter, place) in method.parameters.iter().zip(0..) {
-            layout.add(Some(place), Shape::of(parameter)?);
+        for (parameter, index) in method.parameters.iter().zip(0..) {
+            layout.add(Some(index), Shape::of(parameter)?);
         }
         match method.result.ty {
             ty if is_unit(&ty) => {}
@@ -142,33 +142,33 @@ impl SlotLayout {
     /// The slots of a method in opaque form. Fails if COM can't pass a handle of one of its kinds.
     fn opaque(method: &Method) -> Result<Self, String> {
         let mut layout = Self::default();
-        let mut sent = KindCollector::new();
+        let mut arguments = KindCollector::new();
         for parameter in method.parameters {
-            let place = format!("parameter `{}`", parameter.name);
-            sent.add(&parameter.ty, parameter.handle, &place)?;
+            let location = format!("parameter `{}`", parameter.name);
+            arguments.add(&parameter.ty, parameter.handle, &location)?;
         }
-        let mut returned = KindCollector::new();
-        returned.add(&method.result.ty, method.result.handle, "the result")?;
+        let mut results = KindCollector::new();
+        results.add(&method.result.ty, method.result.handle, "the result")?;
         if let Some(error) = method.error {
-            returned.add(&error, None, "the error")?;
+            results.add(&error, None, "the error")?;
         }
         let bytes = Shape::List(Arc::new(Shape::Number(Number::U8)));
         layout.add(Some(0), bytes.clone());
-        for number in kinds::numbers(sent.kinds) {
+        for number in kinds::numbers(arguments.kinds) {
             layout.add(Some(0), Shape::List(Arc::new(Shape::Handle(number))));
         }
         layout.add(None, bytes);
-        for number in kinds::numbers(returned.kinds) {
+        for number in kinds::numbers(results.kinds) {
             layout.add(None, Shape::List(Arc::new(Shape::Handle(number))));
         }
         Ok(layout)
     }
 
     fn add(&mut self, parameter: Option<u16>, shape: Shape) {
-        let member = SlotValue { parameter, shape, slot: self.slot_count() };
+        let value = SlotValue { parameter, shape, slot: self.slot_count() };
         match parameter {
-            Some(_) => self.parameters.push(member),
-            None => self.results.push(member),
+            Some(_) => self.parameters.push(value),
+            None => self.results.push(value),
         }
     }
 
@@ -213,29 +213,31 @@ impl KindCollector {
     }
 
     /// Adds the kinds of the handles within a value.
-    fn add(&mut self, ty: &Type, declared: Option<Declared>, place: &str) -> Result<(), String> {
+    fn add(&mut self, ty: &Type, declared: Option<Declared>, location: &str) -> Result<(), String> {
         match *ty {
             Type::Handle { declared: own, .. } => {
                 let kinds = declared.map_or(own, |declared| declared.and(own)).kinds;
                 if kinds.only() == Some(Kind::Timer) {
-                    return Err(format!("{place}: COM has no kind of handle for a timer"));
+                    return Err(format!("{location}: COM has no kind of handle for a timer"));
                 }
                 self.kinds = Kinds::from_bits_truncate(self.kinds.bits() | kinds.bits());
                 Ok(())
             }
             Type::Object(interface) => Err(format!(
-                "{place}: COM passes a reference to an object (`{}`) only where the method's other \
-                 types are MIDL's, and not within other values",
+                "{location}: COM passes a reference to an object (`{}`) only where the method's \
+                 other types are MIDL's, and not within other values",
                 interface().name
             )),
             Type::Option(inner) | Type::List(inner) | Type::Array(inner, _) | Type::Set(inner) => {
-                self.add(inner, declared, place)
+                self.add(inner, declared, location)
             }
             Type::Result(a, b) | Type::Map(a, b) => {
-                self.add(a, declared, place)?;
-                self.add(b, declared, place)
+                self.add(a, declared, location)?;
+                self.add(b, declared, location)
             }
-            Type::Tuple(parts) => parts.iter().try_for_each(|part| self.add(part, declared, place)),
+            Type::Tuple(parts) => {
+                parts.iter().try_for_each(|part| self.add(part, declared, location))
+            }
             Type::Named { definition, .. } => {
                 let bits = declared.map_or(u32::MAX, |declared| declared.kinds.bits());
                 if !self.seen.insert((definition as usize, bits)) {
@@ -250,7 +252,7 @@ impl KindCollector {
                 }
                 fields
                     .iter()
-                    .try_for_each(|field| self.add(&field.ty, field.handle.or(declared), place))
+                    .try_for_each(|field| self.add(&field.ty, field.handle.or(declared), location))
             }
             _ => Ok(()),
         }

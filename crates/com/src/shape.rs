@@ -253,10 +253,10 @@ impl Enumeration {
     }
 
     /// The name of the variant with this index.
-    pub(crate) fn variant(ty: &Type, place: usize) -> Option<&'static str> {
+    pub(crate) fn variant(ty: &Type, index: usize) -> Option<&'static str> {
         let Type::Named { definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
-        variants.get(place).map(|variant| variant.name)
+        variants.get(index).map(|variant| variant.name)
     }
 
     /// Whether MIDL's default enum can hold all values: that enum takes two bytes on the wire and
@@ -266,14 +266,14 @@ impl Enumeration {
     }
 
     /// The value of the variant with this index.
-    pub(crate) fn value(&self, place: u32) -> Option<i32> {
-        self.values.get(place as usize).copied()
+    pub(crate) fn value(&self, index: u32) -> Option<i32> {
+        self.values.get(index as usize).copied()
     }
 
     /// The index of the variant with this value.
-    pub(crate) fn place(&self, value: i32) -> Option<u32> {
-        let place = self.values.iter().position(|known| *known == value)?;
-        u32::try_from(place).ok()
+    pub(crate) fn index_of(&self, value: i32) -> Option<u32> {
+        let index = self.values.iter().position(|known| *known == value)?;
+        u32::try_from(index).ok()
     }
 }
 
@@ -321,7 +321,7 @@ impl ShapeSearch {
         &mut self,
         ty: &Type,
         declared: Option<Declared>,
-        place: TypePosition,
+        position: TypePosition,
         depth: u32,
     ) -> Option<Shape> {
         self.left = self.left.checked_sub(1)?;
@@ -331,27 +331,27 @@ impl ShapeSearch {
             Type::Plain("Guid") => Some(Shape::Guid),
             Type::Plain("String") => Some(Shape::Text),
             Type::Plain(name) => Number::of(name).map(Shape::Number),
-            Type::Handle { declared: own, .. } if place.has_handles() => {
+            Type::Handle { declared: own, .. } if position.has_handles() => {
                 handle(declared.map_or(own, |declared| declared.and(own)).kinds)
             }
-            Type::Object(interface) if place == TypePosition::Top => {
+            Type::Object(interface) if position == TypePosition::Top => {
                 Some(Shape::Object(interface().iid))
             }
-            Type::Option(&Type::Object(interface)) if place == TypePosition::Top => {
+            Type::Option(&Type::Object(interface)) if position == TypePosition::Top => {
                 Some(Shape::OptionalObject(interface().iid))
             }
             Type::List(item) => {
-                let item = self.shape(item, declared, place.items()?, depth)?;
+                let item = self.shape(item, declared, position.items()?, depth)?;
                 Some(Shape::List(Arc::new(item)))
             }
             Type::Option(inner) => {
-                let inner = Arc::new(self.shape(inner, declared, place.items()?, depth)?);
+                let inner = Arc::new(self.shape(inner, declared, position.items()?, depth)?);
                 Some(match *inner {
                     Shape::Handle(_) => Shape::OptionalHandle(inner),
                     _ => Shape::Optional(inner),
                 })
             }
-            Type::Array(item, len) if place == TypePosition::Field && len > 0 => {
+            Type::Array(item, len) if position == TypePosition::Field && len > 0 => {
                 let item = self.shape(item, declared, TypePosition::FieldItem, depth)?;
                 let len = u32::try_from(len).ok()?;
                 let size = item.size().checked_mul(len)?;

@@ -76,16 +76,16 @@ impl MethodPlan {
         let Some(layout) = self.slots() else {
             return CollectedReply { reply: Ok(self.failure(hresult, info)), strays: Vec::new() };
         };
-        let reached = ReachableMemory::from(layout, slots, memory);
+        let reachable = ReachableMemory::of(layout, slots, memory);
         let reply = match hresult.is_failure() {
             true => Ok(self.failure(hresult, info)),
             false => self.result(layout, slots, memory),
         };
-        for address in reached.addresses {
+        for address in reachable.addresses {
             memory.free(address);
         }
         let is_theirs = reply.as_ref().is_ok_and(|reply| !reply.handles.is_empty());
-        let strays = if is_theirs { Vec::new() } else { reached.handles };
+        let strays = if is_theirs { Vec::new() } else { reachable.handles };
         CollectedReply { reply, strays }
     }
 
@@ -95,16 +95,16 @@ impl MethodPlan {
         slots: &[u64],
         memory: &dyn Memory,
     ) -> Result<ReceivedReply, TranscodeError> {
-        let mut take = ComReader::new(memory);
-        for member in &layout.results {
-            take.result(member, slots)?;
+        let mut reader = ComReader::new(memory);
+        for value in &layout.results {
+            reader.result(value, slots)?;
         }
-        let (mut body, handles) = take.finish();
+        let (mut body, handles) = reader.finish();
         if self.is_opaque() {
-            let opened = envelope::unpack(&body, handles, 1)?;
-            let status = opened.head.first().and_then(|head| Status::from_number((*head).into()));
+            let contents = envelope::unpack(&body, handles, 1)?;
+            let status = contents.head.first().and_then(|head| Status::from_number((*head).into()));
             let status = status.ok_or(Problem::Value("status"))?;
-            return Ok(ReceivedReply { status, body: opened.values, handles: opened.handles });
+            return Ok(ReceivedReply { status, body: contents.values, handles: contents.handles });
         }
         if layout.results.is_empty() {
             // The unit type `()` is encoded as one byte.
@@ -117,7 +117,7 @@ impl MethodPlan {
         let errors = self.slots().map_or(&[][..], |layout| &layout.errors);
         let variant = errors.iter().position(|error| *error == hresult);
         let (status, body) = match variant {
-            Some(place) => (Status::Failed, (place as u32).to_le_bytes().to_vec()),
+            Some(index) => (Status::Failed, (index as u32).to_le_bytes().to_vec()),
             None => {
                 let said = info.map(|info| &*info.description).filter(|said| !said.is_empty());
                 (Status::Fault, hresult.to_fault(self.number, said).write())
@@ -139,14 +139,14 @@ impl MethodPlan {
                 Problem::Unsupported(self.unsupported().unwrap_or_default().to_owned()).into()
             );
         };
-        let mut take = ComReader::new(memory);
-        for member in &layout.parameters {
-            take.parameter(member, slots)?;
+        let mut reader = ComReader::new(memory);
+        for value in &layout.parameters {
+            reader.parameter(value, slots)?;
         }
-        let (arguments, handles) = take.finish();
+        let (arguments, handles) = reader.finish();
         if self.is_opaque() {
-            let opened = envelope::unpack(&arguments, handles, 0)?;
-            return Ok(Call { arguments: opened.values, handles: opened.handles });
+            let contents = envelope::unpack(&arguments, handles, 0)?;
+            return Ok(Call { arguments: contents.values, handles: contents.handles });
         }
         Ok(Call { arguments, handles })
     }
@@ -167,7 +167,7 @@ impl MethodPlan {
             (MethodForm::Opaque(layout), status) => {
                 let types = match status {
                     Status::Done => Some(self.method.result),
-                    Status::Failed => self.method.error.map(error_value),
+                    Status::Failed => self.method.error.map(error_parameter),
                     Status::Fault => None,
                 };
                 let head = [status as u8];
@@ -177,11 +177,11 @@ impl MethodPlan {
                     })
             }
             (MethodForm::Native(layout), Status::Failed) => {
-                writer::clear(layout, slots, memory);
+                writer::clear_cells(layout, slots, memory);
                 return self.error_return(layout, reply.body);
             }
             (MethodForm::Native(layout), Status::Fault) => {
-                writer::clear(layout, slots, memory);
+                writer::clear_cells(layout, slots, memory);
                 return MethodReturn::of_fault(&read_fault(reply.body));
             }
             (MethodForm::Unsupported(why), _) => Err(Problem::Unsupported(why.clone()).into()),
@@ -193,11 +193,11 @@ impl MethodPlan {
     }
 
     fn error_return(&self, layout: &SlotLayout, body: &[u8]) -> MethodReturn {
-        let place = body.try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX) as usize;
-        let Some(hresult) = layout.errors.get(place).copied() else {
+        let index = body.try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX) as usize;
+        let Some(hresult) = layout.errors.get(index).copied() else {
             return MethodReturn::of_fault(&Fault::Unsendable { text: "no such error".to_owned() });
         };
-        let name = self.method.error.and_then(|error| Enumeration::variant(&error, place));
+        let name = self.method.error.and_then(|error| Enumeration::variant(&error, index));
         let description = name.unwrap_or_default().to_owned();
         let info = Some(ErrorInfo { description });
         MethodReturn { hresult, gives_handles: false, info }
@@ -212,13 +212,13 @@ fn write_arguments(
     memory: &mut dyn Memory,
 ) -> Result<Vec<u64>, TranscodeError> {
     let mut slots = Vec::with_capacity(layout.slot_count());
-    let mut put = ComWriter::new(bytes, handles, memory);
-    for member in &layout.parameters {
-        put.parameter(member, &mut slots)?;
+    let mut writer = ComWriter::new(bytes, handles, memory);
+    for value in &layout.parameters {
+        writer.parameter(value, &mut slots)?;
     }
-    put.finish()?;
-    for member in &layout.results {
-        writer::cells(member, memory, &mut slots)?;
+    writer.finish()?;
+    for value in &layout.results {
+        writer::allocate_cells(value, memory, &mut slots)?;
     }
     Ok(slots)
 }
@@ -231,22 +231,22 @@ fn write_results(
     slots: &[u64],
     memory: &mut dyn Memory,
 ) -> Result<(), TranscodeError> {
-    writer::clear(layout, slots, memory);
-    let mut put = ComWriter::new(bytes, handles, memory);
-    let mut given = layout.results.iter().try_for_each(|member| put.result(member, slots));
-    if given.is_ok() {
-        given = put.finish();
+    writer::clear_cells(layout, slots, memory);
+    let mut writer = ComWriter::new(bytes, handles, memory);
+    let mut written = layout.results.iter().try_for_each(|value| writer.result(value, slots));
+    if written.is_ok() {
+        written = writer.finish();
     }
-    let allocated = put.into_allocated();
-    if given.is_err() {
-        writer::clear(layout, slots, memory);
+    let allocated = writer.into_allocated();
+    if written.is_err() {
+        writer::clear_cells(layout, slots, memory);
         allocated.into_iter().for_each(|address| memory.free(address));
     }
-    given
+    written
 }
 
 /// The parameter description of a method's error type.
-fn error_value(ty: Type) -> Parameter {
+fn error_parameter(ty: Type) -> Parameter {
     Parameter { name: "", ty, handle: None }
 }
 

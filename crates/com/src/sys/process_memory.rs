@@ -87,7 +87,7 @@ impl Memory for ServerMemory {
 }
 
 fn read(address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
-    let from = place(address)?;
+    let from = pointer(address)?;
     // SAFETY: the caller of `ClientMemory::new` or `ServerMemory::new` has promised that the memory
     // which the slots refer to is valid. The ranges don't overlap, because `into` is memory of the
     // plan itself.
@@ -96,13 +96,13 @@ fn read(address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
 }
 
 fn write(address: u64, bytes: &[u8]) -> Result<(), BadAddress> {
-    let to = place(address)?;
+    let to = pointer(address)?;
     // SAFETY: as in `read`.
     unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     Ok(())
 }
 
-fn place(address: u64) -> Result<*mut u8, BadAddress> {
+fn pointer(address: u64) -> Result<*mut u8, BadAddress> {
     match address {
         0 => Err(BadAddress { address }),
         address => Ok(ptr::with_exposed_provenance_mut(address as usize)),
@@ -110,7 +110,7 @@ fn place(address: u64) -> Result<*mut u8, BadAddress> {
 }
 
 fn free(address: u64) {
-    if let Ok(memory) = place(address) {
+    if let Ok(memory) = pointer(address) {
         // SAFETY: a plan only frees memory that COM's allocator has allocated.
         unsafe { CoTaskMemFree(memory.cast()) };
     }

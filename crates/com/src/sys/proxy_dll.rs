@@ -186,10 +186,10 @@ unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
     // function from the tables in it.
     unsafe {
         let tables = DLL_TABLES.get().and_then(Option::as_ref);
-        let place = tables
+        let position = tables
             .and_then(|tables| tables.iids.iter().position(|own| same(own, &iid.read_unaligned())));
-        *index = place.unwrap_or_default() as i32;
-        i32::from(place.is_some())
+        *index = position.unwrap_or_default() as i32;
+        i32::from(position.is_some())
     }
 }
 

@@ -55,14 +55,14 @@ impl RegisteredInterface {
         // The referenced interfaces are registered first, so that an interface in `REGISTERED`
         // always has its references there.
         let mut all = vec![interface];
-        let mut place = 0;
-        while let Some(interface) = all.get(place) {
+        let mut index = 0;
+        while let Some(interface) = all.get(index) {
             for other in references(interface) {
                 if !all.iter().any(|known| known.iid == other.iid) {
                     all.push(other);
                 }
             }
-            place += 1;
+            index += 1;
         }
         let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
         let registered = registered.get_or_insert_default();

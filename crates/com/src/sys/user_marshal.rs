@@ -57,9 +57,9 @@ unsafe extern "system" fn marshal(
             // The handle stays open until `free`.
             false => push_to_caller(BorrowedHandle::borrow_raw(handle)),
         };
-        let place = aligned(buffer);
-        place.copy_from_nonoverlapping(number.to_le_bytes().as_ptr(), LEN);
-        place.add(LEN)
+        let target = aligned(buffer);
+        target.copy_from_nonoverlapping(number.to_le_bytes().as_ptr(), LEN);
+        target.add(LEN)
     }
 }
 
@@ -75,11 +75,11 @@ unsafe extern "system" fn unmarshal(
 ) -> *mut u8 {
     // SAFETY: the function's contract.
     unsafe {
-        let place = aligned(buffer);
+        let target = aligned(buffer);
         let mut number = [0; LEN];
         // The sender determines the length of its message, so the message may be too short.
-        if place.addr() + LEN <= message_end(flags) {
-            number.as_mut_ptr().copy_from_nonoverlapping(place, LEN);
+        if target.addr() + LEN <= message_end(flags) {
+            number.as_mut_ptr().copy_from_nonoverlapping(target, LEN);
         }
         let number = u64::from_le_bytes(number);
         let own: HANDLE = match is_client(flags) {
@@ -89,7 +89,7 @@ unsafe extern "system" fn unmarshal(
             false => pull_from_caller(number),
         };
         handle.cast::<HANDLE>().write_unaligned(own);
-        place.add(LEN)
+        target.add(LEN)
     }
 }
 
@@ -102,10 +102,10 @@ unsafe extern "system" fn unmarshal(
 unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) {
     // SAFETY: the function's contract.
     unsafe {
-        let place = handle.cast::<HANDLE>();
-        let raw = place.read_unaligned();
+        let target = handle.cast::<HANDLE>();
+        let raw = target.read_unaligned();
         if !is_client(flags) && !is_pseudo(raw.addr() as u64) {
-            place.write_unaligned(ptr::null_mut());
+            target.write_unaligned(ptr::null_mut());
             drop(OwnedHandle::from_raw_handle(raw));
         }
     }

@@ -13,43 +13,52 @@ pub(super) fn write(
     number: u16,
     types: &mut TypeFormatString,
 ) -> Option<()> {
-    let mut parts = ParameterDescriptors::default();
+    let mut descriptors = ParameterDescriptors::default();
     if let Some(layout) = plan.slots() {
-        for member in &layout.parameters {
-            parts.parameter(member, types);
+        for value in &layout.parameters {
+            descriptors.add_parameter(value, types);
         }
-        for member in &layout.results {
-            parts.result(member, types);
+        for value in &layout.results {
+            descriptors.add_result(value, types);
         }
     }
     let slots = plan.slot_count() as u16;
-    header(out, plan, number, &parts);
-    out.extend(parts.bytes);
-    put(out, [IS_OUT | IS_RETURN | IS_BASETYPE, stack(usize::from(slots))]);
+    header(out, plan, number, &descriptors);
+    out.extend(descriptors.bytes);
+    put_words(out, [IS_OUT | IS_RETURN | IS_BASETYPE, stack(usize::from(slots))]);
     out.extend([FC_LONG, 0]);
-    types.is_whole().then_some(())
+    types.fits().then_some(())
 }
 
-fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &ParameterDescriptors) {
+fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, descriptors: &ParameterDescriptors) {
     let slots = plan.slot_count();
     out.extend([FC_AUTO_HANDLE, OBJECT_METHOD]);
     // RPC flags: none.
     out.extend([0; 4]);
     // On the stack, `this` comes before the slots and the HRESULT after them.
-    put(out, [number, stack(slots + 1), parts.client_bytes, parts.server_bytes + buffers::HRESULT]);
-    let must_size = u8::from(parts.server_must_size) | u8::from(parts.client_must_size) << 1;
+    put_words(
+        out,
+        [
+            number,
+            stack(slots + 1),
+            descriptors.client_bytes,
+            descriptors.server_bytes + buffers::HRESULT,
+        ],
+    );
+    let must_size =
+        u8::from(descriptors.server_must_size) | u8::from(descriptors.client_must_size) << 1;
     out.extend([HAS_RETURN_AND_EXTENSIONS | must_size, slots as u8 + 1]);
     let mut extensions = NEW_CORRELATIONS;
-    if parts.client_counts {
+    if descriptors.client_counts {
         extensions |= CLIENT_CORRELATIONS;
     }
-    if parts.server_counts {
+    if descriptors.server_counts {
         extensions |= SERVER_CORRELATIONS;
     }
     out.extend([EXTENSION_BYTES, extensions]);
-    let hints = [parts.client_counts, parts.server_counts].map(u16::from);
+    let hints = [descriptors.client_counts, descriptors.server_counts].map(u16::from);
     let no_notify = 0;
-    put(out, [hints[0], hints[1], no_notify, floats(plan)]);
+    put_words(out, [hints[0], hints[1], no_notify, floats(plan)]);
 }
 
 /// The parameters of a method, and the properties of them that its header contains.
@@ -66,13 +75,13 @@ struct ParameterDescriptors {
 }
 
 impl ParameterDescriptors {
-    fn parameter(&mut self, member: &SlotValue, types: &mut TypeFormatString) {
-        let SlotValue { shape, slot, .. } = member;
+    fn add_parameter(&mut self, value: &SlotValue, types: &mut TypeFormatString) {
+        let SlotValue { shape, slot, .. } = value;
         let mut slot = *slot;
         if shape.counted().is_some() {
             self.server_counts = true;
             self.client_bytes += COUNT_BYTES;
-            self.base(IS_IN, slot, FC_LONG);
+            self.add_base_type(IS_IN, slot, FC_LONG);
             slot += 1;
         }
         let bytes = buffers::parameter(shape);
@@ -80,36 +89,36 @@ impl ParameterDescriptors {
         self.client_must_size |= bytes.is_none();
         let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
         if let Some(character) = TypeFormatString::character(shape) {
-            return self.base(IS_IN, slot, character);
+            return self.add_base_type(IS_IN, slot, character);
         }
         let attributes = match shape {
             Shape::Handle(_) => IS_BY_VALUE,
             Shape::Object(_) | Shape::OptionalObject(_) | Shape::Optional(_) => 0,
             _ => IS_SIMPLE_REF,
         };
-        let place = types.parameter(shape, CountLocation::Parameter(stack(slot).wrapping_sub(8)));
-        self.put(IS_IN | MUST_FREE | must_size | attributes, slot, place);
+        let offset = types.parameter(shape, CountLocation::Parameter(stack(slot).wrapping_sub(8)));
+        self.add_descriptor(IS_IN | MUST_FREE | must_size | attributes, slot, offset);
     }
 
-    fn result(&mut self, member: &SlotValue, types: &mut TypeFormatString) {
-        let SlotValue { shape, slot, .. } = member;
+    fn add_result(&mut self, value: &SlotValue, types: &mut TypeFormatString) {
+        let SlotValue { shape, slot, .. } = value;
         let mut slot = *slot;
         if shape.counted().is_some() {
             self.client_counts = true;
             self.server_bytes += COUNT_BYTES + 20;
             types.result(&Shape::Bool, CountLocation::Parameter(0));
-            self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, FC_LONG);
+            self.add_base_type(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, FC_LONG);
             slot += 1;
         }
         let bytes = buffers::result(shape);
         self.server_bytes += bytes.unwrap_or(0);
         self.server_must_size |= bytes.is_none();
         let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
-        let place = types.result(shape, CountLocation::Pointee(stack(slot).wrapping_sub(8)));
+        let offset = types.result(shape, CountLocation::Pointee(stack(slot).wrapping_sub(8)));
         match TypeFormatString::character(shape) {
-            Some(FC_ENUM16) => return self.put(IS_OUT | on_stack(8), slot, place),
+            Some(FC_ENUM16) => return self.add_descriptor(IS_OUT | on_stack(8), slot, offset),
             Some(character) => {
-                return self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, character);
+                return self.add_base_type(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, character);
             }
             None => {}
         }
@@ -122,17 +131,17 @@ impl ParameterDescriptors {
             Shape::Guid | Shape::Struct(_) => IS_SIMPLE_REF,
             _ => on_stack(8),
         };
-        self.put(IS_OUT | MUST_FREE | must_size | attributes, slot, place);
+        self.add_descriptor(IS_OUT | MUST_FREE | must_size | attributes, slot, offset);
     }
 
     /// Writes a number, which has no entry in the type string.
-    fn base(&mut self, attributes: u16, slot: usize, character: u8) {
-        put(&mut self.bytes, [attributes | IS_BASETYPE, stack(slot)]);
+    fn add_base_type(&mut self, attributes: u16, slot: usize, character: u8) {
+        put_words(&mut self.bytes, [attributes | IS_BASETYPE, stack(slot)]);
         self.bytes.extend([character, 0]);
     }
 
-    fn put(&mut self, attributes: u16, slot: usize, place: usize) {
-        put(&mut self.bytes, [attributes, stack(slot), place as u16]);
+    fn add_descriptor(&mut self, attributes: u16, slot: usize, offset: usize) {
+        put_words(&mut self.bytes, [attributes, stack(slot), offset as u16]);
     }
 }
 
@@ -156,7 +165,7 @@ fn floats(plan: &MethodPlan) -> u16 {
     bits.sum()
 }
 
-fn put<const N: usize>(out: &mut Vec<u8>, words: [u16; N]) {
+fn put_words<const N: usize>(out: &mut Vec<u8>, words: [u16; N]) {
     words.iter().for_each(|word| out.extend(word.to_le_bytes()));
 }
 

@@ -1,12 +1,14 @@
 //! The type format string.
 
+mod aggregates;
+
 use std::collections::HashMap;
 
 use syshandle_types::Guid;
 
 use crate::format_characters::*;
 use crate::memory::guid_in_memory;
-use crate::shape::{Field, Number, Shape, Structure};
+use crate::shape::{Number, Shape, Structure};
 
 /// The method of transferring handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl TypeFormatString {
     }
 
     /// Whether all types so far fit into the string.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(super) fn fits(&self) -> bool {
         !self.is_too_large && self.bytes.len() <= BYTES_MAX
     }
 
@@ -150,9 +152,9 @@ impl TypeFormatString {
                 return;
             }
             types.bytes.extend([kind, attributes]);
-            let place = types.reserve_offset();
-            let target = types.complex(to);
-            types.point(place, target);
+            let offset = types.reserve_offset();
+            let target = types.type_descriptor(to);
+            types.point(offset, target);
         })
     }
 
@@ -167,9 +169,9 @@ impl TypeFormatString {
         let entry = TypeDescriptor::CountedPointer(kind, attributes, item.clone(), count);
         self.entry(entry, |types| {
             types.bytes.extend([kind, attributes]);
-            let place = types.reserve_offset();
+            let offset = types.reserve_offset();
             let target = types.counted_array(item, count);
-            types.point(place, target);
+            types.point(offset, target);
         })
     }
 
@@ -177,7 +179,7 @@ impl TypeFormatString {
     fn pointer_to_pointer(&mut self, shape: &Shape, count: Option<CountLocation>) -> usize {
         self.entry(TypeDescriptor::Double(shape.clone(), count), |types| {
             types.bytes.extend([FC_RP, ALLOCED_ON_STACK | POINTER_DEREF]);
-            let place = types.reserve_offset();
+            let offset = types.reserve_offset();
             let target = match (shape, count) {
                 (Shape::List(item) | Shape::OptionalHandle(item), Some(count)) => {
                     types.counted_pointer(FC_OP, MAYBENULL_SIZEIS, item, count)
@@ -185,20 +187,20 @@ impl TypeFormatString {
                 (Shape::Optional(inner), _) => types.pointer(FC_OP, 0, inner),
                 (other, _) => types.pointer(FC_OP, 0, other),
             };
-            types.point(place, target);
+            types.point(offset, target);
         })
     }
 
     /// The entry of the type that a pointer's entry refers to.
     fn pointee(&mut self, pointer: usize, to: &Shape) -> usize {
         match self.bytes[pointer + 1] & SIMPLE_POINTER {
-            0 => self.complex(to),
+            0 => self.type_descriptor(to),
             _ => pointer + 2,
         }
     }
 
     /// The entry of a type; 0 for a type without one.
-    fn complex(&mut self, shape: &Shape) -> usize {
+    fn type_descriptor(&mut self, shape: &Shape) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
             Shape::Object(iid) | Shape::OptionalObject(iid) => self.interface(*iid),
@@ -227,8 +229,8 @@ impl TypeFormatString {
                     // bytes on the wire. Wine needs the wire size, because it computes the size of
                     // an array from it.
                     types.bytes.extend([FC_USER_MARSHAL, 7, number, 0, 8, 0, 8, 0]);
-                    let place = types.reserve_offset();
-                    types.point(place, on_wire);
+                    let offset = types.reserve_offset();
+                    types.point(offset, on_wire);
                 })
             }
         }
@@ -252,196 +254,19 @@ impl TypeFormatString {
         })
     }
 
-    fn structure(&mut self, of: &Structure) -> usize {
-        if let Some(place) = self.known.get(&TypeDescriptor::Structure(of.clone())) {
-            return *place;
-        }
-        // Types that are embedded in the struct are written before it.
-        let inner: Vec<_> = of.fields.iter().map(|field| self.embeddable(&field.shape)).collect();
-        let simple = Shape::Struct(of.clone().into()).is_simple();
-        self.entry(TypeDescriptor::Structure(of.clone()), |types| {
-            let align = types.wire_align(of.fields.iter().map(|field| &field.shape));
-            types.bytes.extend([if simple { FC_STRUCT } else { FC_BOGUS_STRUCT }, align - 1]);
-            types.bytes.extend((of.size as u16).to_le_bytes());
-            let pointers = (!simple).then(|| {
-                // Offset of a conformant array at the end of the struct: none.
-                types.bytes.extend([0, 0]);
-                types.reserve_offset()
-            });
-            let members = types.bytes.len();
-            types.members(of, &inner);
-            if (types.bytes.len() - members) % 2 == 0 {
-                types.bytes.push(FC_PAD);
-            }
-            types.bytes.push(FC_END);
-            if let Some(place) = pointers.filter(|_| of.fields.iter().any(has_pointer)) {
-                let target = types.bytes.len();
-                types.point(place, target);
-                types.pointers(of);
-            }
-        })
-    }
-
-    /// The entry of a field's or item's type, if the type is embedded.
-    fn embeddable(&mut self, shape: &Shape) -> Option<usize> {
-        matches!(shape, Shape::Guid | Shape::Struct(_) | Shape::Array(..))
-            .then(|| self.complex(shape))
-    }
-
-    /// Writes the fields of a struct and the padding between them.
-    fn members(&mut self, of: &Structure, inner: &[Option<usize>]) {
-        let mut end = 0;
-        for (field, inner) in of.fields.iter().zip(inner) {
-            self.padding(field.offset - end);
-            end = field.offset + field.shape.size();
-            match (&field.shape, inner) {
-                (shape, _) if shape.counted().is_some() => {
-                    let pointer = Field::pointer_behind(field.offset);
-                    self.bytes.push(FC_LONG);
-                    self.padding(pointer - field.offset - 4);
-                    self.bytes.push(FC_POINTER);
-                    end = pointer + 8;
-                }
-                (_, Some(place)) => self.embedded(*place),
-                (shape, None) => self.bytes.push(Self::character(shape).unwrap_or(FC_POINTER)),
-            }
-        }
-        self.padding(of.size - end);
-    }
-
-    fn padding(&mut self, bytes: u32) {
-        if let 1..8 = bytes {
-            self.bytes.push(FC_STRUCTPAD1 + bytes as u8 - 1);
-        }
-    }
-
-    fn embedded(&mut self, target: usize) {
-        self.bytes.extend([FC_EMBEDDED_COMPLEX, 0]);
-        let place = self.reserve_offset();
-        self.point(place, target);
-    }
-
-    /// Writes the pointer layout of a struct, with four bytes per pointer, and then the entries of
-    /// pointees that aren't written yet.
-    fn pointers(&mut self, of: &Structure) {
-        let mut open = Vec::new();
-        for field in of.fields.iter().filter(|field| has_pointer(field)) {
-            let (simple, attributes) = match &field.shape {
-                Shape::Text => (Some(FC_C_WSTRING), 0),
-                Shape::Optional(inner) if **inner == Shape::Text => (Some(FC_C_WSTRING), 0),
-                Shape::Optional(inner) => (Self::character(inner), 0),
-                _ => (None, MAYBENULL_SIZEIS),
-            };
-            match simple {
-                Some(character) => self.bytes.extend([FC_UP, SIMPLE_POINTER, character, FC_PAD]),
-                None => {
-                    self.bytes.extend([FC_UP, attributes]);
-                    open.push((self.reserve_offset(), field));
-                }
-            }
-        }
-        for (place, field) in open {
-            let target = match &field.shape {
-                Shape::Optional(inner) => self.complex(inner),
-                shape => match shape.counted() {
-                    Some(item) => {
-                        self.counted_array(item, CountLocation::Field(field.offset as u16))
-                    }
-                    None => continue,
-                },
-            };
-            self.point(place, target);
-        }
-    }
-
-    /// The entry of an array within a struct. Its items have the same layout in memory and on the
-    /// wire.
-    fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
-        let inner = self.embeddable(item);
-        self.entry(TypeDescriptor::FixedArray(item.clone(), len), |types| {
-            let align = types.wire_align([item]) - 1;
-            types.bytes.extend([FC_SMFARRAY, align]);
-            types.bytes.extend(((item.size() * len) as u16).to_le_bytes());
-            types.item(item, inner);
-        })
-    }
-
-    fn counted_array(&mut self, item: &Shape, count: CountLocation) -> usize {
-        let entry = TypeDescriptor::CountedArray(item.clone(), count);
-        if let Some(place) = self.known.get(&entry) {
-            return *place;
-        }
-        let inner = match item {
-            Shape::Handle(_) => Some(self.complex(item)),
-            other => self.embeddable(other),
-        };
-        self.entry(entry, |types| {
-            let align = types.wire_align([item]) - 1;
-            if item.is_simple() {
-                types.bytes.extend([FC_CARRAY, align]);
-                types.bytes.extend((item.size() as u16).to_le_bytes());
-                types.count(count);
-            } else {
-                types.bytes.extend([FC_BOGUS_ARRAY, align, 0, 0]);
-                types.count(count);
-                types.no_correlation();
-            }
-            types.item(item, inner);
-        })
-    }
-
-    /// Writes the item type of an array, and the end of the array.
-    fn item(&mut self, item: &Shape, inner: Option<usize>) {
-        match (item, inner) {
-            (Shape::Text, _) => {
-                self.bytes.extend([FC_UP, SIMPLE_POINTER, FC_C_WSTRING, FC_PAD, FC_PAD]);
-            }
-            (_, Some(place)) => {
-                self.embedded(place);
-                self.bytes.push(FC_PAD);
-            }
-            (other, None) => self.bytes.extend(Self::character(other)),
-        }
-        self.bytes.push(FC_END);
-    }
-
-    fn count(&mut self, count: CountLocation) {
-        let (source, operator, offset) = match count {
-            CountLocation::Parameter(stack) => (COUNT_IS_PARAMETER, 0, stack),
-            CountLocation::Pointee(stack) => (COUNT_IS_PARAMETER, FC_DEREFERENCE, stack),
-            CountLocation::Field(offset) => (COUNT_IS_FIELD, 0, offset),
-        };
-        self.bytes.extend([source, operator]);
-        self.bytes.extend(offset.to_le_bytes());
-        self.bytes.extend(COUNT_IS_EARLY.to_le_bytes());
-    }
-
-    fn no_correlation(&mut self) {
-        self.bytes.extend([0xff, 0xff, 0xff, 0xff, 0, 0]);
-    }
-
-    /// The largest alignment of these shapes on the wire.
-    fn wire_align<'s>(&self, shapes: impl IntoIterator<Item = &'s Shape>) -> u8 {
-        let handle = |shape: &Shape| {
-            self.form == HandleForm::UserMarshal && matches!(shape, Shape::Handle(_))
-        };
-        let align = |shape: &Shape| if handle(shape) { 8 } else { shape.wire_align() };
-        shapes.into_iter().map(align).max().unwrap_or(1) as u8
-    }
-
     /// Returns the offset of an entry, and writes the entry if it is new.
     fn entry(&mut self, entry: TypeDescriptor, write: impl FnOnce(&mut Self)) -> usize {
-        if let Some(place) = self.known.get(&entry) {
-            return *place;
+        if let Some(offset) = self.known.get(&entry) {
+            return *offset;
         }
         // MIDL's entries have even offsets.
         if self.bytes.len() % 2 == 1 {
             self.bytes.push(FC_PAD);
         }
-        let place = self.bytes.len();
-        self.known.insert(entry, place);
+        let offset = self.bytes.len();
+        self.known.insert(entry, offset);
         write(self);
-        place
+        offset
     }
 
     /// Reserves two bytes for an offset that `point` writes later.
@@ -450,10 +275,10 @@ impl TypeFormatString {
         self.bytes.len() - 2
     }
 
-    /// Writes the relative offset from `place` to `target`.
-    fn point(&mut self, place: usize, target: usize) {
-        match i16::try_from(target as i64 - place as i64) {
-            Ok(offset) => self.bytes[place..place + 2].copy_from_slice(&offset.to_le_bytes()),
+    /// Writes the relative offset from `from` to `target` into the reserved bytes at `from`.
+    fn point(&mut self, from: usize, target: usize) {
+        match i16::try_from(target as i64 - from as i64) {
+            Ok(distance) => self.bytes[from..from + 2].copy_from_slice(&distance.to_le_bytes()),
             Err(_) => self.is_too_large = true,
         }
     }
@@ -463,10 +288,6 @@ impl TypeFormatString {
 /// bytes.
 pub(super) fn is_on_stack(shape: &Shape) -> bool {
     shape.size() <= 56
-}
-
-fn has_pointer(field: &Field) -> bool {
-    matches!(field.shape, Shape::Text | Shape::Optional(_)) || field.shape.counted().is_some()
 }
 
 /// Most bytes of a type string, because its offsets have 16 bits.

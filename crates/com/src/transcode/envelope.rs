@@ -46,8 +46,8 @@ pub(super) fn pack(
     bytes.extend(encoded);
 
     let mut sorted: Vec<RawLentHandle> = Vec::with_capacity(handles.len());
-    for member in members {
-        let Some(wanted) = kind_of(member) else { continue };
+    for value in members {
+        let Some(wanted) = kind_of(value) else { continue };
         let first = sorted.len();
         let of_kind = handles.iter().zip(&numbers).filter(|(_, number)| **number == wanted);
         sorted.extend(of_kind.map(|(lent, _)| *lent));
@@ -98,8 +98,8 @@ pub(super) fn unpack(
 }
 
 /// The kind of the handles in a member; `None` for the member with the bytes.
-fn kind_of(member: &SlotValue) -> Option<u8> {
-    match member.shape.counted()? {
+fn kind_of(value: &SlotValue) -> Option<u8> {
+    match value.shape.counted()? {
         Shape::Handle(number) => Some(*number),
         _ => None,
     }

@@ -16,7 +16,7 @@ pub(super) fn declared_handle_kinds(
         // The values are a fault, which has no handles.
         return Ok(walk.found);
     }
-    types.iter().try_for_each(|value| walk.value(&value.ty, value.handle, 0))?;
+    types.iter().try_for_each(|value| walk.visit(&value.ty, value.handle, 0))?;
     match walk.bytes.is_empty() {
         true => Ok(walk.found),
         false => Err(Problem::Encoded),
@@ -29,7 +29,7 @@ struct HandleWalk<'a> {
 }
 
 impl HandleWalk<'_> {
-    fn value(&mut self, ty: &Type, declared: Option<Declared>, depth: u32) -> Result<(), Problem> {
+    fn visit(&mut self, ty: &Type, declared: Option<Declared>, depth: u32) -> Result<(), Problem> {
         match *ty {
             Type::Plain(name) => self.plain(name),
             Type::Handle { declared: own, .. } => {
@@ -39,36 +39,36 @@ impl HandleWalk<'_> {
             }
             Type::Option(inner) => match self.byte()? {
                 0 => Ok(()),
-                _ => self.value(inner, declared, depth),
+                _ => self.visit(inner, declared, depth),
             },
             Type::Result(value, error) => match self.byte()? {
-                0 => self.value(value, declared, depth),
-                _ => self.value(error, declared, depth),
+                0 => self.visit(value, declared, depth),
+                _ => self.visit(error, declared, depth),
             },
             Type::List(Type::Plain("u8")) => self.skip_counted(),
             Type::List(item) | Type::Set(item) => {
-                (0..self.len()?).try_for_each(|_| self.value(item, declared, depth))
+                (0..self.len()?).try_for_each(|_| self.visit(item, declared, depth))
             }
             Type::Map(key, value) => (0..self.len()?).try_for_each(|_| {
-                self.value(key, declared, depth)?;
-                self.value(value, declared, depth)
+                self.visit(key, declared, depth)?;
+                self.visit(value, declared, depth)
             }),
             Type::Array(_, 0) => self.skip(1),
-            Type::Array(item, len) => (0..len).try_for_each(|_| self.value(item, declared, depth)),
+            Type::Array(item, len) => (0..len).try_for_each(|_| self.visit(item, declared, depth)),
             Type::Tuple(parts) => {
-                parts.iter().try_for_each(|part| self.value(part, declared, depth))
+                parts.iter().try_for_each(|part| self.visit(part, declared, depth))
             }
             Type::Named { definition, .. } if depth < Limits::DEPTH_MAX => {
                 let fields = match definition() {
                     Definition::Struct([]) => return self.skip(1),
                     Definition::Struct(fields) => fields,
                     Definition::Enum(variants) => {
-                        let place = self.len_unchecked()?;
-                        variants.get(place).ok_or(Problem::Encoded)?.fields
+                        let index = self.len_unchecked()?;
+                        variants.get(index).ok_or(Problem::Encoded)?.fields
                     }
                 };
                 fields.iter().try_for_each(|field| {
-                    self.value(&field.ty, field.handle.or(declared), depth + 1)
+                    self.visit(&field.ty, field.handle.or(declared), depth + 1)
                 })
             }
             Type::Serde(_) => self.skip_counted(),

@@ -18,20 +18,20 @@ pub(super) struct ReachableMemory {
 
 impl ReachableMemory {
     /// Searches the cells of a result.
-    pub(super) fn from(layout: &SlotLayout, slots: &[u64], memory: &dyn Memory) -> Self {
-        let mut reached = Self::default();
-        for member in &layout.results {
+    pub(super) fn of(layout: &SlotLayout, slots: &[u64], memory: &dyn Memory) -> Self {
+        let mut reachable = Self::default();
+        for value in &layout.results {
             let slot = |at: usize| slots.get(at).copied().unwrap_or(0);
-            let (cell, next) = (slot(member.slot), slot(member.slot + 1));
-            match member.shape.counted() {
-                Some(item) => reached.items(item, cell, next, memory),
-                None => reached.value(&member.shape, cell, memory),
+            let (cell, next) = (slot(value.slot), slot(value.slot + 1));
+            match value.shape.counted() {
+                Some(item) => reachable.add_list(item, cell, next, memory),
+                None => reachable.add_value(&value.shape, cell, memory),
             }
         }
-        reached
+        reachable
     }
 
-    fn value(&mut self, shape: &Shape, address: u64, memory: &dyn Memory) {
+    fn add_value(&mut self, shape: &Shape, address: u64, memory: &dyn Memory) {
         match shape {
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid => {}
             Shape::Handle(_) | Shape::Object(_) | Shape::OptionalObject(_) => {
@@ -50,15 +50,15 @@ impl ReachableMemory {
             }
             Shape::Struct(of) => {
                 for Field { offset, shape } in &of.fields {
-                    let place = address.wrapping_add(u64::from(*offset));
+                    let field = address.wrapping_add(u64::from(*offset));
                     let pointer = address.wrapping_add(u64::from(Field::pointer_behind(*offset)));
                     match shape.counted() {
-                        Some(item) => self.items(item, place, pointer, memory),
-                        None => self.value(shape, place, memory),
+                        Some(item) => self.add_list(item, field, pointer, memory),
+                        None => self.add_value(shape, field, memory),
                     }
                 }
             }
-            Shape::Array(item, len) => self.all(item, u64::from(*len), address, memory),
+            Shape::Array(item, len) => self.add_items(item, u64::from(*len), address, memory),
             Shape::Text => self.addresses.extend(pointer(memory, address)),
             Shape::Optional(inner) => {
                 let Some(pointer) = pointer(memory, address) else { return };
@@ -66,34 +66,34 @@ impl ReachableMemory {
                 // The pointer of a text points directly to its characters, which contain no further
                 // pointers.
                 if **inner != Shape::Text {
-                    self.value(inner, pointer, memory);
+                    self.add_value(inner, pointer, memory);
                 }
             }
             Shape::List(_) | Shape::OptionalHandle(_) => {}
         }
     }
 
-    fn items(&mut self, item: &Shape, count: u64, cell: u64, memory: &dyn Memory) {
+    fn add_list(&mut self, item: &Shape, count: u64, cell: u64, memory: &dyn Memory) {
         let Some(address) = pointer(memory, cell) else { return };
         self.addresses.push(address);
         let count = read(memory, count, 4).unwrap_or(0);
         if count <= u64::from(Limits::default().message_bytes_max) {
-            self.all(item, count, address, memory);
+            self.add_items(item, count, address, memory);
         }
     }
 
-    fn all(&mut self, item: &Shape, count: u64, address: u64, memory: &dyn Memory) {
+    fn add_items(&mut self, item: &Shape, count: u64, address: u64, memory: &dyn Memory) {
         if matches!(item, Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid) {
             return;
         }
         let size = u64::from(item.size());
-        let at = |place: u64| address.wrapping_add(place * size);
+        let at = |index: u64| address.wrapping_add(index * size);
         // If the end of the last item isn't readable, the count is wrong and no item can be
         // trusted.
         if count == 0 || memory.read(at(count).wrapping_sub(1), &mut [0]).is_err() {
             return;
         }
-        (0..count).for_each(|place| self.value(item, at(place), memory));
+        (0..count).for_each(|index| self.add_value(item, at(index), memory));
     }
 }
 

@@ -25,35 +25,35 @@ impl<'m> ComReader<'m> {
     /// Encodes an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
-        member: &SlotValue,
+        slot_value: &SlotValue,
         slots: &[u64],
     ) -> Result<(), TranscodeError> {
         let slot = |at| slots.get(at).copied().ok_or(Problem::Encoded);
-        let shape = &member.shape;
-        let taken = slot(member.slot).and_then(|first| {
+        let shape = &slot_value.shape;
+        let done = slot(slot_value.slot).and_then(|first| {
             if shape.is_scalar() {
-                self.scalar(shape, first)
+                self.push_scalar(shape, first)
             } else if let Some(item) = shape.counted() {
-                self.items(shape, item, first, slot(member.slot + 1)?)
+                self.read_list(shape, item, first, slot(slot_value.slot + 1)?)
             } else if matches!(shape, Shape::Text | Shape::Optional(_)) {
-                self.pointer(shape, first)
+                self.read_pointee(shape, first)
             } else {
-                self.take(shape, not_null(first)?)
+                self.read_value(shape, not_null(first)?)
             }
         });
-        taken.map_err(|problem| TranscodeError { parameter: member.parameter, problem })
+        done.map_err(|problem| TranscodeError { parameter: slot_value.parameter, problem })
     }
 
     /// Encodes the cells of an \[out\] parameter.
-    pub(super) fn result(&mut self, member: &SlotValue, slots: &[u64]) -> Result<(), Problem> {
+    pub(super) fn result(&mut self, slot_value: &SlotValue, slots: &[u64]) -> Result<(), Problem> {
         let cell = |at| slots.get(at).copied().ok_or(Problem::Encoded).and_then(not_null);
-        match member.shape.counted() {
+        match slot_value.shape.counted() {
             Some(item) => {
-                let count = self.read(cell(member.slot)?, 4)?;
-                let address = self.read(cell(member.slot + 1)?, 8)?;
-                self.items(&member.shape, item, count, address)
+                let count = self.read_number(cell(slot_value.slot)?, 4)?;
+                let address = self.read_number(cell(slot_value.slot + 1)?, 8)?;
+                self.read_list(&slot_value.shape, item, count, address)
             }
-            None => self.take(&member.shape, cell(member.slot)?),
+            None => self.read_value(&slot_value.shape, cell(slot_value.slot)?),
         }
     }
 
@@ -71,36 +71,36 @@ impl<'m> ComReader<'m> {
     }
 
     /// Reads a number of up to 8 bytes.
-    fn read(&self, address: u64, len: usize) -> Result<u64, Problem> {
+    fn read_number(&self, address: u64, len: usize) -> Result<u64, Problem> {
         let mut bytes = [0; 8];
         self.memory.read(address, &mut bytes[..len])?;
         Ok(u64::from_le_bytes(bytes))
     }
 
     /// Encodes a value that fits a slot. Bits beyond the value's width are ignored.
-    fn scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
+    fn push_scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
         match shape {
             Shape::Number(number) => self.push(&value.to_le_bytes()[..number.size() as usize]),
             Shape::Bool => self.push(&[u8::from(value as u32 != 0)]),
             Shape::Enum(of) => {
-                let place = of.place(value as u32 as i32).ok_or(Problem::Value(of.name))?;
-                self.push(&place.to_le_bytes())
+                let index = of.index_of(value as u32 as i32).ok_or(Problem::Value(of.name))?;
+                self.push(&index.to_le_bytes())
             }
             Shape::Handle(number) => {
                 let kind = kinds::of_number(*number).ok_or(Problem::UndeclaredHandle)?;
-                self.handle(value, HandleType::Handle(kind))
+                self.push_handle(value, HandleType::Handle(kind))
             }
-            Shape::Object(iid) => self.handle(value, HandleType::Object(*iid)),
+            Shape::Object(iid) => self.push_handle(value, HandleType::Object(*iid)),
             Shape::OptionalObject(_) if value == 0 => self.push(&[0]),
             Shape::OptionalObject(iid) => {
                 self.push(&[1])?;
-                self.handle(value, HandleType::Object(*iid))
+                self.push_handle(value, HandleType::Object(*iid))
             }
             _ => Err(Problem::Encoded),
         }
     }
 
-    fn handle(&mut self, value: u64, handle_type: HandleType) -> Result<(), Problem> {
+    fn push_handle(&mut self, value: u64, handle_type: HandleType) -> Result<(), Problem> {
         if !is_handle(value) {
             return Err(Problem::NoHandle);
         }
@@ -113,7 +113,7 @@ impl<'m> ComReader<'m> {
     }
 
     /// Encodes the value at an address.
-    fn take(&mut self, shape: &Shape, address: u64) -> Result<(), Problem> {
+    fn read_value(&mut self, shape: &Shape, address: u64) -> Result<(), Problem> {
         match shape {
             Shape::Guid => {
                 let mut bytes = [0; 16];
@@ -123,27 +123,27 @@ impl<'m> ComReader<'m> {
                 self.push(&bytes)
             }
             Shape::Struct(of) => of.fields.iter().try_for_each(|Field { offset, shape }| {
-                let place = address.wrapping_add(u64::from(*offset));
-                let Some(item) = shape.counted() else { return self.take(shape, place) };
-                let count = self.read(place, 4)?;
+                let field = address.wrapping_add(u64::from(*offset));
+                let Some(item) = shape.counted() else { return self.read_value(shape, field) };
+                let count = self.read_number(field, 4)?;
                 let pointer = address.wrapping_add(u64::from(Field::pointer_behind(*offset)));
-                let items = self.read(pointer, 8)?;
-                self.items(shape, item, count, items)
+                let items = self.read_number(pointer, 8)?;
+                self.read_list(shape, item, count, items)
             }),
-            Shape::Array(item, len) => self.take_all(item, u64::from(*len), address),
+            Shape::Array(item, len) => self.read_values(item, u64::from(*len), address),
             Shape::Text | Shape::Optional(_) => {
-                let pointer = self.read(address, 8)?;
-                self.pointer(shape, pointer)
+                let pointer = self.read_number(address, 8)?;
+                self.read_pointee(shape, pointer)
             }
             scalar => {
-                let value = self.read(address, scalar.size() as usize)?;
-                self.scalar(scalar, value)
+                let value = self.read_number(address, scalar.size() as usize)?;
+                self.push_scalar(scalar, value)
             }
         }
     }
 
     /// Encodes consecutive values.
-    fn take_all(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
+    fn read_values(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
         let size = u64::from(item.size());
         if let Shape::Number(_) = item {
             // Numbers have the same layout in both forms and are copied together.
@@ -155,11 +155,11 @@ impl<'m> ComReader<'m> {
             self.bytes.resize(end, 0);
             return Ok(self.memory.read(address, &mut self.bytes[start..])?);
         }
-        (0..count).try_for_each(|place| self.take(item, address.wrapping_add(place * size)))
+        (0..count).try_for_each(|index| self.read_value(item, address.wrapping_add(index * size)))
     }
 
     /// Encodes a list. Only the lower 32 bits of `count` are used.
-    fn items(
+    fn read_list(
         &mut self,
         shape: &Shape,
         item: &Shape,
@@ -176,26 +176,26 @@ impl<'m> ComReader<'m> {
         }
         match count {
             0 => Ok(()),
-            _ => self.take_all(item, count.into(), not_null(address)?),
+            _ => self.read_values(item, count.into(), not_null(address)?),
         }
     }
 
     /// Encodes a value that is a pointer in COM.
-    fn pointer(&mut self, shape: &Shape, pointer: u64) -> Result<(), Problem> {
+    fn read_pointee(&mut self, shape: &Shape, pointer: u64) -> Result<(), Problem> {
         match shape {
             Shape::Optional(_) if pointer == 0 => self.push(&[0]),
             Shape::Optional(inner) => {
                 self.push(&[1])?;
                 match **inner {
-                    Shape::Text => self.text(pointer),
-                    _ => self.take(inner, pointer),
+                    Shape::Text => self.read_text(pointer),
+                    _ => self.read_value(inner, pointer),
                 }
             }
-            _ => self.text(pointer),
+            _ => self.read_text(pointer),
         }
     }
 
-    fn text(&mut self, pointer: u64) -> Result<(), Problem> {
+    fn read_text(&mut self, pointer: u64) -> Result<(), Problem> {
         let units_max = self.limits.message_bytes_max as usize;
         let units = self.memory.read_text(not_null(pointer)?, units_max)?;
         if units.len() > units_max {
