@@ -69,7 +69,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("idl", 7),
     ("macros", 1),
     ("model", 4),
-    ("os", 4),
+    ("os", 3),
     ("registry", 2),
     ("syshandle", 27),
     ("testkit", 5),
