@@ -117,7 +117,7 @@ const RUNTIME: Suite = Suite {
         // panics.
         "the_guard_stops_a_panic_with_any_payload",
         "interleavings",
-        "activation::tests",
+        "activation::linux::tests",
         "a_hundred_thousand_calls",
         "ten_thousand_jobs",
     ],

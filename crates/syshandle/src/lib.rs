@@ -54,6 +54,7 @@
 // The macros refer to this crate as `::syshandle`, also inside this crate.
 extern crate self as syshandle;
 
+mod activation;
 #[cfg(feature = "tokio")]
 mod background;
 mod buffer;
@@ -74,17 +75,13 @@ mod serde_value;
 // Each platform provides `Client`, `Server` and their companions under the same names.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
-        #[path = "windows/activation.rs"]
-        mod activation;
         mod server_status;
         #[path = "windows/server/mod.rs"]
         mod server;
         mod class_locks;
 
-        pub use activation::Activation;
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
-        mod activation;
         mod batch;
         mod direct;
         mod door;
@@ -106,7 +103,6 @@ cfg_if::cfg_if! {
         #[cfg(test)]
         use test_sync as sync;
 
-        pub use activation::Activation;
         pub use client::pending_call::PendingCall;
         pub use client::starter::{Starter, pipelined};
         pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
@@ -121,6 +117,7 @@ cfg_if::cfg_if! {
     }
 }
 
+pub use activation::Activation;
 pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
 pub use error::call_error::CallError;

@@ -1,7 +1,7 @@
 //! The state of the model: processes, sockets and notes, and the effect of each step on them.
 
+use super::super::protocol::{Answer, Step};
 use super::model::ActivationModel;
-use crate::activation::protocol::{Answer, Step};
 use crate::idle_exit::IdleExitStep;
 
 /// The state of the whole model.

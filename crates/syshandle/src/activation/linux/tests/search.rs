@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use stateright::{Checker, Model, Property};
 
+use super::super::protocol::Step;
 use super::model::ActivationModel;
 use super::state::ModelState;
-use crate::activation::protocol::Step;
 
 /// Checks the invariants in all states, and that every process can finish from every state.
 pub(super) fn check(model: ActivationModel) {

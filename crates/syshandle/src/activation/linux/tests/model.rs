@@ -2,8 +2,8 @@
 
 use stateright::{Model, Property};
 
+use super::super::protocol::{Answer, Step};
 use super::state::{ModelClient, ModelLink, ModelServer, ModelState, ProcessRef, ProgramState};
-use crate::activation::protocol::{Answer, Step};
 use crate::idle_exit::IdleExitStep;
 
 /// The size of a model.
