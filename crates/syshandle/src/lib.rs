@@ -79,6 +79,7 @@ cfg_if::cfg_if! {
         #[path = "windows/server/mod.rs"]
         mod server;
         mod class_locks;
+        mod stand_in;
 
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {

@@ -41,6 +41,7 @@ use self::pipeline::Pipeline;
 use self::reply::{EncodedReply, ReplyBody};
 use crate::buffer::{give_bytes, take_bytes};
 use crate::door::{DoorConnection, DoorMaker, LentDoor};
+use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
@@ -81,7 +82,7 @@ struct ClientInner {
 
 impl Client {
     /// Default timeout of a call.
-    pub const TIMEOUT: Duration = Duration::from_secs(30);
+    pub const TIMEOUT: Duration = CALL_TIMEOUT;
 
     /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {

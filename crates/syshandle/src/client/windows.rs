@@ -6,7 +6,6 @@ pub(crate) mod calls;
 mod cancel;
 pub(crate) mod local_object;
 pub(crate) mod remote_object;
-pub(crate) mod stand_in;
 
 use std::any::Any;
 use std::io;
@@ -24,12 +23,12 @@ pub use cancel::Cancel;
 use self::calls::Deadline;
 use self::local_object::LocalObject;
 use self::remote_object::RemoteObject;
-use self::stand_in::{HandleOrObject, StandIn};
 use crate::buffer::take_bytes;
-use crate::limits::LIMITS;
+use crate::limits::{CALL_TIMEOUT, LIMITS};
 use crate::method_ref::MethodRef;
 use crate::received_handles::KernelProver;
 use crate::server::objects::ComObject;
+use crate::stand_in::{self, HandleOrObject, StandIn};
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
 /// Reference to an object; every generated client wraps one.
@@ -68,7 +67,7 @@ pub(crate) struct ComReply {
 
 impl Client {
     /// Default timeout of a call.
-    pub const TIMEOUT: Duration = Duration::from_secs(30);
+    pub const TIMEOUT: Duration = CALL_TIMEOUT;
 
     /// Makes a reference from COM's.
     pub(crate) fn remote(reference: RemoteObject, interface: &'static Description) -> Self {

@@ -10,6 +10,7 @@ use syshandle_wire::Hello;
 use crate::client::Client;
 use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
+use crate::server::Context;
 use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
@@ -71,6 +72,24 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     let quota = reactor.quotas.of(connection.server());
     let served = ServedObject::with_client(&reactor, &quota, object.clone());
     Ok(P::from_client(Client::of_this_process(connection, Box::new(served), interface)))
+}
+
+impl Context {
+    /// Serves an object from this server and returns a reference to it. The method returns the
+    /// reference to the client or passes it to others. The object is released with the last
+    /// reference.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`] if no descriptor is left, and [`ErrorKind::Busy`] at the limit of
+    /// references.
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
+    where
+        I: Interface + Implements<T> + ?Sized,
+    {
+        let object = Object::new().with::<I, T>(&Arc::new(implementation));
+        let served = self.serve_object(object)?;
+        Ok(I::Proxy::from_client(Client::served(Box::new(served), I::DESCRIPTION)))
+    }
 }
 
 /// Limit of concurrent blocking method calls of one object.

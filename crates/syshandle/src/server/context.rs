@@ -15,10 +15,9 @@ use super::connection::ServerConnection;
 use super::doors::ServedObject;
 use super::reactor::Reactor;
 use super::task::{Outcome, Task, TimerOutcome, UserWaitable};
-use crate::client::Client;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
-use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
+use crate::{Error, ErrorKind, Object, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
 ///
@@ -178,29 +177,19 @@ impl Context {
         self.reactor.look_around();
     }
 
-    /// Serves an object from this server and returns a reference to it. The method returns the
-    /// reference to the client or passes it to others. The object is released with the last
-    /// reference.
-    ///
-    /// # Errors
-    /// [`ErrorKind::System`] if no descriptor is left, and [`ErrorKind::Busy`] at the limit of
-    /// references.
-    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
-    where
-        I: Interface + Implements<T> + ?Sized,
-    {
+    /// Serves an object from this server, counted in the client's quota.
+    pub(crate) fn serve_object(&self, object: Object) -> Result<ServedObject> {
         if !self.reactor.is_own() {
             return Err(other_process("context"));
         }
-        let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let served = ServedObject::new(&self.reactor, &self.connection.session().quota, object)
-            .map_err(|error| {
+        ServedObject::new(&self.reactor, &self.connection.session().quota, object).map_err(
+            |error| {
                 let kind = match error.kind() {
                     io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
                     _ => ErrorKind::System,
                 };
                 Error::new(kind, "the object can't be served").because(error)
-            })?;
-        Ok(I::Proxy::from_client(Client::served(Box::new(served), I::DESCRIPTION)))
+            },
+        )
     }
 }

@@ -4,7 +4,7 @@ use syshandle_os::{BorrowedHandle, Declared, Handle, OwnedHandle, Waitable};
 use syshandle_types::{Decode, Encoder};
 
 use super::Client;
-use super::stand_in::HandleOrObject;
+use crate::stand_in::HandleOrObject;
 use crate::{CallError, Result};
 
 impl Client {

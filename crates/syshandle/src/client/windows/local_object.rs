@@ -9,9 +9,9 @@ use syshandle_types::describe::Interface as Description;
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
-use super::stand_in::HandleOrObject;
 use crate::class::no_interface;
 use crate::server::objects::{ComCall, ComObject};
+use crate::stand_in::HandleOrObject;
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.

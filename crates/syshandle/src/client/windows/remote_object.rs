@@ -13,10 +13,10 @@ use syshandle_wire::{Fault, Status};
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
-use super::stand_in::HandleOrObject;
 use crate::limits::LIMITS;
 use crate::received_handles::KernelProver;
 use crate::server_status::ServerStatus;
+use crate::stand_in::HandleOrObject;
 use crate::{Error, ErrorKind, Interface, Result};
 
 /// Reference to an object of a server.

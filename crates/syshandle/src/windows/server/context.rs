@@ -11,7 +11,7 @@ use syshandle_wire::Fault;
 use super::background_task::BackgroundTask;
 use super::session::Session;
 use super::task::{Outcome, Task, TimerOutcome};
-use crate::client::Client;
+use crate::limits::CALL_TIMEOUT;
 use crate::received_handles::KernelProver;
 use crate::{Implements, Interface, Object, Result, in_process};
 
@@ -49,7 +49,7 @@ impl Context {
     /// Returns the time when a client with the default timeout gives up. COM doesn't report the
     /// client's actual timeout.
     pub fn deadline(&self) -> Instant {
-        self.began + Client::TIMEOUT
+        self.began + CALL_TIMEOUT
     }
 
     /// Returns whether the client has released the object or has ended. COM doesn't report that a

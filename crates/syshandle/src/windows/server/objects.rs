@@ -14,9 +14,9 @@ use super::context::Context;
 use super::incoming_call::IncomingCall;
 use super::session::Session;
 use crate::class::AnyInterface;
-use crate::client::stand_in::{self, HandleOrObject};
 use crate::received_handles::ReceivedHandles;
 use crate::server_status::ServerStatus;
+use crate::stand_in::{self, HandleOrObject};
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.

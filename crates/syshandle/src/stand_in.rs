@@ -68,19 +68,19 @@ pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
 
 /// Stand-in for a reference. It is valid until dropped.
 #[derive(Debug)]
-pub(super) struct StandIn(ManualEvent);
+pub(crate) struct StandIn(ManualEvent);
 
 /// References of all stand-ins, by handle value. An entry is removed before its handle is closed.
 static LENT: Mutex<Option<HashMap<usize, Client>>> = Mutex::new(None);
 
 impl StandIn {
-    pub(super) fn new(client: Client) -> io::Result<Self> {
+    pub(crate) fn new(client: Client) -> io::Result<Self> {
         let event = ManualEvent::new()?;
         all_lent().get_or_insert_default().insert(number(&event.as_handle()), client);
         Ok(Self(event))
     }
 
-    pub(super) fn as_handle(&self) -> BorrowedHandle<'_> {
+    pub(crate) fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.as_handle()
     }
 }
@@ -142,7 +142,7 @@ pub(crate) fn hand_over<T>(
 }
 
 /// Takes the reference that a handle represents in the message that this thread is decoding.
-pub(super) fn take(handle: &OwnedHandle) -> Option<Client> {
+pub(crate) fn take(handle: &OwnedHandle) -> Option<Client> {
     DECODED_REFERENCES.with_borrow_mut(|all| all.last_mut()?.remove(&number(&handle.as_handle())))
 }
 
