@@ -1,16 +1,25 @@
 //! `cargo demo`: builds the sample, registers its server in a temporary registry, runs the client
 //! on a file, and prints the timeline.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use stage::Stage;
+use tempfile::TempDir;
 
-#[cfg_attr(windows, path = "demo/windows.rs")]
-#[cfg_attr(not(windows), path = "demo/linux.rs")]
-mod stage;
+#[cfg(not(windows))]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(not(windows))]
+use linux as sys;
+#[cfg(windows)]
+use windows as sys;
 
 /// Runs the demo on the given file, or on a temporary one.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -33,25 +42,70 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 
 fn demo(file: Option<PathBuf>) -> io::Result<()> {
     let programs = build()?;
-    let stage = Stage::new(programs)?;
-    let file = file.unwrap_or_else(|| stage.folder.path().join("dishes.txt"));
+    let environment = DemoEnvironment::new(programs)?;
+    let file = file.unwrap_or_else(|| environment.folder.path().join("dishes.txt"));
 
-    println!("$ syshandle register {}", stage.programs.display());
-    let variable = format!("SPARKLE_TIMELINE={}", stage.timeline().display());
-    let path = stage.programs.as_os_str().to_owned();
-    stage.run("syshandle", &["register".into(), path, "--env".into(), variable.into()])?;
+    println!("$ syshandle register {}", environment.programs.display());
+    let variable = format!("SPARKLE_TIMELINE={}", environment.timeline().display());
+    let path = environment.programs.as_os_str().to_owned();
+    environment.run("syshandle", &["register".into(), path, "--env".into(), variable.into()])?;
     println!("\n$ sparkle-client {}", file.display());
-    let ran = stage.run("sparkle-client", &[file.clone().into()]);
-    let ended = stage.wait_for_server();
+    let ran = environment.run("sparkle-client", &[file.clone().into()]);
+    let ended = environment.wait_for_server();
     ran?;
 
     println!("\n$ cat {}", file.display());
     print!("{}", String::from_utf8_lossy(&fs::read(&file)?));
     println!("\nThe steps with their times, in microseconds since the first step:\n");
-    print!("{}", table(&fs::read_to_string(stage.timeline())?));
-    println!("\n$ syshandle clean {}", stage.programs.display());
-    stage.run("syshandle", &["clean".into(), stage.programs.as_os_str().to_owned()])?;
+    print!("{}", table(&fs::read_to_string(environment.timeline())?));
+    println!("\n$ syshandle clean {}", environment.programs.display());
+    environment.run("syshandle", &["clean".into(), environment.programs.as_os_str().to_owned()])?;
     ended
+}
+
+/// The files and the environment variables of the demo, removed at its end.
+struct DemoEnvironment {
+    folder: TempDir,
+    /// The folder with the programs.
+    programs: PathBuf,
+}
+
+impl DemoEnvironment {
+    fn new(programs: PathBuf) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("syshandle-demo-").tempdir()?;
+        sys::prepare(folder.path())?;
+        Ok(Self { folder, programs })
+    }
+
+    /// Returns the path of the file in which both programs note their steps.
+    fn timeline(&self) -> PathBuf {
+        self.folder.path().join("timeline")
+    }
+
+    /// Runs one of the programs in this environment.
+    fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
+        let status = Command::new(self.programs.join(program))
+            .args(arguments)
+            .envs(sys::variables(self.folder.path()))
+            .env("SPARKLE_TIMELINE", self.timeline())
+            .status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("{program}: {status}"))),
+        }
+    }
+
+    /// Waits until the idle server has ended.
+    fn wait_for_server(&self) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if sys::has_server_ended(self.folder.path(), &self.timeline()) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(io::Error::other("the server has not ended"))
+    }
 }
 
 /// Builds the programs and returns their folder.

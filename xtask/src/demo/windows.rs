@@ -1,53 +1,20 @@
-//! The demo's environment on Windows: this user's registry, from which the sample is removed at the
-//! end.
+//! The demo on Windows: the registry is this user's, from which the sample is removed at the end.
 
-use std::ffi::OsString;
+use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-/// A temporary folder, removed at the end of the demo.
-pub(crate) struct Stage {
-    pub(crate) folder: TempDir,
-    pub(crate) programs: PathBuf,
+/// Prepares nothing, because the registry exists.
+pub(super) fn prepare(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
-impl Stage {
-    pub(crate) fn new(programs: PathBuf) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("syshandle-demo-").tempdir()?;
-        Ok(Self { folder, programs })
-    }
+/// Returns no variables, because the registry is this user's.
+pub(super) fn variables(_: &Path) -> Vec<(&'static str, PathBuf)> {
+    Vec::new()
+}
 
-    /// Returns the path of the file in which both programs note their steps.
-    pub(crate) fn timeline(&self) -> PathBuf {
-        self.folder.path().join("timeline")
-    }
-
-    /// Runs one of the programs in this environment.
-    pub(crate) fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
-        let status = Command::new(self.programs.join(program))
-            .args(arguments)
-            .env("SPARKLE_TIMELINE", self.timeline())
-            .status()?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(io::Error::other(format!("{program}: {status}"))),
-        }
-    }
-
-    /// Waits for the server's last step, after which it soon ends by itself.
-    pub(crate) fn wait_for_server(&self) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            let notes = std::fs::read_to_string(self.timeline()).unwrap_or_default();
-            if notes.contains(" server clean up") {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err(io::Error::other("the server has not cleaned up"))
-    }
+/// Returns whether the server has noted its last step, after which it soon ends by itself.
+pub(super) fn has_server_ended(_: &Path, timeline: &Path) -> bool {
+    fs::read_to_string(timeline).unwrap_or_default().contains(" server clean up")
 }
