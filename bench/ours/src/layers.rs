@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bench_harness::Result;
 use syshandle::Encode;
-use syshandle_os::{BorrowedHandle, Declared, Kind, OwnedHandle, Seqpacket, Unproven};
+use syshandle_os::{BorrowedHandle, Declared, Kind, OwnedHandle, Seqpacket, ProofFailure};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
 use syshandle_wire::{Body, ClientEnd, FromClient, FromServer, Greeting, Header, Hello, Offer, ServerEnd, Status};
 
@@ -170,8 +170,8 @@ impl Prove for Proof {
         }
         match syshandle_os::prove(handle, declared) {
             Ok(_) => Ok(None),
-            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+            Err(ProofFailure::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(ProofFailure::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
         }
     }
 

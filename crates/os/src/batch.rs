@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::sys::messages;
-use crate::{OwnedHandle, Received, Seqpacket};
+use crate::{OwnedHandle, ReceivedMessage, Seqpacket};
 
 /// Limits the messages that one call sends or receives.
 pub const MESSAGES_AT_ONCE_MAX: usize = messages::MESSAGES_MAX;
@@ -19,7 +19,7 @@ pub struct Slot<B, H> {
     /// The list to which the handles of the message are appended.
     pub handles: H,
     /// The result of receiving the message.
-    pub received: Received,
+    pub received: ReceivedMessage,
 }
 
 impl Seqpacket {
@@ -72,8 +72,11 @@ mod tests {
     use crate::HANDLES_PER_MESSAGE_MAX;
 
     fn slots(count: usize, room: usize) -> Vec<Slot<Vec<u8>, Vec<OwnedHandle>>> {
-        let slot =
-            || Slot { bytes: vec![0; room], handles: Vec::new(), received: Received::default() };
+        let slot = || Slot {
+            bytes: vec![0; room],
+            handles: Vec::new(),
+            received: ReceivedMessage::default(),
+        };
         std::iter::repeat_with(slot).take(count).collect()
     }
 

@@ -16,7 +16,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use crate::sys::wait::poll;
 use crate::sys::{ioctl, message, option};
 use crate::system_call::failed;
-use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
+use crate::{
+    BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, UnconnectedSocket, Waitable,
+};
 
 /// Limits the handles of one message; this is the kernel's own limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
@@ -34,7 +36,7 @@ pub struct Seqpacket {
 /// The result of receiving a message.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Received {
+pub struct ReceivedMessage {
     /// The number of bytes received; 0 at the end of the connection.
     pub len: usize,
     /// Whether the message had more bytes than the buffer.
@@ -54,7 +56,7 @@ pub struct Received {
 
 /// The result of a wait for an object that also watches a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
+pub enum WaitOutcome {
     /// The object was taken.
     Taken,
     /// The other end of the connection is closed.
@@ -110,9 +112,9 @@ impl Seqpacket {
     /// Waits until `deadline` if the listener's queue is full.
     ///
     /// # Errors
-    /// Returns the errors of [`Unconnected::connect`].
+    /// Returns the errors of [`UnconnectedSocket::connect`].
     pub fn connect(path: &Path, deadline: Instant) -> io::Result<Self> {
-        Unconnected::new()?.connect(path, deadline).map_err(|(_, error)| error)
+        UnconnectedSocket::new()?.connect(path, deadline).map_err(|(_, error)| error)
     }
 
     /// Asks the kernel to name the sender of each message that comes from now on.
@@ -125,7 +127,8 @@ impl Seqpacket {
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
-    /// Asks the kernel for a pidfd of the sender with each message ([`Received::sender_process`]).
+    /// Asks the kernel for a pidfd of the sender with each message
+    /// ([`ReceivedMessage::sender_process`]).
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
@@ -182,7 +185,7 @@ impl Seqpacket {
         &self,
         bytes: &mut [u8],
         handles: &mut impl Extend<OwnedHandle>,
-    ) -> io::Result<Received> {
+    ) -> io::Result<ReceivedMessage> {
         message::receive(self.fd.as_fd(), bytes, handles, false)
     }
 
@@ -200,7 +203,7 @@ impl Seqpacket {
         bytes: &mut [u8],
         handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
-    ) -> io::Result<Received> {
+    ) -> io::Result<ReceivedMessage> {
         self.wait_within(patience, |wait| message::receive(self.fd.as_fd(), bytes, handles, wait))
     }
 
@@ -294,7 +297,7 @@ impl Seqpacket {
         object: &dyn Waitable,
         cancel: Option<&ManualEvent>,
         deadline: Instant,
-    ) -> io::Result<Waited> {
+    ) -> io::Result<WaitOutcome> {
         // Without `cancel`, this placeholder is beyond `count` and is not polled.
         let cancel_fd = cancel.map_or(self.fd.as_fd(), AsFd::as_fd);
         let count = 2 + usize::from(cancel.is_some());
@@ -307,17 +310,17 @@ impl Seqpacket {
             let ready = poll(&mut polls[..count], Some(deadline))?;
             let is_ready = |i: usize| !polls[i].revents().is_empty();
             match () {
-                () if is_ready(0) && object.take()? => return Ok(Waited::Taken),
+                () if is_ready(0) && object.take()? => return Ok(WaitOutcome::Taken),
                 () if is_ready(1) => {
                     // The object may have been signalled between the poll and the end of the
                     // connection.
                     let now = Some(Instant::now());
                     let taken = poll(&mut [object.poll_fd()], now)? > 0 && object.take()?;
-                    return Ok(if taken { Waited::Taken } else { Waited::PeerGone });
+                    return Ok(if taken { WaitOutcome::Taken } else { WaitOutcome::PeerGone });
                 }
-                () if is_ready(2) => return Ok(Waited::Cancelled),
+                () if is_ready(2) => return Ok(WaitOutcome::Cancelled),
                 // Other waiters may take the object each time, so that it is ready again and again.
-                () if ready == 0 || Instant::now() >= deadline => return Ok(Waited::TimedOut),
+                () if ready == 0 || Instant::now() >= deadline => return Ok(WaitOutcome::TimedOut),
                 () => {}
             }
         }
@@ -332,11 +335,11 @@ impl Seqpacket {
         &self,
         object: &dyn Waitable,
         deadline: Instant,
-    ) -> io::Result<Readable> {
+    ) -> io::Result<ReadySet> {
         let mut polls = [PollFd::new(&self.fd, PollFlags::IN), object.poll_fd()];
         poll(&mut polls, Some(deadline))?;
         let [socket, object] = polls.map(|polled| !polled.revents().is_empty());
-        Ok(Readable { socket, object })
+        Ok(ReadySet { socket, object })
     }
 
     /// Waits until something can be received, the other end is closed (as
@@ -407,7 +410,7 @@ impl From<Seqpacket> for OwnedFd {
 
 /// The result of waiting for a socket and an object. After a timeout neither is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Readable {
+pub struct ReadySet {
     /// Whether something can be received, or the other end is closed.
     pub socket: bool,
     /// Whether the object may be taken.

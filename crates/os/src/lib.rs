@@ -65,7 +65,7 @@ pub use identify::identify;
 pub use job::Job;
 pub use mutex::{Mutex, MutexGuard};
 pub use process::Process;
-pub use prove::{Unproven, prove};
+pub use prove::{ProofFailure, prove};
 pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
@@ -88,7 +88,7 @@ cfg_if::cfg_if! {
         pub use process::set_variable;
         pub use sys::wine::under_wine;
         pub use transfer::{is_pseudo, pull, push};
-        pub use watch::{Watch, Watched};
+        pub use watch::{Watch, WatchOutcome};
     } else {
         #[cfg(feature = "tokio")]
         pub mod asynchronous;
@@ -114,7 +114,7 @@ cfg_if::cfg_if! {
         mod user;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
+        pub use channel::{HANDLES_PER_MESSAGE_MAX, ReadySet, ReceivedMessage, Seqpacket, WaitOutcome};
         pub use closer::Closer;
         pub use confined::{has_no_new_privileges, is_filtered};
         pub use filesystems::Filesystems;
@@ -124,17 +124,17 @@ cfg_if::cfg_if! {
             descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
             raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
         };
-        pub use listener::{Listener, Unconnected, take_listener};
-        pub use lock::{Attempt, FileLock};
+        pub use listener::{Listener, UnconnectedSocket, take_listener};
+        pub use lock::{FileLock, LockAttempt};
         pub use machine::{current_core, uptime, usable_cores};
         pub use memory::{SharedReader, SharedWriter};
         pub use narrow::Narrow;
         pub use peer::{Peer, has_ended, is_elevated};
-        pub use poller::{Alarm, Interest, Poller, Ready};
+        pub use poller::{Alarm, Interest, PollEvent, Poller};
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::prove_with;
         pub use section::SectionView;
-        pub use spawn::{Program, SpawnStep, Spawned, spawn};
+        pub use spawn::{Program, SpawnStep, SpawnedProcess, spawn};
         pub use status::FileStatus;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use sys::proc::{read as read_proc, read_link as read_proc_link};

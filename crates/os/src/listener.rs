@@ -16,9 +16,9 @@ use crate::sys::{listen, option};
 
 /// A socket that isn't connected yet. After a failed attempt the same socket can try again.
 #[derive(Debug)]
-pub struct Unconnected(OwnedFd);
+pub struct UnconnectedSocket(OwnedFd);
 
-impl Unconnected {
+impl UnconnectedSocket {
     /// Makes a socket that names the sender of each message.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct FileLock {
 
 /// The result of trying to take a lock.
 #[derive(Debug)]
-pub enum Attempt {
+pub enum LockAttempt {
     /// The lock was taken.
     Taken(FileLock),
     /// Another process, or another thread of this process, holds the lock. The value is the number
@@ -63,7 +63,7 @@ impl FileLock {
     /// # Errors
     /// Returns the errors of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) and
     /// [`F_SETLK`](https://man7.org/linux/man-pages/man2/F_GETLK.2const.html).
-    pub fn try_take(path: &Path) -> io::Result<Attempt> {
+    pub fn try_take(path: &Path) -> io::Result<LockAttempt> {
         Self::try_take_range(path, WHOLE)
     }
 
@@ -72,24 +72,24 @@ impl FileLock {
     ///
     /// # Errors
     /// Returns the errors of [`FileLock::try_take`].
-    pub fn try_take_own(path: &Path) -> io::Result<Attempt> {
+    pub fn try_take_own(path: &Path) -> io::Result<LockAttempt> {
         let own = std::process::id();
         let mut start = i64::from(own);
         for _ in 0..HOLDERS_MAX {
             match Self::try_take_range(path, Range { start, len: 1 })? {
                 // A process of another pid namespace has the same number.
-                Attempt::Held(holder) if holder != own => start += NUMBERS_MAX,
+                LockAttempt::Held(holder) if holder != own => start += NUMBERS_MAX,
                 attempt => return Ok(attempt),
             }
         }
-        Ok(Attempt::Held(0))
+        Ok(LockAttempt::Held(0))
     }
 
-    fn try_take_range(path: &Path, range: Range) -> io::Result<Attempt> {
+    fn try_take_range(path: &Path, range: Range) -> io::Result<LockAttempt> {
         let key = LockKey::of(path)?;
         let mut held = held()?;
         if held.contains(&key) {
-            return Ok(Attempt::Held(std::process::id()));
+            return Ok(LockAttempt::Held(std::process::id()));
         }
         for _ in 0..ROUNDS_MAX {
             let file = open(path)?;
@@ -97,12 +97,16 @@ impl FileLock {
                 // If another process has replaced the file in between, the lock has no effect.
                 Ok(()) if is_at(&file, path) => {
                     held.push(key.clone());
-                    return Ok(Attempt::Taken(Self { file, key, process: ProcessMark::current() }));
+                    return Ok(LockAttempt::Taken(Self {
+                        file,
+                        key,
+                        process: ProcessMark::current(),
+                    }));
                 }
                 Ok(()) => {}
                 Err(error) if is_held(&error) => {
                     if let Some(holder) = record_lock::writer(file.as_fd(), range)? {
-                        return Ok(Attempt::Held(holder.pid));
+                        return Ok(LockAttempt::Held(holder.pid));
                     }
                     if record_lock::any_holder(file.as_fd(), range)?.is_some() {
                         replace(path, &file)?;
@@ -113,7 +117,7 @@ impl FileLock {
             }
         }
         // Other processes keep replacing or locking the file.
-        Ok(Attempt::Held(0))
+        Ok(LockAttempt::Held(0))
     }
 
     /// Returns the processes that hold a lock on the file and are visible in this pid namespace.

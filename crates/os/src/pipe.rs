@@ -28,7 +28,7 @@ impl crate::Waitable for std::io::PipeReader {
 mod tests {
     use std::io::{self, PipeReader, PipeWriter};
 
-    use crate::{Handle, Unproven, prove};
+    use crate::{Handle, ProofFailure, prove};
 
     #[test]
     fn the_wrong_end_is_refused() {
@@ -36,7 +36,7 @@ mod tests {
         assert!(prove(reader.as_handle(), &PipeReader::DECLARED).is_ok());
         assert!(prove(writer.as_handle(), &PipeWriter::DECLARED).is_ok());
         let refused = prove(reader.as_handle(), &PipeWriter::DECLARED).unwrap_err();
-        let Unproven::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
+        let ProofFailure::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
         assert_eq!(mismatch.to_string(), "wanted write, got a pipe with read");
         assert!(prove(reader.as_handle(), &std::fs::File::DECLARED).is_err());
     }

@@ -37,7 +37,7 @@ pub enum Interest {
 
 /// A descriptor that became ready.
 #[derive(Clone, Copy, Debug)]
-pub struct Ready {
+pub struct PollEvent {
     /// The key of the descriptor.
     pub key: u64,
     /// Whether data can be read, or the other end is closed.
@@ -46,7 +46,7 @@ pub struct Ready {
     pub writable: bool,
 }
 
-impl Ready {
+impl PollEvent {
     /// Makes a readiness for reading.
     pub const fn to_read(key: u64) -> Self {
         Self { key, readable: true, writable: false }
@@ -95,7 +95,7 @@ impl Poller {
     /// Returns the errors of
     /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html), except for a
     /// signal.
-    pub fn wait(&self, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub fn wait(&self, ready: &mut Vec<PollEvent>) -> io::Result<()> {
         loop {
             if self.wait_within(ready, None)? > 0 {
                 return Ok(());
@@ -108,7 +108,7 @@ impl Poller {
     ///
     /// # Errors
     /// Returns the errors of `epoll_wait(2)`, except for a signal.
-    pub fn look(&self, ready: &mut Vec<Ready>) -> io::Result<usize> {
+    pub fn look(&self, ready: &mut Vec<PollEvent>) -> io::Result<usize> {
         self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
 
@@ -118,7 +118,11 @@ impl Poller {
     /// # Errors
     /// Returns the errors of `epoll_wait(2)` and
     /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html), except for a signal.
-    pub fn wait_beside(&self, object: &dyn Waitable, ready: &mut Vec<Ready>) -> io::Result<bool> {
+    pub fn wait_beside(
+        &self,
+        object: &dyn Waitable,
+        ready: &mut Vec<PollEvent>,
+    ) -> io::Result<bool> {
         loop {
             if let Some(waited) = self.poll_beside(object, ready, None)? {
                 return Ok(waited);
@@ -133,7 +137,7 @@ impl Poller {
     pub fn look_beside(
         &self,
         object: &dyn Waitable,
-        ready: &mut Vec<Ready>,
+        ready: &mut Vec<PollEvent>,
     ) -> io::Result<Option<bool>> {
         self.poll_beside(object, ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
@@ -141,7 +145,7 @@ impl Poller {
     fn poll_beside(
         &self,
         object: &dyn Waitable,
-        ready: &mut Vec<Ready>,
+        ready: &mut Vec<PollEvent>,
         time: Option<&Timespec>,
     ) -> io::Result<Option<bool>> {
         // A poller is itself a descriptor that becomes readable.
@@ -158,7 +162,11 @@ impl Poller {
         Ok(Some(object))
     }
 
-    fn wait_within(&self, ready: &mut Vec<Ready>, time: Option<&Timespec>) -> io::Result<usize> {
+    fn wait_within(
+        &self,
+        ready: &mut Vec<PollEvent>,
+        time: Option<&Timespec>,
+    ) -> io::Result<usize> {
         let empty = epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };
         let mut events = [empty; AT_ONCE];
         let room = (ready.capacity() - ready.len()).clamp(1, AT_ONCE);
@@ -169,7 +177,7 @@ impl Poller {
         ready.extend(events[..count].iter().map(|event| {
             // The fields are copied first, because the kernel's layout doesn't align them.
             let (flags, data) = (event.flags, event.data);
-            Ready {
+            PollEvent {
                 key: data.u64(),
                 readable: flags.intersects(READABLE),
                 writable: flags.contains(EventFlags::OUT),
@@ -250,7 +258,7 @@ mod tests {
     use super::*;
     use crate::Event;
 
-    fn keys(ready: &[Ready]) -> Vec<u64> {
+    fn keys(ready: &[PollEvent]) -> Vec<u64> {
         ready.iter().map(|ready| ready.key).collect()
     }
 

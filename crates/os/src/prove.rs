@@ -12,7 +12,7 @@ use crate::{Filesystems, identify_with};
 
 /// The reason why a handle wasn't proven.
 #[derive(Debug)]
-pub enum Unproven {
+pub enum ProofFailure {
     /// The handle doesn't match the declaration.
     Mismatch(Mismatch),
     /// The kernel couldn't be asked.
@@ -23,9 +23,9 @@ pub enum Unproven {
 /// files on local file systems are trusted (`Filesystems::local`).
 ///
 /// # Errors
-/// [`Unproven::Mismatch`] with the declared and the received properties; [`Unproven::Failed`] if
+/// [`ProofFailure::Mismatch`] with the declared and the received properties; [`ProofFailure::Failed`] if
 /// the kernel couldn't be asked. A handle never passes without proof.
-pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, Unproven> {
+pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, ProofFailure> {
     prove_by(handle, declared, || identify(handle))
 }
 
@@ -39,7 +39,7 @@ pub fn prove_with(
     handle: BorrowedHandle<'_>,
     declared: &Declared,
     filesystems: &Filesystems,
-) -> Result<Facts, Unproven> {
+) -> Result<Facts, ProofFailure> {
     prove_by(handle, declared, || identify_with(handle, filesystems))
 }
 
@@ -47,13 +47,13 @@ fn prove_by(
     handle: BorrowedHandle<'_>,
     declared: &Declared,
     identify: impl FnOnce() -> io::Result<Facts>,
-) -> Result<Facts, Unproven> {
-    if let Some(facts) = sys::prove::quick(handle, declared).map_err(Unproven::Failed)?
+) -> Result<Facts, ProofFailure> {
+    if let Some(facts) = sys::prove::quick(handle, declared).map_err(ProofFailure::Failed)?
         && declared.check(&facts).is_ok()
     {
         return Ok(facts);
     }
-    let facts = identify().map_err(Unproven::Failed)?;
-    declared.check(&facts).map_err(Unproven::Mismatch)?;
+    let facts = identify().map_err(ProofFailure::Failed)?;
+    declared.check(&facts).map_err(ProofFailure::Mismatch)?;
     Ok(facts)
 }

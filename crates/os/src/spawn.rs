@@ -65,14 +65,14 @@ pub enum SpawnStep {
 
 /// A program that was started.
 #[derive(Debug)]
-pub struct Spawned(OwnedFd);
+pub struct SpawnedProcess(OwnedFd);
 
 /// Starts a program. Returns when the program has been executed, without waiting for its end.
 ///
 /// # Errors
 /// The step that failed, with the error of its system call; for [`SpawnStep::Exec`] an error of
 /// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html).
-pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
+pub fn spawn(program: &Program<'_>) -> Result<SpawnedProcess, (SpawnStep, io::Error)> {
     let in_arguments = |error| (SpawnStep::Arguments, error);
     let path = c_string(program.path.as_os_str()).map_err(in_arguments)?;
     let mut arguments = vec![path.clone()];
@@ -96,10 +96,10 @@ pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
         descriptors: &descriptors,
         descriptor_limit: original_descriptor_limit(),
     })?;
-    Ok(Spawned(process))
+    Ok(SpawnedProcess(process))
 }
 
-impl Spawned {
+impl SpawnedProcess {
     /// Waits until the program has ended; returns `false` if the deadline passes first.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Spawned {
 }
 
 /// The pidfd of the program, which is readable once the program has ended.
-impl AsFd for Spawned {
+impl AsFd for SpawnedProcess {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -8,7 +8,7 @@ use crate::sys::watch::PoolWait;
 
 /// The reason why the wait of a [`Watch`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watched {
+pub enum WatchOutcome {
     /// The object was signalled, and was taken.
     Signalled,
     /// The timeout passed.
@@ -38,7 +38,7 @@ impl Watch {
     pub fn start(
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Option<Duration>,
-        work: impl FnOnce(Watched) + Send + 'static,
+        work: impl FnOnce(WatchOutcome) + Send + 'static,
     ) -> io::Result<Self> {
         let wait = PoolWait::new(object.handle(), timeout, Box::new(work))?;
         Ok(Self { _wait: wait, _object: WatchedObject(object) })
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::Event;
 
-    fn watch(event: &Event, timeout: Duration) -> (Watch, std::sync::mpsc::Receiver<Watched>) {
+    fn watch(event: &Event, timeout: Duration) -> (Watch, std::sync::mpsc::Receiver<WatchOutcome>) {
         let (sender, receiver) = channel();
         let object = Box::new(event.try_clone().unwrap());
         let watch = Watch::start(object, Some(timeout), move |watched| {
@@ -72,9 +72,9 @@ mod tests {
         let event = Event::new().unwrap();
         let (_watch, receiver) = watch(&event, Duration::from_secs(60));
         event.set().unwrap();
-        assert_eq!(receiver.recv().unwrap(), Watched::Signalled);
+        assert_eq!(receiver.recv().unwrap(), WatchOutcome::Signalled);
         let (_watch, receiver) = watch(&event, Duration::from_millis(1));
-        assert_eq!(receiver.recv().unwrap(), Watched::TimedOut);
+        assert_eq!(receiver.recv().unwrap(), WatchOutcome::TimedOut);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags};
 use syshandle_os::{
-    Closer, Declared, Filesystems, Kind, Object, Unproven, identify, prove, prove_with,
+    Closer, Declared, Filesystems, Kind, Object, ProofFailure, identify, prove, prove_with,
 };
 
 use crate::silent::Fuse;
@@ -41,7 +41,7 @@ fn a_silent_file_system_delays_no_other_client() {
 
     let proven = Arc::clone(&file);
     let refused = at_once(move || prove(proven.as_fd(), &declared)).unwrap_err();
-    let Unproven::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
+    let ProofFailure::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
     assert_eq!(mismatch.received.object, Object::Unjudged);
     assert!(mismatch.received.object.close_may_block());
     assert_eq!(

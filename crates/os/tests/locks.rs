@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
-use syshandle_os::{Attempt, FileLock};
+use syshandle_os::{FileLock, LockAttempt};
 
 /// Tells this program, when it is run again, what to do with the file.
 const ROLE: &str = "SYSHANDLE_TEST_ROLE";
@@ -20,8 +20,8 @@ const FILE: &str = "SYSHANDLE_TEST_FILE";
 
 fn taken(path: &Path) -> Option<FileLock> {
     match FileLock::try_take(path).unwrap() {
-        Attempt::Taken(lock) => Some(lock),
-        Attempt::Held(_) => None,
+        LockAttempt::Taken(lock) => Some(lock),
+        LockAttempt::Held(_) => None,
     }
 }
 
@@ -47,7 +47,7 @@ fn a_lock_of_another_process_names_its_holder_and_ends_with_it() {
     let path = folder.path().join("lock");
     let mut other = Other::start("hold", &path);
     assert!(
-        matches!(FileLock::try_take(&path).unwrap(), Attempt::Held(pid) if pid == other.0.id())
+        matches!(FileLock::try_take(&path).unwrap(), LockAttempt::Held(pid) if pid == other.0.id())
     );
     assert_eq!(FileLock::holders(&path).unwrap(), [other.0.id()]);
     other.0.kill().unwrap();
@@ -179,8 +179,8 @@ fn the_other_process() {
         "take" => drop(taken(path).expect("the lock is free")),
         "hold" => lock = taken(path),
         "mark" => match FileLock::try_take_own(path).unwrap() {
-            Attempt::Taken(mark) => lock = Some(mark),
-            Attempt::Held(pid) => panic!("{pid} excludes this process"),
+            LockAttempt::Taken(mark) => lock = Some(mark),
+            LockAttempt::Held(pid) => panic!("{pid} excludes this process"),
         },
         "read" => {
             let file = File::open(path).unwrap();

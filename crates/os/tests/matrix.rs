@@ -18,7 +18,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use syshandle_os::{
     Declared, Directory, Event, Kind, Kinds, Listener, ManualEvent, Mutex, Object, Process,
-    Section, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, Unproven, UnsealedSection,
+    ProofFailure, Section, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, UnsealedSection,
     Wanted, identify, prove,
 };
 
@@ -56,7 +56,7 @@ fn just_the_pairs_of_the_table_pass() {
             let proven = prove(row.handle.as_fd(), &Declared::kind(kind));
             match (proven, row.kinds.contains(&kind)) {
                 (Ok(proven), true) => assert_eq!(proven.rights, facts.rights, "{}", row.name),
-                (Err(Unproven::Mismatch(mismatch)), false) => {
+                (Err(ProofFailure::Mismatch(mismatch)), false) => {
                     assert_eq!(mismatch.wanted, Wanted::Kind(Kinds::of(kind)), "{}", row.name);
                     assert_eq!(mismatch.received, facts, "{}", row.name);
                 }

@@ -17,19 +17,20 @@ use std::process::Command;
 use namespace::{in_namespace, is_within};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use syshandle_os::{
-    Declared, Event, Kind, Token, Unproven, UserId, memory_limit, prove, read_proc, read_proc_link,
+    Declared, Event, Kind, ProofFailure, Token, UserId, memory_limit, prove, read_proc,
+    read_proc_link,
 };
 
 /// Asserts that a proof failed because procfs is missing.
 #[track_caller]
-fn not_believed(proven: Result<(), Unproven>) {
+fn not_believed(proven: Result<(), ProofFailure>) {
     match proven.unwrap_err() {
-        Unproven::Failed(error) => assert!(error.to_string().contains("procfs"), "{error}"),
+        ProofFailure::Failed(error) => assert!(error.to_string().contains("procfs"), "{error}"),
         other => panic!("{other:?}"),
     }
 }
 
-fn prove_as(handle: impl AsFd, kind: Kind) -> Result<(), Unproven> {
+fn prove_as(handle: impl AsFd, kind: Kind) -> Result<(), ProofFailure> {
     prove(handle.as_fd(), &Declared::kind(kind)).map(drop)
 }
 
@@ -119,10 +120,10 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
         return;
     }
     assert!(fs::read_to_string(format!("{own}/9")).unwrap().contains("eventfd-count"));
-    assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
+    assert!(matches!(prove_as(timer(), Kind::Event), Err(ProofFailure::Mismatch(_))));
     prove_as(Event::new().unwrap(), Kind::Event).unwrap();
     syshandle_os::prepare().unwrap();
-    assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
+    assert!(matches!(prove_as(timer(), Kind::Event), Err(ProofFailure::Mismatch(_))));
     other.kill().unwrap();
     other.wait().unwrap();
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use syshandle_os::{
-    Attempt, FileLock, FileStatus, read_proc_link, resource_limits, uptime, within_file_size_limit,
+    FileLock, FileStatus, LockAttempt, read_proc_link, resource_limits, uptime,
+    within_file_size_limit,
 };
 
 use crate::{Error, ErrorKind, RegistrationFile, Registry, Result, trust};
@@ -148,8 +149,8 @@ impl RuntimePaths {
     /// this pid namespace.
     pub fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
         match FileLock::try_take(&self.lock) {
-            Ok(Attempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
-            Ok(Attempt::Held(pid)) => Ok(Err(pid)),
+            Ok(LockAttempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
+            Ok(LockAttempt::Held(pid)) => Ok(Err(pid)),
             Err(error) => Err(trust::cannot(&self.lock, "locked", error)),
         }
     }
@@ -169,7 +170,7 @@ impl RuntimePaths {
     /// Marks this process as a running server until the returned lock is dropped.
     pub fn mark_running(&self) -> Option<FileLock> {
         match FileLock::try_take_own(&self.running) {
-            Ok(Attempt::Taken(mark)) => Some(mark),
+            Ok(LockAttempt::Taken(mark)) => Some(mark),
             // Without the mark, the server is only missing from lists of running servers.
             _ => None,
         }

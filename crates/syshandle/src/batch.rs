@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use syshandle_os::{MESSAGES_AT_ONCE_MAX, Received, Slot};
+use syshandle_os::{MESSAGES_AT_ONCE_MAX, ReceivedMessage, Slot};
 
 use crate::buffer::FrameBuffer;
 use crate::peer_socket::PeerSocket;
@@ -52,7 +52,7 @@ impl Batch {
         let count = count.clamp(1, Self::MAX);
         while slots.len() < count {
             let (bytes, handles) = (FrameBuffer::take(), ReceivedHandles::new());
-            slots.push(Slot { bytes, handles, received: Received::default() });
+            slots.push(Slot { bytes, handles, received: ReceivedMessage::default() });
         }
         *end = receive_within(timeout, |timeout| {
             socket.receive_several(&mut slots[..count], timeout)
@@ -78,7 +78,7 @@ impl Batch {
         &mut self,
         bytes: &mut FrameBuffer,
         handles: &mut ReceivedHandles,
-    ) -> Option<Received> {
+    ) -> Option<ReceivedMessage> {
         let BatchSlots { slots, next, end } = self.frames();
         let slot = slots[..*end].get_mut(*next)?;
         *next += 1;

@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descriptor_limit, prove};
+use syshandle_os::{
+    Filesystems, OwnedHandle, Peer, ProofFailure, Seqpacket, descriptor_limit, prove,
+};
 
 use crate::activation::connect;
 use crate::client::Client;
@@ -260,10 +262,10 @@ pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
 
     match prove(socket.as_fd(), &door::DECLARED) {
         Ok(_) => Ok(()),
-        Err(Unproven::Mismatch(mismatch)) => {
+        Err(ProofFailure::Mismatch(mismatch)) => {
             Err(Error::new(ErrorKind::WrongHandle, mismatch.to_string()))
         }
-        Err(Unproven::Failed(error)) => {
+        Err(ProofFailure::Failed(error)) => {
             Err(Error::new(ErrorKind::Unproven, "the kernel can't say what the socket is")
                 .because(io::Error::other(error)))
         }

@@ -286,8 +286,8 @@ pub use syshandle_macros::interface;
 pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Files,
     Handle, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
-    OwnedHandle, Process, RegKey, Rights, Section, SectionMap, Semaphore, Sockets, Thread, Timer,
-    Token, Unproven, Waitable, Wanted, identify, prove, wait_all, wait_any,
+    OwnedHandle, Process, ProofFailure, RegKey, Rights, Section, SectionMap, Semaphore, Sockets,
+    Thread, Timer, Token, Waitable, Wanted, identify, prove, wait_all, wait_any,
 };
 pub use syshandle_types::{Decode, Describe, Encode, Guid, ParseGuidError, Printable, describe};
 pub use syshandle_wire::Fault;

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Received, SharedReader};
+use syshandle_os::{BorrowedHandle, ReceivedMessage, SharedReader};
 use syshandle_types::{Payload, Source};
 use syshandle_wire::{Body, FrameKind, Header, Violation, Whereabouts};
 
@@ -164,7 +164,7 @@ impl Link {
         buffer: &mut [u8],
         handles: &mut ReceivedHandles,
         timeout: Option<Duration>,
-    ) -> io::Result<Received> {
+    ) -> io::Result<ReceivedMessage> {
         let received = receive_within(timeout, |timeout| match timeout {
             Some(timeout) => handles.receive_within(&self.socket, buffer, timeout),
             None => handles.receive(&self.socket, buffer),

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{ManualEvent, Poller, Ready, Waitable};
+use syshandle_os::{ManualEvent, PollEvent, Poller, Waitable};
 
 pub(crate) use syshandle_os::uptime;
 
@@ -69,7 +69,7 @@ pub(crate) fn receive_within<T>(
 }
 
 /// Waits until an object of the poller is ready.
-pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
+pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io::Result<()> {
     poller.wait(ready)
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Res
 pub(crate) fn wait_beside(
     poller: &Poller,
     object: &dyn Waitable,
-    ready: &mut Vec<Ready>,
+    ready: &mut Vec<PollEvent>,
 ) -> io::Result<bool> {
     poller.wait_beside(object, ready)
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use syshandle_os::{ManualEvent, Poller, Readable, Ready, Waitable, Waited};
+use syshandle_os::{ManualEvent, PollEvent, Poller, ReadySet, WaitOutcome, Waitable};
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread_local;
@@ -186,7 +186,7 @@ pub(crate) fn receive_within<T>(
     }
 }
 
-pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
+pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io::Result<()> {
     loop {
         thread::yield_now();
         if poller.look(ready)? > 0 {
@@ -198,7 +198,7 @@ pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Res
 pub(crate) fn wait_beside(
     poller: &Poller,
     object: &dyn Waitable,
-    ready: &mut Vec<Ready>,
+    ready: &mut Vec<PollEvent>,
 ) -> io::Result<bool> {
     loop {
         thread::yield_now();
@@ -261,13 +261,13 @@ impl WaitResult for () {
     }
 }
 
-impl WaitResult for Readable {
+impl WaitResult for ReadySet {
     fn is_late(&self) -> bool {
         !self.socket && !self.object
     }
 }
 
-impl WaitResult for Waited {
+impl WaitResult for WaitOutcome {
     fn is_late(&self) -> bool {
         *self == Self::TimedOut
     }

@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
-    identify_with, prove_with,
+    BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, ProofFailure, ReceivedMessage,
+    Seqpacket, identify_with, prove_with,
 };
 use syshandle_types::{Handles, ProofError, Prove};
 
@@ -41,7 +41,11 @@ impl ReceivedHandles {
 
     /// Receives a frame and its handles, without waiting.
     #[inline]
-    pub(crate) fn receive(&mut self, socket: &Seqpacket, frame: &mut [u8]) -> io::Result<Received> {
+    pub(crate) fn receive(
+        &mut self,
+        socket: &Seqpacket,
+        frame: &mut [u8],
+    ) -> io::Result<ReceivedMessage> {
         socket.receive(frame, &mut self.handles)
     }
 
@@ -52,7 +56,7 @@ impl ReceivedHandles {
         socket: &Seqpacket,
         frame: &mut [u8],
         timeout: Duration,
-    ) -> io::Result<Received> {
+    ) -> io::Result<ReceivedMessage> {
         socket.receive_within(frame, &mut self.handles, timeout)
     }
 
@@ -166,8 +170,8 @@ impl<'f> KernelProver<'f> {
                 crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
                 Ok(facts)
             }
-            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+            Err(ProofFailure::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(ProofFailure::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
         }
     }
 }

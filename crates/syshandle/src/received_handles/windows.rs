@@ -1,7 +1,7 @@
 //! Received handles and their verification. The RPC runtime has already received them, and closing
 //! them does not block.
 
-use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Unproven, prove};
+use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, ProofFailure, prove};
 use syshandle_types::{ProofError, Prove};
 
 /// Handles that were received with a call.
@@ -30,8 +30,8 @@ impl Prove for KernelProver {
                 crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
                 Ok(None)
             }
-            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+            Err(ProofFailure::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(ProofFailure::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
         }
     }
 

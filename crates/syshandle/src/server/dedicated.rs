@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_os::Readable;
+use syshandle_os::ReadySet;
 
 use super::connection::ServerConnection;
 use super::inbox::Crowd;
@@ -152,8 +152,8 @@ impl ServerConnection {
         let waited =
             wait_until(now() + DEDICATED_FOR, |until| socket.wait_readable_beside(&*object, until));
         match waited {
-            Ok(Readable { object: true, .. }) => ServerEvent::Task(task),
-            Ok(Readable { socket: true, .. }) => self.receive(reactor, slot, None),
+            Ok(ReadySet { object: true, .. }) => ServerEvent::Task(task),
+            Ok(ReadySet { socket: true, .. }) => self.receive(reactor, slot, None),
             Ok(_) | Err(_) => ServerEvent::None,
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, Received, Seqpacket};
+use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, ReceivedMessage, Seqpacket};
 use syshandle_types::Prove;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
@@ -88,7 +88,7 @@ impl InnerDoor {
         for _ in 0..TURNS_MAX {
             let mut handles = ReceivedHandles::new();
             match handles.receive(&self.socket, &mut frame) {
-                Ok(received @ Received { sender: Some(sender), .. }) => {
+                Ok(received @ ReceivedMessage { sender: Some(sender), .. }) => {
                     let quota = reactor.quotas.of(sender);
                     handles.sent_by(&quota);
                     if handles.check_sender().is_err() {
@@ -168,7 +168,7 @@ impl InnerDoor {
 
 /// Checks that a frame with `handles` handles may arrive at a door. The one handle may be lost if
 /// this process is out of descriptors.
-fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(), Violation> {
+fn check_attach(frame: &[u8], received: &ReceivedMessage, handles: usize) -> Result<(), Violation> {
     if received.bytes_truncated {
         return Err(Violation::TooLong);
     }

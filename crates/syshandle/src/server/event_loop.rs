@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Interest, ManualEvent, Poller, Ready};
+use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
 
 use super::acceptor::Acceptor;
 use super::connection::ServerConnection;
@@ -33,7 +33,7 @@ pub(crate) struct EventLoop {
     pub(super) newest: Arc<Newest>,
     /// Ready sources that are not handled yet, in reverse order. A thread that takes the loop over
     /// continues with them.
-    ready: Mutex<Vec<Ready>>,
+    ready: Mutex<Vec<PollEvent>>,
     /// Sources to be handled although the poller did not report them.
     reminders: Reminders,
     /// Number of clients and doors.
@@ -166,7 +166,7 @@ impl EventLoop {
     }
 
     /// Takes the next ready source to be handled.
-    pub(crate) fn next(&self) -> Option<Ready> {
+    pub(crate) fn next(&self) -> Option<PollEvent> {
         self.ready().pop()
     }
 
@@ -176,7 +176,7 @@ impl EventLoop {
         let mut ready = self.ready();
         self.poller.look(&mut ready)?;
         self.reminders.take(&mut ready);
-        ready.extend(taken.map(|task| Ready::to_read(task.key())));
+        ready.extend(taken.map(|task| PollEvent::to_read(task.key())));
         ready.reverse();
         Ok(ready.len())
     }
@@ -210,14 +210,14 @@ impl EventLoop {
             // Another source became ready first.
             task.add_to_poller(reactor);
         }
-        ready.extend(signalled.map(|task| Ready::to_read(task.key())));
+        ready.extend(signalled.map(|task| PollEvent::to_read(task.key())));
         ready.reverse();
         let count = ready.len();
         *self.ready() = ready;
         waited.map(|_| count)
     }
 
-    fn ready(&self) -> MutexGuard<'_, Vec<Ready>> {
+    fn ready(&self) -> MutexGuard<'_, Vec<PollEvent>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -247,11 +247,15 @@ impl Reminders {
         self.any.store(true, Ordering::SeqCst);
     }
 
-    fn take(&self, ready: &mut Vec<Ready>) {
+    fn take(&self, ready: &mut Vec<PollEvent>) {
         if self.are_any() {
             let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
             self.any.store(false, Ordering::SeqCst);
-            ready.extend(keys.drain(..).map(|key| Ready { key, readable: false, writable: false }));
+            ready.extend(keys.drain(..).map(|key| PollEvent {
+                key,
+                readable: false,
+                writable: false,
+            }));
         }
     }
 }

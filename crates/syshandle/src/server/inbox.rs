@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{HANDLES_PER_MESSAGE_MAX, Received};
+use syshandle_os::{HANDLES_PER_MESSAGE_MAX, ReceivedMessage};
 
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
@@ -74,7 +74,7 @@ impl Inbox {
         &self,
         bytes: &mut FrameBuffer,
         handles: &mut ReceivedHandles,
-    ) -> Option<Received> {
+    ) -> Option<ReceivedMessage> {
         let mut guard = self.kept();
         let kept = guard.as_mut()?;
         let batch = kept.batch.as_mut()?;

@@ -11,7 +11,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready, Seqpacket,
+    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, PollEvent, ProcessMark,
+    Seqpacket,
 };
 use syshandle_types::Guid;
 use syshandle_wire::{Fault, Greeting};
@@ -332,7 +333,7 @@ impl Reactor {
     }
 
     /// Handles a ready source.
-    pub(super) fn act(self: &Arc<Self>, ready: Ready, slot: &WorkerSlot) -> EventOutcome {
+    pub(super) fn act(self: &Arc<Self>, ready: PollEvent, slot: &WorkerSlot) -> EventOutcome {
         // A source that was removed in the meantime is no longer found.
         match self.loop_of(ready.key).source(ready.key) {
             None => EventOutcome::Otherwise,

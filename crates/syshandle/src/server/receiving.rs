@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Ready, Received};
+use syshandle_os::{Credentials, PollEvent, ReceivedMessage};
 use syshandle_types::Guid;
 use syshandle_wire::{Body, Fault, FromClient, Hello, Violation};
 
@@ -78,7 +78,7 @@ impl ServerConnection {
     pub(crate) fn act(
         self: Arc<Self>,
         reactor: &Arc<Reactor>,
-        ready: Ready,
+        ready: PollEvent,
         slot: &WorkerSlot,
     ) -> EventOutcome {
         if ready.writable {
@@ -228,8 +228,8 @@ impl ServerConnection {
             return ServerEvent::End;
         }
         let taken = match received {
-            Received { bytes_truncated: true, .. } => Err(Violation::TooLong),
-            Received { unknown_control: true, .. } => Err(Violation::UnknownControl),
+            ReceivedMessage { bytes_truncated: true, .. } => Err(Violation::TooLong),
+            ReceivedMessage { unknown_control: true, .. } => Err(Violation::UnknownControl),
             received => self.take(reactor, slot, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
@@ -247,7 +247,7 @@ impl ServerConnection {
         frame: &mut FrameBuffer,
         handles: &mut ReceivedHandles,
         timeout: Option<Duration>,
-    ) -> io::Result<Received> {
+    ) -> io::Result<ReceivedMessage> {
         match self.inbox.next(frame, handles) {
             Some(received) => Ok(received),
             None => self.link.receive(frame, handles, timeout),
@@ -275,7 +275,7 @@ impl ServerConnection {
         reactor: &Arc<Reactor>,
         slot: &WorkerSlot,
         frame: FrameBuffer,
-        received: &Received,
+        received: &ReceivedMessage,
         mut handles: ReceivedHandles,
     ) -> Result<ServerEvent, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);

@@ -12,7 +12,7 @@ use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use crate::Received;
+use crate::ReceivedMessage;
 
 /// Limits the descriptors of one message, as the kernel does (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
@@ -123,7 +123,7 @@ pub(crate) fn receive(
     bytes: &mut [u8],
     handles: &mut impl Extend<OwnedFd>,
     wait: bool,
-) -> io::Result<Received> {
+) -> io::Result<ReceivedMessage> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let mut message = empty_message();
@@ -175,12 +175,12 @@ pub(super) unsafe fn take(
     message: &libc::msghdr,
     len: usize,
     handles: &mut impl Extend<OwnedFd>,
-) -> Received {
-    let mut received = Received {
+) -> ReceivedMessage {
+    let mut received = ReceivedMessage {
         len,
         bytes_truncated: message.msg_flags & libc::MSG_TRUNC != 0,
         handles_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
-        ..Received::default()
+        ..ReceivedMessage::default()
     };
     // SAFETY: the kernel filled the control buffer and left its length in the message.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };

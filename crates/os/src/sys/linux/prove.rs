@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::sys::feature::{Feature, seam::without};
-    use crate::{Unproven, prove};
+    use crate::{ProofFailure, prove};
 
     #[test]
     fn an_eventfd_of_hidden_mode_passes_as_either_kind() {
@@ -112,7 +112,9 @@ mod tests {
         let refused = without(Feature::Proc, || {
             prove(event.as_fd(), &Declared::kind(Kind::Event)).unwrap_err()
         });
-        assert!(matches!(refused, Unproven::Failed(error) if error.to_string().contains("/proc")));
+        assert!(
+            matches!(refused, ProofFailure::Failed(error) if error.to_string().contains("/proc"))
+        );
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
     fn a_listener_is_no_stream() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(prove(listener.as_fd(), &TcpListener::DECLARED).is_ok());
-        let Err(crate::Unproven::Mismatch(mismatch)) =
+        let Err(crate::ProofFailure::Mismatch(mismatch)) =
             prove(listener.as_fd(), &TcpStream::DECLARED)
         else {
             panic!("a listener passed as a stream");

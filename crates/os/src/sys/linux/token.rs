@@ -73,7 +73,7 @@ mod tests {
     use std::process::{Child, Stdio};
 
     use super::*;
-    use crate::{Declared, Kind, Object, Process, Token, Unproven, identify, prove};
+    use crate::{Declared, Kind, Object, Process, ProofFailure, Token, identify, prove};
 
     /// Starts a process in its own user namespace, which runs until its input ends. Returns `None`,
     /// with the reason printed, if that isn't possible.
@@ -108,7 +108,9 @@ mod tests {
         assert!(prove(token.as_fd(), &Declared::kind(Kind::Token)).is_ok());
         let other = std::fs::File::open("/proc/self/ns/net").unwrap();
         let refused = prove(other.as_fd(), &Declared::kind(Kind::Token)).unwrap_err();
-        assert!(matches!(refused, Unproven::Mismatch(it) if it.received.object == Object::Other));
+        assert!(
+            matches!(refused, ProofFailure::Mismatch(it) if it.received.object == Object::Other)
+        );
     }
 
     #[test]

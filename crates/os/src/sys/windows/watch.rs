@@ -17,9 +17,9 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::{check, milliseconds};
-use crate::Watched;
+use crate::WatchOutcome;
 
-type Work = Box<dyn FnOnce(Watched) + Send>;
+type Work = Box<dyn FnOnce(WatchOutcome) + Send>;
 
 /// A wait of the thread pool. Dropping it ends the wait. If the work has begun on another thread,
 /// the drop waits for its end.
@@ -111,7 +111,7 @@ unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     state.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
     state.entered.store(true, Ordering::SeqCst);
     let work = state.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let watched = if timed_out { Watched::TimedOut } else { Watched::Signalled };
+    let watched = if timed_out { WatchOutcome::TimedOut } else { WatchOutcome::Signalled };
     if let Some(work) = work {
         // A panic must not unwind into the thread pool, which owns this thread. The panic hook has
         // reported it.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Peer, Seqpacket, Unconnected, uptime};
+use syshandle_os::{Peer, Seqpacket, UnconnectedSocket, uptime};
 use syshandle_registry::RuntimePaths;
 use syshandle_wire::Hello;
 
@@ -154,11 +154,11 @@ pub(super) fn connect_elsewhere(
 /// Connects to a path. The inner error means that no process listens there; `unconnected` then
 /// keeps the socket for the next attempt.
 pub(crate) fn connect(
-    unconnected: &mut Option<Unconnected>,
+    unconnected: &mut Option<UnconnectedSocket>,
     path: &Path,
     deadline: Instant,
 ) -> Result<Result<Seqpacket, Error>> {
-    let connected = match unconnected.take().map_or_else(Unconnected::new, Ok) {
+    let connected = match unconnected.take().map_or_else(UnconnectedSocket::new, Ok) {
         Ok(socket) => socket.connect(path, deadline).map_err(|(socket, error)| {
             *unconnected = Some(socket);
             error

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{
-    FileStatus, Listener, Peer, Program, Seqpacket, SpawnStep, Spawned, Unconnected, spawn, uptime,
+    FileStatus, Listener, Peer, Program, Seqpacket, SpawnStep, SpawnedProcess, UnconnectedSocket,
+    spawn, uptime,
 };
 use syshandle_registry::{
     FailureNote, Lock, RegistrationFile, Registry, RuntimePaths, ServerSocket, trust,
@@ -44,11 +45,11 @@ pub(super) struct Start<'a> {
     lock: Option<Lock>,
     hung: Option<PeerSocket>,
     /// A socket from a failed attempt to connect, for reuse.
-    unconnected: Option<Unconnected>,
+    unconnected: Option<UnconnectedSocket>,
     /// A connection that waits in the queue of the own socket.
     queued: Option<Seqpacket>,
     listener: Option<Listener>,
-    spawned: Option<Spawned>,
+    spawned: Option<SpawnedProcess>,
     connection: Option<ClientConnection>,
     error: Option<Error>,
 }
@@ -232,7 +233,7 @@ impl<'a> Start<'a> {
             let text = format!("{program} hangs, and can't be ended");
             Error::new(ErrorKind::StartFailed, text).because(error)
         };
-        let hung = Spawned::of_peer(&socket).map_err(cannot)?;
+        let hung = SpawnedProcess::of_peer(&socket).map_err(cannot)?;
         crate::log::warn!(%program, "a server that never greets is ended");
         hung.kill().map_err(cannot)?;
         match hung.wait(self.deadline).map_err(cannot)? {
@@ -280,7 +281,7 @@ impl<'a> Start<'a> {
     }
 
     /// Runs the program with the socket.
-    fn spawn(&self, listener: &Listener) -> Result<Spawned> {
+    fn spawn(&self, listener: &Listener) -> Result<SpawnedProcess> {
         let Self { file, registry, paths, .. } = self;
         let registration = &file.registration;
         trust::check_program(&registration.program)?;

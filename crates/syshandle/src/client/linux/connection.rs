@@ -8,7 +8,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Credentials, OwnedHandle, ProcessMark, Spawned, Waitable, Waited, try_take,
+    BorrowedHandle, Credentials, OwnedHandle, ProcessMark, SpawnedProcess, WaitOutcome, Waitable,
+    try_take,
 };
 use syshandle_types::{Limits, Payload};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header};
@@ -112,7 +113,7 @@ impl ClientConnection {
     }
 
     /// Watches the server process that this client has started.
-    pub(crate) fn watch(&self, spawned: &Spawned) {
+    pub(crate) fn watch(&self, spawned: &SpawnedProcess) {
         self.process.set(spawned);
     }
 
@@ -219,27 +220,27 @@ impl ClientConnection {
             let waited =
                 wait_until(until, |until| self.link.socket.wait_beside(object, cancel, until));
             match waited.map_err(failed)? {
-                Waited::TimedOut if self.process.has_ended(&self.link.socket) => {
+                WaitOutcome::TimedOut if self.process.has_ended(&self.link.socket) => {
                     // The server may have signalled the object before it ended.
                     if try_take(object).map_err(failed)? {
                         return Ok(());
                     }
-                    break Waited::PeerGone;
+                    break WaitOutcome::PeerGone;
                 }
-                Waited::TimedOut if now() < deadline.instant => {}
+                WaitOutcome::TimedOut if now() < deadline.instant => {}
                 waited => break waited,
             }
         };
         match waited {
-            Waited::Taken => Ok(()),
-            Waited::TimedOut => {
+            WaitOutcome::Taken => Ok(()),
+            WaitOutcome::TimedOut => {
                 let text = "timed out waiting for the object";
                 Err(Error::new(ErrorKind::TimedOut, text).of_no_call())
             }
-            Waited::Cancelled => {
+            WaitOutcome::Cancelled => {
                 Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
             }
-            Waited::PeerGone => Err(self.last_words(deadline).to_error(self.peer_name, true)),
+            WaitOutcome::PeerGone => Err(self.last_words(deadline).to_error(self.peer_name, true)),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Instant;
 
-use syshandle_os::{Peer, Received, Seqpacket};
+use syshandle_os::{Peer, ReceivedMessage, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, OpenError, Violation};
 
@@ -32,7 +32,7 @@ pub(crate) struct ClientHandshake {
     told: bool,
     frame: FrameBuffer,
     handles: ReceivedHandles,
-    received: Option<Received>,
+    received: Option<ReceivedMessage>,
 }
 
 impl ClientHandshake {

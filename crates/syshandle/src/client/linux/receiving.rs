@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use syshandle_os::Received;
+use syshandle_os::ReceivedMessage;
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
 use super::connection::{ClientConnection, ClientConnectionState};
@@ -34,7 +34,11 @@ pub(super) struct ReceivedFrame {
 
 impl ReceiveResult {
     #[inline(always)]
-    pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: ReceivedHandles) -> Self {
+    pub(super) fn of(
+        buffer: FrameBuffer,
+        received: &ReceivedMessage,
+        handles: ReceivedHandles,
+    ) -> Self {
         let (len, truncated) = (received.len, received.handles_truncated);
         match () {
             () if len == 0 => Self::Nothing(EndReason::Died),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use syshandle_os::{Credentials, Peer, Seqpacket, Spawned};
+use syshandle_os::{Credentials, Peer, Seqpacket, SpawnedProcess};
 
 use crate::peer_socket::INTERVAL;
 use crate::sync::now;
@@ -36,7 +36,7 @@ impl ServerProcess {
 
     /// Sets the server process of a connection that was made before the server was started. For
     /// such a connection the kernel reports the client's own process as the peer.
-    pub(super) fn set(&self, spawned: &Spawned) {
+    pub(super) fn set(&self, spawned: &SpawnedProcess) {
         let _ = self.process.set(spawned.as_fd().try_clone_to_owned().ok());
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use syshandle_os::{Waitable, Watch, Watched};
+use syshandle_os::{Waitable, Watch, WatchOutcome};
 
 use super::activity::KeepAlive;
 use super::session::Session;
@@ -88,8 +88,8 @@ impl Task {
         let ended = task.clone();
         let watched = Watch::start(object, Some(timeout), move |watched| {
             ended.end(match watched {
-                Watched::Signalled => Outcome::Fired,
-                Watched::TimedOut => Outcome::Expired,
+                WatchOutcome::Signalled => Outcome::Fired,
+                WatchOutcome::TimedOut => Outcome::Expired,
             });
         });
         match watched {
