@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use bench_harness::Result;
 use syshandle::Encode;
-use syshandle_os::{BorrowedHandle, Declared, Kind, OwnedHandle, Seqpacket, ProofFailure};
+use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, Seqpacket, ProofFailure};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
-use syshandle_wire::{Body, ClientEnd, FromClient, FromServer, Greeting, Header, Hello, Offer, ServerEnd, Status};
+use syshandle_wire::{Body, ClientEnd, ServerEndEvent, ClientEndEvent, Greeting, Header, Hello, Offer, ServerEnd, Status};
 
 /// The two open ends and the transport between them.
 pub(crate) struct Layers<'l> {
@@ -90,7 +90,7 @@ impl<'l> Layers<'l> {
         let header = self.server.reply(id, Status::Done, 0, body.len()).ok_or("no room")?;
         let len = self.carry(Side::Server, &header, &body, &[], &mut frame)?;
         let (reply, body) = self.client.receive(&frame[..len], 0, false).map_err(debug)?;
-        let FromServer::Reply { .. } = reply else { return Err("that is no reply".into()) };
+        let ClientEndEvent::Reply { .. } = reply else { return Err("that is no reply".into()) };
         let mut input = Decoder::new(body, Vec::new(), &self.proof);
         let number: u64 = input.parameter(0, None)?;
         input.finish()?;
@@ -104,7 +104,7 @@ impl<'l> Layers<'l> {
     fn serve(&mut self, frame: &[u8]) -> Result<(u32, u64)> {
         let handles = std::mem::take(&mut self.handles);
         let call = self.server.receive(frame, handles.len(), false).map_err(debug)?;
-        let (FromClient::Call { call: id, timeout_ms, .. }, body) = call else {
+        let (ServerEndEvent::Call { call: id, timeout_ms, .. }, body) = call else {
             return Err("that is no call".into());
         };
         let deadline =
@@ -113,7 +113,7 @@ impl<'l> Layers<'l> {
         let mut input = Decoder::new(body, handles, &self.proof);
         let number: u64 = input.parameter(0, None)?;
         if self.file.is_some() {
-            let file: File = input.parameter(1, Some(Declared::kind(Kind::File)))?;
+            let file: File = input.parameter(1, Some(Declaration::kind(Kind::File)))?;
             drop(file);
         }
         input.finish()?;
@@ -163,7 +163,7 @@ impl Prove for Proof {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         if *self == Self::None {
             return Ok(None);

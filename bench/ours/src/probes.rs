@@ -9,7 +9,7 @@ use rustix::event::EventfdFlags;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::process::PidfdFlags;
 use rustix::time::{TimerfdClockId, TimerfdFlags};
-use syshandle_os::{Declared, Kind, prove};
+use syshandle_os::{Declaration, Kind, prove};
 
 use crate::ladder::Rung;
 
@@ -42,7 +42,7 @@ pub(crate) fn all() -> Result<Vec<Rung<'static>>> {
     objects.retain(|(name, kind, object)| {
         let object = object.as_ref().map_err(|error| error.to_string());
         let proven = object.and_then(|object| {
-            prove(object.as_fd(), &Declared::kind(*kind)).map_err(|error| format!("{error:?}"))
+            prove(object.as_fd(), &Declaration::kind(*kind)).map_err(|error| format!("{error:?}"))
         });
         if let Err(error) = &proven {
             eprintln!("no probe for {name}: {error}");
@@ -51,7 +51,7 @@ pub(crate) fn all() -> Result<Vec<Rung<'static>>> {
     });
     let rungs = objects.into_iter().filter_map(|(name, kind, object)| {
         let object = object.ok()?;
-        let rung = move || match prove(object.as_fd(), &Declared::kind(kind)) {
+        let rung = move || match prove(object.as_fd(), &Declaration::kind(kind)) {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{error:?}").into()),
         };

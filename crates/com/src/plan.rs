@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use syshandle_os::{Declared, Kind, Kinds};
+use syshandle_os::{Declaration, Kind, Kinds};
 use syshandle_types::describe::{Definition, Method, Parameter, Type};
 
 use crate::hresult::Hresult;
@@ -213,7 +213,12 @@ impl KindCollector {
     }
 
     /// Adds the kinds of the handles within a value.
-    fn add(&mut self, ty: &Type, declared: Option<Declared>, location: &str) -> Result<(), String> {
+    fn add(
+        &mut self,
+        ty: &Type,
+        declared: Option<Declaration>,
+        location: &str,
+    ) -> Result<(), String> {
         match *ty {
             Type::Handle { declared: own, .. } => {
                 let kinds = declared.map_or(own, |declared| declared.and(own)).kinds;

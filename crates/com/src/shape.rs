@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use syshandle_os::{Declared, Kinds};
+use syshandle_os::{Declaration, Kinds};
 use syshandle_types::Guid;
 use syshandle_types::describe::{Definition, Parameter, Type};
 
@@ -320,7 +320,7 @@ impl ShapeSearch {
     fn shape(
         &mut self,
         ty: &Type,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         position: TypePosition,
         depth: u32,
     ) -> Option<Shape> {

@@ -76,7 +76,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
                 match <u32 as ::syshandle::Decode>::decode(__input)? {
                     #(#numbers => #values,)*
                     _ => ::core::result::Result::Err(
-                        __input.error(::syshandle::generated::Malformed::Value { expected: #text }),
+                        __input.error(::syshandle::generated::DecodeErrorKind::Value { expected: #text }),
                     ),
                 }
             }

@@ -27,7 +27,7 @@ fn guid(bytes: &[u8; 16]) -> TokenStream {
     quote!(::syshandle::Guid::from_bytes([#(#bytes),*]))
 }
 
-/// Returns the declaration of a handle as an expression of type `Option<Declared>`.
+/// Returns the declaration of a handle as an expression of type `Option<Declaration>`.
 pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
     let Some(handle) = handle else {
         return quote!(::core::option::Option::None);
@@ -55,7 +55,7 @@ pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
     let files = sorts.next().map(|first| quote!(.files(#first #(.union(#sorts))*)));
     quote! {
         ::core::option::Option::Some(
-            ::syshandle::Declared::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
+            ::syshandle::Declaration::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
                 .at_least(#at_least) #at_most #sockets #files
         )
     }

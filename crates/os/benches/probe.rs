@@ -14,8 +14,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use syshandle_os::{
-    Declared, Directory, Event, Handle, Job, Kind, Kinds, Mutex, Process, RegKey, Rights, Section,
-    Semaphore, Seqpacket, Thread, Timer, Token, prove,
+    Declaration, Directory, Event, Handle, Job, Kind, Kinds, Mutex, Process, RegKey, Rights,
+    Section, Semaphore, Seqpacket, Thread, Timer, Token, prove,
 };
 
 const ROUNDS: usize = 25;
@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
 struct Row {
     name: &'static str,
     handle: OwnedFd,
-    declared: Declared,
+    declared: Declaration,
 }
 
 fn rows() -> io::Result<Vec<Row>> {
@@ -58,38 +58,38 @@ fn rows() -> io::Result<Vec<Row>> {
     // The other end stays open, because a closed peer makes the kernel answer differently.
     std::mem::forget(other);
     let mut rows = vec![
-        row("file", file.try_clone()?, Declared::kind(Kind::File).at_least(Rights::READ)),
-        row("directory", Directory::open("/tmp")?, Directory::DECLARED),
-        row("reg_key", RegKey::open("/tmp")?, RegKey::DECLARED),
-        row("pipe", pipe, io::PipeReader::DECLARED),
-        row("event", Event::new()?, Event::DECLARED),
-        row("semaphore", Semaphore::new(1)?, Semaphore::DECLARED),
-        row("timer", Timer::new()?, Timer::DECLARED),
-        row("section", Section::new(4096)?, Section::DECLARED),
-        row("section, frozen", Section::frozen(b"x")?, Section::DECLARED),
-        row("mutex", Mutex::new()?, Mutex::DECLARED),
-        row("socket", stream.try_clone()?, Declared::kind(Kind::Socket)),
-        row("socket, unix_stream", stream, UnixStream::DECLARED),
-        row("socket, seqpacket", Seqpacket::pair()?.0, Seqpacket::DECLARED),
-        row("socket, tcp_listener", TcpListener::bind("127.0.0.1:0")?, TcpListener::DECLARED),
-        row("process", Process::current()?, Process::DECLARED),
-        row("token", Token::current()?, Token::DECLARED),
-        row("file | pipe", file, Declared::new(Kinds::of(Kind::File).or(Kind::Pipe))),
+        row("file", file.try_clone()?, Declaration::kind(Kind::File).at_least(Rights::READ)),
+        row("directory", Directory::open("/tmp")?, Directory::DECLARATION),
+        row("reg_key", RegKey::open("/tmp")?, RegKey::DECLARATION),
+        row("pipe", pipe, io::PipeReader::DECLARATION),
+        row("event", Event::new()?, Event::DECLARATION),
+        row("semaphore", Semaphore::new(1)?, Semaphore::DECLARATION),
+        row("timer", Timer::new()?, Timer::DECLARATION),
+        row("section", Section::new(4096)?, Section::DECLARATION),
+        row("section, frozen", Section::frozen(b"x")?, Section::DECLARATION),
+        row("mutex", Mutex::new()?, Mutex::DECLARATION),
+        row("socket", stream.try_clone()?, Declaration::kind(Kind::Socket)),
+        row("socket, unix_stream", stream, UnixStream::DECLARATION),
+        row("socket, seqpacket", Seqpacket::pair()?.0, Seqpacket::DECLARATION),
+        row("socket, tcp_listener", TcpListener::bind("127.0.0.1:0")?, TcpListener::DECLARATION),
+        row("process", Process::current()?, Process::DECLARATION),
+        row("token", Token::current()?, Token::DECLARATION),
+        row("file | pipe", file, Declaration::new(Kinds::of(Kind::File).or(Kind::Pipe))),
     ];
     match Thread::current() {
-        Ok(thread) => rows.push(row("thread", thread, Thread::DECLARED)),
+        Ok(thread) => rows.push(row("thread", thread, Thread::DECLARATION)),
         Err(error) => println!("skipped: thread: {error}"),
     }
     match Job::open("/sys/fs/cgroup/unified").or_else(|_| Job::open("/sys/fs/cgroup")) {
-        Ok(job) if prove(job.as_fd(), &Job::DECLARED).is_ok() => {
-            rows.push(row("job", job, Job::DECLARED));
+        Ok(job) if prove(job.as_fd(), &Job::DECLARATION).is_ok() => {
+            rows.push(row("job", job, Job::DECLARATION));
         }
         _ => println!("skipped: job: no control groups of version 2"),
     }
     Ok(rows)
 }
 
-fn row(name: &'static str, handle: impl Into<OwnedFd>, declared: Declared) -> Row {
+fn row(name: &'static str, handle: impl Into<OwnedFd>, declared: Declaration) -> Row {
     Row { name, handle: handle.into(), declared }
 }
 

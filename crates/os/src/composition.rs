@@ -13,7 +13,7 @@
 //! `DCompositionCreateSurfaceHandle` makes one.
 
 use crate::owned::impl_owned;
-use crate::{Declared, Kind, OwnedHandle};
+use crate::{Declaration, Kind, OwnedHandle};
 #[cfg(not(windows))]
 use crate::{Handle, SectionMap, sys};
 
@@ -21,7 +21,7 @@ use crate::{Handle, SectionMap, sys};
 #[derive(Debug)]
 pub struct Composition(OwnedHandle);
 
-impl_owned!(Composition, "composition", Declared::kind(Kind::Composition));
+impl_owned!(Composition, "composition", Declaration::kind(Kind::Composition));
 
 /// Linux only: the content of the buffer.
 #[cfg(not(windows))]

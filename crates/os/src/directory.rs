@@ -22,7 +22,7 @@ use std::path::Path;
 
 use crate::owned::impl_owned;
 use crate::sys::directory::DirectoryHandle;
-use crate::{Declared, Kind, Rights};
+use crate::{Declaration, Kind, Rights};
 
 /// An open directory.
 ///
@@ -31,7 +31,7 @@ use crate::{Declared, Kind, Rights};
 #[derive(Debug)]
 pub struct Directory(DirectoryHandle);
 
-impl_owned!(Directory, "directory", Declared::kind(Kind::Directory).at_least(Rights::READ));
+impl_owned!(Directory, "directory", Declaration::kind(Kind::Directory).at_least(Rights::READ));
 
 impl Directory {
     /// Opens the directory at a path, to list it.
@@ -115,7 +115,7 @@ mod tests {
         let open = Directory::open(dir.path()).unwrap();
         let facts = identify(open.as_handle()).unwrap();
         assert_eq!(facts.object, Object::Directory);
-        assert!(File::DECLARED.check(&facts).is_err());
+        assert!(File::DECLARATION.check(&facts).is_err());
         assert!(Directory::open(dir.path().join("missing")).is_err());
     }
 }

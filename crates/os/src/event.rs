@@ -23,7 +23,7 @@ use std::io;
 
 use crate::owned::impl_owned;
 use crate::wait::impl_wait;
-use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys, try_take};
+use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys, try_take};
 
 /// An event that resets itself: each `set` lets at most one wait through.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ macro_rules! impl_event {
             }
         }
 
-        impl_owned!($type, "event", Declared::kind(Kind::Event));
+        impl_owned!($type, "event", Declaration::kind(Kind::Event));
         impl_wait!($type, "the event is set");
     };
 }

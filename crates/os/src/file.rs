@@ -33,7 +33,7 @@ mod tests {
         let device = File::open("/dev/null").unwrap();
         let facts = identify(device.as_handle()).unwrap();
         assert_eq!(facts.object, Object::Device);
-        assert_eq!(File::DECLARED.check(&facts), Ok(()));
+        assert_eq!(File::DECLARATION.check(&facts), Ok(()));
     }
 
     #[cfg(not(windows))]
@@ -43,6 +43,6 @@ mod tests {
         let path = rustix::fs::open("/dev/null", OFlags::PATH, Mode::empty()).unwrap();
         let facts = identify(path.as_handle()).unwrap();
         assert_eq!(facts.object, Object::PathOnly);
-        assert!(File::DECLARED.check(&facts).is_err());
+        assert!(File::DECLARATION.check(&facts).is_err());
     }
 }

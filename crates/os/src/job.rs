@@ -17,13 +17,13 @@ use std::time::Duration;
 use crate::owned::impl_owned;
 use crate::sys::job::JobHandle;
 use crate::wait::deadline_after;
-use crate::{Declared, Kind, Process, Rights, sys};
+use crate::{Declaration, Kind, Process, Rights, sys};
 
 /// A group of processes, on Linux including the groups below it.
 #[derive(Debug)]
 pub struct Job(JobHandle);
 
-impl_owned!(Job, "job", Declared::kind(Kind::Job).at_least(Rights::READ));
+impl_owned!(Job, "job", Declaration::kind(Kind::Job).at_least(Rights::READ));
 
 impl Job {
     /// Moves a process to this job, for good on Windows. Children that it creates later start in the

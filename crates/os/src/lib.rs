@@ -2,23 +2,23 @@
 //!
 //! A handle is an owned descriptor with a known kind and known rights. These are established by
 //! *proof*: before any other use of a handle that arrives from another process, the kernel is asked
-//! whether the handle matches a [`Declared`] kind and rights ([`prove`]).
+//! whether the handle matches a [`Declaration`] kind and rights ([`prove`]).
 //!
 //! ```
-//! use syshandle_os::{Declared, Event, Handle, Kind, Rights, prove};
+//! use syshandle_os::{Declaration, Event, Handle, Kind, Rights, prove};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let file = std::fs::File::open("/dev/null")?;
-//! let declared = Declared::kind(Kind::File).at_least(Rights::READ);
+//! let declared = Declaration::kind(Kind::File).at_least(Rights::READ);
 //! assert!(prove(file.as_handle(), &declared).is_ok());
 //! // A file is no event, and a file to read can't be written.
-//! assert!(prove(file.as_handle(), &Event::DECLARED).is_err());
+//! assert!(prove(file.as_handle(), &Event::DECLARATION).is_err());
 //! assert!(prove(file.as_handle(), &declared.at_least(Rights::WRITE)).is_err());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which maps objects to kinds;
+//! Reading order: [`Kind`], [`Rights`] and [`Declaration`]; [`Object`], which maps objects to kinds;
 //! [`prove`] and [`identify`], with `Filesystems`, the policy on trusted file systems of Linux. Then
 //! one file per kind of object ([`Event`] is a good start), each of which documents the proof and
 //! the enforcement of the rights. On Linux, `Seqpacket` carries handles between processes.
@@ -32,12 +32,12 @@
 //! per block. The meaning of messages belongs to `syshandle-wire`. This crate never narrows a
 //! handle implicitly, and lends no authority that a descriptor doesn't carry.
 
-mod borrowed;
 mod composition;
 mod credentials;
 mod directory;
 mod event;
 mod file;
+mod handle_ref;
 mod identify;
 mod job;
 mod mutex;
@@ -56,11 +56,11 @@ mod timer;
 mod token;
 mod wait;
 
-pub use borrowed::Borrowed;
 pub use composition::Composition;
 pub use credentials::Credentials;
 pub use directory::Directory;
 pub use event::{Event, ManualEvent};
+pub use handle_ref::HandleRef;
 pub use identify::identify;
 pub use job::Job;
 pub use mutex::{Mutex, MutexGuard};
@@ -70,8 +70,8 @@ pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
 pub use syshandle_types::{
-    BorrowedHandle, Declared, Facts, Files, Handle, Kind, Kinds, Mismatch, Object, OwnedHandle,
-    Rights, Sockets, Wanted,
+    BorrowedHandle, Declaration, Facts, Files, Handle, Kind, Kinds, Mismatch, Object, OwnedHandle,
+    Requirement, Rights, Sockets,
 };
 pub use system_call::{raw_os_error, remedy, without_call};
 pub use thread::Thread;

@@ -30,13 +30,13 @@ use std::time::Duration;
 
 use crate::owned::impl_owned;
 use crate::sys::mutex::MutexHandle;
-use crate::{Declared, Kind, sys};
+use crate::{Declaration, Kind, sys};
 
 /// A mutex that processes share.
 #[derive(Debug)]
 pub struct Mutex(MutexHandle);
 
-impl_owned!(Mutex, "mutex", Declared::kind(Kind::Mutex));
+impl_owned!(Mutex, "mutex", Declaration::kind(Kind::Mutex));
 
 /// The ownership of a mutex. Dropping the guard unlocks the mutex, in the thread that locked it.
 #[derive(Debug)]

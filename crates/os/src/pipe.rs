@@ -33,12 +33,12 @@ mod tests {
     #[test]
     fn the_wrong_end_is_refused() {
         let (reader, writer) = io::pipe().unwrap();
-        assert!(prove(reader.as_handle(), &PipeReader::DECLARED).is_ok());
-        assert!(prove(writer.as_handle(), &PipeWriter::DECLARED).is_ok());
-        let refused = prove(reader.as_handle(), &PipeWriter::DECLARED).unwrap_err();
+        assert!(prove(reader.as_handle(), &PipeReader::DECLARATION).is_ok());
+        assert!(prove(writer.as_handle(), &PipeWriter::DECLARATION).is_ok());
+        let refused = prove(reader.as_handle(), &PipeWriter::DECLARATION).unwrap_err();
         let ProofFailure::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
         assert_eq!(mismatch.to_string(), "wanted write, got a pipe with read");
-        assert!(prove(reader.as_handle(), &std::fs::File::DECLARED).is_err());
+        assert!(prove(reader.as_handle(), &std::fs::File::DECLARATION).is_err());
     }
 
     #[cfg(not(windows))]
@@ -51,8 +51,8 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
         let both = std::fs::File::options().read(true).write(true).open(&path).unwrap();
         assert_eq!(crate::identify(both.as_handle()).unwrap().object, crate::Object::Pipe);
-        assert!(prove(both.as_handle(), &PipeReader::DECLARED).is_ok());
-        assert!(prove(both.as_handle(), &std::fs::File::DECLARED).is_err());
+        assert!(prove(both.as_handle(), &PipeReader::DECLARATION).is_ok());
+        assert!(prove(both.as_handle(), &std::fs::File::DECLARATION).is_err());
     }
 
     #[cfg(not(windows))]

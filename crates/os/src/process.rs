@@ -13,13 +13,13 @@ use std::process::{Child, ExitStatus};
 
 use crate::owned::impl_owned;
 use crate::wait::impl_wait;
-use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys};
+use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys};
 
 /// A process, running or ended.
 #[derive(Debug)]
 pub struct Process(OwnedHandle);
 
-impl_owned!(Process, "process", Declared::kind(Kind::Process));
+impl_owned!(Process, "process", Declaration::kind(Kind::Process));
 impl_wait!(Process, "the process has ended");
 
 impl Process {

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use crate::{BorrowedHandle, Declared, Facts, Mismatch, identify, sys};
+use crate::{BorrowedHandle, Declaration, Facts, Mismatch, identify, sys};
 #[cfg(not(windows))]
 use crate::{Filesystems, identify_with};
 
@@ -25,7 +25,7 @@ pub enum ProofFailure {
 /// # Errors
 /// [`ProofFailure::Mismatch`] with the declared and the received properties; [`ProofFailure::Failed`] if
 /// the kernel couldn't be asked. A handle never passes without proof.
-pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, ProofFailure> {
+pub fn prove(handle: BorrowedHandle<'_>, declared: &Declaration) -> Result<Facts, ProofFailure> {
     prove_by(handle, declared, || identify(handle))
 }
 
@@ -37,7 +37,7 @@ pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, P
 #[cfg(not(windows))]
 pub fn prove_with(
     handle: BorrowedHandle<'_>,
-    declared: &Declared,
+    declared: &Declaration,
     filesystems: &Filesystems,
 ) -> Result<Facts, ProofFailure> {
     prove_by(handle, declared, || identify_with(handle, filesystems))
@@ -45,7 +45,7 @@ pub fn prove_with(
 
 fn prove_by(
     handle: BorrowedHandle<'_>,
-    declared: &Declared,
+    declared: &Declaration,
     identify: impl FnOnce() -> io::Result<Facts>,
 ) -> Result<Facts, ProofFailure> {
     if let Some(facts) = sys::prove::quick(handle, declared).map_err(ProofFailure::Failed)?

@@ -17,13 +17,13 @@ use std::io;
 
 use crate::owned::impl_owned;
 use crate::sys::reg_key::RegKeyHandle;
-use crate::{Declared, Kind, Rights, sys};
+use crate::{Declaration, Kind, Rights, sys};
 
 /// An open key in a tree of names.
 #[derive(Debug)]
 pub struct RegKey(RegKeyHandle);
 
-impl_owned!(RegKey, "key", Declared::kind(Kind::RegKey).at_least(Rights::READ));
+impl_owned!(RegKey, "key", Declaration::kind(Kind::RegKey).at_least(Rights::READ));
 
 impl RegKey {
     /// Opens a key below this one, on Windows with the rights of this handle or fewer.

@@ -27,7 +27,7 @@ use crate::{Handle, OwnedHandle, sys};
 #[derive(Debug)]
 pub struct Section(OwnedHandle);
 
-impl_owned!(Section, "memory", sys::section::DECLARED);
+impl_owned!(Section, "memory", sys::section::DECLARATION);
 
 impl Section {
     /// Makes a section of `len` zero bytes. On Linux, pages are allocated only when they are written.

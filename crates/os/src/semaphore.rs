@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use crate::owned::impl_owned;
 use crate::{
-    BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys, try_take, wait_any,
+    BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys, try_take, wait_any,
 };
 
 /// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
 #[derive(Debug)]
 pub struct Semaphore(OwnedHandle);
 
-impl_owned!(Semaphore, "semaphore", Declared::kind(Kind::Semaphore));
+impl_owned!(Semaphore, "semaphore", Declaration::kind(Kind::Semaphore));
 
 impl Semaphore {
     /// Makes a semaphore with this count, without a name.

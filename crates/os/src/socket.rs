@@ -18,7 +18,7 @@ use crate::Rights;
 
 #[cfg(not(windows))]
 syshandle_types::impl_handle!(
-    crate::Seqpacket => crate::Declared::socket(crate::Sockets::SEQPACKET)
+    crate::Seqpacket => crate::Declaration::socket(crate::Sockets::SEQPACKET)
 );
 
 /// The rights of every socket, neither of which the kernel enforces.

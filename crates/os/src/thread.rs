@@ -15,13 +15,13 @@ use std::io;
 
 use crate::owned::impl_owned;
 use crate::wait::impl_wait;
-use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys};
+use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys};
 
 /// A thread of any process, running or ended.
 #[derive(Debug)]
 pub struct Thread(OwnedHandle);
 
-impl_owned!(Thread, "thread", Declared::kind(Kind::Thread));
+impl_owned!(Thread, "thread", Declaration::kind(Kind::Thread));
 impl_wait!(Thread, "the thread has ended");
 
 impl Thread {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::owned::impl_owned;
 use crate::wait::impl_wait;
-use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys};
+use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys};
 
 /// A timer. Each expiration lets at most one wait through.
 ///
@@ -21,7 +21,7 @@ use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys};
 #[derive(Debug)]
 pub struct Timer(OwnedHandle);
 
-impl_owned!(Timer, "timer", Declared::kind(Kind::Timer), sys::timer::adopt);
+impl_owned!(Timer, "timer", Declaration::kind(Kind::Timer), sys::timer::adopt);
 impl_wait!(Timer, "the timer expires");
 
 impl Timer {

@@ -15,13 +15,13 @@
 use std::io;
 
 use crate::owned::impl_owned;
-use crate::{Declared, Handle, Kind, OwnedHandle, Process, sys};
+use crate::{Declaration, Handle, Kind, OwnedHandle, Process, sys};
 
 /// A user namespace on Linux, an access token on Windows.
 #[derive(Debug)]
 pub struct Token(OwnedHandle);
 
-impl_owned!(Token, "token", Declared::kind(Kind::Token));
+impl_owned!(Token, "token", Declaration::kind(Kind::Token));
 
 impl Token {
     /// Returns the token of this process.

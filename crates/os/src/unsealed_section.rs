@@ -3,13 +3,13 @@
 use std::io;
 
 use crate::owned::impl_owned;
-use crate::{Declared, Handle, Kind, OwnedHandle, Section, memory, sys};
+use crate::{Declaration, Handle, Kind, OwnedHandle, Section, memory, sys};
 
 /// Shared memory whose size any holder may change at any time.
 #[derive(Debug)]
 pub struct UnsealedSection(OwnedHandle);
 
-impl_owned!(UnsealedSection, "memory", Declared::kind(Kind::Section));
+impl_owned!(UnsealedSection, "memory", Declaration::kind(Kind::Section));
 
 impl UnsealedSection {
     /// Makes a section of `len` zero bytes. Pages are allocated only when they are written.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags};
 use syshandle_os::{
-    Closer, Declared, Filesystems, Kind, Object, ProofFailure, identify, prove, prove_with,
+    Closer, Declaration, Filesystems, Kind, Object, ProofFailure, identify, prove, prove_with,
 };
 
 use crate::silent::Fuse;
@@ -31,7 +31,7 @@ fn at_once<R: Send + 'static>(step: impl FnOnce() -> R + Send + 'static) -> R {
 fn a_silent_file_system_delays_no_other_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
     let file = fuse.open_silent();
-    let declared = Declared::kind(Kind::File);
+    let declared = Declaration::kind(Kind::File);
 
     // The hazard: an ordinary query of the file is never answered.
     let (send, receive) = mpsc::channel();

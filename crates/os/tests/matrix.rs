@@ -17,9 +17,9 @@ use rustix::fs::{CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use syshandle_os::{
-    Declared, Directory, Event, Kind, Kinds, Listener, ManualEvent, Mutex, Object, Process,
-    ProofFailure, Section, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, UnsealedSection,
-    Wanted, identify, prove,
+    Declaration, Directory, Event, Kind, Kinds, Listener, ManualEvent, Mutex, Object, Process,
+    ProofFailure, Requirement, Section, Semaphore, Seqpacket, Sockets, Thread, Timer, Token,
+    UnsealedSection, identify, prove,
 };
 
 mod raw;
@@ -53,11 +53,11 @@ fn just_the_pairs_of_the_table_pass() {
             assert!(possible.contains(facts.rights), "{}: {} as {kind}", row.name, facts.rights);
         }
         for kind in Kind::ALL {
-            let proven = prove(row.handle.as_fd(), &Declared::kind(kind));
+            let proven = prove(row.handle.as_fd(), &Declaration::kind(kind));
             match (proven, row.kinds.contains(&kind)) {
                 (Ok(proven), true) => assert_eq!(proven.rights, facts.rights, "{}", row.name),
                 (Err(ProofFailure::Mismatch(mismatch)), false) => {
-                    assert_eq!(mismatch.wanted, Wanted::Kind(Kinds::of(kind)), "{}", row.name);
+                    assert_eq!(mismatch.wanted, Requirement::Kind(Kinds::of(kind)), "{}", row.name);
                     assert_eq!(mismatch.received, facts, "{}", row.name);
                 }
                 (proven, _) => panic!("{} as {kind}: {proven:?}", row.name),
@@ -73,12 +73,12 @@ fn a_union_passes_what_one_of_its_kinds_passes() {
     for row in &table.rows {
         for (i, a) in Kind::ALL.into_iter().enumerate() {
             for b in Kind::ALL.into_iter().skip(i + 1) {
-                let proven = prove(row.handle.as_fd(), &Declared::new(Kinds::of(a).or(b)));
+                let proven = prove(row.handle.as_fd(), &Declaration::new(Kinds::of(a).or(b)));
                 let expected = row.kinds.contains(&a) || row.kinds.contains(&b);
                 assert_eq!(proven.is_ok(), expected, "{} as {a} | {b}", row.name);
             }
         }
-        let any = prove(row.handle.as_fd(), &Declared::new(Kinds::ANY));
+        let any = prove(row.handle.as_fd(), &Declaration::new(Kinds::ANY));
         assert_eq!(any.is_ok(), !row.kinds.is_empty(), "{} as a handle", row.name);
     }
 }
@@ -88,7 +88,7 @@ fn just_the_declared_sort_of_socket_passes() {
     let table = Table::new();
     for row in &table.rows {
         for (_, sort) in Sockets::all().iter_names() {
-            let proven = prove(row.handle.as_fd(), &Declared::socket(sort));
+            let proven = prove(row.handle.as_fd(), &Declaration::socket(sort));
             assert_eq!(proven.is_ok(), sort.include(row.object), "{} as {sort}", row.name);
         }
     }

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 
 use namespace::{in_namespace, is_within};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
-use syshandle_os::{Declared, Kind, prove};
+use syshandle_os::{Declaration, Kind, prove};
 
 /// The number of mounts. A container host has thousands.
 const MOUNTS: u32 = 8_000;
@@ -35,7 +35,7 @@ fn refused_files_cost_no_reading_of_a_table_of_8000_mounts_each() {
         fs::create_dir(&place).unwrap();
         mount_bind("/mnt/source", &place).unwrap();
     }
-    let declared = Declared::kind(Kind::File);
+    let declared = Declaration::kind(Kind::File);
     let refuse = || drop(prove(file.as_fd(), &declared).unwrap_err());
     let before = Reads::now();
     refuse();

@@ -17,7 +17,7 @@ use std::process::Command;
 use namespace::{in_namespace, is_within};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use syshandle_os::{
-    Declared, Event, Kind, ProofFailure, Token, UserId, memory_limit, prove, read_proc,
+    Declaration, Event, Kind, ProofFailure, Token, UserId, memory_limit, prove, read_proc,
     read_proc_link,
 };
 
@@ -31,7 +31,7 @@ fn not_believed(proven: Result<(), ProofFailure>) {
 }
 
 fn prove_as(handle: impl AsFd, kind: Kind) -> Result<(), ProofFailure> {
-    prove(handle.as_fd(), &Declared::kind(kind)).map(drop)
+    prove(handle.as_fd(), &Declaration::kind(kind)).map(drop)
 }
 
 fn timer() -> OwnedFd {

@@ -7,8 +7,8 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 
 use syshandle_os::{
-    Declared, Facts, Handle, Kinds, Narrow, Rights, Section, Seqpacket, UnsealedSection, identify,
-    prove,
+    Declaration, Facts, Handle, Kinds, Narrow, Rights, Section, Seqpacket, UnsealedSection,
+    identify, prove,
 };
 
 /// A random generator with the same numbers in each run, so that a failing sequence can be
@@ -130,7 +130,7 @@ fn rights_never_widen_along_any_chain_of_hops() {
                 let after = next.facts();
                 assert_eq!(after.object, before.object);
                 assert!(before.rights.contains(after.rights), "{before:?} became {after:?}");
-                let most = Declared::new(Kinds::ANY).at_most(before.rights);
+                let most = Declaration::new(Kinds::ANY).at_most(before.rights);
                 prove(next.as_fd(), &most).unwrap();
                 narrowed += u32::from(after.rights != before.rights);
                 (held, before) = (next, after);

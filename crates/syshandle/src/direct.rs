@@ -260,7 +260,7 @@ pub(crate) fn adopt(socket: OwnedHandle) -> Result<Seqpacket> {
 pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
     use std::os::fd::AsFd;
 
-    match prove(socket.as_fd(), &door::DECLARED) {
+    match prove(socket.as_fd(), &door::DECLARATION) {
         Ok(_) => Ok(()),
         Err(ProofFailure::Mismatch(mismatch)) => {
             Err(Error::new(ErrorKind::WrongHandle, mismatch.to_string()))

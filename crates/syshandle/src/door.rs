@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use syshandle_os::{
-    Borrowed, BorrowedHandle, Credentials, Declared, OwnedHandle, Peer, Process, Seqpacket, Sockets,
+    BorrowedHandle, Credentials, Declaration, HandleRef, OwnedHandle, Peer, Process, Seqpacket,
+    Sockets,
 };
-use syshandle_types::{GivenHandle, Prove};
+use syshandle_types::{MessageHandle, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
@@ -31,7 +32,7 @@ use crate::{Error, ErrorKind, Object, Result, send_error};
 pub(crate) const METHOD: u32 = u32::MAX;
 
 /// Declaration of a door: the checks that the kernel can answer.
-pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
+pub(crate) const DECLARATION: Declaration = Declaration::socket(Sockets::SEQPACKET);
 
 /// Makes doors to an object of this process.
 pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
@@ -65,7 +66,7 @@ impl LentDoor {
     }
 }
 
-impl GivenHandle for LentDoor {
+impl MessageHandle for LentDoor {
     fn lend(&self) -> BorrowedHandle<'_> {
         match self {
             Self::Own(door) => door.as_fd(),
@@ -171,8 +172,8 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
     }
     let prover = KernelProver::usual(channel.peer_quota());
     for handle in handles.into_handles() {
-        let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
-        let is_servers = prover.check(handle.as_fd(), &DECLARED).is_ok()
+        let socket = HandleRef::<Seqpacket>::new(handle.as_fd());
+        let is_servers = prover.check(handle.as_fd(), &DECLARATION).is_ok()
             && ProcessIdentity::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
             let socket = PeerSocket::new(Seqpacket::from(handle), door.peer_quota().clone());

@@ -8,7 +8,7 @@ mod kind;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use syshandle_os::{Facts, Mismatch, Wanted, raw_os_error};
+use syshandle_os::{Facts, Mismatch, Requirement, raw_os_error};
 use syshandle_types::Printable;
 use syshandle_wire::{Fault, IoCause, MethodError};
 
@@ -230,7 +230,7 @@ pub struct WrongHandle {
     /// Index of the handle among all handles of the arguments, or of the result.
     pub slot: u16,
     /// The violated part of the declaration: the kinds, or the rights.
-    pub expected: Wanted,
+    pub expected: Requirement,
     /// The kind and rights that the kernel reported.
     pub received: Facts,
 }

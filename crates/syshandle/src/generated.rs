@@ -1,6 +1,6 @@
 //! Items for generated code only. They may change at any time.
 
-pub use syshandle_types::{DecodeError, Decoder, Encoder, Malformed, Measure};
+pub use syshandle_types::{DecodeError, DecodeErrorKind, Decoder, Encoder, Measure};
 
 pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]

@@ -284,10 +284,10 @@ pub use syshandle_macros::class;
 /// ```
 pub use syshandle_macros::interface;
 pub use syshandle_os::{
-    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Files,
-    Handle, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
-    OwnedHandle, Process, ProofFailure, RegKey, Rights, Section, SectionMap, Semaphore, Sockets,
-    Thread, Timer, Token, Waitable, Wanted, identify, prove, wait_all, wait_any,
+    BorrowedHandle, Composition, Credentials, Declaration, Directory, Event, Facts, Files, Handle,
+    HandleRef, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
+    OwnedHandle, Process, ProofFailure, RegKey, Requirement, Rights, Section, SectionMap,
+    Semaphore, Sockets, Thread, Timer, Token, Waitable, identify, prove, wait_all, wait_any,
 };
 pub use syshandle_types::{Decode, Describe, Encode, Guid, ParseGuidError, Printable, describe};
 pub use syshandle_wire::Fault;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, ReceivedMessage, SharedReader};
-use syshandle_types::{Payload, Source};
-use syshandle_wire::{Body, FrameKind, Header, Violation, Whereabouts};
+use syshandle_types::{ByteSource, Payload};
+use syshandle_wire::{Body, CoreHint, FrameKind, Header, Violation};
 
 use crate::arena::{IncomingArena, OutgoingArena};
 use crate::batch::Batch;
@@ -101,12 +101,12 @@ impl Link {
 
     /// Records the core of the peer from a received frame.
     pub(crate) fn set_peer(&self, frame: &[u8]) {
-        self.peer.store(Whereabouts::of_sender(frame).as_byte(), Ordering::Relaxed);
+        self.peer.store(CoreHint::of_sender(frame).as_byte(), Ordering::Relaxed);
     }
 
     /// Returns the core on which the peer sent its last frame. Usually the peer still runs there.
-    pub(crate) fn peer(&self) -> Whereabouts {
-        Whereabouts::from_byte(self.peer.load(Ordering::Relaxed))
+    pub(crate) fn peer(&self) -> CoreHint {
+        CoreHint::from_byte(self.peer.load(Ordering::Relaxed))
     }
 
     /// Sends a frame without a body.

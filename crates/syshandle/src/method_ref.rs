@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syshandle_os::Declared;
+use syshandle_os::Declaration;
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, Decoder, EncodeError, FieldPath};
 use syshandle_wire::{Fault, Status};
@@ -20,7 +20,7 @@ impl MethodRef {
     /// Decodes a reply.
     pub(crate) fn read<T: Decode, E: Decode>(
         self,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         status: Status,
         mut input: Decoder<'_>,
     ) -> Result<T, CallError<E>> {
@@ -69,8 +69,8 @@ impl MethodRef {
 
     /// Returns the error of a call whose arguments can't be sent.
     pub(crate) fn unsendable(self, error: EncodeError) -> Error {
-        let EncodeError { parameter, path, unsendable } = error;
-        self.name_place(parameter, &path, unsendable.into())
+        let EncodeError { parameter, path, kind } = error;
+        self.name_place(parameter, &path, kind.into())
     }
 
     /// Adds the method's name to an error, and if there is an index, the path within that

@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 use syshandle_types::describe::{Describe, Type};
-use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
+use syshandle_types::{
+    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, EncodeErrorKind, Encoder,
+};
 
 use limited_reader::{Budget, LimitedReader};
 
@@ -63,10 +65,10 @@ impl<T: Serialize> Encode for Serde<T> {
                 out.put(&bytes);
             }
             Err(postcard::Error::SerializeBufferFull) => {
-                out.fail(Unsendable::TooManyBytes { limit });
+                out.fail(EncodeErrorKind::TooManyBytes { limit });
             }
             Err(error) => {
-                out.fail(Unsendable::Value(format!("{}: {error}", type_name::<T>())));
+                out.fail(EncodeErrorKind::Value(format!("{}: {error}", type_name::<T>())));
             }
         }
     }
@@ -88,8 +90,8 @@ impl<T: DeserializeOwned> Decode for Serde<T> {
         }
         match (value, rest) {
             (Ok(value), Ok([])) => Ok(Self(value)),
-            _ if is_too_deep => Err(input.error(Malformed::TooDeep)),
-            _ => Err(input.error(Malformed::Value { expected: type_name::<T>() })),
+            _ if is_too_deep => Err(input.error(DecodeErrorKind::TooDeep)),
+            _ => Err(input.error(DecodeErrorKind::Value { expected: type_name::<T>() })),
         }
     }
 }

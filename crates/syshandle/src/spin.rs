@@ -9,7 +9,7 @@
 //! thread sleeps. Yielding doesn't help: between sessions or control groups, such as a server's
 //! and its clients', a yield doesn't release the core. (With the scheduler's autogroups, a
 //! trace showed eleven consecutive yields while the other side was ready to run.) So each frame
-//! contains the core of its sender ([`Whereabouts`]), and a thread that shares this core sleeps at
+//! contains the core of its sender ([`CoreHint`]), and a thread that shares this core sleeps at
 //! once.
 //!
 //! After repeated misses, spinning stops and is retried periodically. Both sides must retry at the
@@ -24,7 +24,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_wire::Whereabouts;
+use syshandle_wire::CoreHint;
 
 use crate::sync::{now, thread, uptime};
 
@@ -73,7 +73,7 @@ impl Default for Spin {
 
 impl Spin {
     /// Starts a wait for a message from a thread that ran on `peer`.
-    pub(crate) fn start(&self, peer: Whereabouts) -> SpinWait<'_> {
+    pub(crate) fn start(&self, peer: CoreHint) -> SpinWait<'_> {
         let pays = *ALLOWED
             && peer.is(here()) == Some(false)
             && (self.misses() < MISSES_MAX || is_time_to_try(uptime()));
@@ -145,8 +145,8 @@ impl SpinWait<'_> {
 }
 
 /// Returns the core of this thread.
-pub(crate) fn here() -> Whereabouts {
-    Whereabouts::on_core(syshandle_os::current_core())
+pub(crate) fn here() -> CoreHint {
+    CoreHint::on_core(syshandle_os::current_core())
 }
 
 /// Environment variable that disables spinning with the value `0`. A server inherits it from the

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use syshandle::Interface;
-use syshandle_os::{Borrowed, Seqpacket};
+use syshandle_os::{HandleRef, Seqpacket};
 use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
     Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestService, TestServiceClient, wait_until,
@@ -39,7 +39,7 @@ fn silent_files_are_refused_and_delay_no_client() {
 
     let sender = fixture.activate().unwrap();
     // The file is lent, because closing even a duplicate waits for the file system.
-    let error = sender.len(&Borrowed::<File>::new(file.as_fd())).unwrap_err();
+    let error = sender.len(&HandleRef::<File>::new(file.as_fd())).unwrap_err();
     assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
     assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
     still_serves(&honest);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed};
+use crate::{Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder};
 
 /// One byte, 0 or 1. The value follows if the byte is 1.
 impl<T: Encode> Encode for Option<T> {
@@ -118,7 +118,7 @@ impl<T: Decode, const N: usize> Decode for [T; N] {
         if N == 0 {
             u8::decode(input)?;
         }
-        Self::try_from(items).map_err(|_| input.error(Malformed::Truncated))
+        Self::try_from(items).map_err(|_| input.error(DecodeErrorKind::Truncated))
     }
 }
 
@@ -148,7 +148,7 @@ macro_rules! impl_map {
                     let key = K::decode(input).map_err(|error| error.in_item(index))?;
                     let value = V::decode(input).map_err(|error| error.in_item(index))?;
                     if map.insert(key, value).is_some() {
-                        return Err(input.error(Malformed::Duplicate).in_item(index));
+                        return Err(input.error(DecodeErrorKind::Duplicate).in_item(index));
                     }
                 }
                 Ok(map)
@@ -181,7 +181,7 @@ macro_rules! impl_set {
                     input.charge_value::<[T; 2]>()?;
                     let item = T::decode(input).map_err(|error| error.in_item(index))?;
                     if !set.insert(item) {
-                        return Err(input.error(Malformed::Duplicate).in_item(index));
+                        return Err(input.error(DecodeErrorKind::Duplicate).in_item(index));
                     }
                 }
                 Ok(set)

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use crate::payload::{Rest, Shared};
-use crate::{BorrowedHandle, Declared, FieldPath, Handle, Handles, Limits, Mismatch, OwnedHandle};
+use crate::payload::{SharedBytes, UnreadBytes};
+use crate::{
+    BorrowedHandle, Declaration, FieldPath, Handle, Handles, Limits, Mismatch, OwnedHandle,
+};
 
 /// A value that can be received.
 ///
@@ -43,11 +45,11 @@ pub trait Prove {
     /// dropped in place, and their handles are not the last ones.
     ///
     /// # Errors
-    /// [`Malformed::Handle`] or [`Malformed::Unproven`].
+    /// [`DecodeErrorKind::Handle`] or [`DecodeErrorKind::Unproven`].
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError>;
 
     /// Closes a handle that was not passed to user code. The close may block and must not delay the
@@ -79,13 +81,13 @@ pub enum ProofError {
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     /// The bytes that follow `bytes`.
-    rest: Option<Rest<'a>>,
+    rest: Option<UnreadBytes<'a>>,
     handles: <Handles as IntoIterator>::IntoIter,
     /// Duplicates of handles in decoded values, until the whole message is decoded.
     duplicates: Handles,
     next_slot: u16,
     prove: &'a dyn Prove,
-    declared: Option<Declared>,
+    declared: Option<Declaration>,
     parameter: Option<u16>,
     depth: u32,
     /// Memory that values may still take before the decoder must reserve more.
@@ -117,7 +119,7 @@ impl<'a> Decoder<'a> {
     /// Creates a decoder for bytes in memory that the sender may still change. Each byte is copied
     /// out once.
     pub fn shared(
-        shared: &'a Shared<'a>,
+        shared: &'a SharedBytes<'a>,
         handles: impl Into<Handles>,
         prove: &'a dyn Prove,
     ) -> Self {
@@ -137,7 +139,7 @@ impl<'a> Decoder<'a> {
     pub fn parameter<T: Decode>(
         &mut self,
         index: u16,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
     ) -> Result<T, DecodeError> {
         self.parameter = Some(index);
         self.declared = declared;
@@ -150,7 +152,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// The errors of its type.
     #[inline]
-    pub fn field<T: Decode>(&mut self, declared: Option<Declared>) -> Result<T, DecodeError> {
+    pub fn field<T: Decode>(&mut self, declared: Option<Declaration>) -> Result<T, DecodeError> {
         let outer = self.declared;
         self.declared = declared.or(outer);
         let value = T::decode(self);
@@ -166,7 +168,7 @@ impl<'a> Decoder<'a> {
     pub fn named_field<T: Decode>(
         &mut self,
         name: &str,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
     ) -> Result<T, DecodeError> {
         self.field(declared).map_err(|error| error.in_field(name))
     }
@@ -175,13 +177,13 @@ impl<'a> Decoder<'a> {
     /// types can contain values of their own type.
     ///
     /// # Errors
-    /// The errors of `read`, and [`Malformed::TooDeep`].
+    /// The errors of `read`, and [`DecodeErrorKind::TooDeep`].
     pub fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         if self.depth == Limits::DEPTH_MAX {
-            return Err(self.error(Malformed::TooDeep));
+            return Err(self.error(DecodeErrorKind::TooDeep));
         }
         self.depth += 1;
         let value = read(self);
@@ -193,7 +195,7 @@ impl<'a> Decoder<'a> {
     /// that the values of a message take memory only in proportion to its bytes.
     ///
     /// # Errors
-    /// [`Malformed::TooMuchMemory`] and [`Malformed::NoMemory`].
+    /// [`DecodeErrorKind::TooMuchMemory`] and [`DecodeErrorKind::NoMemory`].
     #[inline]
     pub fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
         match self.reserved.checked_sub(bytes) {
@@ -209,10 +211,12 @@ impl<'a> Decoder<'a> {
     fn reserve(&mut self, bytes: usize) -> Result<(), DecodeError> {
         let missing = bytes - self.reserved;
         if missing > self.reservable {
-            return Err(self.error(Malformed::TooMuchMemory));
+            return Err(self.error(DecodeErrorKind::TooMuchMemory));
         }
         let more = missing.max(RESERVED_AT_ONCE).min(self.reservable);
-        self.prove.reserve(more).map_err(|limit| self.error(Malformed::NoMemory { limit }))?;
+        self.prove
+            .reserve(more)
+            .map_err(|limit| self.error(DecodeErrorKind::NoMemory { limit }))?;
         self.reservable -= more;
         self.reserved = self.reserved + more - bytes;
         Ok(())
@@ -224,7 +228,7 @@ impl<'a> Decoder<'a> {
         let mut items = Vec::new();
         match items.try_reserve_exact(len) {
             Ok(()) => Ok(items),
-            Err(_) => Err(self.error(Malformed::NoMemory { limit: "memory of the process" })),
+            Err(_) => Err(self.error(DecodeErrorKind::NoMemory { limit: "memory of the process" })),
         }
     }
 
@@ -240,7 +244,7 @@ impl<'a> Decoder<'a> {
     /// Takes `len` bytes.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`].
+    /// [`DecodeErrorKind::Truncated`].
     #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         if self.rest.is_some() {
@@ -251,23 +255,24 @@ impl<'a> Decoder<'a> {
                 self.bytes = rest;
                 Ok(taken)
             }
-            None => Err(self.error(Malformed::Truncated)),
+            None => Err(self.error(DecodeErrorKind::Truncated)),
         }
     }
 
     /// Takes `len` bytes as a vector.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`].
+    /// [`DecodeErrorKind::Truncated`].
     pub fn take_vec(&mut self, len: usize) -> Result<Vec<u8>, DecodeError> {
         if len > self.bytes_left() {
-            return Err(self.error(Malformed::Truncated));
+            return Err(self.error(DecodeErrorKind::Truncated));
         }
         let mut out = self.room_for(len)?;
         match &mut self.rest {
             None => out.extend_from_slice(self.take(len)?),
             Some(rest) => {
-                rest.take_vec(len, &mut out).ok_or_else(|| self.error(Malformed::Truncated))?;
+                rest.take_vec(len, &mut out)
+                    .ok_or_else(|| self.error(DecodeErrorKind::Truncated))?;
             }
         }
         Ok(out)
@@ -276,7 +281,7 @@ impl<'a> Decoder<'a> {
     /// Takes `N` bytes as an array.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`].
+    /// [`DecodeErrorKind::Truncated`].
     #[inline]
     pub fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         if let Some(rest) = &mut self.rest {
@@ -290,7 +295,7 @@ impl<'a> Decoder<'a> {
                 self.bytes = rest;
                 Ok(*taken)
             }
-            None => Err(self.error(Malformed::Truncated)),
+            None => Err(self.error(DecodeErrorKind::Truncated)),
         }
     }
 
@@ -299,24 +304,24 @@ impl<'a> Decoder<'a> {
     fn copy_rest(&mut self) -> Result<(), DecodeError> {
         if let Some(rest) = self.rest.take() {
             let room = self.room_for(rest.len())?;
-            self.bytes = rest.copy(room).ok_or_else(|| self.error(Malformed::Truncated))?;
+            self.bytes = rest.copy(room).ok_or_else(|| self.error(DecodeErrorKind::Truncated))?;
         }
         Ok(())
     }
 
     #[inline]
     fn bytes_left(&self) -> usize {
-        self.bytes.len() + self.rest.as_ref().map_or(0, Rest::len)
+        self.bytes.len() + self.rest.as_ref().map_or(0, UnreadBytes::len)
     }
 
     /// Reads a number of items. Each item takes at least one of the remaining bytes.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`].
+    /// [`DecodeErrorKind::Truncated`].
     pub fn take_len(&mut self) -> Result<usize, DecodeError> {
         let len = u32::from_le_bytes(self.take_array()?) as usize;
         if len > self.bytes_left() {
-            return Err(self.error(Malformed::Truncated));
+            return Err(self.error(DecodeErrorKind::Truncated));
         }
         Ok(len)
     }
@@ -324,17 +329,18 @@ impl<'a> Decoder<'a> {
     /// Takes the handle of the next slot and proves that it is as declared.
     ///
     /// # Errors
-    /// The variants of [`Malformed`] that concern handles.
+    /// The variants of [`DecodeErrorKind`] that concern handles.
     pub fn take_handle<H: Handle>(&mut self) -> Result<H, DecodeError> {
         let slot = u16::from_le_bytes(self.take_array()?);
         if slot != self.next_slot {
-            return Err(self.error(Malformed::WrongSlot { slot }));
+            return Err(self.error(DecodeErrorKind::WrongSlot { slot }));
         }
         let Some(handle) = self.handles.next() else {
-            return Err(self.error(Malformed::MissingHandle { slot }));
+            return Err(self.error(DecodeErrorKind::MissingHandle { slot }));
         };
         self.next_slot += 1;
-        let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
+        let declared =
+            self.declared.map_or(H::DECLARATION, |declared| declared.and(H::DECLARATION));
         let error = match self.prove.prove(handle.as_handle(), &declared) {
             Ok(duplicate) => {
                 if let Some(duplicate) = duplicate {
@@ -342,8 +348,10 @@ impl<'a> Decoder<'a> {
                 }
                 return Ok(H::from_handle(handle));
             }
-            Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
-            Err(ProofError::Unknown(text)) => self.error(Malformed::Unproven { slot, text }),
+            Err(ProofError::Mismatch(mismatch)) => {
+                self.error(DecodeErrorKind::Handle { slot, mismatch })
+            }
+            Err(ProofError::Unknown(text)) => self.error(DecodeErrorKind::Unproven { slot, text }),
         };
         self.prove.refuse(handle);
         Err(error)
@@ -355,7 +363,7 @@ impl<'a> Decoder<'a> {
     /// The decoder must outlive the decoded values until this call returns, even if it fails.
     ///
     /// # Errors
-    /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
+    /// [`DecodeErrorKind::TrailingBytes`] or [`DecodeErrorKind::ExtraHandles`].
     #[inline]
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
@@ -380,19 +388,19 @@ impl<'a> Decoder<'a> {
 
     /// Creates an error at the current parameter.
     #[cold]
-    pub fn error(&self, malformed: Malformed) -> DecodeError {
-        DecodeError { parameter: self.parameter, path: FieldPath::default(), malformed }
+    pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError { parameter: self.parameter, path: FieldPath::default(), kind }
     }
 }
 
 /// Returns the error for a message with data after its last value.
 #[cold]
 fn left_over(bytes: usize, handles: usize) -> DecodeError {
-    let malformed = match (bytes, handles) {
-        (0, count) => Malformed::ExtraHandles { count: count as u16 },
-        (count, _) => Malformed::TrailingBytes { count: count as u32 },
+    let kind = match (bytes, handles) {
+        (0, count) => DecodeErrorKind::ExtraHandles { count: count as u16 },
+        (count, _) => DecodeErrorKind::TrailingBytes { count: count as u32 },
     };
-    DecodeError { parameter: None, path: FieldPath::default(), malformed }
+    DecodeError { parameter: None, path: FieldPath::default(), kind }
 }
 
 /// Refuses the handles that were not decoded, or all handles if decoding failed.
@@ -422,7 +430,7 @@ pub struct DecodeError {
     /// The place within the parameter or the result.
     pub path: FieldPath,
     /// The cause.
-    pub malformed: Malformed,
+    pub kind: DecodeErrorKind,
 }
 
 impl DecodeError {
@@ -446,7 +454,7 @@ impl DecodeError {
 /// The ways in which a message can be malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Malformed {
+pub enum DecodeErrorKind {
     /// The message ends before its last value does.
     Truncated,
     /// Bytes follow the last value.
@@ -512,7 +520,7 @@ pub enum Malformed {
 
 const OTHER_VERSION: &str = "the sender may have another version of the interface";
 
-impl fmt::Display for Malformed {
+impl fmt::Display for DecodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => write!(f, "the message ends too early: {OTHER_VERSION}"),
@@ -557,7 +565,7 @@ impl fmt::Display for DecodeError {
         if !self.path.as_str().is_empty() {
             write!(f, "`{}`: ", self.path.as_str())?;
         }
-        self.malformed.fmt(f)
+        self.kind.fmt(f)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Declared, Guid};
+use crate::{Declaration, Guid};
 
 /// An interface.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub struct Parameter {
     /// Type.
     pub ty: Type,
     /// The declaration of the handles in the value, in addition to their types.
-    pub handle: Option<Declared>,
+    pub handle: Option<Declaration>,
 }
 
 impl Parameter {
@@ -62,7 +62,7 @@ impl Parameter {
     /// or before a number. In a user-defined type, which may refer to itself, only the call detects
     /// the contradiction.
     #[track_caller]
-    pub const fn new(name: &'static str, ty: Type, handle: Option<Declared>) -> Self {
+    pub const fn new(name: &'static str, ty: Type, handle: Option<Declaration>) -> Self {
         if let Some(declared) = &handle {
             let fault = ty.contradiction(declared);
             if let Some(fault) = fault {
@@ -85,7 +85,7 @@ pub enum Type {
         /// Name of the type.
         name: &'static str,
         /// The declaration that applies to a parameter of this type without one of its own.
-        declared: Declared,
+        declared: Declaration,
     },
     /// An optional value.
     Option(&'static Type),
@@ -119,7 +119,7 @@ pub enum Type {
 
 impl Type {
     /// Returns the reason why no handle in a value of this type can meet the declaration, if so.
-    const fn contradiction(&self, declared: &Declared) -> Option<&'static str> {
+    const fn contradiction(&self, declared: &Declaration) -> Option<&'static str> {
         match self {
             Self::Handle { declared: of_type, .. } => declared.and(*of_type).contradiction(),
             Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use crate::{BorrowedHandle, FieldPath, GivenHandle, LentHandles, Limits, Payload};
+use crate::{BorrowedHandle, FieldPath, Limits, MessageHandle, OutgoingHandles, Payload};
 
 /// A value that can be sent.
 ///
@@ -38,7 +38,7 @@ pub trait Encode {
 #[derive(Debug)]
 pub struct Encoder<'a> {
     payload: Payload<'a>,
-    handles: LentHandles<'a>,
+    handles: OutgoingHandles<'a>,
     limits: Limits,
     parameter: Option<u16>,
     deadline: Option<Instant>,
@@ -50,7 +50,7 @@ impl<'a> Encoder<'a> {
     /// Creates an encoder that appends to `bytes`, within these limits.
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
-        let (payload, handles) = (bytes.into(), LentHandles::default());
+        let (payload, handles) = (bytes.into(), OutgoingHandles::default());
         Self { payload, handles, limits, parameter: None, deadline: None, depth: 0, error: None }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub fn nested(&mut self, write: impl FnOnce(&mut Self)) {
         if self.depth == Limits::DEPTH_MAX {
-            return self.fail(Unsendable::TooDeep);
+            return self.fail(EncodeErrorKind::TooDeep);
         }
         self.depth += 1;
         write(self);
@@ -138,7 +138,7 @@ impl<'a> Encoder<'a> {
         let limit = self.limits.message_bytes_max;
         let fits = self.payload.len() + len <= limit as usize;
         if !fits {
-            self.fail(Unsendable::TooManyBytes { limit });
+            self.fail(EncodeErrorKind::TooManyBytes { limit });
         }
         fits
     }
@@ -158,7 +158,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Puts an owned handle in the next slot. The message owns it until it is sent.
-    pub fn give_handle(&mut self, handle: impl GivenHandle + 'static) {
+    pub fn give_handle(&mut self, handle: impl MessageHandle + 'static) {
         if self.put_slot() {
             self.handles.give(Box::new(handle));
         }
@@ -173,28 +173,28 @@ impl<'a> Encoder<'a> {
             self.put(&slot.to_le_bytes());
         } else {
             let limit = self.limits.handles_max;
-            self.fail(Unsendable::TooManyHandles { limit });
+            self.fail(EncodeErrorKind::TooManyHandles { limit });
         }
         fits
     }
 
     /// Records an error, unless one is recorded already.
     #[cold]
-    pub fn fail(&mut self, unsendable: Unsendable) {
+    pub fn fail(&mut self, kind: EncodeErrorKind) {
         let parameter = self.parameter;
-        self.error.get_or_insert_with(|| EncodeError::new(parameter, unsendable));
+        self.error.get_or_insert_with(|| EncodeError::new(parameter, kind));
     }
 
     /// Returns the bytes and handles of a message that owns no handles.
     ///
     /// # Errors
-    /// The first error, or [`Unsendable::Value`] for a message that owns handles.
+    /// The first error, or [`EncodeErrorKind::Value`] for a message that owns handles.
     pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
         let parameter = self.parameter;
         let (payload, handles) = self.finish_lent()?;
         let handles = handles.into_lent().ok_or_else(|| {
             let text = "the value has handles of its own".to_owned();
-            EncodeError::new(parameter, Unsendable::Value(text))
+            EncodeError::new(parameter, EncodeErrorKind::Value(text))
         })?;
         Ok((payload.into_vec(), handles))
     }
@@ -204,7 +204,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// The first error.
     #[inline]
-    pub fn finish_lent(self) -> Result<(Payload<'a>, LentHandles<'a>), EncodeError> {
+    pub fn finish_lent(self) -> Result<(Payload<'a>, OutgoingHandles<'a>), EncodeError> {
         match self.error {
             None => Ok((self.payload, self.handles)),
             Some(error) => Err(error),
@@ -220,20 +220,20 @@ pub struct EncodeError {
     /// The place within the parameter or the result.
     pub path: FieldPath,
     /// The cause.
-    pub unsendable: Unsendable,
+    pub kind: EncodeErrorKind,
 }
 
 impl EncodeError {
     /// Creates an error of a whole parameter or result.
-    pub fn new(parameter: Option<u16>, unsendable: Unsendable) -> Self {
-        Self { parameter, path: FieldPath::default(), unsendable }
+    pub fn new(parameter: Option<u16>, kind: EncodeErrorKind) -> Self {
+        Self { parameter, path: FieldPath::default(), kind }
     }
 }
 
 /// The reasons why a value can't be sent.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Unsendable {
+pub enum EncodeErrorKind {
     /// The value has more bytes than one message may have.
     TooManyBytes {
         /// Limit in bytes.
@@ -253,7 +253,7 @@ pub enum Unsendable {
     Value(String),
 }
 
-impl fmt::Display for Unsendable {
+impl fmt::Display for EncodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyBytes { limit } => write!(f, "more than {limit} bytes in one call"),
@@ -265,7 +265,7 @@ impl fmt::Display for Unsendable {
     }
 }
 
-impl std::error::Error for Unsendable {
+impl std::error::Error for EncodeErrorKind {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Handle(error) => Some(error),
@@ -282,12 +282,12 @@ impl fmt::Display for EncodeError {
         if !self.path.as_str().is_empty() {
             write!(f, "`{}`: ", self.path.as_str())?;
         }
-        self.unsendable.fmt(f)
+        self.kind.fmt(f)
     }
 }
 
 impl std::error::Error for EncodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.unsendable.source()
+        self.kind.source()
     }
 }

@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 
 pub use crate::platform::{BorrowedHandle, OwnedHandle, borrow};
-use crate::{Declared, Kind, Kinds, Rights};
+use crate::{Declaration, Kind, Kinds, Rights};
 
 /// A type that owns one handle.
 ///
 /// Implemented for types of the standard library and of `syshandle-os`. `from_handle` takes a handle
-/// that was proven to match [`Handle::DECLARED`] or the declaration of its parameter.
+/// that was proven to match [`Handle::DECLARATION`] or the declaration of its parameter.
 pub trait Handle: Sized {
     /// The declaration of a parameter of this type, unless the parameter declares something else.
-    const DECLARED: Declared;
+    const DECLARATION: Declaration;
 
     /// Borrows the handle.
     fn as_handle(&self) -> BorrowedHandle<'_>;
@@ -28,7 +28,7 @@ pub trait Handle: Sized {
 macro_rules! impl_handle {
     ($($type:ty => $declared:expr),+ $(,)?) => {$(
         impl $crate::Handle for $type {
-            const DECLARED: $crate::Declared = $declared;
+            const DECLARATION: $crate::Declaration = $declared;
 
             fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
                 $crate::borrow(self)
@@ -66,7 +66,7 @@ macro_rules! impl_handle_value {
         impl $crate::Describe for $type {
             const TYPE: $crate::describe::Type = $crate::describe::Type::Handle {
                 name: stringify!($type),
-                declared: <$type as $crate::Handle>::DECLARED,
+                declared: <$type as $crate::Handle>::DECLARATION,
             };
         }
     };
@@ -74,8 +74,8 @@ macro_rules! impl_handle_value {
 
 impl_handle!(
     // Any kind; the parameter usually declares one.
-    OwnedHandle => Declared::new(Kinds::ANY),
-    File => Declared::kind(Kind::File),
-    PipeReader => Declared::kind(Kind::Pipe).at_least(Rights::READ),
-    PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
+    OwnedHandle => Declaration::new(Kinds::ANY),
+    File => Declaration::kind(Kind::File),
+    PipeReader => Declaration::kind(Kind::Pipe).at_least(Rights::READ),
+    PipeWriter => Declaration::kind(Kind::Pipe).at_least(Rights::WRITE),
 );

@@ -7,20 +7,20 @@
 //! in frames.
 //!
 //! ```
-//! use syshandle_types::{Declared, Facts, Kind, Object, Rights};
+//! use syshandle_types::{Declaration, Facts, Kind, Object, Rights};
 //!
-//! let declared = Declared::kind(Kind::File).at_least(Rights::WRITE);
+//! let declared = Declaration::kind(Kind::File).at_least(Rights::WRITE);
 //! let received = Facts { object: Object::RegularFile, rights: Rights::READ };
 //! let mismatch = declared.check(&received).unwrap_err();
 //! assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
 //! ```
 //!
-//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which maps objects to kinds;
+//! Reading order: [`Kind`], [`Rights`] and [`Declaration`]; [`Object`], which maps objects to kinds;
 //! [`Handle`], the trait of all types that own a handle. Then [`Encode`] and [`Decode`], which convert
 //! between values and bytes with handles, and [`Describe`], the run-time form of a type.
 
 mod collections;
-mod declared;
+mod declaration;
 mod decode;
 pub mod describe;
 mod encode;
@@ -29,12 +29,12 @@ mod files;
 mod guid;
 #[macro_use]
 mod handle;
-mod handles;
 mod kind;
 mod limits;
 #[cfg(not(windows))]
 mod linux;
 mod measure;
+mod message_handles;
 mod object;
 mod payload;
 mod printable;
@@ -49,22 +49,22 @@ use linux as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub use declared::{Declared, Mismatch, Wanted};
-pub use decode::{Decode, DecodeError, Decoder, Malformed, ProofError, Prove};
+pub use declaration::{Declaration, Mismatch, Requirement};
+pub use decode::{Decode, DecodeError, DecodeErrorKind, Decoder, ProofError, Prove};
 pub use describe::Describe;
-pub use encode::{Encode, EncodeError, Encoder, Unsendable};
+pub use encode::{Encode, EncodeError, EncodeErrorKind, Encoder};
 pub use field_path::FieldPath;
 pub use files::Files;
 pub use guid::{Guid, ParseGuidError};
 #[doc(hidden)]
 pub use handle::borrow;
 pub use handle::{BorrowedHandle, Handle, OwnedHandle};
-pub use handles::{GivenHandle, Handles, LentHandles};
 pub use kind::{Kind, Kinds};
 pub use limits::Limits;
 pub use measure::Measure;
+pub use message_handles::{Handles, MessageHandle, OutgoingHandles};
 pub use object::{Facts, Object};
-pub use payload::{BodySize, Payload, Shared, Source};
+pub use payload::{BodySize, ByteSource, Payload, SharedBytes};
 pub use printable::{Printable, is_printable};
 pub use rights::Rights;
 pub use sockets::Sockets;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 
-use crate::{Declared, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
+use crate::{Declaration, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
 
 /// An owned handle of unknown kind; closes when dropped.
 pub type OwnedHandle = OwnedFd;
@@ -23,12 +23,12 @@ pub fn borrow(value: &impl AsFd) -> BorrowedHandle<'_> {
 }
 
 impl_handle!(
-    UnixStream => Declared::socket(Sockets::UNIX_STREAM),
-    UnixListener => Declared::socket(Sockets::UNIX_LISTENER),
-    UnixDatagram => Declared::socket(Sockets::UNIX_DATAGRAM),
-    TcpStream => Declared::socket(Sockets::TCP_STREAM),
-    TcpListener => Declared::socket(Sockets::TCP_LISTENER),
-    UdpSocket => Declared::socket(Sockets::UDP_SOCKET),
+    UnixStream => Declaration::socket(Sockets::UNIX_STREAM),
+    UnixListener => Declaration::socket(Sockets::UNIX_LISTENER),
+    UnixDatagram => Declaration::socket(Sockets::UNIX_DATAGRAM),
+    TcpStream => Declaration::socket(Sockets::TCP_STREAM),
+    TcpListener => Declaration::socket(Sockets::TCP_LISTENER),
+    UdpSocket => Declaration::socket(Sockets::UDP_SOCKET),
 );
 
 /// A path: its bytes, which need not be UTF-8.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DecodeError, Decoder, Malformed};
+use crate::{DecodeError, DecodeErrorKind, Decoder};
 
 /// A value for which bounds can be declared.
 pub trait Measure {
@@ -58,11 +58,11 @@ impl Decoder<'_> {
     /// Checks a value against its declared bounds, both inclusive.
     ///
     /// # Errors
-    /// [`Malformed::OutOfRange`].
+    /// [`DecodeErrorKind::OutOfRange`].
     pub fn within<T: Measure>(&self, value: &T, from: i128, to: i128) -> Result<(), DecodeError> {
         match value.measure() {
             Some(value) if value < from || value > to => {
-                Err(self.error(Malformed::OutOfRange { value, from, to }))
+                Err(self.error(DecodeErrorKind::OutOfRange { value, from, to }))
             }
             _ => Ok(()),
         }

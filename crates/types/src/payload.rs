@@ -123,7 +123,7 @@ impl From<Vec<u8>> for Payload<'_> {
 }
 
 /// Memory that the sender of a message may still change.
-pub trait Source {
+pub trait ByteSource {
     /// Copies bytes from `at` on to `out`. Returns `false` if there are too few.
     fn copy(&self, at: usize, out: &mut [u8]) -> bool;
 
@@ -132,41 +132,41 @@ pub trait Source {
 }
 
 /// The bytes of a received message, in memory that the sender may still change.
-pub struct Shared<'s> {
-    source: &'s dyn Source,
+pub struct SharedBytes<'s> {
+    source: &'s dyn ByteSource,
     len: usize,
     /// A copy of the bytes that couldn't be copied directly to their destination.
     copy: OnceCell<Vec<u8>>,
 }
 
-impl<'s> Shared<'s> {
+impl<'s> SharedBytes<'s> {
     /// Refers to the first `len` bytes of `source`.
-    pub fn new(source: &'s dyn Source, len: usize) -> Self {
+    pub fn new(source: &'s dyn ByteSource, len: usize) -> Self {
         Self { source, len, copy: OnceCell::new() }
     }
 
     /// Returns the bytes that haven't been copied out yet, which are all.
-    pub(crate) fn rest(&self) -> Rest<'_> {
-        Rest { shared: self, at: 0, singles: 0 }
+    pub(crate) fn rest(&self) -> UnreadBytes<'_> {
+        UnreadBytes { shared: self, at: 0, singles: 0 }
     }
 }
 
-impl fmt::Debug for Shared<'_> {
+impl fmt::Debug for SharedBytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("SharedBytes").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
 /// The bytes that haven't been copied out yet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rest<'a> {
-    shared: &'a Shared<'a>,
+pub(crate) struct UnreadBytes<'a> {
+    shared: &'a SharedBytes<'a>,
     at: usize,
     /// Number of small values that were copied one by one.
     singles: u32,
 }
 
-impl<'a> Rest<'a> {
+impl<'a> UnreadBytes<'a> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.shared.len - self.at
@@ -213,12 +213,12 @@ mod tests {
     use super::*;
 
     /// A source that counts the reads of each byte.
-    struct Counted {
+    struct CountingSource {
         bytes: Vec<u8>,
         reads: std::cell::RefCell<Vec<u32>>,
     }
 
-    impl Source for Counted {
+    impl ByteSource for CountingSource {
         fn copy(&self, at: usize, out: &mut [u8]) -> bool {
             let mut bytes = Vec::new();
             let all = self.append(at, out.len(), &mut bytes);
@@ -233,13 +233,13 @@ mod tests {
         }
     }
 
-    struct Nothing;
+    struct AnyHandle;
 
-    impl crate::Prove for Nothing {
+    impl crate::Prove for AnyHandle {
         fn prove(
             &self,
             _: crate::BorrowedHandle<'_>,
-            _: &crate::Declared,
+            _: &crate::Declaration,
         ) -> Result<Option<crate::OwnedHandle>, crate::ProofError> {
             Ok(None)
         }
@@ -260,16 +260,16 @@ mod tests {
         crate::Encode::encode(&message, &mut out);
         let (bytes, _) = out.finish().unwrap();
         let reads = std::cell::RefCell::new(vec![0; bytes.len()]);
-        let source = Counted { bytes, reads };
-        let shared = Shared::new(&source, source.bytes.len());
-        let mut input = crate::Decoder::shared(&shared, Vec::new(), &Nothing);
+        let source = CountingSource { bytes, reads };
+        let shared = SharedBytes::new(&source, source.bytes.len());
+        let mut input = crate::Decoder::shared(&shared, Vec::new(), &AnyHandle);
         assert_eq!(input.parameter::<Message>(0, None).unwrap(), message);
         input.finish().unwrap();
         assert!(source.reads.borrow().iter().all(|reads| *reads == 1));
         // No truncated message decodes, and none is read beyond its end.
         for len in (0..source.bytes.len()).step_by(997) {
-            let shared = Shared::new(&source, len);
-            let mut input = crate::Decoder::shared(&shared, Vec::new(), &Nothing);
+            let shared = SharedBytes::new(&source, len);
+            let mut input = crate::Decoder::shared(&shared, Vec::new(), &AnyHandle);
             assert!(input.parameter::<Message>(0, None).is_err());
         }
     }

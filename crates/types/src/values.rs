@@ -1,6 +1,6 @@
 //! Encoding of plain values: fixed width, little endian, without padding.
 
-use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Malformed};
+use crate::{Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Guid};
 
 macro_rules! impl_number {
     ($($type:ty),+) => {$(
@@ -57,7 +57,7 @@ impl Decode for usize {
     #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::try_from(u64::decode(input)?)
-            .map_err(|_| input.error(Malformed::Value { expected: "usize" }))
+            .map_err(|_| input.error(DecodeErrorKind::Value { expected: "usize" }))
     }
 }
 
@@ -73,7 +73,7 @@ impl Decode for isize {
     #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::try_from(i64::decode(input)?)
-            .map_err(|_| input.error(Malformed::Value { expected: "isize" }))
+            .map_err(|_| input.error(DecodeErrorKind::Value { expected: "isize" }))
     }
 }
 
@@ -91,7 +91,7 @@ impl Decode for bool {
         match u8::decode(input)? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(input.error(Malformed::Value { expected: "bool" })),
+            _ => Err(input.error(DecodeErrorKind::Value { expected: "bool" })),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Decode for () {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match u8::decode(input)? {
             0 => Ok(()),
-            _ => Err(input.error(Malformed::Value { expected: "()" })),
+            _ => Err(input.error(DecodeErrorKind::Value { expected: "()" })),
         }
     }
 }
@@ -126,7 +126,7 @@ impl Decode for char {
     #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::from_u32(u32::decode(input)?)
-            .ok_or_else(|| input.error(Malformed::Value { expected: "char" }))
+            .ok_or_else(|| input.error(DecodeErrorKind::Value { expected: "char" }))
     }
 }
 
@@ -151,7 +151,8 @@ impl Decode for String {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let len = input.take_len()?;
         let bytes = input.take_vec(len)?;
-        Self::from_utf8(bytes).map_err(|_| input.error(Malformed::Value { expected: "UTF-8" }))
+        Self::from_utf8(bytes)
+            .map_err(|_| input.error(DecodeErrorKind::Value { expected: "UTF-8" }))
     }
 }
 
@@ -185,7 +186,7 @@ impl Decode for std::time::Duration {
         let (seconds, nanoseconds) = (u64::decode(input)?, u32::decode(input)?);
         match nanoseconds {
             0..1_000_000_000 => Ok(Self::new(seconds, nanoseconds)),
-            _ => Err(input.error(Malformed::Value { expected: "Duration" })),
+            _ => Err(input.error(DecodeErrorKind::Value { expected: "Duration" })),
         }
     }
 }

@@ -13,7 +13,9 @@ use std::os::windows::io::{
 use std::path::PathBuf;
 use std::ptr;
 
-use crate::{Declared, Decode, DecodeError, Decoder, Encode, Encoder, Handle, Malformed, Sockets};
+use crate::{
+    Declaration, Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Handle, Sockets,
+};
 
 /// An owned handle of unknown kind; closes when dropped.
 pub type OwnedHandle = io::OwnedHandle;
@@ -33,7 +35,7 @@ pub fn borrow(value: &impl AsHandle) -> BorrowedHandle<'_> {
 macro_rules! impl_socket {
     ($($type:ty => $sockets:expr),+ $(,)?) => {$(
         impl Handle for $type {
-            const DECLARED: Declared = Declared::socket($sockets);
+            const DECLARATION: Declaration = Declaration::socket($sockets);
 
             fn as_handle(&self) -> BorrowedHandle<'_> {
                 let raw = ptr::without_provenance_mut(self.as_socket().as_raw_socket() as usize);
@@ -71,7 +73,7 @@ impl Decode for PathBuf {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let bytes = Vec::<u8>::decode(input)?;
         let (pairs, []) = bytes.as_chunks::<2>() else {
-            return Err(input.error(Malformed::Value { expected: "PathBuf" }));
+            return Err(input.error(DecodeErrorKind::Value { expected: "PathBuf" }));
         };
         let units: Vec<_> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
         Ok(OsString::from_wide(&units).into())

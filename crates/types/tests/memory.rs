@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use syshandle_types::{BorrowedHandle, Declared, OwnedHandle};
+use syshandle_types::{BorrowedHandle, Declaration, OwnedHandle};
 use syshandle_types::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, ProofError, Prove,
+    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Limits, ProofError, Prove,
 };
 
 /// Counts reserved memory, and refuses more than `max`.
@@ -21,7 +21,7 @@ impl Prove for Meter {
     fn prove(
         &self,
         _: BorrowedHandle<'_>,
-        _: &Declared,
+        _: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         Ok(None)
     }
@@ -55,7 +55,7 @@ fn zeros(len: u32) -> Vec<u8> {
 fn takes_too_much<T: Decode>(bytes: &[u8]) {
     let (value, reserved) = decode::<T>(bytes);
     let error = value.err().unwrap();
-    assert_eq!(error.malformed, Malformed::TooMuchMemory);
+    assert_eq!(error.kind, DecodeErrorKind::TooMuchMemory);
     assert!(error.to_string().contains("134217728 bytes"), "{error}");
     assert!(reserved <= Limits::DECODED_BYTES_MAX);
     assert!(reserved <= Limits::DECODED_PER_BYTE * bytes.len() + Limits::DECODED_BYTES_MIN);
@@ -120,5 +120,5 @@ fn memory_of_small_messages_is_free_and_larger_ones_are_refused_by_name() {
     let bytes = zeros(2_000_000);
     let mut input = Decoder::new(&bytes, Vec::new(), &meter);
     let error = input.parameter::<Vec<u8>>(0, None).unwrap_err();
-    assert_eq!(error.malformed, Malformed::NoMemory { limit: "a test's limit" });
+    assert_eq!(error.kind, DecodeErrorKind::NoMemory { limit: "a test's limit" });
 }

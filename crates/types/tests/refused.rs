@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_types::{BorrowedHandle, Declared, OwnedHandle};
+use syshandle_types::{BorrowedHandle, Declaration, OwnedHandle};
 use syshandle_types::{Decode, DecodeError, Decoder, ProofError, Prove};
 
 /// Collects refused handles.
@@ -20,7 +20,7 @@ impl Prove for Refusals {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        _: &Declared,
+        _: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         Ok(Some(handle.try_clone_to_owned().unwrap()))
     }

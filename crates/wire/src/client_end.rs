@@ -3,7 +3,7 @@
 
 use syshandle_types::{BodySize, Limits};
 
-use crate::due::Due;
+use crate::pending_releases::PendingReleases;
 use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The client's end of a connection.
@@ -16,7 +16,7 @@ pub struct ClientEnd<W> {
     slots: Vec<Slot<W>>,
     running: u16,
     outgoing: Ranges,
-    due: Due,
+    pending_releases: PendingReleases,
     /// Set once a reply says that the server expects a `Bye`.
     awaits_bye: bool,
     /// Set once a reply has arrived.
@@ -40,7 +40,7 @@ enum State<W> {
 
 /// An event that a frame from the server causes.
 #[derive(Debug)]
-pub enum FromServer<W> {
+pub enum ClientEndEvent<W> {
     /// A reply to the call of `waiter`.
     Reply {
         /// The waiter passed to [`ClientEnd::start`].
@@ -53,7 +53,7 @@ pub enum FromServer<W> {
         handles_lost: bool,
     },
     /// The reply to a cancelled call. The driver must still release its body.
-    Late(Body),
+    LateReply(Body),
     /// The server refuses the connection.
     Refused,
     /// The server closes the connection.
@@ -65,18 +65,18 @@ pub enum FromServer<W> {
     /// again.
     ArenaLost,
     /// The server is short of shared memory. The frame to send releases all ranges that were read.
-    Asked(Option<Header>),
+    ReleaseRequest(Option<Header>),
     /// Nothing to do: the frame only released ranges.
     Nothing,
 }
 
 /// The reason why a call can't start before another one ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Busy {
+pub enum StartError {
     /// The limit of calls in flight is reached.
-    Calls,
+    TooManyCalls,
     /// The shared memory has no free range of the size.
-    Shared,
+    NoSharedMemory,
 }
 
 impl<W> ClientEnd<W> {
@@ -99,7 +99,7 @@ impl<W> ClientEnd<W> {
                     slots: Vec::new(),
                     running: 0,
                     outgoing: Ranges::default(),
-                    due: Due::of_client(),
+                    pending_releases: PendingReleases::of_client(),
                     awaits_bye: false,
                     has_replied: false,
                 };
@@ -136,7 +136,7 @@ impl<W> ClientEnd<W> {
     /// it sends the frame.
     ///
     /// # Errors
-    /// [`Busy`] if the call must wait until another one ends.
+    /// [`StartError`] if the call must wait until another one ends.
     #[inline]
     pub fn start(
         &mut self,
@@ -145,11 +145,11 @@ impl<W> ClientEnd<W> {
         body: impl Into<BodySize>,
         timeout_ms: u32,
         waiter: W,
-    ) -> Result<Header, Busy> {
+    ) -> Result<Header, StartError> {
         if self.running == self.limits.calls_max {
-            return Err(Busy::Calls);
+            return Err(StartError::TooManyCalls);
         }
-        let body = place(body.into(), &mut self.outgoing).ok_or(Busy::Shared)?;
+        let body = place(body.into(), &mut self.outgoing).ok_or(StartError::NoSharedMemory)?;
         let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
         let index = free.unwrap_or_else(|| {
             self.slots.push(Slot { turn: 0, state: State::Free });
@@ -160,7 +160,7 @@ impl<W> ClientEnd<W> {
         slot.state = State::Waiting(waiter);
         self.running += 1;
         let call = u32::from(slot.turn) << 16 | index as u32;
-        let releases = self.due.take();
+        let releases = self.pending_releases.take();
         Ok(Header {
             handles,
             call,
@@ -175,7 +175,7 @@ impl<W> ClientEnd<W> {
     /// Forgets a call whose frame could not be sent.
     pub fn unsent(&mut self, header: &Header) {
         self.end_call(header.call);
-        self.due.put_back(&header.releases);
+        self.pending_releases.put_back(&header.releases);
         if let Body::Shared { offset, .. } = header.body {
             // The range was allocated for this call, and the server has not learned of it.
             let _ = self.outgoing.give_back(offset);
@@ -204,7 +204,7 @@ impl<W> ClientEnd<W> {
         frame: &'f [u8],
         handles: usize,
         handles_truncated: bool,
-    ) -> Result<(FromServer<W>, &'f [u8]), Violation> {
+    ) -> Result<(ClientEndEvent<W>, &'f [u8]), Violation> {
         let (header, body) = Header::read(frame)?;
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
@@ -217,22 +217,24 @@ impl<W> ClientEnd<W> {
                 self.awaits_bye |= header.awaits_bye;
                 self.has_replied = true;
                 match self.end_call(header.call).ok_or(unknown)? {
-                    State::Waiting(waiter) => FromServer::Reply {
+                    State::Waiting(waiter) => ClientEndEvent::Reply {
                         waiter,
                         status,
                         body: header.body,
                         handles_lost: handles_truncated,
                     },
-                    State::Cancelled => FromServer::Late(header.body),
+                    State::Cancelled => ClientEndEvent::LateReply(header.body),
                     State::Free => return Err(unknown),
                 }
             }
-            FrameKind::Refused => FromServer::Refused,
-            FrameKind::Bye => FromServer::Bye,
-            FrameKind::Arena if header.handles == 1 => FromServer::Arena,
-            FrameKind::Arena => FromServer::ArenaLost,
-            FrameKind::Release if header.asks() => FromServer::Asked(self.due.asked()),
-            FrameKind::Release => FromServer::Nothing,
+            FrameKind::Refused => ClientEndEvent::Refused,
+            FrameKind::Bye => ClientEndEvent::Bye,
+            FrameKind::Arena if header.handles == 1 => ClientEndEvent::Arena,
+            FrameKind::Arena => ClientEndEvent::ArenaLost,
+            FrameKind::Release if header.asks() => {
+                ClientEndEvent::ReleaseRequest(self.pending_releases.release_at_once())
+            }
+            FrameKind::Release => ClientEndEvent::Nothing,
             kind => return Err(Violation::Unexpected(kind)),
         };
         Ok((event, body))
@@ -246,12 +248,12 @@ impl<W> ClientEnd<W> {
     /// Records that a range of the server's shared memory was read. The range is released by the
     /// next frame, or by the returned one if much is due.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
-        self.due.has_read(body)
+        self.pending_releases.has_read(body)
     }
 
     /// Takes back the releases of a frame that could not be sent. They go with the next frame.
     pub fn unreleased(&mut self, header: &Header) {
-        self.due.put_back(&header.releases);
+        self.pending_releases.put_back(&header.releases);
     }
 
     /// Returns whether the client must send `Bye`. It must if the server may still hold work for

@@ -3,9 +3,9 @@
 use std::{fmt, io};
 
 use syshandle_types::{
-    BorrowedHandle, Declared, Decode, DecodeError, Decoder, Encode, Encoder, Facts, FieldPath,
-    Files, Guid, Kinds, Limits, Malformed, Mismatch, Object, OwnedHandle, Printable, ProofError,
-    Prove, Rights, Sockets, Wanted,
+    BorrowedHandle, Declaration, Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder,
+    Facts, FieldPath, Files, Guid, Kinds, Limits, Mismatch, Object, OwnedHandle, Printable,
+    ProofError, Prove, Requirement, Rights, Sockets,
 };
 
 /// The reason why a call or a connection is not served, as reported by the other side's runtime.
@@ -231,14 +231,14 @@ impl Fault {
 
 impl From<DecodeError> for Fault {
     fn from(error: DecodeError) -> Self {
-        let DecodeError { parameter, path, malformed } = error;
-        match malformed {
-            Malformed::Handle { slot, mismatch } => {
+        let DecodeError { parameter, path, kind } = error;
+        match kind {
+            DecodeErrorKind::Handle { slot, mismatch } => {
                 Self::WrongHandle { parameter, path, slot, mismatch }
             }
-            Malformed::Unproven { text, .. } => Self::Unproven { parameter, path, text },
-            Malformed::NoMemory { limit } => Self::Busy { limit: limit.into() },
-            malformed => Self::Malformed { parameter, path, text: malformed.to_string() },
+            DecodeErrorKind::Unproven { text, .. } => Self::Unproven { parameter, path, text },
+            DecodeErrorKind::NoMemory { limit } => Self::Busy { limit: limit.into() },
+            kind => Self::Malformed { parameter, path, text: kind.to_string() },
         }
     }
 }
@@ -385,22 +385,22 @@ impl Decode for Fault {
                         let kind = IO_KINDS.get(usize::from(u8::decode(input)?));
                         Some(IoCause::Kind(kind.copied().unwrap_or(io::ErrorKind::Other)))
                     }
-                    _ => return Err(input.error(Malformed::Value { expected: "cause" })),
+                    _ => return Err(input.error(DecodeErrorKind::Value { expected: "cause" })),
                 },
             }),
             18 => Self::Aborted { text: String::decode(input)? },
-            _ => return Err(input.error(Malformed::Value { expected: "fault" })),
+            _ => return Err(input.error(DecodeErrorKind::Value { expected: "fault" })),
         })
     }
 }
 
 fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
     let (part, bits) = match mismatch.wanted {
-        Wanted::Kind(kinds) => (0, kinds.bits()),
-        Wanted::Rights(rights) => (1, rights.bits()),
-        Wanted::NoMoreThan(rights) => (2, rights.bits()),
-        Wanted::Sockets(sockets) => (3, sockets.bits()),
-        Wanted::Files(files) => (4, files.bits()),
+        Requirement::Kind(kinds) => (0, kinds.bits()),
+        Requirement::Rights(rights) => (1, rights.bits()),
+        Requirement::NoMoreThan(rights) => (2, rights.bits()),
+        Requirement::Sockets(sockets) => (3, sockets.bits()),
+        Requirement::Files(files) => (4, files.bits()),
     };
     out.put(&[part]);
     out.put(&bits.to_le_bytes());
@@ -411,12 +411,12 @@ fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
 fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
     let (part, bits) = (u8::decode(input)?, u32::decode(input)?);
     let wanted = match part {
-        0 => Wanted::Kind(Kinds::from_bits_truncate(bits)),
-        1 => Wanted::Rights(Rights::from_bits_truncate(bits)),
-        2 => Wanted::NoMoreThan(Rights::from_bits_truncate(bits)),
-        3 => Wanted::Sockets(Sockets::from_bits_truncate(bits)),
-        4 => Wanted::Files(Files::from_bits_truncate(bits)),
-        _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
+        0 => Requirement::Kind(Kinds::from_bits_truncate(bits)),
+        1 => Requirement::Rights(Rights::from_bits_truncate(bits)),
+        2 => Requirement::NoMoreThan(Rights::from_bits_truncate(bits)),
+        3 => Requirement::Sockets(Sockets::from_bits_truncate(bits)),
+        4 => Requirement::Files(Files::from_bits_truncate(bits)),
+        _ => return Err(input.error(DecodeErrorKind::Value { expected: "part of a declaration" })),
     };
     // An object kind that only a newer peer knows is treated as unknown.
     let object = u8::decode(input)?;
@@ -452,7 +452,7 @@ impl Prove for NoHandles {
     fn prove(
         &self,
         _: BorrowedHandle<'_>,
-        _: &Declared,
+        _: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         Err(ProofError::Unknown("a fault carries no handles".into()))
     }
@@ -472,7 +472,7 @@ mod tests {
 
     fn examples() -> Vec<Fault> {
         let mismatch = Mismatch {
-            wanted: Wanted::Kind(Kinds::of(Kind::File)),
+            wanted: Requirement::Kind(Kinds::of(Kind::File)),
             received: Facts { object: Object::Pipe, rights: Rights::READ },
         };
         let text = || "what".to_owned();

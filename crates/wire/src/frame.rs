@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use syshandle_types::Limits;
 
-use crate::whereabouts;
+use crate::core_hint;
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,7 @@ impl Header {
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
         let releases = Releases::read(offsets);
         let (len, offset) = (word(16), word(20));
-        let flags = head[1] & !whereabouts::BITS;
+        let flags = head[1] & !core_hint::BITS;
         let body = match flags & SHARED {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
             SHARED if rest.is_empty() => Body::Shared { offset, len },

@@ -11,17 +11,17 @@
 
 mod arena;
 mod client_end;
-mod due;
+mod core_hint;
 mod fault;
 mod frame;
 mod greeting;
+mod pending_releases;
 mod server_end;
-mod whereabouts;
 
 pub use arena::Ranges;
-pub use client_end::{Busy, ClientEnd, FromServer, OpenError};
+pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
+pub use core_hint::CoreHint;
 pub use fault::{Fault, IoCause, MethodError, Ran};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
-pub use server_end::{FromClient, ServerEnd};
-pub use whereabouts::Whereabouts;
+pub use server_end::{ServerEnd, ServerEndEvent};

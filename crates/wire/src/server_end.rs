@@ -3,7 +3,7 @@
 use syshandle_types::{BodySize, Limits};
 
 use crate::client_end::{check_body, check_handles, give_back, place};
-use crate::due::Due;
+use crate::pending_releases::PendingReleases;
 use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The server's end of a connection.
@@ -15,7 +15,7 @@ pub struct ServerEnd<T> {
     phase: Phase,
     running: Vec<(u32, T)>,
     outgoing: Ranges,
-    due: Due,
+    pending_releases: PendingReleases,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ enum Phase {
 
 /// An event that a frame from the client causes.
 #[derive(Debug)]
-pub enum FromClient<'a, T> {
+pub enum ServerEndEvent<'a, T> {
     /// The client requests an object.
     Hello(Hello),
     /// A call to run. The driver reports it with [`ServerEnd::started`].
@@ -57,7 +57,7 @@ pub enum FromClient<'a, T> {
     /// again.
     ArenaLost,
     /// The client is short of shared memory. The frame to send releases all ranges that were read.
-    Asked(Option<Header>),
+    ReleaseRequest(Option<Header>),
     /// Nothing to do: the frame released ranges, or cancelled a call that had ended.
     Nothing,
 }
@@ -70,7 +70,7 @@ impl<T> ServerEnd<T> {
             phase: Phase::Greeted,
             running: Vec::new(),
             outgoing: Ranges::default(),
-            due: Due::of_server(),
+            pending_releases: PendingReleases::of_server(),
         }
     }
 
@@ -95,18 +95,18 @@ impl<T> ServerEnd<T> {
         frame: &'f [u8],
         handles: usize,
         handles_truncated: bool,
-    ) -> Result<(FromClient<'_, T>, &'f [u8]), Violation> {
+    ) -> Result<(ServerEndEvent<'_, T>, &'f [u8]), Violation> {
         let (header, body) = Header::read(frame)?;
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
         let event = match (self.phase, header.kind) {
             (Phase::Greeted, FrameKind::Hello) => {
                 self.phase = Phase::Open;
-                FromClient::Hello(Hello::read(body)?)
+                ServerEndEvent::Hello(Hello::read(body)?)
             }
             (Phase::Open, FrameKind::Call) => {
                 self.check_call(&header)?;
-                FromClient::Call {
+                ServerEndEvent::Call {
                     call: header.call,
                     method: header.code,
                     timeout_ms: header.timeout_ms,
@@ -116,19 +116,19 @@ impl<T> ServerEnd<T> {
             }
             (Phase::Open, FrameKind::Cancel) => {
                 match self.running.iter().find(|(id, _)| *id == header.call) {
-                    Some((_, running)) => FromClient::Cancel(running),
-                    None => FromClient::Nothing,
+                    Some((_, running)) => ServerEndEvent::Cancel(running),
+                    None => ServerEndEvent::Nothing,
                 }
             }
-            (Phase::Open, FrameKind::Arena) if header.handles == 1 => FromClient::Arena,
-            (Phase::Open, FrameKind::Arena) => FromClient::ArenaLost,
+            (Phase::Open, FrameKind::Arena) if header.handles == 1 => ServerEndEvent::Arena,
+            (Phase::Open, FrameKind::Arena) => ServerEndEvent::ArenaLost,
             (Phase::Open, FrameKind::Release) if header.asks() => {
-                FromClient::Asked(self.due.asked())
+                ServerEndEvent::ReleaseRequest(self.pending_releases.release_at_once())
             }
-            (Phase::Open, FrameKind::Release) => FromClient::Nothing,
+            (Phase::Open, FrameKind::Release) => ServerEndEvent::Nothing,
             (Phase::Greeted | Phase::Open, FrameKind::Bye) => {
                 self.phase = Phase::Closed;
-                FromClient::Bye
+                ServerEndEvent::Bye
             }
             (_, kind) => return Err(Violation::Unexpected(kind)),
         };
@@ -162,12 +162,12 @@ impl<T> ServerEnd<T> {
     /// Records that a range of the client's shared memory was read. The range is released by the
     /// next frame, or by the returned one if much is due.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
-        self.due.has_read(body)
+        self.pending_releases.has_read(body)
     }
 
     /// Takes back the releases of a frame that could not be sent. They go with the next frame.
     pub fn unreleased(&mut self, header: &Header) {
-        self.due.put_back(&header.releases);
+        self.pending_releases.put_back(&header.releases);
     }
 
     /// Ends a call and returns the header of its reply. For a body that is too large for the frame,
@@ -188,7 +188,7 @@ impl<T> ServerEnd<T> {
         if let Some(place) = self.running.iter().position(|(id, _)| *id == call) {
             self.running.swap_remove(place);
         }
-        let releases = self.due.take();
+        let releases = self.pending_releases.take();
         Some(Header {
             handles,
             call,

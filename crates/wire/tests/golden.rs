@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use syshandle_types::{Encode, Encoder, FieldPath, Guid, Limits};
 use syshandle_types::{
-    Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted,
+    Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
 use syshandle_wire::{
     Body, ClientEnd, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer, Ran,
@@ -165,11 +165,11 @@ fn faults_are_as_they_were() {
         Fault::NoSuchClass(guid(0x10)),
         Fault::NoSuchInterface(guid(0x20)),
         Fault::NoSuchMethod(9),
-        wrong(Wanted::Kind(kinds), Object::Eventfd, Rights::SIGNAL | Rights::WAIT),
-        wrong(Wanted::Rights(read | Rights::WRITE), Object::RegularFile, read),
-        wrong(Wanted::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
-        wrong(Wanted::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),
-        wrong(Wanted::Files(Files::REGULAR), Object::SpecialFile, read),
+        wrong(Requirement::Kind(kinds), Object::Eventfd, Rights::SIGNAL | Rights::WAIT),
+        wrong(Requirement::Rights(read | Rights::WRITE), Object::RegularFile, read),
+        wrong(Requirement::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
+        wrong(Requirement::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),
+        wrong(Requirement::Files(Files::REGULAR), Object::SpecialFile, read),
         Fault::Malformed { parameter: Some(1), path: path(), text: text() },
         Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() },
         Fault::HandlesLost,

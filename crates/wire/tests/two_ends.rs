@@ -4,8 +4,8 @@
 
 use syshandle_types::{Guid, Limits};
 use syshandle_wire::{
-    Body, Busy, ClientEnd, FrameKind, FromClient, FromServer, Greeting, Header, Hello, Offer,
-    ServerEnd, Status, Violation,
+    Body, ClientEnd, ClientEndEvent, FrameKind, Greeting, Header, Hello, Offer, ServerEnd,
+    ServerEndEvent, StartError, Status, Violation,
 };
 
 /// A client and a server, and the frames between them.
@@ -27,7 +27,7 @@ fn open(limits: Limits) -> Two {
     let (client, _) = ClientEnd::open(&bytes(&header, &body), 0).unwrap();
     let (header, body) = ClientEnd::<u32>::hello(Hello { clsid: Guid::NIL, iid: Guid::NIL });
     let frame = bytes(&header, &body);
-    assert!(matches!(server.receive(&frame, 0, false), Ok((FromClient::Hello(_), _))));
+    assert!(matches!(server.receive(&frame, 0, false), Ok((ServerEndEvent::Hello(_), _))));
     Two { client, server }
 }
 
@@ -38,7 +38,7 @@ impl Two {
         let inline = matches!(header.body, Body::Inline { .. });
         let frame = bytes(&header, if inline { body } else { &[] });
         let (event, _) = self.server.receive(&frame, 0, false).unwrap();
-        assert!(matches!(event, FromClient::Call { call, .. } if call == header.call));
+        assert!(matches!(event, ServerEndEvent::Call { call, .. } if call == header.call));
         self.server.started(header.call, waiter);
         header.call
     }
@@ -48,7 +48,7 @@ impl Two {
         self.server.receive(&bytes(header, body), 0, false).unwrap_err()
     }
 
-    fn reply(&mut self, call: u32) -> FromServer<u32> {
+    fn reply(&mut self, call: u32) -> ClientEndEvent<u32> {
         let header = self.server.reply(call, Status::Done, 0, 0).unwrap();
         self.client.receive(&bytes(&header, &[]), 0, false).unwrap().0
     }
@@ -58,8 +58,8 @@ impl Two {
 fn replies_in_any_order_reach_their_calls() {
     let mut two = open(Limits::default());
     let (a, b) = (two.call(1, b"a"), two.call(2, b"b"));
-    assert!(matches!(two.reply(b), FromServer::Reply { waiter: 2, status: Status::Done, .. }));
-    assert!(matches!(two.reply(a), FromServer::Reply { waiter: 1, .. }));
+    assert!(matches!(two.reply(b), ClientEndEvent::Reply { waiter: 2, status: Status::Done, .. }));
+    assert!(matches!(two.reply(a), ClientEndEvent::Reply { waiter: 1, .. }));
     assert!(two.server.is_idle());
 }
 
@@ -70,9 +70,9 @@ fn a_cancelled_call_counts_until_its_late_reply() {
     let cancel = two.client.cancel(call).unwrap();
     assert_eq!(two.client.cancel(call), None);
     let frame = bytes(&cancel, &[]);
-    assert!(matches!(two.server.receive(&frame, 0, false), Ok((FromClient::Cancel(1), _))));
-    assert_eq!(two.client.start(0, 0, 0, 0, 2), Err(Busy::Calls));
-    assert!(matches!(two.reply(call), FromServer::Late(_)));
+    assert!(matches!(two.server.receive(&frame, 0, false), Ok((ServerEndEvent::Cancel(1), _))));
+    assert_eq!(two.client.start(0, 0, 0, 0, 2), Err(StartError::TooManyCalls));
+    assert!(matches!(two.reply(call), ClientEndEvent::LateReply(_)));
     two.call(2, b"");
 }
 
@@ -83,7 +83,7 @@ fn cancelling_a_call_that_has_ended_is_nothing() {
     let cancel = two.client.cancel(call).unwrap();
     two.reply(call);
     let frame = bytes(&cancel, &[]);
-    assert!(matches!(two.server.receive(&frame, 0, false), Ok((FromClient::Nothing, _))));
+    assert!(matches!(two.server.receive(&frame, 0, false), Ok((ServerEndEvent::Nothing, _))));
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn a_large_body_holds_its_range_until_it_is_given_back() {
     let mut two = open(Limits::default());
     let large = vec![0; Limits::ARENA_BYTES];
     let first = two.call(1, &large);
-    assert_eq!(two.client.start(0, 0, large.len(), 0, 2), Err(Busy::Shared));
+    assert_eq!(two.client.start(0, 0, large.len(), 0, 2), Err(StartError::NoSharedMemory));
     assert_eq!(two.server.has_read(Body::Inline { len: 3 }), None);
     let release = two.server.has_read(Body::Shared { offset: 0, len: large.len() as u32 }).unwrap();
     let frame = bytes(&release, &[]);
-    assert!(matches!(two.client.receive(&frame, 0, false), Ok((FromServer::Nothing, _))));
+    assert!(matches!(two.client.receive(&frame, 0, false), Ok((ClientEndEvent::Nothing, _))));
     two.reply(first);
     two.call(2, &large);
 }
@@ -169,7 +169,7 @@ fn an_extra_handle_is_a_violation_and_a_lost_one_is_not() {
         assert_eq!(result.unwrap_err(), Violation::WrongHandles { declared: 2, received });
     }
     let (event, _) = two.server.receive(&frame, 1, true).unwrap();
-    assert!(matches!(event, FromClient::Call { handles_lost: true, .. }));
+    assert!(matches!(event, ServerEndEvent::Call { handles_lost: true, .. }));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
     let call = two.call(1, b"");
     two.client.cancel(call).unwrap();
     assert!(two.client.owes_bye(), "it may still begin something");
-    assert!(matches!(two.reply(call), FromServer::Late(_)));
+    assert!(matches!(two.reply(call), ClientEndEvent::LateReply(_)));
     assert!(!two.client.owes_bye());
     let call = two.call(1, b"");
     let header = two.server.reply(call, Status::Done, 0, 0).unwrap();
@@ -209,6 +209,6 @@ fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
 fn nothing_may_come_after_bye() {
     let mut two = open(Limits::default());
     let bye = bytes(&Header::new(FrameKind::Bye), &[]);
-    assert!(matches!(two.server.receive(&bye, 0, false), Ok((FromClient::Bye, _))));
+    assert!(matches!(two.server.receive(&bye, 0, false), Ok((ServerEndEvent::Bye, _))));
     assert!(two.server.receive(&bye, 0, false).is_err());
 }

@@ -1,6 +1,6 @@
 //! Finds the declared kinds of all handles in encoded values, by walking over the values' types.
 
-use syshandle_os::{Declared, Kinds};
+use syshandle_os::{Declaration, Kinds};
 use syshandle_types::Limits;
 use syshandle_types::describe::{Definition, Parameter, Type};
 
@@ -29,7 +29,12 @@ struct HandleWalk<'a> {
 }
 
 impl HandleWalk<'_> {
-    fn visit(&mut self, ty: &Type, declared: Option<Declared>, depth: u32) -> Result<(), Problem> {
+    fn visit(
+        &mut self,
+        ty: &Type,
+        declared: Option<Declaration>,
+        depth: u32,
+    ) -> Result<(), Problem> {
         match *ty {
             Type::Plain(name) => self.plain(name),
             Type::Handle { declared: own, .. } => {

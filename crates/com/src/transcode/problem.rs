@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syshandle_types::{EncodeError, FieldPath, Limits, Unsendable};
+use syshandle_types::{EncodeError, EncodeErrorKind, FieldPath, Limits};
 use syshandle_wire::Fault;
 
 use crate::memory::{BadAddress, OutOfMemory};
@@ -91,9 +91,13 @@ impl From<TranscodeError> for EncodeError {
     fn from(error: TranscodeError) -> Self {
         let limits = Limits::default();
         let unsendable = match error.problem {
-            Problem::TooManyBytes => Unsendable::TooManyBytes { limit: limits.message_bytes_max },
-            Problem::TooManyHandles => Unsendable::TooManyHandles { limit: limits.handles_max },
-            problem => Unsendable::Value(problem.to_string()),
+            Problem::TooManyBytes => {
+                EncodeErrorKind::TooManyBytes { limit: limits.message_bytes_max }
+            }
+            Problem::TooManyHandles => {
+                EncodeErrorKind::TooManyHandles { limit: limits.handles_max }
+            }
+            problem => EncodeErrorKind::Value(problem.to_string()),
         };
         Self::new(error.parameter, unsendable)
     }

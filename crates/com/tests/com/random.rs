@@ -1,7 +1,7 @@
 //! Random values of every type that an interface can have, in encoded form.
 
 use syshandle::describe::{Definition, Parameter, Type};
-use syshandle::{Declared, Kind};
+use syshandle::{Declaration, Kind};
 use syshandle_com::RawLentHandle;
 
 /// A random number generator with a seed.
@@ -40,7 +40,7 @@ impl Random {
         values
     }
 
-    fn value(&mut self, ty: &Type, declared: Option<Declared>, out: &mut Values, depth: u32) {
+    fn value(&mut self, ty: &Type, declared: Option<Declaration>, out: &mut Values, depth: u32) {
         match *ty {
             Type::Plain(name) => self.plain(name, out),
             Type::Handle { declared: own, .. } => {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 use syshandle::describe::{Definition, Describe, Interface, Method, Parameter, Type, Variant};
-use syshandle::{Declared, Guid, Kind, Kinds};
+use syshandle::{Declaration, Guid, Kind, Kinds};
 use syshandle_model::{
     self as model, DefinitionKind, Description, Handle, discriminants, plain_name,
 };
@@ -203,11 +203,11 @@ impl Maker<'_> {
 }
 
 /// The declared kinds of a handle. The layout doesn't depend on its rights.
-fn declared(handle: Option<&Handle>) -> Option<Declared> {
+fn declared(handle: Option<&Handle>) -> Option<Declaration> {
     let handle = handle?;
     let mut kinds = handle.kinds.iter().map(|kind| Kind::from_name(&kind.to_string()).unwrap());
     let first = Kinds::of(kinds.next().unwrap());
-    Some(Declared::new(kinds.fold(first, Kinds::or)))
+    Some(Declaration::new(kinds.fold(first, Kinds::or)))
 }
 
 fn leak<T>(value: T) -> &'static T {

@@ -2,7 +2,7 @@
 //! violation.
 
 use syshandle_types::Limits;
-use syshandle_wire::{ClientEnd, FromClient, Greeting, Header, ServerEnd, Status};
+use syshandle_wire::{ClientEnd, Greeting, Header, ServerEnd, ServerEndEvent, Status};
 
 /// Checks the input.
 pub fn run(data: &[u8]) {
@@ -26,7 +26,7 @@ fn server(frames: &[&[u8]], handles: u8) {
     for frame in frames {
         let event = end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0);
         let Ok((event, _)) = event else { return };
-        if let FromClient::Call { call, .. } = event {
+        if let ServerEndEvent::Call { call, .. } = event {
             end.started(call, ());
             if handles & 0x40 != 0 {
                 let _ = end.reply(call, Status::Done, 0, frame.len() * 1000);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use syshandle::{Decode, Encode, Event};
-use syshandle_os::{BorrowedHandle, Declared, Facts, Object, OwnedHandle, Rights};
+use syshandle_os::{BorrowedHandle, Declaration, Facts, Object, OwnedHandle, Rights};
 use syshandle_types::{Decoder, Encoder, Limits, ProofError, Prove};
 
 #[derive(Encode, Decode, Debug)]
@@ -45,7 +45,7 @@ impl Prove for Alternating {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         assert!(handle.as_fd().try_clone_to_owned().is_ok(), "the handle is open");
         let object = match declared.kinds.contains(syshandle::Kind::File) {

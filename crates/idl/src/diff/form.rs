@@ -156,7 +156,7 @@ impl<'d> TypeResolver<'d> {
             ("Vec" | "VecDeque" | "HashSet" | "BTreeSet", [item, ..]) => Form::List(resolved(item)),
             ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(resolved(key), resolved(value)),
             ("Option", [inner]) => Form::Optional(resolved(inner)),
-            ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *resolved(inner),
+            ("Box" | "Arc" | "Rc" | "HandleRef", [inner]) => *resolved(inner),
             ("Result", [value, error]) => Form::Outcome(resolved(value), resolved(error)),
             // On the wire, `usize` has the form of `u64`.
             ("usize", []) => Form::Plain("u64".to_owned()),

@@ -23,12 +23,12 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, ProcessMark,
+    BorrowedHandle, Credentials, Declaration, Filesystems, Handle, OwnedHandle, ProcessMark,
     Seqpacket, Waitable,
 };
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Guid, Payload, Shared as SharedBytes, Unsendable,
+    Decode, DecodeError, Decoder, Encode, EncodeErrorKind, Encoder, Guid, Payload, SharedBytes,
 };
 use syshandle_wire::{Body, Hello, Violation};
 
@@ -193,7 +193,7 @@ impl Client {
     pub fn call<'a, T: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
@@ -204,7 +204,7 @@ impl Client {
     pub fn call_with_error<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
@@ -228,7 +228,7 @@ impl Client {
         &self,
         connection: &ClientConnection,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         reply: EncodedReply,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
@@ -336,7 +336,7 @@ impl Client {
         }
         let connection = self.connection(&mut deadline)?;
         let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut deadline)?;
-        let door = self.read_reply(connection, door::METHOD, Some(door::DECLARED), reply);
+        let door = self.read_reply(connection, door::METHOD, Some(door::DECLARATION), reply);
         let door: OwnedHandle = self.method_ref(door::METHOD).without_error(door)?;
         Ok(door::lent_by(door, connection.link.socket.peer_quota()))
     }
@@ -354,7 +354,7 @@ impl Encode for Client {
         };
         match self.make_door(deadline) {
             Ok(door) => out.give_handle(door),
-            Err(error) => out.fail(Unsendable::Handle(std::io::Error::other(error))),
+            Err(error) => out.fail(EncodeErrorKind::Handle(std::io::Error::other(error))),
         }
     }
 }
@@ -387,7 +387,7 @@ impl Drop for ReleaseOnDrop<'_> {
 struct Door(Seqpacket);
 
 impl Handle for Door {
-    const DECLARED: Declared = door::DECLARED;
+    const DECLARATION: Declaration = door::DECLARATION;
 
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.as_fd()

@@ -13,9 +13,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use syshandle_com::InterfacePointer;
-use syshandle_os::{BorrowedHandle, Credentials, Declared, OwnedHandle, Waitable};
+use syshandle_os::{BorrowedHandle, Credentials, Declaration, OwnedHandle, Waitable};
 use syshandle_types::describe::Interface as Description;
-use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
+use syshandle_types::{
+    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, EncodeErrorKind, Encoder,
+};
 use syshandle_wire::Status;
 
 pub use cancel::Cancel;
@@ -167,7 +169,7 @@ impl Client {
     pub fn call<'a, T: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
@@ -178,7 +180,7 @@ impl Client {
     pub fn call_with_error<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
@@ -225,7 +227,7 @@ impl Client {
     fn read_reply<T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         reply: ComReply,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
@@ -256,7 +258,7 @@ impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         match self.stand_in() {
             Ok(handle) => out.put_handle(handle),
-            Err(error) => out.fail(Unsendable::Handle(error)),
+            Err(error) => out.fail(EncodeErrorKind::Handle(error)),
         }
     }
 }
@@ -279,9 +281,9 @@ impl Client {
     ) -> Result<Self, DecodeError> {
         let handle: OwnedHandle = input.take_handle()?;
         let reference = stand_in::take(&handle);
-        reference
-            .filter(|reference| reference.interface.iid == interface.iid)
-            .ok_or_else(|| input.error(Malformed::Value { expected: "reference to an object" }))
+        reference.filter(|reference| reference.interface.iid == interface.iid).ok_or_else(|| {
+            input.error(DecodeErrorKind::Value { expected: "reference to an object" })
+        })
     }
 }
 

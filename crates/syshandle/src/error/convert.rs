@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use syshandle_os::raw_os_error;
-use syshandle_types::Unsendable;
+use syshandle_types::EncodeErrorKind;
 use syshandle_wire::{IoCause, OpenError, Violation};
 
 use super::cause::IoErrorCause;
@@ -24,18 +24,18 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<Unsendable> for Error {
-    fn from(unsendable: Unsendable) -> Self {
-        let kind = match &unsendable {
-            Unsendable::TooManyBytes { .. }
-            | Unsendable::TooManyHandles { .. }
-            | Unsendable::TooDeep => ErrorKind::TooLarge,
-            Unsendable::Value(_) => ErrorKind::Malformed,
+impl From<EncodeErrorKind> for Error {
+    fn from(reason: EncodeErrorKind) -> Self {
+        let kind = match &reason {
+            EncodeErrorKind::TooManyBytes { .. }
+            | EncodeErrorKind::TooManyHandles { .. }
+            | EncodeErrorKind::TooDeep => ErrorKind::TooLarge,
+            EncodeErrorKind::Value(_) => ErrorKind::Malformed,
             _ => ErrorKind::System,
         };
-        let error = Self::new(kind, unsendable.to_string());
-        match unsendable {
-            Unsendable::Handle(cause) => error.because(cause),
+        let error = Self::new(kind, reason.to_string());
+        match reason {
+            EncodeErrorKind::Handle(cause) => error.because(cause),
             _ => error,
         }
     }

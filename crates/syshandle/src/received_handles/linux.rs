@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, ProofFailure, ReceivedMessage,
+    BorrowedHandle, Declaration, Facts, Filesystems, OwnedHandle, ProofFailure, ReceivedMessage,
     Seqpacket, identify_with, prove_with,
 };
 use syshandle_types::{Handles, ProofError, Prove};
@@ -163,7 +163,7 @@ impl<'f> KernelProver<'f> {
     pub(crate) fn check(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Facts, ProofError> {
         match prove_with(handle, declared, self.filesystems) {
             Ok(facts) => {
@@ -180,7 +180,7 @@ impl Prove for KernelProver<'_> {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         if !self.check(handle, declared)?.object.close_may_block() {
             return Ok(None);

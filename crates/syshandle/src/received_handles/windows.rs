@@ -1,7 +1,7 @@
 //! Received handles and their verification. The RPC runtime has already received them, and closing
 //! them does not block.
 
-use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, ProofFailure, prove};
+use syshandle_os::{BorrowedHandle, Declaration, OwnedHandle, ProofFailure, prove};
 use syshandle_types::{ProofError, Prove};
 
 /// Handles that were received with a call.
@@ -23,7 +23,7 @@ impl Prove for KernelProver {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
-        declared: &Declared,
+        declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         match prove(handle, declared) {
             Ok(facts) => {

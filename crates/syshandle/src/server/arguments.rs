@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syshandle_types::{Decoder, Handles, Prove, Shared};
+use syshandle_types::{Decoder, Handles, Prove, SharedBytes};
 use syshandle_wire::{Body, Header};
 
 use super::connection::ServerConnection;
@@ -39,7 +39,7 @@ impl Arguments {
             }
             Self::Shared { connection, body } => {
                 let (range, len) = connection.range(*body);
-                let bytes = Shared::new(&range, len);
+                let bytes = SharedBytes::new(&range, len);
                 decode(Decoder::shared(&bytes, handles, prove))
             }
             Self::Lost | Self::PastLimit(_) => decode(Decoder::new(&[], handles, prove)),

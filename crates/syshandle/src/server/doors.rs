@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, ReceivedMessage, Seqpacket};
+use syshandle_os::{Credentials, HandleRef, Interest, OwnedHandle, ReceivedMessage, Seqpacket};
 use syshandle_types::Prove;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
@@ -141,8 +141,8 @@ impl InnerDoor {
     ) {
         let prover = KernelProver::usual(quota);
         for handle in handles.into_handles() {
-            let client = match prover.check(handle.as_fd(), &door::DECLARED) {
-                Ok(_) => ProcessIdentity::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
+            let client = match prover.check(handle.as_fd(), &door::DECLARATION) {
+                Ok(_) => ProcessIdentity::peer_of(&HandleRef::<Seqpacket>::new(handle.as_fd()))
                     .ok()
                     .filter(|maker| maker.is(sender)),
                 Err(_) => None,

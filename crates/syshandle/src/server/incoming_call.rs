@@ -1,7 +1,9 @@
 //! A received call on its way through generated code.
 
 use syshandle_os::BorrowedHandle;
-use syshandle_types::{DecodeError, Decoder, Encode, EncodeError, Encoder, Payload, Unsendable};
+use syshandle_types::{
+    DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Payload,
+};
 use syshandle_wire::{Fault, Status};
 
 use super::arguments::Arguments;
@@ -117,11 +119,11 @@ fn unsendable(error: EncodeError) -> Fault {
         "" => String::new(),
         path => format!("`{path}`: "),
     };
-    let error = error.unsendable;
+    let error = error.kind;
     match error {
-        Unsendable::TooManyBytes { .. }
-        | Unsendable::TooManyHandles { .. }
-        | Unsendable::TooDeep => Fault::TooLarge { text: format!("{place}{error}") },
+        EncodeErrorKind::TooManyBytes { .. }
+        | EncodeErrorKind::TooManyHandles { .. }
+        | EncodeErrorKind::TooDeep => Fault::TooLarge { text: format!("{place}{error}") },
         _ => Fault::Unsendable { text: format!("{place}{:#}", Error::from(error)) },
     }
 }

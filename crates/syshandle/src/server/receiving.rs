@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use syshandle_os::{Credentials, PollEvent, ReceivedMessage};
 use syshandle_types::Guid;
-use syshandle_wire::{Body, Fault, FromClient, Hello, Violation};
+use syshandle_wire::{Body, Fault, Hello, ServerEndEvent, Violation};
 
 use super::activity::ActivityKind;
 use super::arguments::Arguments;
@@ -289,12 +289,12 @@ impl ServerConnection {
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
         let mut taken = ServerEvent::Other;
         match event {
-            FromClient::Hello(hello) => {
+            ServerEndEvent::Hello(hello) => {
                 state.opening = true;
                 drop(guard);
                 return Ok(self.start_to_open(reactor, slot, hello));
             }
-            FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
+            ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost } => {
                 // Calls whose reply the client has not read have ended, but count here. Otherwise
                 // the pending replies would grow without limit.
                 let unread =
@@ -337,12 +337,12 @@ impl ServerConnection {
                     _keep_alive: reactor.keep_alive(ActivityKind::Work),
                 });
             }
-            FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
-            FromClient::Arena => self.link.set_incoming(&mut handles)?,
-            FromClient::ArenaLost => self.link.outgoing().send_again(),
-            FromClient::Asked(release) => self.release(state, release),
-            FromClient::Nothing => {}
-            FromClient::Bye => {
+            ServerEndEvent::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
+            ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
+            ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
+            ServerEndEvent::ReleaseRequest(release) => self.release(state, release),
+            ServerEndEvent::Nothing => {}
+            ServerEndEvent::Bye => {
                 drop(guard);
                 self.end(reactor, true);
                 return Ok(ServerEvent::End);

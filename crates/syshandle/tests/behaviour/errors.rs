@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use syshandle::{
     CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
-    Mismatch, Ran, Rights, Wanted, WrongHandle,
+    Mismatch, Ran, Requirement, Rights, WrongHandle,
 };
 use syshandle_types::FieldPath;
 use syshandle_wire::{FrameKind, Header, Status};
@@ -33,7 +33,7 @@ fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
         let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
         let text = "Bench::finish: parameter `decorate`: wanted a file, got a pipe";
         check(&error, ErrorKind::WrongHandle, Ran::No, text);
-        let expected = Wanted::Kind(Kinds::of(Kind::File));
+        let expected = Requirement::Kind(Kinds::of(Kind::File));
         let rights = Rights::WRITE | Rights::APPEND;
         let received = Facts { object: KernelObject::Pipe, rights };
         assert_eq!(error.wrong_handle(), Some(WrongHandle { slot: 0, expected, received }));
@@ -201,7 +201,7 @@ fn a_handle_at_another_place_fails_the_call_and_nothing_else() {
     let Fault::WrongHandle { parameter: Some(0), slot: 0, mismatch, .. } = fault else {
         panic!("{fault:?}")
     };
-    assert!(matches!(mismatch, Mismatch { wanted: Wanted::Kind(_), .. }));
+    assert!(matches!(mismatch, Mismatch { wanted: Requirement::Kind(_), .. }));
     assert_eq!(mismatch.received.rights & Rights::SIGNAL, Rights::SIGNAL);
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use syshandle::{Decode, Encode, Event, Guid, OwnedHandle};
-use syshandle_os::{BorrowedHandle, Declared};
-use syshandle_types::{Decoder, Encoder, Limits, Malformed, ProofError, Prove};
+use syshandle_os::{BorrowedHandle, Declaration};
+use syshandle_types::{DecodeErrorKind, Decoder, Encoder, Limits, ProofError, Prove};
 
 use crate::support::world::file;
 
@@ -84,7 +84,7 @@ trait Sample {
     fn bytes(&self) -> (Vec<u8>, Vec<OwnedHandle>);
 
     /// Decodes a value of the same type.
-    fn read(&self, bytes: &[u8], handles: Vec<OwnedHandle>) -> Result<(), Malformed>;
+    fn read(&self, bytes: &[u8], handles: Vec<OwnedHandle>) -> Result<(), DecodeErrorKind>;
 }
 
 struct Holds<T>(T);
@@ -97,10 +97,10 @@ impl<T: Encode + Decode> Sample for Holds<T> {
         (bytes, handles.iter().map(|handle| handle.try_clone_to_owned().unwrap()).collect())
     }
 
-    fn read(&self, bytes: &[u8], handles: Vec<OwnedHandle>) -> Result<(), Malformed> {
+    fn read(&self, bytes: &[u8], handles: Vec<OwnedHandle>) -> Result<(), DecodeErrorKind> {
         let mut input = Decoder::new(bytes, handles, &Anything);
-        let value = input.parameter::<T>(0, None).map_err(|error| error.malformed)?;
-        input.finish().map_err(|error| error.malformed)?;
+        let value = input.parameter::<T>(0, None).map_err(|error| error.kind)?;
+        input.finish().map_err(|error| error.kind)?;
         drop(value);
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Prove for Anything {
     fn prove(
         &self,
         _: BorrowedHandle<'_>,
-        _: &Declared,
+        _: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         Ok(None)
     }
@@ -150,12 +150,16 @@ fn no_truncation_of_a_value_is_one() {
         let (bytes, _) = value.bytes();
         for len in 0..bytes.len() {
             let (_, handles) = value.bytes();
-            assert_eq!(value.read(&bytes[..len], handles), Err(Malformed::Truncated), "{what}");
+            assert_eq!(
+                value.read(&bytes[..len], handles),
+                Err(DecodeErrorKind::Truncated),
+                "{what}"
+            );
         }
         let (mut bytes, handles) = value.bytes();
         bytes.push(0);
         let error = value.read(&bytes, handles).unwrap_err();
-        assert_eq!(error, Malformed::TrailingBytes { count: 1 }, "{what}");
+        assert_eq!(error, DecodeErrorKind::TrailingBytes { count: 1 }, "{what}");
     });
 }
 
@@ -166,13 +170,13 @@ fn a_value_without_one_of_its_handles_or_with_one_more_is_none() {
         if let Some(last) = handles.pop() {
             let slot = handles.len() as u16;
             let error = value.read(&bytes, handles).unwrap_err();
-            assert_eq!(error, Malformed::MissingHandle { slot }, "{what}");
+            assert_eq!(error, DecodeErrorKind::MissingHandle { slot }, "{what}");
             drop(last);
         }
         let (bytes, mut handles) = value.bytes();
         handles.push(file().into());
         let error = value.read(&bytes, handles).unwrap_err();
-        assert_eq!(error, Malformed::ExtraHandles { count: 1 }, "{what}");
+        assert_eq!(error, DecodeErrorKind::ExtraHandles { count: 1 }, "{what}");
     });
 }
 
@@ -221,14 +225,14 @@ fn a_length_beyond_what_is_there_is_refused_before_memory_is_taken() {
         &Holds(Vec::<OwnedHandle>::new()),
     ];
     for list in lists {
-        assert_eq!(list.read(&bomb, Vec::new()), Err(Malformed::Truncated));
+        assert_eq!(list.read(&bomb, Vec::new()), Err(DecodeErrorKind::Truncated));
     }
 }
 
 #[test]
 fn values_that_rust_does_not_have_are_refused() {
     let none = Vec::new;
-    let wrong = |expected| Err(Malformed::Value { expected });
+    let wrong = |expected| Err(DecodeErrorKind::Value { expected });
     assert_eq!(Holds(true).read(&[2], none()), wrong("bool"));
     assert_eq!(Holds(Some(1_u8)).read(&[2, 1], none()), wrong("bool"));
     assert_eq!(Holds('a').read(&[0, 0xd8, 0, 0], none()), wrong("char"));
@@ -241,10 +245,10 @@ fn values_that_rust_does_not_have_are_refused() {
     let twice = [2, 0, 0, 0, 7, 1, 7, 2];
     assert_eq!(
         Holds(BTreeMap::from([(0_u8, 0_u8)])).read(&twice, none()),
-        Err(Malformed::Duplicate)
+        Err(DecodeErrorKind::Duplicate)
     );
     let twice = [2, 0, 0, 0, 7, 7];
-    assert_eq!(Holds(BTreeSet::from([0_u8])).read(&twice, none()), Err(Malformed::Duplicate));
+    assert_eq!(Holds(BTreeSet::from([0_u8])).read(&twice, none()), Err(DecodeErrorKind::Duplicate));
 }
 
 #[test]
@@ -252,6 +256,6 @@ fn handles_come_in_order_and_once() {
     let two = || vec![OwnedHandle::from(file()), OwnedHandle::from(file())];
     let pair = Holds((OwnedHandle::from(file()), OwnedHandle::from(file())));
     assert_eq!(pair.read(&[0, 0, 1, 0], two()), Ok(()));
-    assert_eq!(pair.read(&[1, 0, 0, 0], two()), Err(Malformed::WrongSlot { slot: 1 }));
-    assert_eq!(pair.read(&[0, 0, 0, 0], two()), Err(Malformed::WrongSlot { slot: 0 }));
+    assert_eq!(pair.read(&[1, 0, 0, 0], two()), Err(DecodeErrorKind::WrongSlot { slot: 1 }));
+    assert_eq!(pair.read(&[0, 0, 0, 0], two()), Err(DecodeErrorKind::WrongSlot { slot: 0 }));
 }

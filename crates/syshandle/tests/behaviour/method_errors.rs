@@ -80,7 +80,7 @@ struct Unsendable;
 
 impl Encode for Unsendable {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        out.fail(syshandle_types::Unsendable::Value("so it is".into()));
+        out.fail(syshandle_types::EncodeErrorKind::Value("so it is".into()));
     }
 }
 

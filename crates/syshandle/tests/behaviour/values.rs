@@ -672,7 +672,7 @@ mod with_serde {
     fn serde_values_take_memory_within_the_limits_of_all_values() {
         use crate::malformed::Anything;
         use syshandle::Decode;
-        use syshandle_types::{Decoder, Malformed};
+        use syshandle_types::{DecodeErrorKind, Decoder};
 
         fn refused<T: serde::de::DeserializeOwned>(items: usize) {
             // The number of items, in groups of seven bits.
@@ -685,7 +685,7 @@ mod with_serde {
             bytes.extend(postcard);
             let mut input = Decoder::new(&bytes, Vec::new(), &Anything);
             let error = Serde::<T>::decode(&mut input).err().unwrap();
-            assert_eq!(error.malformed, Malformed::TooMuchMemory);
+            assert_eq!(error.kind, DecodeErrorKind::TooMuchMemory);
         }
         type Large = [u64; 16];
         refused::<Vec<Option<String>>>(8_000_000);

@@ -12,7 +12,7 @@ use super::map::Mapping;
 use crate::limits::within_file_size_limit;
 use crate::mutex::Ownership;
 use crate::wait::deadline_after;
-use crate::{Borrowed, BorrowedHandle, Rights, memory};
+use crate::{BorrowedHandle, HandleRef, Rights, memory};
 
 mod lock;
 
@@ -27,7 +27,7 @@ pub(crate) fn create() -> io::Result<MutexHandle> {
     let file = memory::create(c"mutex")?;
     memory::resize(file.as_fd(), LEN as u64)?;
     within_file_size_limit(|| {
-        Borrowed::<std::fs::File>::new(file.as_fd()).write_all_at(MARK, MARK_AT)
+        HandleRef::<std::fs::File>::new(file.as_fd()).write_all_at(MARK, MARK_AT)
     })?;
     rustix::fs::fcntl_add_seals(&file, SEALS)?;
     Ok(file.into())
@@ -97,7 +97,7 @@ pub(crate) fn is_mutex(
         return Ok(false);
     }
     let mut mark = [0; MARK.len()];
-    let len = Borrowed::<std::fs::File>::new(handle).read_at(&mut mark, MARK_AT)?;
+    let len = HandleRef::<std::fs::File>::new(handle).read_at(&mut mark, MARK_AT)?;
     Ok(&mark[..len] == MARK)
 }
 

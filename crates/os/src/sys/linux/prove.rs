@@ -10,11 +10,14 @@ use super::fdinfo::{self, Eventfd};
 use super::identify::{WAIT_AND_SIGNAL, access_rights};
 use super::{device, section, socket};
 use crate::socket::RIGHTS;
-use crate::{BorrowedHandle, Declared, Facts, Kind, Object};
+use crate::{BorrowedHandle, Declaration, Facts, Kind, Object};
 
 /// Returns the facts of a handle that is certainly of the one declared kind, for kinds that a
 /// single query identifies more cheaply than [`identify_with`](crate::identify_with).
-pub(crate) fn quick(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
+pub(crate) fn quick(
+    handle: BorrowedHandle<'_>,
+    declared: &Declaration,
+) -> io::Result<Option<Facts>> {
     match declared.kinds.only() {
         Some(Kind::Pipe) => Ok(pipe(handle)),
         Some(Kind::Socket) => quick_socket(handle, declared),
@@ -33,7 +36,7 @@ fn pipe(handle: BorrowedHandle<'_>) -> Option<Facts> {
     Some(Facts { object: Object::Pipe, rights })
 }
 
-fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
+fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declaration) -> io::Result<Option<Facts>> {
     let object = match declared.sockets {
         None => rustix::net::sockopt::socket_type(handle).map(|_| Object::Socket),
         Some(_) => socket::identify(handle),
@@ -96,8 +99,8 @@ mod tests {
     #[test]
     fn an_eventfd_of_hidden_mode_passes_as_either_kind() {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
-        let event = Declared::kind(Kind::Event);
-        let semaphore = Declared::kind(Kind::Semaphore);
+        let event = Declaration::kind(Kind::Event);
+        let semaphore = Declaration::kind(Kind::Semaphore);
         assert!(prove(eventfd.as_fd(), &event).is_err());
         assert!(prove(eventfd.as_fd(), &semaphore).is_ok());
         without(Feature::SemaphoreMode, || {
@@ -110,7 +113,7 @@ mod tests {
     fn without_proc_an_event_is_refused_with_the_reason() {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
         let refused = without(Feature::Proc, || {
-            prove(event.as_fd(), &Declared::kind(Kind::Event)).unwrap_err()
+            prove(event.as_fd(), &Declaration::kind(Kind::Event)).unwrap_err()
         });
         assert!(
             matches!(refused, ProofFailure::Failed(error) if error.to_string().contains("/proc"))
@@ -122,8 +125,8 @@ mod tests {
         let (reader, _writer) = io::pipe().unwrap();
         let memory = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         without(Feature::Proc, || {
-            assert!(prove(reader.as_fd(), &Declared::kind(Kind::Pipe)).is_ok());
-            assert!(prove(memory.as_fd(), &Declared::kind(Kind::Section)).is_ok());
+            assert!(prove(reader.as_fd(), &Declaration::kind(Kind::Pipe)).is_ok());
+            assert!(prove(memory.as_fd(), &Declaration::kind(Kind::Section)).is_ok());
         });
     }
 }

@@ -12,10 +12,10 @@ use super::mutex;
 use crate::limits::{file_size_limit, within_file_size_limit};
 use crate::section::outside;
 use crate::system_call::failed;
-use crate::{Borrowed, BorrowedHandle, Declared, Facts, Kind, Object, Rights, memory};
+use crate::{BorrowedHandle, Declaration, Facts, HandleRef, Kind, Object, Rights, memory};
 
 /// The declaration of a section: its size is sealed.
-pub(crate) const DECLARED: Declared = Declared::kind(Kind::Section).at_most(OF_FIXED_SIZE);
+pub(crate) const DECLARATION: Declaration = Declaration::kind(Kind::Section).at_most(OF_FIXED_SIZE);
 
 /// All rights that a section can give, except for changing its size.
 const OF_FIXED_SIZE: Rights = Rights::READ
@@ -83,7 +83,7 @@ pub(crate) fn map(section: BorrowedFd<'_>) -> io::Result<Mapping> {
 }
 
 pub(crate) fn read(section: BorrowedFd<'_>, offset: u64, out: &mut [u8]) -> io::Result<()> {
-    let read = Borrowed::<std::fs::File>::new(section).read_exact_at(out, offset);
+    let read = HandleRef::<std::fs::File>::new(section).read_exact_at(out, offset);
     read.map_err(|error| match error.kind() {
         kind @ io::ErrorKind::UnexpectedEof => outside(kind),
         _ => error,
@@ -92,7 +92,7 @@ pub(crate) fn read(section: BorrowedFd<'_>, offset: u64, out: &mut [u8]) -> io::
 
 pub(crate) fn write(section: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let end = offset.saturating_add(bytes.len() as u64);
-    let write = || Borrowed::<std::fs::File>::new(section).write_all_at(bytes, offset);
+    let write = || HandleRef::<std::fs::File>::new(section).write_all_at(bytes, offset);
     match file_size_limit() {
         Some(limit) if end > limit => within_file_size_limit(write),
         _ => write(),
@@ -148,13 +148,13 @@ mod tests {
     #[test]
     fn a_section_is_only_one_whose_size_is_sealed() {
         let open = UnsealedSection::new(8).unwrap();
-        assert!(prove(open.as_fd(), &UnsealedSection::DECLARED).is_ok());
+        assert!(prove(open.as_fd(), &UnsealedSection::DECLARATION).is_ok());
         let facts = identify(open.as_fd()).unwrap();
-        let error = Section::DECLARED.check(&facts).unwrap_err().to_string();
+        let error = Section::DECLARATION.check(&facts).unwrap_err().to_string();
         assert!(error.contains("got memory whose size isn't sealed"), "{error}");
         let section = open.seal_size().unwrap();
-        assert!(prove(section.as_fd(), &Section::DECLARED).is_ok());
-        assert!(prove(Section::frozen(b"x").unwrap().as_fd(), &Section::DECLARED).is_ok());
+        assert!(prove(section.as_fd(), &Section::DECLARATION).is_ok());
+        assert!(prove(Section::frozen(b"x").unwrap().as_fd(), &Section::DECLARATION).is_ok());
     }
 
     #[test]
@@ -217,12 +217,13 @@ mod tests {
         assert_eq!(&out, b"news");
 
         let read_only = Rights::READ | Rights::MAP;
-        let declared = Section::DECLARED.and(Declared::kind(Kind::Section).at_most(read_only));
+        let declared =
+            Section::DECLARATION.and(Declaration::kind(Kind::Section).at_most(read_only));
         assert!(prove(section.as_fd(), &declared).is_err(), "its content changes");
-        let changing = Declared::kind(Kind::Section).at_most(read_only | Rights::CHANGE);
-        assert!(prove(section.as_fd(), &Section::DECLARED.and(changing)).is_ok());
+        let changing = Declaration::kind(Kind::Section).at_most(read_only | Rights::CHANGE);
+        assert!(prove(section.as_fd(), &Section::DECLARATION.and(changing)).is_ok());
         let writable = Section::new(8).unwrap();
-        assert!(prove(writable.as_fd(), &Section::DECLARED.and(changing)).is_err());
+        assert!(prove(writable.as_fd(), &Section::DECLARATION.and(changing)).is_err());
     }
 
     #[test]

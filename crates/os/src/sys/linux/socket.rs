@@ -50,7 +50,7 @@ mod tests {
     use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
     use super::*;
-    use crate::{Handle, Seqpacket, Sockets, Wanted, prove};
+    use crate::{Handle, Requirement, Seqpacket, Sockets, prove};
 
     #[test]
     fn each_sort_of_socket_is_told() {
@@ -85,13 +85,13 @@ mod tests {
     #[test]
     fn a_listener_is_no_stream() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(prove(listener.as_fd(), &TcpListener::DECLARED).is_ok());
+        assert!(prove(listener.as_fd(), &TcpListener::DECLARATION).is_ok());
         let Err(crate::ProofFailure::Mismatch(mismatch)) =
-            prove(listener.as_fd(), &TcpStream::DECLARED)
+            prove(listener.as_fd(), &TcpStream::DECLARATION)
         else {
             panic!("a listener passed as a stream");
         };
-        assert_eq!(mismatch.wanted, Wanted::Sockets(Sockets::TCP_STREAM));
+        assert_eq!(mismatch.wanted, Requirement::Sockets(Sockets::TCP_STREAM));
         assert_eq!(mismatch.to_string(), "wanted a socket (tcp_stream), got a tcp listener");
     }
 

@@ -73,7 +73,7 @@ mod tests {
     use std::process::{Child, Stdio};
 
     use super::*;
-    use crate::{Declared, Kind, Object, Process, ProofFailure, Token, identify, prove};
+    use crate::{Declaration, Kind, Object, Process, ProofFailure, Token, identify, prove};
 
     /// Starts a process in its own user namespace, which runs until its input ends. Returns `None`,
     /// with the reason printed, if that isn't possible.
@@ -105,9 +105,9 @@ mod tests {
     fn a_token_is_a_user_namespace_and_no_other() {
         let token = Token::current().unwrap();
         assert_eq!(identify(token.as_fd()).unwrap().object, Object::UserNamespace);
-        assert!(prove(token.as_fd(), &Declared::kind(Kind::Token)).is_ok());
+        assert!(prove(token.as_fd(), &Declaration::kind(Kind::Token)).is_ok());
         let other = std::fs::File::open("/proc/self/ns/net").unwrap();
-        let refused = prove(other.as_fd(), &Declared::kind(Kind::Token)).unwrap_err();
+        let refused = prove(other.as_fd(), &Declaration::kind(Kind::Token)).unwrap_err();
         assert!(
             matches!(refused, ProofFailure::Mismatch(it) if it.received.object == Object::Other)
         );

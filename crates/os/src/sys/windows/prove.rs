@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::{BorrowedHandle, Declared, Facts};
+use crate::{BorrowedHandle, Declaration, Facts};
 
 /// Returns `None`: no query is cheaper than [`identify`](crate::identify).
-pub(crate) const fn quick(_: BorrowedHandle<'_>, _: &Declared) -> io::Result<Option<Facts>> {
+pub(crate) const fn quick(_: BorrowedHandle<'_>, _: &Declaration) -> io::Result<Option<Facts>> {
     Ok(None)
 }
 
@@ -14,8 +14,8 @@ mod tests {
     use std::io;
 
     use crate::{
-        Declared, Directory, Event, Handle, Job, Kind, Mutex, Process, RegKey, Section, Semaphore,
-        Thread, Timer, Token, prove,
+        Declaration, Directory, Event, Handle, Job, Kind, Mutex, Process, RegKey, Section,
+        Semaphore, Thread, Timer, Token, prove,
     };
 
     /// Tries every object that can be made here against every kind. Only the object's own kind
@@ -44,7 +44,7 @@ mod tests {
         let lent = objects.iter().map(|(kind, object)| (*kind, object.as_handle()));
         for (kind, object) in lent.chain([(Kind::Socket, listener.as_handle())]) {
             for declared in Kind::ALL {
-                let proven = prove(object, &Declared::kind(declared));
+                let proven = prove(object, &Declaration::kind(declared));
                 assert_eq!(proven.is_ok(), kind == declared, "{kind} as {declared}: {proven:?}");
             }
         }

@@ -15,10 +15,10 @@ use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::{check, check_status, own};
 use crate::section::outside;
-use crate::{Declared, Kind};
+use crate::{Declaration, Kind};
 
 /// The declaration of a section.
-pub(crate) const DECLARED: Declared = Declared::kind(Kind::Section);
+pub(crate) const DECLARATION: Declaration = Declaration::kind(Kind::Section);
 
 pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
     if len == 0 {

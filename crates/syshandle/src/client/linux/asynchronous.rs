@@ -2,7 +2,7 @@
 
 use std::io;
 
-use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
+use syshandle_os::{Declaration, OwnedHandle, Waitable, asynchronous};
 use syshandle_types::{Decode, Encoder, Payload};
 use syshandle_wire::Violation;
 
@@ -19,7 +19,7 @@ impl Client {
     pub async fn call_async<'a, T: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         let result = self.call_with_error_async(method, declared, arguments).await;
@@ -31,7 +31,7 @@ impl Client {
     pub async fn call_with_error_async<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let (bytes, handles) = self.encode(method, arguments)?;

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use syshandle_os::Declared;
+use syshandle_os::Declaration;
 use syshandle_types::{Decode, Encoder};
 
 use super::Client;
@@ -54,7 +54,7 @@ use crate::{CallError, Result};
 pub struct PendingCall<R> {
     client: Client,
     method: u32,
-    declared: Option<Declared>,
+    declared: Option<Declaration>,
     deadline: Instant,
     /// Call that was begun, or the error of beginning it. `wait` takes it.
     started: Option<Result<StartedCall>>,
@@ -62,7 +62,7 @@ pub struct PendingCall<R> {
 }
 
 /// Converts a reply to a result.
-type Read<R> = fn(&Client, u32, Option<Declared>, Result<EncodedReply>) -> R;
+type Read<R> = fn(&Client, u32, Option<Declaration>, Result<EncodedReply>) -> R;
 
 impl Client {
     /// Begins a call of a method that has no error type of its own.
@@ -70,7 +70,7 @@ impl Client {
     pub fn begin<'a, T: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> PendingCall<Result<T>> {
         self.begin_as(method, declared, arguments, |client, method, declared, reply| {
@@ -84,7 +84,7 @@ impl Client {
     pub fn begin_with_error<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> PendingCall<Result<T, CallError<E>>> {
         self.begin_as(method, declared, arguments, Self::read)
@@ -93,7 +93,7 @@ impl Client {
     fn begin_as<'a, R>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
         read: Read<R>,
     ) -> PendingCall<R> {
@@ -130,7 +130,7 @@ impl Client {
     fn read<T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         reply: Result<EncodedReply>,
     ) -> Result<T, CallError<E>> {
         let reply = reply?;

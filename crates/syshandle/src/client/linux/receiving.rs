@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use syshandle_os::ReceivedMessage;
-use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
+use syshandle_wire::{Body, ClientEndEvent, Fault, Header, Violation};
 
 use super::connection::{ClientConnection, ClientConnectionState};
 use super::deadline::{Deadline, KERNEL_WAIT, KERNEL_WAIT_MIN};
@@ -174,7 +174,7 @@ impl ClientConnection {
         let ReceivedFrame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
-            FromServer::Reply { waiter, status, body, handles_lost } => {
+            ClientEndEvent::Reply { waiter, status, body, handles_lost } => {
                 let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (self.link.check_body(body), body) {
                     (Ok(()), Body::Inline { .. }) if is_own => {
@@ -208,16 +208,16 @@ impl ClientConnection {
                     false => state.give(waiter.number, reply),
                 }
             }
-            FromServer::Late(body) => {
+            ClientEndEvent::LateReply(body) => {
                 let release = state.end.has_read(body);
                 self.release(state, release);
             }
-            FromServer::Arena => self.link.set_incoming(&mut handles)?,
-            FromServer::ArenaLost => self.link.outgoing().send_again(),
-            FromServer::Asked(release) => self.release(state, release),
-            FromServer::Nothing => {}
-            FromServer::Bye => return Err(EndReason::Closed),
-            FromServer::Refused => {
+            ClientEndEvent::Arena => self.link.set_incoming(&mut handles)?,
+            ClientEndEvent::ArenaLost => self.link.outgoing().send_again(),
+            ClientEndEvent::ReleaseRequest(release) => self.release(state, release),
+            ClientEndEvent::Nothing => {}
+            ClientEndEvent::Bye => return Err(EndReason::Closed),
+            ClientEndEvent::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
                 return Err(EndReason::refused(fault, state.end.has_replied()));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_types::{BodySize, Limits, Payload};
-use syshandle_wire::{Busy, FrameKind, Header};
+use syshandle_wire::{FrameKind, Header, StartError};
 
 use super::connection::{ClientConnection, ClientConnectionState, StartedCall};
 use super::deadline::Deadline;
@@ -27,7 +27,11 @@ pub(super) struct NewCall {
 }
 
 impl ClientConnectionState {
-    fn start(&mut self, call: NewCall, timeout_ms: u32) -> Result<(Header, WaiterNumber), Busy> {
+    fn start(
+        &mut self,
+        call: NewCall,
+        timeout_ms: u32,
+    ) -> Result<(Header, WaiterNumber), StartError> {
         let NewCall { method, handles, body, later } = call;
         let waiter = Waiter { number: self.last_waiter + 1, later };
         let header = self.end.start(method, handles, body, timeout_ms, waiter)?;
@@ -112,7 +116,7 @@ impl ClientConnection {
                 let first =
                     state.queue.front().is_none_or(|first| first.id() == thread::current().id());
                 let started = match large && !first {
-                    true => Err(Busy::Shared),
+                    true => Err(StartError::NoSharedMemory),
                     false => {
                         if busy.is_some() {
                             // The call has waited, so the stored time is out of date.
@@ -129,8 +133,9 @@ impl ClientConnection {
                 if !state.queue.iter().any(|queued| queued.id() == this.id()) {
                     state.queue.push_back(this);
                 }
-                (busy == Some(Busy::Shared) && !std::mem::replace(&mut state.asked, true))
-                    .then_some(StartOutcome::Ask)
+                (busy == Some(StartError::NoSharedMemory)
+                    && !std::mem::replace(&mut state.asked, true))
+                .then_some(StartOutcome::Ask)
             });
             let result = match step {
                 Ok(StartOutcome::Ask) => {
@@ -156,14 +161,14 @@ impl ClientConnection {
 
     /// Returns the error of a call that gave up before it started. A timeout names the limit that
     /// the call waited for.
-    pub(super) fn could_not_start(&self, error: Error, busy: Option<Busy>) -> Error {
+    pub(super) fn could_not_start(&self, error: Error, busy: Option<StartError>) -> Error {
         let what = match busy {
             _ if error.kind() != ErrorKind::TimedOut => return error,
             None => return error,
-            Some(Busy::Calls) => {
+            Some(StartError::TooManyCalls) => {
                 format!("one of the {} calls that the server takes ended", self.limits.calls_max)
             }
-            Some(Busy::Shared) => "there was room in the shared memory".into(),
+            Some(StartError::NoSharedMemory) => "there was room in the shared memory".into(),
         };
         Error::new(ErrorKind::TimedOut, format!("timed out before {what}"))
     }

@@ -14,7 +14,7 @@ use shuttle::rand::Rng;
 use syshandle_os::Seqpacket;
 use syshandle_types::{Guid, Limits, Payload};
 use syshandle_wire::{
-    Fault, FrameKind, FromClient, Greeting, Header, Hello, Offer, Ran, ServerEnd, Status,
+    Fault, FrameKind, Greeting, Header, Hello, Offer, Ran, ServerEnd, ServerEndEvent, Status,
 };
 
 use super::Cancel;
@@ -86,11 +86,11 @@ impl ScriptedServer {
             return None;
         }
         match self.end.receive(&frame[..received.len], 0, false).unwrap() {
-            (FromClient::Call { call, .. }, _) => {
+            (ServerEndEvent::Call { call, .. }, _) => {
                 self.end.started(call, ());
                 Some(Some(call))
             }
-            (FromClient::Bye, _) => None,
+            (ServerEndEvent::Bye, _) => None,
             _ => Some(None),
         }
     }

@@ -1,6 +1,6 @@
 //! Calls in a tokio runtime on Windows, made [in the background](crate::background).
 
-use syshandle_os::{BorrowedHandle, Declared, Handle, OwnedHandle, Waitable};
+use syshandle_os::{BorrowedHandle, Declaration, Handle, OwnedHandle, Waitable};
 use syshandle_types::{Decode, Encoder};
 
 use super::Client;
@@ -13,7 +13,7 @@ impl Client {
     pub async fn call_async<'a, T: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         let result = self.call_with_error_async(method, declared, arguments).await;
@@ -25,7 +25,7 @@ impl Client {
     pub async fn call_with_error_async<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
-        declared: Option<Declared>,
+        declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let (bytes, handles): (Vec<u8>, Vec<HandleOrObject>) = self.encode(method, arguments)?;

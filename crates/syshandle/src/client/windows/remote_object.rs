@@ -223,7 +223,7 @@ fn ask<'a, T: Decode>(
 ) -> Result<T> {
     let mut out = Encoder::new(Vec::new(), LIMITS);
     arguments(&mut out);
-    let (bytes, handles) = out.finish().map_err(|error| Error::from(error.unsendable))?;
+    let (bytes, handles) = out.finish().map_err(|error| Error::from(error.kind))?;
     let lent: Vec<_> = handles.into_iter().map(LentHandle::Handle).collect();
     let reply = reply(status.call(method, &bytes, &lent), None)?;
     if reply.status != Status::Done {

@@ -9,27 +9,27 @@ pub type Handles = SmallVec<[OwnedHandle; FEW]>;
 
 /// The handles of an outgoing message, in the order of their slots.
 #[derive(Debug, Default)]
-pub struct LentHandles<'a> {
+pub struct OutgoingHandles<'a> {
     lent: SmallVec<[BorrowedHandle<'a>; FEW]>,
-    given: Option<Box<Given>>,
+    owned: Option<Box<MessageHandles>>,
 }
 
 /// Handles that a message owns, each with its slot. Few messages own any, and a message is moved
 /// several times, so the message holds only a pointer to them.
 #[derive(Debug, Default)]
-struct Given(Vec<(usize, Box<dyn GivenHandle>)>);
+struct MessageHandles(Vec<(usize, Box<dyn MessageHandle>)>);
 
 /// A handle that is created for one message.
-pub trait GivenHandle: std::fmt::Debug + Send {
+pub trait MessageHandle: std::fmt::Debug + Send {
     /// Lends the handle.
     fn lend(&self) -> BorrowedHandle<'_>;
 }
 
-impl<'a> LentHandles<'a> {
+impl<'a> OutgoingHandles<'a> {
     /// Returns the number of handles.
     #[inline]
     pub fn len(&self) -> usize {
-        self.lent.len() + self.given.as_ref().map_or(0, |given| given.0.len())
+        self.lent.len() + self.owned.as_ref().map_or(0, |owned| owned.0.len())
     }
 
     /// Returns whether there are no handles.
@@ -42,17 +42,17 @@ impl<'a> LentHandles<'a> {
         self.lent.push(handle);
     }
 
-    pub(crate) fn give(&mut self, handle: Box<dyn GivenHandle>) {
+    pub(crate) fn give(&mut self, handle: Box<dyn MessageHandle>) {
         let slot = self.len();
-        self.given.get_or_insert_default().0.push((slot, handle));
+        self.owned.get_or_insert_default().0.push((slot, handle));
     }
 
     /// Calls `send` with all handles.
     #[inline]
     pub fn with<R>(&self, send: impl FnOnce(&[BorrowedHandle<'_>]) -> R) -> R {
-        let Some(given) = &self.given else { return send(&self.lent) };
+        let Some(owned) = &self.owned else { return send(&self.lent) };
         let mut all: Vec<BorrowedHandle<'_>> = self.lent.to_vec();
-        for (slot, handle) in &given.0 {
+        for (slot, handle) in &owned.0 {
             all.insert(*slot, handle.lend());
         }
         send(&all)
@@ -60,7 +60,7 @@ impl<'a> LentHandles<'a> {
 
     /// Returns the lent handles, or `None` if the message owns some.
     pub(crate) fn into_lent(self) -> Option<Vec<BorrowedHandle<'a>>> {
-        self.given.is_none().then(|| self.lent.into_vec())
+        self.owned.is_none().then(|| self.lent.into_vec())
     }
 }
 

@@ -7,16 +7,16 @@ use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 /// The declaration of one handle in an interface: its kind or kinds, and limits on its rights.
 ///
 /// ```
-/// use syshandle_types::{Declared, Kind, Rights, Sockets};
+/// use syshandle_types::{Declaration, Kind, Rights, Sockets};
 ///
-/// const LOG: Declared = Declared::kind(Kind::File).at_least(Rights::APPEND);
-/// const STREAM: Declared = Declared::socket(Sockets::UNIX_STREAM.union(Sockets::TCP_STREAM));
+/// const LOG: Declaration = Declaration::kind(Kind::File).at_least(Rights::APPEND);
+/// const STREAM: Declaration = Declaration::socket(Sockets::UNIX_STREAM.union(Sockets::TCP_STREAM));
 /// # assert_eq!(LOG.to_string(), "file (append)");
 /// # assert_eq!(STREAM.to_string(), "socket (unix_stream | tcp_stream)");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Declared {
+pub struct Declaration {
     /// The handle must be of one of these kinds.
     pub kinds: Kinds,
     /// The handle must have these rights.
@@ -29,7 +29,7 @@ pub struct Declared {
     pub files: Option<Files>,
 }
 
-impl Declared {
+impl Declaration {
     /// Declares a handle of one of these kinds, with any rights.
     pub const fn new(kinds: Kinds) -> Self {
         Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None, files: None }
@@ -134,14 +134,14 @@ impl Declared {
     pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
         let other_files = self.files.filter(|files| !is_right_file(*files, facts.object));
         let wanted = match other_files {
-            _ if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
-            Some(files) => Wanted::Files(files),
+            _ if !facts.object.is_one_of(self.kinds) => Requirement::Kind(self.kinds),
+            Some(files) => Requirement::Files(files),
             None => match (self.sockets, self.at_most) {
                 (Some(sockets), _) if !is_right_socket(sockets, facts.object) => {
-                    Wanted::Sockets(sockets)
+                    Requirement::Sockets(sockets)
                 }
-                _ if !facts.rights.contains(self.at_least) => Wanted::Rights(self.at_least),
-                (_, Some(most)) if !allows(most, facts.rights) => Wanted::NoMoreThan(most),
+                _ if !facts.rights.contains(self.at_least) => Requirement::Rights(self.at_least),
+                (_, Some(most)) if !allows(most, facts.rights) => Requirement::NoMoreThan(most),
                 _ => return Ok(()),
             },
         };
@@ -168,7 +168,7 @@ fn allows(most: Rights, rights: Rights) -> bool {
 }
 
 /// Writes the declaration as an interface would: `file (read | write)`.
-impl fmt::Display for Declared {
+impl fmt::Display for Declaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kinds)?;
         if let Some(sockets) = self.sockets {
@@ -190,14 +190,14 @@ impl fmt::Display for Declared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The part of the declaration that the handle fails.
-    pub wanted: Wanted,
+    pub wanted: Requirement,
     /// The facts of the received handle.
     pub received: Facts,
 }
 
 /// The part of a declaration that a handle fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Requirement {
     /// The handle is of none of these kinds.
     Kind(Kinds),
     /// The handle is a socket of none of these families and types.
@@ -214,20 +214,20 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let received = &self.received;
         match self.wanted {
-            Wanted::Kind(kinds) => {
+            Requirement::Kind(kinds) => {
                 let article = if kinds.iter().next() == Some(Kind::Event) { "an" } else { "a" };
                 write!(f, "wanted {article} {kinds}, got {}", received.object)
             }
-            Wanted::Sockets(sockets) => {
+            Requirement::Sockets(sockets) => {
                 write!(f, "wanted a socket ({sockets}), got {}", received.object)
             }
-            Wanted::Files(files) => {
+            Requirement::Files(files) => {
                 write!(f, "wanted a file ({files}), got {}", received.object)
             }
-            Wanted::Rights(rights) => {
+            Requirement::Rights(rights) => {
                 write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
             }
-            Wanted::NoMoreThan(rights)
+            Requirement::NoMoreThan(rights)
                 if received.object == Object::Memory
                     && received.rights.difference(rights) == Rights::RESIZE =>
             {
@@ -236,7 +236,7 @@ impl fmt::Display for Mismatch {
                      and F_SEAL_GROW)",
                 )
             }
-            Wanted::NoMoreThan(rights) => {
+            Requirement::NoMoreThan(rights) => {
                 write!(
                     f,
                     "wanted no more than {rights}, got {} with {}",
@@ -257,69 +257,72 @@ mod tests {
 
     #[test]
     fn the_right_kind_with_enough_rights_passes() {
-        assert_eq!(Declared::kind(Kind::File).at_least(Rights::READ).check(&FILE), Ok(()));
+        assert_eq!(Declaration::kind(Kind::File).at_least(Rights::READ).check(&FILE), Ok(()));
     }
 
     #[test]
     fn a_missing_right_says_wanted_and_got() {
-        let declared = Declared::kind(Kind::File).at_least(Rights::WRITE);
+        let declared = Declaration::kind(Kind::File).at_least(Rights::WRITE);
         let mismatch = declared.check(&FILE).unwrap_err();
         assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
     }
 
     #[test]
     fn a_wanted_kind_has_its_article() {
-        let wanted = |declared: Declared| declared.check(&FILE).unwrap_err().to_string();
-        assert_eq!(wanted(Declared::kind(Kind::Event)), "wanted an event, got a file");
+        let wanted = |declared: Declaration| declared.check(&FILE).unwrap_err().to_string();
+        assert_eq!(wanted(Declaration::kind(Kind::Event)), "wanted an event, got a file");
         let either = Kinds::of(Kind::Event).or(Kind::Timer);
-        assert_eq!(wanted(Declared::new(either)), "wanted an event | timer, got a file");
-        assert_eq!(wanted(Declared::kind(Kind::Pipe)), "wanted a pipe, got a file");
+        assert_eq!(wanted(Declaration::new(either)), "wanted an event | timer, got a file");
+        assert_eq!(wanted(Declaration::kind(Kind::Pipe)), "wanted a pipe, got a file");
     }
 
     #[test]
     fn surplus_rights_are_refused_only_with_a_declared_maximum() {
         let both = Facts { rights: Rights::READ | Rights::WRITE, ..FILE };
-        assert_eq!(Declared::kind(Kind::File).check(&both), Ok(()));
-        let most = Declared::kind(Kind::File).at_most(Rights::READ);
-        assert_eq!(most.check(&both).unwrap_err().wanted, Wanted::NoMoreThan(Rights::READ));
+        assert_eq!(Declaration::kind(Kind::File).check(&both), Ok(()));
+        let most = Declaration::kind(Kind::File).at_most(Rights::READ);
+        assert_eq!(most.check(&both).unwrap_err().wanted, Requirement::NoMoreThan(Rights::READ));
     }
 
     #[test]
     fn a_declared_socket_type_restricts_sockets_only() {
         let socket = Facts { object: Object::UdpSocket, rights: Rights::READ };
-        assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
-        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        assert_eq!(Declaration::kind(Kind::Socket).check(&socket), Ok(()));
+        let stream = Declaration::socket(Sockets::UNIX_STREAM);
         assert_eq!(
             stream.check(&socket).unwrap_err().wanted,
-            Wanted::Sockets(Sockets::UNIX_STREAM)
+            Requirement::Sockets(Sockets::UNIX_STREAM)
         );
-        let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
+        let either = Declaration::new(Kinds::of(Kind::File).or(Kind::Socket));
         assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
     }
 
     #[test]
     fn a_declared_file_type_restricts_files_only() {
         let device = Facts { object: Object::Device, ..FILE };
-        assert_eq!(Declared::kind(Kind::File).check(&device), Ok(()));
-        let regular = Declared::kind(Kind::File).files(Files::REGULAR);
+        assert_eq!(Declaration::kind(Kind::File).check(&device), Ok(()));
+        let regular = Declaration::kind(Kind::File).files(Files::REGULAR);
         assert_eq!(regular.check(&FILE), Ok(()));
         let mismatch = regular.check(&device).unwrap_err();
         assert_eq!(mismatch.to_string(), "wanted a file (regular), got a device");
-        let either = Declared::new(Kinds::of(Kind::File).or(Kind::Pipe)).files(Files::REGULAR);
+        let either = Declaration::new(Kinds::of(Kind::File).or(Kind::Pipe)).files(Files::REGULAR);
         assert_eq!(either.check(&Facts { object: Object::Pipe, ..FILE }), Ok(()));
         assert!(
-            regular.and(Declared::kind(Kind::File).files(Files::DEVICE)).contradiction().is_some()
+            regular
+                .and(Declaration::kind(Kind::File).files(Files::DEVICE))
+                .contradiction()
+                .is_some()
         );
     }
 
     #[test]
     fn a_parameter_declares_within_what_its_type_declares() {
-        let stream = Declared::socket(Sockets::UNIX_STREAM);
-        let both = Declared::kind(Kind::Socket).at_least(Rights::READ).and(stream);
+        let stream = Declaration::socket(Sockets::UNIX_STREAM);
+        let both = Declaration::kind(Kind::Socket).at_least(Rights::READ).and(stream);
         assert_eq!(both, stream.at_least(Rights::READ));
-        let most = Declared::new(Kinds::ANY).at_most(Rights::READ | Rights::WRITE);
-        let narrower = most.and(Declared::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
-        assert_eq!(narrower, Declared::kind(Kind::File).at_most(Rights::READ));
+        let most = Declaration::new(Kinds::ANY).at_most(Rights::READ | Rights::WRITE);
+        let narrower = most.and(Declaration::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
+        assert_eq!(narrower, Declaration::kind(Kind::File).at_most(Rights::READ));
         assert_eq!(narrower.and(stream).kinds, Kinds::NONE);
     }
 
@@ -327,7 +330,7 @@ mod tests {
     fn a_maximum_with_write_allows_the_content_to_change() {
         let writable = Rights::READ | Rights::WRITE | Rights::MAP;
         let facts = Facts { object: Object::Memory, rights: writable | Rights::CHANGE };
-        let section = Declared::kind(Kind::Section);
+        let section = Declaration::kind(Kind::Section);
         assert_eq!(section.at_most(writable).check(&facts), Ok(()));
         assert!(section.at_most(Rights::READ | Rights::MAP).check(&facts).is_err());
     }

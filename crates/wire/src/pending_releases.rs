@@ -11,7 +11,7 @@ use crate::{Body, FrameKind, Header};
 /// them, and from then on each range is released at once, because the next frame may have to wait
 /// for a slow method.
 #[derive(Debug)]
-pub(crate) struct Due {
+pub(crate) struct PendingReleases {
     offsets: Vec<u32>,
     /// Total size of the ranges in bytes.
     bytes: u32,
@@ -20,7 +20,7 @@ pub(crate) struct Due {
     at_once: bool,
 }
 
-impl Due {
+impl PendingReleases {
     /// Creates the list of a client. The client's next frame may never be sent, and until then the
     /// server can't free the pages.
     pub(crate) fn of_client() -> Self {
@@ -49,7 +49,7 @@ impl Due {
     }
 
     /// Handles the peer's request for ranges. Returns the header of the frame that releases them.
-    pub(crate) fn asked(&mut self) -> Option<Header> {
+    pub(crate) fn release_at_once(&mut self) -> Option<Header> {
         self.at_once = true;
         (!self.offsets.is_empty()).then(|| self.frame())
     }
@@ -81,18 +81,18 @@ mod tests {
 
     #[test]
     fn a_client_keeps_less_than_a_quarter_of_a_mebibyte_until_its_next_frame() {
-        let mut due = Due::of_client();
-        assert!((0..3).all(|_| due.has_read(shared(64 * 1024)).is_none()));
-        let header = due.has_read(shared(64 * 1024)).unwrap();
+        let mut pending = PendingReleases::of_client();
+        assert!((0..3).all(|_| pending.has_read(shared(64 * 1024)).is_none()));
+        let header = pending.has_read(shared(64 * 1024)).unwrap();
         assert_eq!((header.kind, header.releases.as_slice().len()), (FrameKind::Release, 4));
-        assert!(due.has_read(shared(64 * 1024)).is_none());
-        assert!(due.has_read(shared(1 << 20)).is_some());
+        assert!(pending.has_read(shared(64 * 1024)).is_none());
+        assert!(pending.has_read(shared(1 << 20)).is_some());
     }
 
     #[test]
     fn a_server_gives_large_ranges_back_before_its_reply() {
-        let mut due = Due::of_server();
-        assert!(due.has_read(shared(1 << 20)).is_none());
-        assert!(due.has_read(shared(3 << 20)).is_some());
+        let mut pending = PendingReleases::of_server();
+        assert!(pending.has_read(shared(1 << 20)).is_none());
+        assert!(pending.has_read(shared(3 << 20)).is_some());
     }
 }

@@ -10,14 +10,14 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle};
 
 use crate::{BorrowedHandle, OwnedHandle};
 
-/// A typed handle over a handle with another owner. `Borrowed<File>` can be lent as `&File`,
+/// A typed handle over a handle with another owner. `HandleRef<File>` can be lent as `&File`,
 /// and closes nothing when dropped.
-pub struct Borrowed<'a, H> {
+pub struct HandleRef<'a, H> {
     handle: ManuallyDrop<H>,
     lender: std::marker::PhantomData<BorrowedHandle<'a>>,
 }
 
-impl<'a, H: From<OwnedHandle>> Borrowed<'a, H> {
+impl<'a, H: From<OwnedHandle>> HandleRef<'a, H> {
     /// Wraps a borrowed handle.
     #[expect(unsafe_code, reason = "a second owner of a handle, which never closes it")]
     pub fn new(handle: BorrowedHandle<'a>) -> Self {
@@ -32,7 +32,7 @@ impl<'a, H: From<OwnedHandle>> Borrowed<'a, H> {
     }
 }
 
-impl<H> Deref for Borrowed<'_, H> {
+impl<H> Deref for HandleRef<'_, H> {
     type Target = H;
 
     fn deref(&self) -> &H {
@@ -40,9 +40,9 @@ impl<H> Deref for Borrowed<'_, H> {
     }
 }
 
-impl<H: fmt::Debug> fmt::Debug for Borrowed<'_, H> {
+impl<H: fmt::Debug> fmt::Debug for HandleRef<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Borrowed").field(&*self.handle).finish()
+        f.debug_tuple("HandleRef").field(&*self.handle).finish()
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
         file.write_all(b"sparkly!").unwrap();
         file.rewind().unwrap();
         let mut bytes = [0; 4];
-        (&*Borrowed::<File>::new(file.as_handle())).read_exact(&mut bytes).unwrap();
+        (&*HandleRef::<File>::new(file.as_handle())).read_exact(&mut bytes).unwrap();
         (&file).read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"kly!");
     }

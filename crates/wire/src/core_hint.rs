@@ -10,9 +10,9 @@ use crate::Header;
 
 /// The core on which one side runs, or unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Whereabouts(u8);
+pub struct CoreHint(u8);
 
-impl Whereabouts {
+impl CoreHint {
     /// Encodes a core number. On a large machine, two cores may map to one value; a thread may then
     /// sleep when spinning would be better.
     #[inline]
@@ -32,7 +32,7 @@ impl Whereabouts {
         head[AT] = head[AT] & !BITS | self.0 << SHIFT;
     }
 
-    /// Restores a value from [`Whereabouts::as_byte`].
+    /// Restores a value from [`CoreHint::as_byte`].
     #[inline]
     pub fn from_byte(byte: u8) -> Self {
         Self(byte)
@@ -74,20 +74,20 @@ mod tests {
             let mut head = [0; Header::LEN_MAX];
             let header = Header::new(FrameKind::Bye);
             let len = header.write(&mut head);
-            assert_eq!(Whereabouts::of_sender(&head), Whereabouts::default());
-            let here = Whereabouts::on_core(core);
+            assert_eq!(CoreHint::of_sender(&head), CoreHint::default());
+            let here = CoreHint::on_core(core);
             here.write(&mut head);
-            assert_eq!(Whereabouts::of_sender(&head), here);
+            assert_eq!(CoreHint::of_sender(&head), here);
             assert_eq!(Header::read(&head[..len]), Ok((header, &b""[..])));
         }
     }
 
     #[test]
     fn an_absent_core_is_unknown() {
-        let (unknown, here) = (Whereabouts::of_sender(&[]), Whereabouts::on_core(0));
+        let (unknown, here) = (CoreHint::of_sender(&[]), CoreHint::on_core(0));
         assert_eq!(unknown.is(here), None);
         assert_eq!(here.is(unknown), None);
         assert_eq!(here.is(here), Some(true));
-        assert_eq!(here.is(Whereabouts::on_core(1)), Some(false));
+        assert_eq!(here.is(CoreHint::on_core(1)), Some(false));
     }
 }
