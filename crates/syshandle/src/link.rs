@@ -252,7 +252,7 @@ pub(crate) struct ArenaRange<'l> {
     start: usize,
 }
 
-impl Source for ArenaRange<'_> {
+impl ByteSource for ArenaRange<'_> {
     fn copy(&self, at: usize, out: &mut [u8]) -> bool {
         self.reader.is_some_and(|reader| reader.copy(self.start + at, out))
     }
