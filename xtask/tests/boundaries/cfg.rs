@@ -48,7 +48,7 @@ impl Reader {
             Meta::Path(path) if path.is_ident("unix") => Some(!is_windows),
             Meta::NameValue(pair) if pair.path.is_ident("target_os") => {
                 let is_value = string(&pair.value).is_some_and(|value| value == "windows");
-                // Which of the other systems it is doesn't matter.
+                // The other systems are one platform, so their names don't matter.
                 (is_windows || is_value).then_some(is_windows == is_value)
             }
             Meta::List(list) => {

@@ -100,7 +100,7 @@ pub(crate) const DEPENDENCIES: &[Depends<'_>] = &[
         ],
         never: &["syshandle"],
         only: None,
-        // They call the macro, whose code refers to the facade.
+        // These tests call the macro, whose code refers to the facade.
         tests_of: &["syshandle-com"],
         because: "the facade is built from these crates",
     },

@@ -370,7 +370,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
-        // It can only name modules around this one.
+        // A visibility can only name modules around this one.
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {

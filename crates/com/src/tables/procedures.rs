@@ -155,7 +155,8 @@ fn on_stack(bytes: u32) -> u16 {
     (bytes.div_ceil(8) as u16) << 13
 }
 
-/// Which of the first four arguments, including `this`, are floating-point numbers: two bits each.
+/// Marks the floating-point numbers among the first four arguments, including `this`. Each argument
+/// has two bits.
 fn floats(plan: &MethodPlan) -> u16 {
     let bits = (0..3).map(|slot| match plan.float(slot) {
         None => 0,
