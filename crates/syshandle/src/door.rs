@@ -23,7 +23,7 @@ use syshandle_types::{MessageHandle, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
-use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::{Error, ErrorKind, Object, Result, send_error};
@@ -131,13 +131,13 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
     let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     let received = loop {
         match wait_for_peer(&channel, door, deadline).map_err(not_made)? {
-            Awaited::Message => {}
-            Awaited::Deadline => {
+            PeerEvent::Message => {}
+            PeerEvent::Deadline => {
                 let text = "the server did not open the door in time";
                 let late = || Error::new(ErrorKind::TimedOut, text);
                 return Err(not_a_door(door).unwrap_or_else(late));
             }
-            Awaited::Death => return Err(gone()),
+            PeerEvent::Death => return Err(gone()),
         }
         match handles.receive(&channel, &mut frame) {
             Ok(received) => break received,

@@ -231,7 +231,7 @@ impl SentQueue for SharedSocket {
 }
 
 /// Result of a wait for a message.
-pub(crate) enum Awaited {
+pub(crate) enum PeerEvent {
     Message,
     Deadline,
     /// The process that made the other end of the socket has ended.
@@ -249,19 +249,19 @@ pub(crate) fn wait_for_peer(
     socket: &Seqpacket,
     of: &Seqpacket,
     until: Instant,
-) -> io::Result<Awaited> {
+) -> io::Result<PeerEvent> {
     loop {
         let next = until.min(now() + INTERVAL);
         if wait_until(next, |until| socket.wait_readable(until))? {
-            return Ok(Awaited::Message);
+            return Ok(PeerEvent::Message);
         }
         if of.peer_has_ended() {
             // The last message may have come in between.
             let is_message = socket.wait_readable(now())?;
-            return Ok(if is_message { Awaited::Message } else { Awaited::Death });
+            return Ok(if is_message { PeerEvent::Message } else { PeerEvent::Death });
         }
         if next == until {
-            return Ok(Awaited::Deadline);
+            return Ok(PeerEvent::Deadline);
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn take_bytes() -> Vec<u8> {
 /// Keeps the capacity of a vector for the next call of this thread.
 #[inline]
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
-    if (1..=KEPT_BYTES_MAX).contains(&bytes.capacity()) {
+    if (1..=CACHED_BYTES_MAX).contains(&bytes.capacity()) {
         bytes.clear();
         give(&BYTES, bytes);
     }
@@ -96,4 +96,4 @@ thread_local! {
 
 /// Maximum capacity of a kept vector. The kernel zeroes new memory page by page, which costs more
 /// than a copy. But a thread should not keep the memory of a single very large call.
-const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
+const CACHED_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -16,7 +16,7 @@ use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
 use super::end_reason::{PeerName, failed};
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::now;
@@ -119,9 +119,9 @@ impl ClientHandshake {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
                     match wait_for_peer(socket, socket, until).map_err(failed)? {
-                        Awaited::Message => {}
-                        Awaited::Deadline => return Ok(false),
-                        Awaited::Death => return Err(ungreeted()),
+                        PeerEvent::Message => {}
+                        PeerEvent::Deadline => return Ok(false),
+                        PeerEvent::Death => return Err(ungreeted()),
                     }
                 }
                 Err(error) => return Err(ungreeted().because(error)),

@@ -58,11 +58,11 @@ pub struct PendingCall<R> {
     deadline: Instant,
     /// Call that was begun, or the error of beginning it. `wait` takes it.
     started: Option<Result<StartedCall>>,
-    read: Read<R>,
+    read: ReplyReader<R>,
 }
 
 /// Converts a reply to a result.
-type Read<R> = fn(&Client, u32, Option<Declaration>, Result<EncodedReply>) -> R;
+type ReplyReader<R> = fn(&Client, u32, Option<Declaration>, Result<EncodedReply>) -> R;
 
 impl Client {
     /// Begins a call of a method that has no error type of its own.
@@ -95,7 +95,7 @@ impl Client {
         method: u32,
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
-        read: Read<R>,
+        read: ReplyReader<R>,
     ) -> PendingCall<R> {
         let deadline = self.deadline();
         let started = Some(self.send_call(method, arguments, deadline));
