@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
-cargo xtask faults            hostile clients, faults, signals, load and inputs: long, about half an hour
+cargo xtask faults            hostile clients, failures, signals, load and inputs: long, about half an hour
 cargo xtask faults --short    the same in a few minutes, as CI does
 ";
 
@@ -12,7 +12,7 @@ cargo xtask faults --short    the same in a few minutes, as CI does
 const PARTS: [(&str, &str, &[&str]); 6] = [
     ("hostile clients", "syshandle-cli", &["attack"]),
     ("hostile servers", "syshandle-adversary", &["servers"]),
-    ("faults at every system call", "syshandle-fault-injection", &["faults", "descriptors"]),
+    ("failures at every system call", "syshandle-fault-injection", &["faults", "descriptors"]),
     ("stops, signals and forks", "syshandle-fault-injection", &["signals"]),
     ("load", "syshandle-fault-injection", &["load"]),
     ("inputs", "syshandle-fault-injection", &["mutations"]),
@@ -53,8 +53,8 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         command.extend(tests.iter().flat_map(|test| ["--test", test]));
         command.extend(["--", "--nocapture", "--test-threads=1"]);
         let passed = cargo(&command, short);
-        let (said, time) = (if passed { "held" } else { "FAILED" }, start.elapsed());
-        println!("== {name}: {said} after {} s", time.as_secs());
+        let (result, time) = (if passed { "passed" } else { "FAILED" }, start.elapsed());
+        println!("== {name}: {result} after {} s", time.as_secs());
         if !passed {
             failed.push(name);
         }
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let time = Duration::from_secs(began.elapsed().as_secs());
     match failed.as_slice() {
         [] => {
-            println!("\nall held, in {time:?}");
+            println!("\nall passed, in {time:?}");
             ExitCode::SUCCESS
         }
         failed => {

@@ -18,7 +18,7 @@ const HELP: &str = "\
 cargo demo [-- FILE]      performs the sample on a file and prints its timeline
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask blocked       the latency of a client while many methods of others block
-cargo xtask faults        hostile peers, faults, load; `--short` for a few minutes of it
+cargo xtask faults        hostile peers, failures, load; `--short` for a few minutes of it
 cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
 cargo xtask deadlines     how late calls end after their deadline, on an idle machine
 cargo xtask full          all long checks; `--short` for their short forms

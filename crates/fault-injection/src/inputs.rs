@@ -3,12 +3,12 @@
 //! The fuzz targets get their inputs from a coverage-guided engine. An ordinary test uses the
 //! corpora and random changes of them.
 
+use syshandle_registry::Registration;
+use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
+
 pub mod described;
 pub mod ends;
 pub mod idl;
-pub mod idl_rust;
-pub mod opening;
-pub mod registration;
 pub mod values;
 
 /// A function that checks an input.
@@ -19,8 +19,35 @@ pub const ALL: [(&str, Run); 7] = [
     ("described", described::run),
     ("ends", ends::run),
     ("idl", idl::run),
-    ("idl_rust", idl_rust::run),
-    ("opening", opening::run),
-    ("registration", registration::run),
+    ("idl_rust", idl::run_rust),
+    ("opening", run_opening),
+    ("registration", run_registration),
     ("values", values::run),
 ];
+
+/// Checks any bytes as a greeting, a hello, a fault or a first frame.
+pub fn run_opening(data: &[u8]) {
+    let _ = ClientEnd::<()>::open(data, 0);
+    if let Ok(greeting) = Greeting::read(data) {
+        assert_eq!(Greeting::read(&greeting.write()), Ok(greeting));
+    }
+    if let Ok(hello) = Hello::read(data) {
+        assert_eq!(hello.write(), *data);
+    }
+    if let Ok(fault) = Fault::read(data) {
+        assert_eq!(Fault::read(&fault.write()), Ok(fault));
+    }
+}
+
+/// Checks any text as a registration file, and any bytes as a program with marks.
+pub fn run_registration(data: &[u8]) {
+    let _ = syshandle_registry::mark::find(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(registration) = Registration::parse("fuzz", text) {
+        let written = registration.write();
+        assert_eq!(
+            Registration::parse("fuzz", &written).expect("a written registration is valid"),
+            registration
+        );
+    }
+}

@@ -1,16 +1,16 @@
 //! Stress tests of the sample: failing system calls, signals, forks, and load.
 //!
-//! `faults` makes the n-th system call of a program fail in the kernel, so that the product needs
+//! `injection` makes the n-th system call of a program fail in the kernel, so that the product needs
 //! no special build. The other modules are programs and steps that the tests and
 //! `cargo xtask faults` share.
 
 #![cfg(target_os = "linux")]
 
-pub mod calls;
-pub mod faults;
-pub mod finish;
+pub mod injection;
 pub mod inputs;
-pub mod large;
-pub mod together;
+pub mod large_values;
+pub mod pipelined_calls;
+pub mod sample_client;
+pub mod system_calls;
 
 mod supervisor;

@@ -14,8 +14,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use crate::calls;
-use crate::faults::Fault;
+use crate::injection::InjectedFailure;
+use crate::system_calls;
 
 /// From `linux/seccomp.h`: `_IOWR('!', 0, struct seccomp_notif)`, and the same for the response.
 const NOTIF_RECV: libc::c_ulong = 0xc050_2100;
@@ -25,7 +25,7 @@ const NOTIF_SEND: libc::c_ulong = 0xc018_2101;
 const CONTROL: RawFd = 900;
 
 /// Starts the supervisor, and puts this process under its control.
-pub(crate) fn arm(fault: Fault, report: &Path) -> io::Result<()> {
+pub(crate) fn arm(failure: InjectedFailure, report: &Path) -> io::Result<()> {
     let report = File::options().write(true).open(report)?;
     let (own, other) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -39,7 +39,7 @@ pub(crate) fn arm(fault: Fault, report: &Path) -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(own);
-            let done = supervise(&other, &report, fault, supervised.as_raw_nonzero().get());
+            let done = supervise(&other, &report, failure, supervised.as_raw_nonzero().get());
             // SAFETY: `_exit` ends the child without running the exit handlers of the program.
             unsafe { libc::_exit(i32::from(done.is_err())) }
         }
@@ -82,7 +82,7 @@ fn filter() -> io::Result<OwnedFd> {
     let allow = || statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW);
     let ask = || statement(libc::BPF_RET, libc::SECCOMP_RET_USER_NOTIF);
     let mut program = vec![load(0)];
-    for call in calls::ALL {
+    for call in system_calls::ALL {
         let number = call.number as u32;
         match call.number {
             // Exempts calls on the control socket, and maps without a file (the fifth argument).
@@ -145,7 +145,12 @@ fn argument(index: u32) -> u32 {
 }
 
 /// Answers all notifications until no supervised process is left.
-fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) -> io::Result<()> {
+fn supervise(
+    control: &OwnedFd,
+    report: &File,
+    failure: InjectedFailure,
+    supervised: i32,
+) -> io::Result<()> {
     let listener = receive_listener(control)?;
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut threads: HashMap<u32, bool> = HashMap::new();
@@ -170,13 +175,13 @@ fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) ->
         let is_supervised =
             *threads.entry(thread).or_insert_with(|| is_thread_of(thread, supervised));
         let number = libc::c_long::from(question.data.nr);
-        let call = calls::ALL.iter().find(|call| call.number == number);
+        let call = system_calls::ALL.iter().find(|call| call.number == number);
         let mut error = 0;
         if let Some(call) = call.filter(|_| is_supervised) {
             let count = counts.entry(call.name).or_default();
             *count += 1;
-            if *call == fault.call && *count == fault.nth {
-                error = -fault.error.1;
+            if *call == failure.call && *count == failure.nth {
+                error = -failure.error.1;
                 failed += 1;
             }
         }

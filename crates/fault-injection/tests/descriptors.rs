@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Proxy};
-use syshandle_fault_injection::finish::{Ending, finish};
+use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, Process, example, wait_until};
 
 /// Timeout of each step of a client.
 const STEP: Duration = Duration::from_secs(20);
 
 fn client(fixture: &Fixture, limit: u32) -> Output {
-    let program = example("syshandle-fault-injection", "fault-client");
+    let program = example("syshandle-failure-injection", "failure-client");
     let mut command = fixture.command(Path::new("/bin/sh"));
     command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$1\""));
     command.arg(program).arg(fixture.path().join("dishes.txt"));
@@ -28,7 +28,11 @@ fn client(fixture: &Fixture, limit: u32) -> Output {
 #[test]
 fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
     let fixture = Fixture::new();
-    fixture.register(&example("syshandle-fault-injection", "fault-server"), SPARKLE_FINISHER, &[]);
+    fixture.register(
+        &example("syshandle-failure-injection", "failure-server"),
+        SPARKLE_FINISHER,
+        &[],
+    );
     let keeper: SparkleFinisherClient =
         fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
@@ -38,18 +42,18 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
     for limit in 3..=16 {
         fs::write(fixture.path().join("dishes.txt"), "").unwrap();
         let output = client(&fixture, limit);
-        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let error = String::from_utf8_lossy(&output.stderr);
         // With so few descriptors, the dynamic loader can't open the program's libraries.
-        if output.status.code() == Some(127) && ending.is_empty() {
+        if output.status.code() == Some(127) && outcome.is_empty() {
             continue;
         }
         assert!(output.status.success(), "{limit}: {}: {error}", output.status);
         let right = ["finished", "own", "System No", "System Maybe", "HandlesLost", "Unproven"];
-        let is_right = right.iter().any(|right| ending.starts_with(right));
-        assert!(is_right, "{limit}: {ending}: {error}");
-        finished = ending == "finished";
-        *endings.entry(ending).or_insert(0) += 1;
+        let is_right = right.iter().any(|right| outcome.starts_with(right));
+        assert!(is_right, "{limit}: {outcome}: {error}");
+        finished = outcome == "finished";
+        *endings.entry(outcome).or_insert(0) += 1;
         wait_until("the server has no more descriptors than before", || {
             server.descriptors().unwrap().values().sum::<usize>() <= before
         });
@@ -64,17 +68,17 @@ fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
     let mut finished = false;
     for limit in 4..=26 {
         let fixture = Fixture::new();
-        let server = example("syshandle-fault-injection", "fault-server");
+        let server = example("syshandle-failure-injection", "failure-server");
         let mut registration = fixture.registration(&server, SPARKLE_FINISHER);
         registration.program = "/bin/sh".into();
         let script = format!("ulimit -n {limit} && exec \"$0\"");
         registration.arguments = vec!["-c".into(), script, server.to_str().unwrap().into()];
         fixture.register_as(&registration);
         let file = fixture.path().join("dishes.txt");
-        let (ending, text) = finish(&fixture.activation(), &file, STEP);
-        let right = match ending {
-            Ending::Finished => true,
-            Ending::Error(kind, _) => matches!(
+        let (outcome, text) = finish(&fixture.activation(), &file, STEP);
+        let right = match outcome {
+            ClientOutcome::Finished => true,
+            ClientOutcome::Error(kind, _) => matches!(
                 kind,
                 ErrorKind::StartFailed
                     | ErrorKind::Busy
@@ -83,15 +87,15 @@ fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
                     | ErrorKind::Failed
                     | ErrorKind::System
             ),
-            Ending::Own => false,
+            ClientOutcome::OwnError => false,
         };
-        assert!(right, "{limit}: {ending}: {text}");
-        finished = ending == Ending::Finished;
+        assert!(right, "{limit}: {outcome}: {text}");
+        finished = outcome == ClientOutcome::Finished;
         if finished {
             let text = fs::read_to_string(file).unwrap();
             assert_eq!(text, [CLIENT_LINES, SERVER_LINES].concat());
         }
-        *endings.entry(ending.to_string()).or_insert(0) += 1;
+        *endings.entry(outcome.to_string()).or_insert(0) += 1;
     }
     println!("{endings:?}");
     assert!(finished, "with the most of them it works");

@@ -4,7 +4,7 @@
 //! `cargo test` tries each call with one error, and `SYSHANDLE_TEST_FORM=full` with all errors.
 
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test shows what came of the faults")]
+#![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::collections::BTreeMap;
@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::Proxy;
-use syshandle_fault_injection::calls::{Call, ERRORS};
-use syshandle_fault_injection::faults::{Counts, FAULT, Fault, REPORT};
-use syshandle_fault_injection::finish::{Ending, finish};
-use syshandle_fault_injection::together::{NUMBERS, TOGETHER};
+use syshandle_fault_injection::injection::{
+    CallCounts, FAILURE_VARIABLE, InjectedFailure, REPORT_VARIABLE,
+};
+use syshandle_fault_injection::pipelined_calls::{NUMBERS, PIPELINED_CALLS};
+use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
+use syshandle_fault_injection::system_calls::{ERRORS, SystemCall};
 use syshandle_testkit::{Fixture, LineFifo, Process, wait_until};
 
 /// Maximum time of a client, with any failing call. Each of its steps has a timeout of ten seconds.
@@ -34,7 +36,7 @@ const STEP: Duration = Duration::from_secs(10);
 
 /// Returns the path of an example of this package.
 fn example(name: &str) -> PathBuf {
-    syshandle_testkit::example("syshandle-fault-injection", name)
+    syshandle_testkit::example("syshandle-failure-injection", name)
 }
 
 /// The sample, with programs whose calls fail.
@@ -47,9 +49,9 @@ struct Stage {
 /// The outcome of a run of the client.
 #[derive(Debug)]
 struct Run {
-    ending: String,
+    outcome: String,
     text: String,
-    counts: Counts,
+    counts: CallCounts,
     time: Duration,
     lines: usize,
 }
@@ -69,46 +71,46 @@ impl Stage {
     }
 
     /// Registers the server, with a failure to inject.
-    fn register(&self, fault: Option<Fault>) {
-        let fault = fault.map(|fault| fault.to_string()).unwrap_or_default();
+    fn register(&self, failure: Option<InjectedFailure>) {
+        let failure = failure.map(|failure| failure.to_string()).unwrap_or_default();
         let mut environment = vec![("FAULT_SERVER_IDLE_MS", "500")];
-        if !fault.is_empty() {
-            environment.push((FAULT, &fault));
-            environment.push((REPORT, self.report.path().to_str().unwrap()));
+        if !failure.is_empty() {
+            environment.push((FAILURE_VARIABLE, &failure));
+            environment.push((REPORT_VARIABLE, self.report.path().to_str().unwrap()));
         }
-        let server = example("fault-server");
+        let server = example("failure-server");
         self.fixture.register(&server, SPARKLE_FINISHER, &environment);
     }
 
     /// Runs a client with a failure to inject.
-    fn run_client(&mut self, fault: Fault) -> Run {
+    fn run_client(&mut self, failure: InjectedFailure) -> Run {
         let file = self.new_file();
         let began = Instant::now();
-        let mut command = self.fixture.command(&example("fault-client"));
-        command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
+        let mut command = self.fixture.command(&example("failure-client"));
+        command.env(FAILURE_VARIABLE, failure.to_string()).env(REPORT_VARIABLE, self.report.path());
         command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = output_in_time(command.spawn().unwrap(), &fault);
+        let output = output_in_time(command.spawn().unwrap(), &failure);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         assert_ne!(output.status.code(), Some(77), "{text}");
-        assert!(output.status.success(), "{fault}: {}: {text}", output.status);
-        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // After another ending, the server may still write to the file.
-        let lines = if ending == "finished" { lines(&file) } else { 0 };
-        Run { ending, text, counts: self.counts(), time, lines }
+        assert!(output.status.success(), "{failure}: {}: {text}", output.status);
+        let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        // After another outcome, the server may still write to the file.
+        let lines = if outcome == "finished" { lines(&file) } else { 0 };
+        Run { outcome, text, counts: self.counts(), time, lines }
     }
 
     /// Checks that the server finishes the file of another client.
-    fn serves_the_next_client(&mut self, fault: &Fault) {
+    fn serves_the_next_client(&mut self, failure: &InjectedFailure) {
         let (mut file, mut last) = (PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
         wait_until("the next client is served", || {
             file = self.new_file();
-            let (ending, text) = finish(&self.fixture.activation(), &file, STEP);
+            let (outcome, text) = finish(&self.fixture.activation(), &file, STEP);
             last = text;
-            ending == Ending::Finished || Instant::now() > deadline
+            outcome == ClientOutcome::Finished || Instant::now() > deadline
         });
-        assert_eq!(lines(&file), 10, "{fault}: {last}");
+        assert_eq!(lines(&file), 10, "{failure}: {last}");
     }
 
     /// Returns the log of the server.
@@ -118,8 +120,8 @@ impl Stage {
         logs.map(|log| fs::read_to_string(log.path()).unwrap_or_default()).collect()
     }
 
-    fn counts(&mut self) -> Counts {
-        Counts::parse(&self.report.line())
+    fn counts(&mut self) -> CallCounts {
+        CallCounts::parse(&self.report.line())
     }
 }
 
@@ -133,7 +135,7 @@ fn lines(file: &Path) -> usize {
     }
 }
 
-fn output_in_time(mut child: Child, what: &Fault) -> Output {
+fn output_in_time(mut child: Child, what: &InjectedFailure) -> Output {
     let deadline = Instant::now() + NEVER_LONGER;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() >= deadline {
@@ -147,35 +149,40 @@ fn output_in_time(mut child: Child, what: &Fault) -> Output {
 }
 
 /// Returns the failures to try: each counted call with each error, or with one of them.
-fn faults(counts: &Counts) -> Vec<Fault> {
+fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
     let full = std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full");
-    let mut faults = Vec::new();
+    let mut failures = Vec::new();
     for (index, (name, count)) in counts.calls.iter().enumerate() {
-        let call = Call::named(name).unwrap();
+        let call = SystemCall::named(name).unwrap();
         // Later calls with the same name are made in a loop, and fail like the earlier ones.
         for nth in 1..=(*count).min(40) {
             match full {
-                true => faults.extend(call.errors().map(|error| Fault { call, nth, error })),
+                true => {
+                    failures.extend(call.errors().map(|error| InjectedFailure { call, nth, error }))
+                }
                 false => {
                     let errors: Vec<_> = call.errors().collect();
                     // The error depends only on the call, so that each run tries the same.
                     let error = errors[(index * 7 + nth as usize) % errors.len()];
-                    faults.push(Fault { call, nth, error });
+                    failures.push(InjectedFailure { call, nth, error });
                 }
             }
         }
     }
-    faults
+    failures
 }
 
 /// Tries failures in parallel, each with its own server. Most of the time is spent waiting.
-fn for_each(faults: &[Fault], try_one: impl Fn(&Fault, &Mutex<Tally>) + Sync) -> Tally {
+fn for_each(
+    failures: &[InjectedFailure],
+    try_one: impl Fn(&InjectedFailure, &Mutex<Tally>) + Sync,
+) -> Tally {
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    try_one(fault, &tally);
+                while let Some(failure) = failures.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    try_one(failure, &tally);
                 }
             });
         }
@@ -183,8 +190,8 @@ fn for_each(faults: &[Fault], try_one: impl Fn(&Fault, &Mutex<Tally>) + Sync) ->
     tally.into_inner().unwrap()
 }
 
-fn none() -> Fault {
-    Fault { call: Call::named("socket").unwrap(), nth: 0, error: ERRORS[0] }
+fn none() -> InjectedFailure {
+    InjectedFailure { call: SystemCall::named("socket").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
 /// A summary of all failures, for printing.
@@ -197,29 +204,36 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, fault: &Fault, ending: &str, text: &str, failed: bool, time: Duration) {
-        *self.endings.entry(ending.to_owned()).or_default() += 1;
+    fn add(
+        &mut self,
+        failure: &InjectedFailure,
+        outcome: &str,
+        text: &str,
+        failed: bool,
+        time: Duration,
+    ) {
+        *self.endings.entry(outcome.to_owned()).or_default() += 1;
         self.came_to_pass += usize::from(failed);
-        self.slowest = std::mem::take(&mut self.slowest).max((time, fault.to_string()));
-        if let Err(why) = right(fault, ending, failed) {
-            self.wrong.push(format!("{fault}: {ending}: {why}: {text}"));
+        self.slowest = std::mem::take(&mut self.slowest).max((time, failure.to_string()));
+        if let Err(why) = right(failure, outcome, failed) {
+            self.wrong.push(format!("{failure}: {outcome}: {why}: {text}"));
         }
         if time > STEP {
-            self.wrong.push(format!("{fault}: {ending}: it took {time:?}: {text}"));
+            self.wrong.push(format!("{failure}: {outcome}: it took {time:?}: {text}"));
         }
     }
 
     #[track_caller]
-    fn show(self, what: &str, faults: usize) {
+    fn show(self, what: &str, failures: usize) {
         println!(
-            "{what}: {faults} faults, {} came to pass, slowest {:?}",
+            "{what}: {failures} failures, {} came to pass, slowest {:?}",
             self.came_to_pass, self.slowest
         );
-        for (ending, count) in &self.endings {
-            println!("    {count:>5} {ending}");
+        for (outcome, count) in &self.endings {
+            println!("    {count:>5} {outcome}");
         }
         assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
-        assert!(self.came_to_pass * 2 > faults, "most of them come to pass");
+        assert!(self.came_to_pass * 2 > failures, "most of them come to pass");
     }
 }
 
@@ -229,14 +243,14 @@ const LACKS: [&str; 4] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"];
 /// The error kinds that name a culprit other than the system.
 const BLAMES: [&str; 4] = ["ActivationDenied", "BadRegistration", "Insecure", "NoRuntimeDirectory"];
 
-/// Returns whether a run with this failure may have this ending.
-fn right(fault: &Fault, ending: &str, failed: bool) -> Result<(), &'static str> {
-    let interrupted = fault.error.0 == "EINTR";
-    match ending.split(' ').next().unwrap_or_default() {
+/// Returns whether a run with this failure may have this outcome.
+fn right(failure: &InjectedFailure, outcome: &str, failed: bool) -> Result<(), &'static str> {
+    let interrupted = failure.error.0 == "EINTR";
+    match outcome.split(' ').next().unwrap_or_default() {
         "finished" | "own" => Ok(()),
         _ if !failed => Err("nothing failed"),
         _ if interrupted => Err("a signal is no failure"),
-        kind if LACKS.contains(&fault.error.0) && BLAMES.contains(&kind) => {
+        kind if LACKS.contains(&failure.error.0) && BLAMES.contains(&kind) => {
             Err("it blames what is all right")
         }
         "TimedOut" => Err("nobody is to wait for nothing"),
@@ -252,20 +266,20 @@ fn a_client_with_any_failing_system_call_ends_with_an_error_and_harms_no_other()
         stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
     let run = stage.run_client(none());
-    assert_eq!((run.ending.as_str(), run.lines), ("finished", 10), "{}", run.text);
+    assert_eq!((run.outcome.as_str(), run.lines), ("finished", 10), "{}", run.text);
     let idle = server.descriptors().unwrap();
-    let faults = faults(&run.counts);
+    let failures = failures(&run.counts);
     let mut tally = Tally::default();
-    for fault in &faults {
-        let run = stage.run_client(*fault);
-        tally.add(fault, &run.ending, &run.text, run.counts.failed, run.time);
-        assert!(run.ending != "finished" || run.lines == 10, "{fault}: {} lines", run.lines);
+    for failure in &failures {
+        let run = stage.run_client(*failure);
+        tally.add(failure, &run.outcome, &run.text, run.counts.failed, run.time);
+        assert!(run.outcome != "finished" || run.lines == 10, "{failure}: {} lines", run.lines);
         wait_until("the server has no more descriptors than before", || {
             server.descriptors().unwrap().values().sum::<usize>() <= idle.values().sum::<usize>()
         });
     }
     assert!(keeper.as_client().server().is_ok());
-    tally.show("client", faults.len());
+    tally.show("client", failures.len());
 }
 
 #[test]
@@ -274,100 +288,106 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         let mut stage = Stage::new();
         stage.register(None);
         let run = stage.run_client(none());
-        assert_eq!((run.ending.as_str(), run.lines), ("finished", 10), "{}", run.text);
+        assert_eq!((run.outcome.as_str(), run.lines), ("finished", 10), "{}", run.text);
         run.counts
     };
-    let faults = faults(&counts);
-    let tally = for_each(&faults, |fault, tally| {
+    let failures = failures(&counts);
+    let tally = for_each(&failures, |failure, tally| {
         // The server inherits the failing calls from the client, and ends with the fixture.
         let mut stage = Stage::new();
         stage.register(None);
-        let mut command = stage.fixture.command(&example("fault-client"));
-        command.env(FAULT, fault.to_string()).env(REPORT, stage.report.path());
+        let mut command = stage.fixture.command(&example("failure-client"));
+        command
+            .env(FAILURE_VARIABLE, failure.to_string())
+            .env(REPORT_VARIABLE, stage.report.path());
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
-        let output = output_in_time(command.spawn().unwrap(), fault);
+        let output = output_in_time(command.spawn().unwrap(), failure);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        assert!(output.status.success(), "{fault}: {}: {text}", output.status);
-        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "{failure}: {}: {text}", output.status);
+        let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         // The next client must be served, except during the time in which the failure note is
         // reported.
-        stage.serves_the_next_client(fault);
-        for server in stage.fixture.processes("fault-server") {
+        stage.serves_the_next_client(failure);
+        for server in stage.fixture.processes("failure-server") {
             server.kill();
         }
         let failed = stage.counts().failed;
-        tally.lock().unwrap().add(fault, &ending, &text, failed, time);
+        tally.lock().unwrap().add(failure, &outcome, &text, failed, time);
     });
-    tally.show("client that starts the server", faults.len());
+    tally.show("client that starts the server", failures.len());
 }
 
 #[test]
 fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut stage = Stage::new();
-    // Counts the server's calls until it ends.
+    // CallCounts the server's calls until it ends.
     stage.register(Some(none()));
-    let (ending, text) = finish(&stage.fixture.activation(), &stage.new_file(), STEP);
-    assert_eq!(ending, Ending::Finished, "{text}");
+    let (outcome, text) = finish(&stage.fixture.activation(), &stage.new_file(), STEP);
+    assert_eq!(outcome, ClientOutcome::Finished, "{text}");
     let counts = stage.counts();
-    let mut faults = faults(&counts);
+    let mut failures = failures(&counts);
     // These errors falsely report that the client is gone. The server may only close the
     // connection, with the client's messages still unread.
-    let gone = |fault: &Fault| ["EPIPE", "ECONNRESET"].contains(&fault.error.0);
+    let gone = |failure: &InjectedFailure| ["EPIPE", "ECONNRESET"].contains(&failure.error.0);
     let sends = ["sendto", "sendmsg", "sendmmsg"];
-    faults.retain(|fault| !sends.contains(&fault.call.name) || !gone(fault));
-    let tally = for_each(&faults, |fault, tally| {
+    failures.retain(|failure| !sends.contains(&failure.call.name) || !gone(failure));
+    let tally = for_each(&failures, |failure, tally| {
         let mut stage = Stage::new();
-        stage.register(Some(*fault));
+        stage.register(Some(*failure));
         let began = Instant::now();
-        let mut command = stage.fixture.command(&example("fault-client"));
+        let mut command = stage.fixture.command(&example("failure-client"));
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A separate process, because the server keeps working for a failed client until the
         // process ends.
-        let output = output_in_time(command.spawn().unwrap(), fault);
+        let output = output_in_time(command.spawn().unwrap(), failure);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         // Another client must be served, by the same server or by a new one without failures.
         stage.register(None);
-        stage.serves_the_next_client(fault);
+        stage.serves_the_next_client(failure);
         let log = stage.log();
-        assert!(!log.contains("panicked"), "{fault}: {log}");
+        assert!(!log.contains("panicked"), "{failure}: {log}");
         // The server ends by itself, and reports whether a call failed.
-        match stage.report.line_within(NEVER_LONGER).as_deref().map(Counts::parse) {
+        match stage.report.line_within(NEVER_LONGER).as_deref().map(CallCounts::parse) {
             Some(counts) => {
-                tally.lock().unwrap().add(fault, &ending, &text, counts.failed, time);
+                tally.lock().unwrap().add(failure, &outcome, &text, counts.failed, time);
             }
             None => {
-                let wrong = format!("{fault}: {ending}: the server never ends");
+                let wrong = format!("{failure}: {outcome}: the server never ends");
                 tally.lock().unwrap().wrong.push(wrong);
             }
         }
     });
-    tally.show("server", faults.len());
+    tally.show("server", failures.len());
 }
 
 /// Runs a client that starts many calls at once. Returns the outcome and the text of the error.
-fn run_together(stage: &Stage, fault: &Fault, environment: &[(&str, &str)]) -> (String, String) {
-    let mut command = stage.fixture.command(&example("fault-client"));
-    command.envs(environment.iter().copied()).arg(TOGETHER);
+fn run_together(
+    stage: &Stage,
+    failure: &InjectedFailure,
+    environment: &[(&str, &str)],
+) -> (String, String) {
+    let mut command = stage.fixture.command(&example("failure-client"));
+    command.envs(environment.iter().copied()).arg(PIPELINED_CALLS);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = output_in_time(command.spawn().unwrap(), fault);
+    let output = output_in_time(command.spawn().unwrap(), failure);
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    assert!(output.status.success(), "{fault}: {}: {text}", output.status);
+    assert!(output.status.success(), "{failure}: {}: {text}", output.status);
     (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
 }
 
 /// Returns failures of the system calls that send or receive several messages: of the first call
 /// and of a later one.
-fn faults_of_several(whose: &str, counts: &Counts) -> Vec<Fault> {
+fn failures_of_several(whose: &str, counts: &CallCounts) -> Vec<InjectedFailure> {
     assert!(have_several(counts), "{whose}: {counts:?}");
     let each = |name| {
-        let call = Call::named(name).unwrap();
-        [1, 2]
-            .into_iter()
-            .flat_map(move |nth| call.errors().map(move |error| Fault { call, nth, error }))
+        let call = SystemCall::named(name).unwrap();
+        [1, 2].into_iter().flat_map(move |nth| {
+            call.errors().map(move |error| InjectedFailure { call, nth, error })
+        })
     };
     SEVERAL.into_iter().flat_map(each).collect()
 }
@@ -385,7 +405,7 @@ fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool
 }
 
 /// Returns whether several messages were sent and received at once, at least twice each.
-fn have_several(counts: &Counts) -> bool {
+fn have_several(counts: &CallCounts) -> bool {
     SEVERAL.into_iter().all(|name| counts.calls.iter().any(|(call, n)| call == name && *n >= 2))
 }
 
@@ -393,67 +413,75 @@ const SEVERAL: [&str; 2] = ["sendmmsg", "recvmmsg"];
 
 #[test]
 fn batched_messages_may_fail_at_the_client() {
-    let run = |fault: &Fault| {
+    let run = |failure: &InjectedFailure| {
         let mut stage = Stage::new();
         stage.fixture.register(
-            &example("fault-server"),
+            &example("failure-server"),
             NUMBERS,
             &[("FAULT_SERVER_IDLE_MS", "100")],
         );
-        let armed = fault.to_string();
+        let armed = failure.to_string();
         let report = stage.report.path().to_str().unwrap().to_owned();
         let began = Instant::now();
-        let (ending, text) = run_together(&stage, fault, &[(FAULT, &armed), (REPORT, &report)]);
-        (ending, text, began.elapsed(), stage.counts())
+        let (outcome, text) = run_together(
+            &stage,
+            failure,
+            &[(FAILURE_VARIABLE, &armed), (REPORT_VARIABLE, &report)],
+        );
+        (outcome, text, began.elapsed(), stage.counts())
     };
-    let (ending, text, _, counts) =
+    let (outcome, text, _, counts) =
         until_several_waited(|| run(&none()), |(.., counts)| have_several(counts));
-    assert_eq!(ending, "finished", "{text}");
-    let faults = faults_of_several("client", &counts);
-    let tally = for_each(&faults, |fault, tally| {
-        let (ending, text, time, counts) =
-            until_several_waited(|| run(fault), |(.., counts)| counts.failed);
-        tally.lock().unwrap().add(fault, &ending, &text, counts.failed, time);
+    assert_eq!(outcome, "finished", "{text}");
+    let failures = failures_of_several("client", &counts);
+    let tally = for_each(&failures, |failure, tally| {
+        let (outcome, text, time, counts) =
+            until_several_waited(|| run(failure), |(.., counts)| counts.failed);
+        tally.lock().unwrap().add(failure, &outcome, &text, counts.failed, time);
     });
-    tally.show("client with many calls in flight", faults.len());
+    tally.show("client with many calls in flight", failures.len());
 }
 
 #[test]
 fn batched_messages_may_fail_at_the_server() {
-    let run = |fault: &Fault| {
+    let run = |failure: &InjectedFailure| {
         let mut stage = Stage::new();
-        let armed = fault.to_string();
+        let armed = failure.to_string();
         let report = stage.report.path().to_str().unwrap().to_owned();
-        let environment = [("FAULT_SERVER_IDLE_MS", "100"), (FAULT, &armed), (REPORT, &report)];
-        stage.fixture.register(&example("fault-server"), NUMBERS, &environment);
+        let environment = [
+            ("FAULT_SERVER_IDLE_MS", "100"),
+            (FAILURE_VARIABLE, &armed),
+            (REPORT_VARIABLE, &report),
+        ];
+        stage.fixture.register(&example("failure-server"), NUMBERS, &environment);
         let began = Instant::now();
-        let (ending, text) = run_together(&stage, fault, &[]);
+        let (outcome, text) = run_together(&stage, failure, &[]);
         let time = began.elapsed();
         let log = stage.log();
-        assert!(!log.contains("panicked"), "{fault}: {log}");
-        let counts = stage.report.line_within(NEVER_LONGER).as_deref().map(Counts::parse);
-        (ending, text, time, counts)
+        assert!(!log.contains("panicked"), "{failure}: {log}");
+        let counts = stage.report.line_within(NEVER_LONGER).as_deref().map(CallCounts::parse);
+        (outcome, text, time, counts)
     };
-    let (ending, text, _, counts) = until_several_waited(
+    let (outcome, text, _, counts) = until_several_waited(
         || run(&none()),
         |(.., counts)| counts.as_ref().is_some_and(have_several),
     );
-    assert_eq!(ending, "finished", "{text}");
-    let mut faults = faults_of_several("server", &counts.unwrap());
+    assert_eq!(outcome, "finished", "{text}");
+    let mut failures = failures_of_several("server", &counts.unwrap());
     // These errors falsely report that the client is gone.
-    faults.retain(|fault| {
-        fault.call.name != "sendmmsg" || !["EPIPE", "ECONNRESET"].contains(&fault.error.0)
+    failures.retain(|failure| {
+        failure.call.name != "sendmmsg" || !["EPIPE", "ECONNRESET"].contains(&failure.error.0)
     });
-    let tally = for_each(&faults, |fault, tally| {
-        let (ending, text, time, counts) = until_several_waited(
-            || run(fault),
+    let tally = for_each(&failures, |failure, tally| {
+        let (outcome, text, time, counts) = until_several_waited(
+            || run(failure),
             |(.., counts)| counts.as_ref().is_none_or(|counts| counts.failed),
         );
         let mut tally = tally.lock().unwrap();
         match counts {
-            Some(counts) => tally.add(fault, &ending, &text, counts.failed, time),
-            None => tally.wrong.push(format!("{fault}: {ending}: the server never ends")),
+            Some(counts) => tally.add(failure, &outcome, &text, counts.failed, time),
+            None => tally.wrong.push(format!("{failure}: {outcome}: the server never ends")),
         }
     });
-    tally.show("server of many calls in flight", faults.len());
+    tally.show("server of many calls in flight", failures.len());
 }

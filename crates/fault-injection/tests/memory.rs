@@ -10,9 +10,11 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use syshandle_fault_injection::calls::Call;
-use syshandle_fault_injection::faults::{Counts, FAULT, Fault, REPORT};
-use syshandle_fault_injection::large::{LARGE, LARGE_VALUES, try_to_call};
+use syshandle_fault_injection::injection::{
+    CallCounts, FAILURE_VARIABLE, InjectedFailure, REPORT_VARIABLE,
+};
+use syshandle_fault_injection::large_values::{LARGE, LARGE_VALUES, try_to_call};
+use syshandle_fault_injection::system_calls::SystemCall;
 use syshandle_testkit::{Fixture, LineFifo, TEST_TIMEOUT, example};
 
 /// The calls that fail for lack of memory.
@@ -30,16 +32,17 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(of_server: Option<&Fault>) -> Self {
+    fn new(of_server: Option<&InjectedFailure>) -> Self {
         let fixture = Fixture::new();
         let report = fixture.fifo("report");
-        let (fault, path) = (of_server.map(Fault::to_string), report.path().display().to_string());
+        let (failure, path) =
+            (of_server.map(InjectedFailure::to_string), report.path().display().to_string());
         let mut environment = vec![("FAULT_SERVER_IDLE_MS", "200")];
-        if let Some(fault) = &fault {
-            environment.extend([(FAULT, fault.as_str()), (REPORT, &path)]);
+        if let Some(failure) = &failure {
+            environment.extend([(FAILURE_VARIABLE, failure.as_str()), (REPORT_VARIABLE, &path)]);
         }
         fixture.register(
-            &example("syshandle-fault-injection", "fault-server"),
+            &example("syshandle-failure-injection", "failure-server"),
             LARGE,
             &environment,
         );
@@ -47,11 +50,13 @@ impl Stage {
     }
 
     /// Runs the client. Returns the outcome and the text of the error.
-    fn run(&self, of_client: Option<&Fault>) -> (String, String) {
+    fn run(&self, of_client: Option<&InjectedFailure>) -> (String, String) {
         let mut command =
-            self.fixture.command(&example("syshandle-fault-injection", "fault-client"));
-        if let Some(fault) = of_client {
-            command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
+            self.fixture.command(&example("syshandle-failure-injection", "failure-client"));
+        if let Some(failure) = of_client {
+            command
+                .env(FAILURE_VARIABLE, failure.to_string())
+                .env(REPORT_VARIABLE, self.report.path());
         }
         let output = command.arg(LARGE_VALUES).stdin(Stdio::null()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -59,8 +64,8 @@ impl Stage {
         (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
     }
 
-    fn counts(&mut self) -> Counts {
-        Counts::parse(&self.report.line_within(TEST_TIMEOUT).unwrap())
+    fn counts(&mut self) -> CallCounts {
+        CallCounts::parse(&self.report.line_within(TEST_TIMEOUT).unwrap())
     }
 
     fn log(&self) -> String {
@@ -70,27 +75,28 @@ impl Stage {
     }
 }
 
-fn none() -> Fault {
-    Fault { call: Call::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
+fn none() -> InjectedFailure {
+    InjectedFailure { call: SystemCall::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
 /// Returns the failures to try, based on the calls of a run without failures.
-fn faults(counts: &Counts) -> Vec<Fault> {
+fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
     // Later calls fail like the first ones.
     let most =
         if std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") { 40 } else { 3 };
     let count = |name| counts.calls.iter().find(|(call, _)| call == name).map_or(0, |call| call.1);
-    let each = |name| (1..=count(name).min(most)).map(move |nth| (Call::named(name).unwrap(), nth));
+    let each =
+        |name| (1..=count(name).min(most)).map(move |nth| (SystemCall::named(name).unwrap(), nth));
     let calls = CALLS.into_iter().flat_map(each);
-    calls.flat_map(|(call, nth)| ERRORS.map(|error| Fault { call, nth, error })).collect()
+    calls.flat_map(|(call, nth)| ERRORS.map(|error| InjectedFailure { call, nth, error })).collect()
 }
 
-/// Asserts that the ending is not a timeout, a disconnect or a violation of the protocol.
+/// Asserts that the outcome is not a timeout, a disconnect or a violation of the protocol.
 #[track_caller]
-fn check(fault: &Fault, ending: &str, text: &str) {
+fn check(failure: &InjectedFailure, outcome: &str, text: &str) {
     let is_right =
-        !["TimedOut", "Disconnected", "Violation"].iter().any(|kind| ending.starts_with(kind));
-    assert!(is_right, "{fault}: {ending}: {text}");
+        !["TimedOut", "Disconnected", "Violation"].iter().any(|kind| outcome.starts_with(kind));
+    assert!(is_right, "{failure}: {outcome}: {text}");
 }
 
 fn show(what: &str, endings: &BTreeMap<String, u32>) {
@@ -100,18 +106,18 @@ fn show(what: &str, endings: &BTreeMap<String, u32>) {
 #[test]
 fn a_client_without_memory_gets_an_error_and_lives() {
     let mut stage = Stage::new(None);
-    let (ending, text) = stage.run(Some(&none()));
-    assert_eq!(ending, "finished", "{text}");
-    let faults = faults(&stage.counts());
-    assert!(faults.len() > 10, "{faults:?}");
+    let (outcome, text) = stage.run(Some(&none()));
+    assert_eq!(outcome, "finished", "{text}");
+    let failures = failures(&stage.counts());
+    assert!(failures.len() > 10, "{failures:?}");
     let server = || try_to_call(&stage.fixture.activation(), STEP).unwrap();
     let keeper = server();
     let mut endings = BTreeMap::new();
-    for fault in &faults {
-        let (ending, text) = stage.run(Some(fault));
-        check(fault, &ending, &text);
-        *endings.entry(ending).or_default() += 1;
-        assert_eq!(server(), keeper, "{fault}: the server lives");
+    for failure in &failures {
+        let (outcome, text) = stage.run(Some(failure));
+        check(failure, &outcome, &text);
+        *endings.entry(outcome).or_default() += 1;
+        assert_eq!(server(), keeper, "{failure}: the server lives");
     }
     show("client", &endings);
 }
@@ -120,22 +126,22 @@ fn a_client_without_memory_gets_an_error_and_lives() {
 fn a_server_without_memory_answers_with_an_error_and_lives() {
     let counts = {
         let mut stage = Stage::new(Some(&none()));
-        let (ending, text) = stage.run(None);
-        assert_eq!(ending, "finished", "{text}");
+        let (outcome, text) = stage.run(None);
+        assert_eq!(outcome, "finished", "{text}");
         stage.counts()
     };
-    let faults = faults(&counts);
-    assert!(faults.len() > 10, "{faults:?}");
+    let failures = failures(&counts);
+    assert!(failures.len() > 10, "{failures:?}");
     let mut endings = BTreeMap::new();
-    for fault in &faults {
-        let mut stage = Stage::new(Some(fault));
-        let (ending, text) = stage.run(None);
-        check(fault, &ending, &text);
-        *endings.entry(ending).or_default() += 1;
+    for failure in &failures {
+        let mut stage = Stage::new(Some(failure));
+        let (outcome, text) = stage.run(None);
+        check(failure, &outcome, &text);
+        *endings.entry(outcome).or_default() += 1;
         // The server has ended by itself.
         stage.counts();
         let log = stage.log();
-        assert!(!log.contains("panicked"), "{fault}: {log}");
+        assert!(!log.contains("panicked"), "{failure}: {log}");
     }
     show("server", &endings);
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Event, Proxy, Ran};
-use syshandle_fault_injection::finish::{Ending, finish};
+use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, LineFifo, Process, TEST_TIMEOUT, program};
 
 /// The sample's own programs with their timeline.
@@ -140,16 +140,16 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
         let others = stage.fixture.path().join("others.txt");
         // The client may stop while it holds the lock to start the server. Then the other clients'
         // calls time out, and they are served after the client continues.
-        let (ending, text) = finish(&stage.fixture.activation(), &others, Duration::from_secs(20));
-        let locked = matches!(ending, Ending::Error(ErrorKind::TimedOut, Ran::No));
-        assert!(ending == Ending::Finished || locked, "{step}: {ending}: {text}");
+        let (outcome, text) = finish(&stage.fixture.activation(), &others, Duration::from_secs(20));
+        let locked = matches!(outcome, ClientOutcome::Error(ErrorKind::TimedOut, Ran::No));
+        assert!(outcome == ClientOutcome::Finished || locked, "{step}: {outcome}: {text}");
         stopped.resume();
         assert!(client.wait().unwrap().success(), "{step}");
         stage.is_finished();
         if locked {
             println!("{step}: stopped under the lock");
-            let (ending, text) = finish(&stage.fixture.activation(), &others, TEST_TIMEOUT);
-            assert_eq!(ending, Ending::Finished, "{step}: {text}");
+            let (outcome, text) = finish(&stage.fixture.activation(), &others, TEST_TIMEOUT);
+            assert_eq!(outcome, ClientOutcome::Finished, "{step}: {text}");
         }
         assert_eq!(fs::read_to_string(&others).unwrap(), [CLIENT_LINES, SERVER_LINES].concat());
     }

@@ -7,24 +7,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use syshandle::Activation;
-use syshandle_fault_injection::faults::arm_from_environment;
-use syshandle_fault_injection::finish::finish;
-use syshandle_fault_injection::large::{LARGE_VALUES, call_large};
-use syshandle_fault_injection::together::{TOGETHER, call_together};
+use syshandle_fault_injection::injection::arm_from_environment;
+use syshandle_fault_injection::large_values::{LARGE_VALUES, call_large};
+use syshandle_fault_injection::pipelined_calls::{PIPELINED_CALLS, call_pipelined};
+use syshandle_fault_injection::sample_client::finish;
 
 pub(crate) fn main() -> ExitCode {
     if let Err(error) = arm_from_environment() {
-        eprintln!("no faults can be made here: {error}");
+        eprintln!("no failures can be made here: {error}");
         return ExitCode::from(77);
     }
     let path = PathBuf::from(std::env::args_os().nth(1).unwrap_or_default());
     let (activation, timeout) = (Activation::new(), Duration::from_secs(10));
-    let (ending, text) = match path.to_str() {
-        Some(TOGETHER) => call_together(&activation, timeout),
+    let (outcome, text) = match path.to_str() {
+        Some(PIPELINED_CALLS) => call_pipelined(&activation, timeout),
         Some(LARGE_VALUES) => call_large(&activation, timeout),
         _ => finish(&activation, &path, timeout),
     };
-    println!("{ending}");
+    println!("{outcome}");
     eprintln!("{text}");
     ExitCode::SUCCESS
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
 use syshandle::{Context, Event, Outcome, Result, Server};
-use syshandle_fault_injection::faults::arm_from_environment;
-use syshandle_fault_injection::large::{Echo, LARGE};
-use syshandle_fault_injection::together::{Counter, NUMBERS};
+use syshandle_fault_injection::injection::arm_from_environment;
+use syshandle_fault_injection::large_values::{Echo, LARGE};
+use syshandle_fault_injection::pipelined_calls::{Counter, NUMBERS};
 
 pub(crate) fn main() -> Result<()> {
     if let Err(error) = arm_from_environment() {
-        eprintln!("no faults can be made here: {error}");
+        eprintln!("no failures can be made here: {error}");
         std::process::exit(77);
     }
     let idle = std::env::var("FAULT_SERVER_IDLE_MS").ok().and_then(|text| text.parse().ok());

@@ -8,22 +8,22 @@
 use std::fmt;
 use std::io;
 
-use crate::calls::{Call, ERRORS};
 use crate::supervisor;
+use crate::system_calls::{ERRORS, SystemCall};
 
 /// Environment variable with the call to fail: `sendmsg:3:EPIPE`. With number 0, all calls continue
 /// and are counted.
-pub const FAULT: &str = "INJECTED_FAULT";
+pub const FAILURE_VARIABLE: &str = "INJECTED_FAILURE";
 
 /// Environment variable with the path of the report. It gets a line when the program has ended:
 /// `socket=2 connect=1 … failed=1`.
-pub const REPORT: &str = "INJECTED_FAULT_REPORT";
+pub const REPORT_VARIABLE: &str = "INJECTED_FAILURE_REPORT";
 
 /// The call to fail and its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct InjectedFailure {
     /// The system call.
-    pub call: Call,
+    pub call: SystemCall,
     /// Index of the call among the calls with this name, from 1; 0 for none.
     pub nth: u32,
     /// Name and number of the error.
@@ -32,18 +32,18 @@ pub struct Fault {
 
 /// The number of calls of each name, from a program's report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct CallCounts {
     /// Names and numbers of calls.
     pub calls: Vec<(String, u32)>,
     /// Whether a call was made to fail.
     pub failed: bool,
 }
 
-impl Fault {
+impl InjectedFailure {
     /// Parses the output of [`fmt::Display`].
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
-        let call = Call::named(parts.next()?)?;
+        let call = SystemCall::named(parts.next()?)?;
         let nth = parts.next()?.parse().ok()?;
         let name = parts.next()?;
         let error = ERRORS.iter().copied().find(|(known, _)| *known == name)?;
@@ -51,13 +51,13 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InjectedFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.call.name, self.nth, self.error.0)
     }
 }
 
-impl Counts {
+impl CallCounts {
     /// Parses the line of a report.
     pub fn parse(line: &str) -> Self {
         let mut counts = Self::default();
@@ -80,12 +80,14 @@ impl Counts {
 /// # Errors
 /// The kernel refuses the filter, or the variables are not valid.
 pub fn arm_from_environment() -> io::Result<()> {
-    let (Ok(fault), Ok(report)) = (std::env::var(FAULT), std::env::var(REPORT)) else {
+    let (Ok(failure), Ok(report)) =
+        (std::env::var(FAILURE_VARIABLE), std::env::var(REPORT_VARIABLE))
+    else {
         return Ok(());
     };
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("no fault: {fault}"));
-    let fault = Fault::parse(&fault).ok_or_else(invalid)?;
-    supervisor::arm(fault, report.as_ref())
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("no failure: {failure}"));
+    let failure = InjectedFailure::parse(&failure).ok_or_else(invalid)?;
+    supervisor::arm(failure, report.as_ref())
 }
 
 #[cfg(test)]
@@ -93,13 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_read_as_it_was_written() {
-        let call = Call::named("sendmsg").expect("a call that there is");
-        let fault = Fault { call, nth: 3, error: ("EPIPE", libc::EPIPE) };
-        assert_eq!(fault.to_string(), "sendmsg:3:EPIPE");
-        assert_eq!(Fault::parse("sendmsg:3:EPIPE"), Some(fault));
-        assert_eq!(Fault::parse("sendmsg:3:EWHAT"), None);
-        let counts = Counts::parse("socket=2 recvmsg=14 failed=1");
+    fn parse_reads_what_display_writes() {
+        let call = SystemCall::named("sendmsg").expect("a known call");
+        let failure = InjectedFailure { call, nth: 3, error: ("EPIPE", libc::EPIPE) };
+        assert_eq!(failure.to_string(), "sendmsg:3:EPIPE");
+        assert_eq!(InjectedFailure::parse("sendmsg:3:EPIPE"), Some(failure));
+        assert_eq!(InjectedFailure::parse("sendmsg:3:EWHAT"), None);
+        let counts = CallCounts::parse("socket=2 recvmsg=14 failed=1");
         assert_eq!(counts.calls, [("socket".to_owned(), 2), ("recvmsg".to_owned(), 14)]);
         assert!(counts.failed);
     }

@@ -11,42 +11,42 @@ use syshandle::{Activation, ErrorKind, Event, Ran};
 
 /// The outcome for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ClientOutcome {
     /// The file is finished.
     Finished,
     /// An error of the library, and whether the failed call may have run.
     Error(ErrorKind, Ran),
     /// An error of the client's own files or events.
-    Own,
+    OwnError,
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ClientOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::Error(kind, ran) => write!(f, "{kind:?} {ran:?}"),
-            Self::Own => f.write_str("own"),
+            Self::OwnError => f.write_str("own"),
         }
     }
 }
 
-impl From<syshandle::Error> for Ending {
+impl From<syshandle::Error> for ClientOutcome {
     fn from(error: syshandle::Error) -> Self {
         Self::Error(error.kind(), error.ran())
     }
 }
 
-impl From<std::io::Error> for Ending {
+impl From<std::io::Error> for ClientOutcome {
     fn from(_: std::io::Error) -> Self {
-        Self::Own
+        Self::OwnError
     }
 }
 
 /// Lets the server finish a file, with this timeout for each step. Returns the outcome and the text
 /// of the error.
-pub fn finish(activation: &Activation, path: &Path, timeout: Duration) -> (Ending, String) {
+pub fn finish(activation: &Activation, path: &Path, timeout: Duration) -> (ClientOutcome, String) {
     match try_to_finish(activation, path, timeout) {
-        Ok(()) => (Ending::Finished, String::new()),
+        Ok(()) => (ClientOutcome::Finished, String::new()),
         Err(failed) => failed,
     }
 }
@@ -55,15 +55,15 @@ fn try_to_finish(
     activation: &Activation,
     path: &Path,
     timeout: Duration,
-) -> Result<(), (Ending, String)> {
-    let own = |error: std::io::Error| (error.to_string(), Ending::from(error));
+) -> Result<(), (ClientOutcome, String)> {
+    let own = |error: std::io::Error| (error.to_string(), ClientOutcome::from(error));
     let own = |error| {
-        let (text, ending) = own(error);
-        (ending, text)
+        let (text, outcome) = own(error);
+        (outcome, text)
     };
     let library = |error: syshandle::Error| {
         let text = format!("{error:#}");
-        (Ending::from(error), text)
+        (ClientOutcome::from(error), text)
     };
     let mut file = File::options()
         .read(true)

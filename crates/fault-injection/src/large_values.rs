@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syshandle::{Activation, Event, Result, class, interface};
 
-use crate::finish::Ending;
+use crate::sample_client::ClientOutcome;
 
 /// Calls with large values and handles.
 #[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c03")]
@@ -44,16 +44,16 @@ const SIZES: [usize; 4] = [100_000, 3 << 20, 12 << 20, 200_000];
 
 /// Calls with values of several sizes. Returns the outcome of the first failed call, and the text
 /// of its error. After a failure, all calls are repeated on a new connection.
-pub fn call_large(activation: &Activation, timeout: Duration) -> (Ending, String) {
+pub fn call_large(activation: &Activation, timeout: Duration) -> (ClientOutcome, String) {
     let Err(error) = try_to_call(activation, timeout) else {
-        return (Ending::Finished, String::new());
+        return (ClientOutcome::Finished, String::new());
     };
     let text = format!("{error:#}");
     match try_to_call(activation, timeout) {
-        Ok(_) => (Ending::from(error), text),
+        Ok(_) => (ClientOutcome::from(error), text),
         Err(again) => {
             let text = format!("{text}, and then: {again:#}");
-            (Ending::from(again), text)
+            (ClientOutcome::from(again), text)
         }
     }
 }

@@ -4,7 +4,7 @@ use libc::c_long;
 
 /// A system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct SystemCall {
     /// Name in the manual.
     pub name: &'static str,
     pub(crate) number: c_long,
@@ -12,7 +12,7 @@ pub struct Call {
     slow: bool,
 }
 
-impl Call {
+impl SystemCall {
     /// Returns the call with this name.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().copied().find(|call| call.name == name)
@@ -44,18 +44,18 @@ pub const ERRORS: [(&str, i32); 10] = [
     ("EPERM", libc::EPERM),
 ];
 
-const fn slow(name: &'static str, number: c_long) -> Call {
-    Call { name, number, slow: true }
+const fn slow(name: &'static str, number: c_long) -> SystemCall {
+    SystemCall { name, number, slow: true }
 }
 
-const fn quick(name: &'static str, number: c_long) -> Call {
-    Call { name, number, slow: false }
+const fn quick(name: &'static str, number: c_long) -> SystemCall {
+    SystemCall { name, number, slow: false }
 }
 
 /// All system calls of client and server whose failure doesn't make the standard library abort.
 /// Calls for the memory of threads and for locks are excluded, and so is `timerfd_settime`, which
 /// can't fail for an open timer. `mmap` calls are included only if they map a file.
-pub const ALL: &[Call] = &[
+pub const ALL: &[SystemCall] = &[
     quick("socket", libc::SYS_socket),
     quick("socketpair", libc::SYS_socketpair),
     slow("connect", libc::SYS_connect),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use syshandle::{Activation, Result, class, interface, pipelined};
 
-use crate::finish::Ending;
+use crate::sample_client::ClientOutcome;
 
 /// An interface for many calls in flight.
 #[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c01")]
@@ -29,7 +29,7 @@ impl Numbers for Counter {
 }
 
 /// The argument that selects this client.
-pub const TOGETHER: &str = "--together";
+pub const PIPELINED_CALLS: &str = "--pipelined";
 
 /// Number of consecutive calls after which the server dedicates a worker to the client. That worker
 /// checks for several waiting calls.
@@ -41,12 +41,12 @@ const TIMES: u32 = 3;
 
 /// Makes calls as fast as possible, with this timeout for each. Returns the outcome and the text of
 /// the error.
-pub fn call_together(activation: &Activation, timeout: Duration) -> (Ending, String) {
+pub fn call_pipelined(activation: &Activation, timeout: Duration) -> (ClientOutcome, String) {
     match try_to_call(activation, timeout) {
-        Ok(()) => (Ending::Finished, String::new()),
+        Ok(()) => (ClientOutcome::Finished, String::new()),
         Err(error) => {
             let text = format!("{error:#}");
-            (Ending::from(error), text)
+            (ClientOutcome::from(error), text)
         }
     }
 }
