@@ -1,10 +1,10 @@
 //! The registry of syshandle: which program serves a class, and where its server is reached.
 //!
-//! On Linux, a [`Registration`] is a file in the XDG data folders, and a [`Registry`] finds it by
-//! the CLSID of a class. [`RuntimePaths`] are the socket, the lock and the notes of the server of
-//! one registration, and [`ServerSocket`] is the socket that a server listens on. A client starts
-//! a server only from files that other users can't change, which [`trust`] checks. On Windows,
-//! [`Registry`] is the part of the Windows registry in which COM finds servers.
+//! On Linux, a `Registration` is a file in the XDG data folders, and a `Registry` finds it by
+//! the CLSID of a class. `RuntimePaths` are the socket, the lock and the notes of the server of
+//! one registration, and `ServerSocket` is the socket that a server listens on. A client starts
+//! a server only from files that other users can't change, which `trust` checks. On Windows,
+//! `ComRegistry` is the part of the Windows registry in which COM finds servers.
 //!
 //! A program file contains a [`mark`] for each class that the program serves, so that the program
 //! can be registered without being run.
@@ -16,7 +16,7 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod windows;
 
-        pub use windows::{ClassRegistration, ProxyRegistration, Registry};
+        pub use windows::{ClassRegistration, ProxyRegistration, ComRegistry};
     } else {
         mod policy;
         mod program_file;

@@ -1,4 +1,4 @@
-//! Registry, where COM finds servers and proxies.
+//! ComRegistry, where COM finds servers and proxies.
 
 mod proxies;
 
@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 /// Part of the registry where classes are registered. On Windows it is the current user's, which
 /// requires no privileges. Under Wine it is the machine's, because Wine reads no other.
 #[derive(Clone, Copy, Debug)]
-pub struct Registry(());
+pub struct ComRegistry(());
 
 /// Class and the program that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct ClassRegistration {
     pub environment: Vec<(String, String)>,
 }
 
-impl Registry {
+impl ComRegistry {
     /// Returns the part of the registry that this process's user can write and COM reads.
     pub fn own() -> Self {
         Self(())
@@ -157,7 +157,7 @@ impl ClassRegistration {
     }
 }
 
-/// Registry key that COM reads.
+/// ComRegistry key that COM reads.
 const LOCAL_SERVER: &str = "LocalServer32";
 /// Keys of this crate, by which it recognizes its registrations.
 const OWN: &str = "syshandle";

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER};
-use syshandle_registry::{ClassRegistration, Registry};
+use syshandle_registry::{ClassRegistration, ComRegistry};
 use tempfile::TempDir;
 
 /// The registration of the server, with a timeline file. Removed on drop.
@@ -27,7 +27,7 @@ impl Stage {
             arguments: Vec::new(),
             environment: vec![("SPARKLE_TIMELINE".to_owned(), timeline)],
         };
-        Registry::own().register(&server).unwrap();
+        ComRegistry::own().register(&server).unwrap();
         stage
     }
 
@@ -76,7 +76,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // An error is ignored: the next registration overwrites this one.
-        let _ = Registry::own().clean(SPARKLE_FINISHER.clsid());
+        let _ = ComRegistry::own().clean(SPARKLE_FINISHER.clsid());
     }
 }
 

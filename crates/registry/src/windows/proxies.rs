@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syshandle_os::{RegKey, under_wine};
 use syshandle_types::Guid;
 
-use super::{OWN, Registry, braced};
+use super::{ComRegistry, OWN, braced};
 use crate::{Error, ErrorKind, Result};
 
 /// Proxy DLL with its interfaces.
@@ -20,7 +20,7 @@ pub struct ProxyRegistration {
     pub interfaces: Vec<(Guid, String)>,
 }
 
-impl Registry {
+impl ComRegistry {
     /// Registers a proxy DLL. Replaces earlier registrations of its CLSID and its interfaces.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ fn read(all: &RegKey, name: &str) -> Option<ProxyRegistration> {
     Some(ProxyRegistration { clsid: name.parse().ok()?, library, interfaces })
 }
 
-/// Registry keys that COM reads.
+/// ComRegistry keys that COM reads.
 const IN_PROCESS: &str = "InprocServer32";
 const PROXY: &str = "ProxyStubClsid32";
 /// Name of the proxy class that MIDL uses.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use syshandle::{Error, Printable, Result};
-use syshandle_registry::Registry;
+use syshandle_registry::ComRegistry;
 
 use crate::arguments::CleanArguments;
 use crate::output::outln;
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
 fn clean(path: &Path) -> Result<()> {
     let path = std::path::absolute(path)?;
     let path = std::fs::canonicalize(&path).map_or(path, super::programs::plain);
-    let registry = Registry::own();
+    let registry = ComRegistry::own();
     let mut removed = 0;
     for class in registry.list()? {
         if class.is_served_from(&path) {

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use syshandle::{Printable, Result};
-use syshandle_registry::Registry;
+use syshandle_registry::ComRegistry;
 
 use crate::output::outln;
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let all = Registry::own().list()?;
-    let proxies = Registry::own().proxies()?;
+    let all = ComRegistry::own().list()?;
+    let proxies = ComRegistry::own().proxies()?;
     if all.is_empty() && proxies.is_empty() {
         outln!("no class is registered");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use syshandle::{Error, Printable, Result};
-use syshandle_registry::{ClassRegistration, Registry};
+use syshandle_registry::{ClassRegistration, ComRegistry};
 
 use super::programs;
 use crate::arguments::RegisterArguments;
@@ -35,7 +35,7 @@ fn register(path: &Path, arguments: &RegisterArguments) -> Result<()> {
     if let Some(missing) = missing {
         return Err(Error::failed(format!("{place} has {missing}. Is it built?")));
     }
-    let registry = Registry::own();
+    let registry = ComRegistry::own();
     for proxy in proxies {
         registry.register_proxy(&proxy)?;
         for (iid, name) in &proxy.interfaces {

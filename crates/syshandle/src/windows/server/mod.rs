@@ -19,7 +19,7 @@ use syshandle_com::{
     enter_apartment,
 };
 use syshandle_os::under_wine;
-use syshandle_registry::Registry;
+use syshandle_registry::ComRegistry;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
 
@@ -114,7 +114,7 @@ impl Server {
     /// An interface that COM can't represent, and the errors of COM.
     pub fn run(self) -> Result<()> {
         for class in &self.classes {
-            Registry::own().set_environment(class.clsid);
+            ComRegistry::own().set_environment(class.clsid);
         }
         // The caller's thread may be in an apartment of its own, so a new thread serves.
         let served =

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use syshandle::{Class, ClassInfo, Process};
-use syshandle_registry::{ClassRegistration, Registry};
+use syshandle_registry::{ClassRegistration, ComRegistry};
 
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
 use super::layouts::LAYOUTS;
@@ -12,7 +12,7 @@ use super::references::{DESK, OTHER_DESK};
 /// Registers this program as the server of all classes.
 pub(crate) fn register() {
     for class in classes() {
-        Registry::own().register(&class).unwrap();
+        ComRegistry::own().register(&class).unwrap();
     }
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn register() {
 pub(crate) fn clean() {
     for class in classes() {
         // Another test run may have removed the class.
-        let _ = Registry::own().clean(class.clsid);
+        let _ = ComRegistry::own().clean(class.clsid);
     }
 }
 
