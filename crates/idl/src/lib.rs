@@ -5,7 +5,7 @@
 //! [`emit`] writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate doesn't
 //! depend on the runtime.
 
-mod build;
+mod build_script;
 pub mod diff;
 mod directions;
 pub mod emit;
@@ -14,7 +14,7 @@ mod layout;
 mod lower;
 pub mod rust;
 
-pub use build::{Build, build};
+pub use build_script::{Build, build};
 pub use emit::{LayoutDifference, emitted_differences};
 pub use front::{
     Color, Diagnostic, Location, Options, Preprocessor, Report, Severity, Statistics, check,
