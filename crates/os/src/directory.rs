@@ -44,7 +44,7 @@ impl Directory {
     }
 }
 
-/// Linux only: what is in the directory.
+/// Linux only: the content of the directory.
 #[cfg(not(windows))]
 impl Directory {
     /// Opens a directory within this one.

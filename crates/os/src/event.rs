@@ -50,8 +50,8 @@ macro_rules! impl_event {
             /// exceptions that the module documents.
             ///
             /// # Errors
-            /// Returns the errors of `write(2)` on an eventfd, where a full count is not an error,
-            /// and of `SetEvent` on Windows, for example if the handle lacks the right.
+            /// Returns the errors of `write(2)` on an eventfd, except for a full count, and the errors
+            /// of `SetEvent` on Windows, for example if the handle lacks the right.
             pub fn set(&self) -> io::Result<()> {
                 sys::event::set(self.as_handle())
             }

@@ -79,7 +79,7 @@ pub use timer::Timer;
 pub use token::Token;
 pub use wait::{Waitable, try_take, wait_all, wait_any};
 
-// What exists on one system only.
+// Modules that exist on one system only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod transfer;

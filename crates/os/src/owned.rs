@@ -1,4 +1,4 @@
-//! What the types that own one handle have in common.
+//! Conversions and duplication, which all types with one handle have.
 
 /// Implements, for a type that wraps its owned handle, [`Handle`](crate::Handle), the conversions
 /// from and to an owned handle, and `try_clone`. The last argument is a function that makes the

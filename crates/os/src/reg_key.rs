@@ -88,6 +88,11 @@ impl RegKey {
     pub const VALUE_LEN_MAX: usize = 1 << 20;
 }
 
+/// Returns the error for a name that no value or key can have.
+pub(crate) fn invalid_name() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a value or key can't have this name")
+}
+
 /// Linux only.
 #[cfg(not(windows))]
 impl RegKey {

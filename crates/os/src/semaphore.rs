@@ -8,8 +8,8 @@
 //! | `try_clone` | the same semaphore | the same semaphore |
 //! | MIDL | | `sh_semaphore` |
 //!
-//! A semaphore has no maximum below that of the system. Only agreement between its holders keeps the
-//! count from exceeding its initial value.
+//! The maximum of a semaphore is the maximum of the system. Only agreement between its holders keeps
+//! the count from exceeding its initial value.
 
 use std::io;
 use std::time::Duration;

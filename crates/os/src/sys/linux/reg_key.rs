@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 pub(crate) use super::directory::DirectoryHandle as RegKeyHandle;
 use crate::RegKey;
+use crate::reg_key::invalid_name;
 
 pub(crate) fn key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHandle> {
     key.directory(valid(name)?)
@@ -25,7 +26,8 @@ pub(crate) fn create_key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHan
 }
 
 pub(crate) fn value(key: &RegKeyHandle, name: &str) -> io::Result<Vec<u8>> {
-    let not_a_value = || io::Error::new(ErrorKind::InvalidData, "it is no value of a key");
+    let not_a_value =
+        || io::Error::new(ErrorKind::InvalidData, "the name refers to something else than a value");
     // NONBLOCK: any process that can write to the directory can put a FIFO there.
     let opened = key.open_unlinked(valid(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
     let file = match opened {
@@ -102,9 +104,7 @@ const TRIES_MAX: u32 = 1000;
 /// dot.
 fn valid(name: &str) -> io::Result<&Path> {
     match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        true => {
-            Err(io::Error::new(ErrorKind::InvalidInput, "it can't be the name of a value or key"))
-        }
+        true => Err(invalid_name()),
         false => Ok(Path::new(name)),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn create_unsealed(len: u64) -> io::Result<OwnedFd> {
     Ok(section)
 }
 
-/// Makes the content of a section that nobody else has constant.
+/// Makes the content of a new section constant.
 pub(crate) fn freeze_new(section: OwnedFd) -> io::Result<OwnedFd> {
     freeze(section.as_fd())?;
     Ok(section)

@@ -1,4 +1,4 @@
-//! What only the C library tells of this process, and limits that its children get.
+//! Calls of the C library about this process, and the descriptor limit of its children.
 #![expect(unsafe_code, reason = "calls without a safe form, and code between fork and exec")]
 
 use std::io;

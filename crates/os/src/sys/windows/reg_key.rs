@@ -13,6 +13,7 @@ use windows_sys::Win32::System::Registry::{
 };
 
 use super::wide;
+use crate::reg_key::invalid_name;
 
 /// The access with which a key is opened.
 #[derive(Clone, Copy)]
@@ -171,7 +172,7 @@ pub(crate) fn remove_value(key: &RegKeyHandle, name: &str) -> io::Result<()> {
 pub(crate) fn remove_key(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     if name.is_empty() {
         // An empty name would mean the key itself.
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Err(invalid_name());
     }
     let name = wide(name)?;
     // SAFETY: the key is open, the name ends with a zero.
