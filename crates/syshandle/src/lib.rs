@@ -71,17 +71,15 @@ mod proxy_dll;
 mod received_handles;
 #[cfg(feature = "serde")]
 mod serde_value;
+mod server;
 
 // Each platform provides `Client`, `Server` and their companions under the same names.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod server_status;
-        #[path = "windows/server/mod.rs"]
-        mod server;
         mod class_locks;
         mod stand_in;
 
-        pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
         mod batch;
         mod direct;
@@ -92,7 +90,6 @@ cfg_if::cfg_if! {
         mod peer_socket;
         mod quota;
         mod send_error;
-        mod server;
         mod setup;
         mod arena;
         mod spin;
@@ -107,7 +104,6 @@ cfg_if::cfg_if! {
         pub use client::pending_call::PendingCall;
         pub use client::starter::{Starter, pipelined};
         pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
-        pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{
@@ -126,6 +122,7 @@ pub use error::{Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
+pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
 /// Decodes a value from a message. See [`Encode`].
 pub use syshandle_macros::Decode;
 /// Encodes a value into a message. Derive it for your structs and enums, with handles in any field.

@@ -147,7 +147,7 @@ pub(crate) struct TaskRef(Weak<Task>);
 
 impl TaskRef {
     /// Cancels the task. Returns whether its work will not run.
-    pub(super) fn cancel(&self) -> bool {
+    pub(crate) fn cancel(&self) -> bool {
         self.0.upgrade().is_some_and(|task| task.end_wait().is_some())
     }
 }

@@ -8,11 +8,11 @@ use syshandle_com::Caller;
 use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
 use syshandle_wire::Fault;
 
-use super::background_task::BackgroundTask;
 use super::session::Session;
 use super::task::{Outcome, Task, TimerOutcome};
 use crate::limits::CALL_TIMEOUT;
 use crate::received_handles::KernelProver;
+use crate::server::background_task::BackgroundTask;
 use crate::{Implements, Interface, Object, Result, in_process};
 
 /// Context of a call: the client, the deadline, and services of the server.
@@ -128,7 +128,7 @@ impl Context {
     }
 
     /// Returns the verifier of received handles.
-    pub(super) fn prover(&self) -> KernelProver {
+    pub(crate) fn prover(&self) -> KernelProver {
         KernelProver
     }
 

@@ -372,7 +372,7 @@ pub(crate) struct TaskRef {
 
 impl TaskRef {
     /// Cancels the task. Returns `true` if its work will not run because of this call.
-    pub(super) fn cancel(&self) -> bool {
+    pub(crate) fn cancel(&self) -> bool {
         let (Some(task), Some(reactor)) = (self.task.upgrade(), self.reactor.upgrade()) else {
             return false;
         };

@@ -4,11 +4,11 @@ use syshandle_os::OwnedHandle;
 use syshandle_types::{Decoder, Prove};
 
 /// Encoded arguments.
-pub(super) struct Arguments(pub(super) Vec<u8>);
+pub(crate) struct Arguments(pub(super) Vec<u8>);
 
 impl Arguments {
     /// Decodes the arguments with these handles.
-    pub(super) fn decode<T>(
+    pub(crate) fn decode<T>(
         &self,
         handles: Vec<OwnedHandle>,
         prove: &dyn Prove,

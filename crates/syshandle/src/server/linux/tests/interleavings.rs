@@ -20,11 +20,11 @@ use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
-use super::activity::{Activity, ActivityKind, ActivityLevel};
-use super::event_loop::{EventLoop, Source};
-use super::reactor::{Reactor, Settings};
 use crate::client::handshake::ClientHandshake;
 use crate::quota::{QuotaLimits, Quotas, Resource};
+use crate::server::linux::activity::{Activity, ActivityKind, ActivityLevel};
+use crate::server::linux::event_loop::{EventLoop, Source};
+use crate::server::linux::reactor::{Reactor, Settings};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
 use crate::{

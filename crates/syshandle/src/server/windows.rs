@@ -1,15 +1,11 @@
 //! Server side.
 
 pub(crate) mod activity;
-mod arguments;
-#[path = "../../server/background_task.rs"]
-mod background_task;
-mod context;
-#[path = "../../server/incoming_call.rs"]
-mod incoming_call;
+pub(super) mod arguments;
+pub(super) mod context;
 pub(crate) mod objects;
 mod session;
-mod task;
+pub(super) mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +19,7 @@ use syshandle_registry::ComRegistry;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
 
-pub use background_task::BackgroundTask;
 pub use context::Context;
-pub use incoming_call::IncomingCall;
 pub use task::{Outcome, TimerOutcome};
 
 use self::activity::Activity;

@@ -9,7 +9,7 @@ use super::connection::ServerConnection;
 use crate::buffer::FrameBuffer;
 
 /// The encoded arguments: in the frame, or in the client's shared memory until dropped.
-pub(super) enum Arguments {
+pub(crate) enum Arguments {
     Frame {
         frame: FrameBuffer,
         /// Offset of the arguments in the frame.
@@ -27,7 +27,7 @@ pub(super) enum Arguments {
 
 impl Arguments {
     /// Decodes the arguments, which contain these handles.
-    pub(super) fn decode<T>(
+    pub(crate) fn decode<T>(
         &self,
         handles: Handles,
         prove: &dyn Prove,

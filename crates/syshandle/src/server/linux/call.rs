@@ -14,13 +14,13 @@ use super::arguments::Arguments;
 use super::connection::ServerConnection;
 use super::context::Context;
 use super::doors::InnerDoor;
-use super::incoming_call::{IncomingCall, fault};
 use super::reactor::Reactor;
 use super::work_item::UserCode;
 use crate::door;
 use crate::guard::guard;
 use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
+use crate::server::incoming_call::{IncomingCall, fault};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 

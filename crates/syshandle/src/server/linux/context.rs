@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
-use super::background_task::BackgroundTask;
 use super::call::CallState;
 use super::connection::ServerConnection;
 use super::doors::ServedObject;
 use super::reactor::Reactor;
 use super::task::{Outcome, Task, TimerOutcome, UserWaitable};
 use crate::received_handles::KernelProver;
+use crate::server::background_task::BackgroundTask;
 use crate::setup::other_process;
 use crate::{Error, ErrorKind, Object, Result};
 
@@ -160,7 +160,7 @@ impl Context {
     }
 
     /// Returns the settings by which the client's handles are proven.
-    pub(super) fn prover(&self) -> KernelProver<'_> {
+    pub(crate) fn prover(&self) -> KernelProver<'_> {
         let filesystems = &self.reactor.settings().filesystems;
         KernelProver::new(filesystems, &self.connection.session().quota)
     }

@@ -1,0 +1,3 @@
+//! Tests of the server, under a scheduler.
+
+mod interleavings;
