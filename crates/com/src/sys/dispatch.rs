@@ -199,27 +199,27 @@ mod tests {
 
     mod described {
         #[syshandle::interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3f1")]
-        pub(super) trait Dishes {
-            fn wash(&self) -> syshandle::Result<()>;
+        pub(super) trait Sample {
+            fn run(&self) -> syshandle::Result<()>;
         }
     }
 
-    use described::Dishes;
+    use described::Sample;
 
-    struct Empty;
+    struct FailingObject;
 
-    impl Serve for Empty {
+    impl Serve for FailingObject {
         fn call(&self, _call: IncomingCall, reply: &mut ReplySender<'_>) {
-            let fault = Fault::Failed { text: "out of soap".to_owned() };
+            let fault = Fault::Failed { text: "no space left".to_owned() };
             reply(Status::Fault, fault.write(), Vec::new());
         }
     }
 
     #[test]
-    fn a_call_that_fails_leaves_its_text_for_com_to_bring() {
+    fn a_failed_call_sets_its_error_information() {
         enter_apartment().unwrap();
-        let registered = RegisteredInterface::of(<dyn Dishes>::DESCRIPTION).unwrap();
-        let served = ServedObject::new(&[registered], Arc::new(Empty)).unwrap();
+        let registered = RegisteredInterface::of(<dyn Sample>::DESCRIPTION).unwrap();
+        let served = ServedObject::new(&[registered], Arc::new(FailingObject)).unwrap();
         let mut interface = ptr::null_mut();
         // SAFETY: the identifier is valid. The reference is never released, so it lives until
         // the process ends.
@@ -231,7 +231,7 @@ mod tests {
         // SAFETY: the method has no slots.
         let hresult = run(interface, 0, plan, &[], unsafe { ServerMemory::new() });
         assert_eq!(hresult, Hresult(E_FAIL));
-        let info = ErrorInfo { description: "out of soap".to_owned() };
+        let info = ErrorInfo { description: "no space left".to_owned() };
         assert_eq!(error_info::take(), Some(info));
 
         let mut support = ptr::null_mut();

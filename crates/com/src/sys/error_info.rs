@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn an_error_description_is_taken_once() {
         let iid = GUID::from_u128(7);
-        let info = ErrorInfo { description: "out of soap – again".to_owned() };
-        set(Some(&info), &iid, "Dishes");
+        let info = ErrorInfo { description: "no space left – retry".to_owned() };
+        set(Some(&info), &iid, "Sample");
         assert_eq!(take(), Some(info.clone()));
         assert_eq!(take(), None);
-        set(Some(&info), &iid, "Dishes");
-        set(None, &iid, "Dishes");
+        set(Some(&info), &iid, "Sample");
+        set(None, &iid, "Sample");
         assert_eq!(take(), None);
     }
 }

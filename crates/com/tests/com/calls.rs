@@ -10,10 +10,10 @@ use syshandle_com::{
 use syshandle_types::FieldPath;
 use syshandle_wire::{Fault, Status};
 
-use crate::carry::Runtime;
 use crate::golden::compiled;
 use crate::memory::Simulated;
 use crate::random::{Random, Values as Encoded};
+use crate::runtime::Runtime;
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 

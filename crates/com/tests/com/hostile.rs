@@ -140,7 +140,7 @@ fn handles_beside_a_failure_are_strays() {
     let sample = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let mut memory = Simulated::default();
     let cell = memory.put(&0x64_u64.to_le_bytes());
-    let info = ErrorInfo { description: "out of soap".to_owned() };
+    let info = ErrorInfo { description: "no space left".to_owned() };
     let failure = Hresult(0x8007_000e_u32 as i32);
     let collected =
         sample.methods[0].collect_reply(failure, Some(&info), &[8, 12, cell], &mut memory);
@@ -149,7 +149,7 @@ fn handles_beside_a_failure_are_strays() {
         [RawReceivedHandle { value: 0x64, handle_type: HandleType::Handle(Kind::Event) }]
     );
     let fault = Fault::read(&collected.reply.unwrap().body).unwrap();
-    assert_eq!(fault, Fault::Failed { text: "out of soap".to_owned() });
+    assert_eq!(fault, Fault::Failed { text: "no space left".to_owned() });
 }
 
 #[test]

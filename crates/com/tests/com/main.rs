@@ -4,12 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
 mod calls;
-mod carry;
 mod golden;
 mod hostile;
 mod memory;
 mod ndr;
 mod random;
+mod runtime;
+
 mod traits;
 mod values;
 mod widl;

@@ -41,7 +41,7 @@ impl Verdict {
 /// Compares the interfaces that both sides have tables for. Skips methods with handles.
 pub(crate) fn compare(
     lowered: &LoweringOutput,
-    theirs: &widl::FormatStrings,
+    theirs: &widl::WidlTables,
     found: &mut Vec<Verdict>,
 ) {
     let reader = Reader { types: &theirs.types, procedures: &theirs.procedures, count_bytes: 4 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The tables of all interfaces in a file.
-pub(crate) struct FormatStrings {
+pub(crate) struct WidlTables {
     pub(crate) types: Vec<u8>,
     pub(crate) procedures: Vec<u8>,
     /// The methods of each interface by its name, without `IUnknown`'s.
@@ -38,7 +38,7 @@ pub(crate) fn imports() -> Option<&'static str> {
 ///
 /// # Errors
 /// Returns the first line of `widl`'s error output.
-pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<FormatStrings, String> {
+pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<WidlTables, String> {
     let folder = tempfile::tempdir().unwrap();
     let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
     fs::write(folder.path().join("a.idl"), without_handles(&text)).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<FormatSt
     }
     let types = bytes(&text, "MIDL_TYPE_FORMAT_STRING __MIDL_TypeFormatString =\n");
     let procedures = bytes(&text, "MIDL_PROC_FORMAT_STRING __MIDL_ProcFormatString =\n");
-    Ok(FormatStrings { types, procedures, interfaces })
+    Ok(WidlTables { types, procedures, interfaces })
 }
 
 /// Parses an offset table: `38,  /* IFoo::Bar */`.

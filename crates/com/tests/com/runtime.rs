@@ -1,8 +1,8 @@
 //! A simulated RPC runtime: transfers the slots of a call from one process's memory to another's,
 //! and the results back.
 //!
-//! It only uses the tables, not shapes or plans. If tables and slots disagree, the values don't
-//! arrive.
+//! The simulation uses only the tables, not shapes or plans. If tables and slots disagree, the
+//! values don't arrive.
 
 use syshandle_com::{CompiledInterface, Memory};
 
