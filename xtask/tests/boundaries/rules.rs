@@ -51,9 +51,6 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
     ],
 )];
 
-/// Files that this check can't follow completely.
-pub(crate) const UNREADABLE: &[&str] = &[];
-
 /// The number of files in the largest cycle of imports of each crate. 1 means that there is none.
 pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("adversary", 1),

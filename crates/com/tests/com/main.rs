@@ -10,7 +10,6 @@ mod memory;
 mod ndr;
 mod random;
 mod runtime;
-
 mod traits;
 mod values;
 mod widl;
