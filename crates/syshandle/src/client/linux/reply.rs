@@ -40,7 +40,8 @@ pub(crate) enum ReplyBody {
     /// Dropped, because unfetched replies of this client exceeded a limit. Contains the text of the
     /// limit.
     PastLimit(String),
-    /// In the server's memory. [`ClientConnection::has_read`] has to release it after it was read.
+    /// In the server's memory. [`has_read`](super::connection::ClientConnection::has_read) has to release
+    /// it after it was read.
     Shared(Body),
 }
 
