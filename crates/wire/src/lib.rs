@@ -1,13 +1,13 @@
-//! The wire protocol of syshandle: values, frames, limits, and the two ends of a connection.
+//! The wire protocol of syshandle: frames, the handshake, faults, and the two ends of a connection.
 //!
 //! The crate consists of pure functions on bytes and handles: no I/O, no threads, no clock, no
 //! `unsafe`. A driver moves messages, proves handles by kernel queries, and acts on the results of
-//! [`ClientEnd`] and [`ServerEnd`]. `docs/wire.md` specifies the protocol byte by byte.
+//! [`ClientEnd`] and [`ServerEnd`]. `syshandle-types` encodes the values of messages. `docs/wire.md`
+//! specifies the protocol byte by byte.
 //!
-//! The values of a message are encoded by `syshandle-types`. Reading order: [`Header`] frames
-//! messages. [`Greeting`] and [`Hello`] open a connection. [`ClientEnd`] and
-//! [`ServerEnd`] enforce its rules. [`Fault`] is an error that one side's runtime reports to the
-//! other.
+//! Reading order: [`Header`] frames messages. [`Greeting`] and [`Hello`] open a connection.
+//! [`ClientEnd`] and [`ServerEnd`] enforce its rules. [`Fault`] is an error that one side's runtime
+//! reports to the other.
 
 mod arena;
 mod client_end;
