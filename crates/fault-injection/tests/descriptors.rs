@@ -18,7 +18,7 @@ use syshandle_testkit::{Fixture, Process, example, wait_until};
 const STEP: Duration = Duration::from_secs(20);
 
 fn client(fixture: &Fixture, limit: u32) -> Output {
-    let program = example("syshandle-failure-injection", "failure-client");
+    let program = example("syshandle-fault-injection", "fault-client");
     let mut command = fixture.command(Path::new("/bin/sh"));
     command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$1\""));
     command.arg(program).arg(fixture.path().join("dishes.txt"));
@@ -28,16 +28,12 @@ fn client(fixture: &Fixture, limit: u32) -> Output {
 #[test]
 fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
     let fixture = Fixture::new();
-    fixture.register(
-        &example("syshandle-failure-injection", "failure-server"),
-        SPARKLE_FINISHER,
-        &[],
-    );
+    fixture.register(&example("syshandle-fault-injection", "fault-server"), SPARKLE_FINISHER, &[]);
     let keeper: SparkleFinisherClient =
         fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
     let before: usize = server.descriptors().unwrap().values().sum();
-    let mut endings = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     let mut finished = false;
     for limit in 3..=16 {
         fs::write(fixture.path().join("dishes.txt"), "").unwrap();
@@ -53,22 +49,22 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
         let is_right = right.iter().any(|right| outcome.starts_with(right));
         assert!(is_right, "{limit}: {outcome}: {error}");
         finished = outcome == "finished";
-        *endings.entry(outcome).or_insert(0) += 1;
+        *outcomes.entry(outcome).or_insert(0) += 1;
         wait_until("the server has no more descriptors than before", || {
             server.descriptors().unwrap().values().sum::<usize>() <= before
         });
     }
-    println!("{endings:?}");
+    println!("{outcomes:?}");
     assert!(finished, "with the most of them it works");
 }
 
 #[test]
 fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
-    let mut endings = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     let mut finished = false;
     for limit in 4..=26 {
         let fixture = Fixture::new();
-        let server = example("syshandle-failure-injection", "failure-server");
+        let server = example("syshandle-fault-injection", "fault-server");
         let mut registration = fixture.registration(&server, SPARKLE_FINISHER);
         registration.program = "/bin/sh".into();
         let script = format!("ulimit -n {limit} && exec \"$0\"");
@@ -95,8 +91,8 @@ fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
             let text = fs::read_to_string(file).unwrap();
             assert_eq!(text, [CLIENT_LINES, SERVER_LINES].concat());
         }
-        *endings.entry(outcome.to_string()).or_insert(0) += 1;
+        *outcomes.entry(outcome.to_string()).or_insert(0) += 1;
     }
-    println!("{endings:?}");
+    println!("{outcomes:?}");
     assert!(finished, "with the most of them it works");
 }

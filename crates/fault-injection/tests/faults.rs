@@ -36,7 +36,7 @@ const STEP: Duration = Duration::from_secs(10);
 
 /// Returns the path of an example of this package.
 fn example(name: &str) -> PathBuf {
-    syshandle_testkit::example("syshandle-failure-injection", name)
+    syshandle_testkit::example("syshandle-fault-injection", name)
 }
 
 /// The sample, with programs whose calls fail.
@@ -78,7 +78,7 @@ impl Stage {
             environment.push((FAILURE_VARIABLE, &failure));
             environment.push((REPORT_VARIABLE, self.report.path().to_str().unwrap()));
         }
-        let server = example("failure-server");
+        let server = example("fault-server");
         self.fixture.register(&server, SPARKLE_FINISHER, &environment);
     }
 
@@ -86,7 +86,7 @@ impl Stage {
     fn run_client(&mut self, failure: InjectedFailure) -> Run {
         let file = self.new_file();
         let began = Instant::now();
-        let mut command = self.fixture.command(&example("failure-client"));
+        let mut command = self.fixture.command(&example("fault-client"));
         command.env(FAILURE_VARIABLE, failure.to_string()).env(REPORT_VARIABLE, self.report.path());
         command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = output_in_time(command.spawn().unwrap(), &failure);
@@ -296,7 +296,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         // The server inherits the failing calls from the client, and ends with the fixture.
         let mut stage = Stage::new();
         stage.register(None);
-        let mut command = stage.fixture.command(&example("failure-client"));
+        let mut command = stage.fixture.command(&example("fault-client"));
         command
             .env(FAILURE_VARIABLE, failure.to_string())
             .env(REPORT_VARIABLE, stage.report.path());
@@ -310,7 +310,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         // The next client must be served, except during the time in which the failure note is
         // reported.
         stage.serves_the_next_client(failure);
-        for server in stage.fixture.processes("failure-server") {
+        for server in stage.fixture.processes("fault-server") {
             server.kill();
         }
         let failed = stage.counts().failed;
@@ -337,7 +337,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         let mut stage = Stage::new();
         stage.register(Some(*failure));
         let began = Instant::now();
-        let mut command = stage.fixture.command(&example("failure-client"));
+        let mut command = stage.fixture.command(&example("fault-client"));
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A separate process, because the server keeps working for a failed client until the
         // process ends.
@@ -370,7 +370,7 @@ fn run_together(
     failure: &InjectedFailure,
     environment: &[(&str, &str)],
 ) -> (String, String) {
-    let mut command = stage.fixture.command(&example("failure-client"));
+    let mut command = stage.fixture.command(&example("fault-client"));
     command.envs(environment.iter().copied()).arg(PIPELINED_CALLS);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = output_in_time(command.spawn().unwrap(), failure);
@@ -416,7 +416,7 @@ fn batched_messages_may_fail_at_the_client() {
     let run = |failure: &InjectedFailure| {
         let mut stage = Stage::new();
         stage.fixture.register(
-            &example("failure-server"),
+            &example("fault-server"),
             NUMBERS,
             &[("FAULT_SERVER_IDLE_MS", "100")],
         );
@@ -453,7 +453,7 @@ fn batched_messages_may_fail_at_the_server() {
             (FAILURE_VARIABLE, &armed),
             (REPORT_VARIABLE, &report),
         ];
-        stage.fixture.register(&example("failure-server"), NUMBERS, &environment);
+        stage.fixture.register(&example("fault-server"), NUMBERS, &environment);
         let began = Instant::now();
         let (outcome, text) = run_together(&stage, failure, &[]);
         let time = began.elapsed();

@@ -42,7 +42,7 @@ impl Stage {
             environment.extend([(FAILURE_VARIABLE, failure.as_str()), (REPORT_VARIABLE, &path)]);
         }
         fixture.register(
-            &example("syshandle-failure-injection", "failure-server"),
+            &example("syshandle-fault-injection", "fault-server"),
             LARGE,
             &environment,
         );
@@ -52,7 +52,7 @@ impl Stage {
     /// Runs the client. Returns the outcome and the text of the error.
     fn run(&self, of_client: Option<&InjectedFailure>) -> (String, String) {
         let mut command =
-            self.fixture.command(&example("syshandle-failure-injection", "failure-client"));
+            self.fixture.command(&example("syshandle-fault-injection", "fault-client"));
         if let Some(failure) = of_client {
             command
                 .env(FAILURE_VARIABLE, failure.to_string())
