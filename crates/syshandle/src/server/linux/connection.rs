@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use syshandle_os::{Credentials, Interest, Seqpacket};
 use syshandle_types::Payload;
-use syshandle_wire::{Body, Fault, FrameKind, Header, ServerEnd};
+use syshandle_wire::{Fault, FrameKind, Header, ServerEnd};
 
 use super::acceptor::refuse;
 use super::activity::{ActivityKind, KeepAlive};
@@ -27,7 +27,7 @@ use super::timers::{Timer, TimerId};
 use crate::Object;
 use crate::door::ProcessIdentity;
 use crate::limits::LIMITS;
-use crate::link::{ArenaRange, Link};
+use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaGuard, Resource};
 use crate::spin::Spin;
@@ -57,7 +57,7 @@ pub(crate) struct ServerConnection {
     /// because usually there are none.
     pub(super) batches_replies: AtomicBool,
     /// Whether a timer is set to free unused shared memory.
-    frees_memory: AtomicBool,
+    pub(super) frees_memory: AtomicBool,
     state: Mutex<ServerConnectionState>,
 }
 
@@ -345,53 +345,6 @@ impl ServerConnection {
         self.end_locked(state, reactor, true);
     }
 
-    /// Sets a timer that frees the shared memory of replies. Called when a reply was sent through
-    /// shared memory.
-    pub(super) fn free_memory_later(&self, reactor: &Reactor) {
-        if !self.frees_memory.load(Ordering::Relaxed)
-            && !self.frees_memory.swap(true, Ordering::Relaxed)
-        {
-            reactor.timers.set(now() + UNUSED_MEMORY, Timer::FreeMemory(self.key()));
-        }
-    }
-
-    /// Frees the shared memory of replies, or sets the timer again if the memory was used recently.
-    pub(super) fn free_memory(&self, reactor: &Reactor) {
-        let mut state = self.state();
-        let taken_to = state.end.outgoing().end();
-        let was_used = self.link.outgoing().was_used();
-        if !was_used {
-            self.link.outgoing().free_from(taken_to);
-        }
-        self.frees_memory.store(false, Ordering::Relaxed);
-        drop(state);
-        if was_used || taken_to > 0 {
-            self.free_memory_later(reactor);
-        }
-    }
-
-    /// Returns the bytes of a body in the client's shared memory, and their number.
-    pub(super) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
-        self.link.range(body)
-    }
-
-    /// Releases a range of the client's shared memory that the server has read.
-    pub(super) fn has_read(&self, body: Body) {
-        let mut state = self.state();
-        let release = state.end.has_read(body);
-        self.release(&mut state, release);
-    }
-
-    /// Sends a frame that releases ranges of the client's shared memory, if they should not wait
-    /// for the next reply.
-    pub(super) fn release(&self, state: &mut ServerConnectionState, header: Option<Header>) {
-        if let Some(header) = header
-            && self.link.send_header(&header).is_err()
-        {
-            state.end.unreleased(&header);
-        }
-    }
-
     /// Ends the connection with a fault.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         let (header, body) = ServerEnd::<()>::refused(fault);
@@ -470,7 +423,7 @@ impl std::fmt::Debug for ServerConnection {
 }
 
 /// How long unused shared memory for replies is kept.
-const UNUSED_MEMORY: Duration = Duration::from_secs(1);
+pub(super) const UNUSED_MEMORY: Duration = Duration::from_secs(1);
 
 /// How long a client may wait before its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -111,7 +111,7 @@ impl Reactor {
     }
 
     /// Counts a background task that got the outcome `Stopping`. The last one ends the server.
-    pub(super) fn job_was_told(self: &Arc<Self>) {
+    pub(super) fn task_was_told(self: &Arc<Self>) {
         if self.untold.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.finish();
         }

@@ -36,24 +36,24 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A test interface with quick methods, methods that block, and background tasks.
 #[interface(iid = "5b0b7a0e-3f0c-4e0b-8f56-6c1d8a3f9e11")]
-pub trait Kitchen {
+pub trait Workload {
     /// Returns its argument.
     fn echo(&self, number: u64) -> Result<u64>;
     /// Runs long.
-    fn cook(&self) -> Result<()>;
+    fn run_long(&self) -> Result<()>;
     /// Returns after a call of `echo`.
-    fn listen(&self) -> Result<()>;
+    fn wait_for_echo(&self) -> Result<()>;
     /// Returns when the `open` flag is set.
-    fn enter(&self) -> Result<()>;
+    fn wait_until_open(&self) -> Result<()>;
     /// Starts a background task that waits for the event.
-    fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
+    fn start_event_task(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
     /// Starts a background task that waits until the pipe is readable or its other end is closed.
-    fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()>;
+    fn start_pipe_task(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()>;
 }
 
-/// Implements [`Kitchen`] and counts the outcomes of its background tasks.
+/// Implements [`Workload`] and counts the outcomes of its background tasks.
 #[derive(Clone, Debug, Default)]
-struct Cook {
+struct WorkloadObject {
     echoed: Arc<AtomicBool>,
     open: Arc<AtomicBool>,
     ended: Arc<Outcomes>,
@@ -72,43 +72,43 @@ impl Outcomes {
     }
 }
 
-impl Kitchen for Cook {
+impl Workload for WorkloadObject {
     fn echo(&self, number: u64) -> Result<u64> {
         self.echoed.store(true, Ordering::SeqCst);
         Ok(number)
     }
 
-    fn cook(&self) -> Result<()> {
+    fn run_long(&self) -> Result<()> {
         (0..20).for_each(|_| thread::sleep(Duration::from_millis(2)));
         Ok(())
     }
 
-    fn listen(&self) -> Result<()> {
+    fn wait_for_echo(&self) -> Result<()> {
         while !self.echoed.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
 
-    fn enter(&self) -> Result<()> {
+    fn wait_until_open(&self) -> Result<()> {
         while !self.open.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
 
-    fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
+    fn start_event_task(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
         context.on_signal(event, Duration::from_millis(timeout_ms), self.counting())?;
         Ok(())
     }
 
-    fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
+    fn start_pipe_task(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
         context.on_signal(pipe, Duration::from_millis(timeout_ms), self.counting())?;
         Ok(())
     }
 }
 
-impl Cook {
+impl WorkloadObject {
     fn counting(&self) -> impl FnOnce(Outcome) + Send + 'static {
         let ended = self.ended.clone();
         move |outcome| {
@@ -130,15 +130,15 @@ impl Cook {
 }
 
 /// Starts a server with one connection; returns its client.
-fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
-    kitchen_where(cook, |_| {})
+fn serve(object: &WorkloadObject) -> (WorkloadClient, Weak<Reactor>) {
+    serve_where(object, |_| {})
 }
 
 /// Starts a server with one connection, after `before` was called with its reactor.
-fn kitchen_where(
-    cook: &Cook,
+fn serve_where(
+    object: &WorkloadObject,
     before: impl FnOnce(&Arc<Reactor>),
-) -> (KitchenClient, Weak<Reactor>) {
+) -> (WorkloadClient, Weak<Reactor>) {
     let settings = Settings {
         loops: 2,
         max_concurrent_calls: 1024,
@@ -149,16 +149,16 @@ fn kitchen_where(
         quota_limits: QuotaLimits::UNLIMITED,
     };
     let reactor = Reactor::new(settings, HashMap::new()).unwrap();
-    let object = Object::new().with::<dyn Kitchen, _>(&Arc::new(cook.clone()));
+    let object = Object::new().with::<dyn Workload, _>(&Arc::new(object.clone()));
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     reactor.serve(theirs, &object).unwrap();
     before(&reactor);
     reactor.start().unwrap();
-    let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
+    let hello = Hello { clsid: Guid::NIL, iid: <dyn Workload>::DESCRIPTION.iid };
     let connection = ClientHandshake::new(ours, hello).open(now() + LONG).unwrap();
-    let client = Client::connected(connection, <dyn Kitchen>::DESCRIPTION).with_timeout(LONG);
-    (KitchenClient::from_client(client), Arc::downgrade(&reactor))
+    let client = Client::connected(connection, <dyn Workload>::DESCRIPTION).with_timeout(LONG);
+    (WorkloadClient::from_client(client), Arc::downgrade(&reactor))
 }
 
 /// Waits until all threads of a reactor have ended and released it.
@@ -173,9 +173,9 @@ fn ended(reactor: &Weak<Reactor>) {
 #[test]
 fn calls_are_answered_and_the_last_client_ends_the_server_in_any_order() {
     explore(|| {
-        let (client, reactor) = kitchen(&Cook::default());
+        let (client, reactor) = serve(&WorkloadObject::default());
         let other = client.clone();
-        let calls = |client: KitchenClient, from: u64| {
+        let calls = |client: WorkloadClient, from: u64| {
             (from..from + 2).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         };
         let second = shuttle::thread::spawn(move || calls(other, 10));
@@ -188,16 +188,16 @@ fn calls_are_answered_and_the_last_client_ends_the_server_in_any_order() {
 #[test]
 fn a_method_that_takes_long_holds_up_no_other_call_in_any_order() {
     explore(|| {
-        let (client, reactor) = kitchen(&Cook::default());
+        let (client, reactor) = serve(&WorkloadObject::default());
         let (done, other) = (Arc::new(AtomicBool::new(false)), client.clone());
         let is_done = done.clone();
-        let cooking = shuttle::thread::spawn(move || {
-            other.cook().unwrap();
+        let long_call = shuttle::thread::spawn(move || {
+            other.run_long().unwrap();
             is_done.store(true, Ordering::SeqCst);
         });
         assert_eq!(client.echo(1).unwrap(), 1);
         assert_eq!(client.echo(2).unwrap(), 2);
-        cooking.join().unwrap();
+        long_call.join().unwrap();
         assert!(done.load(Ordering::SeqCst));
         drop(client);
         ended(&reactor);
@@ -207,12 +207,12 @@ fn a_method_that_takes_long_holds_up_no_other_call_in_any_order() {
 #[test]
 fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     explore(|| {
-        let (client, reactor) = kitchen(&Cook::default());
+        let (client, reactor) = serve(&WorkloadObject::default());
         // More methods than event loops.
         let listening: Vec<_> = (0..3)
             .map(|_| {
                 let client = client.clone();
-                shuttle::thread::spawn(move || client.listen().unwrap())
+                shuttle::thread::spawn(move || client.wait_for_echo().unwrap())
             })
             .collect();
         assert_eq!(client.echo(1).unwrap(), 1);
@@ -240,8 +240,8 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
 }
 
 /// Starts `count` calls that are sent together.
-fn echo_together(client: &KitchenClient, count: u64) -> Vec<PendingCall<Result<u64>>> {
-    pipelined(&KitchenStarter::from(client), |starter| {
+fn echo_together(client: &WorkloadClient, count: u64) -> Vec<PendingCall<Result<u64>>> {
+    pipelined(&WorkloadStarter::from(client), |starter| {
         (0..count).map(|number| starter.echo(number)).collect()
     })
 }
@@ -249,7 +249,7 @@ fn echo_together(client: &KitchenClient, count: u64) -> Vec<PendingCall<Result<u
 #[test]
 fn calls_that_come_together_are_each_answered_in_any_order() {
     explore(|| {
-        let (client, reactor) = kitchen(&Cook::default());
+        let (client, reactor) = serve(&WorkloadObject::default());
         for _ in 0..2 {
             for (number, call) in (0..).zip(echo_together(&client, 5)) {
                 assert_eq!(call.wait().unwrap(), number);
@@ -263,25 +263,25 @@ fn calls_that_come_together_are_each_answered_in_any_order() {
 #[test]
 fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in_any_order() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
-        cook.open.store(true, Ordering::SeqCst);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
+        object.open.store(true, Ordering::SeqCst);
         for _ in 0..2 {
-            client.enter().unwrap();
+            client.wait_until_open().unwrap();
             client.echo(0).unwrap();
         }
-        cook.open.store(false, Ordering::SeqCst);
+        object.open.store(false, Ordering::SeqCst);
         // Includes the case that no call follows.
         let count_after = shuttle::rand::thread_rng().gen_range(0..3);
-        let (before, entering, after) = pipelined(&KitchenStarter::from(&client), |starter| {
-            let (before, entering) = (starter.echo(1), starter.enter());
+        let (before, entering, after) = pipelined(&WorkloadStarter::from(&client), |starter| {
+            let (before, entering) = (starter.echo(1), starter.wait_until_open());
             let after: Vec<_> = (0..count_after).map(|_| starter.echo(2)).collect();
             (before, entering, after)
         });
         assert_eq!(before.wait().unwrap(), 1);
         after.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), 2));
         // The method is still blocked here.
-        cook.open.store(true, Ordering::SeqCst);
+        object.open.store(true, Ordering::SeqCst);
         entering.wait().unwrap();
         drop(client);
         ended(&reactor);
@@ -291,19 +291,19 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
 #[test]
 fn a_client_that_leaves_during_a_batch_leaves_no_state_in_any_interleaving() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
         client.echo(0).unwrap();
         client.echo(0).unwrap();
-        let entering = pipelined(&KitchenStarter::from(&client), |starter| {
+        let entering = pipelined(&WorkloadStarter::from(&client), |starter| {
             let first = starter.echo(1);
-            let entering = starter.enter();
+            let entering = starter.wait_until_open();
             drop((first, starter.echo(2)));
             entering
         });
         drop(entering);
         drop(client);
-        cook.open.store(true, Ordering::SeqCst);
+        object.open.store(true, Ordering::SeqCst);
         ended(&reactor);
     });
 }
@@ -311,7 +311,7 @@ fn a_client_that_leaves_during_a_batch_leaves_no_state_in_any_interleaving() {
 #[test]
 fn a_client_moved_to_another_loop_is_served_there_in_any_interleaving() {
     explore(|| {
-        let (client, reactor) = kitchen_where(&Cook::default(), move_to_the_other_loop);
+        let (client, reactor) = serve_where(&WorkloadObject::default(), move_to_the_other_loop);
         (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         drop(client);
         ended(&reactor);
@@ -333,48 +333,48 @@ fn a_visit_between_two_looks_is_seen() {
 #[test]
 fn jobs_that_end_together_each_have_their_outcome_in_any_order() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
         for _ in 0..3 {
-            client.when(&Event::new().unwrap(), 0).unwrap();
+            client.start_event_task(&Event::new().unwrap(), 0).unwrap();
         }
         drop(client);
         ended(&reactor);
-        assert_eq!(cook.ended.count(), [0, 3, 0]);
+        assert_eq!(object.ended.count(), [0, 3, 0]);
     });
 }
 
 #[test]
 fn a_job_that_is_set_has_one_outcome_in_any_order() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
         let event = Event::new().unwrap();
         // The event is set before, while or after the task starts to wait.
         let set = event.try_clone().unwrap();
         let setting = shuttle::thread::spawn(move || set.set().unwrap());
-        client.when(&event, 3_600_000).unwrap();
+        client.start_event_task(&event, 3_600_000).unwrap();
         setting.join().unwrap();
         // The task of a client that disconnects in order still runs.
         drop(client);
         ended(&reactor);
-        assert_eq!(cook.ended.count(), [1, 0, 0]);
+        assert_eq!(object.ended.count(), [1, 0, 0]);
     });
 }
 
 #[test]
 fn a_task_signalled_at_its_timeout_has_one_outcome_in_any_interleaving() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
         let event = Event::new().unwrap();
         let set = event.try_clone().unwrap();
         let setting = shuttle::thread::spawn(move || set.set().unwrap());
-        client.when(&event, 0).unwrap();
+        client.start_event_task(&event, 0).unwrap();
         setting.join().unwrap();
         drop(client);
         ended(&reactor);
-        let [fired, expired, died] = cook.ended.count();
+        let [fired, expired, died] = object.ended.count();
         assert_eq!((fired + expired, died), (1, 0));
     });
 }
@@ -382,26 +382,26 @@ fn a_task_signalled_at_its_timeout_has_one_outcome_in_any_interleaving() {
 #[test]
 fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
     explore(|| {
-        let cook = Cook::default();
-        let (client, reactor) = kitchen(&cook);
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
         // Enough calls to get a dedicated thread.
         (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         for fired in 1..=2 {
             let event = Event::new().unwrap();
-            client.when(&event, 3_600_000).unwrap();
+            client.start_event_task(&event, 3_600_000).unwrap();
             event.set().unwrap();
-            cook.await_count([fired, 0, 0]);
+            object.await_count([fired, 0, 0]);
         }
         // The dedicated thread leaves a task to another thread after a newer task, after a call,
         // and during a method that runs long.
         let (older, newer) = (Event::new().unwrap(), Event::new().unwrap());
-        client.when(&older, 3_600_000).unwrap();
-        client.when(&newer, 3_600_000).unwrap();
+        client.start_event_task(&older, 3_600_000).unwrap();
+        client.start_event_task(&newer, 3_600_000).unwrap();
         older.set().unwrap();
         assert_eq!(client.echo(7).unwrap(), 7);
-        client.cook().unwrap();
+        client.run_long().unwrap();
         newer.set().unwrap();
-        cook.await_count([4, 0, 0]);
+        object.await_count([4, 0, 0]);
         drop(client);
         ended(&reactor);
     });
@@ -410,14 +410,14 @@ fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
 #[test]
 fn the_handle_of_a_timed_out_task_is_closed_in_any_interleaving() {
     explore(|| {
-        let cook = Cook::default();
+        let object = WorkloadObject::default();
         // The connection is in another loop than the thread that ends background tasks.
-        let (client, reactor) = kitchen_where(&cook, move_to_the_other_loop);
+        let (client, reactor) = serve_where(&object, move_to_the_other_loop);
         let (pipe, writer) = std::io::pipe().unwrap();
-        client.when_piped(&pipe, 0).unwrap();
+        client.start_pipe_task(&pipe, 0).unwrap();
         drop(pipe);
         // The pipe stays empty, and no call arrives.
-        cook.await_count([0, 1, 0]);
+        object.await_count([0, 1, 0]);
         let is_closed = || {
             let mut polls = [PollFd::new(&writer, PollFlags::empty())];
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };
