@@ -73,14 +73,14 @@ mod received_handles;
 mod serde_value;
 mod server;
 
-// Each platform provides `Client`, `Server` and their companions under the same names.
+// The modules above have the same names on each platform. These exist on one platform only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
-        mod server_status;
         mod class_locks;
+        mod server_status;
         mod stand_in;
-
     } else {
+        mod arena;
         mod batch;
         mod direct;
         mod door;
@@ -91,7 +91,6 @@ cfg_if::cfg_if! {
         mod quota;
         mod send_error;
         mod setup;
-        mod arena;
         mod spin;
         #[cfg(not(test))]
         mod sync;
