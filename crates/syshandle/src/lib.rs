@@ -76,6 +76,7 @@ mod server;
 // The modules above have the same names on each platform. These exist on one platform only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
+        mod call_target;
         mod class_locks;
         mod server_status;
         mod stand_in;

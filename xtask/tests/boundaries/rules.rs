@@ -11,10 +11,7 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
             from: &["client"],
             never: Never::Imports(&["server"]),
             because: "a client must work, and be understood, without the code of a server",
-            exceptions: &[
-                ("client::windows", "server::windows::objects"),
-                ("client::windows::local_object", "server::windows::objects"),
-            ],
+            exceptions: &[],
         },
         Boundary {
             from: &["server"],

@@ -26,10 +26,10 @@ use self::calls::Deadline;
 use self::local_object::LocalObject;
 use self::remote_object::RemoteObject;
 use crate::buffer::take_bytes;
+use crate::call_target::ComTarget;
 use crate::limits::{CALL_TIMEOUT, LIMITS};
 use crate::method_ref::MethodRef;
 use crate::received_handles::KernelProver;
-use crate::server::objects::ComObject;
 use crate::stand_in::{self, HandleOrObject, StandIn};
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
@@ -92,8 +92,10 @@ impl Client {
         let interface = reference.interface();
         // A reference that this process has passed before leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
-        match served.map(Arc::downcast::<ComObject>) {
-            Some(Ok(object)) => Ok(Self::own(LocalObject::new(object, interface)?, interface)),
+        match served.map(Arc::downcast::<ComTarget>) {
+            Some(Ok(object)) => {
+                Ok(Self::own(LocalObject::new(object.0.clone(), interface)?, interface))
+            }
             _ => Ok(Self::remote(RemoteObject::attach(reference)?, interface)),
         }
     }

@@ -9,23 +9,24 @@ use syshandle_types::describe::Interface as Description;
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
+use crate::call_target::{CallTarget, ComCall};
 use crate::class::no_interface;
-use crate::server::objects::{ComCall, ComObject};
 use crate::stand_in::HandleOrObject;
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.
 #[derive(Debug)]
 pub(crate) struct LocalObject {
-    object: Arc<ComObject>,
+    object: Arc<dyn CallTarget>,
     interface: usize,
 }
 
 impl LocalObject {
-    pub(crate) fn new(object: Arc<ComObject>, interface: &Description) -> Result<Self> {
-        match object.place_of(interface.iid) {
+    pub(crate) fn new(object: Arc<dyn CallTarget>, interface: &Description) -> Result<Self> {
+        let mut interfaces = object.interfaces().iter();
+        match interfaces.position(|one| one.iid == interface.iid) {
             Some(interface) => Ok(Self { object, interface }),
-            None => Err(no_interface(interface, object.interfaces())),
+            None => Err(no_interface(interface, object.interfaces().iter().copied())),
         }
     }
 
@@ -35,9 +36,10 @@ impl LocalObject {
 
     /// Makes a COM reference to pass to another process. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<InterfacePointer> {
-        let registered = self.object.interfaces().nth(self.interface).map(RegisteredInterface::of);
+        let interface = self.object.interfaces().get(self.interface).copied();
+        let registered = interface.map(RegisteredInterface::of);
         let registered = registered.ok_or_else(|| Error::failed("there is no such interface"))?;
-        let again = self.object.again()?.into_served()?;
+        let again = self.object.serve_again()?;
         let offered = registered.and_then(|registered| again.reference(registered));
         offered.map_err(|error| {
             let text = "the reference can't be passed";
@@ -47,10 +49,10 @@ impl LocalObject {
 
     /// Waits for an object. Ends early if background work has failed.
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
-        let failed = self.object.session().failed();
+        let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
             WaitError::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
-            WaitError::Other(_) => match self.object.session().failure() {
+            WaitError::Other(_) => match self.object.failure() {
                 Some(fault) => Error::from_fault(&fault),
                 None => Error::new(ErrorKind::Disconnected, "the object ended"),
             },
@@ -68,7 +70,7 @@ impl LocalObject {
     ) -> Result<ComReply> {
         let (object, interface) = (self.object.clone(), self.interface);
         let caller = Caller { process_id: None, logical_thread: Guid::NIL };
-        let failed = self.object.session().failed();
+        let failed = self.object.failed();
         let called = calls::run(deadline, &[failed], move || {
             let reply: Mutex<Option<std::io::Result<ComReply>>> = Mutex::new(None);
             let call = ComCall { interface, method, arguments, handles, caller };
@@ -86,7 +88,7 @@ impl LocalObject {
                 Error::new(ErrorKind::System, text).because(error).maybe_ran()
             }),
             Ok(None) => Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran()),
-            Err(WaitError::Other(_)) => match self.object.session().failure() {
+            Err(WaitError::Other(_)) => match self.object.failure() {
                 Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
                 None => Err(Error::new(ErrorKind::Disconnected, "the object ended").maybe_ran()),
             },

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use syshandle_com::{Caller, RegisteredInterface, ReplySender, Serve, ServedObject};
+use syshandle_com::{RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{FieldPath, Guid, Payload};
@@ -12,6 +12,7 @@ use super::activity::Activity;
 use super::arguments::Arguments;
 use super::context::Context;
 use super::session::Session;
+use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::class::AnyInterface;
 use crate::received_handles::ReceivedHandles;
 use crate::server::incoming_call::IncomingCall;
@@ -28,17 +29,6 @@ pub(crate) struct ComObject {
     life: crate::Object,
     /// Interfaces of both, in the order of their indices.
     interfaces: Vec<&'static Description>,
-}
-
-/// Call of an object's method.
-#[derive(Debug)]
-pub(crate) struct ComCall {
-    /// Index of the interface.
-    pub(crate) interface: usize,
-    pub(crate) method: u32,
-    pub(crate) arguments: Vec<u8>,
-    pub(crate) handles: Vec<HandleOrObject>,
-    pub(crate) caller: Caller,
 }
 
 impl ComObject {
@@ -73,30 +63,52 @@ impl ComObject {
     pub(crate) fn into_served(self) -> Result<ServedObject> {
         let failed =
             |error| Error::new(ErrorKind::System, "COM can't serve the object").because(error);
-        let registered =
-            self.interfaces().map(RegisteredInterface::of).collect::<Result<Vec<_>, _>>();
-        ServedObject::new(&registered.map_err(failed)?, Arc::new(self)).map_err(failed)
+        let registered = self
+            .interfaces
+            .iter()
+            .copied()
+            .map(RegisteredInterface::of)
+            .collect::<Result<Vec<_>, _>>();
+        let target = Arc::new(ComTarget(Arc::new(self)));
+        ServedObject::new(&registered.map_err(failed)?, target).map_err(failed)
     }
 
-    /// Returns the interfaces, in the order of their indices.
-    pub(crate) fn interfaces(&self) -> impl Iterator<Item = &'static Description> {
-        self.interfaces.iter().copied()
+    /// Sets the client of this object. If that process dies without releasing the object, the
+    /// program's object is dropped.
+    fn belongs_to(&self, client: u32) {
+        let program = Arc::downgrade(&self.program);
+        self.session.belongs_to(client, move || {
+            let Some(program) = program.upgrade() else { return };
+            drop(program.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
     }
 
-    pub(crate) fn place_of(&self, iid: Guid) -> Option<usize> {
-        self.interfaces.iter().position(|interface| interface.iid == iid)
+    fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
+        let iid = self.interfaces.get(place)?.iid;
+        self.life.interface(iid).or_else(|| {
+            self.program.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
+        })
+    }
+}
+
+impl CallTarget for ComObject {
+    fn interfaces(&self) -> &[&'static Description] {
+        &self.interfaces
     }
 
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
+    fn serve_again(&self) -> Result<ServedObject> {
+        self.again()?.into_served()
     }
 
-    /// Runs the method of a call, and replies once.
-    pub(crate) fn serve(
-        &self,
-        call: ComCall,
-        reply: &mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]),
-    ) {
+    fn failed(&self) -> &ManualEvent {
+        self.session.failed()
+    }
+
+    fn failure(&self) -> Option<Fault> {
+        self.session.failure()
+    }
+
+    fn serve(&self, call: ComCall, reply: &mut ReplyHandler<'_>) {
         let ComCall { interface, method, arguments, handles, caller } = call;
         let mut keep = |status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             let body = body.into_vec();
@@ -126,23 +138,6 @@ impl ComObject {
             crate::log::warn!(%error, "the references of a call couldn't be had");
             keep(Status::Fault, Fault::HandlesLost.write().into(), &[]);
         }
-    }
-
-    /// Sets the client of this object. If that process dies without releasing the object, the
-    /// program's object is dropped.
-    fn belongs_to(&self, client: u32) {
-        let program = Arc::downgrade(&self.program);
-        self.session.belongs_to(client, move || {
-            let Some(program) = program.upgrade() else { return };
-            drop(program.lock().unwrap_or_else(PoisonError::into_inner).take());
-        });
-    }
-
-    fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
-        let iid = self.interfaces.get(place)?.iid;
-        self.life.interface(iid).or_else(|| {
-            self.program.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
-        })
     }
 }
 

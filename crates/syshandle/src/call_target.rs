@@ -1,0 +1,56 @@
+//! Objects of this process as their callers see them. A client calls such an object directly, and
+//! COM for clients of other processes.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use syshandle_com::{Caller, IncomingCall, ReplySender, Serve, ServedObject};
+use syshandle_os::{BorrowedHandle, ManualEvent};
+use syshandle_types::describe::Interface as Description;
+use syshandle_wire::{Fault, Status};
+
+use crate::Result;
+use crate::stand_in::HandleOrObject;
+
+/// Object of this process that clients call. The server implements it, and the client uses it.
+pub(crate) trait CallTarget: Debug + Serve {
+    /// Returns the interfaces, in the order of their indices.
+    fn interfaces(&self) -> &[&'static Description];
+
+    /// Makes an object for one more client, in the form that COM serves. Must run on a thread of
+    /// the apartment.
+    fn serve_again(&self) -> Result<ServedObject>;
+
+    /// Returns the event that is signalled when background work has failed.
+    fn failed(&self) -> &ManualEvent;
+
+    /// Returns the fault of the failed background work.
+    fn failure(&self) -> Option<Fault>;
+
+    /// Runs the method of a call, and replies once.
+    fn serve(&self, call: ComCall, reply: &mut ReplyHandler<'_>);
+}
+
+/// Receives the reply of a call. The handles are lent.
+pub(crate) type ReplyHandler<'a> = dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]) + 'a;
+
+/// Call of an object's method.
+#[derive(Debug)]
+pub(crate) struct ComCall {
+    /// Index of the interface.
+    pub(crate) interface: usize,
+    pub(crate) method: u32,
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) handles: Vec<HandleOrObject>,
+    pub(crate) caller: Caller,
+}
+
+/// Object that COM serves. A client that gets a reference to it calls the target directly.
+#[derive(Debug)]
+pub(crate) struct ComTarget(pub(crate) Arc<dyn CallTarget>);
+
+impl Serve for ComTarget {
+    fn call(&self, call: IncomingCall, reply: &mut ReplySender<'_>) {
+        self.0.call(call, reply);
+    }
+}
