@@ -25,7 +25,7 @@ pub struct Slot<B, H> {
 impl Seqpacket {
     /// Receives the queued messages in their order, up to one per slot and up to
     /// [`MESSAGES_AT_ONCE_MAX`], into the slots from the first one on. Returns the number of
-    /// messages, which is at least one. With `patience`, waits up to that time for the first
+    /// messages, which is at least one. With `timeout`, waits up to that time for the first
     /// message, as [`Seqpacket::receive_within`] does; without it, doesn't wait. Never waits for a
     /// further message.
     ///
@@ -38,15 +38,15 @@ impl Seqpacket {
     pub fn receive_several<B, H>(
         &self,
         slots: &mut [Slot<B, H>],
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<usize>
     where
         B: DerefMut<Target = [u8]>,
         H: Extend<OwnedHandle>,
     {
-        match patience {
-            Some(patience) => {
-                self.wait_within(patience, |wait| messages::receive(self.as_fd(), slots, wait))
+        match timeout {
+            Some(timeout) => {
+                self.wait_within(timeout, |wait| messages::receive(self.as_fd(), slots, wait))
             }
             None => messages::receive(self.as_fd(), slots, false),
         }

@@ -93,30 +93,31 @@ cfg_if::cfg_if! {
         #[cfg(feature = "tokio")]
         pub mod asynchronous;
         mod batch;
-        mod channel;
         mod closer;
         mod confined;
+        mod file_lock;
+        mod file_status;
         mod filesystems;
         mod job_watch;
         mod limits;
         mod listener;
-        mod lock;
         mod machine;
         mod memory;
         mod narrow;
         mod peer;
         mod poller;
         mod prepare;
+        mod seqpacket;
         mod spawn;
-        mod status;
         mod unfinished;
         mod unsealed_section;
         mod user;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, ReadySet, ReceivedMessage, Seqpacket, WaitOutcome};
         pub use closer::Closer;
         pub use confined::{has_no_new_privileges, is_filtered};
+        pub use file_lock::{FileLock, LockAttempt};
+        pub use file_status::FileStatus;
         pub use filesystems::Filesystems;
         pub use identify::identify_with;
         pub use job_watch::JobWatch;
@@ -125,7 +126,6 @@ cfg_if::cfg_if! {
             raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
         };
         pub use listener::{Listener, UnconnectedSocket, take_listener};
-        pub use lock::{FileLock, LockAttempt};
         pub use machine::{current_core, uptime, usable_cores};
         pub use memory::{SharedReader, SharedWriter};
         pub use narrow::Narrow;
@@ -134,8 +134,10 @@ cfg_if::cfg_if! {
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::prove_with;
         pub use section::SectionView;
+        pub use seqpacket::{
+            HANDLES_PER_MESSAGE_MAX, ReadySet, ReceivedMessage, Seqpacket, WaitOutcome,
+        };
         pub use spawn::{Program, SpawnStep, SpawnedProcess, spawn};
-        pub use status::FileStatus;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use sys::proc::{read as read_proc, read_link as read_proc_link};
         pub use unfinished::unfinished;

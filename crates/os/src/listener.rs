@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::Seqpacket;
-use crate::channel::pass_rights;
+use crate::seqpacket::pass_rights;
 use crate::sys::{listen, option};
 
 /// A socket that isn't connected yet. After a failed attempt the same socket can try again.

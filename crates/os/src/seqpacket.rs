@@ -1,0 +1,308 @@
+//! Sockets that carry messages with handles: `AF_UNIX`, `SOCK_SEQPACKET`.
+//!
+//! One message is one system call on each side, so its handles always arrive with its bytes.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use crate::sys::{ioctl, message, option};
+use crate::system_call::failed;
+use crate::{BorrowedHandle, Credentials, OwnedHandle, Peer, UnconnectedSocket};
+
+#[cfg(test)]
+mod tests;
+mod wait;
+
+pub use wait::{ReadySet, WaitOutcome};
+
+/// Limits the handles of one message; this is the kernel's own limit (`SCM_MAX_FD`).
+pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Seqpacket {
+    fd: OwnedFd,
+    /// The receive timeout set on the socket for [`Seqpacket::receive_within`]; 0 until it is set.
+    timeout_ms: AtomicU32,
+    /// Whether no other process holds this end. Then no other process can change its options.
+    is_exclusive: bool,
+}
+
+/// The result of receiving a message.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ReceivedMessage {
+    /// The number of bytes received; 0 at the end of the connection.
+    pub len: usize,
+    /// Whether the message had more bytes than the buffer.
+    pub bytes_truncated: bool,
+    /// Whether the message had more handles than were received, because of a limit of this process
+    /// or because it may not have them.
+    pub handles_truncated: bool,
+    /// The sender of the message, on a connection made with [`Seqpacket::connect`].
+    pub sender: Option<Credentials>,
+    /// A pidfd of the sending process, if [`Seqpacket::pass_sender_processes`] or another holder of
+    /// the socket asked for it.
+    pub sender_process: Option<OwnedHandle>,
+    /// Whether the kernel attached a control message of a type unknown to this crate. It may have
+    /// carried descriptors, which then have no owner: end the connection.
+    pub unknown_control: bool,
+}
+
+impl Seqpacket {
+    /// Makes two connected ends.
+    ///
+    /// # Errors
+    /// Returns the errors of
+    /// [`socketpair(2)`](https://man7.org/linux/man-pages/man2/socketpair.2.html).
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(failed("socketpair"))?;
+        Ok((Self::exclusive(a), Self::exclusive(b)))
+    }
+
+    /// Takes over one end of a connection that another process made or passed on. Sets the flags
+    /// that such a descriptor may lack: close-on-exec and blocking.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the descriptor is not an `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or
+    /// if it is not connected.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        if crate::sys::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
+            let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let close_on_exec = rustix::io::FdFlags::CLOEXEC;
+        rustix::io::fcntl_setfd(&fd, close_on_exec).map_err(failed("fcntl(F_SETFD)"))?;
+        rustix::io::ioctl_fionbio(&fd, false).map_err(failed("ioctl(FIONBIO)"))?;
+        Ok(fd.into())
+    }
+
+    /// Returns whether a socket is one end of a connection, instead of an unconnected or listening
+    /// socket.
+    pub fn is_connected(socket: BorrowedFd<'_>) -> bool {
+        rustix::net::getpeername(socket).is_ok()
+    }
+
+    /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
+    ///
+    /// Waits until `deadline` if the listener's queue is full.
+    ///
+    /// # Errors
+    /// Returns the errors of [`UnconnectedSocket::connect`].
+    pub fn connect(path: &Path, deadline: Instant) -> io::Result<Self> {
+        UnconnectedSocket::new()?.connect(path, deadline).map_err(|(_, error)| error)
+    }
+
+    /// Asks the kernel to name the sender of each message that comes from now on.
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_PASSCRED` in
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    pub fn name_senders(&self) -> io::Result<()> {
+        let set = rustix::net::sockopt::set_socket_passcred(&self.fd, true);
+        set.map_err(failed("setsockopt(SO_PASSCRED)"))
+    }
+
+    /// Asks the kernel for a pidfd of the sender with each message
+    /// ([`ReceivedMessage::sender_process`]).
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
+    pub fn pass_sender_processes(&self) -> io::Result<()> {
+        option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
+    }
+
+    /// Stops the kernel from passing pidfds, which [`Seqpacket::pass_sender_processes`] began.
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_PASSPIDFD`.
+    pub fn stop_passing_sender_processes(&self) -> io::Result<()> {
+        option::set(self.fd.as_fd(), option::SO_PASSPIDFD, false)
+    }
+
+    /// Stops the kernel from naming senders, which costs time for each message. Use this once the
+    /// sender is known.
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_PASSCRED`.
+    pub fn stop_naming_senders(&self) -> io::Result<()> {
+        let set = rustix::net::sockopt::set_socket_passcred(&self.fd, false);
+        set.map_err(failed("setsockopt(SO_PASSCRED)"))
+    }
+
+    /// Accepts handles from now on. Does nothing before Linux 6.16, because older sockets always
+    /// accept handles.
+    ///
+    /// # Errors
+    /// Returns the errors of `setsockopt(2)`, except for an unknown option.
+    pub fn accept_handles(&self) -> io::Result<()> {
+        pass_rights(self.fd.as_fd(), true)
+    }
+
+    /// Sends one message with its handles, without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the other end has to receive first; `BrokenPipe` if it is closed;
+    /// `PermissionDenied` if it doesn't accept handles.
+    #[inline]
+    pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
+        message::send(self.fd.as_fd(), parts, handles).map(drop)
+    }
+
+    /// Receives one message, without waiting. Its handles are appended to `handles`. They are
+    /// close-on-exec and owned by this process from the first instruction on.
+    ///
+    /// # Errors
+    /// `WouldBlock` without a message; `ConnectionReset` if the other end closed while messages of
+    /// this end were unread. Messages that the other end queued before can still be received after
+    /// that error.
+    #[inline]
+    pub fn receive(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut impl Extend<OwnedHandle>,
+    ) -> io::Result<ReceivedMessage> {
+        message::receive(self.fd.as_fd(), bytes, handles, false)
+    }
+
+    /// Receives one message, waiting at most `timeout`. If no other process holds this end, one
+    /// system call waits and receives, by `SO_RCVTIMEO`. The kernel then rounds the time up, by an
+    /// eighth for long times. Therefore this function is for waits of some milliseconds, and no
+    /// deadline may depend on it.
+    ///
+    /// # Errors
+    /// `WouldBlock` if that time has passed; `Interrupted` by a signal; and the errors of
+    /// [`Seqpacket::receive`].
+    #[inline]
+    pub fn receive_within(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut impl Extend<OwnedHandle>,
+        timeout: Duration,
+    ) -> io::Result<ReceivedMessage> {
+        self.wait_within(timeout, |wait| message::receive(self.fd.as_fd(), bytes, handles, wait))
+    }
+
+    /// Receives with `receive`, which waits if its argument says so.
+    #[inline]
+    pub(crate) fn wait_within<T>(
+        &self,
+        timeout: Duration,
+        mut receive: impl FnMut(bool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.is_exclusive {
+            let whole_ms = timeout.as_secs().saturating_mul(1_000);
+            let timeout_ms = whole_ms.saturating_add(timeout.subsec_millis().into());
+            let timeout_ms = u32::try_from(timeout_ms).unwrap_or(u32::MAX).max(1);
+            if self.timeout_ms.load(Ordering::Relaxed) != timeout_ms {
+                self.set_timeout(timeout_ms)?;
+            }
+        } else {
+            self.wait_readable(Instant::now() + timeout)?;
+        }
+        receive(self.is_exclusive)
+    }
+
+    #[cold]
+    fn set_timeout(&self, timeout_ms: u32) -> io::Result<()> {
+        let timeout = Duration::from_millis(timeout_ms.into());
+        rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
+        self.timeout_ms.store(timeout_ms, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Wraps a socket that this process has made or accepted, so that no other process holds this
+    /// end.
+    pub(crate) fn exclusive(fd: OwnedFd) -> Self {
+        Self { fd, timeout_ms: AtomicU32::new(0), is_exclusive: true }
+    }
+
+    /// Doubles the buffer for messages that the other end hasn't received, as far as the system
+    /// allows.
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_SNDBUF` in
+    /// [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
+    pub fn enlarge_room(&self) -> io::Result<()> {
+        // The kernel doubles the value that it is given.
+        let size = rustix::net::sockopt::socket_send_buffer_size(&self.fd)?;
+        Ok(rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, size)?)
+    }
+
+    /// Returns how many bytes of sent messages the other end has not received yet. A message counts
+    /// with the memory that the kernel uses for it, so even an empty message counts.
+    ///
+    /// # Errors
+    /// Returns the errors of `SIOCOUTQ` in
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    pub fn unread_bytes(&self) -> io::Result<usize> {
+        ioctl::unsent_bytes(self.fd.as_fd())
+    }
+
+    /// Returns whether a message with content is waiting to be received.
+    pub fn has_message(&self) -> bool {
+        // The kernel reports the end of the peer once before the queued messages, so a second look
+        // may find a message.
+        (0..2).any(|_| matches!(message::is_at_end(self.fd.as_fd()), Ok(false)))
+    }
+
+    /// Ends the connection for all holders of this end, and returns whether its queue is empty.
+    ///
+    /// A queue that is not empty may hold handles. Closing the socket closes them, which can block:
+    /// use a [`Closer`](crate::Closer) then.
+    pub fn end_and_check_empty(&self) -> bool {
+        self.shut_down();
+        // With this option the kernel distinguishes an empty message from the end of the stream.
+        self.name_senders().is_ok() && matches!(message::is_at_end(self.fd.as_fd()), Ok(true))
+    }
+
+    /// Ends the connection for all holders of this end. Queued messages can still be received.
+    pub fn shut_down(&self) {
+        // The call fails only if the connection has ended already.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Peer for Seqpacket {}
+
+impl AsFd for Seqpacket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Wraps a descriptor of unknown origin: another process may hold this end too, and may change its
+/// options.
+impl From<OwnedFd> for Seqpacket {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd, timeout_ms: AtomicU32::new(0), is_exclusive: false }
+    }
+}
+
+impl From<Seqpacket> for OwnedFd {
+    fn from(socket: Seqpacket) -> Self {
+        socket.fd
+    }
+}
+
+/// Kernels before 6.16 don't have the option. There the connection drops handles that arrive too
+/// early.
+pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
+    match option::set(socket, option::SO_PASSRIGHTS, pass) {
+        Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
+        result => result.map_err(failed("setsockopt(SO_PASSRIGHTS)")),
+    }
+}
