@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod generate;
 mod idl;
 mod output;
 mod programs;
@@ -11,10 +12,11 @@ mod sys;
 use std::env;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use syshandle::Printable;
 
 use crate::arguments::{CleanArguments, RegisterArguments};
+use crate::generate::{CompletionsArguments, ManArguments};
 use crate::output::{errln, write_err, write_out};
 
 /// Method calls between processes that carry kernel objects.
@@ -45,6 +47,10 @@ enum Command {
     /// Check .idl files, and convert them to Rust
     #[command(subcommand)]
     Idl(idl::IdlCommand),
+    /// Print the completions of this command for a shell
+    Completions(CompletionsArguments),
+    /// Write the manual pages of this command to a folder
+    Man(ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +73,10 @@ fn run(command: Command) -> ExitCode {
         #[cfg(not(windows))]
         Command::Attack(arguments) => sys::attack::run(&arguments),
         Command::Idl(command) => idl::run(&command),
+        Command::Completions(arguments) => {
+            Ok(generate::completions(&arguments, CommandLine::command()))
+        }
+        Command::Man(arguments) => generate::man(&arguments, CommandLine::command()),
     };
     match result {
         Ok(code) => code,

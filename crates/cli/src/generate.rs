@@ -1,0 +1,48 @@
+//! `syshandle completions` and `syshandle man`: files that are made from the definition of the
+//! command line.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Command;
+use clap_complete::Shell;
+use syshandle::{Error, Printable, Result};
+
+use crate::output::write_content;
+
+/// Arguments of `syshandle completions`.
+#[derive(clap::Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    shell: Shell,
+}
+
+/// Arguments of `syshandle man`.
+#[derive(clap::Args)]
+pub(crate) struct ManArguments {
+    /// The folder, which is created if it does not exist
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Prints the completions of the command for a shell.
+pub(crate) fn completions(arguments: &CompletionsArguments, mut command: Command) -> ExitCode {
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, name, &mut script);
+    write_content(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
+}
+
+/// Writes the manual pages of the command and of each subcommand.
+pub(crate) fn man(arguments: &ManArguments, command: Command) -> Result<ExitCode> {
+    let directory = &arguments.directory;
+    let written =
+        fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command, directory));
+    written.map_err(|error| {
+        let directory = Printable(directory.display());
+        Error::failed(format!("the manual pages can't be written to {directory}: {error}"))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
