@@ -57,7 +57,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("idl", 7),
     ("macros", 1),
     ("model", 4),
-    ("os", 3),
+    ("os", 4),
     ("registry", 2),
     ("syshandle", 27),
     ("testkit", 5),
