@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bench_harness::Result;
 use syshandle::Encode;
-use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, Seqpacket, ProofFailure};
+use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, ProofFailure, Seqpacket};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
 use syshandle_wire::{Body, ClientEnd, ServerEndEvent, ClientEndEvent, Greeting, Header, Hello, Offer, ServerEnd, Status};
 

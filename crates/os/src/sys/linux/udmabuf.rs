@@ -10,7 +10,7 @@ use crate::Section;
 
 /// `struct udmabuf_create` of `linux/udmabuf.h`.
 #[repr(C)]
-struct Create {
+struct CreateRequest {
     memory: i32,
     flags: u32,
     offset: u64,
@@ -26,8 +26,8 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
     let size = rustix::param::page_size() as u64;
     let section = Section::new(size)?;
     let memory = std::os::fd::AsFd::as_fd(&section).as_raw_fd();
-    let create = Create { memory, flags: CLOEXEC, offset: 0, size };
-    // SAFETY: UDMABUF_CREATE reads a Create.
+    let create = CreateRequest { memory, flags: CLOEXEC, offset: 0, size };
+    // SAFETY: UDMABUF_CREATE reads a CreateRequest.
     let raw = check(unsafe { libc::ioctl(device.as_raw_fd(), UDMABUF_CREATE, &raw const create) })?;
     // SAFETY: on success the kernel has opened this descriptor for this process, and no other value
     // owns it.
@@ -35,4 +35,4 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
 }
 
 const CLOEXEC: u32 = 1;
-const UDMABUF_CREATE: libc::Ioctl = libc::_IOW::<Create>(b'u' as u32, 0x42);
+const UDMABUF_CREATE: libc::Ioctl = libc::_IOW::<CreateRequest>(b'u' as u32, 0x42);
