@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{Activation, ErrorKind, Event, Ran};
+use syshandle::{Activation, ErrorKind, Event};
 
 /// The outcome for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum ClientOutcome {
     /// The file is finished.
     Finished,
     /// An error of the library, and whether the failed call may have run.
-    Error(ErrorKind, Ran),
+    Error(ErrorKind, bool),
     /// An error of the client's own files or events.
     OwnError,
 }
@@ -24,7 +24,10 @@ impl fmt::Display for ClientOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished => f.write_str("finished"),
-            Self::Error(kind, ran) => write!(f, "{kind:?} {ran:?}"),
+            Self::Error(kind, may_have_run) => {
+                let whether = if *may_have_run { "may have run" } else { "did not run" };
+                write!(f, "{kind:?}, {whether}")
+            }
             Self::OwnError => f.write_str("own"),
         }
     }
@@ -32,7 +35,7 @@ impl fmt::Display for ClientOutcome {
 
 impl From<syshandle::Error> for ClientOutcome {
     fn from(error: syshandle::Error) -> Self {
-        Self::Error(error.kind(), error.ran())
+        Self::Error(error.kind(), error.may_have_run())
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Event, Proxy, Ran};
+use syshandle::{ErrorKind, Event, Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, LineFifo, Process, TEST_TIMEOUT, program};
 
@@ -110,13 +110,17 @@ fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
         let hasty = stage.fixture.activation().timeout(short);
         let activated = hasty.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid());
         let error = activated.unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{step}: {error}");
+        assert_eq!(
+            (error.kind(), error.may_have_run()),
+            (ErrorKind::TimedOut, false),
+            "{step}: {error}"
+        );
         let hasty = keeper.with_timeout(short);
         let (file, event) = (File::open("/dev/null").unwrap(), Event::new().unwrap());
         let error = hasty.add_sparkle_finish_to_file(&file, &event).unwrap_err();
         assert_eq!(
-            (error.kind(), error.ran()),
-            (ErrorKind::TimedOut, Ran::Maybe),
+            (error.kind(), error.may_have_run()),
+            (ErrorKind::TimedOut, true),
             "{step}: {error}"
         );
         let error = hasty.wait(&event).unwrap_err();
@@ -141,7 +145,7 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
         // The client may stop while it holds the lock to start the server. Then the other clients'
         // calls time out, and they are served after the client continues.
         let (outcome, text) = finish(&stage.fixture.activation(), &others, Duration::from_secs(20));
-        let locked = matches!(outcome, ClientOutcome::Error(ErrorKind::TimedOut, Ran::No));
+        let locked = matches!(outcome, ClientOutcome::Error(ErrorKind::TimedOut, false));
         assert!(outcome == ClientOutcome::Finished || locked, "{step}: {outcome}: {text}");
         stopped.resume();
         assert!(client.wait().unwrap().success(), "{step}");

@@ -46,5 +46,5 @@ impl Drop for CancelOnDrop {
 
 fn ended(error: JoinError) -> Error {
     let because: io::Error = error.into();
-    Error::new(ErrorKind::Cancelled, "the runtime has ended").because(because).maybe_ran()
+    Error::detected(ErrorKind::Cancelled, "the runtime has ended").because(because).maybe_ran()
 }

@@ -79,7 +79,7 @@ impl<C: ClassInfo> Class<C> {
     /// # impl Reader for Fake { fn read(&self) -> Result<u64> { Ok(7) } }
     /// # impl Writer for Fake {
     /// #     fn write(&self, _: u64) -> Result<()> {
-    /// #         Err(Error::refused(ErrorKind::Busy, "somebody else writes"))
+    /// #         Err(Error::new(ErrorKind::Busy, "somebody else writes").refused())
     /// #     }
     /// # }
     /// # fn main() -> Result<()> {
@@ -201,7 +201,7 @@ pub(crate) fn no_interface(
     if names.len() == 1 {
         text.push_str(": `CLASS.in_process(…)` makes an object with all interfaces of its class");
     }
-    Error::new(ErrorKind::NoSuchInterface, text)
+    Error::detected(ErrorKind::NoSuchInterface, text)
 }
 
 /// An interface of an object, independent of its type.

@@ -36,7 +36,7 @@ use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door
 pub fn prepare() -> Result<()> {
     syshandle_os::prepare().map_err(|error| {
         let text = "this process can't be prepared to examine handles in a sandbox";
-        Error::new(ErrorKind::System, text).because(error)
+        Error::detected(ErrorKind::System, text).because(error)
     })
 }
 
@@ -130,7 +130,7 @@ impl Connector {
         let socket = adopt(socket.into())?;
         socket.name_senders()?;
         open(socket, self.deadline()).map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => Error::new(ErrorKind::TimedOut, NO_GREETING),
+            ErrorKind::TimedOut => Error::detected(ErrorKind::TimedOut, NO_GREETING),
             _ => error,
         })
     }
@@ -213,10 +213,10 @@ where
     let own = pair()?.0.peer()?;
     let door = InnerDoor::open(&reactor, &reactor.quotas.of(own), &object);
     let door = door.map_err(|error| {
-        Error::new(ErrorKind::System, "no door to the object can be made").because(error)
+        Error::detected(ErrorKind::System, "no door to the object can be made").because(error)
     })?;
     reactor.start().map_err(|error| {
-        Error::new(ErrorKind::System, "the object can't be served").because(error)
+        Error::detected(ErrorKind::System, "the object can't be served").because(error)
     })?;
     Ok(door)
 }
@@ -263,10 +263,10 @@ pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
     match prove(socket.as_fd(), &door::DECLARATION) {
         Ok(_) => Ok(()),
         Err(ProofFailure::Mismatch(mismatch)) => {
-            Err(Error::new(ErrorKind::WrongHandle, mismatch.to_string()))
+            Err(Error::detected(ErrorKind::WrongHandle, mismatch.to_string()))
         }
         Err(ProofFailure::Failed(error)) => {
-            Err(Error::new(ErrorKind::Unproven, "the kernel can't say what the socket is")
+            Err(Error::detected(ErrorKind::Unproven, "the kernel can't say what the socket is")
                 .because(io::Error::other(error)))
         }
     }

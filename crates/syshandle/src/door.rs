@@ -134,7 +134,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
             PeerEvent::Message => {}
             PeerEvent::Deadline => {
                 let text = "the server did not open the door in time";
-                let late = || Error::new(ErrorKind::TimedOut, text);
+                let late = || Error::detected(ErrorKind::TimedOut, text);
                 return Err(not_a_door(door).unwrap_or_else(late));
             }
             PeerEvent::Death => return Err(gone()),
@@ -162,7 +162,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
         FrameKind::Attach if received.handles_truncated => {
             let text =
                 "this process has no descriptors or no memory left for a connection to the object";
-            return Err(Error::new(ErrorKind::HandlesLost, text));
+            return Err(Error::detected(ErrorKind::HandlesLost, text));
         }
         FrameKind::Refused => {
             let fault = Fault::read(body).map_err(|_| Violation::NotOurs)?;
@@ -214,11 +214,11 @@ pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Quota>) -> LentDoor {
 /// there. A server sends nothing to a door.
 fn not_a_door(door: &Seqpacket) -> Option<Error> {
     let text = "the socket is one end of a connection, not a door: use `from_socket`";
-    door.has_message().then(|| Error::new(ErrorKind::WrongHandle, text))
+    door.has_message().then(|| Error::detected(ErrorKind::WrongHandle, text))
 }
 
 fn not_made(error: io::Error) -> Error {
-    Error::new(ErrorKind::System, "no connection to the object can be made").because(error)
+    Error::detected(ErrorKind::System, "no connection to the object can be made").because(error)
 }
 
 fn not_attached(error: io::Error) -> Error {
@@ -239,17 +239,16 @@ fn not_attached(error: io::Error) -> Error {
         }
         _ => return not_made(error),
     };
-    Error::new(kind, text).because(error)
+    Error::detected(kind, text).because(error)
 }
 
 fn gone() -> Error {
-    Error::new(ErrorKind::Disconnected, "the object no longer exists")
+    Error::detected(ErrorKind::Disconnected, "the object no longer exists")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Ran;
 
     #[test]
     fn each_reason_not_to_reach_a_door_has_an_error_of_its_own() {
@@ -264,7 +263,7 @@ mod tests {
             (errno(12), ErrorKind::System, "no connection to the object can be made"),
         ] {
             let error = not_attached(error);
-            assert_eq!((error.kind(), error.ran()), (kind, Ran::No), "{error:#}");
+            assert_eq!((error.kind(), error.may_have_run()), (kind, false), "{error:#}");
             assert!(format!("{error:#}").contains(part), "{error:#}");
         }
     }

@@ -15,7 +15,18 @@ use syshandle_wire::{Fault, IoCause, MethodError};
 use self::cause::{PrintableCause, is_lack};
 
 pub use self::kind::ErrorKind;
-pub use syshandle_wire::Ran;
+
+/// The source of an error, which decides what the caller of a method gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The runtime of this process. The error describes a call of this process, so the caller of a
+    /// method that passes the error on gets another kind.
+    Runtime,
+    /// A method, which chose the kind for its caller.
+    Method,
+    /// A fake in a test. Callers in the same process get every kind.
+    Fake,
+}
 
 /// The result of a call without an error type of its own.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -32,13 +43,12 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    ran: Ran,
+    may_have_run: bool,
     text: String,
     wrong_handle: Option<WrongHandle>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     io: Option<IoCause>,
-    /// The program has chosen the kind for its caller, so the kind is sent to the client.
-    is_chosen: bool,
+    origin: Origin,
     /// The error concerns a call, which ran or did not.
     is_of_call: bool,
     /// The last log lines of the failed server.
@@ -46,49 +56,67 @@ struct Inner {
 }
 
 impl Error {
-    /// Creates an error of a method whose interface uses `Result<T>`, with a text for the caller.
-    pub fn failed(text: impl Into<String>) -> Self {
-        Self::failed_as(ErrorKind::Failed, text)
-    }
-
-    /// Creates an error of a method that may have had effects. The caller gets an error of this
-    /// kind.
+    /// Creates the error of a method, with a text for the caller. The method may have had effects;
+    /// [`Error::refused`] states that it had none.
+    ///
+    /// The caller gets an error of this kind, if a method may report the kind. Some kinds describe
+    /// the call or the connection, and only the runtime may report them. The caller gets the kind
+    /// [`ErrorKind::Failed`] instead of:
+    ///
+    /// | kind | what only the runtime knows |
+    /// |---|---|
+    /// | [`NoSuchClass`](ErrorKind::NoSuchClass), [`NoSuchInterface`](ErrorKind::NoSuchInterface), [`NoSuchMethod`](ErrorKind::NoSuchMethod) | what the called object is |
+    /// | [`Unproven`](ErrorKind::Unproven), [`HandlesLost`](ErrorKind::HandlesLost) | what happened to the handles of the call |
+    /// | [`Cancelled`](ErrorKind::Cancelled), [`OtherProcess`](ErrorKind::OtherProcess) | what the caller did |
+    /// | [`Disconnected`](ErrorKind::Disconnected), [`Violation`](ErrorKind::Violation), [`Aborted`](ErrorKind::Aborted), [`Panicked`](ErrorKind::Panicked) | how the connection or the method ended |
     ///
     /// If a method only passes on an error with `?`, the caller gets the kind
-    /// [`ErrorKind::Failed`], because the other kinds describe the caller's own call.
+    /// [`ErrorKind::Failed`] too, because the other kinds would describe the caller's own call.
     ///
-    /// A test double can produce an error of any kind with this function.
-    pub fn failed_as(kind: ErrorKind, text: impl Into<String>) -> Self {
-        let mut error = Self::new(kind, text).maybe_ran();
-        error.0.is_chosen = true;
+    /// A fake in a test can produce every kind with
+    /// [`testing::simulated_error`](crate::testing::simulated_error).
+    ///
+    /// ```
+    /// use syshandle::{Error, ErrorKind};
+    ///
+    /// let busy = Error::new(ErrorKind::Busy, "the scanner is in use").refused();
+    /// assert_eq!((busy.kind(), busy.may_have_run()), (ErrorKind::Busy, false));
+    /// let failed = Error::new(ErrorKind::TimedOut, "the lamp did not warm up");
+    /// assert_eq!((failed.kind(), failed.may_have_run()), (ErrorKind::TimedOut, true));
+    /// ```
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self::of_method(kind, text, Origin::Method)
+    }
+
+    /// Creates an error of the kind [`ErrorKind::Failed`], for a failure that the caller does not
+    /// tell apart from others.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, text)
+    }
+
+    /// States that the method refused the call and has had no effects, so the caller may retry.
+    #[must_use]
+    pub fn refused(self) -> Self {
+        self.did_not_run()
+    }
+
+    /// Creates an error that a method returns to its caller.
+    pub(crate) fn of_method(kind: ErrorKind, text: impl Into<String>, origin: Origin) -> Self {
+        let mut error = Self::detected(kind, text).maybe_ran();
+        error.0.origin = origin;
         error
     }
 
-    /// Creates an error of a method that refuses the call and has had no effects. The caller learns
-    /// that the call did not run, so it may retry.
-    ///
-    /// ```
-    /// use syshandle::{Error, ErrorKind, Ran};
-    ///
-    /// let busy = Error::refused(ErrorKind::Busy, "the scanner is in use");
-    /// assert_eq!((busy.kind(), busy.ran()), (ErrorKind::Busy, Ran::No));
-    /// let denied = Error::refused(ErrorKind::NotAllowed, "only members may scan");
-    /// # let _ = denied;
-    /// ```
-    pub fn refused(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self::failed_as(kind, text).did_not_run()
-    }
-
-    /// Creates an error of an operation that did not run.
-    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+    /// Creates an error that the runtime detected, of an operation that did not run.
+    pub(crate) fn detected(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            ran: Ran::No,
+            may_have_run: false,
             text: Printable(text.into()).into_text(),
             wrong_handle: None,
             source: None,
             io: None,
-            is_chosen: false,
+            origin: Origin::Runtime,
             is_of_call: true,
             log: Vec::new(),
         }))
@@ -117,7 +145,7 @@ impl Error {
 
     /// Marks the operation as one that may have run.
     pub(crate) fn maybe_ran(mut self) -> Self {
-        self.0.ran = Ran::Maybe;
+        self.0.may_have_run = true;
         self
     }
 
@@ -130,7 +158,7 @@ impl Error {
 
     /// Marks the operation as one that certainly did not run.
     pub(crate) fn did_not_run(mut self) -> Self {
-        self.0.ran = Ran::No;
+        self.0.may_have_run = false;
         self
     }
 
@@ -143,10 +171,9 @@ impl Error {
     /// Copies the error for another call, without its cause.
     #[cfg(not(windows))]
     pub(crate) fn of_another_call(&self) -> Self {
-        let Inner { kind, ran, ref text, wrong_handle, io, is_chosen, is_of_call, ref log, .. } =
-            *self.0;
-        let (text, log, source) = (text.clone(), log.clone(), None);
-        let inner = Inner { kind, ran, text, wrong_handle, source, io, is_chosen, is_of_call, log };
+        let inner = &*self.0;
+        let inner =
+            Inner { text: inner.text.clone(), source: None, log: inner.log.clone(), ..*inner };
         Self(Box::new(inner))
     }
 
@@ -155,9 +182,10 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns whether the call may have run. A call that did not run can be retried.
-    pub fn ran(&self) -> Ran {
-        self.0.ran
+    /// Returns whether the call may have run, completely or in part. A call that did not run can be
+    /// retried.
+    pub fn may_have_run(&self) -> bool {
+        self.0.may_have_run
     }
 
     /// Returns the kind of the `std::io::Error` that this error was created from, here or in the
@@ -172,14 +200,17 @@ impl Error {
     }
 
     /// Returns the fault that the caller of a method gets for this error.
-    pub(crate) fn to_fault(&self) -> Fault {
-        let (kind, ran) = match self.0.is_chosen {
-            true => (self.0.kind, self.0.ran),
-            false => (ErrorKind::Failed, Ran::Maybe),
+    pub(crate) fn to_fault(&self, caller_is_this_process: bool) -> Fault {
+        let Inner { kind, may_have_run, origin, .. } = *self.0;
+        let (kind, may_have_run) = match origin {
+            Origin::Runtime => (ErrorKind::Failed, true),
+            Origin::Fake if caller_is_this_process => (kind, may_have_run),
+            _ if kind.is_for_methods() => (kind, may_have_run),
+            _ => (ErrorKind::Failed, may_have_run),
         };
         Fault::Method(MethodError {
             kind: kind.number(),
-            ran,
+            may_have_run,
             io: self.0.io,
             text: format!("{self:#}"),
         })
@@ -211,8 +242,8 @@ impl Error {
             Fault::Method(error) => ErrorKind::of_number(error.kind),
             _ => ErrorKind::Failed,
         };
-        let mut error = Self::new(kind, fault.to_string());
-        error.0.ran = fault.ran();
+        let mut error = Self::detected(kind, fault.to_string());
+        error.0.may_have_run = fault.may_have_run();
         if let Fault::Method(method) = fault {
             error.0.io = method.io;
         }
@@ -258,11 +289,11 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?}", self.0.text, self.0.kind)?;
-        match self.0.ran {
-            _ if !self.0.is_of_call => f.write_str(")")?,
-            Ran::No => f.write_str("; did not run)")?,
-            Ran::Maybe => f.write_str("; may have run)")?,
-        }
+        f.write_str(match self.0.may_have_run {
+            _ if !self.0.is_of_call => ")",
+            false => "; did not run)",
+            true => "; may have run)",
+        })?;
         let mut source = self.source();
         while let Some(error) = source {
             write!(f, "\n  because {error}")?;

@@ -72,6 +72,7 @@ mod received_handles;
 #[cfg(feature = "serde")]
 mod serde_value;
 mod server;
+pub mod testing;
 
 // The modules above have the same names on each platform. These exist on one platform only.
 cfg_if::cfg_if! {
@@ -118,7 +119,7 @@ pub use activation::Activation;
 pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
 pub use error::call_error::CallError;
-pub use error::{Error, ErrorKind, Ran, Result, WrongHandle};
+pub use error::{Error, ErrorKind, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
@@ -236,13 +237,13 @@ pub use syshandle_macros::class;
 ///
 /// A client does not reconnect. After its server has crashed, was stopped or was replaced, calls
 /// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server,
-/// which it starts if necessary. [`Error::ran`] tells whether the failed call may be repeated. A
-/// call that [did not run](Ran::No) may be. Any other call may be repeated only if running it twice
-/// does no harm. Objects that the old server had made, and its background tasks, no longer exist.
+/// which it starts if necessary. [`Error::may_have_run`] tells whether the failed call may
+/// be repeated. A call that did not run may be. Any other call may be repeated only if running it
+/// twice does no harm. Objects that the old server had made, and its background tasks, no longer exist.
 ///
 /// ```
 /// use std::sync::Mutex;
-/// use syshandle::{CallError, Decode, Encode, Error, ErrorKind, Ran, Result, interface};
+/// use syshandle::{CallError, Decode, Encode, Error, ErrorKind, Result, interface};
 ///
 /// #[derive(Debug, Encode, Decode)]
 /// pub enum ScanError {
@@ -260,7 +261,7 @@ pub use syshandle_macros::class;
 ///     fn scan(&self, tray: u8) -> std::result::Result<Vec<u8>, CallError<ScanError>> {
 ///         let Ok(_turn) = self.0.try_lock() else {
 ///             // The caller learns that its call did not run, and may try again.
-///             return Err(Error::refused(ErrorKind::Busy, "another client scans").into());
+///             return Err(Error::new(ErrorKind::Busy, "another client scans").refused().into());
 ///         };
 ///         if tray > 2 {
 ///             return Err(CallError::Method(ScanError::PaperJam { tray }));
@@ -273,7 +274,7 @@ pub use syshandle_macros::class;
 /// let scanner = ScannerClient::in_process(Device(Mutex::new(())))?;
 /// match scanner.scan(3) {
 ///     Err(CallError::Method(ScanError::PaperJam { tray })) => assert_eq!(tray, 3),
-///     Err(CallError::Call(error)) if error.ran() == Ran::No => println!("try again: {error}"),
+///     Err(CallError::Call(error)) if !error.may_have_run() => println!("try again: {error}"),
 ///     other => drop(other),
 /// }
 /// # Ok(())

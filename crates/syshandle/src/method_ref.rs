@@ -57,7 +57,7 @@ impl MethodRef {
             // No method of this kind sends an error of its own.
             CallError::Method(()) => {
                 let text = "an error without a type";
-                self.name(Error::new(ErrorKind::Malformed, text).maybe_ran())
+                self.name(Error::detected(ErrorKind::Malformed, text).maybe_ran())
             }
         })
     }

@@ -24,7 +24,7 @@ pub(crate) fn send_error(error: io::Error, has_handles: bool) -> Error {
         Some(ENOMEM | ENOBUFS) => (ErrorKind::System, "the call can't be sent: no memory left"),
         _ => (ErrorKind::System, "the call can't be sent"),
     };
-    Error::new(kind, text).because(error)
+    Error::detected(kind, text).because(error)
 }
 
 /// Returns the error of a call for whose arguments no shared memory could be made. The call did not
@@ -36,7 +36,7 @@ pub(crate) fn memory_error(error: io::Error) -> Error {
         _ => ErrorKind::System,
     };
     let text = "the call can't be sent: no shared memory can be made for its arguments";
-    Error::new(kind, text).because(error)
+    Error::detected(kind, text).because(error)
 }
 
 /// Returns whether too many handles are in flight to one peer.
@@ -59,7 +59,6 @@ pub(crate) const ETOOMANYREFS: i32 = 109;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Ran;
 
     #[test]
     fn each_reason_not_to_send_has_an_error_of_its_own() {
@@ -72,12 +71,12 @@ mod tests {
             (90, ErrorKind::System, "can't be sent: Message too long"),
         ] {
             let error = send_error(io::Error::from_raw_os_error(errno), true);
-            assert_eq!((error.kind(), error.ran()), (kind, Ran::No), "{error:#}");
+            assert_eq!((error.kind(), error.may_have_run()), (kind, false), "{error:#}");
             assert!(format!("{error:#}").contains(part), "{error:#}");
         }
         let past_limit = io::Error::new(io::ErrorKind::QuotaExceeded, "in flight");
         let error = send_error(past_limit, true);
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No), "{error:#}");
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false), "{error:#}");
         let no_memfd = memory_error(io::Error::from_raw_os_error(EPERM));
         assert_eq!(no_memfd.kind(), ErrorKind::System, "{no_memfd:#}");
         for error in [io::ErrorKind::PermissionDenied.into(), io::Error::from_raw_os_error(EPERM)] {

@@ -17,7 +17,7 @@ pub(crate) fn failed(
             Some(remedy) => format!("{what}: {call} failed, because {remedy}"),
             None => format!("{what}: {call} failed"),
         };
-        Error::new(ErrorKind::System, text).because(without_call(error))
+        Error::detected(ErrorKind::System, text).because(without_call(error))
     }
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn other_process(what: &str) -> Error {
     let text = format!(
         "the {what} belongs to the process that this one was forked from: make one in this process"
     );
-    Error::new(ErrorKind::OtherProcess, text)
+    Error::detected(ErrorKind::OtherProcess, text)
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ pub struct MethodError {
     /// The number of the error's kind. `docs/wire.md` has the table.
     pub kind: u8,
     /// Whether the method may have had effects.
-    pub ran: Ran,
+    pub may_have_run: bool,
     /// The system error that caused this one, if any.
     pub io: Option<IoCause>,
     /// The error message with its causes.
@@ -186,26 +186,17 @@ const IO_KINDS: [io::ErrorKind; 39] = [
     io::ErrorKind::OutOfMemory,
 ];
 
-/// Whether a call may have run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ran {
-    /// The call did not run, so it can be retried.
-    No,
-    /// The call may have run, partly or completely.
-    Maybe,
-}
-
 impl Fault {
     /// Returns whether the call with this fault may have run.
-    pub fn ran(&self) -> Ran {
+    pub fn may_have_run(&self) -> bool {
         match self {
             Self::Panicked { .. }
             | Self::Failed { .. }
             | Self::Unsendable { .. }
             | Self::TooLarge { .. }
-            | Self::Aborted { .. } => Ran::Maybe,
-            Self::Method(error) => error.ran,
-            _ => Ran::No,
+            | Self::Aborted { .. } => true,
+            Self::Method(error) => error.may_have_run,
+            _ => false,
         }
     }
 
@@ -321,9 +312,9 @@ impl Encode for Fault {
                 text(16, what, out);
                 put_place(*parameter, path, out);
             }
-            Self::Method(MethodError { kind, ran, io, text: what }) => {
+            Self::Method(MethodError { kind, may_have_run, io, text: what }) => {
                 text(17, what, out);
-                out.put(&[*kind, u8::from(*ran == Ran::Maybe)]);
+                out.put(&[*kind, u8::from(*may_have_run)]);
                 match *io {
                     None => out.put(&[0]),
                     Some(IoCause::Errno(errno)) => {
@@ -376,7 +367,7 @@ impl Decode for Fault {
             17 => Self::Method(MethodError {
                 text: String::decode(input)?,
                 kind: u8::decode(input)?,
-                ran: if bool::decode(input)? { Ran::Maybe } else { Ran::No },
+                may_have_run: bool::decode(input)?,
                 io: match u8::decode(input)? {
                     0 => None,
                     1 => Some(IoCause::Errno(i32::decode(input)?)),
@@ -494,16 +485,16 @@ mod tests {
             Fault::NoObject { text: text() },
             Fault::TooLarge { text: text() },
             Fault::Unproven { parameter: Some(3), path: path(), text: text() },
-            Fault::Method(MethodError { kind: 3, ran: Ran::No, io: None, text: text() }),
+            Fault::Method(MethodError { kind: 3, may_have_run: false, io: None, text: text() }),
             Fault::Method(MethodError {
                 kind: 200,
-                ran: Ran::Maybe,
+                may_have_run: true,
                 io: Some(IoCause::Errno(13)),
                 text: text(),
             }),
             Fault::Method(MethodError {
                 kind: 0,
-                ran: Ran::Maybe,
+                may_have_run: true,
                 io: Some(IoCause::Kind(io::ErrorKind::UnexpectedEof)),
                 text: text(),
             }),

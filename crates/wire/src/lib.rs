@@ -21,7 +21,7 @@ mod server_end;
 pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
 pub use core_hint::CoreHint;
-pub use fault::{Fault, IoCause, MethodError, Ran};
+pub use fault::{Fault, IoCause, MethodError};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use server_end::{ServerEnd, ServerEndEvent};

@@ -19,7 +19,7 @@ use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
 use syshandle_wire::{
-    Body, ClientEnd, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer, Ran,
+    Body, ClientEnd, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer,
     Releases, ServerEnd, Status,
 };
 
@@ -159,7 +159,8 @@ fn faults_are_as_they_were() {
     let read = Rights::READ;
     let kinds = Kinds::of(Kind::File).or(Kind::Pipe);
     let text = || "why".to_owned();
-    let method = |ran, io| Fault::Method(MethodError { kind: 3, ran, io, text: text() });
+    let method =
+        |may_have_run, io| Fault::Method(MethodError { kind: 3, may_have_run, io, text: text() });
     let faults = [
         Fault::NotAllowed { uid: 1000 },
         Fault::NoSuchClass(guid(0x10)),
@@ -182,9 +183,9 @@ fn faults_are_as_they_were() {
         Fault::NoObject { text: text() },
         Fault::TooLarge { text: text() },
         Fault::Unproven { parameter: None, path: FieldPath::default(), text: text() },
-        method(Ran::No, None),
-        method(Ran::Maybe, Some(IoCause::Errno(13))),
-        method(Ran::Maybe, Some(IoCause::Kind(std::io::ErrorKind::UnexpectedEof))),
+        method(false, None),
+        method(true, Some(IoCause::Errno(13))),
+        method(true, Some(IoCause::Kind(std::io::ErrorKind::UnexpectedEof))),
         Fault::Aborted { text: text() },
     ];
     for fault in faults {

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Event, Proxy, Ran};
+use syshandle::{ErrorKind, Event, Proxy};
 use syshandle_testkit::{Fixture, LineFifo, Process, kernel, wait_until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
@@ -174,10 +174,10 @@ fn a_stopped_server_delays_no_call_past_its_deadline() {
 
     let activation = sample.fixture.activation().timeout(short);
     let error = activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error:?}");
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, false), "{error:?}");
     let hasty = client.with_timeout(short);
     let error = hasty.add_sparkle_finish_to_file(&file, &second).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe), "{error:?}");
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true), "{error:?}");
     file.write_all(CLIENT_LINES.as_bytes()).unwrap();
     ready.set().unwrap();
     let error = hasty.wait(&done).unwrap_err();

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Ran};
+use syshandle::ErrorKind;
 use syshandle_testkit::{Fixture, copy};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
@@ -133,7 +133,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     let unwritable = File::open(&file).unwrap();
     let event = syshandle::Event::new().unwrap();
     let error = client.add_sparkle_finish_to_file(&unwritable, &event).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::WrongHandle, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::WrongHandle, false));
     let text = "parameter `decorate_this_file`: wanted read | write, got a file with read";
     assert!(error.to_string().ends_with(text), "{error}");
 }
@@ -159,7 +159,7 @@ fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
     let done = client.add_sparkle_finish_to_file(&full, &ready).unwrap();
     ready.set().unwrap();
     let error = client.wait(&done).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, true));
     let text = "the file can't be finished: No space left on device";
     assert!(error.to_string().contains(text), "{error}");
 }

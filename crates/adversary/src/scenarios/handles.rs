@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use syshandle_types::Limits;
-use syshandle_wire::{Fault, FrameKind, Header, Ran};
+use syshandle_wire::{Fault, FrameKind, Header};
 
 use crate::raw_connection::{
     DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response, encode_header, ignore_disconnect,
@@ -39,7 +39,7 @@ fn run_slots(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
             let response = connection.receive(RESPONSE_TIMEOUT);
             let correct = matches!(
                 &response,
-                Response::Reply { fault: Some(fault), .. } if fault.ran() == Ran::No
+                Response::Reply { fault: Some(fault), .. } if !fault.may_have_run()
             );
             let text = match correct {
                 true => "refused, did not run".to_owned(),

@@ -82,7 +82,7 @@ fn activate(
             Ok(Ok(reference)) => return Ok(reference),
             Ok(Err(error)) => error,
             Err(calls::WaitError::TimedOut) => {
-                Error::new(ErrorKind::TimedOut, "no server could be reached in time")
+                Error::detected(ErrorKind::TimedOut, "no server could be reached in time")
             }
             Err(ended) => ended.into(),
         };
@@ -132,7 +132,7 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
         }
         _ => (ErrorKind::System, "the class couldn't be activated".to_owned()),
     };
-    Error::new(kind, text).because(error.to_string())
+    Error::detected(kind, text).because(error.to_string())
 }
 
 /// Maximum number of attempts. It suffices for 48 simultaneous clients under Wine.

@@ -245,14 +245,16 @@ impl Client {
                     connection.has_read(body);
                 }
                 let text = "this process has no descriptors or no memory left for the handles of the result";
-                Err(method_ref.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
+                Err(method_ref
+                    .name(Error::detected(ErrorKind::HandlesLost, text).maybe_ran())
+                    .into())
             }
             ReplyBody::PastLimit(limit) => {
                 let text = format!(
                     "the result was dropped: the unclaimed results of this client would hold more \
                      than {limit}"
                 );
-                Err(method_ref.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
+                Err(method_ref.name(Error::detected(ErrorKind::TooLarge, text).maybe_ran()).into())
             }
             ReplyBody::Frame { frame, start, end } => {
                 let handles = handles.into_handles();
@@ -306,7 +308,7 @@ impl Client {
             *door = Some(door::hold(maker.make_door()?));
         }
         let Some(through) = &*door else {
-            return Err(Error::new(ErrorKind::Disconnected, "there is no way to the object"));
+            return Err(Error::detected(ErrorKind::Disconnected, "there is no way to the object"));
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;

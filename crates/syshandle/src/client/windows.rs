@@ -205,7 +205,7 @@ impl Client {
         let copies = handles.iter().map(HandleOrObject::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
             let text = "a handle to send couldn't be had";
-            method_ref.name(Error::new(ErrorKind::System, text).because(error))
+            method_ref.name(Error::detected(ErrorKind::System, text).because(error))
         })?;
         Ok((bytes, copies))
     }
@@ -239,7 +239,7 @@ impl Client {
         };
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
             let text = "the references of the result couldn't be had";
-            let error = Error::new(ErrorKind::System, text).because(error);
+            let error = Error::detected(ErrorKind::System, text).because(error);
             Err(method_ref.name(error.maybe_ran()).into())
         })
     }

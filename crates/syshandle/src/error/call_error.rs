@@ -19,7 +19,7 @@ pub enum CallError<E> {
     Call(Error),
 }
 
-/// Converts a failure of the call. [`Error::refused`] creates an error for a call that did not run.
+/// Converts a failure of the call. [`Error::new`] creates one.
 impl<E> From<Error> for CallError<E> {
     fn from(error: Error) -> Self {
         Self::Call(error)

@@ -18,7 +18,7 @@ impl From<io::Error> for Error {
             _ => ErrorKind::System,
         };
         let text = error.to_string();
-        let mut new = Self::new(kind, text).maybe_ran();
+        let mut new = Self::detected(kind, text).maybe_ran();
         new.0.io = Some(IoCause::new(raw_os_error(&error), error.kind()));
         if error.source().is_some() { new.because(IoErrorCause(error)) } else { new }
     }
@@ -33,7 +33,7 @@ impl From<EncodeErrorKind> for Error {
             EncodeErrorKind::Value(_) => ErrorKind::Malformed,
             _ => ErrorKind::System,
         };
-        let error = Self::new(kind, reason.to_string());
+        let error = Self::detected(kind, reason.to_string());
         match reason {
             EncodeErrorKind::Handle(cause) => error.because(cause),
             _ => error,
@@ -47,7 +47,7 @@ impl From<syshandle_registry::Error> for Error {
         match error {
             syshandle_registry::Error::Io(error) => error.into(),
             syshandle_registry::Error::Described { text, source, .. } => {
-                let error = Self::new(kind, text);
+                let error = Self::detected(kind, text);
                 match source {
                     Some(source) => error.because(source),
                     None => error,
@@ -59,7 +59,8 @@ impl From<syshandle_registry::Error> for Error {
 
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
-        Self::new(ErrorKind::Violation, "the server broke the rules of the wire").because(violation)
+        Self::detected(ErrorKind::Violation, "the server broke the rules of the wire")
+            .because(violation)
     }
 }
 

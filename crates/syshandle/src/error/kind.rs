@@ -100,6 +100,26 @@ impl ErrorKind {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Failed)
     }
 
+    /// Returns whether a method may report the kind. The other kinds describe the call or the
+    /// connection, so a caller trusts that the runtime reports them. [`Error::new`](super::Error::new)
+    /// lists these kinds.
+    pub(super) fn is_for_methods(self) -> bool {
+        !matches!(
+            self,
+            Self::NoSuchClass
+                | Self::NoSuchInterface
+                | Self::NoSuchMethod
+                | Self::Unproven
+                | Self::HandlesLost
+                | Self::Cancelled
+                | Self::OtherProcess
+                | Self::Disconnected
+                | Self::Violation
+                | Self::Aborted
+                | Self::Panicked
+        )
+    }
+
     /// Returns whether the kind names a culprit other than the system.
     pub(super) fn blames(self) -> bool {
         matches!(

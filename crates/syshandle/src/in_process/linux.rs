@@ -58,7 +58,7 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
             bytes: MEMORY_MAX,
         },
     };
-    let not_made = |what| move |error| Error::new(ErrorKind::System, what).because(error);
+    let not_made = |what| move |error| Error::detected(ErrorKind::System, what).because(error);
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let no_pair = failed("socketpair", "no connection to the object can be made");
     let (ours, theirs) = Seqpacket::pair().map_err(no_pair)?;

@@ -35,10 +35,11 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T>,
     ) {
+        let context = self.context;
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         match result {
             Ok(value) => send(reply, Status::Done, &value),
-            Err(error) => fault(reply, &error.to_fault()),
+            Err(error) => fault(reply, &fault_of(&error, context)),
         }
     }
 
@@ -48,11 +49,12 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T, CallError<E>>,
     ) {
+        let context = self.context;
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         match result {
             Ok(value) => send(reply, Status::Done, &value),
             Err(CallError::Method(error)) => send(reply, Status::Failed, &error),
-            Err(CallError::Call(error)) => fault(reply, &error.to_fault()),
+            Err(CallError::Call(error)) => fault(reply, &fault_of(&error, context)),
         }
     }
 
@@ -126,6 +128,11 @@ fn unsendable(error: EncodeError) -> Fault {
         | EncodeErrorKind::TooDeep => Fault::TooLarge { text: format!("{place}{error}") },
         _ => Fault::Unsendable { text: format!("{place}{:#}", Error::from(error)) },
     }
+}
+
+/// Returns the fault for the error of a method.
+fn fault_of(error: &Error, context: &Context) -> Fault {
+    error.to_fault(context.client().pid == std::process::id())
 }
 
 pub(super) fn fault(reply: ReplyFn<'_>, fault: &Fault) {

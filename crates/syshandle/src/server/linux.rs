@@ -271,11 +271,11 @@ impl Server {
     pub fn run(self) -> Result<()> {
         if self.offers.len() > Limits::OFFERS_MAX {
             let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
-            return Err(Error::new(ErrorKind::TooLarge, text));
+            return Err(Error::detected(ErrorKind::TooLarge, text));
         }
         if self.offers.is_empty() {
             let text = "this server has no class: `Server::class` adds one";
-            return Err(Error::new(ErrorKind::NoSuchClass, text));
+            return Err(Error::detected(ErrorKind::NoSuchClass, text));
         }
         if let WayIn::Socket(socket) = &self.way_in {
             direct::check(socket)?;
@@ -356,7 +356,7 @@ impl SignalWatch {
     /// Serves until the server ends.
     fn run(self, reactor: &Arc<Reactor>) -> Result<()> {
         reactor.run().map_err(|error| {
-            Error::new(ErrorKind::System, format!("the server can't serve: {error}"))
+            Error::detected(ErrorKind::System, format!("the server can't serve: {error}"))
         })
     }
 }
@@ -371,7 +371,7 @@ impl Drop for SignalWatch {
 
 /// Returns the error for a socket that no event loop can watch.
 fn not_watched(what: &str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::System, format!("{what} can't be served")).because(error)
+    Error::detected(ErrorKind::System, format!("{what} can't be served")).because(error)
 }
 
 impl Default for Server {

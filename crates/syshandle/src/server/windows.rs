@@ -178,7 +178,7 @@ fn make(
 }
 
 fn failed(error: ComError) -> Error {
-    Error::new(ErrorKind::System, "COM says no").because(error)
+    Error::detected(ErrorKind::System, "COM says no").because(error)
 }
 
 impl Default for Server {

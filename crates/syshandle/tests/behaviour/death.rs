@@ -3,7 +3,7 @@
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
-use syshandle::{Error, ErrorKind, Event, ManualEvent, Ran};
+use syshandle::{Error, ErrorKind, Event, ManualEvent};
 
 use crate::support::bench::{BenchClient, CounterClient};
 use crate::support::process::{DRAIN_MS, STAY};
@@ -19,8 +19,12 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 #[track_caller]
-fn is_gone(error: &Error, ran: Ran) {
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, ran), "{error}");
+fn is_gone(error: &Error, may_have_run: bool) {
+    assert_eq!(
+        (error.kind(), error.may_have_run()),
+        (ErrorKind::Disconnected, may_have_run),
+        "{error}"
+    );
 }
 
 #[test]
@@ -42,16 +46,16 @@ fn the_servers_death_ends_every_wait_of_all_threads_at_once() {
         signal(server, Signal::KILL);
         for call in calls {
             let error = call.join().unwrap().unwrap_err();
-            is_gone(&error, Ran::Maybe);
+            is_gone(&error, true);
             assert_eq!(error.to_string(), "Bench::block: the server died");
         }
         for wait in waits {
-            is_gone(&wait.join().unwrap().unwrap_err(), Ran::Maybe);
+            is_gone(&wait.join().unwrap().unwrap_err(), true);
         }
     });
     for _ in 0..3 {
         let error = bench.nothing().unwrap_err();
-        is_gone(&error, Ran::No);
+        is_gone(&error, false);
         assert_eq!(error.to_string(), "Bench::nothing: the server died");
     }
     // The next activation starts another server.
@@ -74,7 +78,7 @@ fn the_first_call_after_an_unnoticed_death_did_not_run() {
         eventually("the connection has ended", || {
             let error = bench.echo(&argument).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Disconnected);
-            error.ran() == Ran::No
+            !error.may_have_run()
         });
     }
 }
@@ -109,7 +113,7 @@ fn references_to_objects_of_a_dead_server_say_so() {
         eventually("the connection has ended", || {
             let error = counter.add(1).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Disconnected);
-            error.ran() == Ran::No
+            !error.may_have_run()
         });
     }
 }
@@ -135,7 +139,7 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         assert!(entered.wait_timeout(LONG).unwrap());
         signal(server, Signal::TERM);
         let error = refusal(&bench);
-        is_gone(&error, Ran::No);
+        is_gone(&error, false);
         assert_eq!(error.to_string(), "Bench::nothing: the server is about to end");
         // The next activation starts another server while the first one drains.
         let next = world.bench().pid().unwrap();
@@ -145,8 +149,8 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         assert_eq!(call.join().unwrap().unwrap().len(), 3);
     });
     let error = bench.with_timeout(LONG).wait(&event()).unwrap_err();
-    is_gone(&error, Ran::No);
-    is_gone(&bench.nothing().unwrap_err(), Ran::No);
+    is_gone(&error, false);
+    is_gone(&bench.nothing().unwrap_err(), false);
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn a_server_that_is_told_to_end_finishes_its_jobs() {
     bench.job(&when, &LONG, &writer).unwrap();
     drop(writer);
     signal(bench.pid().unwrap(), Signal::TERM);
-    is_gone(&refusal(&bench), Ran::No);
+    is_gone(&refusal(&bench), false);
     when.set().unwrap();
     assert_eq!(drain(reader), "Fired");
 }
@@ -187,7 +191,7 @@ fn a_method_that_is_not_done_when_the_server_must_end_may_have_run() {
         assert!(entered.wait_timeout(LONG).unwrap());
         signal(server, Signal::TERM);
         let error = call.join().unwrap().unwrap_err();
-        is_gone(&error, Ran::Maybe);
+        is_gone(&error, true);
         let text = "Bench::block: the server was stopped before the call ended";
         assert_eq!(error.to_string(), text);
     });

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use syshandle::{
     CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
-    Mismatch, Ran, Requirement, Rights, WrongHandle,
+    Mismatch, Requirement, Rights, WrongHandle,
 };
 use syshandle_types::FieldPath;
 use syshandle_wire::{FrameKind, Header, Status};
@@ -19,8 +19,11 @@ use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
 
 #[track_caller]
-fn check(error: &Error, kind: ErrorKind, ran: Ran, text: &str) {
-    assert_eq!((error.kind(), error.ran(), error.to_string().as_str()), (kind, ran, text));
+fn check(error: &Error, kind: ErrorKind, may_have_run: bool, text: &str) {
+    assert_eq!(
+        (error.kind(), error.may_have_run(), error.to_string().as_str()),
+        (kind, may_have_run, text)
+    );
 }
 
 fn event() -> Event {
@@ -32,7 +35,7 @@ fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
     over_every_transport(|bench| {
         let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
         let text = "Bench::finish: parameter `decorate`: wanted a file, got a pipe";
-        check(&error, ErrorKind::WrongHandle, Ran::No, text);
+        check(&error, ErrorKind::WrongHandle, false, text);
         let expected = Requirement::Kind(Kinds::of(Kind::File));
         let rights = Rights::WRITE | Rights::APPEND;
         let received = Facts { object: KernelObject::Pipe, rights };
@@ -46,7 +49,7 @@ fn a_missing_right_says_what_was_wanted_and_what_came() {
         let error = bench.finish(&File::open("/dev/null").unwrap(), &event()).unwrap_err();
         let text =
             "Bench::finish: parameter `decorate`: wanted read | write, got a device with read";
-        check(&error, ErrorKind::WrongHandle, Ran::No, text);
+        check(&error, ErrorKind::WrongHandle, false, text);
     });
 }
 
@@ -56,7 +59,7 @@ fn a_surplus_right_is_refused_with_a_declared_maximum() {
         let error = bench.read_only(&file()).unwrap_err();
         let text = "Bench::read_only: parameter `file`: \
                     wanted no more than read, got a file with read | write | append";
-        check(&error, ErrorKind::WrongHandle, Ran::No, text);
+        check(&error, ErrorKind::WrongHandle, false, text);
         bench.read_only(&File::open("/dev/null").unwrap()).unwrap();
     });
 }
@@ -66,7 +69,7 @@ fn a_result_that_is_not_what_is_declared_may_have_run() {
     over_every_transport(|bench| {
         let error = bench.wrong_result().unwrap_err();
         let text = "Bench::wrong_result: result: wanted read | write, got a device with read";
-        check(&error, ErrorKind::WrongHandle, Ran::Maybe, text);
+        check(&error, ErrorKind::WrongHandle, true, text);
     });
 }
 
@@ -79,12 +82,12 @@ fn a_panic_hits_its_caller_alone_and_says_its_text() {
             (2, "Bench::panic_with: the method panicked: no text"),
         ] {
             let error = bench.panic_with(what).unwrap_err();
-            check(&error, ErrorKind::Panicked, Ran::Maybe, text);
+            check(&error, ErrorKind::Panicked, true, text);
             bench.nothing().unwrap();
         }
         let Err(CallError::Call(error)) = bench.panic_typed() else { panic!("it said a mishap") };
         let text = "Bench::panic_typed: the method panicked: no mishap";
-        check(&error, ErrorKind::Panicked, Ran::Maybe, text);
+        check(&error, ErrorKind::Panicked, true, text);
     });
 }
 
@@ -93,7 +96,7 @@ fn an_error_of_the_system_crosses_with_all_its_causes() {
     over_every_transport(|bench| {
         let error = bench.fail_with_causes().unwrap_err();
         let text = "Bench::fail_with_causes: the outside: the middle: NotNow";
-        check(&error, ErrorKind::Failed, Ran::Maybe, text);
+        check(&error, ErrorKind::Failed, true, text);
     });
 }
 
@@ -124,7 +127,7 @@ fn a_method_that_the_server_does_not_know_yet_did_not_run() {
     assert_eq!(newer.name().unwrap(), "the older");
     let error = newer.second_name(&file()).unwrap_err();
     let text = "NamedTwice::second_name: the interface has no method 2";
-    check(&error, ErrorKind::NoSuchMethod, Ran::No, text);
+    check(&error, ErrorKind::NoSuchMethod, false, text);
     assert_eq!(newer.name().unwrap(), "the older");
 }
 
@@ -134,7 +137,7 @@ fn an_interface_that_the_object_does_not_have_is_named() {
     let error = client.cast::<CounterClient>().unwrap_err();
     let text = "the object has no interface `Counter`, only `Bench`: `CLASS.in_process(…)` makes an \
                 object with all interfaces of its class";
-    check(&error, ErrorKind::NoSuchInterface, Ran::No, text);
+    check(&error, ErrorKind::NoSuchInterface, false, text);
     client.nothing().unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
+use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle};
 use syshandle_os::Seqpacket;
 use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Greeting, Header, Offer};
@@ -24,12 +24,12 @@ fn the_largest_message_crosses_and_one_byte_more_does_not() {
         let largest = pattern(MEGABYTES_16 - 4);
         assert!(bench.echo(&largest).unwrap() == largest);
         let error = bench.echo(&vec![0; MEGABYTES_16 - 3]).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
         let text = "Bench::echo: parameter `bytes`: more than 16777216 bytes in one call";
         assert_eq!(error.to_string(), text);
         assert!(bench.bytes(MEGABYTES_16 as u32 - 4).unwrap() == largest);
         let error = bench.bytes(MEGABYTES_16 as u32 - 3).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, true));
         let text = "Bench::bytes: the result is too large: more than 16777216 bytes in one call";
         assert_eq!(error.to_string(), text);
         bench.nothing().unwrap();
@@ -42,12 +42,12 @@ fn as_many_handles_cross_as_the_kernel_takes_and_one_more_does_not() {
         let handles = |count| -> Vec<OwnedHandle> { (0..count).map(|_| file().into()).collect() };
         bench.close(&handles(253)).unwrap();
         let error = bench.close(&handles(254)).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
         let text = "Bench::close: parameter `handles[253]`: more than 253 handles in one call";
         assert_eq!(error.to_string(), text);
         assert_eq!(bench.events(253).unwrap().len(), 253);
         let error = bench.events(254).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, true));
         let text = "Bench::events: the result is too large: `[253]`: more than 253 \
                     handles in one call";
         assert_eq!(error.to_string(), text);
@@ -64,7 +64,7 @@ fn a_call_beyond_the_limit_waits_for_a_slot_and_its_timeout_says_so() {
                 assert!(entered.wait_timeout(LONG).unwrap());
             }
             let error = bench.with_timeout(Duration::from_millis(10)).nothing().unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No));
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, false));
             let text = "Bench::nothing: \
                         timed out before one of the 64 calls that the server takes ended";
             assert_eq!(error.to_string(), text);
@@ -146,7 +146,11 @@ fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refuse
             }
             for _ in 0..4 {
                 let error = results.recv_timeout(LONG).unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No), "{round}");
+                assert_eq!(
+                    (error.kind(), error.may_have_run()),
+                    (ErrorKind::Busy, false),
+                    "{round}"
+                );
             }
             until.set().unwrap();
             for _ in 0..RUN_AND_WAIT {
@@ -162,7 +166,7 @@ fn more_clients_than_the_server_takes_are_told_so() {
     let (first, second) = (world.bench(), world.bench());
     let activation = syshandle::Activation::new().registry(world.registry());
     let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
     assert_eq!(error.to_string(), "the server is at its limit of clients");
     // New clients can't connect through a door either.
     let error = first.counters(1).unwrap_err();
@@ -179,7 +183,7 @@ fn a_door_does_not_let_in_more_clients_than_the_server_takes() {
     // The door counts as a client, and so does the connection through it.
     let second: BenchClient = first.cast().unwrap();
     let error = first.cast::<BenchClient>().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
     second.nothing().unwrap();
 }
 
@@ -193,7 +197,7 @@ fn handles_that_the_server_has_no_descriptors_for_fail_their_call_alone() {
     for spare in 0..2 {
         bench.spare_descriptors(Some(spare)).unwrap();
         let error = bench.finish(&file(), &event).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::HandlesLost, false));
         let text =
             "Bench::finish: the receiver had no descriptors or no memory left for the handles";
         assert_eq!(error.to_string(), text);
@@ -214,7 +218,7 @@ fn handles_that_the_client_has_no_descriptors_for_fail_their_call_alone() {
         for spare in 0..3 {
             spare_descriptors(Some(spare));
             let error = bench.events(3).unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::Maybe));
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::HandlesLost, true));
             let text = "Bench::events: \
                         this process has no descriptors or no memory left for the handles of the result";
             assert_eq!(error.to_string(), text);
@@ -236,10 +240,10 @@ fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
         bench.spare_descriptors(Some(spare)).unwrap();
         let right = |error: syshandle::Error| match error.kind() {
             ErrorKind::HandlesLost | ErrorKind::Unproven => {
-                assert_eq!(error.ran(), Ran::No, "{error}");
+                assert!(!error.may_have_run(), "{error}");
             }
             // The method itself finds no free descriptor.
-            ErrorKind::Failed | ErrorKind::System => assert_eq!(error.ran(), Ran::Maybe, "{error}"),
+            ErrorKind::Failed | ErrorKind::System => assert!(error.may_have_run(), "{error}"),
             // The server can't make a door.
             ErrorKind::Busy => {}
             kind => panic!("{kind:?}: {error}"),
@@ -264,9 +268,17 @@ fn shared_memory_that_the_server_had_no_descriptor_for_comes_again() {
     bench.spare_descriptors(Some(0)).unwrap();
     for _ in 0..3 {
         let error = bench.block_with(&Event::new().unwrap(), &set(), &large).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No), "{error}");
+        assert_eq!(
+            (error.kind(), error.may_have_run()),
+            (ErrorKind::HandlesLost, false),
+            "{error}"
+        );
         let error = bench.echo(&large).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No), "{error}");
+        assert_eq!(
+            (error.kind(), error.may_have_run()),
+            (ErrorKind::HandlesLost, false),
+            "{error}"
+        );
         bench.nothing().unwrap();
     }
     bench.spare_descriptors(None).unwrap();
@@ -281,7 +293,7 @@ fn a_result_for_which_the_server_has_no_shared_memory_says_so() {
     let bench = world.bench();
     bench.spare_descriptors(Some(0)).unwrap();
     let error = bench.bytes(100_000).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::System, true));
     let text = error.to_string();
     let start =
         "Bench::bytes: the result can't be sent: memfd_create failed, because this process has";
@@ -300,11 +312,11 @@ fn shared_memory_that_the_client_had_no_descriptor_for_comes_again() {
         spare_descriptors(Some(0));
         for _ in 0..3 {
             let error = bench.bytes(100_000).unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::Maybe));
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::HandlesLost, true));
             bench.nothing().unwrap();
         }
         let error = bench.echo(&pattern(100_000)).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::No), "{error:?}");
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::System, false), "{error:?}");
         spare_descriptors(None);
         let before = descriptors();
         // The first call afterwards may still report the earlier failure.
@@ -435,7 +447,7 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
         let is_limited = |error: &syshandle::Error| {
             let text = "the handles can't be sent: the server does not receive earlier ones";
             let is_busy = error.kind() == ErrorKind::Busy;
-            assert_eq!((is_busy, error.ran() == Ran::No), (is_busy, is_busy), "{error}");
+            assert_eq!((is_busy, !error.may_have_run()), (is_busy, is_busy), "{error}");
             assert_eq!(format!("{error:#}").contains(text), is_busy, "{error:#}");
             is_busy
         };

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use syshandle::{ErrorKind, Interface, Ran};
+use syshandle::{ErrorKind, Interface};
 use syshandle_types::Limits;
 use syshandle_wire::{Body, FrameKind, Header, Releases};
 
@@ -118,11 +118,11 @@ fn a_client_with_a_limit_of_file_sizes_is_told_so_and_neither_side_dies() {
         let large = pattern(900_000);
         assert!(bench.echo(&large).unwrap() == large);
         let error = bench.echo(&pattern(1_000_001)).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No), "{error:?}");
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false), "{error:?}");
         let text = format!("{error:#}");
         assert!(text.contains("at most 1000000 bytes (RLIMIT_FSIZE)"), "{text}");
         let error = bench.bytes(2_000_000).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe), "{error:?}");
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, true), "{error:?}");
         assert!(error.to_string().contains("at most 1000000 bytes (RLIMIT_FSIZE)"), "{error}");
         assert!(bench.echo(&large).unwrap() == large);
     });
@@ -140,7 +140,7 @@ fn a_client_that_may_write_no_files_connects_and_calls() {
         // The size of the server's memory is subject to the server's own limit.
         assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
         let error = bench.echo(&pattern(100_000)).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No), "{error:?}");
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false), "{error:?}");
         drop((first, bench));
         eventually("the server has ended", || !world.is_running());
         // A client with such a limit that has to start a server is not killed either.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use syshandle::describe::Type;
 use syshandle::generated::{DecodeError, Decoder, Encoder};
+use syshandle::testing::simulated_error;
 use syshandle::{
-    CallError, Context, Decode, Describe, Encode, Error, ErrorKind, Event, Ran, Result, class,
-    interface,
+    CallError, Context, Decode, Describe, Encode, Error, ErrorKind, Event, Result, class, interface,
 };
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
@@ -16,7 +16,8 @@ use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a11")]
 trait Failing {
     fn io(&self, errno: Option<i32>) -> Result<()>;
-    fn fail(&self, kind: u8, ran: bool) -> Result<()>;
+    fn fail(&self, number: u8, may_have_run: bool) -> Result<()>;
+    fn simulate(&self, number: u8, may_have_run: bool) -> Result<()>;
     /// Passes on the error of another call.
     fn pass_on(&self) -> Result<()>;
     fn abort(&self, context: &Context) -> Result<()>;
@@ -98,27 +99,58 @@ class! {
     FAILING: Failing = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51";
 }
 
-const KINDS: [ErrorKind; 8] = [
+/// The kinds that a method may report.
+const KINDS: [ErrorKind; 15] = [
+    ErrorKind::Failed,
     ErrorKind::NotAllowed,
     ErrorKind::Busy,
-    ErrorKind::Disconnected,
     ErrorKind::TimedOut,
+    ErrorKind::WrongHandle,
     ErrorKind::Malformed,
+    ErrorKind::TooLarge,
     ErrorKind::System,
     ErrorKind::NotRegistered,
-    ErrorKind::Failed,
+    ErrorKind::BadRegistration,
+    ErrorKind::Insecure,
+    ErrorKind::NoRuntimeDirectory,
+    ErrorKind::StartFailed,
+    ErrorKind::ActivationDenied,
+    ErrorKind::AlreadyRunning,
 ];
+
+/// The kinds that only the runtime may report.
+const RUNTIME_KINDS: [ErrorKind; 11] = [
+    ErrorKind::NoSuchClass,
+    ErrorKind::NoSuchInterface,
+    ErrorKind::NoSuchMethod,
+    ErrorKind::Unproven,
+    ErrorKind::HandlesLost,
+    ErrorKind::Cancelled,
+    ErrorKind::OtherProcess,
+    ErrorKind::Disconnected,
+    ErrorKind::Violation,
+    ErrorKind::Aborted,
+    ErrorKind::Panicked,
+];
+
+/// Returns every kind, with its index.
+fn kinds() -> impl Iterator<Item = (u8, ErrorKind)> {
+    (0..).zip(KINDS.into_iter().chain(RUNTIME_KINDS))
+}
+
+fn kind(number: u8) -> ErrorKind {
+    kinds().nth(number.into()).unwrap().1
+}
 
 struct Fake;
 
 impl Failing for Fake {
     fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>> {
-        let kind = |number: u8| KINDS[usize::from(number)];
         match how {
             How::Well => Ok(7),
             How::OfItsOwn => Err(CallError::Method(Source::Pair(1, Level(2)))),
-            How::Refused(number) => Err(Error::refused(kind(number), "so it is").into()),
-            How::Failed(number) => Err(Error::failed_as(kind(number), "so it is").into()),
+            How::Refused(number) => Err(Error::new(kind(number), "so it is").refused().into()),
+            How::Failed(number) => Err(Error::new(kind(number), "so it is").into()),
             How::OfTheSystem => Err(io::Error::from_raw_os_error(13))?,
             How::Panicked => panic!("so it is"),
         }
@@ -140,15 +172,20 @@ impl Failing for Fake {
         })
     }
 
-    fn fail(&self, kind: u8, ran: bool) -> Result<()> {
-        let kind = KINDS[usize::from(kind)];
-        Err(if ran { Error::failed_as(kind, "so it is") } else { Error::refused(kind, "so it is") })
+    fn fail(&self, number: u8, may_have_run: bool) -> Result<()> {
+        let error = Error::new(kind(number), "so it is");
+        Err(if may_have_run { error } else { error.refused() })
+    }
+
+    fn simulate(&self, number: u8, may_have_run: bool) -> Result<()> {
+        let error = simulated_error(kind(number), "so it is");
+        Err(if may_have_run { error } else { error.refused() })
     }
 
     fn pass_on(&self) -> Result<()> {
         let other: FailingClient = FAILING.in_process(Self)?;
-        let error = other.fail(1, false).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+        let error = other.fail(2, false).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
         Err(error)
     }
 
@@ -178,7 +215,7 @@ fn failing() -> FailingClient {
 fn an_error_of_the_system_keeps_its_kind_and_number_on_its_way_to_the_caller() {
     let failing = failing();
     let denied = failing.io(Some(13)).unwrap_err();
-    assert_eq!((denied.kind(), denied.ran()), (ErrorKind::Failed, Ran::Maybe));
+    assert_eq!((denied.kind(), denied.may_have_run()), (ErrorKind::Failed, true));
     assert_eq!(denied.raw_os_error(), Some(13));
     assert_eq!(denied.io_kind(), Some(io::ErrorKind::PermissionDenied));
     assert_eq!(denied.to_string(), "Failing::io: Permission denied (os error 13)");
@@ -189,19 +226,36 @@ fn an_error_of_the_system_keeps_its_kind_and_number_on_its_way_to_the_caller() {
 }
 
 #[test]
-fn a_method_can_fail_and_refuse_with_every_kind_of_error() {
+fn a_method_can_fail_and_refuse_with_each_kind_that_it_may_report() {
     let failing = failing();
-    for (number, kind) in (0..).zip(KINDS) {
-        for (ran, expected) in [(false, Ran::No), (true, Ran::Maybe)] {
-            let error = failing.fail(number, ran).unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (kind, expected));
+    for (number, kind) in kinds() {
+        let expected = if KINDS.contains(&kind) { kind } else { ErrorKind::Failed };
+        for may_have_run in [false, true] {
+            let error = failing.fail(number, may_have_run).unwrap_err();
+            assert_eq!((error.kind(), error.may_have_run()), (expected, may_have_run), "{kind:?}");
             assert_eq!(error.to_string(), "Failing::fail: so it is");
         }
     }
 }
 
 #[test]
-fn a_method_with_an_error_type_of_its_own_can_also_refuse_and_fail_with_every_kind_of_error() {
+fn a_fake_can_fail_and_refuse_with_every_kind() {
+    let one: FailingClient = FailingClient::in_process(Fake).unwrap();
+    let of_class: FailingClient = FAILING.in_process(Fake).unwrap();
+    let cast: FailingClient = of_class.cast().unwrap();
+    for failing in [one, of_class, cast] {
+        for (number, kind) in kinds() {
+            for may_have_run in [false, true] {
+                let error = failing.simulate(number, may_have_run).unwrap_err();
+                assert_eq!((error.kind(), error.may_have_run()), (kind, may_have_run));
+                assert_eq!(error.to_string(), "Failing::simulate: so it is");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_method_with_an_error_type_of_its_own_can_also_refuse_and_fail_with_each_kind() {
     let failing = failing();
     assert_eq!(failing.typed_or_not(&How::Well).unwrap(), 7);
     let own = failing.typed_or_not(&How::OfItsOwn).unwrap_err();
@@ -210,18 +264,18 @@ fn a_method_with_an_error_type_of_its_own_can_also_refuse_and_fail_with_every_ki
         Err(CallError::Call(error)) => error,
         other => panic!("{other:?}"),
     };
-    for (number, kind) in (0..).zip(KINDS) {
-        for (how, expected) in [(How::Refused(number), Ran::No), (How::Failed(number), Ran::Maybe)]
-        {
+    for (number, kind) in kinds() {
+        let expected = if KINDS.contains(&kind) { kind } else { ErrorKind::Failed };
+        for (how, may_have_run) in [(How::Refused(number), false), (How::Failed(number), true)] {
             let error = call(how);
-            assert_eq!((error.kind(), error.ran()), (kind, expected));
+            assert_eq!((error.kind(), error.may_have_run()), (expected, may_have_run), "{kind:?}");
             assert_eq!(error.to_string(), "Failing::typed_or_not: so it is");
         }
     }
     let error = call(How::OfTheSystem);
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::Failed, Some(13)));
     let error = call(How::Panicked);
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Panicked, true));
 }
 
 #[test]
@@ -229,7 +283,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_arguments() {
     let failing = failing();
     let place = |branches| {
         let error = failing.take(&Tree { branches }).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Malformed, false));
         let text = error.to_string();
         let rest =
             text.strip_prefix("Failing::take: parameter `").unwrap_or_else(|| panic!("{text}"));
@@ -248,7 +302,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_arguments() {
 #[test]
 fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_result() {
     let error = failing().give().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::System, true));
     let expected = "Failing::give: the result can't be sent: `[1].branches[0].Leaf.0`: \
                     a value couldn't be written: so it is";
     assert_eq!(error.to_string(), expected);
@@ -258,7 +312,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_result() {
 fn an_object_made_from_one_interface_says_how_to_make_one_with_all_interfaces_of_its_class() {
     let bench = BenchClient::in_process(Workbench::default()).unwrap();
     let error = bench.cast::<NamedClient>().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::NoSuchInterface, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::NoSuchInterface, false));
     let expected = "the object has no interface `Named`, only `Bench`: `CLASS.in_process(…)` makes \
                     an object with all interfaces of its class";
     assert_eq!(error.to_string(), expected);
@@ -270,7 +324,7 @@ fn an_object_made_from_one_interface_says_how_to_make_one_with_all_interfaces_of
 #[test]
 fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
     let error = failing().pass_on().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Failed, true));
     assert_eq!(error.to_string(), "Failing::pass_on: Failing::fail: so it is");
 }
 
@@ -278,17 +332,17 @@ fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
 fn a_connection_that_the_server_aborts_is_not_a_method_that_failed() {
     let failing = failing();
     let error = failing.abort().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, true));
     assert_eq!(error.to_string(), "Failing::abort: enough");
     let error = failing.io(None).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, false));
 }
 
 #[test]
 fn a_wait_that_timed_out_does_not_say_that_something_did_not_run() {
     let hasty = failing().with_timeout(Duration::from_millis(1));
     let error = hasty.wait(&Event::new().unwrap()).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true));
     assert_eq!(format!("{error:?}"), "timed out waiting for the object (TimedOut)");
 }
 
@@ -300,7 +354,7 @@ fn ring(size: u32, level: Option<u8>) -> Ring {
 fn an_error_within_a_value_names_the_field() {
     let failing = failing();
     let text = |error: Error| {
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Malformed, false));
         error.to_string()
     };
     let setup = |rings| Setup { name: "s".into(), rings };

@@ -343,7 +343,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
         assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
         assert!(text.ends_with("Branch.0`: values are nested more than 64 deep"), "{text}");
         assert!(text.len() < 400, "{text}");
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, syshandle::Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
     }
 }
 
@@ -355,7 +355,7 @@ fn a_value_of_any_depth_is_refused_before_it_overflows_the_clients_stack() {
     while let Tree::Branch(inner, _) = deep {
         deep = *inner;
     }
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, syshandle::Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
     assert!(error.to_string().ends_with("values are nested more than 64 deep"), "{error}");
 }
 
@@ -524,7 +524,7 @@ fn out_of_range_values_never_reach_the_method() {
     let error = bounded.number(10).unwrap_err();
     let text = "Bounded::number: parameter `number`: wanted -2 to 9, got 10";
     assert_eq!(error.to_string(), text);
-    assert_eq!(error.ran(), syshandle::Ran::No);
+    assert!(!error.may_have_run());
     assert!(bounded.number(i64::MIN).is_err());
     bounded.list(&[1]).unwrap();
     assert!(bounded.list(&[]).is_err());
@@ -547,7 +547,7 @@ fn out_of_range_values_never_reach_the_method() {
 mod with_serde {
     use serde::{Deserialize, Serialize};
     use syshandle::describe::Type;
-    use syshandle::{Describe, ErrorKind, Ran, Serde};
+    use syshandle::{Describe, ErrorKind, Serde};
 
     use super::*;
 
@@ -623,7 +623,7 @@ mod with_serde {
         let most = large(16 * 1024 * 1024 - 9);
         assert!(same().json(&Serde(most.clone())).unwrap().0 == most);
         let error = same().json(&Serde(large(16 * 1024 * 1024))).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
         let text = "Any::json: parameter `value`: more than 16777216 bytes in one call";
         assert_eq!(error.to_string(), text);
     }
@@ -634,7 +634,7 @@ mod with_serde {
         same().json(&Serde(deep(20))).unwrap();
         let error = same().json(&Serde(deep(200))).unwrap_err();
         let text = "Any::json: parameter `value`: values are nested more than 64 deep";
-        assert_eq!((error.ran(), error.to_string().as_str()), (Ran::No, text));
+        assert_eq!((error.may_have_run(), error.to_string().as_str()), (false, text));
         // Lists within lists, as deep as the size of a message allows.
         let raw: RawClient = same().cast().unwrap();
         let error = raw.json(&[3, 1].repeat(4_000_000)).unwrap_err();
@@ -648,7 +648,7 @@ mod with_serde {
         let raw: RawClient = same().cast().unwrap();
         let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
         let error = raw.empty(&many).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Malformed, false));
     }
 
     #[test]
@@ -656,7 +656,11 @@ mod with_serde {
         let raw: RawClient = same().cast().unwrap();
         for bytes in [&[][..], &[9], &[2, 200], &[0, 0], &[2, 1, 0xff]] {
             let error = raw.json(bytes).unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No), "{bytes:?}");
+            assert_eq!(
+                (error.kind(), error.may_have_run()),
+                (ErrorKind::Malformed, false),
+                "{bytes:?}"
+            );
             assert!(error.to_string().ends_with("Json"), "{error}");
         }
         assert_eq!(raw.json(&[0]).unwrap(), [0]);

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use syshandle::generated::Encoder;
-use syshandle::{Encode, ErrorKind, Event, Interface, ManualEvent, Ran};
+use syshandle::{Encode, ErrorKind, Event, Interface, ManualEvent};
 use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Status};
 
@@ -273,15 +273,15 @@ fn a_job_that_fails_ends_the_clients_waits_with_its_text() {
                 assert!(entered.wait_timeout(LONG).unwrap());
                 when.set().unwrap();
                 let error = wait.join().unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
+                assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, true));
                 assert_eq!(error.to_string(), "the dishes broke");
                 let error = call.join().unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
+                assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, true));
                 assert_eq!(error.to_string(), "Bench::block: the dishes broke");
                 until.set().unwrap();
             });
             let error = own.nothing().unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::No));
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Aborted, false));
         }
         bench.nothing().unwrap();
     });
@@ -361,7 +361,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     let calls: Vec<_> = (0..16).map(|_| quick.echo(&large)).collect();
     for call in calls {
         // Calls that did not fit in the socket were not sent.
-        sent += usize::from(call.wait().unwrap_err().ran() == Ran::Maybe);
+        sent += usize::from(call.wait().unwrap_err().may_have_run());
     }
     assert!(sent < 16, "the socket is full");
     let start = std::time::Instant::now();

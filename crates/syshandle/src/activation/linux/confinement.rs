@@ -50,7 +50,7 @@ pub(super) fn check(note: &Path) -> Result<()> {
     let denied = |what: &str| {
         let text =
             format!("this process may only connect to a server that runs, not start one: {what}");
-        Error::new(ErrorKind::ActivationDenied, text)
+        Error::detected(ErrorKind::ActivationDenied, text)
     };
     let cannot_be_written = |cause| Error::from(trust::cannot(note, "written", cause));
     let own = Confinement::own().map_err(|cause| match cause.kind() {
@@ -59,7 +59,7 @@ pub(super) fn check(note: &Path) -> Result<()> {
         }
         _ => {
             let text = "/proc, which tells how confined this process is, can't be read";
-            Error::new(ErrorKind::System, text).because(cause)
+            Error::detected(ErrorKind::System, text).because(cause)
         }
     })?;
     let first = match fs::read_to_string(note) {

@@ -52,7 +52,7 @@ pub(super) fn open(
                 "the server at {} has ended, and a child of it keeps the socket",
                 paths.socket.display()
             );
-            return Ok(ConnectOutcome::Nobody(Error::new(ErrorKind::Disconnected, text)));
+            return Ok(ConnectOutcome::Nobody(Error::detected(ErrorKind::Disconnected, text)));
         }
         let next = Instant::now() + NEXT_LOOK;
         // Without a note the server has already taken its socket, so it is only slow.
@@ -87,7 +87,7 @@ pub(super) fn reach(
                 return Ok(*connection);
             }
             let text = format!("{} is served by {user}, not by this user", paths.socket.display());
-            Err(Error::new(ErrorKind::Insecure, text))
+            Err(Error::detected(ErrorKind::Insecure, text))
         }
         ConnectOutcome::Nobody(error) => Err(error),
         ConnectOutcome::Hangs(_) => Err(did_not_greet()),
@@ -111,7 +111,7 @@ pub(super) fn reach_elsewhere(
         return Ok(connection);
     }
     let text = format!("{} is served by {user}, not by this user or root", path.display());
-    Err(Error::new(ErrorKind::Insecure, text))
+    Err(Error::detected(ErrorKind::Insecure, text))
 }
 
 /// Connects to the server at a socket that another program manages, such as systemd.
@@ -147,7 +147,7 @@ pub(super) fn connect_elsewhere(
              of the socket unit makes it listen; units of the system need no `--user`",
             path.display()
         );
-        return Err(Error::new(ErrorKind::StartFailed, text).because(nobody));
+        return Err(Error::detected(ErrorKind::StartFailed, text).because(nobody));
     }
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn connect(
     let (kind, text) = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             let text = format!("nobody listens at {}", path.display());
-            return Ok(Err(Error::new(ErrorKind::Disconnected, text).because(error)));
+            return Ok(Err(Error::detected(ErrorKind::Disconnected, text).because(error)));
         }
         io::ErrorKind::PermissionDenied => (
             ErrorKind::ActivationDenied,
@@ -183,7 +183,7 @@ pub(crate) fn connect(
         }
         _ => (ErrorKind::System, format!("{} can't be connected to", path.display())),
     };
-    Err(Error::new(kind, text).because(error))
+    Err(Error::detected(kind, text).because(error))
 }
 
 /// Treats a server that closes the connection before its greeting like a missing server.
@@ -196,7 +196,7 @@ fn greeted(opened: Result<ClientConnection>) -> Result<ConnectOutcome> {
 }
 
 fn did_not_greet() -> Error {
-    Error::new(ErrorKind::TimedOut, "the server did not greet in time")
+    Error::detected(ErrorKind::TimedOut, "the server did not greet in time")
 }
 
 /// Time until the first check of the server. Most servers have greeted by then, so most clients

@@ -221,8 +221,8 @@ impl<'a> Start<'a> {
             ),
             None => "no server could be reached in time".to_owned(),
         };
-        let hangs = || Error::new(ErrorKind::TimedOut, "the server hangs");
-        Error::new(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))
+        let hangs = || Error::detected(ErrorKind::TimedOut, "the server hangs");
+        Error::detected(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))
     }
 
     /// Ends the program that another client started and that did not greet in time.
@@ -231,7 +231,7 @@ impl<'a> Start<'a> {
         let program = Printable(self.file.registration.program.display());
         let cannot = |error| {
             let text = format!("{program} hangs, and can't be ended");
-            Error::new(ErrorKind::StartFailed, text).because(error)
+            Error::detected(ErrorKind::StartFailed, text).because(error)
         };
         let hung = SpawnedProcess::of_peer(&socket).map_err(cannot)?;
         crate::log::warn!(%program, "a server that never greets is ended");
@@ -259,14 +259,14 @@ impl<'a> Start<'a> {
                         "it closed the socket that it was given".to_owned()
                     }
                 };
-                Error::new(ErrorKind::StartFailed, format!("{program} did not serve: {what}"))
+                Error::detected(ErrorKind::StartFailed, format!("{program} did not serve: {what}"))
                     .because(error)
             }
             None => {
                 let _ = spawned.kill();
                 let time = self.file.registration.start_timeout;
                 let text = format!("{program} did not serve: it did not greet within {time:?}");
-                Error::new(ErrorKind::StartFailed, text)
+                Error::detected(ErrorKind::StartFailed, text)
             }
         };
         Ok(error.with_log(self.paths.log_tail().lines()))
@@ -347,7 +347,7 @@ fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
             (ErrorKind::StartFailed, format!("the program {program} can't be run"))
         }
     };
-    Error::new(kind, text).because(cause)
+    Error::detected(kind, text).because(cause)
 }
 
 /// Returns the error of a start that another client noted.
@@ -361,7 +361,7 @@ fn noted_failure(note: &FailureNote) -> Error {
         RuntimePaths::BACKOFF
     );
     let text = if note.is_earlier { &earlier } else { text };
-    Error::new(ErrorKind::StartFailed, text).with_log(lines)
+    Error::detected(ErrorKind::StartFailed, text).with_log(lines)
 }
 
 /// Creates the listening socket at a path where no server serves.
@@ -371,7 +371,7 @@ fn listen(paths: &RuntimePaths) -> Result<Listener> {
         match error.kind() {
             io::ErrorKind::AddrInUse => {
                 let text = format!("{path} is in the way of the socket: remove it");
-                Error::new(ErrorKind::StartFailed, text)
+                Error::detected(ErrorKind::StartFailed, text)
             }
             _ => trust::cannot(&paths.socket, "made", error).into(),
         }

@@ -60,7 +60,7 @@ impl Client {
             biased;
             taken = asynchronous::wait(object) => taken.map_err(|error| {
                 let text = "the object can't be waited for";
-                Error::new(ErrorKind::System, text).because(error).of_no_call()
+                Error::detected(ErrorKind::System, text).because(error).of_no_call()
             }),
             gone = gone => gone,
         }

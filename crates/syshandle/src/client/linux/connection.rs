@@ -235,10 +235,10 @@ impl ClientConnection {
             WaitOutcome::Taken => Ok(()),
             WaitOutcome::TimedOut => {
                 let text = "timed out waiting for the object";
-                Err(Error::new(ErrorKind::TimedOut, text).of_no_call())
+                Err(Error::detected(ErrorKind::TimedOut, text).of_no_call())
             }
             WaitOutcome::Cancelled => {
-                Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
+                Err(Error::detected(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
             }
             WaitOutcome::PeerGone => Err(self.last_words(deadline).to_error(self.peer_name, true)),
         }

@@ -64,10 +64,10 @@ impl<'c> Deadline<'c> {
     /// Returns an error if the call was cancelled, or if no time was left at the last clock read.
     pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
-            return Err(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
+            return Err(Error::detected(ErrorKind::Cancelled, "the call was cancelled"));
         }
         if self.left.is_zero() {
-            return Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time"));
+            return Err(Error::detected(ErrorKind::TimedOut, "the server did not answer in time"));
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl ClientHandshake {
             true => self.finish(deadline),
             false => {
                 let text = "the server did not greet in time";
-                Err(Error::new(ErrorKind::TimedOut, text))
+                Err(Error::detected(ErrorKind::TimedOut, text))
             }
         }
     }
@@ -179,11 +179,11 @@ fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
     link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
             let text = "the server ended before it was told what is wanted";
-            Error::new(ErrorKind::Disconnected, text).because(error)
+            Error::detected(ErrorKind::Disconnected, text).because(error)
         }
         io::ErrorKind::TimedOut => {
             let text = "the server did not take the hello in time";
-            Error::new(ErrorKind::TimedOut, text)
+            Error::detected(ErrorKind::TimedOut, text)
         }
         _ => failed(error),
     })
@@ -220,5 +220,5 @@ fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
 }
 
 fn ungreeted() -> Error {
-    Error::new(ErrorKind::Disconnected, "the server ended before it greeted")
+    Error::detected(ErrorKind::Disconnected, "the server ended before it greeted")
 }

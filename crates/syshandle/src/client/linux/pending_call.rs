@@ -150,7 +150,7 @@ impl<R> PendingCall<R> {
     }
 
     fn reply(&mut self) -> Result<EncodedReply> {
-        let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was started");
+        let gone = || crate::Error::detected(crate::ErrorKind::Disconnected, "no call was started");
         let started = self.started.take().unwrap_or_else(|| Err(gone()))?;
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         let connection = self.client.connection(&mut deadline)?;

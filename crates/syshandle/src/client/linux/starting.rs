@@ -170,7 +170,7 @@ impl ClientConnection {
             }
             Some(StartError::NoSharedMemory) => "there was room in the shared memory".into(),
         };
-        Error::new(ErrorKind::TimedOut, format!("timed out before {what}"))
+        Error::detected(ErrorKind::TimedOut, format!("timed out before {what}"))
     }
 
     /// Removes a call that has started or given up from the queue, so that the next one may start.

@@ -14,7 +14,7 @@ use shuttle::rand::Rng;
 use syshandle_os::Seqpacket;
 use syshandle_types::{Guid, Limits, Payload};
 use syshandle_wire::{
-    Fault, FrameKind, Greeting, Header, Hello, Offer, Ran, ServerEnd, ServerEndEvent, Status,
+    Fault, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
 use super::Cancel;

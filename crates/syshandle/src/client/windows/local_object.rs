@@ -43,7 +43,7 @@ impl LocalObject {
         let offered = registered.and_then(|registered| again.reference(registered));
         offered.map_err(|error| {
             let text = "the reference can't be passed";
-            Error::new(ErrorKind::System, text).because(error)
+            Error::detected(ErrorKind::System, text).because(error)
         })
     }
 
@@ -51,10 +51,12 @@ impl LocalObject {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            WaitError::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            WaitError::TimedOut => {
+                Error::detected(ErrorKind::TimedOut, "it wasn't signalled in time")
+            }
             WaitError::Other(_) => match self.object.failure() {
                 Some(fault) => Error::from_fault(&fault),
-                None => Error::new(ErrorKind::Disconnected, "the object ended"),
+                None => Error::detected(ErrorKind::Disconnected, "the object ended"),
             },
             ended => ended.into(),
         })
@@ -85,12 +87,16 @@ impl LocalObject {
         match called {
             Ok(Some(reply)) => reply.map_err(|error| {
                 let text = "a handle of the result couldn't be had";
-                Error::new(ErrorKind::System, text).because(error).maybe_ran()
+                Error::detected(ErrorKind::System, text).because(error).maybe_ran()
             }),
-            Ok(None) => Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran()),
+            Ok(None) => {
+                Err(Error::detected(ErrorKind::Failed, "the method didn't reply").maybe_ran())
+            }
             Err(WaitError::Other(_)) => match self.object.failure() {
                 Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
-                None => Err(Error::new(ErrorKind::Disconnected, "the object ended").maybe_ran()),
+                None => {
+                    Err(Error::detected(ErrorKind::Disconnected, "the object ended").maybe_ran())
+                }
             },
             Err(ended) => Err(Error::from(ended).maybe_ran()),
         }

@@ -66,7 +66,7 @@ impl RemoteObject {
             }
             None => {
                 let text = "the server isn't one of this crate, and doesn't say who it is";
-                Err(Error::new(ErrorKind::NoSuchInterface, text))
+                Err(Error::detected(ErrorKind::NoSuchInterface, text))
             }
         }
     }
@@ -76,7 +76,9 @@ impl RemoteObject {
         let mut objects = vec![object];
         objects.extend(self.others());
         deadline.wait(&objects).map_err(|ended| match ended {
-            WaitError::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            WaitError::TimedOut => {
+                Error::detected(ErrorKind::TimedOut, "it wasn't signalled in time")
+            }
             ended => self.ended(ended),
         })
     }
@@ -243,7 +245,7 @@ fn is_gone(error: &ComError) -> bool {
 }
 
 fn disconnected() -> Error {
-    Error::new(ErrorKind::Disconnected, "the server ended")
+    Error::detected(ErrorKind::Disconnected, "the server ended")
 }
 
 /// Method numbers of the private interface.

@@ -188,7 +188,7 @@ impl Context {
                     io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
                     _ => ErrorKind::System,
                 };
-                Error::new(kind, "the object can't be served").because(error)
+                Error::detected(kind, "the object can't be served").because(error)
             },
         )
     }

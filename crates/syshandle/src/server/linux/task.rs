@@ -136,7 +136,7 @@ impl Task {
             None => session.quota.take(Resource::Timer, 0),
         };
         let _taken = taken.map_err(|limit| {
-            Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
+            Error::detected(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
         })?;
         let _keep_alive = reactor.keep_alive(ActivityKind::Work);
         // The kernel reports only later changes of such an object, so the object is checked once
@@ -177,7 +177,7 @@ impl Task {
             }
         });
         let key = key.map_err(|error| {
-            Error::new(ErrorKind::System, "the object can't be waited for").because(error)
+            Error::detected(ErrorKind::System, "the object can't be waited for").because(error)
         })?;
         inside.timer = now()
             .checked_add(timeout)
@@ -188,7 +188,7 @@ impl Task {
         }
         if !session.add_task(reactor, connection.socket(), &task) {
             task.forget(reactor);
-            return Err(Error::new(
+            return Err(Error::detected(
                 ErrorKind::Busy,
                 "too many background tasks wait for this client",
             ));

@@ -55,14 +55,14 @@ impl ComObject {
     /// of one client don't affect others.
     pub(crate) fn again(&self) -> Result<Self> {
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ended = || Error::new(ErrorKind::Disconnected, "the object ended");
+        let ended = || Error::detected(ErrorKind::Disconnected, "the object ended");
         Self::new(program.ok_or_else(ended)?, self.session.activity(), None)
     }
 
     /// Converts to an object that COM serves. Must run on a thread of the apartment.
     pub(crate) fn into_served(self) -> Result<ServedObject> {
         let failed =
-            |error| Error::new(ErrorKind::System, "COM can't serve the object").because(error);
+            |error| Error::detected(ErrorKind::System, "COM can't serve the object").because(error);
         let registered = self
             .interfaces
             .iter()

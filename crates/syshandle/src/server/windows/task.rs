@@ -80,7 +80,7 @@ impl Task {
             Arc::new(Self { number, session, waiting, watch: Mutex::new(None) })
         };
         let Some(task) = session.add_task(made) else {
-            return Err(Error::new(
+            return Err(Error::detected(
                 ErrorKind::Busy,
                 "too many background tasks wait for this client",
             ));
@@ -97,7 +97,7 @@ impl Task {
             Err(error) => {
                 session.remove_task(task.number);
                 let text = "the object can't be waited for";
-                return Err(Error::new(ErrorKind::System, text).because(error));
+                return Err(Error::detected(ErrorKind::System, text).because(error));
             }
         }
         if task.waiting().is_none() {

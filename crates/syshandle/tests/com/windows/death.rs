@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 
-use syshandle::{Class, ClassInfo, ErrorKind, Event, Process, Ran};
+use syshandle::{Class, ClassInfo, ErrorKind, Event, Process};
 use syshandle_os::under_wine;
 
 use super::Test;
@@ -82,7 +82,7 @@ fn killed_server() {
 fn crash() {
     let Some(client) = doomed(CRASHING) else { return };
     let error = client.crash().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Disconnected, true), "{error:?}");
 }
 
 fn killed_client() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Activation, CallError, Cancel, ErrorKind, Event, Ran};
+use syshandle::{Activation, CallError, Cancel, ErrorKind, Event};
 
 use super::Test;
 use super::interface::{EverythingClient, Refusal, SHARED};
@@ -49,7 +49,7 @@ fn deadline() {
     let client = client();
     let begun = Event::new().unwrap();
     let error = client.with_timeout(Duration::from_millis(500)).rest(&begun).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true));
     assert!(begun.wait_timeout(PATIENCE).unwrap());
     assert!(client.who().is_ok());
 }
@@ -81,5 +81,5 @@ fn background() {
 fn unregistered() {
     let nobody = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3fff".parse().unwrap();
     let error = Activation::new().activate::<EverythingClient>(nobody).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::NotRegistered, Ran::No));
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::NotRegistered, false));
 }
