@@ -6,7 +6,7 @@ use std::io::Write;
 use bench_harness::sparkle::{CLIENT_LINES, Dishes};
 use bench_harness::{Contender, Laps, Result, Work, idle_clients, in_threads};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use syshandle::{Activation, Event, Proxy, pipelined};
+use syshandle::{Activation, handle::Event, object::Proxy, pipeline::pipelined};
 
 use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersStarter};
 use crate::registration::{Folders, other};

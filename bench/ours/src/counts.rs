@@ -5,7 +5,7 @@
 
 use bench_harness::Result;
 use bench_harness::sparkle::Dishes;
-use syshandle::{Event, Proxy};
+use syshandle::{handle::Event, object::Proxy};
 
 use crate::client::sparkle;
 use crate::interface::{HandlesClient, NumbersClient};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use syshandle::{Context, Event, Result, class, interface};
+use syshandle::{Context, Result, class, interface, handle::Event};
 
 pub(crate) use crate::numbers::*;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bench_harness::sparkle::Dishes;
 use bench_harness::{Contender, Placement, Result};
-use syshandle::Event;
+use syshandle::handle::Event;
 
 use crate::client::Contestant;
 use crate::interface::{HandlesClient, NumbersClient};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_harness::sparkle::SERVER_LINES;
-use syshandle::{Context, Event, Outcome, Result, Server};
+use syshandle::{Context, Result, Server, handle::Event, wait::Outcome};
 
 use crate::interface::{BENCH, Handles, Numbers};
 use crate::waiting::LONG;

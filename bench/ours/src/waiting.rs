@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bench_harness::{Contender, Laps, Result, memory};
-use syshandle::Event;
+use syshandle::handle::Event;
 
 use crate::client::{Contestant, check};
 use crate::interface::HandlesClient;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Command;
 use clap_complete::Shell;
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
+use syshandle_types::Printable;
 
 use crate::output::write_content;
 

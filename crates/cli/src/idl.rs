@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{
     LayoutDifference, LoweringOutput, Options, Report, check, describe, describe_file,
     emitted_differences,
 };
+use syshandle_types::Printable;
 
 use crate::output::{errln, outln, write_content, write_err};
 

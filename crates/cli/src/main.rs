@@ -13,7 +13,7 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use syshandle::Printable;
+use syshandle_types::Printable;
 
 use crate::arguments::{CleanArguments, RegisterArguments};
 use crate::generate::{CompletionsArguments, ManArguments};

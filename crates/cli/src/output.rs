@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use syshandle::Printable;
+use syshandle_types::Printable;
 
 /// Writes one line to the standard output, like `println!`.
 macro_rules! outln {

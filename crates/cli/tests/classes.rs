@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use sparkle::{SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::Proxy;
+use syshandle::object::Proxy;
 use syshandle_testkit::{Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
@@ -382,8 +382,8 @@ fn registering_again_keeps_what_was_written_by_hand() {
     assert_eq!(kept.arguments, ["--fast"]);
     assert_eq!(
         (
-            kept.policy.allows(syshandle::UserId::from_kernel(7)),
-            kept.policy.allows(syshandle::UserId::from_kernel(8))
+            kept.policy.allows(syshandle::handle::UserId::from_kernel(7)),
+            kept.policy.allows(syshandle::handle::UserId::from_kernel(8))
         ),
         (true, false)
     );
@@ -418,7 +418,7 @@ fn each_value_of_a_registration_has_an_option() {
     ];
     syshandle(&fixture, &arguments).well();
     let registration = fixture.registry().own("server").unwrap().unwrap().registration;
-    assert!(registration.policy.allows(syshandle::UserId::from_kernel(12345)));
+    assert!(registration.policy.allows(syshandle::handle::UserId::from_kernel(12345)));
     assert_eq!(registration.arguments, ["--fast", "a b"]);
     assert_eq!(registration.start_timeout.as_millis(), 700);
     assert_eq!(registration.socket, Some(socket.clone()));
@@ -428,8 +428,8 @@ fn each_value_of_a_registration_has_an_option() {
     let registration = fixture.registry().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
     assert!(
-        registration.policy.allows(syshandle::UserId::from_kernel(8))
-            && !registration.policy.allows(syshandle::UserId::from_kernel(9))
+        registration.policy.allows(syshandle::handle::UserId::from_kernel(8))
+            && !registration.policy.allows(syshandle::handle::UserId::from_kernel(9))
     );
     let error = syshandle(&fixture, &[&"register", &folder, &"--users", &"some"]).no();
     assert!(error.contains("write same, anyone, or 1000,1001"), "{error}");

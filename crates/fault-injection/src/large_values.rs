@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Activation, Event, Result, class, interface};
+use syshandle::{Activation, Result, class, handle::Event, interface};
 
 use crate::sample_client::ClientOutcome;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Activation, Result, class, interface, pipelined};
+use syshandle::{Activation, Result, class, interface, pipeline::pipelined};
 
 use crate::sample_client::ClientOutcome;
 

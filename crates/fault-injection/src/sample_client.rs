@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{Activation, ErrorKind, Event};
+use syshandle::{Activation, ErrorKind, handle::Event};
 
 /// The outcome for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Proxy};
+use syshandle::{ErrorKind, object::Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, Process, example, wait_until};
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::Proxy;
+use syshandle::object::Proxy;
 use syshandle_fault_injection::injection::{
     CallCounts, FAILURE_VARIABLE, InjectedFailure, REPORT_VARIABLE,
 };

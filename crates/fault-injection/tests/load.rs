@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle::{ErrorKind, Event, Proxy};
+use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_adversary::ResourceUsage;
 use syshandle_testkit::{
     Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, wait_until,

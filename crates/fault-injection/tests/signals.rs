@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Event, Proxy};
+use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, LineFifo, Process, TEST_TIMEOUT, program};
 
@@ -211,7 +211,7 @@ fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
         // Handles arrive in this process: events from the server, and a file over a socket.
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                let (a, b) = syshandle::Seqpacket::pair().unwrap();
+                let (a, b) = syshandle::handle::Seqpacket::pair().unwrap();
                 for _ in 0..50 {
                     use std::os::fd::AsFd;
                     a.send(&[std::io::IoSlice::new(b"x")], &[file.as_fd(); 20]).unwrap();

@@ -69,13 +69,13 @@ fn handles_have_the_types_of_their_kinds() {
     becomes("", &handle("sh_file"), "_, b: std::fs::File)");
     becomes("", &handle("sh_file, 3"), "#[handle(file, read | write)] b: std::fs::File)");
     becomes("", &handle("sh_pipe, FILE_GENERIC_WRITE"), "_, b: std::io::PipeWriter)");
-    becomes("", &handle("sh_pipe"), "#[handle(pipe)] b: syshandle::OwnedHandle)");
-    becomes("", &handle("sh_socket"), "#[handle(socket)] b: syshandle::OwnedHandle)");
-    becomes("", &handle("sh_reg_key, KEY_READ"), "_, b: syshandle::RegKey)");
+    becomes("", &handle("sh_pipe"), "#[handle(pipe)] b: syshandle::handle::OwnedHandle)");
+    becomes("", &handle("sh_socket"), "#[handle(socket)] b: syshandle::handle::OwnedHandle)");
+    becomes("", &handle("sh_reg_key, KEY_READ"), "_, b: syshandle::handle::RegKey)");
     becomes(
         "",
         &handle("sh_section, SECTION_MAP_READ"),
-        "#[handle(section, read)] b: syshandle::Section",
+        "#[handle(section, read)] b: syshandle::handle::Section",
     );
     for (kind, name) in [
         ("sh_event", "Event"),
@@ -88,7 +88,7 @@ fn handles_have_the_types_of_their_kinds() {
         ("sh_job", "Job"),
         ("sh_section", "Section"),
     ] {
-        becomes("", &handle(kind), &format!("_, b: syshandle::{name})"));
+        becomes("", &handle(kind), &format!("_, b: syshandle::handle::{name})"));
     }
 }
 

@@ -70,25 +70,25 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
     let interfaces: Vec<_> = interfaces.iter().collect();
     quote! {
         #(#attributes)*
-        #visibility const #name: ::syshandle::Class<#marker> = ::syshandle::Class::new();
+        #visibility const #name: ::syshandle::object::Class<#marker> = ::syshandle::object::Class::new();
 
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after the constant")]
         #[derive(Debug)]
         #visibility enum #marker {}
 
-        impl ::syshandle::ClassInfo for #marker {
+        impl ::syshandle::object::ClassInfo for #marker {
             const CLSID: ::syshandle::Guid = ::syshandle::Guid::from_bytes([#(#clsid),*]);
             const NAME: &'static str = #text;
             const INTERFACES: &'static [&'static ::syshandle::describe::Interface] =
-                &[#(<dyn #interfaces as ::syshandle::Interface>::DESCRIPTION),*];
+                &[#(<dyn #interfaces as ::syshandle::object::Interface>::DESCRIPTION),*];
             const MARK: &'static [u8] = &::syshandle::generated::class_mark::<Self>();
         }
 
-        impl<T: #(#interfaces)+*> ::syshandle::Serves<T> for #marker {
-            fn object(implementation: T) -> ::syshandle::Object {
+        impl<T: #(#interfaces)+*> ::syshandle::object::Serves<T> for #marker {
+            fn object(implementation: T) -> ::syshandle::object::Object {
                 let shared = ::std::sync::Arc::new(implementation);
-                ::syshandle::Object::new() #(.with::<dyn #interfaces, T>(&shared))*
+                ::syshandle::object::Object::new() #(.with::<dyn #interfaces, T>(&shared))*
             }
         }
     }

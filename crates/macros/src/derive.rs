@@ -134,7 +134,7 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
             quote_spanned! {ty.span()=>
                 ::syshandle::describe::Parameter::new(
                     #label,
-                    <#ty as ::syshandle::Describe>::TYPE,
+                    <#ty as ::syshandle::describe::Describe>::TYPE,
                     #declared,
                 )
             }
@@ -157,11 +157,11 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
         }
         _ => quote!(#(::syshandle::describe::Definition::Struct(#fields))*),
     };
-    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Describe));
+    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::describe::Describe));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #impl_generics ::syshandle::Describe for #name #type_generics #where_clause {
+        impl #impl_generics ::syshandle::describe::Describe for #name #type_generics #where_clause {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Named {
                 name: #text,
                 docs: #doc,

@@ -35,7 +35,7 @@ pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
     let mut kinds = handle.kinds.iter().map(|kind| {
         let constant = KINDS.iter().find(|(name, _)| kind == name).map_or("File", |entry| entry.1);
         let constant = format_ident!("{constant}");
-        quote!(::syshandle::Kind::#constant)
+        quote!(::syshandle::handle::Kind::#constant)
     });
     let first = kinds.next();
     let at_least = rights(&handle.at_least);
@@ -45,17 +45,17 @@ pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
     });
     let mut sorts = handle.sockets.iter().map(|sort| {
         let constant = format_ident!("{}", sort.to_string().to_uppercase());
-        quote!(::syshandle::Sockets::#constant)
+        quote!(::syshandle::handle::Sockets::#constant)
     });
     let sockets = sorts.next().map(|first| quote!(.sockets(#first #(.union(#sorts))*)));
     let mut sorts = handle.files.iter().map(|sort| {
         let constant = format_ident!("{}", sort.to_string().to_uppercase());
-        quote!(::syshandle::Files::#constant)
+        quote!(::syshandle::handle::Files::#constant)
     });
     let files = sorts.next().map(|first| quote!(.files(#first #(.union(#sorts))*)));
     quote! {
         ::core::option::Option::Some(
-            ::syshandle::Declaration::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
+            ::syshandle::handle::Declaration::new(::syshandle::handle::Kinds::of(#first) #(.or(#kinds))*)
                 .at_least(#at_least) #at_most #sockets #files
         )
     }
@@ -70,7 +70,7 @@ pub fn range_check(name: &Ident, Range { from, to }: Range, field: Option<&str>)
 
 fn rights(names: &[Ident]) -> TokenStream {
     let constants = names.iter().map(|name| format_ident!("{}", name.to_string().to_uppercase()));
-    quote!(::syshandle::Rights::empty() #(.union(::syshandle::Rights::#constants))*)
+    quote!(::syshandle::handle::Rights::empty() #(.union(::syshandle::handle::Rights::#constants))*)
 }
 
 /// Joins documentation lines to a text. The space at the start of each line is removed.

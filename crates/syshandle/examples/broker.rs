@@ -45,7 +45,7 @@ mod linux {
     /// Starts the worker with a door to the files as its standard input.
     pub(crate) fn broker(names: Vec<String>) -> Result<()> {
         let files = Named(std::sync::Mutex::new(names.into_iter()));
-        let door = syshandle::make_door::<dyn Files, _>(files)?;
+        let door = syshandle::direct::make_door::<dyn Files, _>(files)?;
         let program = std::env::current_exe()?;
         let mut command = if Path::new("/usr/bin/bwrap").exists() {
             let mut bwrap = Command::new("/usr/bin/bwrap");
@@ -65,9 +65,9 @@ mod linux {
 
     /// Counts the lines of the files that the broker passes.
     pub(crate) fn worker() -> Result<()> {
-        syshandle::prepare()?;
+        syshandle::direct::prepare()?;
         let door = std::io::stdin().as_fd().try_clone_to_owned()?;
-        let files: FilesClient = syshandle::from_door(door)?;
+        let files: FilesClient = syshandle::direct::from_door(door)?;
         // A worker that confines itself does so here.
         while let Some(mut file) = files.next()? {
             let mut bytes = Vec::new();

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use syshandle::{ErrorKind, ManualEvent, Result, interface};
+use syshandle::{ErrorKind, Result, handle::ManualEvent, interface};
 
 #[interface(iid = "5f0c3a1d-2f0e-4a55-9a0e-6d1b0c7e9d21")]
 trait Silent {

@@ -9,9 +9,10 @@ use std::io;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::activation::Activation;
+use crate::class::Proxy;
 use crate::client::Cancel;
 use crate::client::Client;
-use crate::{Error, ErrorKind, Proxy, Result};
+use crate::{Error, ErrorKind, Result};
 
 impl Client {
     /// Connects to the server of a class, as `activate` does.

@@ -10,6 +10,7 @@ use syshandle_os::{
 };
 
 use crate::activation::connect;
+use crate::class::{Implements, Interface, Object, Proxy};
 use crate::client::Client;
 use crate::client::deadline::Deadline;
 use crate::client::handshake::ClientHandshake;
@@ -17,7 +18,7 @@ use crate::quota::QuotaLimits;
 use crate::server::InnerDoor;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
-use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
+use crate::{Error, ErrorKind, Result, door};
 
 /// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or
 /// a mount namespace without `/proc`.
@@ -83,7 +84,7 @@ pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
 ///
 /// ```no_run
 /// # use std::time::{Duration, Instant};
-/// # use syshandle::{Connector, OwnedHandle, Result, interface};
+/// # use syshandle::{Result, interface, direct::Connector, handle::OwnedHandle};
 /// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec79")]
 /// # trait Files { fn count(&self) -> Result<u64>; }
 /// # fn broker(socket: OwnedHandle) -> Result<()> {
@@ -178,7 +179,7 @@ impl Default for Connector {
 /// # struct Broker;
 /// # impl Files for Broker { fn count(&self) -> Result<u64> { Ok(0) } }
 /// # fn broker() -> Result<()> {
-/// let door = syshandle::make_door::<dyn Files, _>(Broker)?;
+/// let door = syshandle::direct::make_door::<dyn Files, _>(Broker)?;
 /// let child = Command::new("worker").stdin(Stdio::from(door)).spawn()?;
 /// # drop(child);
 /// # Ok(())
@@ -186,7 +187,7 @@ impl Default for Connector {
 /// # fn worker() -> Result<()> {
 /// // In the child:
 /// use std::os::fd::AsFd;
-/// let files: FilesClient = syshandle::from_door(std::io::stdin().as_fd().try_clone_to_owned()?)?;
+/// let files: FilesClient = syshandle::direct::from_door(std::io::stdin().as_fd().try_clone_to_owned()?)?;
 /// # drop(files);
 /// # Ok(())
 /// # }

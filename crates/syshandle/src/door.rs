@@ -23,10 +23,11 @@ use syshandle_types::{MessageHandle, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
+use crate::class::Object;
 use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
-use crate::{Error, ErrorKind, Object, Result, send_error};
+use crate::{Error, ErrorKind, Result, send_error};
 
 /// Number of the method that asks a server for a door to the object of the connection.
 pub(crate) const METHOD: u32 = u32::MAX;

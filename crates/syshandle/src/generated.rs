@@ -11,7 +11,7 @@ pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 pub use syshandle_com::proxy_dll_exports;
 pub use syshandle_registry::mark::{self, MARK_LEN};
 
-use crate::ClassInfo;
+use crate::class::ClassInfo;
 
 /// Returns the mark of a class in the file of a program that serves the class.
 pub const fn class_mark<C: ClassInfo>() -> [u8; MARK_LEN] {
@@ -29,7 +29,7 @@ macro_rules! of_platform {
         #[must_use]
         pub fn with_filesystems(
             &self,
-            filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
+            filesystems: ::std::sync::Arc<::syshandle::handle::Filesystems>,
         ) -> Self {
             Self(self.0.with_filesystems(filesystems))
         }
@@ -55,8 +55,8 @@ macro_rules! proxy {
             ///
             /// # Errors
             /// See [`Activation`](::syshandle::Activation), which also offers other options.
-            pub fn activate<C: ::syshandle::ClassInfo>(
-                class: ::syshandle::Class<C>,
+            pub fn activate<C: ::syshandle::object::ClassInfo>(
+                class: ::syshandle::object::Class<C>,
             ) -> ::syshandle::Result<Self> {
                 ::syshandle::Activation::new().activate(class.clsid())
             }
@@ -65,7 +65,7 @@ macro_rules! proxy {
             /// server.
             ///
             /// The object has only this interface, so `cast` fails for every other one.
-            /// [`Class::in_process`](::syshandle::Class::in_process) makes an object with all
+            /// [`Class::in_process`](::syshandle::object::Class::in_process) makes an object with all
             /// interfaces of a class.
             ///
             /// # Errors
@@ -93,7 +93,10 @@ macro_rules! proxy {
             ///
             /// # Errors
             /// `TimedOut`; `Cancelled`; `Disconnected` as soon as the server has ended.
-            pub fn wait(&self, object: &dyn ::syshandle::Waitable) -> ::syshandle::Result<()> {
+            pub fn wait(
+                &self,
+                object: &dyn ::syshandle::wait::Waitable,
+            ) -> ::syshandle::Result<()> {
                 self.0.wait(object)
             }
 
@@ -101,7 +104,7 @@ macro_rules! proxy {
             ///
             /// # Errors
             /// `NoSuchInterface`, or any error of a call.
-            pub fn cast<P: ::syshandle::Proxy>(&self) -> ::syshandle::Result<P> {
+            pub fn cast<P: ::syshandle::object::Proxy>(&self) -> ::syshandle::Result<P> {
                 self.0.cast()
             }
         }
@@ -116,14 +119,14 @@ macro_rules! proxy {
             fn decode(
                 input: &mut ::syshandle::generated::Decoder<'_>,
             ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
-                let interface = <dyn $interface as ::syshandle::Interface>::DESCRIPTION;
+                let interface = <dyn $interface as ::syshandle::object::Interface>::DESCRIPTION;
                 ::syshandle::Client::decode(input, interface).map(Self)
             }
         }
 
-        impl ::syshandle::Describe for $client {
+        impl ::syshandle::describe::Describe for $client {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(|| {
-                <dyn $interface as ::syshandle::Interface>::DESCRIPTION
+                <dyn $interface as ::syshandle::object::Interface>::DESCRIPTION
             });
         }
     };
@@ -144,11 +147,11 @@ macro_rules! starter {
         /// Makes a starter of the same reference.
         impl ::core::convert::From<&$client> for $starter {
             fn from(client: &$client) -> Self {
-                Self(::syshandle::Proxy::as_client(client).clone())
+                Self(::syshandle::object::Proxy::as_client(client).clone())
             }
         }
 
-        impl ::syshandle::Starter for $starter {
+        impl ::syshandle::pipeline::Starter for $starter {
             fn from_client(client: ::syshandle::Client) -> Self {
                 Self(client)
             }
@@ -195,8 +198,8 @@ macro_rules! asynchronous_proxy {
             ///
             /// # Errors
             /// See [`Activation`](::syshandle::Activation).
-            pub async fn activate<C: ::syshandle::ClassInfo>(
-                class: ::syshandle::Class<C>,
+            pub async fn activate<C: ::syshandle::object::ClassInfo>(
+                class: ::syshandle::object::Class<C>,
             ) -> ::syshandle::Result<Self> {
                 let activation = ::syshandle::Activation::new();
                 let client =
@@ -218,7 +221,7 @@ macro_rules! asynchronous_proxy {
             ///
             /// # Errors
             /// `TimedOut`; `Disconnected` as soon as the server has ended.
-            pub async fn wait<W: ::syshandle::Waitable + ::core::marker::Sync>(
+            pub async fn wait<W: ::syshandle::wait::Waitable + ::core::marker::Sync>(
                 &self,
                 object: &W,
             ) -> ::syshandle::Result<()> {
@@ -229,14 +232,14 @@ macro_rules! asynchronous_proxy {
         /// Makes an asynchronous client of the same reference.
         impl ::core::convert::From<$blocking> for $client {
             fn from(client: $blocking) -> Self {
-                Self(::syshandle::Proxy::as_client(&client).clone())
+                Self(::syshandle::object::Proxy::as_client(&client).clone())
             }
         }
 
         /// Makes a blocking client of the same reference.
         impl ::core::convert::From<$client> for $blocking {
             fn from(client: $client) -> Self {
-                ::syshandle::Proxy::from_client(client.0)
+                ::syshandle::object::Proxy::from_client(client.0)
             }
         }
     };

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use std::fs::File;
-//! use syshandle::{interface, Event, Result};
+//! use syshandle::{interface, Result, handle::Event};
 //!
 //! #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
 //! pub trait Stamper {
@@ -61,6 +61,7 @@ mod buffer;
 mod class;
 mod client;
 mod error;
+#[doc(hidden)]
 pub mod generated;
 mod guard;
 mod in_process;
@@ -84,7 +85,7 @@ cfg_if::cfg_if! {
     } else {
         mod arena;
         mod batch;
-        mod direct;
+        pub mod direct;
         mod door;
         mod idle_exit;
         mod in_flight;
@@ -102,35 +103,25 @@ cfg_if::cfg_if! {
         #[cfg(test)]
         use test_sync as sync;
 
-        pub use client::pending_call::PendingCall;
-        pub use client::starter::{Starter, pipelined};
-        pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
-        #[cfg(feature = "tokio")]
-        pub use syshandle_os::asynchronous;
-        pub use syshandle_os::{
-            Filesystems, GroupId, JobWatch, Narrow, Readiness, SectionView, Seqpacket,
-            UnsealedSection, UserId, identify_with, prove_with, restore_descriptor_limit,
-        };
         pub use syshandle_registry::{Policy, Registry};
     }
 }
 
-pub use activation::Activation;
-pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
+pub use activation::{Activation, activate};
 pub use client::{Cancel, Client};
 pub use error::call_error::CallError;
-pub use error::{Error, ErrorKind, Result, WrongHandle};
+pub use error::{Error, ErrorKind, Result};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
-pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
+pub use server::{BackgroundTask, Context, Server};
 /// Decodes a value from a message. See [`Encode`].
 pub use syshandle_macros::Decode;
 /// Encodes a value into a message. Derive it for your structs and enums, with handles in any field.
 ///
 /// ```
 /// use std::fs::File;
-/// use syshandle::{Decode, Encode, Process};
+/// use syshandle::{Decode, Encode, handle::Process};
 ///
 /// #[derive(Encode, Decode)]
 /// struct Order {
@@ -172,7 +163,7 @@ pub use syshandle_macros::class;
 ///
 /// ```
 /// use std::fs::File;
-/// use syshandle::{Context, OwnedHandle, Result, Section, interface};
+/// use syshandle::{Context, Result, interface, handle::{OwnedHandle, Section}};
 ///
 /// #[interface(iid = "6f0f7c2e-6a0c-4f0e-9d55-3c1b8a7e4d10")]
 /// pub trait Broker {
@@ -281,11 +272,55 @@ pub use syshandle_macros::class;
 /// # }
 /// ```
 pub use syshandle_macros::interface;
-pub use syshandle_os::{
-    BorrowedHandle, Composition, Credentials, Declaration, Directory, Event, Facts, Files, Handle,
-    HandleRef, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
-    OwnedHandle, Process, ProofFailure, RegKey, Requirement, Rights, Section, SectionMap,
-    Semaphore, Sockets, Thread, Timer, Token, Waitable, identify, prove, wait_all, wait_any,
-};
-pub use syshandle_types::{Decode, Describe, Encode, Guid, ParseGuidError, Printable, describe};
-pub use syshandle_wire::Fault;
+pub use syshandle_os::Credentials;
+pub use syshandle_types::{Decode, Encode, Guid, ParseGuidError};
+
+/// Handles to kernel objects, their kinds and rights, and the proof of both.
+pub mod handle {
+    pub use syshandle_os::{
+        BorrowedHandle, Composition, Declaration, Directory, Event, Facts, Files, Handle,
+        HandleRef, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,
+        Object as KernelObject, OwnedHandle, Process, ProofFailure, RegKey, Requirement, Rights,
+        Section, SectionMap, Semaphore, Sockets, Thread, Timer, Token, identify, prove,
+    };
+    #[cfg(not(windows))]
+    pub use syshandle_os::{
+        Filesystems, GroupId, JobWatch, Narrow, SectionView, Seqpacket, UnsealedSection, UserId,
+        identify_with, prove_with, restore_descriptor_limit,
+    };
+
+    pub use crate::error::WrongHandle;
+}
+
+/// Waiting for events, processes and other kernel objects, and the outcomes of background tasks.
+pub mod wait {
+    #[cfg(not(windows))]
+    pub use syshandle_os::Readiness;
+    pub use syshandle_os::{Waitable, wait_all, wait_any};
+
+    pub use crate::server::{Outcome, TimerOutcome};
+}
+
+/// Descriptions of interfaces at run time.
+pub mod describe {
+    pub use syshandle_types::Describe;
+    pub use syshandle_types::describe::*;
+}
+
+/// Classes and objects, and the traits by which generated code connects them with interfaces.
+pub mod object {
+    pub use crate::class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
+}
+
+/// Many calls in flight from one thread.
+#[cfg(not(windows))]
+pub mod pipeline {
+    pub use crate::client::pending_call::PendingCall;
+    pub use crate::client::starter::{Starter, pipelined};
+}
+
+/// Waits in a tokio program. Every interface also has an asynchronous client, `…AsyncClient`.
+#[cfg(all(feature = "tokio", not(windows)))]
+pub mod tokio {
+    pub use syshandle_os::asynchronous::*;
+}

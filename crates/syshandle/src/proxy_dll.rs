@@ -57,12 +57,12 @@ macro_rules! proxy_dll {
                 ::core::result::Result::Err(_) => ::core::panic!("the class of proxies is a GUID"),
             };
             const INTERFACES: &[&$crate::describe::Interface] =
-                &[$(<dyn $interface as $crate::Interface>::DESCRIPTION),+];
+                &[$(<dyn $interface as $crate::object::Interface>::DESCRIPTION),+];
             const _: () = $crate::generated::assert_layouts(INTERFACES);
             static MARKS: [[u8; $crate::generated::MARK_LEN]; INTERFACES.len()] =
                 $crate::generated::mark::of_proxies(
                     CLSID,
-                    [$(<dyn $interface as $crate::Interface>::DESCRIPTION),+],
+                    [$(<dyn $interface as $crate::object::Interface>::DESCRIPTION),+],
                 );
             $crate::generated::proxy_dll_exports!(CLSID, INTERFACES, MARKS);
         };

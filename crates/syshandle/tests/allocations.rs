@@ -6,7 +6,7 @@ use std::alloc::System;
 use std::fs::File;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use syshandle::{Event, Result, interface};
+use syshandle::{Result, handle::Event, interface};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

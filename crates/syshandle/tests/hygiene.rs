@@ -1,6 +1,6 @@
 //! Interfaces that use names and attributes which generated code uses too.
 
-use syshandle::{Interface, Result, interface};
+use syshandle::{Result, interface, object::Interface};
 
 /// Interfaces with the names of type parameters, and methods with the names of generated methods.
 macro_rules! interfaces {

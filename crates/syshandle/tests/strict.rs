@@ -16,7 +16,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use syshandle::{CallError, Context, Decode, Encode, Event, Interface, Result, class, interface};
+use syshandle::{
+    CallError, Context, Decode, Encode, Result, class, handle::Event, interface, object::Interface,
+};
 
 /// An interface with documentation.
 ///

@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use syshandle::{
-    CallError, Context, Decode, Encode, ErrorKind, Event, Result, asynchronous, interface,
+    CallError, Context, Decode, Encode, ErrorKind, Result, handle::Event, interface,
+    tokio as asynchronous,
 };
 
 #[derive(Debug, PartialEq, Encode, Decode)]

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{PipeReader, Read};
 
 use syshandle::{
-    Decode, Encode, ErrorKind, Event, KernelObject, OwnedHandle, Result, Timer, identify, interface,
+    Decode, Encode, ErrorKind, Result,
+    handle::{Event, KernelObject, OwnedHandle, Timer, identify},
+    interface,
 };
 
 /// A handle of one of two kinds. The sender names the kind, and the receiver proves it.

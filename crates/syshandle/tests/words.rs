@@ -1,6 +1,6 @@
 //! The macros accept exactly the words for kinds, rights, files and sockets that the library knows.
 
-use syshandle::{Files, Kind, Rights, Sockets};
+use syshandle::handle::{Files, Kind, Rights, Sockets};
 use syshandle_model::{FILES, KINDS, RIGHTS, SOCKETS};
 
 #[test]

@@ -3,7 +3,8 @@
 use std::fs::File;
 
 use syshandle::{
-    Context, Directory, Event, OwnedHandle, Process, Result, Section, Semaphore, Timer, class,
+    Context, Result, class,
+    handle::{Directory, Event, OwnedHandle, Process, Section, Semaphore, Timer},
     interface,
 };
 

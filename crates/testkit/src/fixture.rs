@@ -8,7 +8,10 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use syshandle::{Activation, Class, ClassInfo};
+use syshandle::{
+    Activation,
+    object::{Class, ClassInfo},
+};
 use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
 use tempfile::TempDir;
 

@@ -2,7 +2,11 @@
 
 use std::fs::File;
 
-use syshandle::{Context, Decode, Encode, Event, OwnedHandle, Result, class, interface};
+use syshandle::{
+    Context, Decode, Encode, Result, class,
+    handle::{Event, OwnedHandle},
+    interface,
+};
 
 /// The interface of the server under test.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]

@@ -7,7 +7,10 @@ use std::fs::File;
 use std::time::Duration;
 
 use syshandle::{
-    Cancel, Context, ErrorKind, Event, Result, Section, SectionMap, interface, pipelined,
+    Cancel, Context, ErrorKind, Result,
+    handle::{Event, Section, SectionMap},
+    interface,
+    pipeline::pipelined,
 };
 use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, wait_until};
 
@@ -206,7 +209,8 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
     let event = Event::new().unwrap();
     let prove = |event: &Event| {
         use std::os::fd::AsFd;
-        syshandle::identify(event.as_fd()).unwrap().object == syshandle::KernelObject::Eventfd
+        syshandle::handle::identify(event.as_fd()).unwrap().object
+            == syshandle::handle::KernelObject::Eventfd
     };
     assert!(prove(&event));
     let (reader, _writer) = std::io::pipe().unwrap();
@@ -215,8 +219,8 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
             use std::os::fd::AsFd;
             // The copy's new event has a descriptor number that refers to something else in the
             // parent.
-            let pipe = syshandle::identify(reader.as_fd()).unwrap().object;
-            prove(&Event::new().unwrap()) && pipe == syshandle::KernelObject::Pipe
+            let pipe = syshandle::handle::identify(reader.as_fd()).unwrap().object;
+            prove(&Event::new().unwrap()) && pipe == syshandle::handle::KernelObject::Pipe
         }),
         0
     );

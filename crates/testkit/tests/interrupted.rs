@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use syshandle::{ErrorKind, Event, Semaphore};
+use syshandle::{
+    ErrorKind,
+    handle::{Event, Semaphore},
+};
 use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);

@@ -11,7 +11,7 @@ use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use syshandle::{ErrorKind, Proxy};
+use syshandle::{ErrorKind, object::Proxy};
 use syshandle_registry::{Policy, RuntimePaths};
 use syshandle_testkit::{
     CLIENT, Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, TestServiceClient, copy,

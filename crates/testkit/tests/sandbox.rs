@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use syshandle::{
-    Context, Directory, ErrorKind, Event, OwnedHandle, Process, Proxy, Result, Section, Semaphore,
-    Server, Timer,
+    Context, ErrorKind, Result, Server,
+    handle::{Directory, Event, OwnedHandle, Process, Section, Semaphore, Timer},
+    object::Proxy,
 };
 use syshandle_testkit::{BROKER, Broker, BrokerClient, Fixture, WORKER, wait_until};
 
@@ -104,7 +105,7 @@ fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
     std::fs::create_dir(&root).unwrap();
     let broker = Provider::default();
     let report = broker.report.clone();
-    let door = syshandle::make_door::<dyn Broker, _>(broker).unwrap();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(broker).unwrap();
     command.args(words).env("TESTKIT_ROOT", root).stdin(Stdio::from(door)).stderr(Stdio::piped());
     let Output { status, stderr, .. } = command.output().unwrap();
     let text = String::from_utf8_lossy(&stderr);
@@ -183,7 +184,7 @@ fn a_worker_in_namespaces_of_its_own_receives_every_kind() {
 #[test]
 fn a_worker_that_connects_after_it_was_confined_has_to_prepare_before() {
     let words = ["unprepared", "namespaces", "chroot"];
-    let door = syshandle::make_door::<dyn Broker, _>(Provider::default()).unwrap();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(Provider::default()).unwrap();
     let fixture = Fixture::new();
     let mut command = Command::new(&*WORKER);
     command.args(words).env("TESTKIT_ROOT", fixture.path()).stdin(Stdio::from(door));
@@ -226,7 +227,7 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
     // reason.
     let mut command = started(&["--ro-bind", "/", "/", "--tmpfs", "/proc"]);
     command.args(["--", WORKER.to_str().unwrap()]);
-    let door = syshandle::make_door::<dyn Broker, _>(Provider::default()).unwrap();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(Provider::default()).unwrap();
     let output = command.stdin(Stdio::from(door)).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("/proc"), "{text}");
@@ -234,13 +235,13 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
 
 /// Starts the worker as a server of its broker, and returns the broker's client.
 fn serving(words: &[&str]) -> Option<(BrokerClient, std::process::Child)> {
-    let (ours, theirs) = syshandle::socket_pair().unwrap();
+    let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
     let mut command = Command::new(&*WORKER);
     command.arg("serve").args(words).stdin(Stdio::from(theirs)).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     // Dropping the command closes this process's copy of the child's end.
     drop(command);
-    match syshandle::from_socket::<BrokerClient>(ours) {
+    match syshandle::direct::from_socket::<BrokerClient>(ours) {
         Ok(client) => Some((client, child)),
         Err(error) => {
             let output = child.wait_with_output().unwrap();
@@ -291,7 +292,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
     // The path of the socket exists before the server listens.
     let mut client: Option<BrokerClient> = None;
     wait_until("the server listens", || {
-        client = syshandle::connect(&path).ok();
+        client = syshandle::direct::connect(&path).ok();
         client.is_some()
     });
     let client = client.unwrap();
@@ -299,23 +300,24 @@ fn a_client_connects_to_a_path_without_a_registration() {
     client.event().unwrap();
     let second = Server::new().class(BROKER, Provider::default).path(&path).run().unwrap_err();
     assert_eq!(second.kind(), ErrorKind::AlreadyRunning, "{second:#}");
-    let wrong = syshandle::connect::<syshandle_testkit::TestServiceClient>(&path).unwrap_err();
+    let wrong =
+        syshandle::direct::connect::<syshandle_testkit::TestServiceClient>(&path).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::NoSuchInterface);
     drop(client);
     server.join().unwrap().unwrap();
     assert!(!path.exists(), "it removes its socket");
-    let gone = syshandle::connect::<BrokerClient>(&path).unwrap_err();
+    let gone = syshandle::direct::connect::<BrokerClient>(&path).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Disconnected);
 }
 
 #[test]
 fn a_handle_that_is_no_connection_is_refused_by_its_kind() {
     let (reader, _writer) = std::io::pipe().unwrap();
-    let error = syshandle::from_socket::<BrokerClient>(reader).unwrap_err();
+    let error = syshandle::direct::from_socket::<BrokerClient>(reader).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle);
     assert_eq!(error.to_string(), "wanted a socket, got a pipe");
     let file = tempfile::tempfile().unwrap();
-    let error = syshandle::from_door::<BrokerClient>(file).unwrap_err();
+    let error = syshandle::direct::from_door::<BrokerClient>(file).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle);
 }
 
@@ -338,17 +340,17 @@ fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_
     }
     let gone = Arc::new(Mutex::new(false));
     let noted = Noted(Provider::default(), gone.clone());
-    let door = syshandle::make_door::<dyn Plain, _>(noted).unwrap();
+    let door = syshandle::direct::make_door::<dyn Plain, _>(noted).unwrap();
     let second = door.as_fd().try_clone_to_owned().unwrap();
-    let client: PlainClient = syshandle::from_door(door).unwrap();
+    let client: PlainClient = syshandle::direct::from_door(door).unwrap();
     client.event().unwrap();
     let others: [PlainClient; 3] =
-        std::array::from_fn(|_| syshandle::from_door(second.try_clone().unwrap()).unwrap());
+        std::array::from_fn(|_| syshandle::direct::from_door(second.try_clone().unwrap()).unwrap());
     for other in others {
         other.event().unwrap();
         client.event().unwrap();
     }
-    let again: PlainClient = syshandle::from_door(second.try_clone().unwrap()).unwrap();
+    let again: PlainClient = syshandle::direct::from_door(second.try_clone().unwrap()).unwrap();
     again.event().unwrap();
     drop((again, second));
     // A client keeps the door open, so that it can lend the door to others.

@@ -171,7 +171,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
     });
     let mut first = None;
     wait_until("the server listens", || {
-        first = syshandle::connect::<NothingClient>(&path).ok();
+        first = syshandle::direct::connect::<NothingClient>(&path).ok();
         first.is_some()
     });
     let first = first.unwrap();
@@ -180,14 +180,15 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
     let null = File::open("/dev/null").unwrap();
     let below: Vec<_> =
         (0..FROM).map(|_| rustix::io::fcntl_dupfd_cloexec(&null, 0).unwrap()).collect();
-    let error =
-        syshandle::connect::<NothingClient>(&path).and_then(|client| client.nothing()).unwrap_err();
+    let error = syshandle::direct::connect::<NothingClient>(&path)
+        .and_then(|client| client.nothing())
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error:#}");
     let text = "the server is at its limit of descriptors that it can watch (epoll_ctl: ";
     assert!(error.to_string().contains(text), "{error}");
     first.nothing().unwrap();
     drop(below);
-    syshandle::connect::<NothingClient>(&path).unwrap().nothing().unwrap();
+    syshandle::direct::connect::<NothingClient>(&path).unwrap().nothing().unwrap();
     drop(first);
     server.join().unwrap();
 }

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Instant;
 
-use syshandle::Interface;
+use syshandle::object::Interface;
 use syshandle_os::{HandleRef, Seqpacket};
 use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{

@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
 };
-use syshandle::Proxy;
+use syshandle::object::Proxy;
 use syshandle_os::Seqpacket;
 use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{

@@ -4,7 +4,12 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::time::Duration;
 
-use syshandle::{Class, ClassInfo, Context, Event, Interface, Outcome, Proxy, Result};
+use syshandle::{
+    Context, Result,
+    handle::Event,
+    object::{Class, ClassInfo, Interface, Proxy},
+    wait::Outcome,
+};
 
 /// Writes to the file when the event is signalled.
 fn finish(context: &Context, mut file: File, when: Event) -> Result<Event> {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use sparkle::timeline::{Side, note};
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{Event, Result};
+use syshandle::{Result, handle::Event};
 
 fn main() -> ExitCode {
     let opened = std::env::args_os().nth(1).map_or_else(ask, |path| Ok(path.into())).and_then(open);

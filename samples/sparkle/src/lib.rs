@@ -6,7 +6,7 @@ pub mod timeline;
 
 use std::fs::File;
 
-use syshandle::{Context, Event, Result, class, interface};
+use syshandle::{Context, Result, class, handle::Event, interface};
 
 /// Finishes a file as soon as the client signals that the file is ready.
 #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]

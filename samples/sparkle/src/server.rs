@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sparkle::timeline::{Side, note};
 use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
-use syshandle::{Context, Event, Outcome, Result, Server};
+use syshandle::{Context, Result, Server, handle::Event, wait::Outcome};
 
 fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
-use syshandle::{ErrorKind, Event, Proxy};
+use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_testkit::{Fixture, LineFifo, Process, kernel, wait_until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");

@@ -131,7 +131,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     let activation = fixture.activation();
     let client: SparkleFinisherClient = activation.activate(SPARKLE_FINISHER.clsid()).unwrap();
     let unwritable = File::open(&file).unwrap();
-    let event = syshandle::Event::new().unwrap();
+    let event = syshandle::handle::Event::new().unwrap();
     let error = client.add_sparkle_finish_to_file(&unwritable, &event).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::WrongHandle, false));
     let text = "parameter `decorate_this_file`: wanted read | write, got a file with read";
@@ -155,7 +155,7 @@ fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
         fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     // Every write to this device fails with `ENOSPC`.
     let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-    let ready = syshandle::Event::new().unwrap();
+    let ready = syshandle::handle::Event::new().unwrap();
     let done = client.add_sparkle_finish_to_file(&full, &ready).unwrap();
     ready.set().unwrap();
     let error = client.wait(&done).unwrap_err();

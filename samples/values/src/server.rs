@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Context, Event, Guid, Result, Server};
+use syshandle::{Context, Guid, Result, Server, handle::Event};
 use values::{Extent, Note, Place, Shade, VALUES_OBJECT, Values, ValuesClient};
 
 fn main() -> Result<()> {

@@ -189,7 +189,7 @@ pub(super) fn to_raw(handle: &impl AsRawHandle) -> RawLentHandle {
 mod tests {
     use std::sync::Arc;
 
-    use syshandle::Interface;
+    use syshandle::object::Interface;
 
     use super::*;
     use crate::ErrorInfo;

@@ -2,7 +2,7 @@
 //! tables, and the other side reads them.
 
 use syshandle::describe::Parameter;
-use syshandle::{Interface, Kind};
+use syshandle::{handle::Kind, object::Interface};
 use syshandle_com::{
     CompiledInterface, HandleForm, HandleType, Hresult, Memory, MethodPlan, MethodReturn,
     RawLentHandle, RawReceivedHandle, ReceivedReply, Reply,

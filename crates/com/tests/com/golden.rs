@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use syshandle::Interface;
+use syshandle::object::Interface;
 use syshandle_com::{CompiledInterface, HandleForm};
 
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};

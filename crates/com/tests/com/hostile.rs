@@ -1,7 +1,7 @@
 //! Malformed values from the other side, or from the caller. Each must result in an error that says
 //! what is wrong, must not leak anything and must not cause a panic.
 
-use syshandle::{Interface, Kind};
+use syshandle::{handle::Kind, object::Interface};
 use syshandle_com::{
     BadAddress, CompiledInterface, ErrorInfo, HandleForm, HandleType, Hresult, Memory, MethodPlan,
     OutOfMemory, Problem, RawLentHandle, RawReceivedHandle, Reply, TranscodeError,

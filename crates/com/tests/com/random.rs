@@ -1,7 +1,7 @@
 //! Random values of every type that an interface can have, in encoded form.
 
 use syshandle::describe::{Definition, Parameter, Type};
-use syshandle::{Declaration, Kind};
+use syshandle::handle::{Declaration, Kind};
 use syshandle_com::RawLentHandle;
 
 /// A random number generator with a seed.

@@ -6,7 +6,9 @@ use std::io::{PipeReader, PipeWriter};
 
 use crate::values::Nested;
 use syshandle::{
-    Decode, Directory, Encode, Event, Mutex, OwnedHandle, Result, Section, Timer, interface,
+    Decode, Encode, Result,
+    handle::{Directory, Event, Mutex, OwnedHandle, Section, Timer},
+    interface,
 };
 
 /// The interface of the sample.

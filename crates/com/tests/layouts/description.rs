@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 use syshandle::describe::{Definition, Describe, Interface, Method, Parameter, Type, Variant};
-use syshandle::{Declaration, Guid, Kind, Kinds};
+use syshandle::{
+    Guid,
+    handle::{Declaration, Kind, Kinds},
+};
 use syshandle_model::{
     self as model, DefinitionKind, Description, Handle, discriminants, plain_name,
 };
@@ -121,18 +124,18 @@ impl Maker<'_> {
             (None, "File") => <std::fs::File as Describe>::TYPE,
             (None, "PipeReader") => <std::io::PipeReader as Describe>::TYPE,
             (None, "PipeWriter") => <std::io::PipeWriter as Describe>::TYPE,
-            (None, "Semaphore") => <syshandle::Semaphore as Describe>::TYPE,
-            (None, "Event") => <syshandle::Event as Describe>::TYPE,
-            (None, "Mutex") => <syshandle::Mutex as Describe>::TYPE,
-            (None, "Process") => <syshandle::Process as Describe>::TYPE,
-            (None, "Token") => <syshandle::Token as Describe>::TYPE,
-            (None, "Section") => <syshandle::Section as Describe>::TYPE,
-            (None, "UnsealedSection") => <syshandle::UnsealedSection as Describe>::TYPE,
-            (None, "RegKey") => <syshandle::RegKey as Describe>::TYPE,
-            (None, "Thread") => <syshandle::Thread as Describe>::TYPE,
-            (None, "Composition") => <syshandle::Composition as Describe>::TYPE,
-            (None, "Job") => <syshandle::Job as Describe>::TYPE,
-            (None, "OwnedHandle") => <syshandle::OwnedHandle as Describe>::TYPE,
+            (None, "Semaphore") => <syshandle::handle::Semaphore as Describe>::TYPE,
+            (None, "Event") => <syshandle::handle::Event as Describe>::TYPE,
+            (None, "Mutex") => <syshandle::handle::Mutex as Describe>::TYPE,
+            (None, "Process") => <syshandle::handle::Process as Describe>::TYPE,
+            (None, "Token") => <syshandle::handle::Token as Describe>::TYPE,
+            (None, "Section") => <syshandle::handle::Section as Describe>::TYPE,
+            (None, "UnsealedSection") => <syshandle::handle::UnsealedSection as Describe>::TYPE,
+            (None, "RegKey") => <syshandle::handle::RegKey as Describe>::TYPE,
+            (None, "Thread") => <syshandle::handle::Thread as Describe>::TYPE,
+            (None, "Composition") => <syshandle::handle::Composition as Describe>::TYPE,
+            (None, "Job") => <syshandle::handle::Job as Describe>::TYPE,
+            (None, "OwnedHandle") => <syshandle::handle::OwnedHandle as Describe>::TYPE,
             _ => return unknown(),
         })
     }

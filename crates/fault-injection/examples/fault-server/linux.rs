@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
-use syshandle::{Context, Event, Outcome, Result, Server};
+use syshandle::{Context, Result, Server, handle::Event, wait::Outcome};
 use syshandle_fault_injection::injection::arm_from_environment;
 use syshandle_fault_injection::large_values::{Echo, LARGE};
 use syshandle_fault_injection::pipelined_calls::{Counter, NUMBERS};

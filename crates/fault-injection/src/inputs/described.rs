@@ -12,7 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use syshandle::describe::{Definition, Parameter, Type};
-use syshandle::{Decode, Encode, Event, Guid, Interface, Kind, Result, Seqpacket, interface};
+use syshandle::{
+    Decode, Encode, Guid, Result,
+    handle::{Event, Kind, Seqpacket},
+    interface,
+    object::Interface,
+};
 use syshandle_adversary::{RawConnection, Response};
 use syshandle_types::{Encoder, Limits};
 use syshandle_wire::{FrameKind, Header, Hello};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use syshandle::{Decode, Encode, Event};
+use syshandle::{Decode, Encode, handle::Event};
 use syshandle_os::{BorrowedHandle, Declaration, Facts, Object, OwnedHandle, Rights};
 use syshandle_types::{Decoder, Encoder, Limits, ProofError, Prove};
 
@@ -48,7 +48,7 @@ impl Prove for Alternating {
         declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
         assert!(handle.as_fd().try_clone_to_owned().is_ok(), "the handle is open");
-        let object = match declared.kinds.contains(syshandle::Kind::File) {
+        let object = match declared.kinds.contains(syshandle::handle::Kind::File) {
             true => Object::RegularFile,
             false => Object::Eventfd,
         };

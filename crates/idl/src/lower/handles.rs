@@ -46,24 +46,26 @@ fn typed(kind: &str, mask: u32) -> Option<RustType> {
     let mut is_declared = !rights.is_empty();
     let ty: syn::Type = match kind {
         "file" => syn::parse_quote!(std::fs::File),
-        "semaphore" => syn::parse_quote!(syshandle::Semaphore),
-        "event" => syn::parse_quote!(syshandle::Event),
-        "mutex" => syn::parse_quote!(syshandle::Mutex),
-        "process" => syn::parse_quote!(syshandle::Process),
-        "token" => syn::parse_quote!(syshandle::Token),
-        "section" if rights.contains(&"resize") => syn::parse_quote!(syshandle::UnsealedSection),
-        "section" => syn::parse_quote!(syshandle::Section),
+        "semaphore" => syn::parse_quote!(syshandle::handle::Semaphore),
+        "event" => syn::parse_quote!(syshandle::handle::Event),
+        "mutex" => syn::parse_quote!(syshandle::handle::Mutex),
+        "process" => syn::parse_quote!(syshandle::handle::Process),
+        "token" => syn::parse_quote!(syshandle::handle::Token),
+        "section" if rights.contains(&"resize") => {
+            syn::parse_quote!(syshandle::handle::UnsealedSection)
+        }
+        "section" => syn::parse_quote!(syshandle::handle::Section),
         // The type already requires the right to read.
         "reg_key" => {
             is_declared = false;
-            syn::parse_quote!(syshandle::RegKey)
+            syn::parse_quote!(syshandle::handle::RegKey)
         }
         "job" => {
             is_declared = false;
-            syn::parse_quote!(syshandle::Job)
+            syn::parse_quote!(syshandle::handle::Job)
         }
-        "thread" => syn::parse_quote!(syshandle::Thread),
-        "composition" => syn::parse_quote!(syshandle::Composition),
+        "thread" => syn::parse_quote!(syshandle::handle::Thread),
+        "composition" => syn::parse_quote!(syshandle::handle::Composition),
         "pipe" => match rights.as_slice() {
             ["read"] => {
                 is_declared = false;
@@ -75,12 +77,12 @@ fn typed(kind: &str, mask: u32) -> Option<RustType> {
             }
             _ => {
                 is_declared = true;
-                syn::parse_quote!(syshandle::OwnedHandle)
+                syn::parse_quote!(syshandle::handle::OwnedHandle)
             }
         },
         "socket" => {
             is_declared = true;
-            syn::parse_quote!(syshandle::OwnedHandle)
+            syn::parse_quote!(syshandle::handle::OwnedHandle)
         }
         _ => return None,
     };

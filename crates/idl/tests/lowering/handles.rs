@@ -5,7 +5,7 @@
 pub struct HandlesSeveral {
     #[handle(file, read)]
     pub file: std::fs::File,
-    pub done: syshandle::Event,
+    pub done: syshandle::handle::Event,
     pub code: i32,
 }
 
@@ -13,7 +13,7 @@ pub struct HandlesSeveral {
 pub struct Delivery {
     #[handle(file, read|write)]
     pub file: std::fs::File,
-    pub events: [syshandle::Event; 2],
+    pub events: [syshandle::handle::Event; 2],
 }
 
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a004")]
@@ -24,18 +24,18 @@ pub trait Handles {
     fn kinds(
         &self,
         context: &syshandle::Context,
-        a: syshandle::Composition,
-        b: syshandle::Job,
-        c: syshandle::Mutex,
+        a: syshandle::handle::Composition,
+        b: syshandle::handle::Job,
+        c: syshandle::handle::Mutex,
         #[handle(process, wait)]
-        d: syshandle::Process,
-        e: syshandle::RegKey,
-        f: syshandle::Semaphore,
+        d: syshandle::handle::Process,
+        e: syshandle::handle::RegKey,
+        f: syshandle::handle::Semaphore,
         #[handle(socket)]
-        g: syshandle::OwnedHandle,
+        g: syshandle::handle::OwnedHandle,
         #[handle(thread, signal)]
-        h: syshandle::Thread,
-        i: syshandle::Token,
+        h: syshandle::handle::Thread,
+        i: syshandle::handle::Token,
     ) -> syshandle::Result<()>;
     #[com(
         differs = "parameter `reads`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks; parameter `writes`: the access mask 0x40000000 reduces what is sent; the tables of the trait have no masks"
@@ -44,7 +44,7 @@ pub trait Handles {
         &self,
         context: &syshandle::Context,
         #[handle(pipe)]
-        any: syshandle::OwnedHandle,
+        any: syshandle::handle::OwnedHandle,
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
     #[com(
@@ -67,14 +67,14 @@ pub trait Handles {
         &self,
         context: &syshandle::Context,
         #[handle(section, read)]
-        picture: syshandle::Section,
+        picture: syshandle::handle::Section,
         #[handle(section, resize)]
-        grows: syshandle::UnsealedSection,
+        grows: syshandle::handle::UnsealedSection,
     ) -> syshandle::Result<()>;
     fn out(
         &self,
         context: &syshandle::Context,
-    ) -> syshandle::Result<Vec<syshandle::Event>>;
+    ) -> syshandle::Result<Vec<syshandle::handle::Event>>;
     #[com(
         differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `file`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks"
     )]

@@ -33,7 +33,7 @@ pub const VFB: u32 = 2;
 /// What `TwoHM` returns.
 #[derive(Debug, syshandle::Encode, syshandle::Decode)]
 pub struct TTwoHM {
-    pub a: syshandle::Event,
+    pub a: syshandle::handle::Event,
     #[handle(file, write)]
     pub b: std::fs::File,
 }
@@ -42,9 +42,9 @@ pub struct TTwoHM {
 #[derive(Debug, syshandle::Encode, syshandle::Decode)]
 pub struct TTwoPipes {
     #[handle(pipe)]
-    pub a: syshandle::OwnedHandle,
+    pub a: syshandle::handle::OwnedHandle,
     #[handle(pipe)]
-    pub b: syshandle::OwnedHandle,
+    pub b: syshandle::handle::OwnedHandle,
 }
 
 /// What `NineResults` returns.
@@ -239,7 +239,7 @@ pub trait T {
     fn two_h(
         &self,
         context: &syshandle::Context,
-    ) -> syshandle::Result<(syshandle::Event, std::fs::File)>;
+    ) -> syshandle::Result<(syshandle::handle::Event, std::fs::File)>;
     #[com(
         differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `a`: the access mask 0x1 reduces what is sent; the tables of the trait have no masks; parameter `b`: the access mask 0x2 reduces what is sent; the tables of the trait have no masks"
     )]
@@ -283,12 +283,12 @@ pub trait T {
     fn unique_handle(
         &self,
         context: &syshandle::Context,
-        h: syshandle::Event,
+        h: syshandle::handle::Event,
     ) -> syshandle::Result<()>;
     fn ok_handle(
         &self,
         context: &syshandle::Context,
-        h: syshandle::Event,
+        h: syshandle::handle::Event,
     ) -> syshandle::Result<std::fs::File>;
     #[com(
         differs = "parameter `t`: `T`: `wire_marshal` puts another type on the wire than the one in memory"
@@ -333,15 +333,15 @@ pub trait T {
     fn ok_handles(
         &self,
         context: &syshandle::Context,
-        h: Vec<syshandle::Event>,
+        h: Vec<syshandle::handle::Event>,
     ) -> syshandle::Result<()>;
     #[handle(socket)]
     fn ok_pipe(
         &self,
         context: &syshandle::Context,
         #[handle(pipe)]
-        p: syshandle::OwnedHandle,
-    ) -> syshandle::Result<syshandle::OwnedHandle>;
+        p: syshandle::handle::OwnedHandle,
+    ) -> syshandle::Result<syshandle::handle::OwnedHandle>;
     #[com(
         differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct"
     )]
@@ -363,14 +363,14 @@ pub trait T {
     fn ok_handles_out(
         &self,
         context: &syshandle::Context,
-    ) -> syshandle::Result<Vec<syshandle::Event>>;
+    ) -> syshandle::Result<Vec<syshandle::handle::Event>>;
     #[com(
         differs = "parameter `h`: the file passes a pointer to a counted array of a handle, and the tables of the trait a 4-byte integer"
     )]
     fn handles_behind(
         &self,
         context: &syshandle::Context,
-        h: Vec<syshandle::Event>,
+        h: Vec<syshandle::handle::Event>,
     ) -> syshandle::Result<()>;
     #[com(
         differs = "parameter `h`: the file passes a pointer to a handle, and the tables of the trait a handle"
@@ -378,7 +378,7 @@ pub trait T {
     fn pointer_to_handle(
         &self,
         context: &syshandle::Context,
-        h: syshandle::Event,
+        h: syshandle::handle::Event,
     ) -> syshandle::Result<()>;
     #[com(
         differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
@@ -386,8 +386,8 @@ pub trait T {
     fn in_out_handle(
         &self,
         context: &syshandle::Context,
-        h: syshandle::Event,
-    ) -> syshandle::Result<syshandle::Event>;
+        h: syshandle::handle::Event,
+    ) -> syshandle::Result<syshandle::handle::Event>;
     #[com(
         differs = "parameter `a`: the file passes a pointer to a 4-byte integer, and the tables of the trait a pointer to a struct of 9 fields and 36 bytes"
     )]

@@ -35,7 +35,7 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
             #(#methods)*
         }
 
-        impl ::syshandle::Proxy for #client {
+        impl ::syshandle::object::Proxy for #client {
             type Interface = dyn #name;
 
             fn from_client(client: ::syshandle::Client) -> Self {
@@ -155,9 +155,11 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
         CallStyle::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
         // Most programs start only few calls this way. The method is `inline`, so that unused ones
         // aren't compiled.
-        CallStyle::Started => {
-            (Some(quote!(#[inline] pub)), quote!(::syshandle::PendingCall<#returns>), None)
-        }
+        CallStyle::Started => (
+            Some(quote!(#[inline] pub)),
+            quote!(::syshandle::pipeline::PendingCall<#returns>),
+            None,
+        ),
     };
     let before = before.unwrap_or_else(|| quote!(pub));
     quote! {

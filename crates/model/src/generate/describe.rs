@@ -37,7 +37,7 @@ fn method(interface: &Ident, method: &Method) -> TokenStream {
     let error = match &method.error {
         None => quote!(::core::option::Option::None),
         Some(error) => {
-            quote!(::core::option::Option::Some(<#error as ::syshandle::Describe>::TYPE))
+            quote!(::core::option::Option::Some(<#error as ::syshandle::describe::Describe>::TYPE))
         }
     };
     let blocking = method.blocking;
@@ -72,7 +72,7 @@ fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
     quote_spanned! {ty.span()=>
         ::syshandle::describe::Parameter::new(
             #name,
-            <#ty as ::syshandle::Describe>::TYPE,
+            <#ty as ::syshandle::describe::Describe>::TYPE,
             #declared,
         )
     }

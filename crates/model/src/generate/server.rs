@@ -25,7 +25,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             #(#declarations)*
         }
 
-        impl ::syshandle::Interface for dyn #name {
+        impl ::syshandle::object::Interface for dyn #name {
             type Proxy = #client;
 
             const DESCRIPTION: &'static ::syshandle::describe::Interface = {
@@ -44,7 +44,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             }
         }
 
-        impl<__T: #name> ::syshandle::Implements<__T> for dyn #name {
+        impl<__T: #name> ::syshandle::object::Implements<__T> for dyn #name {
             fn object(implementation: ::std::sync::Arc<__T>) -> ::std::sync::Arc<Self> {
                 implementation
             }

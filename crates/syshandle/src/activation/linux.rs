@@ -21,9 +21,10 @@ use syshandle_wire::Hello;
 
 use self::lookup::ServerLocation;
 use self::start::Start;
+use crate::class::{Interface, Proxy};
 use crate::client::Client;
 use crate::client::connection::ClientConnection;
-use crate::{ErrorKind, Interface, Proxy, Result};
+use crate::{ErrorKind, Result};
 
 /// Activates classes with options: another registry or another timeout.
 #[derive(Clone, Debug)]

@@ -7,11 +7,12 @@ use syshandle_os::under_wine;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
 
+use crate::class::{Interface, Proxy};
 use crate::class_locks::ClassLocks;
 use crate::client::Client;
 use crate::client::calls::{self, Deadline};
 use crate::client::remote_object::RemoteObject;
-use crate::{Error, ErrorKind, Interface, Proxy, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Activates classes with options: another timeout.
 #[derive(Clone, Debug)]

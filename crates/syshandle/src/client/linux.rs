@@ -40,6 +40,7 @@ use self::handshake::ClientHandshake;
 use self::pipeline::Pipeline;
 use self::reply::{EncodedReply, ReplyBody};
 use crate::buffer::{give_bytes, take_bytes};
+use crate::class::{Interface, Proxy};
 use crate::door::{DoorConnection, DoorMaker, LentDoor};
 use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
@@ -47,7 +48,7 @@ use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
 use crate::sync::Mutex;
-use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
+use crate::{CallError, Error, ErrorKind, Result, door};
 
 /// Reference to an object; every generated client wraps one.
 ///
@@ -152,7 +153,7 @@ impl Client {
     /// Returns the server's credentials, as the kernel reports them. Connects first if necessary.
     ///
     /// On a generated client, call `client.as_client().server()`:
-    /// [`as_client`](crate::Proxy::as_client) is a method of the trait [`Proxy`](crate::Proxy),
+    /// [`as_client`](crate::class::Proxy::as_client) is a method of the trait [`Proxy`](crate::class::Proxy),
     /// which has to be in scope.
     ///
     /// # Errors

@@ -27,11 +27,12 @@ use self::local_object::LocalObject;
 use self::remote_object::RemoteObject;
 use crate::buffer::take_bytes;
 use crate::call_target::ComTarget;
+use crate::class::{Interface, Proxy};
 use crate::limits::{CALL_TIMEOUT, LIMITS};
 use crate::method_ref::MethodRef;
 use crate::received_handles::KernelProver;
 use crate::stand_in::{self, HandleOrObject, StandIn};
-use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
+use crate::{CallError, Error, ErrorKind, Result};
 
 /// Reference to an object; every generated client wraps one.
 ///

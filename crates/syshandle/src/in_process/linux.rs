@@ -7,6 +7,7 @@ use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
+use crate::class::{Implements, Interface, Object, Proxy};
 use crate::client::Client;
 use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
@@ -15,13 +16,13 @@ use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::setup::failed;
 use crate::sync::now;
-use crate::{Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Makes a client of an object in this process: for tests of code that uses an interface, and to
 /// pass an object to a server (a callback).
 ///
 /// The object has only this interface, so `cast` fails for every other one.
-/// [`Class::in_process`](crate::Class::in_process) makes an object with all interfaces of a class.
+/// [`Class::in_process`](crate::class::Class::in_process) makes an object with all interfaces of a class.
 ///
 /// Calls take the full path: they go through the kernel and are checked as between processes.
 /// Threads of the object's own serve it until its last reference is dropped.

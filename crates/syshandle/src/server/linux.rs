@@ -50,10 +50,11 @@ pub use task::{Outcome, TimerOutcome};
 use self::acceptor::Acceptor;
 use self::event_loop::Source;
 use self::reactor::{Reactor, Settings};
+use crate::class::{Class, Object, Serves};
 use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
 use crate::setup::failed;
-use crate::{Class, Error, ErrorKind, Object, Result, Serves, direct};
+use crate::{Error, ErrorKind, Result, direct};
 
 /// Creates the object for a client that activates the class.
 pub(crate) type Factory = Box<dyn Fn() -> Object + Send + Sync>;
@@ -136,7 +137,7 @@ impl Server {
         self
     }
 
-    /// Listens at this path, without a registration, for clients that [`connect`](crate::connect)
+    /// Listens at this path, without a registration, for clients that [`connect`](crate::direct::connect)
     /// to it. No file may exist at the path. Only the server's own user may connect, unless
     /// [`Server::policy`] sets another policy.
     ///
@@ -165,7 +166,7 @@ impl Server {
     ///
     /// A connection has one client. The policy is not applied to it, and the server ends with the
     /// connection unless [`Server::never_exit`] is set. The kernel reports the process that created
-    /// the connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process
+    /// the connection as the client. For a [`socket_pair`](crate::direct::socket_pair) this is the process
     /// that created the pair.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
@@ -263,7 +264,7 @@ impl Server {
     ///
     /// Raises the soft limit of descriptors of this process to the hard limit. Child processes
     /// inherit the raised limit unless they are started with
-    /// [`restore_descriptor_limit`](crate::restore_descriptor_limit).
+    /// [`restore_descriptor_limit`](syshandle_os::restore_descriptor_limit).
     ///
     /// # Errors
     /// [`ErrorKind::NotRegistered`] if the program got no socket and is not registered;

@@ -24,11 +24,12 @@ pub use task::{Outcome, TimerOutcome};
 
 use self::activity::Activity;
 use self::objects::ComObject;
+use crate::class::{Class, Serves};
 use crate::class_locks::ClassLocks;
-use crate::{Class, Error, ErrorKind, Result, Serves};
+use crate::{Error, ErrorKind, Result};
 
 /// Makes the object for a new client.
-type Factory = Arc<dyn Fn() -> crate::Object + Send + Sync>;
+type Factory = Arc<dyn Fn() -> crate::class::Object + Send + Sync>;
 
 /// Server: the classes that a program serves, and its settings.
 ///
@@ -168,7 +169,7 @@ const FIRST: Duration = Duration::from_secs(10);
 
 /// Makes the object for a new client.
 fn make(
-    make: &dyn Fn() -> crate::Object,
+    make: &dyn Fn() -> crate::class::Object,
     activity: &Arc<Activity>,
     caller: Caller,
 ) -> Result<ServedObject> {

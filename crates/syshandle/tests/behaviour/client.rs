@@ -4,7 +4,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent};
+use syshandle::{
+    Cancel, Error, ErrorKind,
+    handle::{Event, ManualEvent},
+};
 
 use crate::support::bench::{BenchClient, pattern};
 use crate::support::world::{Transport, over_every_transport};

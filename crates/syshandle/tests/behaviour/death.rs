@@ -3,7 +3,10 @@
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
-use syshandle::{Error, ErrorKind, Event, ManualEvent};
+use syshandle::{
+    Error, ErrorKind,
+    handle::{Event, ManualEvent},
+};
 
 use crate::support::bench::{BenchClient, CounterClient};
 use crate::support::process::{DRAIN_MS, STAY};

@@ -6,8 +6,11 @@ use std::io::PipeReader;
 
 use syshandle::describe::{Definition, Method, Type};
 use syshandle::{
-    Context, Decode, Describe, Encode, Event, Interface, Kind, Kinds, Result, Rights, class,
+    Context, Decode, Encode, Result, class,
+    describe::Describe,
+    handle::{Event, Kind, Kinds, Rights},
     interface,
+    object::Interface,
 };
 
 use crate::support::bench::CounterClient;
@@ -21,7 +24,7 @@ trait Described {
     fn first(
         &self,
         context: &Context,
-        #[handle(file | pipe, read, at_most = read | write)] from: syshandle::OwnedHandle,
+        #[handle(file | pipe, read, at_most = read | write)] from: syshandle::handle::OwnedHandle,
         number: u64,
     ) -> Result<PipeReader>;
     #[handle(file, append)]

@@ -5,7 +5,10 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{Connector, Error, ErrorKind, Server, make_door, socket_pair};
+use syshandle::{
+    Error, ErrorKind, Server,
+    direct::{Connector, make_door, socket_pair},
+};
 
 use crate::support::LONG;
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use syshandle::{Encode, Guid, Interface};
+use syshandle::{Encode, Guid, object::Interface};
 use syshandle_os::{Peer, Seqpacket};
 use syshandle_types::{Encoder, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Header, Releases};

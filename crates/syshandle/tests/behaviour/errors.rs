@@ -4,11 +4,12 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use syshandle::{
-    CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
-    Mismatch, Requirement, Rights, WrongHandle,
+    CallError, Error, ErrorKind,
+    handle::{Event, Facts, KernelObject, Kind, Kinds, Mismatch, Requirement, Rights, WrongHandle},
+    object::Interface,
 };
 use syshandle_types::FieldPath;
-use syshandle_wire::{FrameKind, Header, Status};
+use syshandle_wire::{Fault, FrameKind, Header, Status};
 
 use crate::support::bench::{
     BENCH, Bench, BenchClient, CounterClient, DOUBLE, Mishap, Named, NamedClient, NamedTwiceClient,

@@ -4,7 +4,11 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle};
+use syshandle::{
+    ErrorKind,
+    handle::{Event, ManualEvent, OwnedHandle},
+    object::Interface,
+};
 use syshandle_os::Seqpacket;
 use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Greeting, Header, Offer};
@@ -349,11 +353,11 @@ fn a_program_that_a_server_starts_gets_the_limit_of_descriptors_that_the_server_
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
         let shell = || std::process::Command::new("sh");
-        assert_eq!(limit(syshandle::restore_descriptor_limit(&mut shell())), "300");
+        assert_eq!(limit(syshandle::handle::restore_descriptor_limit(&mut shell())), "300");
         syshandle_os::raise_descriptor_limit();
         syshandle_os::raise_descriptor_limit();
         assert_ne!(limit(&mut shell()), "300");
-        assert_eq!(limit(syshandle::restore_descriptor_limit(&mut shell())), "300");
+        assert_eq!(limit(syshandle::handle::restore_descriptor_limit(&mut shell())), "300");
     });
 }
 
@@ -422,12 +426,12 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
 
 /// Returns a client whose server sends a greeting but never receives, and the server's end.
 fn client_of_a_deaf_server() -> (BenchClient, Raw) {
-    let (ours, theirs) = syshandle::socket_pair().unwrap();
+    let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
     let raw = Raw(Seqpacket::from(theirs));
     let offers = vec![Offer { clsid: BENCH.clsid(), iid: <dyn Bench>::DESCRIPTION.iid }];
     let greeting = Greeting { limits: Limits::default(), offers };
     raw.send(&Header::new(FrameKind::Greeting), &greeting.write(), &[]);
-    (syshandle::from_socket(ours).unwrap(), raw)
+    (syshandle::direct::from_socket(ours).unwrap(), raw)
 }
 
 #[test]

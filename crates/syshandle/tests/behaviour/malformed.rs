@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use syshandle::{Decode, Encode, Event, Guid, OwnedHandle};
+use syshandle::{
+    Decode, Encode, Guid,
+    handle::{Event, OwnedHandle},
+};
 use syshandle_os::{BorrowedHandle, Declaration};
 use syshandle_types::{DecodeErrorKind, Decoder, Encoder, Limits, ProofError, Prove};
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use syshandle::{ErrorKind, Interface};
+use syshandle::{ErrorKind, object::Interface};
 use syshandle_types::Limits;
 use syshandle_wire::{Body, FrameKind, Header, Releases};
 

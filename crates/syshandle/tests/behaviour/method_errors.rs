@@ -7,7 +7,8 @@ use syshandle::describe::Type;
 use syshandle::generated::{DecodeError, Decoder, Encoder};
 use syshandle::testing::simulated_error;
 use syshandle::{
-    CallError, Context, Decode, Describe, Encode, Error, ErrorKind, Event, Result, class, interface,
+    CallError, Context, Decode, Encode, Error, ErrorKind, Result, class, describe::Describe,
+    handle::Event, interface,
 };
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};

@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::time::Duration;
 
-use syshandle::{CallError, Event, ManualEvent};
+use syshandle::{
+    CallError,
+    handle::{Event, ManualEvent},
+};
 
 use crate::support::bench::{BenchClient, Mishap, Workbench};
 use crate::support::process::alone;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use syshandle::{Event, ManualEvent};
+use syshandle::handle::{Event, ManualEvent};
 use syshandle_wire::{FrameKind, Header};
 
 use crate::support::bench::{BENCH, BenchClient, Workbench};

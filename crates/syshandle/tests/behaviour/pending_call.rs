@@ -4,7 +4,11 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent, PendingCall, Result, pipelined};
+use syshandle::{
+    Cancel, Error, ErrorKind, Result,
+    handle::{Event, ManualEvent},
+    pipeline::{PendingCall, pipelined},
+};
 
 use crate::support::bench::{BenchClient, BenchStarter, Mishap, pattern};
 use crate::support::world::{World, file, identity, over_every_transport};

@@ -5,7 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use syshandle::{Event, Interface, ManualEvent};
+use syshandle::{
+    handle::{Event, ManualEvent},
+    object::Interface,
+};
 use syshandle_wire::{Body, FrameKind, Header};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};

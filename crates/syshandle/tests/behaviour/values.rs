@@ -5,7 +5,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use syshandle::{Decode, Encode, ErrorKind, Event, Guid, ManualEvent, Result, interface};
+use syshandle::{
+    Decode, Encode, ErrorKind, Guid, Result,
+    handle::{Event, ManualEvent},
+    interface,
+};
 
 use crate::support::world::{file, identity};
 
@@ -547,7 +551,7 @@ fn out_of_range_values_never_reach_the_method() {
 mod with_serde {
     use serde::{Deserialize, Serialize};
     use syshandle::describe::Type;
-    use syshandle::{Describe, ErrorKind, Serde};
+    use syshandle::{ErrorKind, Serde, describe::Describe};
 
     use super::*;
 

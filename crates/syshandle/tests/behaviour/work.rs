@@ -5,7 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use syshandle::generated::Encoder;
-use syshandle::{Encode, ErrorKind, Event, Interface, ManualEvent};
+use syshandle::{
+    Encode, ErrorKind,
+    handle::{Event, ManualEvent},
+    object::Interface,
+};
 use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Status};
 

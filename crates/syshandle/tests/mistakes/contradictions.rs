@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::net::TcpStream;
 
-use syshandle::{Event, Result, interface};
+use syshandle::{Result, interface, handle::Event};
 
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e21")]
 trait WrongKind {

@@ -1,6 +1,6 @@
 use std::fs::File;
 
-use syshandle::{Decode, Encode, OwnedHandle};
+use syshandle::{Decode, Encode, handle::OwnedHandle};
 
 #[derive(Encode)]
 enum Never {}

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::confine;
-use syshandle::{Activation, Error, Event, Result};
+use syshandle::{Activation, Error, Result, handle::Event};
 use syshandle_testkit::{TEST_SERVICE, TestServiceClient};
 
 pub(crate) fn main() -> ExitCode {
@@ -60,7 +60,7 @@ fn ask(
     fork: bool,
 ) -> Result<()> {
     let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid())?;
-    let server = syshandle::Proxy::as_client(&client).server()?;
+    let server = syshandle::object::Proxy::as_client(&client).server()?;
     let ids = client.peer_ids()?;
     // This process keeps the event and never sets it.
     let event = Event::new()?;

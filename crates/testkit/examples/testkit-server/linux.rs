@@ -6,7 +6,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::Duration;
 
-use syshandle::{Context, Event, OwnedHandle, Policy, Result, Server};
+use syshandle::{
+    Context, Policy, Result, Server,
+    handle::{Event, OwnedHandle},
+};
 use syshandle_testkit::{PeerIds, TEST_SERVICE, TestService, peer_ids};
 
 pub(crate) fn main() -> Result<()> {

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::sandbox;
 use syshandle::{
-    Context, Directory, Event, KernelObject, OwnedHandle, Process, Result, Section, Semaphore,
-    Server, Timer,
+    Context, Result, Server,
+    handle::{Directory, Event, KernelObject, OwnedHandle, Process, Section, Semaphore, Timer},
 };
 use syshandle_testkit::{BROKER, Broker, BrokerClient};
 
@@ -40,8 +40,8 @@ pub(crate) fn main() -> ExitCode {
 fn connect(is_socket: bool) -> Result<BrokerClient> {
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     match is_socket {
-        true => syshandle::from_socket(socket),
-        false => syshandle::from_door(socket),
+        true => syshandle::direct::from_socket(socket),
+        false => syshandle::direct::from_door(socket),
     }
 }
 
@@ -61,7 +61,7 @@ fn confine(words: &[String]) -> Result<()> {
 fn work(words: &[String], is_socket: bool) -> Result<()> {
     let has = |word: &str| words.iter().any(|other| other == word);
     if !has("unprepared") {
-        syshandle::prepare()?;
+        syshandle::direct::prepare()?;
     }
     let is_late = has("late") || has("unprepared");
     let before = (!is_late).then(|| connect(is_socket)).transpose()?;
@@ -101,7 +101,7 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
     // before.
     let kept: Vec<OwnedHandle> = (0..200).map(|which| broker.any(which)).collect::<Result<_>>()?;
     for (which, handle) in kept.iter().enumerate() {
-        let object = syshandle::identify(handle.as_fd())?.object;
+        let object = syshandle::handle::identify(handle.as_fd())?.object;
         let wanted = match which % 3 {
             0 => KernelObject::Pipe,
             1 => KernelObject::Eventfd,
@@ -120,7 +120,7 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
 /// Confines this process, and then serves the other end of the socket. `prepare` opens the files
 /// for examining handles before.
 fn serve(words: &[String]) -> Result<()> {
-    syshandle::prepare()?;
+    syshandle::direct::prepare()?;
     confine(words)?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     Server::new().class(BROKER, || Worker { notes: Mutex::default() }).socket(socket).run()

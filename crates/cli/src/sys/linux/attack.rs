@@ -8,9 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use syshandle::{Activation, Error, ErrorKind, Guid, Printable, Result, UserId, interface};
+use syshandle::{Activation, Error, ErrorKind, Guid, Result, handle::UserId, interface};
 use syshandle_adversary::{Attack, MethodShape, Scenario, TargetServer};
 use syshandle_registry::{Registry, RuntimePaths};
+use syshandle_types::Printable;
 
 use super::class::ClassArgument;
 use crate::output::{outln, write_content, write_out};

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
+use syshandle_types::Printable;
 
 use super::paths;
 use super::systemd;

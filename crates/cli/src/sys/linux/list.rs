@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, ErrorKind, Printable, Result};
+use syshandle::{Error, ErrorKind, Result};
 use syshandle_registry::{RegistrationFile, Registry, RuntimePaths};
+use syshandle_types::Printable;
 
 use crate::output::{errln, outln};
 

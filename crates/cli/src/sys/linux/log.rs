@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::process::ExitCode;
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_registry::{Registry, RuntimePaths};
+use syshandle_types::Printable;
 
 use super::class::ClassArgument;
 use crate::output::{errln, write_out};

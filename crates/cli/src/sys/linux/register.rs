@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
+use syshandle_types::Printable;
 
 use super::programs;
 use super::systemd;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use syshandle::{Error, Process, Result};
+use syshandle::{Error, Result, handle::Process};
 use syshandle_registry::{Registry, RuntimePaths};
 
 use super::class::ClassArgument;

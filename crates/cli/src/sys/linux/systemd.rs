@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_registry::{Policy, Registration, RegistrationFile, RuntimePaths};
+use syshandle_types::Printable;
 
 use super::target::{Target, Units};
 use crate::output::outln;

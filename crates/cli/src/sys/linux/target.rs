@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_registry::Registry;
+use syshandle_types::Printable;
 
 use super::paths;
 use crate::arguments::Scope;

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use syshandle::{Printable, Result};
+use syshandle::Result;
 use syshandle_registry::ComRegistry;
+use syshandle_types::Printable;
 
 use crate::output::outln;
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, Printable, Result};
+use syshandle::{Error, Result};
 use syshandle_registry::{ClassRegistration, ComRegistry};
+use syshandle_types::Printable;
 
 use super::programs;
 use crate::arguments::RegisterArguments;

@@ -151,7 +151,7 @@ impl Mounts {
                 let error = io::Error::from(error);
                 let what = format!(
                     "/proc/self/mountinfo can't be opened to tell which file system a file is on: \
-                     {error}; call syshandle::prepare() before the process is confined"
+                     {error}; call syshandle::direct::prepare() before the process is confined"
                 );
                 io::Error::new(error.kind(), what)
             }

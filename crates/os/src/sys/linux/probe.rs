@@ -231,7 +231,7 @@ fn denied(error: Errno) -> io::Error {
     let error = io::Error::from(error);
     let remedy = match PROBE.is_inherited() {
         true => "this process is a forked copy, which prepares by itself before it is confined",
-        false => "call syshandle::prepare() before the process is confined",
+        false => "call syshandle::direct::prepare() before the process is confined",
     };
     let what = format!("/proc/self/fdinfo can't be opened to examine a handle: {error}; {remedy}");
     io::Error::new(error.kind(), what)

@@ -23,7 +23,8 @@ use super::protocol::{Answer, Step};
 use crate::client::connection::ClientConnection;
 use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::peer_socket::PeerSocket;
-use crate::{Error, ErrorKind, Printable, Result};
+use crate::{Error, ErrorKind, Result};
+use syshandle_types::Printable;
 
 /// The state of an activation.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ pub trait Starter: Sized {
 /// before the call is sent is never sent.
 ///
 /// ```
-/// use syshandle::{Result, interface, pipelined};
+/// use syshandle::{Result, interface, pipeline::pipelined};
 ///
 /// #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a12")]
 /// pub trait Squares {

@@ -13,11 +13,12 @@ use syshandle_wire::{Fault, Status};
 
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
+use crate::class::Interface;
 use crate::limits::LIMITS;
 use crate::received_handles::KernelProver;
 use crate::server_status::ServerStatus;
 use crate::stand_in::HandleOrObject;
-use crate::{Error, ErrorKind, Interface, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of a server.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use super::replies::PendingReply;
 use super::reply_batch::ReplyBatch;
 use super::session::{ClientProcess, Session};
 use super::timers::{Timer, TimerId};
-use crate::Object;
+use crate::class::Object;
 use crate::door::ProcessIdentity;
 use crate::limits::LIMITS;
 use crate::link::Link;

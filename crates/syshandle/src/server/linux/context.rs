@@ -14,10 +14,11 @@ use super::connection::ServerConnection;
 use super::doors::ServedObject;
 use super::reactor::Reactor;
 use super::task::{Outcome, Task, TimerOutcome, UserWaitable};
+use crate::class::Object;
 use crate::received_handles::KernelProver;
 use crate::server::background_task::BackgroundTask;
 use crate::setup::other_process;
-use crate::{Error, ErrorKind, Object, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
 ///
@@ -95,7 +96,7 @@ impl Context {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use syshandle::{Context, Event, Outcome, Result};
+    /// # use syshandle::{Context, Result, handle::Event, wait::Outcome};
     /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
     ///     let (next, again) = (context.clone(), event.try_clone()?);
     ///     context.on_signal(event, Duration::MAX, move |outcome| {
@@ -137,7 +138,7 @@ impl Context {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use syshandle::{Context, Result, TimerOutcome};
+    /// # use syshandle::{Context, Result, wait::TimerOutcome};
     /// # fn method(context: &Context) -> Result<()> {
     /// context.on_timer(Duration::from_secs(1), |outcome| match outcome {
     ///     TimerOutcome::Elapsed => println!("a second has passed"),

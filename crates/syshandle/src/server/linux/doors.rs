@@ -16,12 +16,13 @@ use super::reactor::Reactor;
 use super::receiving::EventOutcome;
 use super::watchdog::WorkerSlot;
 use crate::buffer::FrameBuffer;
+use crate::class::Object;
+use crate::door;
 use crate::door::{DoorMaker, ProcessIdentity};
 use crate::peer_socket::PeerSocket;
 use crate::quota::{Quota, Resource};
 use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::sync::Mutex;
-use crate::{Object, door};
 
 /// The inner end of a door. Keeps the object and the server alive.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::reactor::Reactor;
 use super::receiving::EventOutcome;
 use super::watchdog::WorkerSlot;
 use super::work_item::UserCode;
-use crate::Object;
 use crate::class::AnyInterface;
+use crate::class::Object;
 use crate::quota::{Quota, QuotaGuard};
 
 /// The object of a connection or a door.

@@ -26,6 +26,7 @@ use super::task::{Outcome, Task};
 use super::timers::{Timer, Timers};
 use super::watchdog::Watchdog;
 use super::worker_pool::WorkerPool;
+use crate::class::Object;
 use crate::door::ProcessIdentity;
 use crate::guard::ForeignValue;
 use crate::limits::LIMITS;
@@ -34,7 +35,7 @@ use crate::quota::{QuotaLimits, Quotas};
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
-use crate::{Object, Result, door};
+use crate::{Result, door};
 
 /// A running server.
 pub(crate) struct Reactor {

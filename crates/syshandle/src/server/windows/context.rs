@@ -10,10 +10,11 @@ use syshandle_wire::Fault;
 
 use super::session::Session;
 use super::task::{Outcome, Task, TimerOutcome};
+use crate::class::{Implements, Interface, Object};
 use crate::limits::CALL_TIMEOUT;
 use crate::received_handles::KernelProver;
 use crate::server::background_task::BackgroundTask;
-use crate::{Implements, Interface, Object, Result, in_process};
+use crate::{Result, in_process};
 
 /// Context of a call: the client, the deadline, and services of the server.
 ///
@@ -79,7 +80,7 @@ impl Context {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use syshandle::{Context, Event, Outcome, Result};
+    /// # use syshandle::{Context, Result, handle::Event, wait::Outcome};
     /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
     ///     let (next, again) = (context.clone(), event.try_clone()?);
     ///     context.on_signal(event, Duration::MAX, move |outcome| {

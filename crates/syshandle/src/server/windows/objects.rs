@@ -24,9 +24,9 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) struct ComObject {
     session: Arc<Session>,
     /// Program's object; `None` after the client has died.
-    program: Arc<Mutex<Option<crate::Object>>>,
+    program: Arc<Mutex<Option<crate::class::Object>>>,
     /// Private interface.
-    life: crate::Object,
+    life: crate::class::Object,
     /// Interfaces of both, in the order of their indices.
     interfaces: Vec<&'static Description>,
 }
@@ -34,14 +34,14 @@ pub(crate) struct ComObject {
 impl ComObject {
     /// Makes an object for this client; without a client, for the first one that calls.
     pub(crate) fn new(
-        program: crate::Object,
+        program: crate::class::Object,
         activity: &Arc<Activity>,
         client: Option<u32>,
     ) -> Result<Self> {
         let session = Arc::new(Session::new(activity)?);
         let life =
             Arc::new(ServerStatusObject { session: session.clone(), asked: OnceLock::new() });
-        let life = crate::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&life);
+        let life = crate::class::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&life);
         let interfaces = program.descriptions().chain(life.descriptions()).collect();
         let program = Arc::new(Mutex::new(Some(program)));
         let made = Self { session, program, life, interfaces };

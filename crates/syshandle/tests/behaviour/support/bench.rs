@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{
-    BackgroundTask, Context, Decode, Encode, Event, ManualEvent, OwnedHandle, Result, class,
+    BackgroundTask, Context, Decode, Encode, Result, class,
+    handle::{Event, ManualEvent, OwnedHandle},
     interface,
 };
 

@@ -10,7 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering as Order};
 use std::time::Duration;
 
 use syshandle::{
-    Context, Decode, Describe, Encode, Event, ManualEvent, Result, Waitable, class, interface,
+    Context, Decode, Encode, Result, class,
+    describe::Describe,
+    handle::{Event, ManualEvent},
+    interface,
+    wait::Waitable,
 };
 
 class! {

@@ -8,7 +8,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use syshandle::{Activation, Event, Guid, ManualEvent, Server};
+use syshandle::{
+    Activation, Guid, Server,
+    handle::{Event, ManualEvent},
+};
 
 use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
 use super::hazard::{ARMED, FullDisk, HAZARD, HazardClient, Laboratory, Unread};

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use syshandle::{Activation, Class, ClassInfo, Proxy};
+use syshandle::{
+    Activation,
+    object::{Class, ClassInfo, Proxy},
+};
 use syshandle_registry::{Policy, RegisteredClass, Registration, Registry, RuntimePaths};
 use tempfile::TempDir;
 

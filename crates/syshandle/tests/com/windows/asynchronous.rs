@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syshandle::{CallError, ErrorKind, Event};
+use syshandle::{CallError, ErrorKind, handle::Event};
 use tokio::runtime::{Builder, Runtime};
 
 use super::Test;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use syshandle::{Activation, Event};
+use syshandle::{Activation, handle::Event};
 
 use super::forged;
 use super::interface::{BEREFT, CROWDED, EverythingClient};

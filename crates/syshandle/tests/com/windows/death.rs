@@ -3,7 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 
-use syshandle::{Class, ClassInfo, ErrorKind, Event, Process};
+use syshandle::{
+    ErrorKind,
+    handle::{Event, Process},
+    object::{Class, ClassInfo},
+};
 use syshandle_os::under_wine;
 
 use super::Test;

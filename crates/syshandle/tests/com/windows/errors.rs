@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Activation, CallError, Cancel, ErrorKind, Event};
+use syshandle::{Activation, CallError, Cancel, ErrorKind, handle::Event};
 
 use super::Test;
 use super::interface::{EverythingClient, Refusal, SHARED};

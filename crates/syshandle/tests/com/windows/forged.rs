@@ -6,7 +6,7 @@
 
 use std::fs::File;
 
-use syshandle::{Proxy, Result, interface};
+use syshandle::{Result, interface, object::Proxy};
 use syshandle_os::under_wine;
 
 use super::Test;

@@ -6,8 +6,11 @@ use std::io::{PipeReader, PipeWriter};
 use std::net::TcpStream;
 
 use syshandle::{
-    Context, Decode, Encode, Event, Guid, Job, ManualEvent, Mutex, Process, RegKey, Result,
-    Section, Semaphore, Thread, Timer, Token, class, interface,
+    Context, Decode, Encode, Guid, Result, class,
+    handle::{
+        Event, Job, ManualEvent, Mutex, Process, RegKey, Section, Semaphore, Thread, Timer, Token,
+    },
+    interface,
 };
 
 /// Has a method for each kind of handle, which uses its argument and returns a handle of the same

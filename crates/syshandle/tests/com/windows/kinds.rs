@@ -5,8 +5,10 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 
 use syshandle::{
-    ErrorKind, Event, Job, ManualEvent, Mutex, Process, RegKey, Section, Semaphore, Thread, Timer,
-    Token,
+    ErrorKind,
+    handle::{
+        Event, Job, ManualEvent, Mutex, Process, RegKey, Section, Semaphore, Thread, Timer, Token,
+    },
 };
 
 use super::Test;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use syshandle::{Class, ClassInfo, Process};
+use syshandle::{
+    handle::Process,
+    object::{Class, ClassInfo},
+};
 use syshandle_registry::{ClassRegistration, ComRegistry};
 
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};

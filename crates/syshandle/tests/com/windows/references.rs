@@ -4,7 +4,11 @@ use std::io::{PipeWriter, Read};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use syshandle::{Context, Error, Event, Process, Result, class, interface};
+use syshandle::{
+    Context, Error, Result, class,
+    handle::{Event, Process},
+    interface,
+};
 
 use super::Test;
 use super::place::until_ended;

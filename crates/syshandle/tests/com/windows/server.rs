@@ -9,8 +9,11 @@ use std::sync::Mutex as Lock;
 use std::time::Duration;
 
 use syshandle::{
-    Context, Error, Event, Guid, Handle, Job, ManualEvent, Mutex, Process, RegKey, Result, Section,
-    Semaphore, Server, Thread, Timer, Token,
+    Context, Error, Guid, Result, Server,
+    handle::{
+        Event, Handle, Job, ManualEvent, Mutex, Process, RegKey, Section, Semaphore, Thread, Timer,
+        Token,
+    },
 };
 
 use super::interface::{

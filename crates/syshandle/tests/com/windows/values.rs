@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 
-use syshandle::{Event, Guid};
+use syshandle::{Guid, handle::Event};
 
 use super::Test;
 use super::interface::{EverythingClient, Parcel, SHARED};

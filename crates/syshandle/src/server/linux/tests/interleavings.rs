@@ -20,16 +20,17 @@ use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
+use crate::class::{Interface, Object, Proxy};
 use crate::client::handshake::ClientHandshake;
+use crate::pipeline::{PendingCall, pipelined};
 use crate::quota::{QuotaLimits, Quotas, Resource};
+use crate::server::Outcome;
 use crate::server::linux::activity::{Activity, ActivityKind, ActivityLevel};
 use crate::server::linux::event_loop::{EventLoop, Source};
 use crate::server::linux::reactor::{Reactor, Settings};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
-use crate::{
-    Client, Context, Interface, Object, Outcome, PendingCall, Proxy, Result, interface, pipelined,
-};
+use crate::{Client, Context, Result, interface};
 
 /// Longer than any interleaving lasts on the test's clock.
 const LONG: Duration = Duration::from_secs(3600);
