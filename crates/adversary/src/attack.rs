@@ -20,8 +20,8 @@ pub struct Attack<'a> {
     /// ([`Attempt::write`]).
     pub command: &'a dyn Fn(&Scenario) -> io::Result<Command>,
     /// The limit for the median duration of the honest client's calls, as a multiple of the median
-    /// without an attack. The scenario uses the processor too, so this does not measure the server
-    /// alone.
+    /// without an attack. The time for which a thread waited for a processor does not count, because
+    /// the scenario and the rest of the machine use the processors too.
     pub slower_max: f64,
 }
 

@@ -6,7 +6,14 @@ use std::time::{Duration, Instant};
 use syshandle_wire::{Fault, FrameKind, Header};
 
 use crate::raw_connection::{DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response};
+use crate::resources::ProcessorWaits;
 use crate::scenario::TargetServer;
+
+/// The duration from which the cause of a call's duration is examined.
+const SLOW: Duration = Duration::from_micros(200);
+
+/// Number of calls after which the waits for a processor are read even if no call was slow.
+const WAITS_READ_EVERY: u32 = 16;
 
 /// A client that follows the rules. It makes one call after the other, and connects a further
 /// client from time to time.
@@ -15,9 +22,14 @@ pub struct HonestClient {
     target: TargetServer,
     connection: RawConnection,
     calls: u32,
+    /// The server's process.
+    server: u32,
+    /// The waits for a processor up to the last call that was slow, or one of the last calls.
+    waits: ProcessorWaits,
 }
 
-/// The latencies that an honest client measured.
+/// The latencies that an honest client measured, without the time that its thread and the server's
+/// threads waited for a processor.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     calls: Vec<Duration>,
@@ -32,7 +44,8 @@ impl HonestClient {
     pub fn new(target: TargetServer) -> io::Result<(Self, u32)> {
         let (connection, pid) = target.open_without_retry()?;
         let pid = pid.ok_or_else(|| io::Error::other("the greeting has no sender"))?;
-        Ok((Self { target, connection, calls: 0 }, pid))
+        let waits = ProcessorWaits::of_process(pid);
+        Ok((Self { target, connection, calls: 0, server: pid, waits }, pid))
     }
 
     /// Makes a call and records its duration. On every hundredth call, also connects a new client.
@@ -45,14 +58,32 @@ impl HonestClient {
             let start = Instant::now();
             let (newcomer, _) = self.target.open_without_retry()?;
             ask(&newcomer, self.calls)?;
-            latencies.first_calls.push(start.elapsed());
+            latencies.first_calls.push(self.undisturbed_since(start));
             ask_for_handle(&newcomer, self.calls + 1)?;
             newcomer.send_frame(&Header::new(FrameKind::Bye), &[], &[])?;
         }
+        if self.calls.is_multiple_of(WAITS_READ_EVERY) {
+            self.read_waits();
+        }
         let start = Instant::now();
         ask(&self.connection, self.calls)?;
-        latencies.calls.push(start.elapsed());
+        latencies.calls.push(self.undisturbed_since(start));
         Ok(())
+    }
+
+    /// Returns the time since `start`, without the time that this thread and the server's threads have
+    /// waited for a processor. So other load on the machine does not count.
+    fn undisturbed_since(&mut self, start: Instant) -> Duration {
+        let duration = start.elapsed();
+        let wait = if duration < SLOW { Duration::ZERO } else { self.read_waits() };
+        duration.saturating_sub(wait)
+    }
+
+    /// Returns the time that this thread and the server's threads have waited for a processor since
+    /// the last call of this function.
+    fn read_waits(&mut self) -> Duration {
+        let earlier = std::mem::replace(&mut self.waits, ProcessorWaits::of_process(self.server));
+        self.waits.since(&earlier)
     }
 
     /// Makes calls for this time.

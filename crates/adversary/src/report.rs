@@ -94,7 +94,8 @@ impl fmt::Display for Report {
         let idle = self.idle.median();
         writeln!(
             f,
-            "\nAn honest client during the attack; without an attack its median is {idle:?}.\n"
+            "\nAn honest client during the attack; without an attack its median is {idle:?}. The \
+             time for which a thread waited for a processor is left out.\n"
         )?;
         writeln!(
             f,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The resources that a process uses.
@@ -63,6 +64,34 @@ impl ResourceUsage {
     }
 }
 
+/// The time that each thread of a process has waited for a processor although it could run, and the
+/// same for the calling thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProcessorWaits(BTreeMap<PathBuf, Duration>);
+
+impl ProcessorWaits {
+    /// Reads the times. Threads are left out if the kernel doesn't report their times.
+    pub(crate) fn of_process(pid: u32) -> Self {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let threads = threads.map(|thread| thread.path());
+        let waits = threads.chain([PathBuf::from("/proc/thread-self")]).filter_map(|thread| {
+            // The second number is the time in the queue of a processor, in nanoseconds.
+            let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+            let wait = text.split_whitespace().nth(1)?.parse().ok()?;
+            Some((thread, Duration::from_nanos(wait)))
+        });
+        Self(waits.collect())
+    }
+
+    /// Returns the sum of the times that the threads have waited since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let waits = self.0.iter().map(|(thread, wait)| {
+            wait.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())
+        });
+        waits.sum()
+    }
+}
+
 impl fmt::Display for ResourceUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.memory_kib as f64 / 1024.0;
@@ -84,5 +113,19 @@ mod tests {
         assert!(here().descriptors["/dev/null"] >= 100);
         drop(files);
         assert!(here().memory_kib > 0 && here().threads > 0);
+    }
+
+    #[test]
+    fn the_wait_of_a_thread_for_a_processor_counts_and_its_sleep_does_not() {
+        let wait = |thread: &str, milliseconds| {
+            (PathBuf::from(thread), Duration::from_millis(milliseconds))
+        };
+        let earlier = ProcessorWaits([wait("a", 5), wait("gone", 7)].into());
+        let later = ProcessorWaits([wait("a", 8), wait("new", 2)].into());
+        assert_eq!(later.since(&earlier), Duration::from_millis(5));
+        let this = || ProcessorWaits::of_process(std::process::id());
+        let before = this();
+        assert!(before.0.contains_key(&PathBuf::from("/proc/thread-self")));
+        assert!(this().0.keys().eq(before.0.keys()) || this().0.len() > 1);
     }
 }

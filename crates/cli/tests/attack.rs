@@ -11,10 +11,6 @@ use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// Limit of `--slower`: honest calls may take this many times as long. The scenarios run at the same time
-/// on the same processors, and the machine may be busy with other work.
-const SLOWER: &str = "500";
-
 /// The scenarios that take a few seconds at most. `cargo xtask faults` runs all.
 const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
                      slots,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
@@ -33,8 +29,6 @@ fn attack(fixture: &Fixture, scenarios: &str) -> Output {
     command.args([
         "attack",
         &TEST_SERVICE.clsid().to_string(),
-        "--slower",
-        SLOWER,
         "--only",
         scenarios,
         "--set-method",
@@ -109,7 +103,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     let mut command = fixture.command("sh".as_ref());
     // The server that this command starts inherits the limit.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
-    command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", SLOWER]);
+    command.args(["attack", &TEST_SERVICE.clsid().to_string()]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
     let table = passed(&output);
     assert!(table.contains("refused: the server is at its limit of"), "{table}");
@@ -146,7 +140,7 @@ fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
     let attack = |scenarios| {
         let mut command = fixture.command(COMMAND.as_ref());
         let class = TEST_SERVICE.clsid().to_string();
-        command.args(["attack", &class, "--slower", SLOWER, "--only", scenarios]);
+        command.args(["attack", &class, "--only", scenarios]);
         command.output().unwrap()
     };
     let table = passed(&attack("endless-tasks,full-event,slots"));

@@ -62,7 +62,7 @@ fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup()
         let before = group.memory();
         for _ in 0..2 {
             let mut command = fixture.command(COMMAND.as_ref());
-            command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", "500"]);
+            command.args(["attack", &TEST_SERVICE.clsid().to_string()]);
             let output = command.args(["--only", "sparse-memory"]).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{text}");
