@@ -243,6 +243,21 @@ mod tests {
         assert!(is_old(None, now));
     }
 
+    #[test]
+    fn no_time_of_the_wall_clock_makes_a_file_old_that_may_have_been_changed_just_now() {
+        let year = Duration::from_secs(365 * 24 * 3600);
+        for changed in [0, 1, 100, 2_200_000_000] {
+            let state = Some([0, 0, changed, 0]);
+            let at = UNIX_EPOCH + Duration::from_secs(changed as u64);
+            assert!(!is_old(state, at) && !is_old(state, at + CLOCK_MAX));
+            // The clock was set back after the change, also to a time before 1970.
+            assert!(!is_old(state, at - year));
+            assert!(is_old(state, at + year));
+        }
+        // A change before 1970.
+        assert!(!is_old(Some([0, 0, -100, 0]), UNIX_EPOCH + year));
+    }
+
     fn registration(program: &str, clsid: Guid) -> Registration {
         Registration {
             name: "known".into(),
