@@ -16,7 +16,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use syshandle::{Error, ErrorKind, Event, Timer};
+use syshandle::handle::{Event, Timer};
+use syshandle::{Error, ErrorKind};
 use syshandle_registry::Registration;
 use syshandle_testkit::{
     Fixture, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
