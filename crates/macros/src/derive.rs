@@ -169,6 +169,8 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
                 // type declares are known only after it is instantiated.
                 definition: || const { #definition },
             };
+            type Argument<'__a> = &'__a Self where Self: '__a;
+            type Output = Self;
         }
     }
 }

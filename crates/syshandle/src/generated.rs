@@ -128,6 +128,8 @@ macro_rules! proxy {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(|| {
                 <dyn $interface as ::syshandle::object::Interface>::DESCRIPTION
             });
+            type Argument<'a> = &'a Self;
+            type Output = Self;
         }
     };
 }

@@ -217,10 +217,16 @@ pub use syshandle_macros::class;
 /// | `u32`, `f64`, `bool`, `char` … | the same |
 /// | `String` | `&str` |
 /// | `Vec<T>` | `&[T]` |
+/// | `PathBuf` | `&Path` |
 /// | `Option<T>` | an `Option` of what it takes for `T`: `Option<&str>`, `Option<&File>` |
-/// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration`, `PathBuf` | `&T` |
+/// | `Box<T>`, `Arc<T>` | what it takes for `T` |
+/// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration` | `&T` |
 ///
-/// The client returns results with the types of the trait. For a trait `Foo` the macro generates
+/// The type decides, not its spelling: an alias `Bytes` of `Vec<u8>` is lent as `&[u8]`, and a type
+/// of your own with the name `String` as a reference to it. The documentation of a client shows such
+/// a type as [`Argument<'_, T>`](describe::Argument).
+///
+/// The client returns results with the types of the trait, and a `T` for an `Arc<T>`. For a trait `Foo` the macro generates
 /// `FooClient`, with `activate` for a class, `in_process` for an object of this process,
 /// `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`] are reached by
 /// [`as_client`](Proxy::as_client): for instance, `foo.as_client().server()` returns the
@@ -273,7 +279,7 @@ pub use syshandle_macros::class;
 /// ```
 pub use syshandle_macros::interface;
 pub use syshandle_os::Credentials;
-pub use syshandle_types::{Decode, Encode, Guid, ParseGuidError};
+pub use syshandle_types::{Decode, Encode, Guid, ParseGuidError, describe};
 
 /// Handles to kernel objects, their kinds and rights, and the proof of both.
 pub mod handle {
@@ -299,12 +305,6 @@ pub mod wait {
     pub use syshandle_os::{Waitable, wait_all, wait_any};
 
     pub use crate::server::{Outcome, TimerOutcome};
-}
-
-/// Descriptions of interfaces at run time.
-pub mod describe {
-    pub use syshandle_types::Describe;
-    pub use syshandle_types::describe::*;
 }
 
 /// Classes and objects, and the traits by which generated code connects them with interfaces.

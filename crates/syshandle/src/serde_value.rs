@@ -96,8 +96,13 @@ impl<T: DeserializeOwned> Decode for Serde<T> {
     }
 }
 
-impl<T> Describe for Serde<T> {
+impl<T: Serialize> Describe for Serde<T> {
     const TYPE: Type = Type::Serde(type_name::<T>);
+    type Argument<'a>
+        = &'a Self
+    where
+        Self: 'a;
+    type Output = Self;
 }
 
 /// Byte vector that is limited to the maximum size of a message.

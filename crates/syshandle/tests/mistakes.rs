@@ -99,7 +99,8 @@ fn libraries() -> Vec<PathBuf> {
 
 /// Removes paths of this machine and the count of errors from the compiler's messages. Also removes
 /// notes about places within constant functions, because they contain line numbers of the standard
-/// library.
+/// library, the line numbers in files of this library, and repeated messages, because a client that
+/// only exists with a feature repeats them.
 fn plain(text: &str) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
     let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");
@@ -114,5 +115,21 @@ fn plain(text: &str) -> String {
         !is_in_note
     };
     let kept: Vec<&str> = text.lines().filter(is_kept).filter(is_outside).collect();
-    kept.join("\n").trim_end().to_owned() + "\n"
+    let kept: Vec<&str> = kept.into_iter().map(without_line).collect();
+    let kept = kept.join("\n");
+    let mut messages: Vec<&str> = Vec::new();
+    for message in kept.trim_end().split("\n\n") {
+        if !messages.contains(&message) {
+            messages.push(message);
+        }
+    }
+    messages.join("\n\n") + "\n"
+}
+
+/// Removes the line and the column from the place of a message in a file of this library.
+fn without_line(text: &str) -> &str {
+    match text.split_once(".rs:") {
+        Some((path, _)) if path.trim_start().starts_with("--> crates/") => &text[..path.len() + 3],
+        _ => text,
+    }
 }

@@ -1,11 +1,29 @@
-//! Run-time descriptions of interfaces, for tools.
+//! Descriptions of interfaces at run time, for tools, and the types in the methods of clients.
+//!
+//! A server's method owns its parameters, and a client's method borrows them. [`Describe`] decides
+//! how a type is lent, so an alias of the type makes no difference, and neither does another type
+//! with the same name:
+//!
+//! | parameter `T` | [`Argument<'_, T>`](Argument) |
+//! |---|---|
+//! | `bool`, `char`, integers and floating-point numbers | `T` |
+//! | `String` | `&str` |
+//! | `Vec<U>` | `&[U]` |
+//! | `PathBuf` | `&Path` |
+//! | `Option<U>` | an `Option` of the argument for `U`: `Option<&str>`, `Option<&File>` |
+//! | `Box<U>`, `Arc<U>` | the argument for `U` |
+//! | other types: handles, clients, structs, enums, tuples, arrays, maps, `Duration` … | `&T` |
+//!
+//! A client owns the results that it gets. They have the declared type, except for `Arc<U>`: only
+//! the server keeps the value as well, so the client gets a `U`, and an `Option<U>` for an
+//! `Option<Arc<U>>`. [`Output<T>`](Output) is that type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Declaration, Guid};
+use crate::{Declaration, Encode, Guid};
 
 /// An interface.
 #[derive(Clone, Copy, Debug)]
@@ -188,72 +206,112 @@ pub struct Variant {
     pub fields: &'static [Parameter],
 }
 
-/// A type with a description. Can be derived together with [`Encode`](crate::Encode).
+/// A type that can be a parameter or a result. Can be derived together with
+/// [`Encode`](crate::Encode): a client then passes a reference to a value, and gets a value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
     note = "a type that only knows serde travels as `syshandle::Serde<T>` (feature `serde` of syshandle)"
 )]
-pub trait Describe {
+pub trait Describe: Encode {
     /// Description of the type.
     const TYPE: Type;
+
+    /// The type that a client passes for a parameter of this type, with the same encoding. For most
+    /// types it is `&'a Self`.
+    type Argument<'a>: Encode
+    where
+        Self: 'a;
+
+    /// The type that a client gets for a result of this type, with the same encoding. For most types
+    /// it is `Self`.
+    type Output;
 }
 
+/// The type that a client passes for a parameter of type `T`. The [module](self) lists these types.
+pub type Argument<'a, T> = <T as Describe>::Argument<'a>;
+
+/// The type that a client gets for a result of type `T`: `T`, or `U` if `T` is `Arc<U>`.
+pub type Output<T> = <T as Describe>::Output;
+
 macro_rules! plain {
-    ($($type:ty),+ $(,)?) => {$(
+    ($($type:ty => $argument:ty),+ $(,)?) => {$(
         impl Describe for $type {
             const TYPE: Type = Type::Plain(stringify!($type));
+            type Argument<'a> = $argument;
+            type Output = Self;
         }
     )+};
 }
-plain!((), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
-plain!(String, Guid, Duration, PathBuf);
+plain! {
+    bool => Self, char => Self, f32 => Self, f64 => Self,
+    i8 => Self, i16 => Self, i32 => Self, i64 => Self, i128 => Self, isize => Self,
+    u8 => Self, u16 => Self, u32 => Self, u64 => Self, u128 => Self, usize => Self,
+    () => &'a Self, Guid => &'a Self, Duration => &'a Self,
+    String => &'a str, PathBuf => &'a Path,
+}
 
 impl<T: Describe> Describe for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
-}
-
-impl<T: Describe, E: Describe> Describe for Result<T, E> {
-    const TYPE: Type = Type::Result(&T::TYPE, &E::TYPE);
+    type Argument<'a>
+        = Option<T::Argument<'a>>
+    where
+        Self: 'a;
+    type Output = Option<T::Output>;
 }
 
 impl<T: Describe> Describe for Box<T> {
     const TYPE: Type = T::TYPE;
+    type Argument<'a>
+        = T::Argument<'a>
+    where
+        Self: 'a;
+    type Output = Self;
 }
 
 impl<T: Describe> Describe for Arc<T> {
     const TYPE: Type = T::TYPE;
+    type Argument<'a>
+        = T::Argument<'a>
+    where
+        Self: 'a;
+    type Output = T::Output;
 }
 
 impl<T: Describe> Describe for Vec<T> {
     const TYPE: Type = Type::List(&T::TYPE);
+    type Argument<'a>
+        = &'a [T]
+    where
+        Self: 'a;
+    type Output = Self;
 }
 
-impl<T: Describe, const N: usize> Describe for [T; N] {
-    const TYPE: Type = Type::Array(&T::TYPE, N);
+/// Implements the trait for types that a client passes by reference.
+macro_rules! by_reference {
+    ($([$($generics:tt)*] $type:ty => $description:expr),+ $(,)?) => {$(
+        impl<$($generics)*> Describe for $type {
+            const TYPE: Type = $description;
+            type Argument<'a>
+                = &'a Self
+            where
+                Self: 'a;
+            type Output = Self;
+        }
+    )+};
 }
-
-impl<K: Describe, V: Describe> Describe for BTreeMap<K, V> {
-    const TYPE: Type = Type::Map(&K::TYPE, &V::TYPE);
-}
-
-impl<K: Describe, V: Describe, S> Describe for HashMap<K, V, S> {
-    const TYPE: Type = Type::Map(&K::TYPE, &V::TYPE);
-}
-
-impl<T: Describe> Describe for BTreeSet<T> {
-    const TYPE: Type = Type::Set(&T::TYPE);
-}
-
-impl<T: Describe, S> Describe for HashSet<T, S> {
-    const TYPE: Type = Type::Set(&T::TYPE);
+by_reference! {
+    [T: Describe, const N: usize] [T; N] => Type::Array(&T::TYPE, N),
+    [T: Describe, E: Describe] Result<T, E> => Type::Result(&T::TYPE, &E::TYPE),
+    [K: Describe, V: Describe] BTreeMap<K, V> => Type::Map(&K::TYPE, &V::TYPE),
+    [K: Describe, V: Describe, S] HashMap<K, V, S> => Type::Map(&K::TYPE, &V::TYPE),
+    [T: Describe] BTreeSet<T> => Type::Set(&T::TYPE),
+    [T: Describe, S] HashSet<T, S> => Type::Set(&T::TYPE),
 }
 
 macro_rules! tuple {
     ($($name:ident),+) => {
-        impl<$($name: Describe),+> Describe for ($($name,)+) {
-            const TYPE: Type = Type::Tuple(&[$($name::TYPE),+]);
-        }
+        by_reference! { [$($name: Describe),+] ($($name,)+) => Type::Tuple(&[$($name::TYPE),+]) }
     };
 }
 tuple!(A);

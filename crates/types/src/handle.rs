@@ -68,6 +68,8 @@ macro_rules! impl_handle_value {
                 name: stringify!($type),
                 declared: <$type as $crate::Handle>::DECLARATION,
             };
+            type Argument<'a> = &'a Self;
+            type Output = Self;
         }
     };
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{Declaration, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
 
@@ -32,11 +32,17 @@ impl_handle!(
 );
 
 /// A path: its bytes, which need not be UTF-8.
-impl Encode for PathBuf {
+impl Encode for Path {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let bytes = self.as_os_str().as_bytes();
         out.put_len(bytes.len());
         out.lend(bytes);
+    }
+}
+
+impl Encode for PathBuf {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        self.as_path().encode(out);
     }
 }
 

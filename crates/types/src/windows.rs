@@ -10,7 +10,7 @@ use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{
     self, AsHandle, AsRawSocket, AsSocket, FromRawSocket, IntoRawHandle, OwnedSocket,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
 use crate::{
@@ -61,11 +61,17 @@ impl_socket!(
 );
 
 /// A path: its UTF-16 units as bytes, which need not be valid UTF-16.
-impl Encode for PathBuf {
+impl Encode for Path {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let units: Vec<u8> = self.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect();
         out.put_len(units.len());
         out.put(&units);
+    }
+}
+
+impl Encode for PathBuf {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        self.as_path().encode(out);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Generates the clients: types with the methods of the interface, which lend what they pass.
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
-use super::client_types::{parameter_type, result_type};
+use super::client_types::{argument_type, output_type};
 use super::server::client_name;
 use super::{docs, handle_declaration};
 use crate::{Interface, Method, Parameter};
@@ -31,6 +31,7 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
         #[derive(Clone, Debug)]
         #visibility struct #client(::syshandle::Client);
 
+        #[allow(clippy::type_complexity, reason = "the trait has the same types")]
         impl #client {
             #(#methods)*
         }
@@ -75,6 +76,7 @@ fn asynchronous(interface: &Interface) -> TokenStream {
             #[derive(Clone, Debug)]
             #visibility struct #client(::syshandle::Client);
 
+            #[allow(clippy::type_complexity, reason = "the trait has the same types")]
             impl #client {
                 #(#methods)*
             }
@@ -105,6 +107,7 @@ fn starter(interface: &Interface) -> TokenStream {
             #[derive(Clone, Debug)]
             #visibility struct #starter(::syshandle::Client);
 
+            #[allow(clippy::type_complexity, reason = "the trait has the same types")]
             impl #starter {
                 #(#methods)*
             }
@@ -126,7 +129,7 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
     let docs = docs(&method.docs);
     let attributes = method.attributes.iter().map(client_attribute);
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| {
-        let ty = parameter_type(ty);
+        let ty = argument_type(ty);
         quote!(#name: #ty)
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
@@ -135,11 +138,14 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });
-    let result = result_type(result);
+    let span = result.span();
+    let result = output_type(result);
     let declared = handle_declaration(method.result_handle.as_ref());
     let returns = match error {
-        None => quote!(::syshandle::Result<#result>),
-        Some(error) => quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
+        None => quote_spanned!(span=> ::syshandle::Result<#result>),
+        Some(error) => {
+            quote_spanned!(span=> ::core::result::Result<#result, ::syshandle::CallError<#error>>)
+        }
     };
     let call = match (error, style) {
         (None, CallStyle::Blocking) => "call",
@@ -149,17 +155,16 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
         (Some(_), CallStyle::Asynchronous) => "call_with_error_async",
         (Some(_), CallStyle::Started) => "begin_with_error",
     };
-    let call = Ident::new(call, result.span());
+    let call = Ident::new(call, span);
     let (before, returns, after) = match style {
         CallStyle::Blocking => (None, returns, None),
         CallStyle::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
         // Most programs start only few calls this way. The method is `inline`, so that unused ones
         // aren't compiled.
-        CallStyle::Started => (
-            Some(quote!(#[inline] pub)),
-            quote!(::syshandle::pipeline::PendingCall<#returns>),
-            None,
-        ),
+        CallStyle::Started => {
+            let returns = quote_spanned!(span=> ::syshandle::pipeline::PendingCall<#returns>);
+            (Some(quote!(#[inline] pub)), returns, None)
+        }
     };
     let before = before.unwrap_or_else(|| quote!(pub));
     quote! {

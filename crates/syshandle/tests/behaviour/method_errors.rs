@@ -94,6 +94,8 @@ impl Decode for Unsendable {
 
 impl Describe for Unsendable {
     const TYPE: Type = <() as Describe>::TYPE;
+    type Argument<'a> = &'a Self;
+    type Output = Self;
 }
 
 class! {

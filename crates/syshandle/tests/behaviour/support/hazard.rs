@@ -103,6 +103,8 @@ pub(crate) struct Unencodable(u32);
 
 impl Describe for Unencodable {
     const TYPE: syshandle::describe::Type = <u32 as Describe>::TYPE;
+    type Argument<'a> = &'a Self;
+    type Output = Self;
 }
 
 impl Encode for Unencodable {
