@@ -140,6 +140,16 @@ pub trait Serves<T>: ClassInfo {
     fn object(implementation: T) -> Object;
 }
 
+/// A class that a server serves.
+pub(crate) struct ServedClass {
+    pub(crate) clsid: Guid,
+    pub(crate) interfaces: &'static [&'static describe::Interface],
+    pub(crate) make: Factory,
+}
+
+/// Creates the object for a client that activates the class.
+pub(crate) type Factory = Box<dyn Fn() -> Object + Send + Sync>;
+
 /// An object, with one or more interfaces.
 #[derive(Clone, Default)]
 pub struct Object(Vec<Arc<dyn AnyInterface>>);
@@ -163,7 +173,6 @@ impl Object {
     }
 
     /// Checks that the object has an interface.
-    #[cfg_attr(windows, expect(dead_code, reason = "an object of COM's checks by itself"))]
     pub(crate) fn require(&self, interface: &describe::Interface) -> Result<()> {
         match self.interface(interface.iid) {
             Some(_) => Ok(()),

@@ -15,8 +15,8 @@ use crate::client::Client;
 use crate::client::deadline::Deadline;
 use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
-use crate::server::InnerDoor;
-use crate::server::reactor::{Reactor, Settings};
+use crate::server::linux::doors::InnerDoor;
+use crate::server::linux::reactor::{Reactor, Settings};
 use crate::setup::failed;
 use crate::{Error, ErrorKind, Result, door};
 
@@ -208,7 +208,7 @@ where
         filesystems: Filesystems::local(),
         quota_limits: QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit()),
     };
-    let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
+    let reactor = Reactor::new(settings, Vec::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door itself counts in the quota of this process.
     let own = pair()?.0.peer()?;

@@ -1,19 +1,249 @@
 //! The server side: accepts clients, runs their calls and replies.
 
 mod background_task;
+mod context;
 mod incoming_call;
+mod outcome;
+
+use std::time::Duration;
 
 pub use background_task::BackgroundTask;
+pub use context::Context;
 pub use incoming_call::IncomingCall;
+pub use outcome::{Outcome, TimerOutcome};
+
+use crate::class::{Class, Factory, ServedClass, Serves};
+use crate::{Error, ErrorKind, Result};
 
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
-        mod windows;
+        pub(crate) mod windows;
 
-        pub use windows::*;
+        use windows as system;
     } else {
-        mod linux;
+        pub(crate) mod linux;
 
-        pub use linux::*;
+        use std::path::PathBuf;
+
+        use linux as system;
+        use syshandle_os::{Filesystems, OwnedHandle};
+        use syshandle_registry::Policy;
+    }
+}
+
+/// A server: the classes that a program serves, and the settings for serving them.
+///
+/// ```no_run
+/// # use syshandle::{class, interface, Result, Server};
+/// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+/// # trait Greeter { fn greet(&self) -> Result<String>; }
+/// # class! { GREETER: Greeter = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3"; }
+/// #[derive(Default)]
+/// struct Hello;
+///
+/// impl Greeter for Hello {
+///     fn greet(&self) -> Result<String> {
+///         Ok("hello".into())
+///     }
+/// }
+///
+/// fn main() -> Result<()> {
+///     Server::new().class(GREETER, Hello::default).run()
+/// }
+/// ```
+///
+/// On Windows, COM finds the server by its registration (`syshandle register`), starts it with a
+/// client's first call, and decides which users may use it. Settings that COM has itself, such as
+/// the users and the limits, exist on Linux only.
+pub struct Server {
+    classes: Vec<ServedClass>,
+    /// The idle timeout; `None` disables it.
+    idle: Option<Duration>,
+    settings: system::ServerSettings,
+}
+
+impl Server {
+    /// Creates a server without classes. It ends when no client has used it for ten seconds.
+    pub fn new() -> Self {
+        let (classes, settings) = (Vec::new(), system::ServerSettings::default());
+        Self { classes, idle: Some(Duration::from_secs(10)), settings }
+    }
+
+    /// Adds a class. `make` creates the object for each client that activates the class.
+    #[must_use]
+    pub fn class<C: Serves<T>, T>(
+        mut self,
+        class: Class<C>,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        // `syshandle register` searches the program file for this mark.
+        std::hint::black_box(C::MARK);
+        let make: Factory = Box::new(move || C::object(make()));
+        self.classes.push(ServedClass { clsid: class.clsid(), interfaces: C::INTERFACES, make });
+        self
+    }
+
+    /// Sets the idle timeout: the server ends when no client has used it for this long, and at the
+    /// latest after twice this time.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        // A timeout of zero would end the server before the first client connects.
+        self.idle = Some(timeout.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// Disables the idle timeout, so the server ends only when it is told to.
+    #[must_use]
+    pub fn never_exit(mut self) -> Self {
+        self.idle = None;
+        self
+    }
+
+    /// Serves clients until the server ends by its idle timeout.
+    ///
+    /// On Linux, `SIGTERM` ends the server too: see `drain_timeout`. The server uses the socket
+    /// that was passed to this program (`LISTEN_FDS`), if any, and otherwise creates the socket. It
+    /// raises the soft limit of descriptors of this process to the hard limit. Child processes
+    /// inherit the raised limit unless they are started with `restore_descriptor_limit`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchClass`] if the server has no class; errors of the system. On Linux,
+    /// [`ErrorKind::NotRegistered`] if the program got no socket and is not registered, and
+    /// [`ErrorKind::AlreadyRunning`]. On Windows, an interface that COM can't represent, and the
+    /// errors of COM.
+    pub fn run(self) -> Result<()> {
+        let Self { classes, idle, settings } = self;
+        if classes.is_empty() {
+            let text = "this server has no class: `Server::class` adds one";
+            return Err(Error::detected(ErrorKind::NoSuchClass, text));
+        }
+        system::run(classes, idle, settings)
+    }
+}
+
+/// Linux only. On Windows, COM has settings of its own.
+#[cfg(not(windows))]
+impl Server {
+    /// Listens at this path, without a registration, for clients that [`connect`](crate::direct::connect)
+    /// to it. No file may exist at the path. Only the server's own user may connect, unless
+    /// [`Server::policy`] sets another policy.
+    ///
+    /// The mode of the socket is 0777 without the bits of the umask, and connecting requires the
+    /// right to write. Under the usual umask 022 only the server's own user and root can connect.
+    /// For other users, set a umask before [`run`](Self::run), or change the mode while the server
+    /// runs. These users also need access to the folder. The server also checks [`Server::policy`].
+    ///
+    /// The server removes the socket when it ends. After `kill -9` or a crash the socket stays.
+    /// Then its clients get [`ErrorKind::Disconnected`], and the next server fails with
+    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that is the only server
+    /// at its path removes the file before `run`.
+    ///
+    /// `syshandle register DIR` registers the classes of every program that calls
+    /// [`Server::class`], including programs that serve only by this method or [`Server::socket`].
+    /// The registration has no effect unless a client activates the class. To avoid it, name the
+    /// programs instead of the folder.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.listen_at(path.into());
+        self
+    }
+
+    /// Serves at this socket, without a registration. The socket is an `AF_UNIX` socket of the type
+    /// `SOCK_SEQPACKET`: either bound and unconnected, or one end of a connection.
+    ///
+    /// A connection has one client. The policy is not applied to it, and the server ends with the
+    /// connection unless [`Server::never_exit`] is set. The kernel reports the process that created
+    /// the connection as the client. For a [`socket_pair`](crate::direct::socket_pair) this is the process
+    /// that created the pair.
+    #[must_use]
+    pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
+        self.settings.use_socket(socket.into());
+        self
+    }
+
+    /// Sets which users may connect, overriding the registration.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = Some(policy);
+        self
+    }
+
+    /// Limits how many methods run at once. The default is 256.
+    ///
+    /// Background tasks ([`Context::on_signal`], [`Context::on_timer`]) and the constructors and
+    /// destructors of objects count as methods of the client that causes them.
+    ///
+    /// Each client may use a part of this limit. A process of the server's own user may use five
+    /// eighths (160). Another user, with all its processes, may use a quarter (64). Parts are
+    /// rounded up: with `max_concurrent_calls(4)` a process of the server's own user may run 3
+    /// methods, and another user 1. Further calls wait for a method to end, up to four times the
+    /// number that may run (640, and 64 × 4 = 256 for another user). A call beyond that fails at
+    /// once with [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not
+    /// run either.
+    ///
+    /// A method that is usually quick runs on the thread of an event loop. After a method took a
+    /// millisecond or longer, its next 64 calls run on a worker thread. A method with the attribute
+    /// `#[blocking]` always does. So blocking methods delay no other client while fewer methods run
+    /// than the limit.
+    #[must_use]
+    pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
+        self.settings.max_concurrent_calls = calls.max(1);
+        self
+    }
+
+    /// Limits the number of connections and doors. Clients beyond the limit get an error. The
+    /// default is 16,384.
+    #[must_use]
+    pub fn clients_max(mut self, clients: usize) -> Self {
+        self.settings.clients_max = clients;
+        self
+    }
+
+    /// Sets the file systems whose files the server accepts from clients. The default is the local
+    /// file systems of the kernel. A network file system or a file system in user space may never
+    /// answer a query, and blocks the thread that queries it.
+    #[must_use]
+    pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
+        self.settings.filesystems = filesystems;
+        self
+    }
+
+    /// Sets how long the server waits after `SIGTERM` for methods and background tasks to end. The
+    /// default is ten seconds.
+    ///
+    /// `SIGTERM` and `syshandle stop` end a server in these steps. Time counts from the signal.
+    ///
+    /// | when | what happens |
+    /// |---|---|
+    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Running methods and background tasks continue. A new server may start. |
+    /// | all have ended | The server closes its connections, drops its objects and ends. |
+    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and their callbacks have one second. |
+    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped before the call ended", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
+    /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
+    ///
+    /// A service manager that kills a server must wait longer than this. The default of systemd's
+    /// `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt a method
+    /// or task that runs.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.drain = timeout;
+        self
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let classes: Vec<_> = self.classes.iter().map(|class| class.clsid).collect();
+        f.debug_struct("Server")
+            .field("classes", &classes)
+            .field("idle", &self.idle)
+            .field("settings", &self.settings)
+            .finish()
     }
 }

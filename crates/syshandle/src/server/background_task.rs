@@ -1,6 +1,6 @@
 //! The handle of a background task.
 
-use super::task::TaskRef;
+use super::system::task::TaskRef;
 
 /// A background task that [`Context::on_signal`](crate::Context::on_signal) or
 /// [`Context::on_timer`](crate::Context::on_timer) started.

@@ -6,8 +6,8 @@ use syshandle_types::{
 };
 use syshandle_wire::{Fault, Status};
 
-use super::arguments::Arguments;
 use super::context::Context;
+use super::system::arguments::Arguments;
 use crate::buffer::take_bytes;
 use crate::guard::guard;
 use crate::limits::LIMITS;
@@ -76,7 +76,7 @@ impl<'a> IncomingCall<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, ReplyFn<'a>)> {
         let IncomingCall { arguments: bytes, handles, context, reply, .. } = self;
-        let (prover, handles) = (context.prover(), handles.into_handles());
+        let (prover, handles) = (context.0.prover(), handles.into_handles());
         let decoded: Result<A, DecodeError> = bytes.decode(handles, &prover, |mut input| {
             let arguments = arguments(&mut input)?;
             input.finish()?;

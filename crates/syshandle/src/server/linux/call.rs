@@ -12,7 +12,7 @@ use syshandle_wire::{Fault, Status};
 use super::activity::KeepAlive;
 use super::arguments::Arguments;
 use super::connection::ServerConnection;
-use super::context::Context;
+use super::context::CallContext;
 use super::doors::InnerDoor;
 use super::reactor::Reactor;
 use super::work_item::UserCode;
@@ -20,6 +20,7 @@ use crate::door;
 use crate::guard::guard;
 use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
+use crate::server::Context;
 use crate::server::incoming_call::{IncomingCall, fault};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
@@ -91,8 +92,8 @@ impl ServerCall {
             _keep_alive,
             ..
         } = self;
-        let context = Context { reactor: reactor.clone(), connection, call: state };
-        let connection = &context.connection;
+        let context = Context(CallContext { reactor: reactor.clone(), connection, call: state });
+        let connection = &context.0.connection;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             reactor.end_copy();
             *replied = Some(now());
@@ -101,7 +102,7 @@ impl ServerCall {
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
-            () if context.call.is_cancelled() => Some(Fault::Expired),
+            () if context.0.call.is_cancelled() => Some(Fault::Expired),
             () => match arguments {
                 Arguments::PastLimit(limit) => Some(Fault::Busy { limit: limit.into() }),
                 _ => None,

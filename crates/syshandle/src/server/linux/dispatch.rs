@@ -7,10 +7,11 @@ use syshandle_os::PollEvent;
 use super::event_loop::Source;
 use super::reactor::Reactor;
 use super::receiving::EventOutcome;
-use super::task::{Outcome, Task};
+use super::task::Task;
 use super::timers::Timer;
 use super::watchdog::WorkerSlot;
 use super::work_item::UserCode;
+use crate::server::Outcome;
 use crate::sync::now;
 
 impl Reactor {

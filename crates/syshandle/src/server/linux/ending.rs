@@ -9,9 +9,9 @@ use syshandle_os::Peer;
 use super::activity::ActivityLevel;
 use super::event_loop::Source;
 use super::reactor::{Reactor, surely};
-use super::task::Outcome;
 use super::timers::Timer;
 use crate::in_flight;
+use crate::server::Outcome;
 use crate::sync::now;
 
 impl Reactor {

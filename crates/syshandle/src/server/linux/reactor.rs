@@ -16,22 +16,22 @@ use syshandle_os::{
 use syshandle_types::Guid;
 use syshandle_wire::{Fault, Greeting};
 
-use super::Factory;
 use super::acceptor::{refuse, written};
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::connection::{ClientOrigin, NewConnection, ServerConnection};
 use super::event_loop::{EventLoop, NO_LOOP, Source};
 use super::method_times::MethodTable;
-use super::task::{Outcome, Task};
+use super::task::Task;
 use super::timers::{Timer, Timers};
 use super::watchdog::Watchdog;
 use super::worker_pool::WorkerPool;
-use crate::class::Object;
+use crate::class::{Factory, Object, ServedClass};
 use crate::door::ProcessIdentity;
 use crate::guard::ForeignValue;
 use crate::limits::LIMITS;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaLimits, Quotas};
+use crate::server::Outcome;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
@@ -102,7 +102,7 @@ impl Reactor {
     pub(crate) const FIRST: usize = 0;
 
     /// Creates a reactor without threads.
-    pub(crate) fn new(settings: Settings, classes: HashMap<Guid, Factory>) -> Result<Arc<Self>> {
+    pub(crate) fn new(settings: Settings, classes: Vec<ServedClass>) -> Result<Arc<Self>> {
         // Operations on a client's handles that may block must not block the threads of the server.
         syshandle_os::prepare_to_serve();
         let loops = settings.loops.min(settings.max_concurrent_calls).min(EventLoop::MAX);
@@ -117,7 +117,9 @@ impl Reactor {
             activity: Arc::default(),
             quotas: Quotas::new(settings.quota_limits),
             settings,
-            classes: ForeignValue::new(classes),
+            classes: ForeignValue::new(
+                classes.into_iter().map(|class| (class.clsid, class.make)).collect(),
+            ),
             methods: MethodTable::default(),
             ending: Mutex::default(),
             work: Event::new().map_err(no_event)?,

@@ -11,8 +11,9 @@ use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket, raw_o
 
 use super::event_loop::{KeyHasher, Source};
 use super::reactor::Reactor;
-use super::task::{Outcome, Task};
+use super::task::Task;
 use crate::quota::Quota;
+use crate::server::Outcome;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
 

@@ -19,49 +19,14 @@ use super::watchdog::WorkerSlot;
 use super::work_item::UserCode;
 use crate::guard::{ForeignValue, guard};
 use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::server::Outcome;
 use crate::setup::other_process;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
-/// Why a background task stopped waiting for an object; see
-/// [`Context::on_signal`](crate::Context::on_signal).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The object was signalled, and the task took the signal.
-    Fired,
-    /// The timeout passed, or the object could not be checked.
-    Expired,
-    /// The client died first.
-    ClientDied,
-    /// The server is about to end.
-    Stopping,
-}
-
-/// Why a background task stopped waiting for a timer; see
-/// [`Context::on_timer`](crate::Context::on_timer).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimerOutcome {
-    /// The delay has passed.
-    Elapsed,
-    /// The client died first.
-    ClientDied,
-    /// The server is about to end.
-    Stopping,
-}
-
-impl TimerOutcome {
-    /// Converts the outcome of a wait without an object.
-    pub(super) fn of_wait(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Fired | Outcome::Expired => Self::Elapsed,
-            Outcome::ClientDied => Self::ClientDied,
-            Outcome::Stopping => Self::Stopping,
-        }
-    }
-}
+/// The user's code that a background task runs.
+pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
 
 /// An object of the program's own type, whose methods may panic.
 pub(super) struct UserWaitable<W>(ForeignValue<W>);
@@ -107,7 +72,7 @@ struct TaskWait {
     /// Whether the task took the signal of the object. Then the outcome is `Fired`, even if another
     /// reason to end follows.
     is_taken: bool,
-    work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
+    work: ForeignValue<TaskWork>,
     timer: Option<TimerId>,
     _keep_alive: KeepAlive,
     _taken: QuotaGuard,
@@ -125,7 +90,7 @@ impl Task {
         connection: &ServerConnection,
         object: Option<WaitObject>,
         timeout: Duration,
-        work: Box<dyn FnOnce(Outcome) + Send>,
+        work: TaskWork,
     ) -> Result<TaskRef> {
         if !reactor.is_own() {
             return Err(other_process("context"));

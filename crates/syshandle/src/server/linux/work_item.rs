@@ -8,9 +8,10 @@ use super::call::ServerCall;
 use super::connection::ServerConnection;
 use super::object::ObjectRelease;
 use super::reactor::Reactor;
-use super::task::{Outcome, Task};
+use super::task::Task;
 use super::watchdog::WorkerSlot;
 use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::server::Outcome;
 use crate::sync::now;
 
 /// User code for a worker thread: a slow method, or code that would exceed a limit of running

@@ -10,11 +10,12 @@ use syshandle_wire::{Fault, Status};
 
 use super::activity::Activity;
 use super::arguments::Arguments;
-use super::context::Context;
+use super::context::CallContext;
 use super::session::Session;
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::class::AnyInterface;
 use crate::received_handles::ReceivedHandles;
+use crate::server::Context;
 use crate::server::incoming_call::IncomingCall;
 use crate::server_status::ServerStatus;
 use crate::stand_in::{self, HandleOrObject};
@@ -122,7 +123,7 @@ impl CallTarget for ComObject {
             return keep(Status::Fault, fault.write().into(), &[]);
         };
         let _keep_alive = self.session.activity().keep_alive();
-        let context = Context::new(&self.session, caller);
+        let context = Context(CallContext::new(&self.session, caller));
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {
             let (handles, reply) = (ReceivedHandles(handles), &mut keep);

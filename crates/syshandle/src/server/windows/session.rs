@@ -10,7 +10,8 @@ use syshandle_types::Guid;
 use syshandle_wire::Fault;
 
 use super::activity::{Activity, KeepAlive};
-use super::task::{Outcome, Task};
+use super::task::Task;
+use crate::server::Outcome;
 
 /// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]

@@ -8,44 +8,11 @@ use syshandle_os::{Waitable, Watch, WatchOutcome};
 use super::activity::KeepAlive;
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
+use crate::server::Outcome;
 use crate::{Error, ErrorKind, Result};
 
-/// Reason why a wait for an object ended: see [`Context::on_signal`](crate::Context::on_signal).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The object was signalled, and an auto-reset event was reset.
-    Fired,
-    /// The timeout has passed.
-    Expired,
-    /// The client died first.
-    ClientDied,
-    /// The server is about to end.
-    Stopping,
-}
-
-/// Reason why a timer ended: see [`Context::on_timer`](crate::Context::on_timer).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimerOutcome {
-    /// The delay has passed.
-    Elapsed,
-    /// The client died first.
-    ClientDied,
-    /// The server is about to end.
-    Stopping,
-}
-
-impl TimerOutcome {
-    /// Converts the outcome of a wait for an object that is never signalled.
-    pub(super) fn of_wait(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Fired | Outcome::Expired => Self::Elapsed,
-            Outcome::ClientDied => Self::ClientDied,
-            Outcome::Stopping => Self::Stopping,
-        }
-    }
-}
+/// The user's code that a background task runs.
+pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Background task that waits for an object.
 pub(crate) struct Task {
@@ -58,7 +25,7 @@ pub(crate) struct Task {
 }
 
 struct TaskWait {
-    work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
+    work: ForeignValue<TaskWork>,
     _keep_alive: KeepAlive,
 }
 
@@ -68,7 +35,7 @@ impl Task {
         session: &Arc<Session>,
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Duration,
-        work: Box<dyn FnOnce(Outcome) + Send>,
+        work: TaskWork,
     ) -> Result<TaskRef> {
         let waiting = TaskWait {
             work: ForeignValue::new(work),

@@ -8,7 +8,6 @@
     reason = "an interface is made for a crate's users"
 )]
 
-use std::collections::HashMap;
 use std::io::PipeReader;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -149,7 +148,7 @@ fn serve_where(
         filesystems: Filesystems::local(),
         quota_limits: QuotaLimits::UNLIMITED,
     };
-    let reactor = Reactor::new(settings, HashMap::new()).unwrap();
+    let reactor = Reactor::new(settings, Vec::new()).unwrap();
     let object = Object::new().with::<dyn Workload, _>(&Arc::new(object.clone()));
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();

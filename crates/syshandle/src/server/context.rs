@@ -1,0 +1,156 @@
+//! The context of a call, from which a method learns about its call and requests services of its
+//! server.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Credentials, OwnedHandle, Waitable};
+
+use super::background_task::BackgroundTask;
+use super::outcome::{Outcome, TimerOutcome};
+use super::system::context::CallContext;
+use crate::Result;
+
+/// The context of a call: the client, the deadline, and further services of the server.
+///
+/// A method that needs the context declares `context: &Context` as its first parameter. The client
+/// does not pass it. A clone may be used after the call was answered.
+#[derive(Clone, Debug)]
+pub struct Context(pub(crate) CallContext);
+
+impl Context {
+    /// Returns the credentials of the client, as reported by the kernel. On Windows, the RPC
+    /// runtime reports them.
+    pub fn client(&self) -> Credentials {
+        self.0.client()
+    }
+
+    /// Returns a handle to the client's process, which never refers to another process. The caller
+    /// owns the handle. On Linux it is a pidfd.
+    ///
+    /// # Errors
+    /// An error of the system if no handle is left. On Linux, `ENOPROTOOPT` before Linux 6.5.
+    pub fn client_process(&self) -> io::Result<OwnedHandle> {
+        self.0.client_process()
+    }
+
+    /// Returns when the client stops waiting. A method that can't finish by then may return early.
+    ///
+    /// COM does not report the client's timeout. So on Windows this is the time when a client with
+    /// the default timeout stops waiting.
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline()
+    }
+
+    /// Returns whether the client no longer waits for the result: it cancelled the call, the
+    /// deadline has passed, or the client has disconnected.
+    ///
+    /// COM reports neither cancellation nor the deadline. So on Windows this only returns whether
+    /// the client has released the object or has ended.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Returns whether the server is about to end: it received `SIGTERM` or was stopped by
+    /// `syshandle stop`. Always `false` on Windows, where COM has no call that ends a server.
+    ///
+    /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays
+    /// `false`. A method that can end within `Server::drain_timeout` continues. A longer method
+    /// checks this between steps and returns an error or a partial result in time. The
+    /// documentation of `drain_timeout` lists the steps of the end and their times.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping()
+    }
+
+    /// Starts a background task: runs `work` when `object` is signalled, `timeout` has passed, or
+    /// the client has died. The outcome says which. No thread is blocked during the wait, and the
+    /// server stays alive.
+    ///
+    /// On Linux, running work counts among the running methods of the client
+    /// (`Server::max_concurrent_calls`). At the limit, the work waits. On Windows, the thread pool
+    /// of the system runs the work.
+    ///
+    /// An auto-reset event is reset. The task owns the object and closes it before `work` runs. If
+    /// the client disconnects in order and its process lives, the task continues.
+    ///
+    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does
+    /// not.
+    ///
+    /// A task waits once. Its callback may start the next task on a clone of the context, for
+    /// instance to serve a queue whose event is signalled repeatedly:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use syshandle::{Context, Result, handle::Event, wait::Outcome};
+    /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
+    ///     let (next, again) = (context.clone(), event.try_clone()?);
+    ///     context.on_signal(event, Duration::MAX, move |outcome| {
+    ///         if outcome == Outcome::Fired {
+    ///             println!("the queue has work");
+    ///             if let Err(error) = serve_queue(&next, again) {
+    ///                 next.abort(error.to_string());
+    ///             }
+    ///         }
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// To stop such a series, set a flag that the callback checks before it starts the next task,
+    /// and then cancel the latest task.
+    ///
+    /// One client may have up to 65,536 tasks. On Linux, tasks that wait for an object also count in
+    /// the client's part of the server's descriptors. This part is five eighths of the limit for a
+    /// process of the server's own user, and a quarter for all processes of another user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::ErrorKind::System) if the object can't be watched, for instance
+    /// because of the limit `fs.epoll.max_user_watches` of Linux.
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client has too many tasks. In both cases
+    /// `work` is dropped without running.
+    pub fn on_signal(
+        &self,
+        object: impl Waitable + Send + Sync + 'static,
+        timeout: Duration,
+        work: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<BackgroundTask> {
+        self.0.start_task(object, timeout, Box::new(work)).map(BackgroundTask::new)
+    }
+
+    /// Starts a background task: runs `work` when `delay` has passed or the client has died. The
+    /// outcome says which. The wait blocks no thread, and the server stays alive. It takes no descriptor on
+    /// Linux, and one handle on Windows. The limit of running methods applies as for
+    /// [`on_signal`](Self::on_signal).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use syshandle::{Context, Result, wait::TimerOutcome};
+    /// # fn method(context: &Context) -> Result<()> {
+    /// context.on_timer(Duration::from_secs(1), |outcome| match outcome {
+    ///     TimerOutcome::Elapsed => println!("a second has passed"),
+    ///     _ => println!("the client has died, or the server ends"),
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65,536 tasks. On
+    /// Windows, an error of the system if no handle is left. In both cases `work` is dropped without
+    /// running.
+    pub fn on_timer(
+        &self,
+        delay: Duration,
+        work: impl FnOnce(TimerOutcome) + Send + 'static,
+    ) -> Result<BackgroundTask> {
+        let work = Box::new(|outcome| work(TimerOutcome::of_wait(outcome)));
+        self.0.start_timer(delay, work).map(BackgroundTask::new)
+    }
+
+    /// Ends the connection with an error. Every call and wait of the client ends with this text and
+    /// the kind [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). This reports the failure of a
+    /// background task, whose method has returned long before.
+    pub fn abort(&self, text: impl Into<String>) {
+        self.0.abort(text.into());
+    }
+}
