@@ -11,18 +11,24 @@ use std::fs::File;
 use std::io::{ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
+use syshandle::handle::Event;
 use syshandle::object::Interface;
-use syshandle_os::{HandleRef, Seqpacket};
+use syshandle_os::{Declaration, HandleRef, Kind, Seqpacket, prove};
 use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
-    Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestService, TestServiceClient, wait_until,
+    Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestService, TestServiceClient,
+    wait_until,
 };
 use syshandle_wire::{Body, FrameKind, Header, Hello};
 
+use crate::namespace::{in_namespace, is_within};
 use crate::silent::Fuse;
 
+#[path = "../../os/tests/namespace/mod.rs"]
+mod namespace;
 #[path = "../../os/tests/silent/mod.rs"]
 mod silent;
 
@@ -84,6 +90,85 @@ fn silent_files_are_refused_and_delay_no_client() {
     drop((fuse, file, sender));
     wait_until("all handles are closed", || descriptors(server) <= before);
     still_serves(&honest);
+}
+
+/// A running server and its clients need no file of `/proc` that they haven't opened yet. Only an
+/// administrator of their mount namespace can mount there.
+#[test]
+fn a_silent_file_system_over_proc_delays_no_running_server() {
+    if !is_within() {
+        return in_namespace("a_silent_file_system_over_proc_delays_no_running_server", "");
+    }
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let client = fixture.activate().unwrap().with_timeout(TEST_TIMEOUT);
+    let file = File::open(std::env::args().next().unwrap()).unwrap();
+    let Some(fuse) = Fuse::mount_over(Path::new("/proc")) else { return };
+    without_delay(fuse, || {
+        for _ in 0..3 {
+            still_passes_handles(&client, &file);
+            still_passes_handles(&fixture.activate().unwrap().with_timeout(TEST_TIMEOUT), &file);
+        }
+    });
+}
+
+/// Clients of a running server need no file of the folder for sockets. An activation opens the socket
+/// there, so it waits for the file system, which only the user or an administrator can mount.
+#[test]
+fn a_silent_file_system_over_the_folder_for_sockets_delays_no_connected_client() {
+    if !is_within() {
+        let test = "a_silent_file_system_over_the_folder_for_sockets_delays_no_connected_client";
+        return in_namespace(test, "");
+    }
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "100")]);
+    let client = fixture.activate().unwrap().with_timeout(TEST_TIMEOUT);
+    let server = Process::open(client.peer_ids().unwrap().server_pid).unwrap();
+    let file = File::open(std::env::args().next().unwrap()).unwrap();
+    let Some(fuse) = Fuse::mount_over(&fixture.runtime()) else { return };
+    std::thread::scope(|scope| {
+        let activation = scope.spawn(|| fixture.activate().map(drop));
+        without_delay(fuse, || {
+            for _ in 0..3 {
+                still_passes_handles(&client, &file);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            assert!(!activation.is_finished(), "it opens no file");
+            // The server becomes idle, and looks for waiting clients in the folder.
+            drop(client);
+            std::thread::sleep(Duration::from_millis(300));
+        });
+        // With an error, or through the folder that the file system covered.
+        drop(activation.join().unwrap());
+    });
+    server.wait();
+    fixture.activate().unwrap().peer_ids().unwrap();
+}
+
+/// Runs a step that must not wait for the file system, which ends afterwards in any case.
+#[track_caller]
+fn without_delay(fuse: Fuse, step: impl FnOnce() + Send) {
+    let (done, waits) = mpsc::channel();
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            step();
+            done.send(()).unwrap();
+        });
+        let ended = waits.recv_timeout(Duration::from_secs(20));
+        drop(fuse);
+        ended
+    });
+    assert_eq!(ended, Ok(()), "held up by the file system");
+}
+
+/// Checks that the server proves handles of different kinds.
+fn still_passes_handles(client: &TestServiceClient, file: &File) {
+    client.len(file).unwrap();
+    let event = Event::new().unwrap();
+    client.set(&event).unwrap();
+    assert!(event.wait_timeout(Duration::ZERO).unwrap());
+    let (event, _) = client.echo(&event.into(), "text").unwrap();
+    prove(event.as_fd(), &Declaration::kind(Kind::Event)).map(drop).unwrap();
 }
 
 /// Checks that the server answers the honest client. The hostile client is in the same process, so

@@ -11,7 +11,7 @@ pub(crate) fn in_namespace(test: &str, script: &str) {
     let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];
     let mut command = Command::new("unshare");
     command.args(namespaces).args(["sh", "-c", &script]).arg(std::env::current_exe().unwrap());
-    let output = match command.env(PART, "1").output() {
+    let output = match command.env(PART, "1").env("RUST_BACKTRACE", "0").output() {
         Ok(output) => output,
         Err(error) => return println!("skipped: {error}"),
     };
@@ -19,6 +19,10 @@ pub(crate) fn in_namespace(test: &str, script: &str) {
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
         assert!(out.contains("1 passed"), "{out}");
+        // What the part within the namespaces could not do.
+        out.lines()
+            .filter(|line| line.starts_with("skipped: "))
+            .for_each(|line| println!("{line}"));
     } else if out.contains("running 1 test") {
         panic!("{out}{error}");
     } else {

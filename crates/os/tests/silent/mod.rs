@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -18,7 +18,8 @@ use syshandle_os::Event;
 
 /// A mounted file system with one file, `file`. It answers requests until it is told to be silent.
 pub(crate) struct Fuse {
-    dir: tempfile::TempDir,
+    path: PathBuf,
+    _dir: Option<tempfile::TempDir>,
     is_silent: Arc<AtomicBool>,
     stop: Event,
     server: Option<JoinHandle<()>>,
@@ -28,14 +29,27 @@ pub(crate) struct Fuse {
 impl Fuse {
     /// Mounts the file system. Returns `None`, with the reason printed, if that isn't possible.
     pub(crate) fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        Self::mount_at(&path, Some(dir))
+    }
+
+    /// Mounts the file system over a folder. No request for its files is answered. Returns `None`, with
+    /// the reason printed, if that isn't possible.
+    pub(crate) fn mount_over(folder: &Path) -> Option<Self> {
+        let fuse = Self::mount_at(folder, None)?;
+        fuse.is_silent.store(true, Ordering::SeqCst);
+        Some(fuse)
+    }
+
+    fn mount_at(path: &Path, dir: Option<tempfile::TempDir>) -> Option<Self> {
         let device = File::options().read(true).write(true).open("/dev/fuse");
         let device = device.inspect_err(|error| println!("skipped: /dev/fuse: {error}")).ok()?;
-        let dir = tempfile::tempdir().unwrap();
         let fd = device.as_raw_fd();
         let options = format!("fd={fd},rootmode=40755,user_id=0,group_id=0\0");
         let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).unwrap();
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        if let Err(error) = rustix::mount::mount("silent", dir.path(), "fuse", flags, options) {
+        if let Err(error) = rustix::mount::mount("silent", path, "fuse", flags, options) {
             println!("skipped: no file system can be mounted: {error}");
             return None;
         }
@@ -45,12 +59,13 @@ impl Fuse {
             let (is_silent, stop) = (Arc::clone(&is_silent), stop.try_clone().unwrap());
             thread::spawn(move || serve(device, &is_silent, &stop))
         };
-        Some(Self { dir, is_silent, stop, server: Some(server), file: None })
+        let path = path.to_owned();
+        Some(Self { path, _dir: dir, is_silent, stop, server: Some(server), file: None })
     }
 
     /// Returns the mount point.
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// Opens the file; from then on no request is answered. This value also keeps the file, and
@@ -69,7 +84,7 @@ impl Drop for Fuse {
         self.stop.set().unwrap();
         // The server's device is the last handle to it, so closing it ends the connection.
         self.server.take().unwrap().join().unwrap();
-        rustix::mount::unmount(self.dir.path(), UnmountFlags::DETACH).unwrap();
+        rustix::mount::unmount(&self.path, UnmountFlags::DETACH).unwrap();
     }
 }
 

@@ -6,7 +6,8 @@
 //! also checks that they belong to the mount at `/proc`, because a file of another process may be
 //! bind-mounted over one of them.
 //!
-//! A file system in user space at `/proc` can still delay the opening.
+//! A file system in user space at `/proc` can still delay the opening. Only an administrator of the
+//! mount namespace can mount there. [`prepare`](crate::prepare) opens the files early.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

@@ -104,6 +104,8 @@ impl Reactor {
     /// Creates a reactor without threads.
     pub(crate) fn new(settings: Settings, classes: Vec<ServedClass>) -> Result<Arc<Self>> {
         // Operations on a client's handles that may block must not block the threads of the server.
+        // Before a peer is served, because another file system may be mounted over `/proc` later.
+        syshandle_os::prepare_once();
         syshandle_os::prepare_to_serve();
         let loops = settings.loops.min(settings.max_concurrent_calls).min(EventLoop::MAX);
         let no_event = failed("eventfd2", NO_LOOP);
