@@ -1,0 +1,130 @@
+//! Builds and runs the packages that documents show file by file, and compares the output.
+//!
+//! The files are compiled against the library that Cargo built for this test, because a package of
+//! its own would build all dependencies again.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use syshandle_testkit::Fixture;
+
+#[test]
+fn the_example_of_the_readme_works_as_it_stands() {
+    let readme = document("README.md");
+    Package::new(&readme, "counter").prints_what_the_document_says();
+}
+
+#[test]
+fn the_first_interface_of_the_readme_compiles() {
+    let readme = document("README.md");
+    let block = blocks(&readme, "rust").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sparkle.rs");
+    let uses = "use std::fs::File;\nuse syshandle::{Result, handle::Event};\n";
+    fs::write(&file, format!("{uses}{block}")).unwrap();
+    compile(&file, &["--crate-type=lib", "--emit=metadata"]);
+}
+
+/// A package whose files are code blocks of a document.
+struct Package<'a> {
+    document: &'a str,
+    name: &'a str,
+    fixture: Fixture,
+}
+
+impl<'a> Package<'a> {
+    /// Writes and compiles the package.
+    fn new(document: &'a str, name: &'a str) -> Self {
+        let package = Self { document, name, fixture: Fixture::new() };
+        let folder = package.folder();
+        for block in blocks(document, "toml").chain(blocks(document, "rust")) {
+            let (first, text) = block.split_once('\n').unwrap();
+            let path = first.trim_start_matches(['/', '#', ' ']);
+            if path == "Cargo.toml" || path.starts_with("src/") {
+                let path = folder.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+        }
+        fs::create_dir_all(folder.join("target/debug")).unwrap();
+        let library = folder.join(format!("lib{name}.rlib"));
+        let output = format!("-o{}", library.display());
+        let crate_name = format!("--crate-name={name}");
+        compile(&folder.join("src/lib.rs"), &["--crate-type=lib", &crate_name, &output]);
+        let library = format!("--extern={name}={}", library.display());
+        for program in ["server", "client"] {
+            let program = format!("{name}-{program}");
+            let output = format!("-o{}", folder.join("target/debug").join(&program).display());
+            let source = folder.join("src/bin").join(format!("{program}.rs"));
+            compile(&source, &["--crate-name=program", &library, &output]);
+        }
+        package
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.fixture.path().join(self.name)
+    }
+
+    /// Runs the commands of the document, which must print what the document says.
+    fn prints_what_the_document_says(&self) {
+        let client = format!("$ target/debug/{}-client\n", self.name);
+        let console = blocks(self.document, "console").find(|block| block.contains(&client));
+        let (_, expected) = console.unwrap().split_once(&client).unwrap();
+        let expected = expected.split("$ ").next().unwrap();
+
+        self.run(Path::new(env!("CARGO_BIN_EXE_syshandle")), &["register", "target/debug"]);
+        let program = self.folder().join(format!("target/debug/{}-client", self.name));
+        assert_eq!(self.run(&program, &[]), expected);
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str]) -> String {
+        let mut command = self.fixture.command(program);
+        let output = command.args(arguments).current_dir(self.folder()).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {}\n{errors}", program.display(), output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// Reads a document of this repository.
+fn document(path: &str) -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    fs::read_to_string(repository.join(path)).unwrap()
+}
+
+/// Returns the code blocks of a language.
+fn blocks<'a>(document: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+    let start = format!("```{language}\n");
+    let parts: Vec<&str> = document.split(&start).skip(1).collect();
+    parts.into_iter().map(|part| part.split_once("```").unwrap().0)
+}
+
+/// Compiles a file against the newest built library that fits. A library of an earlier build may
+/// have lost its dependencies.
+fn compile(file: &Path, arguments: &[&str]) {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().unwrap();
+    let is_library = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("libsyshandle-") && name.ends_with(".rlib")
+    };
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut libraries: Vec<PathBuf> = files.filter(is_library).collect();
+    libraries.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    let mut errors = String::new();
+    for library in libraries.iter().rev() {
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        rustc.args(["--edition=2024", "-Dwarnings"]).args(arguments).arg(file);
+        rustc.arg(format!("-Ldependency={}", folder.display()));
+        rustc.arg(format!("--extern=syshandle={}", library.display()));
+        let output = rustc.current_dir(file.parent().unwrap()).output().unwrap();
+        if output.status.success() {
+            return;
+        }
+        errors = String::from_utf8(output.stderr).unwrap();
+    }
+    panic!("{} can't be compiled:\n{errors}", file.display());
+}
