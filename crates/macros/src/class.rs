@@ -8,6 +8,8 @@ use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
 
 /// Parsed declaration of a class.
 pub(crate) struct ClassDeclaration {
+    /// Path of the library, which the macro `class!` of the library passes.
+    syshandle: Path,
     attributes: Vec<Attribute>,
     visibility: Visibility,
     name: Ident,
@@ -17,6 +19,8 @@ pub(crate) struct ClassDeclaration {
 
 impl Parse for ClassDeclaration {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let syshandle = input.call(Path::parse_mod_style)?;
+        input.parse::<Token![;]>()?;
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let name: Ident = input.parse()?;
@@ -38,7 +42,7 @@ impl Parse for ClassDeclaration {
             return Err(input.error("one class at a time: put this into another `class! { … }`"));
         }
         check(&name, &interfaces)?;
-        Ok(Self { attributes, visibility, name, interfaces, clsid })
+        Ok(Self { syshandle, attributes, visibility, name, interfaces, clsid })
     }
 }
 
@@ -63,32 +67,32 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
 
 /// Generates the constant, and the type that stands for the class.
 pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
-    let ClassDeclaration { attributes, visibility, name, interfaces, clsid } = class;
+    let ClassDeclaration { syshandle, attributes, visibility, name, interfaces, clsid } = class;
     let marker = format_ident!("__Class_{name}");
     let clsid = clsid.iter().map(|byte| Literal::u8_unsuffixed(*byte));
     let text = name.to_string();
     let interfaces: Vec<_> = interfaces.iter().collect();
     quote! {
         #(#attributes)*
-        #visibility const #name: ::syshandle::object::Class<#marker> = ::syshandle::object::Class::new();
+        #visibility const #name: #syshandle::object::Class<#marker> = #syshandle::object::Class::new();
 
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after the constant")]
         #[derive(Debug)]
         #visibility enum #marker {}
 
-        impl ::syshandle::object::ClassInfo for #marker {
-            const CLSID: ::syshandle::Guid = ::syshandle::Guid::from_bytes([#(#clsid),*]);
+        impl #syshandle::object::ClassInfo for #marker {
+            const CLSID: #syshandle::Guid = #syshandle::Guid::from_bytes([#(#clsid),*]);
             const NAME: &'static str = #text;
-            const INTERFACES: &'static [&'static ::syshandle::describe::Interface] =
-                &[#(<dyn #interfaces as ::syshandle::object::Interface>::DESCRIPTION),*];
-            const MARK: &'static [u8] = &::syshandle::generated::class_mark::<Self>();
+            const INTERFACES: &'static [&'static #syshandle::describe::Interface] =
+                &[#(<dyn #interfaces as #syshandle::object::Interface>::DESCRIPTION),*];
+            const MARK: &'static [u8] = &#syshandle::generated::class_mark::<Self>();
         }
 
-        impl<T: #(#interfaces)+*> ::syshandle::object::Serves<T> for #marker {
-            fn object(implementation: T) -> ::syshandle::object::Object {
+        impl<T: #(#interfaces)+*> #syshandle::object::Serves<T> for #marker {
+            fn object(implementation: T) -> #syshandle::object::Object {
                 let shared = ::std::sync::Arc::new(implementation);
-                ::syshandle::object::Object::new() #(.with::<dyn #interfaces, T>(&shared))*
+                #syshandle::object::Object::new() #(.with::<dyn #interfaces, T>(&shared))*
             }
         }
     }

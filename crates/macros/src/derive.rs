@@ -7,19 +7,21 @@ use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
 };
+use syshandle_model::Library;
 use syshandle_model::generate::{doc_text, handle_declaration, range_check};
 use syshandle_model::traits::{docs, handle, range};
 
 /// Generates `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
+    let syshandle = &Library::of_type(&input.attrs)?;
     let name = &input.ident;
-    let cases = cases(input)?;
+    let cases = cases(input, syshandle)?;
     let arms = cases.iter().map(|case| {
         let Case { pattern, names, .. } = case;
         let paths = case.paths();
         let number = case.number.map(|number| {
             let number = Literal::u32_unsuffixed(number);
-            quote!(::syshandle::Encode::encode(&#number, __out);)
+            quote!(#syshandle::Encode::encode(&#number, __out);)
         });
         // Every value is at least one byte long.
         let filler = (names.is_empty() && number.is_none()).then(|| quote!(__out.put(&[0]);));
@@ -31,13 +33,13 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     });
-    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Encode));
+    let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Encode));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let describe = describe(input, &cases);
+    let describe = describe(input, &cases, syshandle);
     Ok(quote! {
         #[automatically_derived]
-        impl #impl_generics ::syshandle::Encode for #name #type_generics #where_clause {
-            fn encode<'__a>(&'__a self, __out: &mut ::syshandle::generated::Encoder<'__a>) {
+        impl #impl_generics #syshandle::Encode for #name #type_generics #where_clause {
+            fn encode<'__a>(&'__a self, __out: &mut #syshandle::generated::Encoder<'__a>) {
                 __out.nested(|__out| match self {
                     #(#arms)*
                 });
@@ -56,7 +58,8 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
                     `Vec<T>` for `&[T]`, and leave out the lifetime";
         return Err(Error::new_spanned(lifetime, what));
     }
-    let cases = cases(input)?;
+    let syshandle = &Library::of_type(&input.attrs)?;
+    let cases = cases(input, syshandle)?;
     let values = cases.iter().map(|case| {
         let Case { pattern, names, types, declared, bounds, .. } = case;
         let paths = case.paths();
@@ -73,25 +76,25 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
             let numbers = (0..cases.len()).map(Literal::usize_unsuffixed);
             let text = format!("variant of {}", name.unraw());
             quote! {
-                match <u32 as ::syshandle::Decode>::decode(__input)? {
+                match <u32 as #syshandle::Decode>::decode(__input)? {
                     #(#numbers => #values,)*
                     _ => ::core::result::Result::Err(
-                        __input.error(::syshandle::generated::DecodeErrorKind::Value { expected: #text }),
+                        __input.error(#syshandle::generated::DecodeErrorKind::Value { expected: #text }),
                     ),
                 }
             }
         }
         _ => quote!(#(#values)*),
     };
-    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Decode));
+    let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Decode));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let measure = measure(input);
+    let measure = measure(input, syshandle);
     Ok(quote! {
         #[automatically_derived]
-        impl #impl_generics ::syshandle::Decode for #name #type_generics #where_clause {
+        impl #impl_generics #syshandle::Decode for #name #type_generics #where_clause {
             fn decode(
-                __input: &mut ::syshandle::generated::Decoder<'_>,
-            ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
+                __input: &mut #syshandle::generated::Decoder<'_>,
+            ) -> ::core::result::Result<Self, #syshandle::generated::DecodeError> {
                 __input.nested(|__input| #body)
             }
         }
@@ -101,7 +104,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
 }
 
 /// Generates `Measure` for an enum without data: `#[range]` limits the values of its variants.
-fn measure(input: &DeriveInput) -> Option<TokenStream> {
+fn measure(input: &DeriveInput, syshandle: &Library) -> Option<TokenStream> {
     let Data::Enum(data) = &input.data else { return None };
     let is_plain = data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
     if !is_plain || !input.generics.params.is_empty() {
@@ -112,7 +115,7 @@ fn measure(input: &DeriveInput) -> Option<TokenStream> {
     let values = values(data, &input.attrs);
     Some(quote! {
         #[automatically_derived]
-        impl ::syshandle::generated::Measure for #name {
+        impl #syshandle::generated::Measure for #name {
             fn measure(&self) -> ::core::option::Option<i128> {
                 let value: i64 = match self { #(Self::#variants => #values,)* };
                 ::core::option::Option::Some(value as i128)
@@ -122,7 +125,7 @@ fn measure(input: &DeriveInput) -> Option<TokenStream> {
 }
 
 /// Generates the description of the type.
-fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
+fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenStream {
     let name = &input.ident;
     let text = name.unraw().to_string();
     let doc = doc_text(&docs(&input.attrs));
@@ -131,10 +134,11 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
         let parameters = labels.iter().zip(types).zip(declared).map(|((label, ty), declared)| {
             // With the span of the type, so that the compiler reports a contradicting declaration
             // there.
+            let syshandle = syshandle.at(ty.span());
             quote_spanned! {ty.span()=>
-                ::syshandle::describe::Parameter::new(
+                #syshandle::describe::Parameter::new(
                     #label,
-                    <#ty as ::syshandle::describe::Describe>::TYPE,
+                    <#ty as #syshandle::describe::Describe>::TYPE,
                     #declared,
                 )
             }
@@ -146,8 +150,8 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
             let variants = cases.iter().map(|case| case.label.clone());
             let values = values(data, &input.attrs);
             quote! {
-                ::syshandle::describe::Definition::Enum(const {
-                    &[#(::syshandle::describe::Variant {
+                #syshandle::describe::Definition::Enum(const {
+                    &[#(#syshandle::describe::Variant {
                         name: #variants,
                         value: #values,
                         fields: #fields,
@@ -155,14 +159,14 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
                 })
             }
         }
-        _ => quote!(#(::syshandle::describe::Definition::Struct(#fields))*),
+        _ => quote!(#(#syshandle::describe::Definition::Struct(#fields))*),
     };
-    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::describe::Describe));
+    let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::describe::Describe));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #impl_generics ::syshandle::describe::Describe for #name #type_generics #where_clause {
-            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Named {
+        impl #impl_generics #syshandle::describe::Describe for #name #type_generics #where_clause {
+            const TYPE: #syshandle::describe::Type = #syshandle::describe::Type::Named {
                 name: #text,
                 docs: #doc,
                 // The definition is a `const` block of its own, because the handles that a generic
@@ -243,10 +247,12 @@ impl Case {
     }
 }
 
-fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
+fn cases(input: &DeriveInput, syshandle: &Library) -> Result<Vec<Case>> {
     refuse_handle(&input.attrs)?;
     match &input.data {
-        Data::Struct(data) => Ok(vec![case(None, &quote!(Self), String::new(), &data.fields)?]),
+        Data::Struct(data) => {
+            Ok(vec![case(None, &quote!(Self), String::new(), &data.fields, syshandle)?])
+        }
         Data::Enum(data) if data.variants.is_empty() => {
             Err(Error::new_spanned(&input.ident, "an enum without variants has no values to send"))
         }
@@ -261,6 +267,7 @@ fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
                         &quote!(Self::#name),
                         name.unraw().to_string(),
                         &variant.fields,
+                        syshandle,
                     )
                 })
                 .collect()
@@ -286,7 +293,13 @@ fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
     }
 }
 
-fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields) -> Result<Case> {
+fn case(
+    number: Option<u32>,
+    path: &TokenStream,
+    label: String,
+    fields: &Fields,
+    syshandle: &Library,
+) -> Result<Case> {
     let names: Vec<_> = (0..fields.len()).map(|i| format_ident!("__field{i}")).collect();
     let pattern = match fields {
         Fields::Named(fields) => {
@@ -300,8 +313,9 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
         Some(name) => name.unraw().to_string(),
         None => i.to_string(),
     });
-    let declarations =
-        fields.iter().map(|field| Ok(handle_declaration(handle(&field.attrs)?.as_ref())));
+    let declarations = fields
+        .iter()
+        .map(|field| Ok(handle_declaration(handle(&field.attrs)?.as_ref(), syshandle)));
     let variant = &label;
     let bounds = fields.iter().zip(&names).enumerate().map(|(place, (field, name))| {
         let label = field.ident.as_ref().map(|name| name.unraw().to_string());

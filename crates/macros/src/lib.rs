@@ -12,7 +12,7 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let interface = read_trait(item)
         .and_then(|item| syshandle_model::traits::interface(arguments.into(), item));
     match interface {
-        Ok(interface) => syshandle_model::generate::interface(&interface),
+        Ok((interface, library)) => syshandle_model::generate::interface(&interface, &library),
         Err(error) => error.into_compile_error(),
     }
     .into()
@@ -25,7 +25,7 @@ pub fn class(input: TokenStream) -> TokenStream {
 }
 
 /// Implementation of the derive macro `syshandle::Encode`; use it through that crate.
-#[proc_macro_derive(Encode, attributes(handle, range))]
+#[proc_macro_derive(Encode, attributes(handle, range, syshandle))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)
@@ -33,7 +33,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
 }
 
 /// Implementation of the derive macro `syshandle::Decode`; use it through that crate.
-#[proc_macro_derive(Decode, attributes(handle, range))]
+#[proc_macro_derive(Decode, attributes(handle, range, syshandle))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)

@@ -11,51 +11,51 @@ mod server;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::{Handle, Interface, KINDS, Range};
+use crate::{Handle, Interface, KINDS, Library, Range};
 
 /// Returns the Rust code of an interface: the trait, the clients, the description and the
 /// implementations that connect them.
-pub fn interface(interface: &Interface) -> TokenStream {
-    let server = server::trait_and_dispatch(interface);
-    let client = client::client(interface);
+pub fn interface(interface: &Interface, syshandle: &Library) -> TokenStream {
+    let server = server::trait_and_dispatch(interface, syshandle);
+    let client = client::client(interface, syshandle);
     quote! { #server #client }
 }
 
 /// Returns a GUID as an expression.
-fn guid(bytes: &[u8; 16]) -> TokenStream {
+fn guid(bytes: &[u8; 16], syshandle: &Library) -> TokenStream {
     let bytes = bytes.iter().map(|byte| Literal::u8_unsuffixed(*byte));
-    quote!(::syshandle::Guid::from_bytes([#(#bytes),*]))
+    quote!(#syshandle::Guid::from_bytes([#(#bytes),*]))
 }
 
 /// Returns the declaration of a handle as an expression of type `Option<Declaration>`.
-pub fn handle_declaration(handle: Option<&Handle>) -> TokenStream {
+pub fn handle_declaration(handle: Option<&Handle>, syshandle: &Library) -> TokenStream {
     let Some(handle) = handle else {
         return quote!(::core::option::Option::None);
     };
     let mut kinds = handle.kinds.iter().map(|kind| {
         let constant = KINDS.iter().find(|(name, _)| kind == name).map_or("File", |entry| entry.1);
         let constant = format_ident!("{constant}");
-        quote!(::syshandle::handle::Kind::#constant)
+        quote!(#syshandle::handle::Kind::#constant)
     });
     let first = kinds.next();
-    let at_least = rights(&handle.at_least);
+    let at_least = rights(&handle.at_least, syshandle);
     let at_most = handle.at_most.as_ref().map(|most| {
-        let most = rights(most);
+        let most = rights(most, syshandle);
         quote!(.at_most(#most))
     });
     let mut sorts = handle.sockets.iter().map(|sort| {
         let constant = format_ident!("{}", sort.to_string().to_uppercase());
-        quote!(::syshandle::handle::Sockets::#constant)
+        quote!(#syshandle::handle::Sockets::#constant)
     });
     let sockets = sorts.next().map(|first| quote!(.sockets(#first #(.union(#sorts))*)));
     let mut sorts = handle.files.iter().map(|sort| {
         let constant = format_ident!("{}", sort.to_string().to_uppercase());
-        quote!(::syshandle::handle::Files::#constant)
+        quote!(#syshandle::handle::Files::#constant)
     });
     let files = sorts.next().map(|first| quote!(.files(#first #(.union(#sorts))*)));
     quote! {
         ::core::option::Option::Some(
-            ::syshandle::handle::Declaration::new(::syshandle::handle::Kinds::of(#first) #(.or(#kinds))*)
+            #syshandle::handle::Declaration::new(#syshandle::handle::Kinds::of(#first) #(.or(#kinds))*)
                 .at_least(#at_least) #at_most #sockets #files
         )
     }
@@ -68,9 +68,9 @@ pub fn range_check(name: &Ident, Range { from, to }: Range, field: Option<&str>)
     quote!(__input.within(&#name, #from, #to) #place ?;)
 }
 
-fn rights(names: &[Ident]) -> TokenStream {
+fn rights(names: &[Ident], syshandle: &Library) -> TokenStream {
     let constants = names.iter().map(|name| format_ident!("{}", name.to_string().to_uppercase()));
-    quote!(::syshandle::handle::Rights::empty() #(.union(::syshandle::handle::Rights::#constants))*)
+    quote!(#syshandle::handle::Rights::empty() #(.union(#syshandle::handle::Rights::#constants))*)
 }
 
 /// Joins documentation lines to a text. The space at the start of each line is removed.

@@ -5,7 +5,9 @@
 //! `syshandle-idl` reads `.idl` files. This crate depends on no other crate of syshandle.
 
 pub mod generate;
+mod library;
 mod model;
 pub mod traits;
 
+pub use library::Library;
 pub use model::*;

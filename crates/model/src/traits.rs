@@ -14,13 +14,15 @@ use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, Token, 
 pub use handle::handle;
 pub use range::range;
 
-use crate::{Interface, parse_guid};
+use crate::library::ungrouped;
+use crate::{Interface, Library, parse_guid};
 
-/// Reads a trait with the arguments of its `#[interface(…)]` attribute.
+/// Reads a trait with the arguments of its `#[interface(…)]` attribute. Also returns the path of the
+/// library, which is one of these arguments.
 ///
 /// # Errors
 /// Fails with all errors in the trait, each with its position and a correction.
-pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
+pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<(Interface, Library)> {
     let mut errors = Errors::default();
     let arguments = errors.keep(self::arguments(arguments));
     check_head(&item, &mut errors);
@@ -35,8 +37,8 @@ pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
         }
     }
     errors.finish()?;
-    let (iid, is_private) = arguments.unwrap_or_default();
-    Ok(Interface {
+    let Arguments { iid, is_private, library } = arguments.unwrap_or_default();
+    let interface = Interface {
         iid,
         docs: docs(&item.attrs),
         visibility: item.vis.to_token_stream(),
@@ -44,19 +46,26 @@ pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
         bases: Vec::new(),
         is_private,
         methods,
-    })
+    };
+    Ok((interface, library))
 }
 
-/// Returns the identifier among the arguments of the attribute, and whether they include `com =
-/// "private"`.
-fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
+/// The arguments of `#[interface(…)]`.
+#[derive(Default)]
+struct Arguments {
+    iid: [u8; 16],
+    is_private: bool,
+    library: Library,
+}
+
+fn arguments(arguments: TokenStream) -> Result<Arguments> {
     const MISSING: &str = "an interface needs an identifier of its own, made once and never changed: \
                            write `#[interface(iid = \"…\")]` with the output of `uuidgen`";
     if arguments.is_empty() {
         return Err(Error::new(Span::call_site(), MISSING));
     }
     let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(arguments.clone())?;
-    let (mut iid, mut is_private) = (None, false);
+    let (mut iid, mut is_private, mut library) = (None, false, None);
     for argument in list {
         let Meta::NameValue(pair) = argument else {
             return Err(Error::new_spanned(arguments, MISSING));
@@ -69,18 +78,21 @@ fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
                 let what = "only `com = \"private\"` is known here";
                 return Err(Error::new_spanned(pair.value, what));
             }
+        } else if pair.path.is_ident("crate") && library.is_none() {
+            library = Some(Library::parse(&pair.value)?);
         } else {
-            let what = "only `iid = \"…\"` and `com = \"private\"` are known here, each once";
+            let what = "only `iid = \"…\"`, `com = \"private\"` and `crate = my_sdk::syshandle` are \
+                        known here, each once";
             return Err(Error::new_spanned(pair.path, what));
         }
     }
     let iid = iid.ok_or_else(|| Error::new_spanned(arguments, MISSING))?;
-    Ok((iid, is_private))
+    Ok(Arguments { iid, is_private, library: library.unwrap_or_default() })
 }
 
 /// Returns whether an expression is this string literal.
 fn is_text(of: &Expr, text: &str) -> bool {
-    matches!(of, Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
+    matches!(ungrouped(of), Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
 }
 
 /// Parses the GUID in a string literal.
@@ -88,7 +100,7 @@ fn is_text(of: &Expr, text: &str) -> bool {
 /// # Errors
 /// Fails if the literal isn't a GUID.
 pub fn guid(value: &Expr) -> Result<[u8; 16]> {
-    let text = match value {
+    let text = match ungrouped(value) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text,
         other => return Err(Error::new_spanned(other, "write the identifier as a string")),
     };

@@ -41,7 +41,7 @@ fn mistakes(source: &str) -> String {
             _ => proc_macro2::TokenStream::new(),
         };
         match syshandle_model::traits::interface(arguments, item) {
-            Ok(interface) => {
+            Ok((interface, _)) => {
                 writeln!(told, "{}: no mistake\n", interface.name).unwrap();
             }
             Err(errors) => errors.into_iter().for_each(|error| show(&error, source, &mut told)),

@@ -1,5 +1,6 @@
 //! Items for generated code only. They may change at any time.
 
+pub use syshandle_macros::class;
 pub use syshandle_types::{DecodeError, DecodeErrorKind, Decoder, Encoder, Measure};
 
 pub use crate::proxy_dll::assert_layouts;
@@ -29,7 +30,7 @@ macro_rules! of_platform {
         #[must_use]
         pub fn with_filesystems(
             &self,
-            filesystems: ::std::sync::Arc<::syshandle::handle::Filesystems>,
+            filesystems: ::std::sync::Arc<$crate::handle::Filesystems>,
         ) -> Self {
             Self(self.0.with_filesystems(filesystems))
         }
@@ -54,24 +55,23 @@ macro_rules! proxy {
             /// isn't running.
             ///
             /// # Errors
-            /// See [`Activation`](::syshandle::Activation), which also offers other options.
-            pub fn activate<C: ::syshandle::object::ClassInfo>(
-                class: ::syshandle::object::Class<C>,
-            ) -> ::syshandle::Result<Self> {
-                ::syshandle::Activation::new().activate(class.clsid())
+            /// See `syshandle::Activation`, which also offers other options.
+            pub fn activate<C: $crate::object::ClassInfo>(
+                class: $crate::object::Class<C>,
+            ) -> $crate::Result<Self> {
+                $crate::Activation::new().activate(class.clsid())
             }
 
             /// Makes a client of an object in this process: for tests, and to pass an object to a
             /// server.
             ///
             /// The object has only this interface, so `cast` fails for every other one.
-            /// [`Class::in_process`](::syshandle::object::Class::in_process) makes an object with all
-            /// interfaces of a class.
+            /// `Class::in_process` makes an object with all interfaces of a class.
             ///
             /// # Errors
             /// No descriptor, or no thread, left.
-            pub fn in_process(implementation: impl $interface) -> ::syshandle::Result<Self> {
-                ::syshandle::in_process::<dyn $interface, _>(implementation)
+            pub fn in_process(implementation: impl $interface) -> $crate::Result<Self> {
+                $crate::in_process::<dyn $interface, _>(implementation)
             }
 
             /// Returns the same reference with a different call timeout.
@@ -82,21 +82,18 @@ macro_rules! proxy {
 
             /// Returns the same reference with `cancel` attached: `Cancel::cancel` ends its calls.
             #[must_use]
-            pub fn with_cancel(&self, cancel: &::syshandle::Cancel) -> Self {
+            pub fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
                 Self(self.0.with_cancel(cancel))
             }
 
-            ::syshandle::generated::of_platform!();
+            $crate::generated::of_platform!();
 
             /// Waits until the server signals `object`, until the client's timeout has passed, or
             /// until the server ends. An auto-reset event is reset.
             ///
             /// # Errors
             /// `TimedOut`; `Cancelled`; `Disconnected` as soon as the server has ended.
-            pub fn wait(
-                &self,
-                object: &dyn ::syshandle::wait::Waitable,
-            ) -> ::syshandle::Result<()> {
+            pub fn wait(&self, object: &dyn $crate::wait::Waitable) -> $crate::Result<()> {
                 self.0.wait(object)
             }
 
@@ -104,29 +101,29 @@ macro_rules! proxy {
             ///
             /// # Errors
             /// `NoSuchInterface`, or any error of a call.
-            pub fn cast<P: ::syshandle::object::Proxy>(&self) -> ::syshandle::Result<P> {
+            pub fn cast<P: $crate::object::Proxy>(&self) -> $crate::Result<P> {
                 self.0.cast()
             }
         }
 
-        impl ::syshandle::Encode for $client {
-            fn encode<'a>(&'a self, out: &mut ::syshandle::generated::Encoder<'a>) {
-                ::syshandle::Encode::encode(&self.0, out);
+        impl $crate::Encode for $client {
+            fn encode<'a>(&'a self, out: &mut $crate::generated::Encoder<'a>) {
+                $crate::Encode::encode(&self.0, out);
             }
         }
 
-        impl ::syshandle::Decode for $client {
+        impl $crate::Decode for $client {
             fn decode(
-                input: &mut ::syshandle::generated::Decoder<'_>,
-            ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
-                let interface = <dyn $interface as ::syshandle::object::Interface>::DESCRIPTION;
-                ::syshandle::Client::decode(input, interface).map(Self)
+                input: &mut $crate::generated::Decoder<'_>,
+            ) -> ::core::result::Result<Self, $crate::generated::DecodeError> {
+                let interface = <dyn $interface as $crate::object::Interface>::DESCRIPTION;
+                $crate::Client::decode(input, interface).map(Self)
             }
         }
 
-        impl ::syshandle::describe::Describe for $client {
-            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(|| {
-                <dyn $interface as ::syshandle::object::Interface>::DESCRIPTION
+        impl $crate::describe::Describe for $client {
+            const TYPE: $crate::describe::Type = $crate::describe::Type::Object(|| {
+                <dyn $interface as $crate::object::Interface>::DESCRIPTION
             });
             type Argument<'a> = &'a Self;
             type Output = Self;
@@ -149,16 +146,16 @@ macro_rules! starter {
         /// Makes a starter of the same reference.
         impl ::core::convert::From<&$client> for $starter {
             fn from(client: &$client) -> Self {
-                Self(::syshandle::object::Proxy::as_client(client).clone())
+                Self($crate::object::Proxy::as_client(client).clone())
             }
         }
 
-        impl ::syshandle::pipeline::Starter for $starter {
-            fn from_client(client: ::syshandle::Client) -> Self {
+        impl $crate::pipeline::Starter for $starter {
+            fn from_client(client: $crate::Client) -> Self {
                 Self(client)
             }
 
-            fn as_client(&self) -> &::syshandle::Client {
+            fn as_client(&self) -> &$crate::Client {
                 &self.0
             }
         }
@@ -199,14 +196,13 @@ macro_rules! asynchronous_proxy {
             /// isn't running.
             ///
             /// # Errors
-            /// See [`Activation`](::syshandle::Activation).
-            pub async fn activate<C: ::syshandle::object::ClassInfo>(
-                class: ::syshandle::object::Class<C>,
-            ) -> ::syshandle::Result<Self> {
-                let activation = ::syshandle::Activation::new();
+            /// See `syshandle::Activation`.
+            pub async fn activate<C: $crate::object::ClassInfo>(
+                class: $crate::object::Class<C>,
+            ) -> $crate::Result<Self> {
+                let activation = $crate::Activation::new();
                 let client =
-                    ::syshandle::Client::activate_async::<$blocking>(activation, class.clsid())
-                        .await?;
+                    $crate::Client::activate_async::<$blocking>(activation, class.clsid()).await?;
                 ::core::result::Result::Ok(Self::from(client))
             }
 
@@ -216,17 +212,17 @@ macro_rules! asynchronous_proxy {
                 Self(self.0.with_timeout(timeout))
             }
 
-            ::syshandle::generated::of_platform!();
+            $crate::generated::of_platform!();
 
             /// Waits until the server signals `object`, until the client's timeout has passed, or
             /// until the server ends. An auto-reset event is reset.
             ///
             /// # Errors
             /// `TimedOut`; `Disconnected` as soon as the server has ended.
-            pub async fn wait<W: ::syshandle::wait::Waitable + ::core::marker::Sync>(
+            pub async fn wait<W: $crate::wait::Waitable + ::core::marker::Sync>(
                 &self,
                 object: &W,
-            ) -> ::syshandle::Result<()> {
+            ) -> $crate::Result<()> {
                 self.0.wait_async(object).await
             }
         }
@@ -234,14 +230,14 @@ macro_rules! asynchronous_proxy {
         /// Makes an asynchronous client of the same reference.
         impl ::core::convert::From<$blocking> for $client {
             fn from(client: $blocking) -> Self {
-                Self(::syshandle::object::Proxy::as_client(&client).clone())
+                Self($crate::object::Proxy::as_client(&client).clone())
             }
         }
 
         /// Makes a blocking client of the same reference.
         impl ::core::convert::From<$client> for $blocking {
             fn from(client: $client) -> Self {
-                ::syshandle::object::Proxy::from_client(client.0)
+                $crate::object::Proxy::from_client(client.0)
             }
         }
     };

@@ -142,22 +142,9 @@ pub use syshandle_macros::Decode;
 /// ```
 ///
 /// An enum variant is encoded as its index, and fields are encoded in their order. So add new
-/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`.
+/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`, and
+/// `#[syshandle(crate = my_sdk::syshandle)]` for a crate that uses a re-export of this library.
 pub use syshandle_macros::Encode;
-/// Declares a class: its identifier and its interfaces.
-///
-/// ```
-/// use syshandle::{Result, class, interface};
-///
-/// #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01")]
-/// pub trait Counter {
-///     fn count(&self) -> Result<u64>;
-/// }
-///
-/// class! { pub COUNTER: Counter = "7c1e1f6a-2f0b-4f0d-9d3e-52f1f5a7b902"; }
-/// # let _ = COUNTER;
-/// ```
-pub use syshandle_macros::class;
 /// Turns a trait into an interface: generates its client (`…Client`), and the code that a server
 /// needs.
 ///
@@ -207,6 +194,10 @@ pub use syshandle_macros::class;
 /// - These can stand before a method: documentation, `#[handle(…)]` of the result, `#[blocking]`,
 ///   `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`. `#[cfg(…)]` cannot, because
 ///   both sides have to number the methods in the same way.
+/// - **`#[interface(iid = "…", crate = my_sdk::syshandle)]`**: the path of this library, for a crate
+///   that uses it as a re-export of another crate. It may also be a string, as for serde. The derive
+///   macros read it from `#[syshandle(crate = my_sdk::syshandle)]` before the type. [`class!`] and
+///   [`proxy_dll!`] need no path.
 /// - To return an object and also keep it, such as an event that the method sets later, return an
 ///   `Arc<Event>`. The client's method returns an [`Event`].
 ///
@@ -280,6 +271,24 @@ pub use syshandle_macros::class;
 pub use syshandle_macros::interface;
 pub use syshandle_os::Credentials;
 pub use syshandle_types::{Decode, Encode, Guid, ParseGuidError, describe};
+
+/// Declares a class: its identifier and its interfaces.
+///
+/// ```
+/// use syshandle::{Result, class, interface};
+///
+/// #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01")]
+/// pub trait Counter {
+///     fn count(&self) -> Result<u64>;
+/// }
+///
+/// class! { pub COUNTER: Counter = "7c1e1f6a-2f0b-4f0d-9d3e-52f1f5a7b902"; }
+/// # let _ = COUNTER;
+/// ```
+#[macro_export]
+macro_rules! class {
+    ($($declaration:tt)*) => { $crate::generated::class! { $crate; $($declaration)* } };
+}
 
 /// Handles to kernel objects, their kinds and rights, and the proof of both.
 pub mod handle {

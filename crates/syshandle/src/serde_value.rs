@@ -96,7 +96,7 @@ impl<T: DeserializeOwned> Decode for Serde<T> {
     }
 }
 
-impl<T: Serialize> Describe for Serde<T> {
+impl<T> Describe for Serde<T> {
     const TYPE: Type = Type::Serde(type_name::<T>);
     type Argument<'a>
         = &'a Self

@@ -2,16 +2,14 @@
 //! messages must equal `mistakes/NAME.stderr`. `UPDATE_EXPECTED=1 cargo test -p syshandle --test
 //! mistakes` rewrites the `.stderr` files.
 //!
-//! The files are compiled against the library that Cargo built for this test. A Cargo project of
-//! their own would build all dependencies again, which takes minutes. Mistakes within a trait are
-//! tested in the crate that parses traits, because no compiler is needed there.
+//! Mistakes within a trait are tested in the crate that parses traits, because no compiler is needed
+//! there.
+
+mod rustc;
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::SystemTime;
 
 #[test]
 fn every_mistake_is_told_at_its_token_with_what_to_write() {
@@ -37,64 +35,8 @@ fn every_mistake_is_told_at_its_token_with_what_to_write() {
 /// Compiles a file that contains mistakes. Returns the compiler's messages without its summary.
 fn compile(file: &Path) -> String {
     let output = tempfile::tempdir().expect("a folder");
-    let libraries = libraries();
-    let mut last = String::new();
-    for library in &libraries {
-        let folder = library.parent().expect("a folder");
-        let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        let result = rustc
-            .args(["--edition=2024", "--crate-type=bin", "--emit=metadata", "--color=never"])
-            .arg("--out-dir")
-            .arg(output.path())
-            .arg(argument("dependency=", folder))
-            .arg("--extern")
-            .arg(joined("syshandle=", library))
-            // The expected texts have slashes in paths, on Windows as well.
-            .arg(file.display().to_string().replace('\\', "/"))
-            .output()
-            .expect("rustc runs");
-        last = String::from_utf8(result.stderr).expect("UTF-8");
-        assert!(!result.status.success(), "{}: it compiles", file.display());
-        // This library is from an earlier build, and its dependencies were rebuilt since.
-        let is_stale = ["E0460", "E0463", "E0514"].iter().any(|code| last.contains(code));
-        if !is_stale {
-            return plain(&last);
-        }
-    }
-    panic!("no library of {} fits:\n{last}", libraries.len());
-}
-
-fn argument(prefix: &str, path: &Path) -> OsString {
-    let mut argument = OsString::from("-L");
-    argument.push(joined(prefix, path));
-    argument
-}
-
-fn joined(prefix: &str, path: &Path) -> OsString {
-    let mut joined = OsString::from(prefix);
-    joined.push(path);
-    joined
-}
-
-/// Returns the built libraries in the folder of this test's program, the newest first. Cargo keeps
-/// one library for each set of features.
-fn libraries() -> Vec<PathBuf> {
-    let program = env::current_exe().expect("this program's path");
-    let folder = program.parent().expect("a folder");
-    let mut found: Vec<(SystemTime, PathBuf)> = folder
-        .read_dir()
-        .expect("a folder")
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("libsyshandle-") && name.ends_with(".rlib")
-        })
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    found.sort();
-    assert!(!found.is_empty(), "no library in {}", folder.display());
-    found.into_iter().rev().map(|(_, path)| path).collect()
+    let said = rustc::compile(file, "bin", output.path(), &["syshandle"]);
+    plain(&said.expect_err("a file with mistakes doesn't compile"))
 }
 
 /// Removes paths of this machine and the count of errors from the compiler's messages. Also removes

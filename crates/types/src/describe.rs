@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Declaration, Encode, Guid};
+use crate::{Declaration, Guid};
 
 /// An interface.
 #[derive(Clone, Copy, Debug)]
@@ -213,13 +213,13 @@ pub struct Variant {
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
     note = "a type that only knows serde travels as `syshandle::Serde<T>` (feature `serde` of syshandle)"
 )]
-pub trait Describe: Encode {
+pub trait Describe {
     /// Description of the type.
     const TYPE: Type;
 
     /// The type that a client passes for a parameter of this type, with the same encoding. For most
     /// types it is `&'a Self`.
-    type Argument<'a>: Encode
+    type Argument<'a>
     where
         Self: 'a;
 

@@ -38,7 +38,8 @@ fn items(list: Vec<Item>, description: &mut Description, errors: &mut Errors) {
                     Meta::List(list) => list.tokens,
                     _ => TokenStream::new(),
                 };
-                description.interfaces.extend(errors.keep(interface(arguments, item)));
+                let read = errors.keep(interface(arguments, item));
+                description.interfaces.extend(read.map(|(interface, _)| interface));
             }
             Item::Struct(item) if is_encoded(&item.attrs) => {
                 let fields = item.fields.iter().enumerate().filter_map(|(at, field)| {

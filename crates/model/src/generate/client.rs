@@ -8,19 +8,19 @@ use syn::{Attribute, Meta};
 use super::client_types::{argument_type, output_type};
 use super::server::client_name;
 use super::{docs, handle_declaration};
-use crate::{Interface, Method, Parameter};
+use crate::{Interface, Library, Method, Parameter};
 
 /// Returns the client of an interface.
-pub(super) fn client(interface: &Interface) -> TokenStream {
+pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
     let methods = interface
         .methods
         .iter()
         .enumerate()
-        .map(|(number, m)| method(number, m, CallStyle::Blocking));
-    let asynchronous = asynchronous(interface);
-    let starter = starter(interface);
+        .map(|(number, m)| method(number, m, CallStyle::Blocking, syshandle));
+    let asynchronous = asynchronous(interface, syshandle);
+    let starter = starter(interface, syshandle);
     let doc =
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
@@ -29,26 +29,26 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
         /// Cheap to clone, and used by any number of threads. The object is released when the last
         /// clone is dropped.
         #[derive(Clone, Debug)]
-        #visibility struct #client(::syshandle::Client);
+        #visibility struct #client(#syshandle::Client);
 
         #[allow(clippy::type_complexity, reason = "the trait has the same types")]
         impl #client {
             #(#methods)*
         }
 
-        impl ::syshandle::object::Proxy for #client {
+        impl #syshandle::object::Proxy for #client {
             type Interface = dyn #name;
 
-            fn from_client(client: ::syshandle::Client) -> Self {
+            fn from_client(client: #syshandle::Client) -> Self {
                 Self(client)
             }
 
-            fn as_client(&self) -> &::syshandle::Client {
+            fn as_client(&self) -> &#syshandle::Client {
                 &self.0
             }
         }
 
-        ::syshandle::generated::proxy!(#client, #name);
+        #syshandle::generated::proxy!(#client, #name);
 
         #starter
 
@@ -57,7 +57,7 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
 }
 
 /// Returns the asynchronous client, which exists if syshandle has the feature `tokio`.
-fn asynchronous(interface: &Interface) -> TokenStream {
+fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
     let client = format_ident!("{name}AsyncClient", span = name.span());
@@ -65,29 +65,29 @@ fn asynchronous(interface: &Interface) -> TokenStream {
         .methods
         .iter()
         .enumerate()
-        .map(|(number, m)| method(number, m, CallStyle::Asynchronous));
+        .map(|(number, m)| method(number, m, CallStyle::Asynchronous, syshandle));
     let doc =
         format!("The client of [`{name}`] for tokio: the same as [`{blocking}`], asynchronous.");
     quote! {
-        ::syshandle::generated::asynchronous! {
+        #syshandle::generated::asynchronous! {
             #[doc = #doc]
             ///
             /// A future that is dropped cancels its call.
             #[derive(Clone, Debug)]
-            #visibility struct #client(::syshandle::Client);
+            #visibility struct #client(#syshandle::Client);
 
             #[allow(clippy::type_complexity, reason = "the trait has the same types")]
             impl #client {
                 #(#methods)*
             }
 
-            ::syshandle::generated::asynchronous_proxy!(#client, #blocking);
+            #syshandle::generated::asynchronous_proxy!(#client, #blocking);
         }
     }
 }
 
 /// Returns the client whose methods start calls and return before these have completed.
-fn starter(interface: &Interface) -> TokenStream {
+fn starter(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
     let starter = format_ident!("{name}Starter", span = name.span());
@@ -95,17 +95,17 @@ fn starter(interface: &Interface) -> TokenStream {
         .methods
         .iter()
         .enumerate()
-        .map(|(number, m)| method(number, m, CallStyle::Started));
+        .map(|(number, m)| method(number, m, CallStyle::Started, syshandle));
     let doc = format!(
         "Begins calls of [`{name}`], whose results are waited for later: the same as [`{blocking}`], \
          for many calls in flight."
     );
     quote! {
-        ::syshandle::generated::starter! {
+        #syshandle::generated::starter! {
             #starter, #blocking,
             #[doc = #doc]
             #[derive(Clone, Debug)]
-            #visibility struct #starter(::syshandle::Client);
+            #visibility struct #starter(#syshandle::Client);
 
             #[allow(clippy::type_complexity, reason = "the trait has the same types")]
             impl #starter {
@@ -123,13 +123,13 @@ enum CallStyle {
     Started,
 }
 
-fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
+fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
     let attributes = method.attributes.iter().map(client_attribute);
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| {
-        let ty = argument_type(ty);
+        let ty = argument_type(ty, syshandle);
         quote!(#name: #ty)
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
@@ -139,12 +139,13 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
         quote!(__out.#parameter(#index, &#name);)
     });
     let span = result.span();
-    let result = output_type(result);
-    let declared = handle_declaration(method.result_handle.as_ref());
+    let result = output_type(result, syshandle);
+    let declared = handle_declaration(method.result_handle.as_ref(), syshandle);
+    let at_result = syshandle.at(span);
     let returns = match error {
-        None => quote_spanned!(span=> ::syshandle::Result<#result>),
+        None => quote_spanned!(span=> #at_result::Result<#result>),
         Some(error) => {
-            quote_spanned!(span=> ::core::result::Result<#result, ::syshandle::CallError<#error>>)
+            quote_spanned!(span=> ::core::result::Result<#result, #at_result::CallError<#error>>)
         }
     };
     let call = match (error, style) {
@@ -162,7 +163,7 @@ fn method(number: usize, method: &Method, style: CallStyle) -> TokenStream {
         // Most programs start only few calls this way. The method is `inline`, so that unused ones
         // aren't compiled.
         CallStyle::Started => {
-            let returns = quote_spanned!(span=> ::syshandle::pipeline::PendingCall<#returns>);
+            let returns = quote_spanned!(span=> #at_result::pipeline::PendingCall<#returns>);
             (Some(quote!(#[inline] pub)), returns, None)
         }
     };

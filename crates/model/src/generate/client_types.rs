@@ -9,22 +9,30 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Type, TypePath};
 
+use crate::Library;
+
 /// Returns the type of a client's argument.
-pub(super) fn argument_type(ty: &Type) -> TokenStream {
+pub(super) fn argument_type(ty: &Type, syshandle: &Library) -> TokenStream {
     match ty {
         _ if is_primitive(ty) => quote!(#ty),
         Type::Tuple(_) | Type::Array(_) => quote!(&#ty),
         // An error about a type that can't be lent has the span of that type.
-        _ => quote_spanned!(ty.span()=> ::syshandle::describe::Argument<'_, #ty>),
+        _ => {
+            let syshandle = syshandle.at(ty.span());
+            quote_spanned!(ty.span()=> #syshandle::describe::Argument<'_, #ty>)
+        }
     }
 }
 
 /// Returns the type of a client's result.
-pub(super) fn output_type(ty: &Type) -> TokenStream {
+pub(super) fn output_type(ty: &Type, syshandle: &Library) -> TokenStream {
     match ty {
         Type::Tuple(_) | Type::Array(_) => quote!(#ty),
         _ if is_primitive(ty) => quote!(#ty),
-        _ => quote_spanned!(ty.span()=> ::syshandle::describe::Output<#ty>),
+        _ => {
+            let syshandle = syshandle.at(ty.span());
+            quote_spanned!(ty.span()=> #syshandle::describe::Output<#ty>)
+        }
     }
 }
 
@@ -46,8 +54,14 @@ mod tests {
     fn check(owned: &str, argument: &str, output: &str) {
         let parse = |text| syn::parse_str::<Type>(text).unwrap();
         let (owned, argument, output) = (parse(owned), parse(argument), parse(output));
-        assert_eq!(argument_type(&owned).to_string(), quote!(#argument).to_string());
-        assert_eq!(output_type(&owned).to_string(), quote!(#output).to_string());
+        assert_eq!(
+            argument_type(&owned, &Library::default()).to_string(),
+            quote!(#argument).to_string()
+        );
+        assert_eq!(
+            output_type(&owned, &Library::default()).to_string(),
+            quote!(#output).to_string()
+        );
     }
 
     #[test]

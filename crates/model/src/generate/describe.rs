@@ -7,17 +7,17 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::{doc_text, guid, handle_declaration};
-use crate::{Handle, Interface, Method};
+use crate::{Handle, Interface, Library, Method};
 
 /// Returns the description of an interface as an expression.
-pub(super) fn interface(interface: &Interface) -> TokenStream {
-    let iid = guid(&interface.iid);
+pub(super) fn interface(interface: &Interface, syshandle: &Library) -> TokenStream {
+    let iid = guid(&interface.iid, syshandle);
     let name = interface.name.unraw().to_string();
     let docs = doc_text(&interface.docs);
-    let methods = interface.methods.iter().map(|of| method(&interface.name, of));
+    let methods = interface.methods.iter().map(|of| method(&interface.name, of, syshandle));
     let is_private = interface.is_private;
     quote! {
-        ::syshandle::describe::Interface {
+        #syshandle::describe::Interface {
             iid: #iid,
             name: #name,
             docs: #docs,
@@ -27,17 +27,22 @@ pub(super) fn interface(interface: &Interface) -> TokenStream {
     }
 }
 
-fn method(interface: &Ident, method: &Method) -> TokenStream {
+fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStream {
     let name = method.name.unraw().to_string();
     let docs = doc_text(&method.docs);
     let parameters = method.parameters.iter().map(|parameter| {
-        value(&parameter.name.unraw().to_string(), &parameter.ty, parameter.handle.as_ref())
+        value(
+            &parameter.name.unraw().to_string(),
+            &parameter.ty,
+            parameter.handle.as_ref(),
+            syshandle,
+        )
     });
-    let result = value("", &method.result, method.result_handle.as_ref());
+    let result = value("", &method.result, method.result_handle.as_ref(), syshandle);
     let error = match &method.error {
         None => quote!(::core::option::Option::None),
         Some(error) => {
-            quote!(::core::option::Option::Some(<#error as ::syshandle::describe::Describe>::TYPE))
+            quote!(::core::option::Option::Some(<#error as #syshandle::describe::Describe>::TYPE))
         }
     };
     let blocking = method.blocking;
@@ -54,7 +59,7 @@ fn method(interface: &Ident, method: &Method) -> TokenStream {
         }
     };
     quote! {
-        ::syshandle::describe::Method {
+        #syshandle::describe::Method {
             name: #name,
             docs: #docs,
             parameters: &[#(#parameters),*],
@@ -66,13 +71,14 @@ fn method(interface: &Ident, method: &Method) -> TokenStream {
     }
 }
 
-fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
+fn value(name: &str, ty: &Type, handle: Option<&Handle>, syshandle: &Library) -> TokenStream {
     // The expression has the span of the type, so that the compiler reports a contradiction there.
-    let declared = handle_declaration(handle);
+    let declared = handle_declaration(handle, syshandle);
+    let syshandle = syshandle.at(ty.span());
     quote_spanned! {ty.span()=>
-        ::syshandle::describe::Parameter::new(
+        #syshandle::describe::Parameter::new(
             #name,
-            <#ty as ::syshandle::describe::Describe>::TYPE,
+            <#ty as #syshandle::describe::Describe>::TYPE,
             #declared,
         )
     }

@@ -5,19 +5,19 @@ use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
 use super::{describe, docs, handle_declaration, range_check};
-use crate::{Interface, Method, Parameter};
+use crate::{Interface, Library, Method, Parameter};
 
 /// Returns the trait, which the server implements, and its dispatch.
-pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
+pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, methods, .. } = interface;
     let docs = docs(&interface.docs);
     let declarations = methods.iter().map(declaration);
-    let arms = methods.iter().enumerate().map(|(number, method)| arm(number, method));
+    let arms = methods.iter().enumerate().map(|(number, method)| arm(number, method, syshandle));
     let is_deprecated = |method: &Method| {
         method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"))
     };
     let allow_deprecated = methods.iter().any(is_deprecated).then(|| quote!(#[allow(deprecated)]));
-    let description = describe::interface(interface);
+    let description = describe::interface(interface, syshandle);
     let client = client_name(name);
     quote! {
         #docs
@@ -25,18 +25,18 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             #(#declarations)*
         }
 
-        impl ::syshandle::object::Interface for dyn #name {
+        impl #syshandle::object::Interface for dyn #name {
             type Proxy = #client;
 
-            const DESCRIPTION: &'static ::syshandle::describe::Interface = {
+            const DESCRIPTION: &'static #syshandle::describe::Interface = {
                 // The program has one copy of a `static`. A constant would be copied into each
                 // codegen unit, and the pointers in each copy would be relocated at program start.
-                static DESCRIPTION: ::syshandle::describe::Interface = #description;
+                static DESCRIPTION: #syshandle::describe::Interface = #description;
                 &DESCRIPTION
             };
 
             #allow_deprecated
-            fn dispatch(&self, call: ::syshandle::generated::IncomingCall<'_>) {
+            fn dispatch(&self, call: #syshandle::generated::IncomingCall<'_>) {
                 match call.method() {
                     #(#arms)*
                     _ => call.no_such_method(),
@@ -44,7 +44,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             }
         }
 
-        impl<__T: #name> ::syshandle::object::Implements<__T> for dyn #name {
+        impl<__T: #name> #syshandle::object::Implements<__T> for dyn #name {
             fn object(implementation: ::std::sync::Arc<__T>) -> ::std::sync::Arc<Self> {
                 implementation
             }
@@ -69,14 +69,14 @@ fn declaration(method: &Method) -> TokenStream {
     }
 }
 
-fn arm(number: usize, method: &Method) -> TokenStream {
+fn arm(number: usize, method: &Method, syshandle: &Library) -> TokenStream {
     let number = Literal::usize_unsuffixed(number);
     let name = &method.name;
     let names: Vec<_> = method.parameters.iter().map(|parameter| &parameter.name).collect();
     let reads =
         method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, range, .. })| {
             let index = Literal::usize_unsuffixed(index);
-            let declared = handle_declaration(handle.as_ref());
+            let declared = handle_declaration(handle.as_ref(), syshandle);
             let read = quote!(__input.parameter::<#ty>(#index, #declared)?);
             let Some(range) = range else { return read };
             let value = Ident::new("__value", ty.span());
@@ -90,7 +90,7 @@ fn arm(number: usize, method: &Method) -> TokenStream {
     };
     let run = Ident::new(run, method.result.span());
     let wrap = (method.error.is_some() && !method.returns_call_error)
-        .then(|| quote!(.map_err(::syshandle::CallError::Method)));
+        .then(|| quote!(.map_err(#syshandle::CallError::Method)));
     quote! {
         #number => call.#run(
             |__input| ::core::result::Result::Ok((#(#reads,)*)),

@@ -40,3 +40,18 @@ pub trait Right {
         b: Option<Vec<u8>>,
     ) -> Result<(), Problem>;
 }
+
+#[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75", crate = my_sdk::syshandle)]
+trait Reexported {
+    fn call(&self) -> Result<()>;
+}
+
+#[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75", crate = my_sdk())]
+trait NoPath {
+    fn call(&self) -> Result<()>;
+}
+
+#[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75", crate = a, crate = b)]
+trait TwoPaths {
+    fn call(&self) -> Result<()>;
+}

@@ -23,4 +23,9 @@ trait NoHandle {
     fn take(&self, #[handle(file)] number: u32) -> Result<()>;
 }
 
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e25", crate = syshandle)]
+trait WrongKindByPath {
+    fn take(&self, #[handle(pipe)] file: File) -> Result<()>;
+}
+
 fn main() {}

@@ -41,4 +41,16 @@ struct Rights(#[handle(file, reed)] File);
 #[derive(Encode)]
 struct Nothing(#[handle] File);
 
+#[derive(Encode)]
+#[syshandle(crate)]
+struct NoPath(File);
+
+#[derive(Encode)]
+#[syshandle(crate = 7)]
+struct NumberAsPath(File);
+
+#[derive(Encode)]
+#[syshandle(rename = "x")]
+struct Renamed(File);
+
 fn main() {}
