@@ -18,6 +18,12 @@ fn the_example_of_the_readme_works_as_it_stands() {
 }
 
 #[test]
+fn the_first_service_of_the_guide_works_as_it_stands() {
+    let chapter = document("docs/guide/first-service.md");
+    Package::new(&chapter, "words").prints_what_the_document_says();
+}
+
+#[test]
 fn the_first_interface_of_the_readme_compiles() {
     let readme = document("README.md");
     let block = blocks(&readme, "rust").next().unwrap();

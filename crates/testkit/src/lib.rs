@@ -7,6 +7,8 @@ mod broker;
 mod control_group;
 mod fixture;
 mod fork;
+#[cfg(doctest)]
+pub mod guide;
 mod line_fifo;
 mod process;
 mod socket_activator;
