@@ -75,6 +75,14 @@ mod serde_value;
 mod server;
 pub mod testing;
 
+/// Running servers: their end, and their statistics.
+pub mod serving {
+    pub use crate::server::{
+        CallStats, QuotaOwner, QuotaStats, RefusalStats, RunningServer, ServerRef, ServerStats,
+        Usage,
+    };
+}
+
 // The modules above have the same names on each platform. These exist on one platform only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {

@@ -57,6 +57,8 @@ pub(crate) struct Quota {
     /// Handles that were sent and not yet received.
     in_flight: Arc<InFlight>,
     timers: AtomicUsize,
+    /// Background tasks that wait for an object or run.
+    tasks: AtomicUsize,
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Until they are closed, they count as descriptors.
     closer: Closer,
@@ -100,6 +102,12 @@ impl Quotas {
     /// Returns the quota of a client.
     pub(crate) fn of(&self, client: Credentials) -> Arc<Quota> {
         self.of_process(client.uid, client.pid)
+    }
+
+    /// Returns the quotas of the present clients.
+    pub(crate) fn all(&self) -> Vec<(QuotaHolder, Arc<Quota>)> {
+        let quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        quotas.iter().filter_map(|(holder, quota)| Some((*holder, quota.upgrade()?))).collect()
     }
 
     fn of_process(&self, uid: UserId, pid: u32) -> Arc<Quota> {
@@ -182,6 +190,7 @@ impl Quota {
             descriptors: none(),
             in_flight,
             timers: none(),
+            tasks: none(),
             bytes: none(),
             closer: Closer::new(),
         }
@@ -215,6 +224,7 @@ impl Quota {
             Resource::Memory(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err(MEMORY);
             }
+            Resource::BackgroundTask => drop(self.tasks.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
         // From here on, dropping the guard returns the amount.
@@ -226,6 +236,25 @@ impl Quota {
             guard.descriptors = descriptors;
         }
         Ok(guard)
+    }
+
+    /// Returns the limits. A limit of [`MAX`] or more is never reached.
+    pub(crate) fn limits(&self) -> QuotaLimits {
+        QuotaLimits { descriptors: self.max_descriptors(), ..self.max }
+    }
+
+    /// Returns the present use, and the number of background tasks.
+    pub(crate) fn used(&self) -> (QuotaLimits, usize) {
+        let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let used = QuotaLimits {
+            clients: read(&self.clients),
+            calls: read(&self.calls),
+            waiting: read(&self.waiting),
+            descriptors: read(&self.descriptors),
+            timers: read(&self.timers),
+            bytes: read(&self.bytes),
+        };
+        (used, used.timers + read(&self.tasks))
     }
 
     /// Returns whether one more method of the client may run.
@@ -350,7 +379,8 @@ impl Drop for QuotaGuard {
             Resource::Reply(bytes) | Resource::Memory(bytes) => {
                 quota.bytes.fetch_sub(*bytes, Ordering::Relaxed);
             }
-            Resource::BackgroundTask | Resource::Descriptors => {}
+            Resource::BackgroundTask => drop(quota.tasks.fetch_sub(1, Ordering::Relaxed)),
+            Resource::Descriptors => {}
         }
     }
 }
@@ -364,7 +394,7 @@ const MEMORY: &str = "memory for one client";
 const UNCLOSED_MAX: usize = 512;
 
 /// A limit larger than any real number. The sum of two such limits does not overflow.
-const MAX: usize = usize::MAX / 2;
+pub(crate) const MAX: usize = usize::MAX / 2;
 
 /// Adds `count` to a counter if the sum is at most `max`. An amount that does not fit is never
 /// visible to other threads, so it can't make their requests fail.

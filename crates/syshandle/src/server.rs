@@ -4,6 +4,8 @@ mod background_task;
 mod context;
 mod incoming_call;
 mod outcome;
+mod running_server;
+pub(crate) mod stats;
 
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ pub use background_task::BackgroundTask;
 pub use context::Context;
 pub use incoming_call::IncomingCall;
 pub use outcome::{Outcome, TimerOutcome};
+pub use running_server::{RunningServer, ServerRef};
+pub use stats::{CallStats, QuotaOwner, QuotaStats, RefusalStats, ServerStats, Usage};
 
 use crate::class::{Class, Factory, ServedClass, Serves};
 use crate::{Error, ErrorKind, Result};
@@ -99,10 +103,13 @@ impl Server {
         self
     }
 
-    /// Serves clients until the server ends by its idle timeout.
+    /// Serves clients on this thread and others until the server ends by its idle timeout.
     ///
-    /// On Linux, `SIGTERM` ends the server too: see `drain_timeout`. The server uses the socket
-    /// that was passed to this program (`LISTEN_FDS`), if any, and otherwise creates the socket. It
+    /// On Linux, `SIGTERM` ends the server too: see `drain_timeout`. For that, this function
+    /// installs a handler of `SIGTERM`. The handler stays after the end of the server, calls the
+    /// handler that was installed before it, and does nothing else then. A program with a handler of
+    /// its own installs it before, or uses [`start`](Self::start). The server uses the socket that
+    /// was passed to this program (`LISTEN_FDS`), if any, and otherwise creates the socket. It
     /// raises the soft limit of descriptors of this process to the hard limit. Child processes
     /// inherit the raised limit unless they are started with `restore_descriptor_limit`.
     ///
@@ -112,12 +119,32 @@ impl Server {
     /// [`ErrorKind::AlreadyRunning`]. On Windows, an interface that COM can't represent, and the
     /// errors of COM.
     pub fn run(self) -> Result<()> {
-        let Self { classes, idle, settings } = self;
-        if classes.is_empty() {
+        let Self { classes, idle, settings } = self.with_classes()?;
+        system::run(classes, idle, settings)
+    }
+
+    /// Starts to serve clients on threads of the server's own, and returns at once. Clients can
+    /// connect when this function returns.
+    ///
+    /// In contrast to [`run`](Self::run), this function installs no signal handler. A process may
+    /// run several servers, each with classes and sockets of its own. On Linux only one of them can
+    /// use a socket that was passed to this program (`LISTEN_FDS`).
+    ///
+    /// # Errors
+    /// The errors of [`run`](Self::run); an error of the system if no thread is left.
+    pub fn start(self) -> Result<RunningServer> {
+        let Self { classes, idle, settings } = self.with_classes()?;
+        let (control, thread) = system::start(classes, idle, settings)?;
+        Ok(RunningServer::new(control, thread))
+    }
+
+    /// Returns the server if it has a class.
+    fn with_classes(self) -> Result<Self> {
+        if self.classes.is_empty() {
             let text = "this server has no class: `Server::class` adds one";
             return Err(Error::detected(ErrorKind::NoSuchClass, text));
         }
-        system::run(classes, idle, settings)
+        Ok(self)
     }
 }
 

@@ -60,7 +60,9 @@ impl IncomingCall<'_> {
 
     /// Replies to a call of a method that the interface doesn't have.
     pub fn no_such_method(self) {
-        fault(self.reply, &Fault::NoSuchMethod(self.method));
+        let refusal = Fault::NoSuchMethod(self.method);
+        self.context.0.count_refusal(&refusal);
+        fault(self.reply, &refusal);
     }
 }
 
@@ -88,7 +90,9 @@ impl<'a> IncomingCall<'a> {
             Ok(arguments) => arguments,
             Err(error) => {
                 crate::log::debug!(%error, "a call was refused");
-                fault(reply, &error.into());
+                let refusal = error.into();
+                context.0.count_refusal(&refusal);
+                fault(reply, &refusal);
                 return None;
             }
         };

@@ -20,7 +20,9 @@ pub(crate) mod reactor;
 mod receiving;
 mod replies;
 mod reply_batch;
+pub(crate) mod server_control;
 mod session;
+mod statistics;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
@@ -45,6 +48,7 @@ use syshandle_wire::{Greeting, Offer};
 use self::acceptor::Acceptor;
 use self::event_loop::Source;
 use self::reactor::{Reactor, Settings};
+use self::server_control::ServerControl;
 use crate::class::ServedClass;
 use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
@@ -96,77 +100,134 @@ impl ServerSettings {
     }
 }
 
+/// A server that can be started: clients may connect, and nothing serves them yet.
+struct PreparedServer {
+    reactor: Arc<Reactor>,
+    /// `None` for a server of one connection.
+    acceptor: Option<Arc<Acceptor>>,
+    /// `None` for a server that handles no signal.
+    _signal: Option<SignalWatch>,
+}
+
 /// Serves clients until the idle timeout or `SIGTERM`.
 pub(crate) fn run(
     classes: Vec<ServedClass>,
     idle: Option<Duration>,
     settings: ServerSettings,
 ) -> Result<()> {
-    let order: Vec<_> = classes.iter().map(|class| class.clsid).collect();
-    let offers: Vec<_> = classes
-        .iter()
-        .flat_map(|class| {
-            class
-                .interfaces
-                .iter()
-                .map(|interface| Offer { clsid: class.clsid, iid: interface.iid })
-        })
-        .collect();
-    if offers.len() > Limits::OFFERS_MAX {
-        let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
-        return Err(Error::detected(ErrorKind::TooLarge, text));
-    }
-    let ServerSettings { policy, max_concurrent_calls, clients_max, filesystems, drain, way_in } =
-        settings;
-    if let WayIn::Socket(socket) = &way_in {
-        direct::check(socket)?;
-    }
-    let descriptors = syshandle_os::raise_descriptor_limit();
-    // Without this, writing a log file beyond the file size limit would kill the server
-    // (`SIGXFSZ`).
-    syshandle_os::ignore_file_size_signal();
-    let greeting = Greeting { limits: LIMITS, offers };
-    let is_connected =
-        matches!(&way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()));
-    let settings = Settings {
-        loops: syshandle_os::usable_cores(),
-        max_concurrent_calls,
-        clients_max,
-        idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
-        drain,
-        filesystems,
-        quota_limits: QuotaLimits::of_server(clients_max, max_concurrent_calls, descriptors),
-    };
-    // The reactor comes first, so that a server that can't run takes no socket.
-    let reactor = Reactor::new(settings, classes)?;
-    let socket = match way_in {
-        WayIn::Registered => ServerSocket::take(&order)?,
-        WayIn::Path(path) => ServerSocket::at(path)?,
-        WayIn::Socket(socket) if is_connected => {
-            let socket = direct::adopt(socket)?;
-            let signal = SignalWatch::new(&reactor)?;
-            acceptor::admit(&reactor, socket, &greeting)
-                .map_err(|error| not_watched("the client's connection", error))?;
-            return signal.run(&reactor);
+    let server = PreparedServer::new(classes, idle, settings, true)?;
+    server.reactor.run().map_err(no_server).inspect_err(|_| server.give_up())
+}
+
+/// Starts to serve clients without a signal handler. Returns the thread that ends with the server.
+pub(crate) fn start(
+    classes: Vec<ServedClass>,
+    idle: Option<Duration>,
+    settings: ServerSettings,
+) -> Result<(ServerControl, JoinHandle<Result<()>>)> {
+    let server = PreparedServer::new(classes, idle, settings, false)?;
+    let reactor = server.reactor.clone();
+    let started = reactor.start().and_then(|()| {
+        let thread = std::thread::Builder::new().name("syshandle-server".to_owned());
+        thread.spawn(move || reactor.watch().map_err(no_server))
+    });
+    let thread = started.map_err(no_server).inspect_err(|_| {
+        server.give_up();
+        server.reactor.stop();
+    })?;
+    Ok((ServerControl(server.reactor), thread))
+}
+
+fn no_server(error: std::io::Error) -> Error {
+    Error::detected(ErrorKind::System, format!("the server can't serve: {error}"))
+}
+
+impl PreparedServer {
+    fn new(
+        classes: Vec<ServedClass>,
+        idle: Option<Duration>,
+        settings: ServerSettings,
+        handles_signal: bool,
+    ) -> Result<Self> {
+        let order: Vec<_> = classes.iter().map(|class| class.clsid).collect();
+        let offers: Vec<_> = classes
+            .iter()
+            .flat_map(|class| {
+                class
+                    .interfaces
+                    .iter()
+                    .map(|interface| Offer { clsid: class.clsid, iid: interface.iid })
+            })
+            .collect();
+        if offers.len() > Limits::OFFERS_MAX {
+            let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
+            return Err(Error::detected(ErrorKind::TooLarge, text));
         }
-        WayIn::Socket(socket) => ServerSocket::on(socket)?,
-    };
-    let ServerSocket { listener, location, policy: registered } = socket;
-    let policy = policy.or(registered).unwrap_or_default();
-    if UserId::current().number().is_none() && policy != Policy::anyone() {
-        crate::log::warn!(
-            user = %UserId::current(),
-            "this server can't tell its own user from unknown ones, and lets in neither"
-        );
+        let ServerSettings {
+            policy,
+            max_concurrent_calls,
+            clients_max,
+            filesystems,
+            drain,
+            way_in,
+        } = settings;
+        if let WayIn::Socket(socket) = &way_in {
+            direct::check(socket)?;
+        }
+        let descriptors = syshandle_os::raise_descriptor_limit();
+        // Without this, writing a log file beyond the file size limit would kill the server
+        // (`SIGXFSZ`).
+        syshandle_os::ignore_file_size_signal();
+        let greeting = Greeting { limits: LIMITS, offers };
+        let is_connected =
+            matches!(&way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()));
+        let settings = Settings {
+            loops: syshandle_os::usable_cores(),
+            max_concurrent_calls,
+            clients_max,
+            idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
+            drain,
+            filesystems,
+            quota_limits: QuotaLimits::of_server(clients_max, max_concurrent_calls, descriptors),
+        };
+        // The reactor comes first, so that a server that can't run takes no socket.
+        let reactor = Reactor::new(settings, classes)?;
+        let socket = match way_in {
+            WayIn::Registered => ServerSocket::take(&order)?,
+            WayIn::Path(path) => ServerSocket::at(path)?,
+            WayIn::Socket(socket) if is_connected => {
+                let socket = direct::adopt(socket)?;
+                let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose()?;
+                acceptor::admit(&reactor, socket, &greeting)
+                    .map_err(|error| not_watched("the client's connection", error))?;
+                return Ok(Self { reactor, acceptor: None, _signal });
+            }
+            WayIn::Socket(socket) => ServerSocket::on(socket)?,
+        };
+        let ServerSocket { listener, location, policy: registered } = socket;
+        let policy = policy.or(registered).unwrap_or_default();
+        if UserId::current().number().is_none() && policy != Policy::anyone() {
+            crate::log::warn!(
+                user = %UserId::current(),
+                "this server can't tell its own user from unknown ones, and lets in neither"
+            );
+        }
+        let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose();
+        let _signal = _signal.inspect_err(|_| location.give_up())?;
+        let acceptor = Acceptor::open(&reactor, listener, location, &greeting, policy)?;
+        reactor.count_idle_time();
+        // Accepts a client before the thread of the first event loop starts, so that the client
+        // that started this server can already reply to the greeting.
+        acceptor.let_in(&reactor);
+        Ok(Self { reactor, acceptor: Some(acceptor), _signal })
     }
-    let signal = SignalWatch::new(&reactor).inspect_err(|_| location.give_up())?;
-    let acceptor = Acceptor::open(&reactor, listener, location, &greeting, policy)?;
-    reactor.count_idle_time();
-    // Accepts a client before the thread of the first event loop starts, so that the client
-    // that started this server can already reply to the greeting.
-    acceptor.let_in(&reactor);
-    // If no thread can start, the socket must not stay, because clients would wait for it.
-    signal.run(&reactor).inspect_err(|_| acceptor.close(&reactor))
+
+    /// Closes the socket, because no thread can start. Otherwise clients would wait for it.
+    fn give_up(&self) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.close(&self.reactor);
+        }
+    }
 }
 
 /// Ends the server in order on `SIGTERM`, until this value is dropped.
@@ -190,13 +251,6 @@ impl SignalWatch {
             signal_hook::low_level::unregister(flag);
         });
         Ok(Self { ids: [flag, pipe.map_err(no_handler)?], _reader: reader })
-    }
-
-    /// Serves until the server ends.
-    fn run(self, reactor: &Arc<Reactor>) -> Result<()> {
-        reactor.run().map_err(|error| {
-            Error::detected(ErrorKind::System, format!("the server can't serve: {error}"))
-        })
     }
 }
 

@@ -4,10 +4,13 @@ pub(crate) mod activity;
 pub(crate) mod arguments;
 pub(crate) mod context;
 pub(crate) mod objects;
+pub(crate) mod server_control;
 mod session;
 pub(crate) mod task;
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use syshandle_com::{
@@ -19,6 +22,7 @@ use syshandle_registry::ComRegistry;
 
 use self::activity::Activity;
 use self::objects::ComObject;
+use self::server_control::ServerControl;
 use crate::class::ServedClass;
 use crate::class_locks::ClassLocks;
 use crate::{Error, ErrorKind, Result};
@@ -31,20 +35,46 @@ pub(crate) struct ServerSettings {}
 pub(crate) fn run(
     classes: Vec<ServedClass>,
     idle: Option<Duration>,
-    _: ServerSettings,
+    settings: ServerSettings,
 ) -> Result<()> {
+    let (_, thread) = start(classes, idle, settings)?;
+    thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
+}
+
+/// Starts to serve. Returns the thread that ends with the server.
+pub(crate) fn start(
+    classes: Vec<ServedClass>,
+    idle: Option<Duration>,
+    _: ServerSettings,
+) -> Result<(ServerControl, JoinHandle<Result<()>>)> {
     for class in &classes {
         ComRegistry::own().set_environment(class.clsid);
     }
+    let activity = Activity::new();
+    let control = ServerControl(activity.clone());
+    let (started, is_started) = std::sync::mpsc::channel();
     // The caller's thread may be in an apartment of its own, so a new thread serves.
-    let server = std::thread::Builder::new().name("server".to_owned());
-    let served = server.spawn(move || serve(classes, idle))?;
-    served.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
+    let thread = std::thread::Builder::new().name("syshandle-server".to_owned());
+    let thread = thread.spawn(move || serve(classes, idle, &activity, &started))?;
+    match is_started.recv() {
+        Ok(()) => Ok((control, thread)),
+        // The thread has ended without serving.
+        Err(_) => {
+            let ended = || Err(Error::failed("the server has ended before it served"));
+            let served =
+                thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")));
+            served.and_then(|()| ended())
+        }
+    }
 }
 
-fn serve(served: Vec<ServedClass>, idle: Option<Duration>) -> Result<()> {
+fn serve(
+    served: Vec<ServedClass>,
+    idle: Option<Duration>,
+    activity: &Arc<Activity>,
+    started: &Sender<()>,
+) -> Result<()> {
     enter_apartment().map_err(failed)?;
-    let activity = Activity::new();
     let process = ServerProcess::hold();
     let locks = ClassLocks::of(served.iter().map(|class| class.clsid))?;
     let mut classes = Vec::new();
@@ -64,12 +94,21 @@ fn serve(served: Vec<ServedClass>, idle: Option<Duration>) -> Result<()> {
     }
     process.open().map_err(failed)?;
     crate::log::debug!("serving");
+    // `start` waits for this message.
+    let _ = started.send(());
     let mut process = process;
     // The client that caused the start takes some time to connect; under Wine always at least a
     // second.
     activity.wait_until_idle(idle.map(|idle| idle.max(FIRST)), true);
     loop {
         activity.wait_until_idle(idle, false);
+        if activity.is_stopping() {
+            crate::log::debug!("the server was told to end");
+            process.release();
+            drop(classes);
+            activity.wait_for_work(DRAIN);
+            return Ok(());
+        }
         let Some(turn) = locks.take(TURN)? else { continue };
         // No client can connect from the release of the last reference on.
         if process.release() && activity.is_idle() {
@@ -83,6 +122,9 @@ fn serve(served: Vec<ServedClass>, idle: Option<Duration>) -> Result<()> {
     crate::log::debug!("no client uses the server any more");
     Ok(())
 }
+
+/// Limit of the time that running methods and background tasks have when the server ends.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Longest wait of an idle server for its turn, that is for clients that are activating its
 /// classes.

@@ -21,6 +21,7 @@ mod ownership;
 mod panics;
 mod pending_call;
 mod server;
+mod serving;
 mod support;
 mod values;
 mod work;

@@ -147,7 +147,7 @@ impl Acceptor {
     /// sent handles already.
     fn turn_away(&self, reactor: &Reactor, socket: Seqpacket, client: Credentials, fault: &Fault) {
         let socket = PeerSocket::new(socket, reactor.quotas.of(client));
-        refuse(&socket, fault);
+        refuse(reactor, &socket, fault);
     }
 
     /// Closes the spare descriptor to accept one client and report that the server is out of
@@ -266,7 +266,8 @@ pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
 }
 
 /// Reports a fault to a client that is not served.
-pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
+pub(super) fn refuse(reactor: &Reactor, socket: &Seqpacket, fault: &Fault) {
+    reactor.count_refusal(fault);
     let (header, body) = ServerEnd::<()>::refused(fault);
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);

@@ -75,6 +75,7 @@ impl ServerCall {
 
     /// Replies with a fault, without running the call.
     pub(super) fn refuse(self, reactor: &Arc<Reactor>, fault: &Fault) {
+        reactor.count_refusal(fault);
         let body = fault.write().into();
         self.connection.reply(reactor, self.call, Status::Fault, body, &[]);
     }
@@ -109,6 +110,7 @@ impl ServerCall {
             },
         };
         if let Some(refusal) = refusal {
+            reactor.count_refusal(&refusal);
             return fault(&mut reply, &refusal);
         }
         if method == door::METHOD {
@@ -130,6 +132,7 @@ impl ServerCall {
             client = connection.session.client.pid
         );
         crate::log::trace!(handles = handles.len(), "running");
+        let event_loop = reactor.loop_of(connection.key());
         let run = guard(|| {
             interface.dispatch(IncomingCall {
                 method,
@@ -139,6 +142,7 @@ impl ServerCall {
                 reply: &mut reply,
             });
         });
+        event_loop.calls.fetch_add(1, Ordering::Relaxed);
         let fault = match run {
             _ if replied.is_some() => {
                 if let Err(text) = run {

@@ -127,7 +127,8 @@ impl ServerConnection {
         let (quota_guard, of_channel) = match quota_guard {
             Ok(quota_guard) => quota_guard,
             Err(limit) => {
-                refuse(channel.as_deref().unwrap_or(&socket), &Fault::Busy { limit: limit.into() });
+                let socket = channel.as_deref().unwrap_or(&socket);
+                refuse(reactor, socket, &Fault::Busy { limit: limit.into() });
                 return Ok(None);
             }
         };
@@ -175,7 +176,7 @@ impl ServerConnection {
             let Credentials { pid, uid, .. } = client;
             crate::log::warn!(%error, pid, %uid, "a client was turned away: it can't be watched");
             let limit = format!("descriptors that it can watch (epoll_ctl: {error})");
-            refuse(&connection.link.socket, &Fault::Busy { limit });
+            refuse(reactor, &connection.link.socket, &Fault::Busy { limit });
         })?;
         crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
         Ok(Some(NewConnection { connection, is_here: here == Some(EventLoop::index_of(key)) }))

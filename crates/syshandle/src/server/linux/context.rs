@@ -76,6 +76,11 @@ impl CallContext {
         KernelProver::new(filesystems, &self.connection.session().quota)
     }
 
+    /// Counts a call that is refused with this fault.
+    pub(crate) fn count_refusal(&self, fault: &Fault) {
+        self.reactor.count_refusal(fault);
+    }
+
     pub(crate) fn abort(&self, text: String) {
         if !self.reactor.is_own() {
             return;

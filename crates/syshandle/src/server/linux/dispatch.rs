@@ -25,6 +25,15 @@ impl Reactor {
             Some(Source::Door(door)) => door.act(self, slot),
             Some(Source::Wakeup) => {
                 let _ = self.work.poll();
+                if self.is_told_to_end() && !self.is_draining() {
+                    let running = slot.start_running(self);
+                    self.drain();
+                    if !running.end(self) {
+                        // Another thread has the loop, and ends the tasks.
+                        self.look_around();
+                        return EventOutcome::Lost;
+                    }
+                }
                 self.end_tasks(slot)
             }
             Some(Source::Acceptor(acceptor)) => match acceptor.let_in(self) {

@@ -161,7 +161,7 @@ impl InnerDoor {
                     io::ErrorKind::QuotaExceeded => "handles in flight to one client".to_owned(),
                     _ => format!("what a connection takes ({error})"),
                 };
-                refuse(&channel, &Fault::Busy { limit });
+                refuse(reactor, &channel, &Fault::Busy { limit });
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
@@ -42,6 +42,8 @@ pub(crate) struct EventLoop {
     sleeps: AtomicBool,
     /// Whether a thread was requested for this loop.
     pub(super) is_run: AtomicBool,
+    /// Number of calls of the loop's clients whose methods have ended.
+    pub(super) calls: StdAtomicU64,
 }
 
 type Sources = HashMap<u64, Source, BuildHasherDefault<KeyHasher>>;
@@ -86,6 +88,7 @@ impl EventLoop {
             load: AtomicUsize::new(0),
             sleeps: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
+            calls: StdAtomicU64::new(0),
         };
         let added = event_loop.add(
             |_| Source::Stop,

@@ -32,6 +32,7 @@ use crate::limits::LIMITS;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaLimits, Quotas};
 use crate::server::Outcome;
+use crate::server::stats::RefusalCounters;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
@@ -49,6 +50,7 @@ pub(crate) struct Reactor {
     pub(crate) quotas: Quotas,
     classes: ForeignValue<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
+    pub(super) refusals: RefusalCounters,
     /// Background tasks to be ended by the thread of the first loop.
     ending: Mutex<VecDeque<(Arc<Task>, Outcome)>>,
     /// Wakes a thread to end these tasks, or to check whether the server may end.
@@ -123,6 +125,7 @@ impl Reactor {
                 classes.into_iter().map(|class| (class.clsid, class.make)).collect(),
             ),
             methods: MethodTable::default(),
+            refusals: RefusalCounters::default(),
             ending: Mutex::default(),
             work: Event::new().map_err(no_event)?,
             stop,
@@ -164,6 +167,11 @@ impl Reactor {
         self.watchdog.run(self)
     }
 
+    /// Blocks this thread until the server, whose threads were started, ends.
+    pub(crate) fn watch(self: &Arc<Self>) -> io::Result<()> {
+        self.watchdog.watch(self)
+    }
+
     /// Blocks until the server ends.
     pub(super) fn wait_for_end(&self) -> io::Result<()> {
         wait_for_event(&self.stop)
@@ -183,6 +191,11 @@ impl Reactor {
         if !self.is_own() {
             abort_copy();
         }
+    }
+
+    /// Returns all loops.
+    pub(super) fn event_loops(&self) -> &[EventLoop] {
+        &self.loops
     }
 
     /// Returns the loop with an index.
@@ -264,7 +277,7 @@ impl Reactor {
         object: &Object,
     ) -> io::Result<()> {
         if self.is_full() {
-            refuse(channel, &Fault::Busy { limit: "clients".into() });
+            refuse(self, channel, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
         let (ours, theirs) = Seqpacket::pair()?;

@@ -147,13 +147,33 @@ impl Watchdog {
     /// # Errors
     /// The thread of the first loop can't be started, or waiting for the end of the server failed.
     pub(crate) fn run(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
-        let mut first = false;
+        let is_watchdog = self.become_watchdog();
+        reactor.start()?;
+        self.wait_for_end(reactor, is_watchdog)
+    }
+
+    /// Acts as the watchdog of a server, whose threads were started, on this thread until the
+    /// server ends.
+    ///
+    /// # Errors
+    /// Waiting for the end of the server failed.
+    pub(crate) fn watch(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
+        let is_watchdog = self.become_watchdog();
+        self.wait_for_end(reactor, is_watchdog)
+    }
+
+    /// Makes this thread the watchdog. Returns `false` if there is one already.
+    fn become_watchdog(&self) -> bool {
+        let mut is_first = false;
         self.thread.get_or_init(|| {
-            first = true;
+            is_first = true;
             thread::current()
         });
-        reactor.start()?;
-        if first {
+        is_first
+    }
+
+    fn wait_for_end(&self, reactor: &Arc<Reactor>, is_watchdog: bool) -> io::Result<()> {
+        if is_watchdog {
             keep_watching(&Arc::downgrade(reactor));
         }
         // If another thread is the watchdog already, this thread only waits.

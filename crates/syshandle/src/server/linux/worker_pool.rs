@@ -232,7 +232,7 @@ impl WorkerPool {
         spares.iter().for_each(Thread::unpark);
     }
 
-    fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.threads.load(Ordering::Relaxed)
     }
 

@@ -46,7 +46,12 @@ impl CallContext {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        false
+        self.session.activity().is_stopping()
+    }
+
+    /// Counts a call that is refused with this fault.
+    pub(crate) fn count_refusal(&self, fault: &Fault) {
+        self.session.activity().count_refusal(fault);
     }
 
     pub(crate) fn start_task(

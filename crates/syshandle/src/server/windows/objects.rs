@@ -8,7 +8,7 @@ use syshandle_types::describe::Interface as Description;
 use syshandle_types::{FieldPath, Guid, Payload};
 use syshandle_wire::{Fault, Status};
 
-use super::activity::Activity;
+use super::activity::{Activity, ActivityKind};
 use super::arguments::Arguments;
 use super::context::CallContext;
 use super::session::Session;
@@ -122,7 +122,12 @@ impl CallTarget for ComObject {
             let fault = Fault::Draining;
             return keep(Status::Fault, fault.write().into(), &[]);
         };
-        let _keep_alive = self.session.activity().keep_alive();
+        let activity = self.session.activity();
+        if activity.is_stopping() {
+            activity.count_refusal(&Fault::Draining);
+            return keep(Status::Fault, Fault::Draining.write().into(), &[]);
+        }
+        let _keep_alive = activity.keep_alive(ActivityKind::Call);
         let context = Context(CallContext::new(&self.session, caller));
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {

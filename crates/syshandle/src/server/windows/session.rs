@@ -9,7 +9,7 @@ use syshandle_os::{ManualEvent, Process, Watch};
 use syshandle_types::Guid;
 use syshandle_wire::Fault;
 
-use super::activity::{Activity, KeepAlive};
+use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::task::Task;
 use crate::server::Outcome;
 
@@ -57,7 +57,7 @@ impl Session {
             client: ClientStatus::Unknown,
             process: None,
             watch: None,
-            keep_alive: Some(activity.keep_alive()),
+            keep_alive: Some(activity.keep_alive(ActivityKind::Object)),
             failure: None,
             faults: VecDeque::new(),
             tasks: HashMap::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syshandle_os::{Waitable, Watch, WatchOutcome};
 
-use super::activity::KeepAlive;
+use super::activity::{ActivityKind, KeepAlive};
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::server::Outcome;
@@ -39,7 +39,7 @@ impl Task {
     ) -> Result<TaskRef> {
         let waiting = TaskWait {
             work: ForeignValue::new(work),
-            _keep_alive: session.activity().keep_alive(),
+            _keep_alive: session.activity().keep_alive(ActivityKind::Task),
         };
         let made = |number| {
             let waiting = Mutex::new(Some(waiting));

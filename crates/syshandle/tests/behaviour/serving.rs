@@ -1,0 +1,223 @@
+//! Servers that run beside other work of their process: their end, and their statistics.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use syshandle::direct::connect;
+use syshandle::handle::{Event, ManualEvent};
+use syshandle::serving::{QuotaOwner, RunningServer, ServerRef};
+use syshandle::wait::TimerOutcome;
+use syshandle::{Context, ErrorKind, Result, Server, class, interface};
+
+use crate::support::process::alone;
+use crate::support::{LONG, eventually};
+
+class! { DESK: Desk = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51"; }
+
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b51")]
+trait Desk {
+    fn add(&self, one: u32, other: u32) -> Result<u32>;
+    /// Returns how many calls run while this one does, and what its server counts as clients.
+    fn count(&self, context: &Context) -> Result<(u64, u64)>;
+    fn shut_down(&self, context: &Context) -> Result<()>;
+    /// Sets `entered` and waits for `until`.
+    #[blocking]
+    fn block(&self, entered: Event, until: ManualEvent) -> Result<()>;
+    /// Starts a background task that sets `stopped` when the server ends.
+    fn remind(&self, context: &Context, stopped: Event) -> Result<()>;
+}
+
+struct Clerk;
+
+impl Desk for Clerk {
+    fn add(&self, one: u32, other: u32) -> Result<u32> {
+        Ok(one + other)
+    }
+
+    fn count(&self, context: &Context) -> Result<(u64, u64)> {
+        let stats = context.server().stats();
+        Ok((stats.calls.running as u64, stats.clients as u64))
+    }
+
+    fn shut_down(&self, context: &Context) -> Result<()> {
+        context.server().shutdown();
+        Ok(())
+    }
+
+    fn block(&self, entered: Event, until: ManualEvent) -> Result<()> {
+        entered.set()?;
+        until.wait()?;
+        Ok(())
+    }
+
+    fn remind(&self, context: &Context, stopped: Event) -> Result<()> {
+        context.on_timer(Duration::from_secs(3600), move |outcome| {
+            assert_eq!(outcome, TimerOutcome::Stopping);
+            stopped.set().unwrap();
+        })?;
+        Ok(())
+    }
+}
+
+/// A server of the test, at a path of its own.
+struct Subject {
+    server: Option<RunningServer>,
+    folder: tempfile::TempDir,
+}
+
+impl Subject {
+    fn new(set: impl FnOnce(Server) -> Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = set(Server::new().class(DESK, || Clerk).path(folder.path().join("socket")));
+        let server = server.drain_timeout(Duration::from_millis(100)).start().unwrap();
+        Self { server: Some(server), folder }
+    }
+
+    fn desk(&self) -> Result<DeskClient> {
+        connect(self.folder.path().join("socket"))
+    }
+
+    fn server(&self) -> ServerRef {
+        self.server.as_ref().unwrap().server()
+    }
+
+    fn join(&mut self) -> Result<()> {
+        self.server.take().unwrap().join()
+    }
+}
+
+fn event() -> Event {
+    Event::new().unwrap()
+}
+
+#[test]
+fn several_servers_run_in_one_process() {
+    let (mut one, mut other) = (Subject::new(|server| server), Subject::new(|server| server));
+    let desks = [one.desk().unwrap(), other.desk().unwrap()];
+    for desk in &desks {
+        assert_eq!(desk.add(1, 2).unwrap(), 3);
+    }
+    one.server().shutdown();
+    one.join().unwrap();
+    assert_eq!(desks[0].add(1, 2).unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(one.desk().unwrap_err().kind(), ErrorKind::Disconnected);
+    // The end of one server does not affect the other.
+    assert_eq!(desks[1].add(1, 2).unwrap(), 3);
+    other.server().shutdown();
+    other.join().unwrap();
+}
+
+#[test]
+fn a_server_that_is_started_handles_no_signal() {
+    alone(|| {
+        let mut subject = Subject::new(|server| server);
+        assert_eq!(subject.desk().unwrap().add(1, 2).unwrap(), 3);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        assert_eq!(caught >> (15 - 1) & 1, 0, "SIGTERM is left to the program");
+        subject.server().shutdown();
+        subject.join().unwrap();
+    });
+}
+
+#[test]
+fn a_server_that_is_dropped_ends() {
+    let mut subject = Subject::new(Server::never_exit);
+    let desk = subject.desk().unwrap();
+    drop(subject.server.take());
+    eventually("the server has ended", || {
+        desk.add(1, 2).is_err_and(|error| error.kind() == ErrorKind::Disconnected)
+    });
+}
+
+#[test]
+fn a_method_can_end_its_server_and_still_replies() {
+    let mut subject = Subject::new(Server::never_exit);
+    subject.desk().unwrap().shut_down().unwrap();
+    subject.join().unwrap();
+}
+
+#[test]
+fn a_server_without_clients_can_be_joined() {
+    let mut subject = Subject::new(|server| server.idle_timeout(Duration::from_millis(10)));
+    subject.join().unwrap();
+}
+
+#[test]
+fn a_task_learns_that_its_server_ends() {
+    let mut subject = Subject::new(|server| server);
+    let (desk, stopped) = (subject.desk().unwrap(), event());
+    desk.remind(&stopped).unwrap();
+    assert_eq!(subject.server().stats().background_tasks, 1);
+    subject.server().shutdown();
+    subject.join().unwrap();
+    assert!(stopped.wait_timeout(LONG).unwrap());
+}
+
+#[test]
+fn a_method_that_blocks_for_ever_does_not_block_join() {
+    let mut subject = Subject::new(|server| server);
+    let (desk, entered, until) = (subject.desk().unwrap(), event(), ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| desk.block(&entered, &until));
+        assert!(entered.wait_timeout(LONG).unwrap());
+        let begin = Instant::now();
+        subject.server().shutdown();
+        assert!(begin.elapsed() < Duration::from_secs(1), "`shutdown` does not wait");
+        subject.join().unwrap();
+        // The tests run beside others on a busy machine.
+        assert!(begin.elapsed() < Duration::from_secs(10), "after {:?}", begin.elapsed());
+        until.set().unwrap();
+    });
+}
+
+#[test]
+fn a_server_counts_its_work() {
+    let subject = Subject::new(|server| server.max_concurrent_calls(2));
+    let server = subject.server();
+    let at_start = server.stats();
+    assert_eq!((at_start.calls.done, at_start.clients, at_start.quotas.len()), (0, 0, 0));
+    let desk = subject.desk().unwrap();
+    for _ in 0..10 {
+        desk.add(1, 2).unwrap();
+    }
+    assert_eq!(desk.count().unwrap(), (1, 1));
+    eventually("all calls are counted", || server.stats().calls.done == 11);
+
+    let errors = Mutex::new(Vec::new());
+    let until = ManualEvent::new().unwrap();
+    let most = 2 + 2 * 4;
+    thread::scope(|scope| {
+        for _ in 0..most + 2 {
+            scope.spawn(|| {
+                if let Err(error) = desk.block(&event(), &until) {
+                    errors.lock().unwrap().push(error.kind());
+                }
+            });
+        }
+        eventually("the rest is refused", || server.stats().refusals.busy == 2);
+        eventually("the limits are used up", || {
+            let stats = server.stats();
+            (stats.calls.running, stats.calls.waiting) == (2, most - 2)
+        });
+        let stats = server.stats();
+        let quota = stats.quotas[0];
+        assert_eq!(quota.owner, QuotaOwner::Process(std::process::id()));
+        assert_eq!((quota.running_calls.used, quota.running_calls.limit), (2, Some(2)));
+        assert_eq!(quota.clients.used, 1);
+        assert!(quota.descriptors.used > 2 * most, "{stats:?}");
+        assert_eq!(stats.descriptors, quota.descriptors.used);
+        assert!(stats.event_loops >= 1 && stats.threads >= 3, "{stats:?}");
+        until.set().unwrap();
+    });
+    assert_eq!(*errors.lock().unwrap(), [ErrorKind::Busy; 2]);
+    eventually("nothing is left", || {
+        let stats = server.stats();
+        stats.calls.running == 0 && stats.calls.waiting == 0 && stats.background_tasks == 0
+    });
+    drop(desk);
+    eventually("the client has gone", || server.stats().clients == 0);
+    eventually("its quota has gone", || server.stats().quotas.is_empty());
+}
