@@ -183,20 +183,20 @@ impl Table {
 
     fn anonymous(&mut self) {
         const EVENT: &[Kind] = &[Kind::Event];
-        self.add("an event", Event::new().unwrap(), Object::Eventfd, EVENT);
+        self.add("an event", Event::new().unwrap(), Object::Event, EVENT);
         let set = ManualEvent::new().unwrap();
         set.set().unwrap();
-        self.add("an event that is set", set, Object::Eventfd, EVENT);
+        self.add("an event that is set", set, Object::Event, EVENT);
         let blocking = rustix::event::eventfd(0, EventfdFlags::empty()).unwrap();
-        self.add("a blocking event", blocking, Object::Eventfd, EVENT);
+        self.add("a blocking event", blocking, Object::Event, EVENT);
         let by_path = path_only(&fd_path(self.rows[self.rows.len() - 1].handle.as_fd()));
         self.add("an event by path", by_path, Object::PathOnly, NO_KIND);
         let semaphore = Semaphore::new(3).unwrap();
-        self.add("a semaphore", semaphore, Object::EventfdSemaphore, &[Kind::Semaphore]);
-        self.add("a timer", Timer::new().unwrap(), Object::Timerfd, &[Kind::Timer]);
+        self.add("a semaphore", semaphore, Object::Semaphore, &[Kind::Semaphore]);
+        self.add("a timer", Timer::new().unwrap(), Object::Timer, &[Kind::Timer]);
         let realtime =
             rustix::time::timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC).unwrap();
-        self.add("a timer of the day's clock", realtime, Object::Timerfd, &[Kind::Timer]);
+        self.add("a timer of the day's clock", realtime, Object::Timer, &[Kind::Timer]);
         let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
         self.add("an epoll", epoll.unwrap(), Object::Other, NO_KIND);
         let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC);
@@ -315,7 +315,7 @@ impl Table {
 
     fn namespaces(&mut self) {
         let token = Token::current().unwrap();
-        self.add("a user namespace", token, Object::UserNamespace, &[Kind::Token]);
+        self.add("a user namespace", token, Object::Token, &[Kind::Token]);
         for path in ["/proc/self/ns/net", "/proc/self/ns/mnt", "/proc/self/ns/pid"] {
             self.add("another namespace", File::open(path).unwrap(), Object::Other, NO_KIND);
         }
@@ -332,7 +332,7 @@ impl Table {
         match at(" - cgroup2 ") {
             Some(path) => {
                 const JOB: &[Kind] = &[Kind::RegKey, Kind::Job, Kind::Directory];
-                self.add("a job", Directory::open(&path).unwrap(), Object::ControlGroup, JOB);
+                self.add("a job", Directory::open(&path).unwrap(), Object::Job, JOB);
                 let file = File::open(format!("{path}/cgroup.procs")).unwrap();
                 self.add("a file of a job", file, Object::SpecialFile, &[Kind::File]);
             }

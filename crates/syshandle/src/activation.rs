@@ -4,16 +4,22 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod windows;
 
-        pub use windows::*;
+        use windows as platform;
     } else {
-        mod linux;
+        pub(crate) mod linux;
 
-        pub use linux::*;
+        use linux as platform;
     }
 }
 
+use std::time::{Duration, Instant};
+
+#[cfg(not(windows))]
+use syshandle_registry::Registry;
+use syshandle_types::Guid;
+
 use crate::Result;
-use crate::class::{Class, ClassInfo, Proxy};
+use crate::class::{Class, ClassInfo, Interface, Proxy};
 
 /// Connects to the server of a class, and starts the server if it isn't running. Like `activate` of
 /// the generated client, for code that is generic over the interface.
@@ -22,4 +28,64 @@ use crate::class::{Class, ClassInfo, Proxy};
 /// See [`Activation`], which also offers other options.
 pub fn activate<P: Proxy, C: ClassInfo>(class: Class<C>) -> Result<P> {
     Activation::new().activate(class.clsid())
+}
+
+/// Activates classes with options: another timeout, or on Linux another registry.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    timeout: Duration,
+    #[cfg(not(windows))]
+    registry: Registry,
+}
+
+impl Activation {
+    /// Default timeout of an activation.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Makes an activation with the default settings: [`Self::TIMEOUT`], and on Linux the registry
+    /// that the environment names.
+    pub fn new() -> Self {
+        Self {
+            timeout: Self::TIMEOUT,
+            #[cfg(not(windows))]
+            registry: Registry::from_environment(),
+        }
+    }
+
+    /// Sets the timeout of an activation.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects to the running server of a class, or starts it, and returns a client. On Windows
+    /// COM does both.
+    ///
+    /// # Errors
+    /// Each obstacle has its own [`ErrorKind`](crate::ErrorKind). No call has run.
+    pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
+        let interface = P::Interface::DESCRIPTION;
+        let _entered =
+            crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
+        Ok(P::from_client(platform::connect(self, clsid, interface, deadline)?))
+    }
+}
+
+#[cfg(not(windows))]
+impl Activation {
+    /// Sets the registry. Linux only: on Windows the registry of the system names the servers.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+}
+
+impl Default for Activation {
+    fn default() -> Self {
+        Self::new()
+    }
 }

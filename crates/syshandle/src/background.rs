@@ -10,8 +10,8 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::activation::Activation;
 use crate::class::Proxy;
-use crate::client::Cancel;
 use crate::client::Client;
+use crate::client::cancel::Cancel;
 use crate::{Error, ErrorKind, Result};
 
 impl Client {

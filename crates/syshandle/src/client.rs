@@ -1,13 +1,169 @@
 //! Client side: a typed reference to an object in this or another process.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+pub(crate) mod cancel;
+
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
-        mod windows;
+        pub(crate) mod windows;
 
-        pub use windows::*;
+        use windows as platform;
     } else {
-        mod linux;
+        pub(crate) mod linux;
 
-        pub use linux::*;
+        use linux as platform;
+    }
+}
+
+#[cfg(not(windows))]
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(not(windows))]
+use syshandle_os::Filesystems;
+use syshandle_os::{Credentials, Declaration, Waitable};
+use syshandle_types::describe::Interface as Description;
+use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder};
+
+use self::cancel::Cancel;
+use self::platform::ObjectRef;
+use crate::class::{Interface, Proxy};
+use crate::limits::CALL_TIMEOUT;
+use crate::method_ref::MethodRef;
+use crate::{CallError, Result};
+
+/// Reference to an object; every generated client wraps one.
+///
+/// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
+/// released when the last clone is dropped.
+///
+/// On Linux, a client belongs to the process that made it. In a forked copy of that process each use
+/// returns an error of the kind [`ErrorKind::OtherProcess`](crate::ErrorKind::OtherProcess), and
+/// dropping the copy of the client has no effect on the connection.
+///
+/// On Windows, a thread of the multithreaded apartment makes each call, so the calling thread may be
+/// in any apartment. A call whose timeout has passed is abandoned and may still run.
+#[derive(Clone, Debug)]
+pub struct Client {
+    interface: &'static Description,
+    object: ObjectRef,
+    timeout: Duration,
+    cancel: Option<Cancel>,
+}
+
+impl Client {
+    /// Default timeout of a call.
+    pub const TIMEOUT: Duration = CALL_TIMEOUT;
+
+    fn of(object: ObjectRef, interface: &'static Description) -> Self {
+        Self { interface, object, timeout: Self::TIMEOUT, cancel: None }
+    }
+
+    /// Returns the same reference with a different call timeout.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// Returns the description of the interface that this client calls.
+    pub fn interface(&self) -> &'static Description {
+        self.interface
+    }
+
+    /// Returns the credentials of the process that serves the object. On Linux the kernel reports
+    /// them, and the client connects first if necessary.
+    ///
+    /// On a generated client, call `client.as_client().server()`:
+    /// [`as_client`](crate::class::Proxy::as_client) is a method of the trait [`Proxy`], which has to
+    /// be in scope.
+    ///
+    /// # Errors
+    /// On Linux, the errors of connecting. On Windows,
+    /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface) if the server doesn't use
+    /// this crate, because it doesn't report its process.
+    pub fn server(&self) -> Result<Credentials> {
+        self.server_credentials()
+    }
+
+    /// Waits until the server signals `object`, until the client's timeout has passed, or until the
+    /// server ends. An auto-reset event is reset. On Windows the wait ends with the server only if
+    /// the server uses this crate.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut),
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and
+    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) as soon as the server has ended.
+    pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
+        self.wait_for(object)
+    }
+
+    /// Returns a reference to the same object by another of its interfaces.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface), or any error of a call.
+    pub fn cast<P: Proxy>(&self) -> Result<P> {
+        Ok(P::from_client(self.cast_to(P::Interface::DESCRIPTION)?))
+    }
+
+    /// Calls a method that has no error type of its own.
+    #[doc(hidden)]
+    pub fn call<'a, T: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T> {
+        self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
+    }
+
+    /// Calls a method that has an error type of its own.
+    #[doc(hidden)]
+    pub fn call_with_error<'a, T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T, CallError<E>> {
+        let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
+        self.call_object(method, declared, arguments)
+    }
+
+    /// Decodes a reference from a message.
+    #[doc(hidden)]
+    pub fn decode(
+        input: &mut Decoder<'_>,
+        interface: &'static Description,
+    ) -> Result<Self, DecodeError> {
+        Self::decode_object(input, interface)
+    }
+
+    fn method_ref(&self, method: u32) -> MethodRef {
+        MethodRef { interface: self.interface, method }
+    }
+}
+
+#[cfg(not(windows))]
+impl Client {
+    /// Returns the same reference with a different set of accepted file systems: a file from the
+    /// server must be on one of them. The default is the kernel's local file systems. Linux only.
+    #[must_use]
+    pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
+        let mut client = self.clone();
+        client.object.filesystems = Some(filesystems);
+        client
+    }
+}
+
+/// Encodes the reference, for a receiver that decodes a client of the same interface.
+impl Encode for Client {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        self.encode_object(out);
     }
 }

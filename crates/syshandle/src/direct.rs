@@ -9,11 +9,11 @@ use syshandle_os::{
     Filesystems, OwnedHandle, Peer, ProofFailure, Seqpacket, descriptor_limit, prove,
 };
 
-use crate::activation::connect;
+use crate::activation::linux::connect;
 use crate::class::{Implements, Interface, Object, Proxy};
 use crate::client::Client;
-use crate::client::deadline::Deadline;
-use crate::client::handshake::ClientHandshake;
+use crate::client::linux::deadline::Deadline;
+use crate::client::linux::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::linux::doors::InnerDoor;
 use crate::server::linux::reactor::{Reactor, Settings};

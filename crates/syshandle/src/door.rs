@@ -19,11 +19,11 @@ use syshandle_os::{
     BorrowedHandle, Credentials, Declaration, HandleRef, OwnedHandle, Peer, Process, Seqpacket,
     Sockets,
 };
+use syshandle_types::describe::Interface;
 use syshandle_types::{MessageHandle, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
-use crate::class::Object;
 use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
@@ -40,8 +40,8 @@ pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     /// Makes a door, and returns its outer end.
     fn make_door(&self) -> io::Result<OwnedHandle>;
 
-    /// Returns the object.
-    fn object(&self) -> &Object;
+    /// Checks that the object has an interface.
+    fn require(&self, interface: &Interface) -> Result<()>;
 }
 
 /// Door that was made for one receiver. A message that passes a reference owns it.

@@ -116,7 +116,8 @@ cfg_if::cfg_if! {
 }
 
 pub use activation::{Activation, activate};
-pub use client::{Cancel, Client};
+pub use client::Client;
+pub use client::cancel::Cancel;
 pub use error::call_error::CallError;
 pub use error::{Error, ErrorKind, Result};
 pub use in_process::in_process;
@@ -332,8 +333,8 @@ pub mod object {
 /// Many calls in flight from one thread.
 #[cfg(not(windows))]
 pub mod pipeline {
-    pub use crate::client::pending_call::PendingCall;
-    pub use crate::client::starter::{Starter, pipelined};
+    pub use crate::client::linux::pending_call::PendingCall;
+    pub use crate::client::linux::starter::{Starter, pipelined};
 }
 
 /// Waits in a tokio program. Every interface also has an asynchronous client, `…AsyncClient`.

@@ -210,7 +210,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
     let prove = |event: &Event| {
         use std::os::fd::AsFd;
         syshandle::handle::identify(event.as_fd()).unwrap().object
-            == syshandle::handle::KernelObject::Eventfd
+            == syshandle::handle::KernelObject::Event
     };
     assert!(prove(&event));
     let (reader, _writer) = std::io::pipe().unwrap();

@@ -46,18 +46,13 @@ impl Sockets {
         self.contains(match socket {
             Object::UnixStream => Self::UNIX_STREAM,
             Object::UnixListener => Self::UNIX_LISTENER,
-            #[cfg(not(windows))]
             Object::UnixDatagram => Self::UNIX_DATAGRAM,
-            #[cfg(not(windows))]
             Object::Seqpacket => Self::SEQPACKET,
-            #[cfg(not(windows))]
             Object::SeqpacketListener => Self::SEQPACKET_LISTENER,
             Object::TcpStream => Self::TCP_STREAM,
             Object::TcpListener => Self::TCP_LISTENER,
             Object::UdpSocket => Self::UDP_SOCKET,
-            #[cfg(not(windows))]
             Object::VsockStream => Self::VSOCK_STREAM,
-            #[cfg(not(windows))]
             Object::VsockListener => Self::VSOCK_LISTENER,
             Object::Socket => Self::OTHER,
             _ => return false,

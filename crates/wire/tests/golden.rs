@@ -166,7 +166,7 @@ fn faults_are_as_they_were() {
         Fault::NoSuchClass(guid(0x10)),
         Fault::NoSuchInterface(guid(0x20)),
         Fault::NoSuchMethod(9),
-        wrong(Requirement::Kind(kinds), Object::Eventfd, Rights::SIGNAL | Rights::WAIT),
+        wrong(Requirement::Kind(kinds), Object::Event, Rights::SIGNAL | Rights::WAIT),
         wrong(Requirement::Rights(read | Rights::WRITE), Object::RegularFile, read),
         wrong(Requirement::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
         wrong(Requirement::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),

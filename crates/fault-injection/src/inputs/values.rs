@@ -50,7 +50,7 @@ impl Prove for Alternating {
         assert!(handle.as_fd().try_clone_to_owned().is_ok(), "the handle is open");
         let object = match declared.kinds.contains(syshandle::handle::Kind::File) {
             true => Object::RegularFile,
-            false => Object::Eventfd,
+            false => Object::Event,
         };
         let facts = Facts { object, rights: Rights::READ | Rights::SIGNAL | Rights::WAIT };
         declared.check(&facts).map_err(ProofError::Mismatch)?;

@@ -7,54 +7,22 @@ use syshandle_os::under_wine;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
 
-use crate::class::{Interface, Proxy};
+use super::Activation;
 use crate::class_locks::ClassLocks;
 use crate::client::Client;
-use crate::client::calls::{self, Deadline};
-use crate::client::remote_object::RemoteObject;
+use crate::client::windows::calls::{self, Deadline};
+use crate::client::windows::remote_object::RemoteObject;
 use crate::{Error, ErrorKind, Result};
 
-/// Activates classes with options: another timeout.
-#[derive(Clone, Debug)]
-pub struct Activation {
-    timeout: Duration,
-}
-
-impl Activation {
-    /// Default timeout of an activation.
-    pub const TIMEOUT: Duration = Duration::from_secs(30);
-
-    /// Makes an activation with the default timeout.
-    pub fn new() -> Self {
-        Self { timeout: Self::TIMEOUT }
-    }
-
-    /// Sets the timeout of an activation.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Connects to the running server of a class or starts it, through COM, and returns a client.
-    ///
-    /// # Errors
-    /// Each obstacle has its own [`ErrorKind`]. No call has run.
-    pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
-        let interface = P::Interface::DESCRIPTION;
-        let _entered =
-            crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
-        let now = Instant::now();
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
-        let reference = activate(clsid, interface, deadline)?;
-        Ok(P::from_client(Client::remote(reference, interface)))
-    }
-}
-
-impl Default for Activation {
-    fn default() -> Self {
-        Self::new()
-    }
+/// Connects to the running server of a class or starts it, through COM.
+pub(super) fn connect(
+    _: &Activation,
+    clsid: Guid,
+    interface: &'static Description,
+    deadline: Instant,
+) -> Result<Client> {
+    let reference = activate(clsid, interface, deadline)?;
+    Ok(Client::remote(reference, interface))
 }
 
 /// Activates a class, and retries after errors that may pass.
@@ -114,9 +82,7 @@ fn is_passing(error: &Error) -> bool {
 fn failed(error: &ComError, clsid: Guid) -> Error {
     let number = error.hresult().map_or(0, |hresult| hresult.0 as u32);
     let (kind, text) = match number {
-        0x8004_0154 => {
-            (ErrorKind::NotRegistered, format!("no program is registered for class {clsid}"))
-        }
+        0x8004_0154 => (ErrorKind::NotRegistered, format!("class {clsid} is not registered")),
         0x8004_0111 => (ErrorKind::NoSuchClass, format!("the server doesn't serve class {clsid}")),
         0x8000_4002 => (
             ErrorKind::NoSuchInterface,

@@ -20,7 +20,6 @@ mod tests;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::Duration;
 
 use syshandle_os::{
     BorrowedHandle, Credentials, Declaration, Filesystems, Handle, OwnedHandle, ProcessMark,
@@ -28,42 +27,30 @@ use syshandle_os::{
 };
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
-    Decode, DecodeError, Decoder, Encode, EncodeErrorKind, Encoder, Guid, Payload, SharedBytes,
+    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Guid, Payload, SharedBytes,
 };
 use syshandle_wire::{Body, Hello, Violation};
 
-pub use cancel::Cancel;
-
+pub(super) use self::cancel::CancelState;
 use self::connection::ClientConnection;
 use self::deadline::Deadline;
 use self::handshake::ClientHandshake;
 use self::pipeline::Pipeline;
 use self::reply::{EncodedReply, ReplyBody};
+use super::Client;
 use crate::buffer::{give_bytes, take_bytes};
-use crate::class::{Interface, Proxy};
 use crate::door::{DoorConnection, DoorMaker, LentDoor};
-use crate::limits::CALL_TIMEOUT;
-use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Result, door};
 
-/// Reference to an object; every generated client wraps one.
-///
-/// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
-/// released when the last clone is dropped.
-///
-/// A client belongs to the process that made it. In a forked copy of that process each use returns
-/// an error of the kind [`ErrorKind::OtherProcess`], and dropping the copy of the client has no
-/// effect on the connection.
+/// The object that a client refers to, and how it is reached.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(super) struct ObjectRef {
     shared: Arc<ClientInner>,
-    timeout: Duration,
-    cancel: Option<Cancel>,
-    filesystems: Option<Arc<Filesystems>>,
+    pub(super) filesystems: Option<Arc<Filesystems>>,
     /// Holds back the calls that this client begins, to send them in one system call.
     pipeline: Option<Arc<Pipeline>>,
 }
@@ -72,7 +59,6 @@ pub struct Client {
 struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
-    interface: &'static Description,
     connection: OnceLock<ClientConnection>,
     /// Door to connect through; `None` once connected. One thread connects while the others wait
     /// for the lock.
@@ -82,9 +68,6 @@ struct ClientInner {
 }
 
 impl Client {
-    /// Default timeout of a call.
-    pub const TIMEOUT: Duration = CALL_TIMEOUT;
-
     /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {
         Self::new(OnceLock::from(connection), None, None, interface)
@@ -116,93 +99,36 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let owner = ProcessMark::current();
-        let shared = ClientInner { owner, interface, connection, door: Mutex::new(door), maker };
-        Self {
-            shared: Arc::new(shared),
-            timeout: Self::TIMEOUT,
-            cancel: None,
-            filesystems: None,
-            pipeline: None,
-        }
-    }
-
-    /// Returns the same reference with a different call timeout.
-    #[must_use]
-    pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { timeout, ..self.clone() }
-    }
-
-    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
-    #[must_use]
-    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self { cancel: Some(cancel.clone()), ..self.clone() }
-    }
-
-    /// Returns the same reference with a different set of accepted file systems: a file from the
-    /// server must be on one of them. The default is the kernel's local file systems.
-    #[must_use]
-    pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
-        Self { filesystems: Some(filesystems), ..self.clone() }
-    }
-
-    /// Returns the description of the interface that this client calls.
-    pub fn interface(&self) -> &'static Description {
-        self.shared.interface
+        let shared = Arc::new(ClientInner { owner, connection, door: Mutex::new(door), maker });
+        Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
     /// Returns the server's credentials, as the kernel reports them. Connects first if necessary.
-    ///
-    /// On a generated client, call `client.as_client().server()`:
-    /// [`as_client`](crate::class::Proxy::as_client) is a method of the trait [`Proxy`](crate::class::Proxy),
-    /// which has to be in scope.
-    ///
-    /// # Errors
-    /// The errors of connecting.
-    pub fn server(&self) -> Result<Credentials> {
+    pub(super) fn server_credentials(&self) -> Result<Credentials> {
         Ok(self.connection(&mut self.deadline())?.server())
     }
 
-    /// Waits until the server signals `object`, until the client's timeout has passed, or until the
-    /// server ends. An auto-reset event is reset.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TimedOut`]; [`ErrorKind::Cancelled`]; [`ErrorKind::Disconnected`] as soon as
-    /// the server has ended.
-    pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
+    /// Waits for an object of the server. Connects first if necessary.
+    pub(super) fn wait_for(&self, object: &dyn Waitable) -> Result<()> {
         let mut deadline = self.deadline();
         self.connection(&mut deadline)?.wait_for(object, &mut deadline)
     }
 
-    /// Returns a reference to the same object by another of its interfaces.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchInterface`], or any error of a call.
-    pub fn cast<P: Proxy>(&self) -> Result<P> {
-        let interface = P::Interface::DESCRIPTION;
-        if let Some(maker) = &self.shared.maker {
-            maker.object().require(interface)?;
+    /// Connects to the same object by another of its interfaces.
+    pub(super) fn cast_to(&self, interface: &'static Description) -> Result<Self> {
+        if let Some(maker) = &self.object.shared.maker {
+            maker.require(interface)?;
         }
         let door = self.make_door(self.deadline())?.into_socket();
         let cast = Self::new(OnceLock::new(), door, None, interface);
-        let cast = Self { shared: cast.shared, ..self.clone() };
+        let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
+        let cast = Self { interface, object, ..self.clone() };
         cast.connection(&mut self.deadline())?;
-        Ok(P::from_client(cast))
+        Ok(cast)
     }
 
-    /// Calls a method that has no error type of its own.
-    #[doc(hidden)]
-    pub fn call<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<T> {
-        self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
-    }
-
-    /// Calls a method that has an error type of its own.
-    #[doc(hidden)]
-    pub fn call_with_error<'a, T: Decode, E: Decode>(
+    /// Calls a method on the connection. Connects first if necessary.
+    pub(super) fn call_object<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declaration>,
@@ -210,7 +136,6 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
         let place = |error: Error| method_ref.name(error);
-        let _entered = crate::log::debug_span!("call", method = %method_ref);
         let mut deadline = self.deadline();
         let connection = self.connection(&mut deadline).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
@@ -236,7 +161,7 @@ impl Client {
         let EncodedReply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.link.socket.peer_quota();
-        let prover = match &self.filesystems {
+        let prover = match &self.object.filesystems {
             Some(filesystems) => KernelProver::new(filesystems, sender),
             None => KernelProver::usual(sender),
         };
@@ -281,10 +206,6 @@ impl Client {
         }
     }
 
-    fn method_ref(&self, method: u32) -> MethodRef {
-        MethodRef { interface: self.shared.interface, method }
-    }
-
     #[inline]
     fn deadline(&self) -> Deadline<'_> {
         Deadline::lasting(self.timeout, self.cancel.as_ref())
@@ -292,7 +213,7 @@ impl Client {
 
     /// Returns the connection, which is made through the door when it is first needed.
     fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&ClientConnection> {
-        let shared = &*self.shared;
+        let shared = &*self.object.shared;
         if !shared.owner.is_current() {
             return Err(other_process("client"));
         }
@@ -311,7 +232,7 @@ impl Client {
         let Some(through) = &*door else {
             return Err(Error::detected(ErrorKind::Disconnected, "there is no way to the object"));
         };
-        let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
+        let hello = Hello { clsid: Guid::NIL, iid: self.interface.iid };
         let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;
         let connection = ClientHandshake::over(socket, hello).open(deadline.instant)?;
         if connection.server().pid != server.pid {
@@ -325,16 +246,16 @@ impl Client {
 
     /// Returns the connection if there is one and this process made it.
     fn own_connection(&self) -> Option<&ClientConnection> {
-        self.shared.owner.is_current().then(|| self.shared.connection.get()).flatten()
+        self.object.shared.owner.is_current().then(|| self.object.shared.connection.get()).flatten()
     }
 
     /// Makes a door to the object for one receiver. Asks the server for it, unless this process
     /// serves the object.
     fn make_door(&self, mut deadline: Deadline<'_>) -> Result<LentDoor> {
-        if !self.shared.owner.is_current() {
+        if !self.object.shared.owner.is_current() {
             return Err(other_process("client"));
         }
-        if let Some(maker) = &self.shared.maker {
+        if let Some(maker) = &self.object.shared.maker {
             return Ok(LentDoor::Own(maker.make_door()?));
         }
         let connection = self.connection(&mut deadline)?;
@@ -345,9 +266,9 @@ impl Client {
     }
 }
 
-/// Sends a reference as a door that is made for its receiver.
-impl Encode for Client {
-    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+impl Client {
+    /// Encodes a reference as a door that is made for its receiver.
+    pub(super) fn encode_object<'a>(&'a self, out: &mut Encoder<'a>) {
         let deadline = self.deadline();
         let deadline = match out.deadline() {
             Some(earlier) if earlier < deadline.instant => {
@@ -360,12 +281,9 @@ impl Encode for Client {
             Err(error) => out.fail(EncodeErrorKind::Handle(std::io::Error::other(error))),
         }
     }
-}
 
-impl Client {
-    /// Decodes a reference from a message.
-    #[doc(hidden)]
-    pub fn decode(
+    /// Decodes a reference from the door that was made for this process.
+    pub(super) fn decode_object(
         input: &mut Decoder<'_>,
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {

@@ -3,7 +3,6 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 pub(crate) mod calls;
-mod cancel;
 pub(crate) mod local_object;
 pub(crate) mod remote_object;
 
@@ -13,42 +12,45 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use syshandle_com::InterfacePointer;
-use syshandle_os::{BorrowedHandle, Credentials, Declaration, OwnedHandle, Waitable};
+use syshandle_os::{BorrowedHandle, Credentials, Declaration, ManualEvent, OwnedHandle, Waitable};
 use syshandle_types::describe::Interface as Description;
-use syshandle_types::{
-    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, EncodeErrorKind, Encoder,
-};
+use syshandle_types::{Decode, DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder};
 use syshandle_wire::Status;
-
-pub use cancel::Cancel;
 
 use self::calls::Deadline;
 use self::local_object::LocalObject;
 use self::remote_object::RemoteObject;
+use super::Client;
 use crate::buffer::take_bytes;
 use crate::call_target::ComTarget;
-use crate::class::{Interface, Proxy};
-use crate::limits::{CALL_TIMEOUT, LIMITS};
-use crate::method_ref::MethodRef;
+use crate::limits::LIMITS;
 use crate::received_handles::KernelProver;
 use crate::stand_in::{self, HandleOrObject, StandIn};
 use crate::{CallError, Error, ErrorKind, Result};
 
-/// Reference to an object; every generated client wraps one.
-///
-/// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
-/// released when the last clone is dropped.
-///
-/// A thread of the multithreaded apartment makes each call, so the calling thread may be in any
-/// apartment. A call whose timeout has passed is abandoned and may still run.
+/// The object that a client refers to.
 #[derive(Clone, Debug)]
-pub struct Client {
-    interface: &'static Description,
-    target: ObjectLocation,
-    timeout: Duration,
-    cancel: Option<Cancel>,
+pub(super) struct ObjectRef {
+    location: ObjectLocation,
     /// Handle that represents this reference in messages.
     stand_in: Arc<OnceLock<StandIn>>,
+}
+
+/// The event that a cancel sets.
+#[derive(Debug)]
+pub(super) struct CancelState {
+    pub(super) event: ManualEvent,
+}
+
+impl CancelState {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { event: ManualEvent::new()? })
+    }
+
+    pub(super) fn cancel(&self) {
+        // Setting an open event does not fail.
+        let _ = self.event.set();
+    }
 }
 
 /// Location of the object.
@@ -69,9 +71,6 @@ pub(crate) struct ComReply {
 }
 
 impl Client {
-    /// Default timeout of a call.
-    pub const TIMEOUT: Duration = CALL_TIMEOUT;
-
     /// Makes a reference from COM's.
     pub(crate) fn remote(reference: RemoteObject, interface: &'static Description) -> Self {
         Self::new(ObjectLocation::Remote(Arc::new(reference)), interface)
@@ -82,9 +81,8 @@ impl Client {
         Self::new(ObjectLocation::Own(Arc::new(object)), interface)
     }
 
-    fn new(target: ObjectLocation, interface: &'static Description) -> Self {
-        let stand_in = Arc::default();
-        Self { interface, target, timeout: Self::TIMEOUT, cancel: None, stand_in }
+    fn new(location: ObjectLocation, interface: &'static Description) -> Self {
+        Self::of(ObjectRef { location, stand_in: Arc::default() }, interface)
     }
 
     /// Makes a reference from one that was received in a message. Must run on a thread of the
@@ -103,90 +101,47 @@ impl Client {
 
     /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<InterfacePointer> {
-        match &self.target {
+        match &self.object.location {
             ObjectLocation::Remote(reference) => reference.offer(),
             ObjectLocation::Own(own) => own.offer(),
         }
     }
 
-    /// Returns the same reference with a different call timeout.
-    #[must_use]
-    pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { timeout, ..self.clone() }
-    }
-
-    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
-    #[must_use]
-    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self { cancel: Some(cancel.clone()), ..self.clone() }
-    }
-
-    /// Returns the description of the interface that this client calls.
-    pub fn interface(&self) -> &'static Description {
-        self.interface
-    }
-
     /// Returns the process that serves the object.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchInterface`] if the server doesn't use this crate, because it doesn't
-    /// report its process.
-    pub fn server(&self) -> Result<Credentials> {
-        match &self.target {
+    pub(super) fn server_credentials(&self) -> Result<Credentials> {
+        match &self.object.location {
             ObjectLocation::Remote(reference) => reference.server(),
             ObjectLocation::Own(_) => Ok(Credentials::of_process(std::process::id())),
         }
     }
 
-    /// Waits until the server signals `object`, or until the client's timeout has passed. If the
-    /// server uses this crate, the wait also ends with the server. An auto-reset event is reset.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TimedOut`]; [`ErrorKind::Cancelled`]; [`ErrorKind::Disconnected`] as soon as
-    /// the server has ended.
-    pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
-        match &self.target {
+    /// Waits for an object of the server.
+    pub(super) fn wait_for(&self, object: &dyn Waitable) -> Result<()> {
+        match &self.object.location {
             ObjectLocation::Remote(reference) => reference.wait(object, self.deadline()),
             ObjectLocation::Own(own) => own.wait(object, self.deadline()),
         }
     }
 
-    /// Returns a reference to the same object by another of its interfaces.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchInterface`], or any error of a call.
-    pub fn cast<P: Proxy>(&self) -> Result<P> {
-        let interface = P::Interface::DESCRIPTION;
-        let target = match &self.target {
+    /// Asks the object for another of its interfaces.
+    pub(super) fn cast_to(&self, interface: &'static Description) -> Result<Self> {
+        let location = match &self.object.location {
             ObjectLocation::Remote(reference) => {
                 ObjectLocation::Remote(Arc::new(reference.cast(interface, self.deadline())?))
             }
             ObjectLocation::Own(own) => ObjectLocation::Own(Arc::new(own.cast(interface)?)),
         };
-        let stand_in = Arc::default();
-        Ok(P::from_client(Self { interface, target, stand_in, ..self.clone() }))
+        let object = ObjectRef { location, stand_in: Arc::default() };
+        Ok(Self { interface, object, ..self.clone() })
     }
 
-    /// Calls a method that has no error type of its own.
-    #[doc(hidden)]
-    pub fn call<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<T> {
-        self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
-    }
-
-    /// Calls a method that has an error type of its own.
-    #[doc(hidden)]
-    pub fn call_with_error<'a, T: Decode, E: Decode>(
+    /// Calls a method of the object.
+    pub(super) fn call_object<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
         let (bytes, handles) = self.encode(method, arguments)?;
         let reply = self.exchange(method, bytes, handles)?;
         self.read_reply(method, declared, reply)
@@ -205,7 +160,7 @@ impl Client {
         let (bytes, handles) = out.finish().map_err(|error| method_ref.unsendable(error))?;
         let copies = handles.iter().map(HandleOrObject::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
-            let text = "a handle to send couldn't be had";
+            let text = "a handle to send can't be duplicated";
             method_ref.name(Error::detected(ErrorKind::System, text).because(error))
         })?;
         Ok((bytes, copies))
@@ -219,7 +174,7 @@ impl Client {
         handles: Vec<HandleOrObject>,
     ) -> Result<ComReply> {
         let deadline = self.deadline();
-        let reply = match &self.target {
+        let reply = match &self.object.location {
             ObjectLocation::Remote(reference) => reference.call(method, bytes, handles, deadline),
             ObjectLocation::Own(own) => own.call(method, bytes, handles, deadline),
         };
@@ -245,10 +200,6 @@ impl Client {
         })
     }
 
-    fn method_ref(&self, method: u32) -> MethodRef {
-        MethodRef { interface: self.interface, method }
-    }
-
     fn deadline(&self) -> Deadline<'_> {
         let now = Instant::now();
         // A timeout that doesn't fit into an `Instant` becomes one year.
@@ -257,28 +208,28 @@ impl Client {
     }
 }
 
-impl Encode for Client {
-    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+impl Client {
+    /// Encodes a reference as the handle that represents it.
+    pub(super) fn encode_object<'a>(&'a self, out: &mut Encoder<'a>) {
         match self.stand_in() {
             Ok(handle) => out.put_handle(handle),
             Err(error) => out.fail(EncodeErrorKind::Handle(error)),
         }
     }
-}
 
-impl Client {
     /// Returns the handle that represents this reference in messages.
     fn stand_in(&self) -> io::Result<BorrowedHandle<'_>> {
-        if let Some(known) = self.stand_in.get() {
+        if let Some(known) = self.object.stand_in.get() {
             return Ok(known.as_handle());
         }
-        let made = StandIn::new(Self { stand_in: Arc::default(), ..self.clone() })?;
-        Ok(self.stand_in.get_or_init(|| made).as_handle())
+        let mut copy = self.clone();
+        copy.object.stand_in = Arc::default();
+        let made = StandIn::new(copy)?;
+        Ok(self.object.stand_in.get_or_init(|| made).as_handle())
     }
 
-    /// Decodes a reference from a message.
-    #[doc(hidden)]
-    pub fn decode(
+    /// Decodes a reference from the handle that represents it.
+    pub(super) fn decode_object(
         input: &mut Decoder<'_>,
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {

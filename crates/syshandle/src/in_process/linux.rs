@@ -9,7 +9,7 @@ use syshandle_wire::Hello;
 
 use crate::class::Object;
 use crate::client::Client;
-use crate::client::handshake::ClientHandshake;
+use crate::client::linux::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::Context;
 use crate::server::linux::doors::ServedObject;

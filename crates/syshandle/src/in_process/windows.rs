@@ -7,7 +7,7 @@ use syshandle_types::describe::Interface as Description;
 use crate::Result;
 use crate::class::Object;
 use crate::client::Client;
-use crate::client::local_object::LocalObject;
+use crate::client::windows::local_object::LocalObject;
 use crate::server::Context;
 use crate::server::windows::activity::Activity;
 use crate::server::windows::objects::ComObject;

@@ -104,7 +104,7 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
         let object = syshandle::handle::identify(handle.as_fd())?.object;
         let wanted = match which % 3 {
             0 => KernelObject::Pipe,
-            1 => KernelObject::Eventfd,
+            1 => KernelObject::Event,
             _ => KernelObject::RegularFile,
         };
         assert_eq!(object, wanted);

@@ -47,7 +47,7 @@ mod tests {
         };
         for _ in 0..2 {
             let facts = identify(buffer.as_fd()).unwrap();
-            assert_eq!(facts.object, Object::DeviceBuffer);
+            assert_eq!(facts.object, Object::Composition);
             assert!(facts.rights.contains(Rights::READ | Rights::MAP));
         }
         let composition = Composition::from(buffer);

@@ -40,7 +40,7 @@ pub(crate) fn identify_with(
         _ if device::is_pidfd(&stat) => pidfd(handle, flags),
         _ if device::is_namespace(&stat) => (namespace(handle)?, access),
         _ if device::is_anonymous(&stat) => anonymous(handle, &stat)?,
-        _ if device::is_buffer(&stat) => (Object::DeviceBuffer, buffer_rights(access)),
+        _ if device::is_buffer(&stat) => (Object::Composition, buffer_rights(access)),
         kind => return of_file_system(handle, &stat, kind, access, filesystems),
     };
     Ok(Facts { object, rights })
@@ -77,7 +77,7 @@ fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
 
 fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
     Ok(match ioctl::namespace_type(handle)? {
-        libc::CLONE_NEWUSER => Object::UserNamespace,
+        libc::CLONE_NEWUSER => Object::Token,
         _ => Object::Other,
     })
 }
@@ -87,8 +87,8 @@ fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rig
     let mut room = fdinfo::Room::new();
     let info = fdinfo::read(handle, stat, &mut room)?;
     let object = match info.eventfd() {
-        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
-        Some(Eventfd::Event | Eventfd::Unknown) => Object::Eventfd,
+        Some(Eventfd::Semaphore) => Object::Semaphore,
+        Some(Eventfd::Event | Eventfd::Unknown) => Object::Event,
         None => return other_anonymous(&info),
     };
     Ok((object, WAIT_AND_SIGNAL))
@@ -96,7 +96,7 @@ fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rig
 
 fn other_anonymous(info: &FdInfo<'_>) -> io::Result<(Object, Rights)> {
     let object = match () {
-        () if info.has("clockid:") && info.has("ticks:") => Object::Timerfd,
+        () if info.has("clockid:") && info.has("ticks:") => Object::Timer,
         // Before Linux 6.9 there are no pidfds of threads.
         () if info.has("Pid:") => Object::Process,
         () => return Ok((Object::Other, Rights::empty())),
@@ -114,7 +114,7 @@ fn of_file_system(
 ) -> io::Result<Facts> {
     let facts = |object| Ok(Facts { object, rights: access });
     match filesystems.judge(handle, stat) {
-        Ok(Verdict::ControlGroups) if kind == FileType::Directory => facts(Object::ControlGroup),
+        Ok(Verdict::ControlGroups) if kind == FileType::Directory => facts(Object::Job),
         Ok(Verdict::Special | Verdict::ControlGroups) if kind == FileType::RegularFile => {
             facts(Object::SpecialFile)
         }
@@ -130,7 +130,7 @@ fn of_file_system(
                 && fdinfo::read(handle, stat, &mut fdinfo::Room::new())?.has("exp_name:") =>
         {
             device::remember_buffer(stat);
-            Ok(Facts { object: Object::DeviceBuffer, rights: buffer_rights(access) })
+            Ok(Facts { object: Object::Composition, rights: buffer_rights(access) })
         }
         Ok(Verdict::Unknown) => match by_type(kind) {
             Object::Other => Ok(Facts { object: Object::Other, rights: Rights::empty() }),

@@ -133,7 +133,7 @@ mod tests {
     fn all_processes_of_a_job_are_killed_together() {
         let Some(temporary) = Temporary::new() else { return };
         let job = &temporary.job;
-        assert_eq!(identify(job.as_fd()).unwrap().object, Object::ControlGroup);
+        assert_eq!(identify(job.as_fd()).unwrap().object, Object::Job);
         assert!(job.wait_empty(None).unwrap());
         let mut children = [sleeper(), sleeper()];
         for child in &children {

@@ -21,8 +21,8 @@ pub(crate) fn quick(
     match declared.kinds.only() {
         Some(Kind::Pipe) => Ok(pipe(handle)),
         Some(Kind::Socket) => quick_socket(handle, declared),
-        Some(Kind::Event) => eventfd(handle, Object::Eventfd),
-        Some(Kind::Semaphore) => eventfd(handle, Object::EventfdSemaphore),
+        Some(Kind::Event) => eventfd(handle, Object::Event),
+        Some(Kind::Semaphore) => eventfd(handle, Object::Semaphore),
         Some(Kind::Timer) => Ok(timer(handle)),
         Some(Kind::Section | Kind::Mutex) => memory(handle),
         _ => Ok(None),
@@ -58,8 +58,8 @@ fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Fact
         return Ok(None);
     }
     let object = match fdinfo::read(handle, &stat, &mut fdinfo::Room::new())?.eventfd() {
-        Some(Eventfd::Event) => Object::Eventfd,
-        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
+        Some(Eventfd::Event) => Object::Event,
+        Some(Eventfd::Semaphore) => Object::Semaphore,
         // Without the mode, the eventfd passes as either kind.
         Some(Eventfd::Unknown) => wanted,
         None => return Ok(None),
@@ -70,7 +70,7 @@ fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Fact
 /// Recognizes a timer by its remaining time, which only timers have.
 fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
     rustix::time::timerfd_gettime(handle).ok()?;
-    Some(Facts { object: Object::Timerfd, rights: WAIT_AND_SIGNAL })
+    Some(Facts { object: Object::Timer, rights: WAIT_AND_SIGNAL })
 }
 
 /// Recognizes memory by its seals. An ordinary file on a tmpfs shows the same seals as memory that

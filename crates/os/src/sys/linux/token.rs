@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_token_is_a_user_namespace_and_no_other() {
         let token = Token::current().unwrap();
-        assert_eq!(identify(token.as_fd()).unwrap().object, Object::UserNamespace);
+        assert_eq!(identify(token.as_fd()).unwrap().object, Object::Token);
         assert!(prove(token.as_fd(), &Declaration::kind(Kind::Token)).is_ok());
         let other = std::fs::File::open("/proc/self/ns/net").unwrap();
         let refused = prove(other.as_fd(), &Declaration::kind(Kind::Token)).unwrap_err();

@@ -32,7 +32,7 @@ fn of_type(name: &str) -> Object {
         "Token" => Object::Token,
         "Job" => Object::Job,
         "Mutant" => Object::Mutex,
-        "Key" => Object::Key,
+        "Key" => Object::RegistryKey,
         "Composition" | "DxgkCompositionObject" => Object::Composition,
         _ => Object::Other,
     }
@@ -61,7 +61,7 @@ fn rights(object: Object, access: u32) -> Rights {
         Object::Process | Object::Thread => &PROCESS,
         Object::Job => &JOB,
         Object::Token => &[(TOKEN_QUERY, Rights::READ)],
-        Object::Key => &KEY,
+        Object::RegistryKey => &KEY,
         Object::Socket
         | Object::UnixStream
         | Object::UnixListener

@@ -9,8 +9,8 @@ use syshandle_registry::RuntimePaths;
 use syshandle_wire::Hello;
 
 use super::lookup::Lookup;
-use crate::client::connection::ClientConnection;
-use crate::client::handshake::ClientHandshake;
+use crate::client::linux::connection::ClientConnection;
+use crate::client::linux::handshake::ClientHandshake;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};
 

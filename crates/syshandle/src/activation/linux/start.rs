@@ -20,7 +20,7 @@ use syshandle_wire::Hello;
 use super::confinement;
 use super::connect::{ConnectOutcome, connect, open};
 use super::protocol::{Answer, Step};
-use crate::client::connection::ClientConnection;
+use crate::client::linux::connection::ClientConnection;
 use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};

@@ -8,27 +8,16 @@ use syshandle_wire::Violation;
 
 use super::connection::ClientConnection;
 use super::reply::{EncodedReply, ReplyBody};
-use super::{Cancel, Client};
+
 use crate::background::CancelOnDrop;
+use crate::client::Client;
+use crate::client::cancel::Cancel;
 use crate::setup::failed;
 use crate::{CallError, Error, ErrorKind, Result};
 
 impl Client {
-    /// Calls a method that has no error type of its own.
-    #[doc(hidden)]
-    pub async fn call_async<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<T> {
-        let result = self.call_with_error_async(method, declared, arguments).await;
-        self.method_ref(method).without_error(result)
-    }
-
-    /// Calls a method that has an error type of its own.
-    #[doc(hidden)]
-    pub async fn call_with_error_async<'a, T: Decode, E: Decode>(
+    /// Calls a method of the object on another thread.
+    pub(in crate::client) async fn call_object_async<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declaration>,
@@ -43,12 +32,11 @@ impl Client {
         self.read_reply(connection, method, declared, reply)
     }
 
-    /// Waits for an object that the server signals, as [`Client::wait`] does.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
-    #[doc(hidden)]
-    pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
+    /// Waits for an object of the server on another thread.
+    pub(in crate::client) async fn wait_for_async(
+        &self,
+        object: &(impl Waitable + Sync),
+    ) -> Result<()> {
         let cancel = Cancel::new()?;
         let server = self.with_cancel(&cancel);
         // This event is never signalled, so the wait ends only with the server, the timeout or a

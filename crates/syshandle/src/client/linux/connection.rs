@@ -14,11 +14,11 @@ use syshandle_os::{
 use syshandle_types::{Limits, Payload};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header};
 
-use super::cancel::Cancel;
 use super::deadline::Deadline;
 use super::end_reason::{EndReason, PeerName, failed};
 use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
 use super::server_process::ServerProcess;
+use crate::client::cancel::Cancel;
 use crate::link::{ArenaRange, Link};
 use crate::spin::Spin;
 use crate::sync::thread::Thread;

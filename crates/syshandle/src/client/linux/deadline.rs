@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cancel::Cancel;
+use crate::client::cancel::Cancel;
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 

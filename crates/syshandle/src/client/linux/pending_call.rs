@@ -10,11 +10,11 @@ use std::time::Instant;
 use syshandle_os::Declaration;
 use syshandle_types::{Decode, Encoder};
 
-use super::Client;
 use super::connection::StartedCall;
 use super::deadline::Deadline;
 use super::reply::EncodedReply;
 use crate::buffer::{give_bytes, take_bytes};
+use crate::client::Client;
 use crate::{CallError, Result};
 
 /// Call in flight. [`PendingCall::wait`] returns its result.
@@ -116,7 +116,7 @@ impl Client {
         arguments(&mut out);
         let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(method = %method_ref, bytes = payload.len(), handles = handles.len(), "beginning");
-        let started = handles.with(|handles| match &self.pipeline {
+        let started = handles.with(|handles| match &self.object.pipeline {
             None => connection.begin(method, &payload, handles, &mut deadline),
             Some(pipeline) => {
                 connection.begin_pipelined(pipeline, method, &payload, handles, &mut deadline)
@@ -155,7 +155,7 @@ impl<R> PendingCall<R> {
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         let connection = self.client.connection(&mut deadline)?;
         let method_ref = self.client.method_ref(self.method);
-        if let Some(pipeline) = &self.client.pipeline {
+        if let Some(pipeline) = &self.client.object.pipeline {
             pipeline.send(connection, &mut deadline);
             if let Some(error) = pipeline.take_error(&started) {
                 return Err(method_ref.name(error));
@@ -169,7 +169,7 @@ impl<R> Drop for PendingCall<R> {
     fn drop(&mut self) {
         if let (Some(Ok(started)), Some(connection)) = (&self.started, self.client.own_connection())
         {
-            let pipeline = self.client.pipeline.as_ref();
+            let pipeline = self.client.object.pipeline.as_ref();
             if !pipeline.is_some_and(|pipeline| pipeline.withdraw(connection, started)) {
                 connection.abandon(started);
             }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Client;
 use super::pipeline::Pipeline;
+use crate::client::Client;
 
 /// Begins calls of an interface without waiting for their replies. [`interface`](crate::interface)
 /// generates an implementation, the `…Starter`.
@@ -56,8 +56,9 @@ pub fn pipelined<S: Starter, R>(starter: &S, begin: impl FnOnce(&S) -> R) -> R {
     let client = starter.as_client();
     // Keeps the order: calls that were begun earlier are sent first.
     client.flush_pipeline();
-    let pipeline = Some(Arc::new(Pipeline::new()));
-    let pipelining = S::from_client(Client { pipeline, ..client.clone() });
+    let mut pipelining = client.clone();
+    pipelining.object.pipeline = Some(Arc::new(Pipeline::new()));
+    let pipelining = S::from_client(pipelining);
     let _end = FlushOnDrop(pipelining.as_client());
     begin(&pipelining)
 }
@@ -67,7 +68,7 @@ struct FlushOnDrop<'c>(&'c Client);
 
 impl Drop for FlushOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(pipeline) = &self.0.pipeline {
+        if let Some(pipeline) = &self.0.object.pipeline {
             // Copies of the starter may live on. The calls that they begin later must not be held.
             pipeline.end();
         }
@@ -78,7 +79,7 @@ impl Drop for FlushOnDrop<'_> {
 impl Client {
     /// Sends the calls that this client holds.
     fn flush_pipeline(&self) {
-        if let (Some(pipeline), Some(connection)) = (&self.pipeline, self.own_connection()) {
+        if let (Some(pipeline), Some(connection)) = (&self.object.pipeline, self.own_connection()) {
             pipeline.send(connection, &mut self.deadline());
         }
     }

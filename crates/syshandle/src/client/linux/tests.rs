@@ -17,13 +17,13 @@ use syshandle_wire::{
     Fault, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
-use super::Cancel;
 use super::connection::{ClientConnection, StartedCall};
 use super::deadline::Deadline;
 use super::handshake::ClientHandshake;
 use super::pipeline::Pipeline;
 use super::reply::{EncodedReply, ReplyBody};
 use crate::buffer::FrameBuffer;
+use crate::client::cancel::Cancel;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::Quota;

@@ -3,26 +3,13 @@
 use syshandle_os::{BorrowedHandle, Declaration, Handle, OwnedHandle, Waitable};
 use syshandle_types::{Decode, Encoder};
 
-use super::Client;
+use crate::client::Client;
 use crate::stand_in::HandleOrObject;
 use crate::{CallError, Result};
 
 impl Client {
-    /// Calls a method that has no error type of its own.
-    #[doc(hidden)]
-    pub async fn call_async<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<T> {
-        let result = self.call_with_error_async(method, declared, arguments).await;
-        self.method_ref(method).without_error(result)
-    }
-
-    /// Calls a method that has an error type of its own.
-    #[doc(hidden)]
-    pub async fn call_with_error_async<'a, T: Decode, E: Decode>(
+    /// Calls a method of the object on another thread.
+    pub(in crate::client) async fn call_object_async<'a, T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declaration>,
@@ -33,13 +20,11 @@ impl Client {
         self.read_reply(method, declared, reply.await?)
     }
 
-    /// Waits for an object that the server signals, as [`Client::wait`] does.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut),
-    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
-    #[doc(hidden)]
-    pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
+    /// Waits for an object of the server on another thread.
+    pub(in crate::client) async fn wait_for_async(
+        &self,
+        object: &(impl Waitable + Sync),
+    ) -> Result<()> {
         let object = Duplicate(object.handle().try_clone_to_owned()?);
         self.in_background(move |client| client.wait(&object)).await
     }

@@ -10,7 +10,7 @@ use std::{io, thread};
 use syshandle_com::{cancel_call, enter_apartment, take_cancellations};
 use syshandle_os::{Event, Thread, Waitable, wait_any};
 
-use crate::client::Cancel;
+use crate::client::cancel::Cancel;
 use crate::{Error, ErrorKind};
 
 /// Deadline of a wait, and the [`Cancel`] that may end it earlier.
@@ -32,11 +32,26 @@ pub(crate) enum WaitError {
     Failed(io::Error),
 }
 
+impl WaitError {
+    /// Converts the reason why a wait for an object of the server ended early.
+    pub(crate) fn of_object(self) -> Error {
+        match self {
+            Self::TimedOut => {
+                Error::detected(ErrorKind::TimedOut, "timed out waiting for the object")
+            }
+            Self::Cancelled => Error::detected(ErrorKind::Cancelled, "the wait was cancelled"),
+            ended => ended.into(),
+        }
+    }
+}
+
 impl From<WaitError> for Error {
     fn from(ended: WaitError) -> Self {
         match ended {
-            WaitError::TimedOut => Self::new(ErrorKind::TimedOut, "the time is over"),
-            WaitError::Cancelled => Self::new(ErrorKind::Cancelled, "the caller cancelled"),
+            WaitError::TimedOut => {
+                Self::new(ErrorKind::TimedOut, "the server did not answer in time")
+            }
+            WaitError::Cancelled => Self::new(ErrorKind::Cancelled, "the call was cancelled"),
             WaitError::Other(_) => Self::new(ErrorKind::Disconnected, "the server ended"),
             WaitError::Failed(error) => error.into(),
         }

@@ -51,14 +51,11 @@ impl LocalObject {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            WaitError::TimedOut => {
-                Error::detected(ErrorKind::TimedOut, "it wasn't signalled in time")
-            }
             WaitError::Other(_) => match self.object.failure() {
                 Some(fault) => Error::from_fault(&fault),
                 None => Error::detected(ErrorKind::Disconnected, "the object ended"),
             },
-            ended => ended.into(),
+            ended => ended.of_object(),
         })
     }
 

@@ -77,10 +77,8 @@ impl RemoteObject {
         let mut objects = vec![object];
         objects.extend(self.others());
         deadline.wait(&objects).map_err(|ended| match ended {
-            WaitError::TimedOut => {
-                Error::detected(ErrorKind::TimedOut, "it wasn't signalled in time")
-            }
-            ended => self.ended(ended),
+            ended @ WaitError::Other(_) => self.ended(ended),
+            ended => ended.of_object(),
         })
     }
 

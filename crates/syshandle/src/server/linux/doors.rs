@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Credentials, HandleRef, Interest, OwnedHandle, ReceivedMessage, Seqpacket};
 use syshandle_types::Prove;
+use syshandle_types::describe::Interface;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use super::acceptor::refuse;
@@ -224,8 +225,8 @@ impl DoorMaker for ServedObject {
         first.map_or_else(|| InnerDoor::open(&self.reactor, &self.quota, &self.object), Ok)
     }
 
-    fn object(&self) -> &Object {
-        &self.object
+    fn require(&self, interface: &Interface) -> crate::Result<()> {
+        self.object.require(interface)
     }
 }
 

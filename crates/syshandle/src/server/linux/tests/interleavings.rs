@@ -20,7 +20,7 @@ use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
 use crate::class::{Interface, Object, Proxy};
-use crate::client::handshake::ClientHandshake;
+use crate::client::linux::handshake::ClientHandshake;
 use crate::pipeline::{PendingCall, pipelined};
 use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::server::Outcome;

@@ -5,34 +5,39 @@ use std::sync::Arc;
 
 use syshandle_os::ManualEvent;
 
+use super::platform::CancelState;
+
 /// Cancels calls from another thread: those in progress, and those made later.
 ///
 /// Clones share one state. Give one clone to the client (`with_cancel`) and keep the other.
 #[derive(Clone, Debug)]
-pub struct Cancel(Arc<ManualEvent>);
+pub struct Cancel(pub(super) Arc<CancelState>);
 
 impl Cancel {
     /// Makes a `Cancel` in the state "not cancelled". It holds one handle.
     ///
     /// # Errors
-    /// The errors of `CreateEvent`.
+    /// The system has no handle or no memory left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(ManualEvent::new()?)))
+        Ok(Self(Arc::new(CancelState::new()?)))
     }
 
     /// Ends the calls: each returns [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) at once.
-    /// COM is asked to end the call, but a running method continues.
+    ///
+    /// On Linux the server is told, and a running method continues unless it checks for the cancel
+    /// itself. In a forked copy of the process this has no effect. On Windows COM is asked to end
+    /// the call, but a running method continues.
     pub fn cancel(&self) {
-        // Setting an open event does not fail.
-        let _ = self.0.set();
+        self.0.cancel();
     }
 
     /// Returns whether [`cancel`](Self::cancel) has been called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.poll().unwrap_or(true)
+        self.event().poll().unwrap_or(true)
     }
 
+    /// Returns the event that a cancel sets.
     pub(crate) fn event(&self) -> &ManualEvent {
-        &self.0
+        &self.0.event
     }
 }
