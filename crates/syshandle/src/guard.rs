@@ -67,7 +67,7 @@ impl<T> Drop for ForeignValue<T> {
             return;
         }
         if let Err(text) = guard(|| drop(value)) {
-            crate::log::error!(%text, "a destructor of the program panicked");
+            crate::log::error!(panic = %text, "a destructor of the program panicked");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Log messages and spans for the subscriber of the user's program.
+//! Log messages and spans for the subscriber of the user's program. `docs/tracing.md` lists them with
+//! their fields.
 //!
 //! A subscriber is foreign code and may panic, for example when it writes to a full disk or a
 //! closed pipe. So every message passes through [`guard`](crate::guard::guard). If no subscriber
@@ -92,7 +93,7 @@ macro_rules! event {
         if ::tracing::Level::$level <= ::tracing::level_filters::LevelFilter::current() {
             // A panic is not logged, because the subscriber caused it.
             let _ = $crate::guard::guard(|| {
-                ::tracing::event!(::tracing::Level::$level, $($argument)*)
+                ::tracing::event!(target: "syshandle", ::tracing::Level::$level, $($argument)*)
             });
         }
     };
@@ -103,12 +104,12 @@ macro_rules! limited {
     ($level:ident, $($argument:tt)*) => {
         if ::tracing::Level::$level <= ::tracing::level_filters::LevelFilter::current() {
             static LIMIT: $crate::log::RateLimit = $crate::log::RateLimit::new();
-            if let Some(left_out) = LIMIT.count() {
-                if left_out > 0 {
+            if let Some(suppressed) = LIMIT.count() {
+                if suppressed > 0 {
                     $crate::log::event!(
                         $level,
-                        left_out,
-                        "messages were left out that had the same cause as the next one"
+                        suppressed,
+                        "messages with the same cause as the next one were suppressed"
                     );
                 }
                 $crate::log::event!($level, $($argument)*)
@@ -137,7 +138,7 @@ macro_rules! trace {
 macro_rules! debug_span {
     ($($argument:tt)*) => {
         if ::tracing::Level::DEBUG <= ::tracing::level_filters::LevelFilter::current() {
-            $crate::log::EnteredSpan::enter(|| ::tracing::debug_span!($($argument)*))
+            $crate::log::EnteredSpan::enter(|| ::tracing::debug_span!(target: "syshandle", $($argument)*))
         } else {
             $crate::log::EnteredSpan::NONE
         }

@@ -1,12 +1,18 @@
-//! The `tracing` spans and events of an activation and a call.
+//! The `tracing` spans and events, and the page that lists them, `docs/tracing.md`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use syshandle::{Result, Server, class, direct, interface};
 use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -61,5 +67,222 @@ fn activation_calls_and_handles_can_be_followed() {
     ] {
         let found = text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
         assert!(found, "no line has {parts:?}:\n{text}");
+    }
+}
+
+/// A span or an event: its level (or `span`), its name or message, and its fields.
+type Entry = (String, String, BTreeSet<String>);
+
+fn entry<'f>(kind: &str, name: &str, fields: impl IntoIterator<Item = &'f str>) -> Entry {
+    (kind.to_owned(), name.to_owned(), fields.into_iter().map(str::to_owned).collect())
+}
+
+/// Reads the list of the page.
+fn documented() -> BTreeSet<Entry> {
+    let page = repository().join("docs/tracing.md");
+    let text = fs::read_to_string(page).unwrap();
+    let mut kind = String::new();
+    let mut entries = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix('#') {
+            let heading = heading.trim_start_matches(['#', ' ']);
+            kind = match heading {
+                "Spans" => "span".to_owned(),
+                level => level.trim_matches('`').to_owned(),
+            };
+            continue;
+        }
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let ["", name, fields, _, ""] = cells[..] else { continue };
+        let is_list = kind == "span" || kind.parse::<tracing::Level>().is_ok();
+        if !is_list || ["message", "span"].contains(&name) || name.starts_with("---") {
+            continue;
+        }
+        let fields = fields.split(", ").filter(|field| *field != "–");
+        let fields = fields.map(|field| field.trim_matches('`'));
+        entries.insert(entry(&kind, name.trim_matches('`'), fields));
+    }
+    entries
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Finds the spans and events in the sources of the library.
+fn in_sources() -> BTreeSet<Entry> {
+    let mut entries = BTreeSet::new();
+    for level in ["ERROR", "WARN"] {
+        // `log.rs` has this event for both levels.
+        let message = "messages with the same cause as the next one were suppressed";
+        entries.insert(entry(level, message, ["suppressed"]));
+    }
+    let mut folders =
+        ["syshandle", "com"].map(|name| repository().join("crates").join(name)).to_vec();
+    folders.iter_mut().for_each(|folder| folder.push("src"));
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).unwrap().flatten() {
+            let path = file.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name != "log.rs") {
+                let text = fs::read_to_string(path).unwrap();
+                for (place, _) in text.match_indices("log::").chain(text.match_indices("tracing::"))
+                {
+                    entries.extend(macro_call(text[place..].split_once("::").unwrap().1));
+                }
+            }
+        }
+    }
+    entries
+}
+
+/// Reads the call of a macro, such as `warn!(%error, pid = 1, "a message")`.
+fn macro_call(text: &str) -> Option<Entry> {
+    let (name, arguments) = text.split_once("!(")?;
+    let kind = match name {
+        "error" | "warn" | "debug" | "trace" => name.to_uppercase(),
+        "debug_span" => "span".to_owned(),
+        _ => return None,
+    };
+    let (mut parts, mut part, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
+    for letter in arguments.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            '(' | '{' if !quoted => depth += 1,
+            ')' | '}' if !quoted && depth > 0 => depth -= 1,
+            ')' if !quoted => break,
+            ',' if !quoted && depth == 0 => {
+                parts.push(std::mem::take(&mut part));
+                continue;
+            }
+            _ => {}
+        }
+        part.push(letter);
+    }
+    parts.push(part);
+    let (mut message, mut fields) = (String::new(), BTreeSet::new());
+    for part in parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
+        match part.strip_prefix('"') {
+            // A line of a long message ends with a backslash.
+            Some(text) => {
+                let words = text.trim_end_matches('"').split_whitespace();
+                message = words.filter(|word| *word != "\\").collect::<Vec<_>>().join(" ");
+            }
+            None if part.starts_with("target:") => {}
+            None => {
+                let field = part.split('=').next().unwrap_or(part);
+                fields.insert(field.trim().trim_start_matches(['%', '?']).to_owned());
+            }
+        }
+    }
+    Some((kind, message, fields))
+}
+
+#[test]
+fn the_page_lists_each_span_and_event_of_the_sources_with_its_fields() {
+    let (sources, page) = (in_sources(), documented());
+    let missing: Vec<_> = sources.difference(&page).collect();
+    let outdated: Vec<_> = page.difference(&sources).collect();
+    assert!(sources.len() > 50, "{sources:?}");
+    assert!(missing.is_empty(), "docs/tracing.md lacks {missing:#?}");
+    assert!(outdated.is_empty(), "docs/tracing.md lists what does not exist: {outdated:#?}");
+}
+
+/// Collects the spans and events that occur.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<BTreeSet<Entry>>>);
+
+/// Reads the message and the names of the fields of an event.
+#[derive(Default)]
+struct EventFields {
+    message: String,
+    names: BTreeSet<String>,
+}
+
+impl Visit for EventFields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => drop(self.names.insert(name.to_owned())),
+        }
+    }
+}
+
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "syshandle"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let metadata = span.metadata();
+        let fields = metadata.fields().iter().map(|field| field.name());
+        self.0.lock().unwrap().insert(entry("span", metadata.name(), fields));
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = EventFields::default();
+        event.record(&mut fields);
+        let level = event.metadata().level().to_string();
+        self.0.lock().unwrap().insert((level, fields.message, fields.names));
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+class! { READER: Reader = "5c1de0a8-54d8-4a0f-9a0e-6d0e3f3f8a01"; }
+
+#[interface(iid = "5c1de0a8-54d8-4a0f-9a0e-6d0e3f3f8a02")]
+trait Reader {
+    fn read(&self, #[handle(file, read)] file: File) -> Result<()>;
+}
+
+struct Anyone;
+
+impl Reader for Anyone {
+    fn read(&self, _: File) -> Result<()> {
+        panic!("nothing to read")
+    }
+}
+
+#[test]
+fn a_subscriber_gets_the_spans_and_events_of_the_page() {
+    let fixture = Fixture::new();
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let collector = Collector::default();
+    // The threads of the server have the same subscriber.
+    tracing::subscriber::set_global_default(collector.clone()).unwrap();
+    let client = fixture.activate().unwrap();
+    client.len(&File::open("/dev/null").unwrap()).unwrap();
+    let path = fixture.path().join("socket");
+    let server = Server::new().class(READER, || Anyone).path(&path).start().unwrap();
+    let reader: ReaderClient = direct::connect(&path).unwrap();
+    reader.read(&File::open("/dev/null").unwrap()).unwrap_err();
+    let unreadable = File::options().write(true).open("/dev/null").unwrap();
+    reader.read(&unreadable).unwrap_err();
+    server.shutdown();
+    server.join().unwrap();
+    let (page, found) = (documented(), collector.0.lock().unwrap().clone());
+    let unknown: Vec<_> = found.difference(&page).collect();
+    assert!(unknown.is_empty(), "docs/tracing.md lacks {unknown:#?}");
+    for name in [
+        "activate",
+        "call",
+        "serve",
+        "starting the server",
+        "sending",
+        "received",
+        "a client has come",
+        "a handle was proven",
+        "running",
+        "a call was refused",
+        "the server was told to end",
+        "a client has gone",
+    ] {
+        assert!(found.iter().any(|(_, found, _)| found == name), "there is no {name:?}");
     }
 }

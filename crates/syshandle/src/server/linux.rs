@@ -208,7 +208,7 @@ impl PreparedServer {
         let policy = policy.or(registered).unwrap_or_default();
         if UserId::current().number().is_none() && policy != Policy::anyone() {
             crate::log::warn!(
-                user = %UserId::current(),
+                uid = %UserId::current(),
                 "this server can't tell its own user from unknown ones, and lets in neither"
             );
         }

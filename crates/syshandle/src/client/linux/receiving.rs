@@ -155,7 +155,7 @@ impl ClientConnection {
             },
         };
         if state.ended.is_none() {
-            crate::log::debug!(?ended, server = self.server.pid, "the connection has ended");
+            crate::log::debug!(reason = ?ended, pid = self.server.pid, "the connection has ended");
             state.ended = Some(ended);
         }
         state.end.into_waiters().for_each(drop);

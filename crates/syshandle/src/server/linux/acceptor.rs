@@ -123,7 +123,7 @@ impl Acceptor {
             .inspect_err(|error| crate::log::warn!(%error, "the kernel doesn't name a client"))
             .ok()?;
         if !self.policy.allows(client.uid) {
-            crate::log::warn!(user = %client.uid, pid = client.pid, "a client was turned away");
+            crate::log::warn!(pid = client.pid, uid = %client.uid, "a client was turned away");
             let fault = Fault::NotAllowed { uid: client.uid.shown() };
             self.turn_away(reactor, socket, client, &fault);
             return None;

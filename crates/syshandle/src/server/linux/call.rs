@@ -18,6 +18,7 @@ use super::reactor::Reactor;
 use super::work_item::UserCode;
 use crate::door;
 use crate::guard::guard;
+use crate::method_ref::MethodRef;
 use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
@@ -127,9 +128,8 @@ impl ServerCall {
         };
         let _entered = crate::log::debug_span!(
             "serve",
-            interface = interface.description().name,
-            method,
-            client = connection.session.client.pid
+            method = %MethodRef { interface: interface.description(), method },
+            pid = connection.session.client.pid
         );
         crate::log::trace!(handles = handles.len(), "running");
         let event_loop = reactor.loop_of(connection.key());
@@ -147,7 +147,7 @@ impl ServerCall {
             _ if replied.is_some() => {
                 if let Err(text) = run {
                     // The reply was sent, so only the destructor of the result can have panicked.
-                    crate::log::error!(%text, "a destructor of the program panicked");
+                    crate::log::error!(panic = %text, "a destructor of the program panicked");
                 }
                 return;
             }

@@ -178,7 +178,7 @@ impl ServerConnection {
             let limit = format!("descriptors that it can watch (epoll_ctl: {error})");
             refuse(reactor, &connection.link.socket, &Fault::Busy { limit });
         })?;
-        crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
+        crate::log::debug!(pid = connection.session.client.pid, "a client has come");
         Ok(Some(NewConnection { connection, is_here: here == Some(EventLoop::index_of(key)) }))
     }
 

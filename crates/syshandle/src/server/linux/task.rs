@@ -298,7 +298,7 @@ impl Task {
         drop(object);
         let Some(work) = work.into_inner() else { return };
         if let Err(text) = guard(|| work(outcome)) {
-            crate::log::error!(?outcome, %text, "a background task panicked");
+            crate::log::error!(?outcome, panic = %text, "a background task panicked");
         }
         reactor.end_copy();
     }

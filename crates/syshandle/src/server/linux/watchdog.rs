@@ -344,7 +344,7 @@ const GIVEN_AWAY: u64 = 1 << 63;
 /// Runs the watchdog until the reactor is gone.
 fn keep_watching(reactor: &Weak<Reactor>) {
     while let Err(text) = contain(|| watch(reactor)) {
-        crate::log::error!(%text, "the watchdog panicked");
+        crate::log::error!(panic = %text, "the watchdog panicked");
         // The cause of the panic may persist.
         thread::park_timeout(CALM);
     }

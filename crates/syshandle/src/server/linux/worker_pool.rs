@@ -249,7 +249,7 @@ fn work(reactor: &Arc<Reactor>) {
     let slot = reactor.watchdog.new_slot();
     let mut came = true;
     while let Err(text) = contain(|| work_on(reactor, &slot, &mut came)) {
-        crate::log::error!(%text, "a thread of the server panicked");
+        crate::log::error!(panic = %text, "a thread of the server panicked");
         slot.recover(reactor);
     }
 }

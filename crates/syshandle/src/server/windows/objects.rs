@@ -14,6 +14,7 @@ use super::context::CallContext;
 use super::session::Session;
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::class::AnyInterface;
+use crate::method_ref::MethodRef;
 use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
 use crate::server::incoming_call::IncomingCall;
@@ -128,6 +129,11 @@ impl CallTarget for ComObject {
             return keep(Status::Fault, Fault::Draining.write().into(), &[]);
         }
         let _keep_alive = activity.keep_alive(ActivityKind::Call);
+        let _entered = crate::log::debug_span!(
+            "serve",
+            method = %MethodRef { interface: interface.description(), method },
+            pid = caller.process_id.unwrap_or_else(std::process::id)
+        );
         let context = Context(CallContext::new(&self.session, caller));
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {

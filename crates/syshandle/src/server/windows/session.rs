@@ -115,7 +115,7 @@ impl Session {
             }
             // COM still counts the client's references, and its background tasks end at their
             // timeouts.
-            Err(error) => crate::log::warn!(%error, client, "a client can't be watched"),
+            Err(error) => crate::log::warn!(%error, pid = client, "a client can't be watched"),
         }
     }
 
@@ -135,11 +135,11 @@ impl Session {
     /// Records that the client's process has ended.
     fn died(&self) {
         let mut state = self.state();
-        let was = std::mem::replace(&mut state.client, ClientStatus::Died);
+        state.client = ClientStatus::Died;
         let tasks = std::mem::take(&mut state.tasks);
         let keep_alive = state.keep_alive.take();
         drop(state);
-        crate::log::debug!(?was, tasks = tasks.len(), "a client has died");
+        crate::log::debug!(tasks = tasks.len(), "a client has died");
         for task in tasks.into_values() {
             task.end(Outcome::ClientDied);
         }

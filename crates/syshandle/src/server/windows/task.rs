@@ -83,7 +83,7 @@ impl Task {
         let Some(TaskWait { work, _keep_alive }) = self.end_wait() else { return };
         let Some(work) = work.into_inner() else { return };
         if let Err(text) = guard(|| work(outcome)) {
-            crate::log::error!(?outcome, %text, "a background task panicked");
+            crate::log::error!(?outcome, panic = %text, "a background task panicked");
         }
     }
 
