@@ -1,17 +1,18 @@
 //! Connections without a registration: doors and socket pairs.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
 use syshandle::{
     Error, ErrorKind, Server,
     direct::{Connector, make_door, socket_pair},
+    handle::{Event, ManualEvent},
 };
 
 use crate::support::LONG;
-use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -54,6 +55,37 @@ fn a_connector_reaches_doors_and_servers_like_the_functions_of_its_name() {
         connector.from_socket::<BenchClient>(ours).unwrap().nothing().unwrap();
         server.join().unwrap().unwrap();
     });
+}
+
+#[test]
+fn an_object_that_a_client_serves_has_quotas() {
+    // One process of the own user gets five eighths of 64 running and of 256 waiting calls, which is
+    // fewer than four of the connections below make.
+    const CONNECTIONS: usize = 8;
+    let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
+    let connect =
+        || syshandle::direct::from_door::<BenchClient>(door.as_fd().try_clone_to_owned().unwrap());
+    let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect().unwrap()).collect();
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    let (sender, results) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        for client in &clients {
+            let starter = BenchStarter::from(client);
+            let mut calls: Vec<_> = (0..60).map(|_| starter.block(&entered, &until, 1)).collect();
+            // If the last call of a connection was taken, so were all calls before it.
+            let (last, sender) = (calls.pop().unwrap(), sender.clone());
+            scope.spawn(move || {
+                sender.send(last.wait().err()).unwrap();
+                calls.into_iter().for_each(|call| drop(call.wait()));
+            });
+        }
+        for _ in 0..CONNECTIONS - 3 {
+            let error = results.recv_timeout(LONG).unwrap().expect("the call was taken");
+            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false), "{error:?}");
+        }
+        until.set().unwrap();
+    });
+    clients[0].nothing().unwrap();
 }
 
 #[test]
