@@ -81,6 +81,8 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
         #[derive(Debug)]
         #visibility enum #marker {}
 
+        impl #syshandle::generated::Sealed for #marker {}
+
         impl #syshandle::object::ClassInfo for #marker {
             const CLSID: #syshandle::Guid = #syshandle::Guid::from_bytes([#(#clsid),*]);
             const NAME: &'static str = #text;
@@ -88,6 +90,8 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
                 &[#(<dyn #interfaces as #syshandle::object::Interface>::DESCRIPTION),*];
             const MARK: &'static [u8] = &#syshandle::generated::class_mark::<Self>();
         }
+
+        impl<T: #(#interfaces)+*> #syshandle::generated::SealedFor<T> for #marker {}
 
         impl<T: #(#interfaces)+*> #syshandle::object::Serves<T> for #marker {
             fn object(implementation: T) -> #syshandle::object::Object {

@@ -12,8 +12,20 @@ use crate::in_process::client_of;
 use crate::server::IncomingCall;
 use crate::{Error, ErrorKind, Result};
 
-/// An interface. [`interface`](crate::interface) implements this trait for `dyn Trait`.
-pub trait Interface: Send + Sync + 'static {
+/// Implemented by the macros for the types that they generate, so that no other types have the traits
+/// which the runtime relies on.
+#[diagnostic::on_unimplemented(
+    message = "only the macros of syshandle implement this trait, and not for `{Self}`",
+    note = "`#[interface]` makes interfaces and their clients, and `class!` makes classes"
+)]
+pub trait Sealed {}
+
+/// Implemented by the macros together with the traits that have a parameter, for each `T` that
+/// implements the interfaces.
+pub trait SealedFor<T> {}
+
+/// An interface. Sealed: [`interface`](crate::interface) implements this trait for `dyn Trait`.
+pub trait Interface: Sealed + Send + Sync + 'static {
     /// The type of its client.
     type Proxy: Proxy<Interface = Self>;
 
@@ -25,14 +37,16 @@ pub trait Interface: Send + Sync + 'static {
     fn dispatch(&self, call: IncomingCall<'_>);
 }
 
-/// Implemented if `T` implements the interface `Self`.
-pub trait Implements<T>: Interface {
+/// Implemented if `T` implements the interface `Self`. Sealed: [`interface`](crate::interface)
+/// implements this trait.
+pub trait Implements<T>: Interface + SealedFor<T> {
     /// Converts the object to one of this interface.
     fn object(implementation: Arc<T>) -> Arc<Self>;
 }
 
-/// The client of an interface, as generated from its trait.
-pub trait Proxy: Sized {
+/// The client of an interface. Sealed: [`interface`](crate::interface) implements this trait for the
+/// client that it generates.
+pub trait Proxy: Sealed + Sized {
     /// The interface of this client.
     type Interface: Interface<Proxy = Self> + ?Sized;
 
@@ -121,8 +135,8 @@ impl<C: ClassInfo> std::fmt::Debug for Class<C> {
     }
 }
 
-/// The constants of a class.
-pub trait ClassInfo: 'static {
+/// The constants of a class. Sealed: [`class!`](crate::class) implements this trait.
+pub trait ClassInfo: Sealed + 'static {
     /// CLSID of the class.
     const CLSID: Guid;
     /// Name of the class.
@@ -134,8 +148,9 @@ pub trait ClassInfo: 'static {
     const MARK: &'static [u8];
 }
 
-/// Implemented if `T` implements the traits of all interfaces of the class `Self`.
-pub trait Serves<T>: ClassInfo {
+/// Implemented if `T` implements the traits of all interfaces of the class `Self`. Sealed:
+/// [`class!`](crate::class) implements this trait.
+pub trait Serves<T>: ClassInfo + SealedFor<T> {
     /// Creates the object.
     fn object(implementation: T) -> Object;
 }

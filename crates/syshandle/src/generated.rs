@@ -13,6 +13,7 @@ pub use syshandle_com::proxy_dll_exports;
 pub use syshandle_registry::mark::{self, MARK_LEN};
 
 use crate::class::ClassInfo;
+pub use crate::class::{Sealed, SealedFor};
 
 /// Returns the mark of a class in the file of a program that serves the class.
 pub const fn class_mark<C: ClassInfo>() -> [u8; MARK_LEN] {
@@ -106,6 +107,8 @@ macro_rules! proxy {
             }
         }
 
+        impl $crate::generated::Sealed for $client {}
+
         impl $crate::Encode for $client {
             fn encode<'a>(&'a self, out: &mut $crate::generated::Encoder<'a>) {
                 $crate::Encode::encode(&self.0, out);
@@ -149,6 +152,8 @@ macro_rules! starter {
                 Self($crate::object::Proxy::as_client(client).clone())
             }
         }
+
+        impl $crate::generated::Sealed for $starter {}
 
         impl $crate::pipeline::Starter for $starter {
             fn from_client(client: $crate::Client) -> Self {

@@ -41,8 +41,8 @@ fn compile(file: &Path) -> String {
 
 /// Removes paths of this machine and the count of errors from the compiler's messages. Also removes
 /// notes about places within constant functions, because they contain line numbers of the standard
-/// library, the line numbers in files of this library, and repeated messages, because a client that
-/// only exists with a feature repeats them.
+/// library, the line numbers in files of this library, and repeated messages. A client that only
+/// exists with a feature repeats messages and changes their order, so they are sorted by their place.
 fn plain(text: &str) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
     let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");
@@ -50,6 +50,7 @@ fn plain(text: &str) -> String {
         !line.starts_with("error: aborting due to")
             && !line.starts_with("For more information about")
             && !line.starts_with("Some errors have detailed explanations")
+            && !is_count(line)
     };
     let mut is_in_note = false;
     let is_outside = |line: &&str| {
@@ -65,7 +66,21 @@ fn plain(text: &str) -> String {
             messages.push(message);
         }
     }
+    messages.sort_by_key(|message| (place(message), *message));
     messages.join("\n\n") + "\n"
+}
+
+/// Returns the line and the column of a message.
+fn place(message: &str) -> Option<(u32, u32)> {
+    let place = message.lines().find_map(|line| line.trim_start().strip_prefix("--> tests/"))?;
+    let mut numbers = place.split(':').skip(1);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Returns whether a line counts the types that the message before it doesn't list. The number
+/// depends on the features.
+fn is_count(line: &str) -> bool {
+    line.trim_start().starts_with("and ") && line.ends_with(" others")
 }
 
 /// Removes the line and the column from the place of a message in a file of this library.

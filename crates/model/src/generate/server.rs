@@ -25,6 +25,8 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
             #(#declarations)*
         }
 
+        impl #syshandle::generated::Sealed for dyn #name {}
+
         impl #syshandle::object::Interface for dyn #name {
             type Proxy = #client;
 
@@ -43,6 +45,8 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
                 }
             }
         }
+
+        impl<__T: #name> #syshandle::generated::SealedFor<__T> for dyn #name {}
 
         impl<__T: #name> #syshandle::object::Implements<__T> for dyn #name {
             fn object(implementation: ::std::sync::Arc<__T>) -> ::std::sync::Arc<Self> {

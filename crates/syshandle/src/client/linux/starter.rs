@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::pipeline::Pipeline;
+use crate::class::Sealed;
 use crate::client::Client;
 
-/// Begins calls of an interface without waiting for their replies. [`interface`](crate::interface)
-/// generates an implementation, the `…Starter`.
-pub trait Starter: Sized {
+/// Begins calls of an interface without waiting for their replies. Sealed:
+/// [`interface`](crate::interface) implements this trait for the `…Starter` that it generates.
+pub trait Starter: Sealed + Sized {
     /// Wraps a reference to an object that is known to have the interface.
     #[doc(hidden)]
     fn from_client(client: Client) -> Self;
