@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]
 
+mod api;
 mod bench;
 #[cfg(not(windows))]
 mod blocked;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo demo [-- FILE]      performs the sample on a file and prints its timeline
+cargo xtask api           how the public API differs from docs/public-api.txt; `--accept` writes that file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask blocked       the latency of a client while many methods of others block
 cargo xtask faults        hostile peers, failures, load; `--short` for a few minutes of it
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     match command {
+        "api" => api::run(rest),
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
         #[cfg(not(windows))]

@@ -35,6 +35,7 @@ impl Seqpacket {
     /// # Errors
     /// Returns the errors of [`Seqpacket::receive`] or [`Seqpacket::receive_within`] if nothing was
     /// received. An error after the first message is returned by the next call.
+    #[doc(hidden)]
     pub fn receive_several<B, H>(
         &self,
         slots: &mut [Slot<B, H>],
@@ -58,6 +59,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of [`Seqpacket::send`] if nothing was sent.
+    #[doc(hidden)]
     pub fn send_several(&self, messages: &[IoSlice<'_>]) -> io::Result<usize> {
         messages::send(self.as_fd(), messages)
     }

@@ -38,8 +38,9 @@ impl Credentials {
 }
 
 #[cfg(not(windows))]
-impl From<libc::ucred> for Credentials {
-    fn from(raw: libc::ucred) -> Self {
+impl Credentials {
+    /// Converts the credentials that the kernel reports about a socket.
+    pub(crate) fn from_kernel(raw: libc::ucred) -> Self {
         Self::new(raw.pid.unsigned_abs(), raw.uid, raw.gid)
     }
 }

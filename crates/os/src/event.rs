@@ -108,6 +108,7 @@ impl ManualEvent {
     /// # Errors
     /// Returns the errors of `DuplicateHandle`.
     #[cfg(windows)]
+    #[doc(hidden)]
     pub fn try_clone_to_wait(&self) -> io::Result<Self> {
         sys::event::to_wait(self.as_handle()).map(Self)
     }

@@ -20,7 +20,7 @@ pub trait Peer: AsFd {
     /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     fn peer(&self) -> io::Result<Credentials> {
         let peer = option::peer_credentials(self.as_fd());
-        peer.map(Into::into).map_err(failed("getsockopt(SO_PEERCRED)"))
+        peer.map(Credentials::from_kernel).map_err(failed("getsockopt(SO_PEERCRED)"))
     }
 
     /// Returns the peer process as a pidfd, which can't come to refer to another process (Linux

@@ -87,6 +87,7 @@ impl Process {
 impl Process {
     /// Returns whether two pidfds refer to the same process; `None` if the kernel cannot tell
     /// (before Linux 6.9).
+    #[doc(hidden)]
     pub fn are_same(one: BorrowedHandle<'_>, other: BorrowedHandle<'_>) -> Option<bool> {
         sys::process::are_same(one, other)
     }
@@ -120,6 +121,7 @@ impl Process {
     ///
     /// # Errors
     /// Returns the errors of [`Process::open`].
+    #[doc(hidden)]
     pub fn open_to_duplicate(id: u32) -> io::Result<Self> {
         sys::process::open_to_duplicate(id).map(Self)
     }
@@ -128,6 +130,7 @@ impl Process {
     ///
     /// # Errors
     /// Returns the errors of [`Process::open`].
+    #[doc(hidden)]
     pub fn open_to_watch(id: u32) -> io::Result<Self> {
         sys::process::open_to_watch(id).map(Self)
     }

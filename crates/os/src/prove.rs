@@ -4,19 +4,39 @@
 //! query identifies it, only that query is made. All other cases and all failures use the slower
 //! [`identify`], which names the received object.
 
-use std::io;
+use std::{fmt, io};
 
 use crate::{BorrowedHandle, Declaration, Facts, Mismatch, identify, sys};
 #[cfg(not(windows))]
 use crate::{Filesystems, identify_with};
 
 /// The reason why a handle wasn't proven.
+// Exhaustive: a handle that is proven by no kernel query either doesn't match or couldn't be asked
+// about, and a program refuses it for both.
 #[derive(Debug)]
 pub enum ProofFailure {
     /// The handle doesn't match the declaration.
     Mismatch(Mismatch),
     /// The kernel couldn't be asked.
     Failed(io::Error),
+}
+
+impl fmt::Display for ProofFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch(mismatch) => mismatch.fmt(f),
+            Self::Failed(_) => f.write_str("the kernel couldn't be asked about the handle"),
+        }
+    }
+}
+
+impl std::error::Error for ProofFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Mismatch(_) => None,
+            Self::Failed(error) => Some(error),
+        }
+    }
 }
 
 /// Proves that a handle matches the declaration, by asking the kernel. Never blocks: on Linux, only

@@ -79,6 +79,7 @@ impl Seqpacket {
     /// # Errors
     /// `InvalidInput` if the descriptor is not an `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or
     /// if it is not connected.
+    #[doc(hidden)]
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
         if crate::sys::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
             let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
@@ -111,6 +112,7 @@ impl Seqpacket {
     /// # Errors
     /// Returns the errors of `SO_PASSCRED` in
     /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    #[doc(hidden)]
     pub fn name_senders(&self) -> io::Result<()> {
         let set = rustix::net::sockopt::set_socket_passcred(&self.fd, true);
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
@@ -121,6 +123,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
+    #[doc(hidden)]
     pub fn pass_sender_processes(&self) -> io::Result<()> {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
     }
@@ -129,6 +132,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSPIDFD`.
+    #[doc(hidden)]
     pub fn stop_passing_sender_processes(&self) -> io::Result<()> {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, false)
     }
@@ -138,6 +142,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSCRED`.
+    #[doc(hidden)]
     pub fn stop_naming_senders(&self) -> io::Result<()> {
         let set = rustix::net::sockopt::set_socket_passcred(&self.fd, false);
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
@@ -148,6 +153,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `setsockopt(2)`, except for an unknown option.
+    #[doc(hidden)]
     pub fn accept_handles(&self) -> io::Result<()> {
         pass_rights(self.fd.as_fd(), true)
     }
@@ -236,6 +242,7 @@ impl Seqpacket {
     /// # Errors
     /// Returns the errors of `SO_SNDBUF` in
     /// [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
+    #[doc(hidden)]
     pub fn enlarge_room(&self) -> io::Result<()> {
         // The kernel doubles the value that it is given.
         let size = rustix::net::sockopt::socket_send_buffer_size(&self.fd)?;
@@ -248,11 +255,13 @@ impl Seqpacket {
     /// # Errors
     /// Returns the errors of `SIOCOUTQ` in
     /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    #[doc(hidden)]
     pub fn unread_bytes(&self) -> io::Result<usize> {
         ioctl::unsent_bytes(self.fd.as_fd())
     }
 
     /// Returns whether a message with content is waiting to be received.
+    #[doc(hidden)]
     pub fn has_message(&self) -> bool {
         // The kernel reports the end of the peer once before the queued messages, so a second look
         // may find a message.
@@ -263,6 +272,7 @@ impl Seqpacket {
     ///
     /// A queue that is not empty may hold handles. Closing the socket closes them, which can block:
     /// use a [`Closer`](crate::Closer) then.
+    #[doc(hidden)]
     pub fn end_and_check_empty(&self) -> bool {
         self.shut_down();
         // With this option the kernel distinguishes an empty message from the end of the stream.
@@ -270,6 +280,7 @@ impl Seqpacket {
     }
 
     /// Ends the connection for all holders of this end. Queued messages can still be received.
+    #[doc(hidden)]
     pub fn shut_down(&self) {
         // The call fails only if the connection has ended already.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);

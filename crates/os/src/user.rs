@@ -28,6 +28,7 @@ macro_rules! id {
 
         impl $name {
             /// Makes an id from the number that the kernel shows.
+            #[doc(hidden)]
             pub fn from_kernel(shown: u32) -> Self {
                 Self { shown, is_known: !$space.is_unknown(shown) }
             }

@@ -48,6 +48,7 @@ pub trait Waitable {
 
 /// Linux only: how the kernel reports a descriptor whose wait may end.
 #[cfg(not(windows))]
+// Exhaustive: every event loop has to support each way of waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// The descriptor is readable: `POLLIN`.

@@ -18,6 +18,7 @@ use crate::registration::{RegisteredClass, Registration};
 use crate::{Error, ErrorKind, Result, trust};
 
 /// The folders with the registrations of programs and the runtime files of servers.
+// Exhaustive: a program with folders of its own makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     /// The user's data folder: `$XDG_DATA_HOME`, or else `~/.local/share`.
@@ -71,6 +72,7 @@ impl Registry {
     }
 
     /// Returns the folders of registrations, the user's first.
+    #[doc(hidden)]
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
@@ -80,6 +82,7 @@ impl Registry {
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`], [`ErrorKind::Insecure`],
     /// [`ErrorKind::ActivationDenied`].
+    #[doc(hidden)]
     pub fn find(&self, clsid: Guid) -> Result<RegistrationFile> {
         trusted(self.look_up(clsid)?)
     }
@@ -90,6 +93,7 @@ impl Registry {
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`]; [`ErrorKind::ActivationDenied`]
     /// if this process may not read it.
+    #[doc(hidden)]
     pub fn look_up(&self, clsid: Guid) -> Result<(RegistrationFile, Option<Error>)> {
         for folder in self.folders() {
             let link = folder.join("classes").join(clsid.to_string());
@@ -126,6 +130,7 @@ impl Registry {
 
     /// Returns all registrations, the user's first. An unreadable or untrusted registration is
     /// returned as its error.
+    #[doc(hidden)]
     pub fn list(&self) -> Vec<Result<RegistrationFile>> {
         let mut all = Vec::new();
         for folder in self.folders() {
@@ -143,6 +148,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`ErrorKind::BadRegistration`] if a registration can't contain the program's path.
+    #[doc(hidden)]
     pub fn name_for(&self, program: &Path, classes: &[RegisteredClass]) -> Result<String> {
         let name = program.file_name().and_then(|name| name.to_str());
         let (Some(name), Some(_)) = (name, program.to_str()) else { return Err(not_text(program)) };
@@ -169,6 +175,7 @@ impl Registry {
     /// # Errors
     /// The folder can't be written, or other users may write to it; a registration can't contain a
     /// path.
+    #[doc(hidden)]
     pub fn register(&self, registration: &Registration) -> Result<PathBuf> {
         for path in registration.socket.iter().chain([&registration.program]) {
             path.to_str().ok_or_else(|| not_text(path))?;
@@ -220,6 +227,7 @@ impl Registry {
     ///
     /// # Errors
     /// The folder can't be written.
+    #[doc(hidden)]
     pub fn clean(&self, file: &RegistrationFile) -> Result<()> {
         let own = self.own_folder()?;
         remove_links(&own.join("classes"), &file.registration.classes, &file.path)?;
@@ -230,6 +238,7 @@ impl Registry {
     ///
     /// # Errors
     /// The file can't be read, or is not a registration.
+    #[doc(hidden)]
     pub fn own(&self, name: &str) -> Result<Option<RegistrationFile>> {
         let file = file_of(&self.own_folder()?.join("programs"), name);
         if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -242,6 +251,7 @@ impl Registry {
     ///
     /// # Errors
     /// The environment names no folder for the data of this user.
+    #[doc(hidden)]
     pub fn own_folder(&self) -> Result<PathBuf> {
         let home = self.data_home.as_ref().ok_or_else(|| {
             let text = "there is no folder for this user's data: XDG_DATA_HOME and HOME aren't set";

@@ -257,6 +257,7 @@ impl Error {
 
 /// The details of a handle that is not as the interface declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongHandle {
     /// Index of the handle among all handles of the arguments, or of the result.
     pub slot: u16,

@@ -51,6 +51,7 @@ use limited_reader::{Budget, LimitedReader};
 /// # Ok(())
 /// # }
 /// ```
+// Exhaustive: programs make it and take it apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serde<T>(pub T);
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 use crate::{Declaration, Guid};
 
 /// An interface.
+// Exhaustive: code that macros generate in other crates makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Interface {
     /// IID of the interface.
@@ -42,6 +43,7 @@ pub struct Interface {
 }
 
 /// A method of an interface.
+// Exhaustive: code that macros generate in other crates makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
     /// Name of the method.
@@ -62,6 +64,7 @@ pub struct Method {
 }
 
 /// A parameter, a result, or a field.
+// Exhaustive: code that macros generate in other crates makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     /// Name; empty for a result.
@@ -186,6 +189,7 @@ impl Type {
 }
 
 /// The definition of a user-defined type.
+// Exhaustive: code that macros generate in other crates makes it.
 #[derive(Clone, Copy, Debug)]
 pub enum Definition {
     /// A struct with these fields.
@@ -195,6 +199,7 @@ pub enum Definition {
 }
 
 /// A variant of an enum. Its number on the wire is its index.
+// Exhaustive: code that macros generate in other crates makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
     /// Name of the variant.

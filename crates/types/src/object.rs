@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{Kind, Kinds, Rights};
 
 /// The facts from the kernel about a handle: its object and its rights.
+// Exhaustive: programs make it, to compare with a declaration and in fakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The object that the handle refers to.

@@ -38,6 +38,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
+    #[doc(hidden)]
     pub fn wait_readable(&self, deadline: Instant) -> io::Result<bool> {
         self.wait(PollFlags::IN, deadline)
     }
@@ -47,6 +48,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
+    #[doc(hidden)]
     pub fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
         self.wait(PollFlags::OUT | PollFlags::IN, deadline)
     }
@@ -57,6 +59,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
+    #[doc(hidden)]
     pub fn wait_for_room(&self, deadline: Instant) -> io::Result<bool> {
         self.wait(PollFlags::OUT, deadline)
     }
@@ -72,6 +75,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)` and of the object's [`Waitable::take`].
+    #[doc(hidden)]
     pub fn wait_beside(
         &self,
         object: &dyn Waitable,
@@ -111,6 +115,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
+    #[doc(hidden)]
     pub fn wait_readable_beside(
         &self,
         object: &dyn Waitable,
@@ -127,6 +132,7 @@ impl Seqpacket {
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
+    #[doc(hidden)]
     pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
         let mut polls = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
         poll(&mut polls, Some(deadline)).map(drop)

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use syshandle::{
     CallError, Error, ErrorKind,
-    handle::{Event, Facts, KernelObject, Kind, Kinds, Mismatch, Requirement, Rights, WrongHandle},
+    handle::{Event, Facts, KernelObject, Kind, Kinds, Mismatch, Requirement, Rights},
     object::Interface,
 };
 use syshandle_types::FieldPath;
@@ -40,7 +40,8 @@ fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
         let expected = Requirement::Kind(Kinds::of(Kind::File));
         let rights = Rights::WRITE | Rights::APPEND;
         let received = Facts { object: KernelObject::Pipe, rights };
-        assert_eq!(error.wrong_handle(), Some(WrongHandle { slot: 0, expected, received }));
+        let wrong = error.wrong_handle().unwrap();
+        assert_eq!((wrong.slot, wrong.expected, wrong.received), (0, expected, received));
     });
 }
 

@@ -204,7 +204,7 @@ pub(super) unsafe fn take(
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if data_len >= size_of::<libc::ucred>() => {
                 // SAFETY: the data contains a whole ucred, for which any bytes are values.
                 let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
-                received.sender = Some(sender.into());
+                received.sender = Some(crate::Credentials::from_kernel(sender));
             }
             (libc::SOL_SOCKET, SCM_PIDFD) if data_len >= size_of::<RawFd>() => {
                 // SAFETY: the data has room for one descriptor.
