@@ -185,10 +185,11 @@ pub use syshandle_macros::Encode;
 /// }
 /// ```
 ///
-/// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds ([`Kind`]) with `|`
-///   between them, the rights ([`Rights`]) that a handle must have, and the rights that it may have
-///   at most. Each type of handle already declares its own kind, and the attribute can only
-///   restrict that. Without the attribute, an [`OwnedHandle`] may be of any kind.
+/// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds
+///   ([`Kind`](handle::Kind)) with `|` between them, the rights ([`Rights`](handle::Rights)) that a
+///   handle must have, and the rights that it may have at most. Each type of handle already declares
+///   its own kind, and the attribute can only restrict that. Without the attribute, an [`OwnedHandle`](handle::OwnedHandle) may be of any
+///   kind.
 /// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items or letters, or of an
 ///   enum's number.
 /// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
@@ -208,7 +209,7 @@ pub use syshandle_macros::Encode;
 ///   macros read it from `#[syshandle(crate = my_sdk::syshandle)]` before the type. [`class!`] and
 ///   [`proxy_dll!`] need no path.
 /// - To return an object and also keep it, such as an event that the method sets later, return an
-///   `Arc<Event>`. The client's method returns an [`Event`].
+///   `Arc<Event>`. The client's method returns an [`Event`](handle::Event).
 ///
 /// The server's method owns its parameters, the client's method borrows them:
 ///
@@ -229,7 +230,7 @@ pub use syshandle_macros::Encode;
 /// The client returns results with the types of the trait, and a `T` for an `Arc<T>`. For a trait `Foo` the macro generates
 /// `FooClient`, with `activate` for a class, `in_process` for an object of this process,
 /// `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`] are reached by
-/// [`as_client`](Proxy::as_client): for instance, `foo.as_client().server()` returns the
+/// [`as_client`](object::Proxy::as_client): for instance, `foo.as_client().server()` returns the
 /// credentials of the server.
 ///
 /// A client does not reconnect. After its server has crashed, was stopped or was replaced, calls

@@ -45,7 +45,8 @@ use crate::{CallError, Result};
 /// # }
 /// ```
 ///
-/// The call is sent when it is begun, unless it is begun [`pipelined`](crate::pipelined) with others.
+/// The call is sent when it is begun, unless it is begun
+/// [`pipelined`](crate::pipeline::pipelined) with others.
 /// Its timeout also starts then. Dropping a `PendingCall` cancels the call.
 ///
 /// The server limits the calls in flight of a client: 64 at once, over all of its threads.

@@ -24,8 +24,8 @@ pub trait Starter: Sealed + Sized {
 /// Many small calls cost less this way than one after the other. They are sent when `begin` returns, or
 /// earlier: after sixteen calls, when one of them is waited for, or when one has handles, has to wait
 /// for a call slot or has more than 1 KiB of arguments. If sending fails, each call returns the error
-/// from its [`PendingCall::wait`](crate::PendingCall::wait). A call whose [`PendingCall`](crate::PendingCall) is dropped
-/// before the call is sent is never sent.
+/// from its [`PendingCall::wait`](crate::pipeline::PendingCall::wait). A call whose
+/// [`PendingCall`](crate::pipeline::PendingCall) is dropped before the call is sent is never sent.
 ///
 /// ```
 /// use syshandle::{Result, interface, pipeline::pipelined};
