@@ -188,8 +188,8 @@ pub use syshandle_macros::Encode;
 /// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds
 ///   ([`Kind`](handle::Kind)) with `|` between them, the rights ([`Rights`](handle::Rights)) that a
 ///   handle must have, and the rights that it may have at most. Each type of handle already declares
-///   its own kind, and the attribute can only restrict that. Without the attribute, an [`OwnedHandle`](handle::OwnedHandle) may be of any
-///   kind.
+///   its own kind, and the attribute can only restrict that. Without the attribute, an
+///   [`OwnedHandle`](handle::OwnedHandle) may be of any kind.
 /// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items or letters, or of an
 ///   enum's number.
 /// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
