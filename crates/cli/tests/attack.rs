@@ -84,7 +84,7 @@ fn a_user_whom_the_server_is_not_for_gets_nothing() {
         assert!(table.contains("skipped: refused-user"), "{table}");
         return;
     }
-    assert!(table.contains("user 65534 may not use this server (2000 times)"), "{table}");
+    assert!(table.contains("the server does not allow user 65534 (2000 times)"), "{table}");
 }
 
 /// A client that requests references without end leaves enough for the others.
@@ -106,7 +106,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     command.args(["attack", &TEST_SERVICE.clsid().to_string()]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
     let table = passed(&output);
-    assert!(table.contains("refused: the server is at its limit of"), "{table}");
+    assert!(table.contains("refused: the server is busy: it has reached its limit of"), "{table}");
 }
 
 /// The replies that a client doesn't read are limited.

@@ -258,7 +258,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
 
     fs::set_permissions(registry.join("programs"), fs::Permissions::from_mode(0o777)).unwrap();
     let error = run(&[&"register", &"--path", &folder]).no();
-    assert!(error.contains("can't be trusted: others may write to it"), "{error}");
+    assert!(error.contains("can't be trusted: other users may write to it"), "{error}");
     // So that the folder can be removed.
     fs::set_permissions(registry.join("classes"), fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -284,8 +284,7 @@ fn a_damaged_registration_is_listed_as_that() {
     fs::write(&file, "program").unwrap();
     let said = syshandle(&fixture, &[&"list"]);
     assert!(!said.succeeded && said.out.contains(CLASS));
-    let fixture =
-        format!("{}: it isn't as it should be: line 1, column 8: `program`: ", file.display());
+    let fixture = format!("{}: line 1, column 8: `program`: ", file.display());
     assert!(said.error.starts_with(&fixture), "{}", said.error);
     assert_eq!(said.error.lines().count(), 1, "{}", said.error);
 }

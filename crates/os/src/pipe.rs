@@ -37,7 +37,7 @@ mod tests {
         assert!(prove(writer.as_handle(), &PipeWriter::DECLARATION).is_ok());
         let refused = prove(reader.as_handle(), &PipeWriter::DECLARATION).unwrap_err();
         let ProofFailure::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
-        assert_eq!(mismatch.to_string(), "wanted write, got a pipe with read");
+        assert_eq!(mismatch.to_string(), "expected write, got a pipe with read");
         assert!(prove(reader.as_handle(), &std::fs::File::DECLARATION).is_err());
     }
 

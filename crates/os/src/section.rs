@@ -3,7 +3,7 @@
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | a [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html) file | a [section](https://learn.microsoft.com/windows/win32/memory/file-mapping), also called file mapping, backed by the paging file |
-//! | proof | `F_GET_SEALS` shows seals that no ordinary file has, or `statx` shows the device of memory files | the object's type is `Section` |
+//! | proof | `F_GET_SEALS` shows seals that not a regular file has, or `statx` shows the device of memory files | the object's type is `Section` |
 //! | rights | `read`, `write`, `map` by the access mode, which a process can bypass by opening `/proc/self/fd` anew; `write` and `change` (the content), `resize` (the size) and `seal` by seals, which can't be removed | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Every section has `change`, because another handle may have more rights. No section can shrink |
 //! | `try_clone` | the same memory, offset and flags | the same memory |
 //! | MIDL | | `sh_section` |

@@ -51,7 +51,7 @@ fn a_silent_file_system_delays_no_other_client() {
     assert!(mismatch.received.object.close_may_block());
     assert_eq!(
         mismatch.to_string(),
-        "wanted a file, got a file on a file system that isn't trusted"
+        "expected a file, got a file on a file system that isn't trusted"
     );
 
     // The proof isn't delayed either if the policy allows such files.

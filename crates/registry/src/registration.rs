@@ -68,25 +68,33 @@ impl Registration {
             let quoted = text.lines().nth(line - 1).unwrap_or_default().trim();
             let quoted: String = quoted.chars().take(QUOTED_MAX).collect();
             let what = error.message();
-            bad(format!(
-                "it isn't as it should be: line {line}, column {column}: `{quoted}`: {what}"
-            ))
+            bad(format!("line {line}, column {column}: `{quoted}`: {what}"))
         })?;
         if !file.program.is_absolute() {
-            return Err(bad(format!("`program` is relative: {}", file.program.display())));
+            return Err(bad(format!(
+                "`program` must be an absolute path, got {}",
+                file.program.display()
+            )));
         }
         if let Some(socket) = file.socket.as_ref().filter(|socket| !socket.is_absolute()) {
-            return Err(bad(format!("`socket` is relative: {}", socket.display())));
+            return Err(bad(format!(
+                "`socket` must be an absolute path, got {}",
+                socket.display()
+            )));
         }
         for (name, value) in &file.environment {
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+                return Err(bad(format!(
+                    "`{name}` is not a valid name of an environment variable"
+                )));
             }
             if name.starts_with("LISTEN_") || name.starts_with("SYSHANDLE_") {
-                return Err(bad(format!("`{name}` is only for the program's starter")));
+                return Err(bad(format!(
+                    "`{name}` is reserved for the process that starts the program"
+                )));
             }
             if value.contains('\0') {
-                return Err(bad(format!("`{name}` has a value with a zero in it")));
+                return Err(bad(format!("`{name}` has a value with a zero byte")));
             }
         }
         let classes = file.class.into_iter().map(|class| {
@@ -235,7 +243,7 @@ mod tests {
     fn mistakes_say_what_and_where() {
         for (text, part) in [
             ("program = 7", "invalid type"),
-            ("program = \"server\"", "relative"),
+            ("program = \"server\"", "absolute"),
             ("program = \"/s\"\ncolour = 1", "colour"),
             ("program = \"/s\"\nusers = \"some\"", "users"),
             ("program = \"/s\"\n[environment]\n\"A=B\" = \"\"", "A=B"),

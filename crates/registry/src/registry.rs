@@ -104,7 +104,7 @@ impl Registry {
             };
             // The link names a file of the same folder of registrations. Its own folder is ignored.
             let Some(file_name) = program.file_name() else {
-                let text = format!("{} leads to no registration", link.display());
+                let text = format!("{} does not link to a registration", link.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
             };
             let file = folder.join("programs").join(file_name);
@@ -115,14 +115,14 @@ impl Registry {
             }
             let (found, insecure) = read(&file)?;
             if !found.registration.classes.iter().any(|class| class.clsid == clsid) {
-                let text = format!("{}: it doesn't name class {clsid}", file.display());
+                let text = format!("{}: it does not list class {clsid}", file.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
             }
             return Ok((found, distrust.or(insecure)));
         }
         let folders: Vec<_> = self.folders().map(|dir| dir.display().to_string()).collect();
         let text = format!(
-            "class {clsid} is not registered; looked in {}. `syshandle register` does that",
+            "class {clsid} is not registered: no registration in {} (`syshandle register` writes one)",
             folders.join(", ")
         );
         Err(Error::new(ErrorKind::NotRegistered, text))
@@ -303,7 +303,7 @@ fn read(path: &Path) -> Result<(RegistrationFile, Option<Error>)> {
     let unreadable = |error| unreadable(path, error);
     // Checked before opening, because opening a FIFO would wait for a writer.
     if !FileStatus::at(path).map_err(unreadable)?.is_file() {
-        return Err(bad("it is no ordinary file".into()));
+        return Err(bad("it is not a regular file".into()));
     }
     let file = File::open(path).map_err(unreadable)?;
     let distrust = trust::check(path, &FileStatus::of(&file).map_err(unreadable)?).err();
@@ -312,7 +312,7 @@ fn read(path: &Path) -> Result<(RegistrationFile, Option<Error>)> {
     let len = file.take(limit + 1).read_to_string(&mut text);
     let len = len.map_err(unreadable)?;
     if len as u64 > limit {
-        return Err(bad(format!("it is larger than {limit} bytes")));
+        return Err(bad(format!("the file exceeds the limit of {limit} bytes")));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let parsed = parse(&name, text).map_err(|error| error.at(&path.display().to_string()))?;

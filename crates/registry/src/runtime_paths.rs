@@ -80,8 +80,8 @@ impl RuntimePaths {
                      reaches only servers whose registration names their socket"
                 }
                 false => {
-                    "there is no folder for sockets: XDG_RUNTIME_DIR isn't set. A login session \
-                     sets it; in a service or a container set it to a folder of mode 0700"
+                    "there is no runtime folder: XDG_RUNTIME_DIR isn't set (a login session sets \
+                     it; in a service or a container, set it to a folder of mode 0700)"
                 }
             };
             Error::new(ErrorKind::NoRuntimeDirectory, text)
@@ -307,7 +307,7 @@ fn make(folder: &Path) -> Result<()> {
 }
 
 fn unusable(folder: &Path, what: &str) -> Error {
-    let text = format!("the folder for sockets, {}, {what}", folder.display());
+    let text = format!("the runtime folder {} {what}", folder.display());
     Error::new(ErrorKind::NoRuntimeDirectory, text)
 }
 
@@ -318,11 +318,11 @@ fn unusable(folder: &Path, what: &str) -> Error {
 /// The folder does not exist.
 fn check(folder: &Path) -> Result<Option<Error>> {
     let status = FileStatus::at(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unusable(folder, "isn't there"),
+        io::ErrorKind::NotFound => unusable(folder, "does not exist"),
         _ => unusable(folder, "can't be used").because(error),
     })?;
     if !status.is_folder() {
-        return Err(unusable(folder, "is no folder"));
+        return Err(unusable(folder, "is not a directory"));
     }
     Ok(trust::check_private(folder, &status).err())
 }

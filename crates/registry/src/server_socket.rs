@@ -59,8 +59,8 @@ impl ServerSocket {
         let listener = Listener::bind(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 let text = format!(
-                    "there is something at {} already: a server listens there, or one has left its \
-                     socket when it was killed",
+                    "the socket {} can't be made: the path exists (a server listens there, or a \
+                     killed server left its socket)",
                     path.display()
                 );
                 Error::new(ErrorKind::AlreadyRunning, text).because(error)
@@ -270,8 +270,10 @@ fn wait_for_lock(paths: &RuntimePaths) -> Result<Lock> {
             return Ok(lock);
         }
         if Instant::now() >= deadline {
-            let text =
-                format!("another process has held {} for {LOCK_TIME:?}", paths.lock.display());
+            let text = format!(
+                "timed out waiting for {}: another process has held it for {LOCK_TIME:?}",
+                paths.lock.display()
+            );
             return Err(Error::new(ErrorKind::AlreadyRunning, text));
         }
         std::thread::sleep(Duration::from_millis(5));

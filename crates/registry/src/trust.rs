@@ -24,7 +24,7 @@ pub fn check(path: &Path, status: &FileStatus) -> Result<()> {
         status.group.number().is_some() && status.group.number() == status.user.number();
     let group_writes = status.mode & 0o020 != 0 && !is_private;
     if group_writes || status.mode & 0o002 != 0 {
-        let remedy = format!("others may write to it (`chmod go-w {}` mends that)", path.display());
+        let remedy = format!("other users may write to it (fix: `chmod go-w {}`)", path.display());
         return Err(untrusted(ErrorKind::Insecure, path, &remedy));
     }
     Ok(())
@@ -42,8 +42,7 @@ pub fn check_program(program: &Path) -> Result<()> {
         // In a sticky folder, only the owner of a file can replace it.
         let is_sticky = status.is_folder() && status.mode & 0o1000 != 0;
         if status.mode & 0o002 != 0 && !is_sticky {
-            let remedy =
-                format!("any user may write to it (`chmod o-w {}` mends that)", path.display());
+            let remedy = format!("any user may write to it (fix: `chmod o-w {}`)", path.display());
             return Err(untrusted(ErrorKind::Insecure, path, &remedy));
         }
     }
@@ -57,7 +56,7 @@ pub fn check_program(program: &Path) -> Result<()> {
 pub fn check_private(folder: &Path, status: &FileStatus) -> Result<()> {
     check_owner(folder, status)?;
     if status.mode & 0o077 != 0 {
-        let remedy = format!("others may use it (`chmod 700 {}` mends that)", folder.display());
+        let remedy = format!("other users may access it (fix: `chmod 700 {}`)", folder.display());
         return Err(untrusted(ErrorKind::Insecure, folder, &remedy));
     }
     Ok(())

@@ -190,7 +190,10 @@ impl IncomingArena {
 
 /// Returns the error of memory that exceeds the client's quota.
 fn past_limit(limit: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::QuotaExceeded, format!("the server is at its limit of {limit}"))
+    io::Error::new(
+        io::ErrorKind::QuotaExceeded,
+        format!("the server is busy: it has reached its limit of {limit}"),
+    )
 }
 
 /// Granularity of allocation.

@@ -264,18 +264,18 @@ pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
     match prove(socket.as_fd(), &door::DECLARATION) {
         Ok(_) => Ok(()),
         Err(ProofFailure::Mismatch(mismatch)) => {
-            Err(Error::detected(ErrorKind::WrongHandle, mismatch.to_string()))
+            let text = format!("the handle can't be used for connections: {mismatch}");
+            Err(Error::detected(ErrorKind::WrongHandle, text))
         }
         Err(ProofFailure::Failed(error)) => {
-            Err(Error::detected(ErrorKind::Unproven, "the kernel can't say what the socket is")
+            Err(Error::detected(ErrorKind::Unproven, "the kind of the handle can't be determined")
                 .because(io::Error::other(error)))
         }
     }
 }
 
-const NO_GREETING: &str = "no server greeted at the other end of the socket in time. `from_socket` needs \
-                           one end of a connection, as `socket_pair` makes it; a door that `make_door` \
-                           made is for `from_door`";
+const NO_GREETING: &str = "timed out waiting for the greeting of the server: `from_socket` needs one end \
+                           of a connection, and a door needs `from_door`";
 
 /// Limit of concurrent blocking method calls of one object.
 const CALLS_MAX: usize = 64;

@@ -134,7 +134,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
         match wait_for_peer(&channel, door, deadline).map_err(not_made)? {
             PeerEvent::Message => {}
             PeerEvent::Deadline => {
-                let text = "the server did not open the door in time";
+                let text = "timed out waiting for the server to open the door";
                 let late = || Error::detected(ErrorKind::TimedOut, text);
                 return Err(not_a_door(door).unwrap_or_else(late));
             }
@@ -225,7 +225,7 @@ fn not_made(error: io::Error) -> Error {
 fn not_attached(error: io::Error) -> Error {
     let (kind, text) = match error.kind() {
         io::ErrorKind::WouldBlock => {
-            (ErrorKind::Busy, "the server does not open the door: its queue is full")
+            (ErrorKind::Busy, "the server does not open the door: its queue of clients is full")
         }
         _ if send_error::is_past_limit(&error) => (
             ErrorKind::Busy,
@@ -256,7 +256,7 @@ mod tests {
         let errno = io::Error::from_raw_os_error;
         let past_limit = io::Error::new(io::ErrorKind::QuotaExceeded, "in flight");
         for (error, kind, part) in [
-            (errno(11), ErrorKind::Busy, "its queue is full"),
+            (errno(11), ErrorKind::Busy, "its queue of clients is full"),
             (errno(32), ErrorKind::Disconnected, "the object no longer exists"),
             (errno(104), ErrorKind::Disconnected, "the object no longer exists"),
             (errno(109), ErrorKind::Busy, "RLIMIT_NOFILE"),

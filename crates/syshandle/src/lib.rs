@@ -35,7 +35,7 @@
 //! let error = stamper.stamp(&unwritable, &done).unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     "Stamper::stamp: parameter `file`: wanted write, got a device with read"
+//!     "Stamper::stamp: parameter `file`: expected write, got a device with read"
 //! );
 //! # Ok(())
 //! # }

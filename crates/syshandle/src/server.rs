@@ -245,7 +245,7 @@ impl Server {
     /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Running methods and background tasks continue. A new server may start. |
     /// | all have ended | The server closes its connections, drops its objects and ends. |
     /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and their callbacks have one second. |
-    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped before the call ended", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
+    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
     /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
     ///
     /// A service manager that kills a server must wait longer than this. The default of systemd's

@@ -74,7 +74,7 @@ fn pipelined_calls_return_their_results_in_any_order() {
 fn a_section_is_shared_and_a_writable_one_is_refused() {
     let expected = "brightness: 1000000\n\
                     canvas: a drawing\n\
-                    Viewer::brightness: parameter `picture`: wanted no more than read | map, \
+                    Viewer::brightness: parameter `picture`: expected no more than read | map, \
                     got a section with read | write | append | map | seal | change\n";
     assert_eq!(run("section", &[]), expected);
 }
@@ -92,11 +92,11 @@ fn each_error_has_its_kind_and_says_whether_the_call_may_have_run() {
     let output = run("errors", &[]);
     let expected = "\
 a pipe instead of a file: WrongHandle, the call did not run
-    Copier::append: parameter `document`: wanted a file, got a pipe
+    Copier::append: parameter `document`: expected a file, got a pipe
 a file that can't be written: WrongHandle, the call did not run
-    Copier::append: parameter `document`: wanted read | write, got a file with read
+    Copier::append: parameter `document`: expected read | write, got a file with read
 a timeout: TimedOut, the call may have run
-    Copier::warm_up: the server did not answer in time
+    Copier::warm_up: timed out waiting for the reply
 a busy server: Busy, the call did not run
     Copier::scan: another client scans
 ";

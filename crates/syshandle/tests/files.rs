@@ -59,7 +59,7 @@ fn a_regular_file_is_no_device_and_no_file_whose_content_the_kernel_makes() {
         };
         let error = library.read(&file).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WrongHandle, "{path}");
-        let expected = format!("wanted a file (regular), got {what}");
+        let expected = format!("expected a file (regular), got {what}");
         assert!(error.to_string().contains(&expected), "{path}: {error}");
         library.take(&file).unwrap();
         library.control(&file).unwrap();

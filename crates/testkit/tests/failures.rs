@@ -69,7 +69,7 @@ fn a_program_by_a_relative_path() {
     error(
         &fixture,
         ErrorKind::BadRegistration,
-        &[registered.path.to_str().unwrap(), "`program` is relative: bin/server"],
+        &[registered.path.to_str().unwrap(), "`program` must be an absolute path, got bin/server"],
     );
 }
 
@@ -77,7 +77,11 @@ fn a_program_by_a_relative_path() {
 fn a_program_that_is_missing() {
     let fixture = Fixture::new();
     fixture.register("/no/such/program".as_ref(), TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["the program /no/such/program isn't there"]);
+    error(
+        &fixture,
+        ErrorKind::StartFailed,
+        &["/no/such/program can't be started: the program does not exist"],
+    );
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn a_program_that_may_not_be_run() {
     copy(&SERVER, &program);
     chmod(&program, 0o644);
     fixture.register(&program, TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
+    error(&fixture, ErrorKind::StartFailed, &["is not executable", "Permission denied"]);
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_program_that_is_none() {
     fs::write(&program, "no program\n").unwrap();
     chmod(&program, 0o755);
     fixture.register(&program, TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["can't be run", "Exec format error"]);
+    error(&fixture, ErrorKind::StartFailed, &["can't be started", "Exec format error"]);
 }
 
 #[test]
@@ -107,14 +111,14 @@ fn a_script_whose_interpreter_is_missing() {
     fs::write(&program, "#!/no/such/interpreter\n").unwrap();
     chmod(&program, 0o755);
     fixture.register(&program, TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["interpreter", "isn't there"]);
+    error(&fixture, ErrorKind::StartFailed, &["interpreter", "does not exist"]);
 }
 
 #[test]
 fn a_program_that_is_a_folder() {
     let fixture = Fixture::new();
     fixture.register(fixture.path(), TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["may not be run"]);
+    error(&fixture, ErrorKind::StartFailed, &["is not executable"]);
 }
 
 #[test]
@@ -193,7 +197,7 @@ fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
     fixture.register(&SERVER, TEST_SERVICE, &environment);
     let activation = fixture.activation().timeout(Duration::from_millis(100));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
-    expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
+    expect(&error, ErrorKind::TimedOut, &["timed out waiting for the greeting"]);
     assert_eq!(fixture.processes("testkit-server").len(), 1);
 }
 
@@ -263,7 +267,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
     let began = Instant::now();
     let activation = fixture.activation().timeout(Duration::from_millis(500));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
-    expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
+    expect(&error, ErrorKind::TimedOut, &["timed out waiting for the greeting"]);
     assert!(began.elapsed() < TEST_TIMEOUT / 2);
     process.resume();
     assert_eq!(held.peer_ids().unwrap().server_pid, process.pid());
@@ -299,7 +303,7 @@ fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_thei
     let lock = runtime_paths(&fixture, &registered).try_lock().unwrap().unwrap();
     let activation = fixture.activation().timeout(Duration::from_millis(200));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
-    expect(&error, ErrorKind::TimedOut, &["another process (", "which has", ".lock locked"]);
+    expect(&error, ErrorKind::TimedOut, &["process ", " holds ", ".lock and has not started"]);
     drop(lock);
     assert!(fixture.activate().is_ok());
 }
@@ -334,7 +338,11 @@ fn a_folder_in_place_of_the_socket() {
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let socket = runtime_paths(&fixture, &registered).socket;
     fs::create_dir(&socket).unwrap();
-    error(&fixture, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
+    error(
+        &fixture,
+        ErrorKind::StartFailed,
+        &["another file has this path", socket.to_str().unwrap()],
+    );
 }
 
 #[test]
@@ -343,20 +351,20 @@ fn a_registration_file_that_is_damaged() {
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let file = registered.path.to_str().unwrap();
     fs::write(&registered.path, "program = \"").unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "invalid basic string", "line 1"]);
     fs::write(&registered.path, b"program = \"\xff\"").unwrap();
     error(&fixture, ErrorKind::BadRegistration, &[file, "UTF-8"]);
     fs::write(&registered.path, vec![b'#'; 2 << 20]).unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "limit of 1048576 bytes"]);
     fs::write(&registered.path, format!("program = \"{}\"", SERVER.display())).unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "does not list class"]);
     fs::remove_file(&registered.path).unwrap();
     error(&fixture, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
     fs::create_dir(&registered.path).unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "not a regular file"]);
     fs::remove_dir(&registered.path).unwrap();
     let _fifo = syshandle_testkit::LineFifo::new(registered.path.clone());
-    error(&fixture, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "not a regular file"]);
 }
 
 #[test]
@@ -366,7 +374,7 @@ fn a_fifo_in_place_of_a_registration_delays_no_client() {
     fs::remove_file(&registered.path).unwrap();
     // The FIFO has no writer, so opening it for reading would block.
     drop(syshandle_testkit::LineFifo::new(registered.path.clone()));
-    error(&fixture, ErrorKind::BadRegistration, &["no ordinary file"]);
+    error(&fixture, ErrorKind::BadRegistration, &["not a regular file"]);
 }
 
 #[test]
@@ -394,7 +402,11 @@ fn a_registration_that_others_may_change() {
         let mode = fs::metadata(path).unwrap().permissions();
         chmod(path, mode.mode() | 0o002);
         let remedy = format!("chmod go-w {}", path.display());
-        error(&fixture, ErrorKind::Insecure, &["can't be trusted", "others may write", &remedy]);
+        error(
+            &fixture,
+            ErrorKind::Insecure,
+            &["can't be trusted", "other users may write", &remedy],
+        );
         fs::set_permissions(path, mode).unwrap();
     }
     assert!(fixture.activate().is_ok());
@@ -448,11 +460,11 @@ fn no_folder_for_sockets() {
     };
     expect(&activate(None), ErrorKind::NoRuntimeDirectory, &["XDG_RUNTIME_DIR isn't set"]);
     let missing = fixture.path().join("missing");
-    let text = format!("{}, isn't there", missing.display());
+    let text = format!("{} does not exist", missing.display());
     expect(&activate(Some(missing)), ErrorKind::NoRuntimeDirectory, &[&text]);
     let file = fixture.path().join("file");
     File::create(&file).unwrap();
-    expect(&activate(Some(file)), ErrorKind::NoRuntimeDirectory, &["file, is no folder"]);
+    expect(&activate(Some(file)), ErrorKind::NoRuntimeDirectory, &["file is not a directory"]);
     let long = fixture.path().join("a".repeat(100));
     fs::create_dir(&long).unwrap();
     chmod(&long, 0o700);
@@ -466,7 +478,11 @@ fn a_folder_for_sockets_that_others_may_use() {
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     chmod(&fixture.runtime(), 0o755);
     let remedy = format!("chmod 700 {}", fixture.runtime().display());
-    error(&fixture, ErrorKind::Insecure, &["can't be trusted", "others may use it", &remedy]);
+    error(
+        &fixture,
+        ErrorKind::Insecure,
+        &["can't be trusted", "other users may access it", &remedy],
+    );
     chmod(&fixture.runtime(), 0o700);
     fs::create_dir(fixture.runtime().join("syshandle")).unwrap();
     chmod(&fixture.runtime().join("syshandle"), 0o777);
@@ -515,10 +531,10 @@ fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_th
     copy(&SERVER, &program);
     chmod(&program, 0o644);
     let registered = fixture.register(&program, TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["may not be run"]);
+    error(&fixture, ErrorKind::StartFailed, &["is not executable"]);
     wait_until("a failure is remembered", || {
         let error = format!("{:#}", fixture.activate().unwrap_err());
-        error.contains("may not be run") && error.contains("ms ago; the next start is tried")
+        error.contains("is not executable") && error.contains("ms ago; the next start is tried")
     });
     let text = fs::read_to_string(&registered.path).unwrap();
     fs::write(&registered.path, format!("# Another version.\n{text}")).unwrap();
@@ -533,7 +549,7 @@ fn a_failure_is_not_for_ever() {
     let fixture = Fixture::new();
     let program = fixture.path().join("program");
     fixture.register(&program, TEST_SERVICE, &[]);
-    error(&fixture, ErrorKind::StartFailed, &["isn't there"]);
+    error(&fixture, ErrorKind::StartFailed, &["does not exist"]);
     copy(&SERVER, &program);
     wait_until("a repaired program is started", || fixture.activate().is_ok());
 }

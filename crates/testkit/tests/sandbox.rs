@@ -315,7 +315,8 @@ fn a_handle_that_is_no_connection_is_refused_by_its_kind() {
     let (reader, _writer) = std::io::pipe().unwrap();
     let error = syshandle::direct::from_socket::<BrokerClient>(reader).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle);
-    assert_eq!(error.to_string(), "wanted a socket, got a pipe");
+    let text = "the handle can't be used for connections: expected a socket, got a pipe";
+    assert_eq!(error.to_string(), text);
     let file = tempfile::tempfile().unwrap();
     let error = syshandle::direct::from_door::<BrokerClient>(file).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle);

@@ -184,7 +184,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
         .and_then(|client| client.nothing())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error:#}");
-    let text = "the server is at its limit of descriptors that it can watch (epoll_ctl: ";
+    let text = "the server is busy: it has reached its limit of descriptors that it can watch (epoll_ctl: ";
     assert!(error.to_string().contains(text), "{error}");
     first.nothing().unwrap();
     drop(below);

@@ -218,30 +218,30 @@ impl fmt::Display for Mismatch {
         match self.wanted {
             Requirement::Kind(kinds) => {
                 let article = if kinds.iter().next() == Some(Kind::Event) { "an" } else { "a" };
-                write!(f, "wanted {article} {kinds}, got {}", received.object)
+                write!(f, "expected {article} {kinds}, got {}", received.object)
             }
             Requirement::Sockets(sockets) => {
-                write!(f, "wanted a socket ({sockets}), got {}", received.object)
+                write!(f, "expected a socket ({sockets}), got {}", received.object)
             }
             Requirement::Files(files) => {
-                write!(f, "wanted a file ({files}), got {}", received.object)
+                write!(f, "expected a file ({files}), got {}", received.object)
             }
             Requirement::Rights(rights) => {
-                write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
+                write!(f, "expected {rights}, got {} with {}", received.object, received.rights)
             }
             Requirement::NoMoreThan(rights)
                 if received.object == Object::Memory
                     && received.rights.difference(rights) == Rights::RESIZE =>
             {
                 f.write_str(
-                    "wanted memory of a fixed size, got memory whose size isn't sealed (F_SEAL_SHRINK \
+                    "expected memory of a fixed size, got memory whose size isn't sealed (F_SEAL_SHRINK \
                      and F_SEAL_GROW)",
                 )
             }
             Requirement::NoMoreThan(rights) => {
                 write!(
                     f,
-                    "wanted no more than {rights}, got {} with {}",
+                    "expected no more than {rights}, got {} with {}",
                     received.object, received.rights
                 )
             }
@@ -266,16 +266,16 @@ mod tests {
     fn a_missing_right_says_wanted_and_got() {
         let declared = Declaration::kind(Kind::File).at_least(Rights::WRITE);
         let mismatch = declared.check(&FILE).unwrap_err();
-        assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
+        assert_eq!(mismatch.to_string(), "expected write, got a file with read");
     }
 
     #[test]
     fn a_wanted_kind_has_its_article() {
         let wanted = |declared: Declaration| declared.check(&FILE).unwrap_err().to_string();
-        assert_eq!(wanted(Declaration::kind(Kind::Event)), "wanted an event, got a file");
+        assert_eq!(wanted(Declaration::kind(Kind::Event)), "expected an event, got a file");
         let either = Kinds::of(Kind::Event).or(Kind::Timer);
-        assert_eq!(wanted(Declaration::new(either)), "wanted an event | timer, got a file");
-        assert_eq!(wanted(Declaration::kind(Kind::Pipe)), "wanted a pipe, got a file");
+        assert_eq!(wanted(Declaration::new(either)), "expected an event | timer, got a file");
+        assert_eq!(wanted(Declaration::kind(Kind::Pipe)), "expected a pipe, got a file");
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         let regular = Declaration::kind(Kind::File).files(Files::REGULAR);
         assert_eq!(regular.check(&FILE), Ok(()));
         let mismatch = regular.check(&device).unwrap_err();
-        assert_eq!(mismatch.to_string(), "wanted a file (regular), got a device");
+        assert_eq!(mismatch.to_string(), "expected a file (regular), got a device");
         let either = Declaration::new(Kinds::of(Kind::File).or(Kind::Pipe)).files(Files::REGULAR);
         assert_eq!(either.check(&Facts { object: Object::Pipe, ..FILE }), Ok(()));
         assert!(

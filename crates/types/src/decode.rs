@@ -536,11 +536,11 @@ impl fmt::Display for DecodeErrorKind {
             Self::WrongSlot { slot } => write!(f, "handle {slot} is out of order"),
             Self::Handle { mismatch, .. } => mismatch.fmt(f),
             Self::Unproven { text, .. } => {
-                write!(f, "it can't be proven what the handle is: {text}")
+                write!(f, "the kind of the handle can't be determined: {text}")
             }
             Self::Value { expected } => write!(f, "the bytes are no {expected}"),
             Self::OutOfRange { value, from, to } => {
-                write!(f, "wanted {from} to {to}, got {value}")
+                write!(f, "expected {from} to {to}, got {value}")
             }
             Self::TooMuchMemory => write!(
                 f,
@@ -551,7 +551,9 @@ impl fmt::Display for DecodeErrorKind {
                 Limits::DECODED_BYTES_MAX
             ),
             Self::NoMemory { limit } => write!(f, "there is no memory left: {limit}"),
-            Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
+            Self::TooDeep => {
+                write!(f, "the limit of {} nested values is exceeded", Limits::DEPTH_MAX)
+            }
             Self::Duplicate => f.write_str("a key is there twice"),
         }
     }

@@ -256,11 +256,17 @@ pub enum EncodeErrorKind {
 impl fmt::Display for EncodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooManyBytes { limit } => write!(f, "more than {limit} bytes in one call"),
-            Self::TooManyHandles { limit } => write!(f, "more than {limit} handles in one call"),
-            Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
-            Self::Handle(_) => f.write_str("a handle to send couldn't be had"),
-            Self::Value(text) => write!(f, "a value couldn't be written: {text}"),
+            Self::TooManyBytes { limit } => {
+                write!(f, "the limit of {limit} bytes in one call is exceeded")
+            }
+            Self::TooManyHandles { limit } => {
+                write!(f, "the limit of {limit} handles in one call is exceeded")
+            }
+            Self::TooDeep => {
+                write!(f, "the limit of {} nested values is exceeded", Limits::DEPTH_MAX)
+            }
+            Self::Handle(_) => f.write_str("a handle to send can't be obtained"),
+            Self::Value(text) => write!(f, "a value can't be encoded: {text}"),
         }
     }
 }

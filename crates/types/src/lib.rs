@@ -12,7 +12,7 @@
 //! let declared = Declaration::kind(Kind::File).at_least(Rights::WRITE);
 //! let received = Facts { object: Object::RegularFile, rights: Rights::READ };
 //! let mismatch = declared.check(&received).unwrap_err();
-//! assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
+//! assert_eq!(mismatch.to_string(), "expected write, got a file with read");
 //! ```
 //!
 //! Reading order: [`Kind`], [`Rights`] and [`Declaration`]; [`Object`], which maps objects to kinds;

@@ -238,27 +238,31 @@ impl From<DecodeError> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed { uid } => write!(f, "user {uid} may not use this server"),
+            Self::NotAllowed { uid } => write!(f, "the server does not allow user {uid}"),
             Self::NoSuchClass(clsid) => write!(f, "the server doesn't serve class {clsid}"),
-            Self::NoSuchInterface(iid) => write!(f, "the object doesn't have interface {iid}"),
-            Self::NoSuchMethod(number) => write!(f, "the interface has no method {number}"),
+            Self::NoSuchInterface(iid) => write!(f, "the object has no interface {iid}"),
+            Self::NoSuchMethod(number) => {
+                write!(f, "the server's version of the interface has no method {number}")
+            }
             Self::WrongHandle { mismatch, .. } => mismatch.fmt(f),
             Self::Malformed { text, .. } => Printable(text).fmt(f),
             Self::Unproven { text, .. } => {
-                write!(f, "it can't be proven what the handle is: {}", Printable(text))
+                write!(f, "the kind of the handle can't be determined: {}", Printable(text))
             }
             Self::HandlesLost => {
                 f.write_str("the receiver had no descriptors or no memory left for the handles")
             }
             Self::Expired => f.write_str("the call timed out before it ran"),
-            Self::Busy { limit } => write!(f, "the server is at its limit of {}", Printable(limit)),
-            Self::Draining => f.write_str("the server is about to end"),
+            Self::Busy { limit } => {
+                write!(f, "the server is busy: it has reached its limit of {}", Printable(limit))
+            }
+            Self::Draining => f.write_str("the server is shutting down"),
             Self::Panicked { text } => write!(f, "the method panicked: {}", Printable(text)),
             Self::Failed { text } => Printable(text).fmt(f),
             Self::Unsendable { text } => write!(f, "the result can't be sent: {}", Printable(text)),
             Self::TooLarge { text } => write!(f, "the result is too large: {}", Printable(text)),
             Self::NoObject { text } => {
-                write!(f, "the object couldn't be made: {}", Printable(text))
+                write!(f, "the object can't be created: {}", Printable(text))
             }
             Self::Method(error) => Printable(&error.text).fmt(f),
             Self::Aborted { text } => Printable(text).fmt(f),

@@ -322,29 +322,32 @@ impl fmt::Display for Violation {
         match self {
             Self::TooShort => f.write_str("a frame is too short"),
             Self::TooLong => f.write_str("a frame is too long"),
-            Self::UnknownKind(kind) => write!(f, "no frame is of kind {kind}"),
-            Self::UnknownFlags(flags) => write!(f, "no flags are {flags:#x}"),
-            Self::WrongLength => f.write_str("a body is not as long as its header says"),
-            Self::TooManyReleases => f.write_str("too many ranges are given back at once"),
-            Self::UnknownRelease => f.write_str("a range is given back that was not taken"),
+            Self::UnknownKind(kind) => write!(f, "the frame kind {kind} is unknown"),
+            Self::UnknownFlags(flags) => write!(f, "the flags {flags:#x} are unknown"),
+            Self::WrongLength => f.write_str("the length of a body differs from its header"),
+            Self::TooManyReleases => f.write_str("too many ranges are released at once"),
+            Self::UnknownRelease => f.write_str("a range is released that was not in use"),
             Self::Unexpected(kind) => write!(f, "unexpected frame: {kind:?}"),
             Self::Surplus(kind) => {
-                write!(f, "frame with a field, a body or handles that its kind hasn't: {kind:?}")
+                write!(
+                    f,
+                    "a frame of the kind {kind:?} has a field, a body or handles that this kind does not have"
+                )
             }
             Self::WrongHandles { declared, received } => {
-                write!(f, "a frame with {declared} handles came with {received}")
+                write!(f, "expected {declared} handles with a frame, got {received}")
             }
-            Self::UnknownControl => {
-                f.write_str("a frame came with a control message of an unknown type")
-            }
+            Self::UnknownControl => f.write_str("a frame has a control message of an unknown type"),
             Self::TooManyHandles => f.write_str("a frame has too many handles"),
             Self::TooManyBytes => f.write_str("a message has too many bytes"),
             Self::TooManyCalls => f.write_str("too many calls run at once"),
             Self::CallTwice(id) => write!(f, "call {id} is running already"),
             Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
-            Self::UnknownStatus(status) => write!(f, "no reply has the status {status}"),
-            Self::NotOurs => f.write_str("the peer doesn't speak this protocol"),
-            Self::BadArena => f.write_str("the shared memory is not as it must be"),
+            Self::UnknownStatus(status) => write!(f, "the status {status} of a reply is unknown"),
+            Self::NotOurs => f.write_str("the peer does not use this protocol"),
+            Self::BadArena => {
+                f.write_str("the shared memory lacks the required size, seals or access mode")
+            }
             Self::Version { theirs } => write!(
                 f,
                 "the peer speaks version {theirs} of the protocol, and this side version {}",

@@ -92,7 +92,7 @@ fn client_of_the_idl_file_calls_server_of_the_trait() {
     let error = client
         .add_sparkle_finish_to_file(&unwritable, &Event::new().expect("an event"))
         .expect_err("a refusal");
-    assert!(error.to_string().contains("wanted read | write"), "{error}");
+    assert!(error.to_string().contains("expected read | write"), "{error}");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn a_file_that_cannot_be_written_is_refused_with_the_reason() {
 
     let pipe = fixture.fifo("pipe");
     let parameter = "SparkleFinisher::add_sparkle_finish_to_file: parameter `decorate_this_file`";
-    let wanted = "wanted a file, got a pipe";
+    let wanted = "expected a file, got a pipe";
     fails(&run(&fixture, pipe.path()), &[parameter, wanted, "did not run"]);
 
     let missing = fixture.path().join("missing/dishes.txt");
@@ -134,7 +134,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     let event = syshandle::handle::Event::new().unwrap();
     let error = client.add_sparkle_finish_to_file(&unwritable, &event).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::WrongHandle, false));
-    let text = "parameter `decorate_this_file`: wanted read | write, got a file with read";
+    let text = "parameter `decorate_this_file`: expected read | write, got a file with read";
     assert!(error.to_string().ends_with(text), "{error}");
 }
 

@@ -116,10 +116,10 @@ impl fmt::Display for Problem {
             Self::NoHandle => f.write_str("the value is no handle"),
             Self::UndeclaredHandle => f.write_str("the handle is of no kind that is declared"),
             Self::TooManyBytes => {
-                write!(f, "more than {} bytes in one call", Limits::ARENA_BYTES)
+                write!(f, "the limit of {} bytes in one call is exceeded", Limits::ARENA_BYTES)
             }
             Self::TooManyHandles => {
-                write!(f, "more than {} handles in one call", Limits::HANDLES_MAX)
+                write!(f, "the limit of {} handles in one call is exceeded", Limits::HANDLES_MAX)
             }
             Self::Encoded => f.write_str("the values aren't what their type describes"),
         }

@@ -105,7 +105,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
     assert_eq!(error, TranscodeError { parameter: Some(0), problem: Problem::ZeroInText });
     let text = syshandle_types::EncodeError::from(error).to_string();
     assert!(
-        text.starts_with("parameter 0: a value couldn't be written: the text has a zero"),
+        text.starts_with("parameter 0: a value can't be encoded: the text has a zero"),
         "{text}"
     );
 }

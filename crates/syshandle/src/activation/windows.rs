@@ -51,7 +51,7 @@ fn activate(
             Ok(Ok(reference)) => return Ok(reference),
             Ok(Err(error)) => error,
             Err(calls::WaitError::TimedOut) => {
-                Error::detected(ErrorKind::TimedOut, "no server could be reached in time")
+                Error::detected(ErrorKind::TimedOut, "timed out connecting to a server")
             }
             Err(ended) => ended.into(),
         };
@@ -95,7 +95,7 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
             (ErrorKind::StartFailed, "the server's program couldn't be started".to_owned())
         }
         _ if calls::is_disconnected(number) => {
-            (ErrorKind::Disconnected, "the server ended".to_owned())
+            (ErrorKind::Disconnected, "the server has ended".to_owned())
         }
         _ => (ErrorKind::System, "the class couldn't be activated".to_owned()),
     };

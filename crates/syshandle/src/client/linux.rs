@@ -230,7 +230,10 @@ impl Client {
             *door = Some(door::hold(maker.make_door()?));
         }
         let Some(through) = &*door else {
-            return Err(Error::detected(ErrorKind::Disconnected, "there is no way to the object"));
+            return Err(Error::detected(
+                ErrorKind::Disconnected,
+                "the object can't be reached: this client has no connection and no door",
+            ));
         };
         let hello = Hello { clsid: Guid::NIL, iid: self.interface.iid };
         let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;

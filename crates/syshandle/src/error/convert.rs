@@ -59,8 +59,7 @@ impl From<syshandle_registry::Error> for Error {
 
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
-        Self::detected(ErrorKind::Violation, "the server broke the rules of the wire")
-            .because(violation)
+        Self::detected(ErrorKind::Violation, "the server violated the protocol").because(violation)
     }
 }
 

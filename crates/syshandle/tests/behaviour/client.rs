@@ -77,7 +77,7 @@ fn a_call_that_takes_too_long_ends_at_its_deadline_and_may_have_run() {
         let error = hasty.block(&event(), &until, 0).unwrap_err();
         assert!(began.elapsed() >= Duration::from_millis(50));
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true));
-        assert_eq!(error.to_string(), "Bench::block: the server did not answer in time");
+        assert_eq!(error.to_string(), "Bench::block: timed out waiting for the reply");
         until.set().unwrap();
         bench.nothing().unwrap();
     });

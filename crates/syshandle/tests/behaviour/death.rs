@@ -143,7 +143,7 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         signal(server, Signal::TERM);
         let error = refusal(&bench);
         is_gone(&error, false);
-        assert_eq!(error.to_string(), "Bench::nothing: the server is about to end");
+        assert_eq!(error.to_string(), "Bench::nothing: the server is shutting down");
         // The next activation starts another server while the first one drains.
         let next = world.bench().pid().unwrap();
         assert_ne!(next, server);
@@ -195,7 +195,7 @@ fn a_method_that_is_not_done_when_the_server_must_end_may_have_run() {
         signal(server, Signal::TERM);
         let error = call.join().unwrap().unwrap_err();
         is_gone(&error, true);
-        let text = "Bench::block: the server was stopped before the call ended";
+        let text = "Bench::block: the server was stopped";
         assert_eq!(error.to_string(), text);
     });
 }

@@ -31,16 +31,16 @@ fn a_silent_peer_takes_no_more_time_than_the_connector_allows() {
     let connector = Connector::new().timeout(SHORT);
     let (ours, _silent) = socket_pair().unwrap();
     let error = connector.from_socket::<BenchClient>(ours).unwrap_err();
-    is(&error, ErrorKind::TimedOut, "no server greeted");
+    is(&error, ErrorKind::TimedOut, "timed out waiting for the greeting");
     let (ours, _silent) = socket_pair().unwrap();
     let error = connector.from_door::<BenchClient>(ours).unwrap_err();
-    is(&error, ErrorKind::TimedOut, "did not open the door in time");
+    is(&error, ErrorKind::TimedOut, "timed out waiting for the server to open the door");
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("silent");
     let listener = syshandle_os::Listener::bind(&path).unwrap();
     let error = connector.connect::<BenchClient>(&path).unwrap_err();
-    is(&error, ErrorKind::TimedOut, "did not greet in time");
+    is(&error, ErrorKind::TimedOut, "timed out waiting for the greeting");
     drop(listener);
 }
 
@@ -104,7 +104,7 @@ fn one_end_of_a_connection_is_no_door_and_says_so_at_once() {
 fn a_door_that_is_taken_for_one_end_of_a_connection_names_the_right_function() {
     let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
     let error = Connector::new().timeout(SHORT).from_socket::<BenchClient>(door).unwrap_err();
-    is(&error, ErrorKind::TimedOut, "a door that `make_door` made is for `from_door`");
+    is(&error, ErrorKind::TimedOut, "a door needs `from_door`");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn event() -> Event {
 fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
     over_every_transport(|bench| {
         let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
-        let text = "Bench::finish: parameter `decorate`: wanted a file, got a pipe";
+        let text = "Bench::finish: parameter `decorate`: expected a file, got a pipe";
         check(&error, ErrorKind::WrongHandle, false, text);
         let expected = Requirement::Kind(Kinds::of(Kind::File));
         let rights = Rights::WRITE | Rights::APPEND;
@@ -50,7 +50,7 @@ fn a_missing_right_says_what_was_wanted_and_what_came() {
     over_every_transport(|bench| {
         let error = bench.finish(&File::open("/dev/null").unwrap(), &event()).unwrap_err();
         let text =
-            "Bench::finish: parameter `decorate`: wanted read | write, got a device with read";
+            "Bench::finish: parameter `decorate`: expected read | write, got a device with read";
         check(&error, ErrorKind::WrongHandle, false, text);
     });
 }
@@ -60,7 +60,7 @@ fn a_surplus_right_is_refused_with_a_declared_maximum() {
     over_every_transport(|bench| {
         let error = bench.read_only(&file()).unwrap_err();
         let text = "Bench::read_only: parameter `file`: \
-                    wanted no more than read, got a file with read | write | append";
+                    expected no more than read, got a file with read | write | append";
         check(&error, ErrorKind::WrongHandle, false, text);
         bench.read_only(&File::open("/dev/null").unwrap()).unwrap();
     });
@@ -70,7 +70,7 @@ fn a_surplus_right_is_refused_with_a_declared_maximum() {
 fn a_result_that_is_not_what_is_declared_may_have_run() {
     over_every_transport(|bench| {
         let error = bench.wrong_result().unwrap_err();
-        let text = "Bench::wrong_result: result: wanted read | write, got a device with read";
+        let text = "Bench::wrong_result: result: expected read | write, got a device with read";
         check(&error, ErrorKind::WrongHandle, true, text);
     });
 }
@@ -128,7 +128,7 @@ fn a_method_that_the_server_does_not_know_yet_did_not_run() {
     let newer: NamedTwiceClient = older.cast().unwrap();
     assert_eq!(newer.name().unwrap(), "the older");
     let error = newer.second_name(&file()).unwrap_err();
-    let text = "NamedTwice::second_name: the interface has no method 2";
+    let text = "NamedTwice::second_name: the server's version of the interface has no method 2";
     check(&error, ErrorKind::NoSuchMethod, false, text);
     assert_eq!(newer.name().unwrap(), "the older");
 }

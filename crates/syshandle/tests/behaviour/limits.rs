@@ -29,12 +29,13 @@ fn the_largest_message_crosses_and_one_byte_more_does_not() {
         assert!(bench.echo(&largest).unwrap() == largest);
         let error = bench.echo(&vec![0; MEGABYTES_16 - 3]).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
-        let text = "Bench::echo: parameter `bytes`: more than 16777216 bytes in one call";
+        let text =
+            "Bench::echo: parameter `bytes`: the limit of 16777216 bytes in one call is exceeded";
         assert_eq!(error.to_string(), text);
         assert!(bench.bytes(MEGABYTES_16 as u32 - 4).unwrap() == largest);
         let error = bench.bytes(MEGABYTES_16 as u32 - 3).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, true));
-        let text = "Bench::bytes: the result is too large: more than 16777216 bytes in one call";
+        let text = "Bench::bytes: the result is too large: the limit of 16777216 bytes in one call is exceeded";
         assert_eq!(error.to_string(), text);
         bench.nothing().unwrap();
     });
@@ -47,13 +48,13 @@ fn as_many_handles_cross_as_the_kernel_takes_and_one_more_does_not() {
         bench.close(&handles(253)).unwrap();
         let error = bench.close(&handles(254)).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
-        let text = "Bench::close: parameter `handles[253]`: more than 253 handles in one call";
+        let text = "Bench::close: parameter `handles[253]`: the limit of 253 handles in one call is exceeded";
         assert_eq!(error.to_string(), text);
         assert_eq!(bench.events(253).unwrap().len(), 253);
         let error = bench.events(254).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, true));
-        let text = "Bench::events: the result is too large: `[253]`: more than 253 \
-                    handles in one call";
+        let text = "Bench::events: the result is too large: `[253]`: the limit of 253 \
+                    handles in one call is exceeded";
         assert_eq!(error.to_string(), text);
     });
 }
@@ -171,7 +172,7 @@ fn more_clients_than_the_server_takes_are_told_so() {
     let activation = syshandle::Activation::new().registry(world.registry());
     let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
-    assert_eq!(error.to_string(), "the server is at its limit of clients");
+    assert_eq!(error.to_string(), "the server is busy: it has reached its limit of clients");
     // New clients can't connect through a door either.
     let error = first.counters(1).unwrap_err();
     assert!(error.to_string().contains("too many clients"), "{error}");

@@ -12,6 +12,7 @@ mod description;
 mod direct;
 mod doors;
 mod errors;
+mod in_process;
 mod limits;
 mod malformed;
 mod memory;

@@ -291,7 +291,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_arguments() {
         let rest =
             text.strip_prefix("Failing::take: parameter `").unwrap_or_else(|| panic!("{text}"));
         let (place, why) = rest.split_once("`: ").unwrap();
-        assert_eq!(why, "a value couldn't be written: so it is");
+        assert_eq!(why, "a value can't be encoded: so it is");
         place.to_owned()
     };
     let none = || Branch::Pair { two: (1, None) };
@@ -307,7 +307,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_result() {
     let error = failing().give().unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::System, true));
     let expected = "Failing::give: the result can't be sent: `[1].branches[0].Leaf.0`: \
-                    a value couldn't be written: so it is";
+                    a value can't be encoded: so it is";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -364,21 +364,21 @@ fn an_error_within_a_value_names_the_field() {
     let good = || ring(1, Some(9));
     failing.set_up(&setup(vec![good(), good(), good()])).unwrap();
     let error = failing.set_up(&setup(vec![good(), good(), ring(65, None)])).unwrap_err();
-    let expected = "Failing::set_up: parameter `setup.rings[2].size`: wanted 1 to 64, got 65";
+    let expected = "Failing::set_up: parameter `setup.rings[2].size`: expected 1 to 64, got 65";
     assert_eq!(text(error), expected);
     let error = failing.set_up(&setup(vec![ring(1, Some(10))])).unwrap_err();
-    let expected = "Failing::set_up: parameter `setup.rings[0].pair.1.0`: wanted 0 to 9, got 10";
+    let expected = "Failing::set_up: parameter `setup.rings[0].pair.1.0`: expected 0 to 9, got 10";
     assert_eq!(text(error), expected);
     let error = failing.list(&[good(), ring(0, None)], 0).unwrap_err();
-    assert_eq!(text(error), "Failing::list: parameter `rings[1].size`: wanted 1 to 64, got 0");
+    assert_eq!(text(error), "Failing::list: parameter `rings[1].size`: expected 1 to 64, got 0");
     let error = failing.list(&[], 4).unwrap_err();
-    assert_eq!(text(error), "Failing::list: parameter `count`: wanted 0 to 3, got 4");
+    assert_eq!(text(error), "Failing::list: parameter `count`: expected 0 to 3, got 4");
     for (source, place) in [
         (Source::Inline { level: Level(10) }, "source.Inline.level.0"),
         (Source::Pair(1, Level(10)), "source.Pair.1.0"),
     ] {
         let Err(CallError::Call(error)) = failing.typed(&source) else { panic!("it was taken") };
-        let expected = format!("Failing::typed: parameter `{place}`: wanted 0 to 9, got 10");
+        let expected = format!("Failing::typed: parameter `{place}`: expected 0 to 9, got 10");
         assert_eq!(text(error), expected);
     }
 }

@@ -226,7 +226,7 @@ fn a_handle_that_is_no_door_is_refused_as_a_reference() {
     let takes = TakerClient::in_process(Takes).unwrap();
     assert_eq!(takes.take(&counter()).unwrap(), 1);
     let error = takes.cast::<LiarClient>().unwrap().take(&file()).unwrap_err();
-    assert_eq!(error.to_string(), "Liar::take: parameter `counter`: wanted a socket, got a file");
+    assert_eq!(error.to_string(), "Liar::take: parameter `counter`: expected a socket, got a file");
 }
 
 #[test]

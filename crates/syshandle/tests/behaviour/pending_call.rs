@@ -105,7 +105,7 @@ fn the_timeout_of_a_pending_call_starts_with_the_call() {
         thread::sleep(Duration::from_millis(60));
         let error = call.wait().unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true));
-        assert_eq!(error.to_string(), "Bench::block: the server did not answer in time");
+        assert_eq!(error.to_string(), "Bench::block: timed out waiting for the reply");
         until.set().unwrap();
         bench.nothing().unwrap();
     });

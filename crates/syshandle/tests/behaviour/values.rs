@@ -345,7 +345,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
         let text = error.to_string();
         // The path is longer than the space for it in an error.
         assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
-        assert!(text.ends_with("Branch.0`: values are nested more than 64 deep"), "{text}");
+        assert!(text.ends_with("Branch.0`: the limit of 64 nested values is exceeded"), "{text}");
         assert!(text.len() < 400, "{text}");
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
     }
@@ -360,7 +360,7 @@ fn a_value_of_any_depth_is_refused_before_it_overflows_the_clients_stack() {
         deep = *inner;
     }
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
-    assert!(error.to_string().ends_with("values are nested more than 64 deep"), "{error}");
+    assert!(error.to_string().ends_with("the limit of 64 nested values is exceeded"), "{error}");
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn a_union_of_kinds_is_an_enum() {
         let unwritable = OneOf::File(File::open("/dev/null").unwrap());
         let error = echo.one_of(&unwritable).unwrap_err();
         let text =
-            "Echo::one_of: parameter `one.File.0`: wanted read | write, got a device with read";
+            "Echo::one_of: parameter `one.File.0`: expected read | write, got a device with read";
         assert_eq!(error.to_string(), text);
     }
 }
@@ -526,7 +526,7 @@ fn out_of_range_values_never_reach_the_method() {
     assert_eq!(bounded.number(-2).unwrap(), -2);
     assert_eq!(bounded.number(9).unwrap(), 9);
     let error = bounded.number(10).unwrap_err();
-    let text = "Bounded::number: parameter `number`: wanted -2 to 9, got 10";
+    let text = "Bounded::number: parameter `number`: expected -2 to 9, got 10";
     assert_eq!(error.to_string(), text);
     assert!(!error.may_have_run());
     assert!(bounded.number(i64::MIN).is_err());
@@ -543,7 +543,7 @@ fn out_of_range_values_never_reach_the_method() {
     assert!(bounded.page(&Page(1, vec![file(), file(), file()])).is_err());
     bounded.level(&Level::Middle).and(bounded.level(&Level::High)).unwrap();
     let error = bounded.level(&Level::Low).unwrap_err();
-    assert_eq!(error.to_string(), "Bounded::level: parameter `level`: wanted 15 to 21, got 10");
+    assert_eq!(error.to_string(), "Bounded::level: parameter `level`: expected 15 to 21, got 10");
     assert_eq!(bounded.number(0).unwrap(), 0, "the connection goes on");
 }
 
@@ -628,7 +628,8 @@ mod with_serde {
         assert!(same().json(&Serde(most.clone())).unwrap().0 == most);
         let error = same().json(&Serde(large(16 * 1024 * 1024))).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false));
-        let text = "Any::json: parameter `value`: more than 16777216 bytes in one call";
+        let text =
+            "Any::json: parameter `value`: the limit of 16777216 bytes in one call is exceeded";
         assert_eq!(error.to_string(), text);
     }
 
@@ -637,7 +638,7 @@ mod with_serde {
         let deep = |depth: u32| (0..depth).fold(Json::Null, |inner, _| Json::List(vec![inner]));
         same().json(&Serde(deep(20))).unwrap();
         let error = same().json(&Serde(deep(200))).unwrap_err();
-        let text = "Any::json: parameter `value`: values are nested more than 64 deep";
+        let text = "Any::json: parameter `value`: the limit of 64 nested values is exceeded";
         assert_eq!((error.may_have_run(), error.to_string().as_str()), (false, text));
         // Lists within lists, as deep as the size of a message allows.
         let raw: RawClient = same().cast().unwrap();

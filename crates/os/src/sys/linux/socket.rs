@@ -92,7 +92,7 @@ mod tests {
             panic!("a listener passed as a stream");
         };
         assert_eq!(mismatch.wanted, Requirement::Sockets(Sockets::TCP_STREAM));
-        assert_eq!(mismatch.to_string(), "wanted a socket (tcp_stream), got a tcp listener");
+        assert_eq!(mismatch.to_string(), "expected a socket (tcp_stream), got a tcp listener");
     }
 
     #[test]

@@ -141,10 +141,9 @@ pub(super) fn connect_elsewhere(
             Err(nobody) => nobody,
         };
         let text = format!(
-            "no server listens at {}, and its registration leaves the start to another program. \
-             For systemd, `systemctl --user status` of its socket and service units \
-             says why not, `journalctl --user` how the server ended, and `systemctl --user start` \
-             of the socket unit makes it listen; units of the system need no `--user`",
+            "no server listens at {}: its registration leaves the start to another program (with \
+             systemd, `systemctl --user status` and `journalctl --user` of its units tell why, and \
+             `systemctl --user start` of its socket unit makes it listen)",
             path.display()
         );
         return Err(Error::detected(ErrorKind::StartFailed, text).because(nobody));
@@ -171,17 +170,18 @@ pub(crate) fn connect(
     };
     let (kind, text) = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            let text = format!("nobody listens at {}", path.display());
+            let text = format!("no server listens at {}", path.display());
             return Ok(Err(Error::detected(ErrorKind::Disconnected, text).because(error)));
         }
         io::ErrorKind::PermissionDenied => (
             ErrorKind::ActivationDenied,
-            format!("this process may not connect to the server at {}", path.display()),
+            format!("can't connect to {}: this process has no permission", path.display()),
         ),
-        io::ErrorKind::TimedOut => {
-            (ErrorKind::TimedOut, "the server doesn't let clients in: its queue is full".to_owned())
-        }
-        _ => (ErrorKind::System, format!("{} can't be connected to", path.display())),
+        io::ErrorKind::TimedOut => (
+            ErrorKind::TimedOut,
+            "timed out connecting to the server: its queue of clients is full".to_owned(),
+        ),
+        _ => (ErrorKind::System, format!("can't connect to {}", path.display())),
     };
     Err(Error::detected(kind, text).because(error))
 }
@@ -196,7 +196,7 @@ fn greeted(opened: Result<ClientConnection>) -> Result<ConnectOutcome> {
 }
 
 fn did_not_greet() -> Error {
-    Error::detected(ErrorKind::TimedOut, "the server did not greet in time")
+    Error::detected(ErrorKind::TimedOut, "timed out waiting for the greeting of the server")
 }
 
 /// Time until the first check of the server. Most servers have greeted by then, so most clients

@@ -19,7 +19,7 @@ pub(super) enum Step {
     LookForFailure,
     /// Connect again, because another client may have started the server before the lock was free.
     ConnectAgain,
-    /// End the program that did not greet in time.
+    /// End the program that timed out waiting for the greeting.
     EndHung,
     /// Check whether this process may start a server for all clients.
     CheckConfinement,
@@ -62,7 +62,7 @@ pub(super) enum Answer {
     Greeted,
     /// No server serves the socket.
     Nobody,
-    /// A program has the socket, but did not greet in time.
+    /// A program has the socket, but timed out waiting for the greeting.
     Hangs,
 }
 

@@ -216,17 +216,18 @@ impl<'a> Start<'a> {
     fn time_is_over(&mut self) -> Error {
         let text = match self.locked_out {
             Some(holder) => format!(
-                "no server could be reached in time: another process ({holder}), which has {} \
-                 locked, didn't start it",
+                "timed out connecting to a server: process {holder} holds {} and has not started \
+                 it",
                 self.paths.lock.display()
             ),
-            None => "no server could be reached in time".to_owned(),
+            None => "timed out connecting to a server".to_owned(),
         };
-        let hangs = || Error::detected(ErrorKind::TimedOut, "the server hangs");
+        let hangs =
+            || Error::detected(ErrorKind::TimedOut, "the server does not send its greeting");
         Error::detected(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))
     }
 
-    /// Ends the program that another client started and that did not greet in time.
+    /// Ends the program that another client started and that did not greet.
     fn end_hung(&mut self) -> Result<()> {
         let Some(socket) = self.hung.take() else { return Ok(()) };
         let program = Printable(self.file.registration.program.display());
@@ -320,33 +321,38 @@ fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
     let (kind, text) = match (step, cause.kind()) {
         (SpawnStep::Null, _) => (
             ErrorKind::System,
-            format!("/dev/null, the standard input of {program}, can't be opened"),
+            format!("{program} can't be started: /dev/null, its standard input, can't be opened"),
         ),
-        (SpawnStep::Descriptors, _) => {
-            (ErrorKind::System, format!("{program} can't be given its descriptors"))
-        }
+        (SpawnStep::Descriptors, _) => (
+            ErrorKind::System,
+            format!("{program} can't be started: its descriptors can't be set up"),
+        ),
         (SpawnStep::Clone, _) => {
-            (ErrorKind::System, format!("no process can be made to run {program}"))
+            (ErrorKind::System, format!("{program} can't be started: no process can be created"))
         }
-        (SpawnStep::Folder, _) => {
-            (ErrorKind::System, format!("{program} can't be started in the root folder"))
-        }
+        (SpawnStep::Folder, _) => (
+            ErrorKind::System,
+            format!("{program} can't be started: the root folder can't be entered"),
+        ),
         (SpawnStep::Arguments, _) => (
             ErrorKind::BadRegistration,
-            format!("the path, arguments or environment of {program} have a zero byte"),
+            format!(
+                "{program} can't be started: its path, arguments or environment have a zero byte"
+            ),
         ),
-        (SpawnStep::Exec, io::ErrorKind::NotFound) if path.exists() => {
-            (ErrorKind::StartFailed, format!("the interpreter that {program} asks for isn't there"))
-        }
-        (SpawnStep::Exec, io::ErrorKind::NotFound) => {
-            (ErrorKind::StartFailed, format!("the program {program} isn't there"))
-        }
-        (SpawnStep::Exec, io::ErrorKind::PermissionDenied) => {
-            (ErrorKind::StartFailed, format!("the program {program} may not be run"))
-        }
-        (SpawnStep::Exec, _) => {
-            (ErrorKind::StartFailed, format!("the program {program} can't be run"))
-        }
+        (SpawnStep::Exec, io::ErrorKind::NotFound) if path.exists() => (
+            ErrorKind::StartFailed,
+            format!("{program} can't be started: its interpreter does not exist"),
+        ),
+        (SpawnStep::Exec, io::ErrorKind::NotFound) => (
+            ErrorKind::StartFailed,
+            format!("{program} can't be started: the program does not exist"),
+        ),
+        (SpawnStep::Exec, io::ErrorKind::PermissionDenied) => (
+            ErrorKind::StartFailed,
+            format!("{program} can't be started: it is not executable for this user"),
+        ),
+        (SpawnStep::Exec, _) => (ErrorKind::StartFailed, format!("{program} can't be started")),
     };
     Error::detected(kind, text).because(cause)
 }
@@ -371,7 +377,9 @@ fn listen(paths: &RuntimePaths) -> Result<Listener> {
         let path = paths.socket.display();
         match error.kind() {
             io::ErrorKind::AddrInUse => {
-                let text = format!("{path} is in the way of the socket: remove it");
+                let text = format!(
+                    "the socket {path} can't be made: another file has this path (remove it)"
+                );
                 Error::detected(ErrorKind::StartFailed, text)
             }
             _ => trust::cannot(&paths.socket, "made", error).into(),

@@ -67,7 +67,7 @@ impl<'c> Deadline<'c> {
             return Err(Error::detected(ErrorKind::Cancelled, "the call was cancelled"));
         }
         if self.left.is_zero() {
-            return Err(Error::detected(ErrorKind::TimedOut, "the server did not answer in time"));
+            return Err(Error::detected(ErrorKind::TimedOut, "timed out waiting for the reply"));
         }
         Ok(())
     }

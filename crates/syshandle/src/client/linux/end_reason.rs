@@ -87,8 +87,8 @@ impl PeerName {
 
     fn was_stopped(self) -> &'static str {
         match self {
-            Self::Server => "the server was stopped before the call ended",
-            Self::Object => "the process that serves the object was stopped before the call ended",
+            Self::Server => "the server was stopped",
+            Self::Object => "the process that serves the object was stopped",
         }
     }
 

@@ -89,7 +89,7 @@ impl ClientHandshake {
         match self.wait(deadline)? {
             true => self.finish(deadline),
             false => {
-                let text = "the server did not greet in time";
+                let text = "timed out waiting for the greeting of the server";
                 Err(Error::detected(ErrorKind::TimedOut, text))
             }
         }
@@ -178,11 +178,11 @@ fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
     let (header, body) = ClientEnd::<()>::hello(hello);
     link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-            let text = "the server ended before it was told what is wanted";
+            let text = "the server ended before it received the first frame";
             Error::detected(ErrorKind::Disconnected, text).because(error)
         }
         io::ErrorKind::TimedOut => {
-            let text = "the server did not take the hello in time";
+            let text = "timed out sending the first frame to the server";
             Error::detected(ErrorKind::TimedOut, text)
         }
         _ => failed(error),
@@ -220,5 +220,5 @@ fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
 }
 
 fn ungreeted() -> Error {
-    Error::detected(ErrorKind::Disconnected, "the server ended before it greeted")
+    Error::detected(ErrorKind::Disconnected, "the server ended before its greeting")
 }

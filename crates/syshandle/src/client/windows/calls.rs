@@ -49,10 +49,10 @@ impl From<WaitError> for Error {
     fn from(ended: WaitError) -> Self {
         match ended {
             WaitError::TimedOut => {
-                Self::new(ErrorKind::TimedOut, "the server did not answer in time")
+                Self::detected(ErrorKind::TimedOut, "timed out waiting for the reply")
             }
-            WaitError::Cancelled => Self::new(ErrorKind::Cancelled, "the call was cancelled"),
-            WaitError::Other(_) => Self::new(ErrorKind::Disconnected, "the server ended"),
+            WaitError::Cancelled => Self::detected(ErrorKind::Cancelled, "the call was cancelled"),
+            WaitError::Other(_) => Self::detected(ErrorKind::Disconnected, "the server has ended"),
             WaitError::Failed(error) => error.into(),
         }
     }

@@ -53,7 +53,7 @@ impl LocalObject {
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
             WaitError::Other(_) => match self.object.failure() {
                 Some(fault) => Error::from_fault(&fault),
-                None => Error::detected(ErrorKind::Disconnected, "the object ended"),
+                None => Error::detected(ErrorKind::Disconnected, "the object no longer exists"),
             },
             ended => ended.of_object(),
         })
@@ -83,7 +83,7 @@ impl LocalObject {
         });
         match called {
             Ok(Some(reply)) => reply.map_err(|error| {
-                let text = "a handle of the result couldn't be had";
+                let text = "a handle of the result can't be duplicated";
                 Error::detected(ErrorKind::System, text).because(error).maybe_ran()
             }),
             Ok(None) => {
@@ -92,7 +92,8 @@ impl LocalObject {
             Err(WaitError::Other(_)) => match self.object.failure() {
                 Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
                 None => {
-                    Err(Error::detected(ErrorKind::Disconnected, "the object ended").maybe_ran())
+                    Err(Error::detected(ErrorKind::Disconnected, "the object no longer exists")
+                        .maybe_ran())
                 }
             },
             Err(ended) => Err(Error::from(ended).maybe_ran()),

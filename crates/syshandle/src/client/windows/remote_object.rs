@@ -244,7 +244,7 @@ fn is_gone(error: &ComError) -> bool {
 }
 
 fn disconnected() -> Error {
-    Error::detected(ErrorKind::Disconnected, "the server ended")
+    Error::detected(ErrorKind::Disconnected, "the server has ended")
 }
 
 /// Method numbers of the private interface.

@@ -101,7 +101,10 @@ impl Task {
             None => session.quota.take(Resource::Timer, 0),
         };
         let _taken = taken.map_err(|limit| {
-            Error::detected(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
+            Error::detected(
+                ErrorKind::Busy,
+                format!("the server is busy: it has reached its limit of {limit}"),
+            )
         })?;
         let _keep_alive = reactor.keep_alive(ActivityKind::Work);
         // The kernel reports only later changes of such an object, so the object is checked once

@@ -57,7 +57,7 @@ impl ComObject {
     /// of one client don't affect others.
     pub(crate) fn again(&self) -> Result<Self> {
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ended = || Error::detected(ErrorKind::Disconnected, "the object ended");
+        let ended = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
         Self::new(program.ok_or_else(ended)?, self.session.activity(), None)
     }
 

@@ -153,7 +153,7 @@ pub(crate) trait Bench {
     ) -> Result<()>;
     /// Cancels the last job of `job_to_cancel`.
     fn cancel_job(&self) -> Result<bool>;
-    /// Runs until the server is about to end. Returns whether the call is cancelled at that time.
+    /// Runs until the server is shutting down. Returns whether the call is cancelled at that time.
     #[blocking]
     fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
 }

@@ -96,7 +96,7 @@ pub(crate) fn eventually_equal<T: PartialEq + std::fmt::Debug>(
         if value == *expected {
             return;
         }
-        assert!(Instant::now() < deadline, "wanted {expected:?}, it stays {value:?}");
+        assert!(Instant::now() < deadline, "expected {expected:?}, it stays {value:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

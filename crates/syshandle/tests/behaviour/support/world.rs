@@ -10,7 +10,7 @@ use syshandle::{
 use syshandle_registry::{Policy, RegisteredClass, Registration, Registry, RuntimePaths};
 use tempfile::TempDir;
 
-use super::bench::{BENCH, BenchClient, Workbench};
+use super::bench::{BENCH, BenchClient, DOUBLE, NamedClient, Workbench};
 use super::process;
 
 /// A registry in a temporary folder, where this program is registered as a server.
@@ -106,13 +106,23 @@ impl World {
 pub(crate) enum Transport {
     InProcess,
     InProcessDoor,
+    /// An object of a class with several interfaces, reached by a cast from another interface.
+    InProcessClass,
     Socket,
     SocketDoor,
+    /// The same with a server.
+    SocketClass,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::InProcess, Self::InProcessDoor, Self::Socket, Self::SocketDoor];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::InProcess,
+        Self::InProcessDoor,
+        Self::InProcessClass,
+        Self::Socket,
+        Self::SocketDoor,
+        Self::SocketClass,
+    ];
 
     /// Connects a client to a new object over this transport.
     pub(crate) fn connect(self) -> Subject {
@@ -124,6 +134,15 @@ impl Transport {
             Self::Socket => {
                 let world = World::new();
                 Subject { bench: world.bench(), _world: Some(world) }
+            }
+            Self::InProcessClass => {
+                let named: NamedClient = DOUBLE.in_process(Workbench::default()).unwrap();
+                Subject { bench: named.cast().unwrap(), _world: None }
+            }
+            Self::SocketClass => {
+                let world = World::new();
+                let named: NamedClient = world.activate(DOUBLE);
+                Subject { bench: named.cast().unwrap(), _world: Some(world) }
             }
             Self::InProcessDoor => Self::InProcess.connect().through_a_door(),
             Self::SocketDoor => Self::Socket.connect().through_a_door(),

@@ -181,7 +181,10 @@ fn wrong_kind() {
     let pipe = File::from(std::os::windows::io::OwnedHandle::from(reader));
     let error = client().file(&pipe).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle, "{error:?}");
-    assert_eq!(error.to_string(), "Everything::file: parameter `file`: wanted a file, got a pipe");
+    assert_eq!(
+        error.to_string(),
+        "Everything::file: parameter `file`: expected a file, got a pipe"
+    );
 }
 
 fn missing_right() {
@@ -190,6 +193,6 @@ fn missing_right() {
     let error = client().file(&file).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Everything::file: parameter `file`: wanted read | write, got a file with read"
+        "Everything::file: parameter `file`: expected read | write, got a file with read"
     );
 }

@@ -1,0 +1,223 @@
+//! Errors of connections without a registration, of servers, and of peers that break the protocol.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use syshandle::direct::{Connector, connect, from_door, from_socket, make_door, socket_pair};
+use syshandle::{Policy, Server};
+use syshandle_os::Listener;
+use syshandle_testkit::{
+    Fixture, SERVER, TEST_SERVICE, TestService, TestServiceClient, wait_until,
+};
+
+use crate::Messages;
+
+/// An interface that the server does not have.
+#[syshandle::interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b55")]
+trait Other {
+    fn nothing(&self) -> syshandle::Result<()>;
+}
+
+struct Nothing;
+
+impl Other for Nothing {
+    fn nothing(&self) -> syshandle::Result<()> {
+        Ok(())
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(50);
+
+#[test]
+fn the_messages_of_connections() {
+    let mut messages = Messages::new("connections");
+    let folder = tempfile::tempdir().unwrap();
+    messages.replace(folder.path(), "$FOLDER");
+    to_paths(&mut messages, folder.path());
+    to_sockets(&mut messages);
+    to_bad_peers(&mut messages, folder.path());
+    of_servers(&mut messages, folder.path());
+    messages.check();
+}
+
+fn to_paths(messages: &mut Messages, folder: &Path) {
+    let to = |path: &Path| connect::<TestServiceClient>(path).unwrap_err();
+    messages.add("a path at which there is nothing", &to(&folder.join("nothing")));
+    drop(Listener::bind(&folder.join("left")).unwrap());
+    messages.add("a socket on which nobody listens", &to(&folder.join("left")));
+    File::create(folder.join("file")).unwrap();
+    messages.add("a path at which there is a file", &to(&folder.join("file")));
+    messages.add("a path that is too long", &to(Path::new(&"x".repeat(200))));
+    let _silent = Listener::bind(&folder.join("silent")).unwrap();
+    let connector = Connector::new().timeout(SHORT);
+    let error = connector.connect::<TestServiceClient>(folder.join("silent")).unwrap_err();
+    messages.add("a server that does not greet", &error);
+}
+
+fn to_sockets(messages: &mut Messages) {
+    let connector = Connector::new().timeout(SHORT);
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let error = from_socket::<TestServiceClient>(reader).unwrap_err();
+    messages.add("a pipe for a connection", &error);
+    let stream = std::os::unix::net::UnixStream::pair().unwrap().0;
+    let error = from_socket::<TestServiceClient>(stream).unwrap_err();
+    messages.add("a stream socket for a connection", &error);
+    let door = make_door::<dyn Other, _>(Nothing).unwrap();
+    let error = connector.from_socket::<OtherClient>(door).unwrap_err();
+    messages.add("a door for a connection", &error);
+    let (ours, theirs) = socket_pair().unwrap();
+    let error = connector.from_door::<OtherClient>(ours).unwrap_err();
+    messages.add("a silent connection for a door", &error);
+    drop(theirs);
+    let (ours, theirs) = socket_pair().unwrap();
+    drop(theirs);
+    let error = from_socket::<OtherClient>(ours).unwrap_err();
+    messages.add("a connection whose other end is closed", &error);
+    let door = make_door::<dyn Other, _>(Nothing).unwrap();
+    let error = from_door::<TestServiceClient>(door).unwrap_err();
+    messages.add("a door to an object without the interface", &error);
+}
+
+fn to_bad_peers(messages: &mut Messages, folder: &Path) {
+    let answers: [(&'static str, &[u8]); 2] = [
+        ("a peer that is no server", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ("a peer that sends a few bytes", b"no"),
+    ];
+    for (situation, answer) in answers {
+        let path = folder.join("bad");
+        let listener = Listener::bind(&path).unwrap();
+        let error = std::thread::scope(|scope| {
+            let client = scope.spawn(|| connect::<TestServiceClient>(&path).unwrap_err());
+            let socket = wait_for(&listener);
+            socket.send(&[std::io::IoSlice::new(answer)], &[]).unwrap();
+            client.join().unwrap()
+        });
+        messages.add(situation, &error);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+fn wait_for(listener: &Listener) -> syshandle_os::Seqpacket {
+    let mut socket = None;
+    wait_until("the client connects", || {
+        socket = listener.accept().ok();
+        socket.is_some()
+    });
+    socket.unwrap()
+}
+
+fn of_servers(messages: &mut Messages, folder: &Path) {
+    let server = || Server::new().class(TEST_SERVICE, || Unused);
+    messages.add("a server without a class", &Server::new().run().unwrap_err());
+    let fail = |path: &Path| server().path(path).run().unwrap_err();
+    let taken = folder.join("taken");
+    let _listener = Listener::bind(&taken).unwrap();
+    messages.add("a path that another server has", &fail(&taken));
+    messages.add("a path in a folder that is missing", &fail(&folder.join("missing/socket")));
+    messages.add("a path of a socket that is too long", &fail(Path::new(&"x".repeat(200))));
+    let null: OwnedFd = File::options().read(true).write(true).open("/dev/null").unwrap().into();
+    messages.add("a device for a listening socket", &server().socket(null).run().unwrap_err());
+    let stream: OwnedFd = std::os::unix::net::UnixStream::pair().unwrap().0.into();
+    messages.add("a stream socket to listen on", &server().socket(stream).run().unwrap_err());
+
+    let limited = folder.join("limited");
+    let busy = || server().path(&limited).clients_max(1).idle_timeout(SHORT).run();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(busy);
+        let mut first = None;
+        wait_until("the server listens", || {
+            first = connect::<TestServiceClient>(&limited).ok();
+            first.is_some()
+        });
+        let error = connect::<TestServiceClient>(&limited).unwrap_err();
+        messages.add("more clients than a server takes", &error);
+        drop(first);
+        running.join().unwrap().unwrap();
+    });
+    let strict = folder.join("strict");
+    let other = Policy::users([std::os::unix::fs::MetadataExt::uid(
+        &std::fs::metadata("/proc/self").unwrap(),
+    ) + 1]);
+    let guarded = || server().path(&strict).policy(other.clone()).idle_timeout(SHORT).run();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(guarded);
+        wait_until("the server listens", || strict.exists());
+        match connect::<TestServiceClient>(&strict) {
+            Err(error) => messages.add("a user that the server refuses", &error),
+            Ok(client) => drop(client),
+        }
+        running.join().unwrap().unwrap();
+    });
+
+    let fixture = Fixture::new();
+    let file = fixture.register(&SERVER, OTHER_CLASS, &[]);
+    messages.replace(&file.path, "$REGISTRATION");
+    let error = fixture.activation().activate::<OtherClient>(OTHER_CLASS.clsid()).unwrap_err();
+    messages.add("a class that its server does not serve", &error);
+    fixture.register(&SERVER, TEST_SERVICE, &[]);
+    let error = fixture.activation().activate::<OtherClient>(TEST_SERVICE.clsid()).unwrap_err();
+    messages.add("an interface that its server does not have", &error);
+}
+
+syshandle::class! {
+    OTHER_CLASS: Other = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b56";
+}
+
+/// Implements the interface of a server that no test calls.
+struct Unused;
+
+impl TestService for Unused {
+    fn peer_ids(
+        &self,
+        context: &syshandle::Context,
+    ) -> syshandle::Result<syshandle_testkit::PeerIds> {
+        Ok(syshandle_testkit::peer_ids(context))
+    }
+
+    fn len(&self, _: File) -> syshandle::Result<u64> {
+        Ok(0)
+    }
+
+    fn write_outcome(
+        &self,
+        _: &syshandle::Context,
+        _: File,
+        _: syshandle::handle::Event,
+    ) -> syshandle::Result<()> {
+        Ok(())
+    }
+
+    fn hang(&self) -> syshandle::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&self) -> syshandle::Result<()> {
+        Ok(())
+    }
+
+    fn startup_state(&self) -> syshandle::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn echo(
+        &self,
+        handle: syshandle::handle::OwnedHandle,
+        text: String,
+    ) -> syshandle::Result<(syshandle::handle::OwnedHandle, String)> {
+        Ok((handle, text))
+    }
+
+    fn set(&self, _: syshandle::handle::Event) -> syshandle::Result<()> {
+        Ok(())
+    }
+
+    fn wait_for(
+        &self,
+        _: &syshandle::Context,
+        _: syshandle::handle::Event,
+    ) -> syshandle::Result<()> {
+        Ok(())
+    }
+}

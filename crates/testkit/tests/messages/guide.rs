@@ -1,0 +1,91 @@
+//! The guide that explains the messages.
+
+use std::path::Path;
+
+use crate::{OWN_TEXT, folder, parse};
+
+/// Each table of the guide starts with the stable part of a message, in which `…` stands for any
+/// text. The first entry that fits a message explains it.
+#[test]
+fn the_guide_has_an_entry_for_each_message() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/troubleshooting.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let entries: Vec<&str> = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(entry, _)| entry)
+        .collect();
+    let mut used = vec![false; entries.len()];
+    let mut missing = String::new();
+    for group in ["calls", "connections", "activation", "handles"] {
+        let text = std::fs::read_to_string(folder().join(format!("{group}.txt"))).unwrap();
+        for (situation, text) in parse(&text) {
+            let message = text.lines().next().unwrap().strip_prefix("display: ").unwrap();
+            if message.contains(OWN_TEXT) {
+                continue;
+            }
+            let found = entries.iter().position(|entry| matches(message, entry));
+            match found {
+                Some(found) => used[found] = true,
+                None => missing.push_str(&format!("{group}: {situation}: {message}\n")),
+            }
+        }
+    }
+    let unused: Vec<_> = entries.iter().zip(used).filter(|(_, used)| !used).collect();
+    assert!(missing.is_empty(), "no entry:\n{missing}");
+    assert!(unused.is_empty(), "no message: {unused:?}");
+}
+
+#[test]
+fn the_messages_include_every_kind_of_error() {
+    let groups = ["calls", "connections", "activation", "handles"];
+    let text: String = groups
+        .iter()
+        .map(|group| std::fs::read_to_string(folder().join(format!("{group}.txt"))).unwrap())
+        .collect();
+    let is_missing =
+        |kind: &&str| !text.contains(&format!("({kind}; ")) && !text.contains(&format!("({kind})"));
+    let missing: Vec<_> = KINDS.into_iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "no message: {missing:?}");
+}
+
+const KINDS: [&str; 26] = [
+    "NotRegistered",
+    "BadRegistration",
+    "Insecure",
+    "NoRuntimeDirectory",
+    "StartFailed",
+    "ActivationDenied",
+    "AlreadyRunning",
+    "NotAllowed",
+    "NoSuchClass",
+    "NoSuchInterface",
+    "NoSuchMethod",
+    "WrongHandle",
+    "Unproven",
+    "Malformed",
+    "HandlesLost",
+    "TooLarge",
+    "Busy",
+    "TimedOut",
+    "Cancelled",
+    "Disconnected",
+    "OtherProcess",
+    "Violation",
+    "Panicked",
+    "Failed",
+    "Aborted",
+    "System",
+];
+
+/// Returns whether a message contains the parts of an entry in their order.
+fn matches(message: &str, entry: &str) -> bool {
+    let mut rest = message;
+    entry.split('…').map(str::trim).all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
