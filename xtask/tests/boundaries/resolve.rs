@@ -138,6 +138,11 @@ impl Source {
             },
         };
         for name in rest {
+            // A macro or function may have the name of a module. A path continues in the module.
+            let is_module = |place: &Place| matches!(place.meaning, Meaning::Module(_));
+            if places.iter().any(is_module) {
+                places.retain(is_module);
+            }
             places = places.into_iter().flat_map(|place| self.step(place, name, seen)).collect();
         }
         places
