@@ -12,6 +12,7 @@ mod demo;
 mod faults;
 mod full;
 mod prose;
+mod weight;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ cargo xtask deadlines     how late calls end after their deadline, on an idle ma
 cargo xtask full          all long checks; `--short` for their short forms
 cargo xtask miri          the tests of the crates without I/O in Miri, where it is installed
 cargo xtask prose         habits of unclear English in comments, documents, strings and names of tests
+cargo xtask weight        size, build time and dependencies of small programs, beside the peers'; `--write`
 cargo xtask help          this text
 ";
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         "deadlines" => checks::deadlines(),
         "prose" => prose::run(rest),
         "full" => full::run(rest),
+        "weight" => weight::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -1,0 +1,4 @@
+// Says hello.
+interface IHello {
+    String hello(String name);
+}

@@ -1,0 +1,199 @@
+//! `cargo xtask weight`: measures small programs of syshandle and its peers, which say hello.
+//!
+//! The programs are in `bench/weight`. Each library is built alone and with its own dependencies
+//! from nothing, with the default release profile and without symbols.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask weight              builds the programs and prints the table of docs/weight.md
+cargo xtask weight --write      writes the table to docs/weight.md as well
+";
+
+/// The libraries, which are also the names of their folders in `bench/weight`.
+const LIBRARIES: [&str; 5] = ["syshandle", "zbus", "zlink", "rsbinder", "ipc-channel"];
+
+/// Start and end of the table in the document.
+const MARKERS: [&str; 2] = ["<!-- weight -->\n", "<!-- /weight -->"];
+
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let write = match arguments {
+        [] => false,
+        [option] if option == "--write" => true,
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match measure_all().and_then(|text| if write { publish(&text) } else { Ok(text) }) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The measurements of one library.
+struct Weight {
+    version: String,
+    client_bytes: u64,
+    server_bytes: u64,
+    linked: usize,
+    compiled: usize,
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+fn measure_all() -> Result<String, String> {
+    let load = first_word(Path::new("/proc/loadavg"));
+    let mut rows = String::new();
+    for library in LIBRARIES {
+        eprintln!("building the programs of {library}");
+        let weight = measure(library)?;
+        rows += &format!(
+            "| {library} {} | {} KiB | {} KiB | {} | {} | {:.0} s | {:.0} s |\n",
+            weight.version,
+            weight.client_bytes.div_ceil(1024),
+            weight.server_bytes.div_ceil(1024),
+            weight.linked,
+            weight.compiled,
+            weight.cpu_seconds,
+            weight.seconds,
+        );
+    }
+    let date = output(Command::new("date").args(["-u", "+%-d %B %Y"]))?;
+    let compiler = output(Command::new("rustc").arg("--version"))?;
+    let compiler = compiler.split(' ').nth(1).unwrap_or("of an unknown version");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    Ok(format!(
+        "Measured on {}, on {cores} × {}, with Rust {compiler}. The load before the run was {load}.\n\n\
+         | library | client | server | foreign crates in the programs | foreign crates compiled | CPU time of the build | time of the build |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n{rows}",
+        date.trim(),
+        processor(),
+    ))
+}
+
+fn measure(library: &str) -> Result<Weight, String> {
+    let package = format!("weight-{library}");
+    let target = bench().join("target/weight").join(library);
+    match fs::remove_dir_all(&target) {
+        Err(error) if target.exists() => {
+            return Err(format!("{} can't be removed: {error}", target.display()));
+        }
+        _ => {}
+    }
+    output(cargo("fetch").arg("--locked"))?;
+    let (start, cpu) = (Instant::now(), cpu_seconds_of_children());
+    output(
+        cargo("build")
+            .args(["--release", "--locked", "--quiet", "--package", &package, "--target-dir"])
+            .arg(&target)
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "none"),
+    )?;
+    let (seconds, cpu_seconds) = (start.elapsed().as_secs_f64(), cpu_seconds_of_children() - cpu);
+    let bytes = |side: &str| {
+        let program = target.join("release").join(format!("{package}-{side}"));
+        let metadata = fs::metadata(&program);
+        metadata.map(|file| file.len()).map_err(|error| format!("{}: {error}", program.display()))
+    };
+    let linked = crates(&package, "normal,no-proc-macro")?;
+    let all = crates(&package, "normal,build")?;
+    let foreign = |crates: &BTreeSet<String>| crates.iter().filter(|line| !is_ours(line)).count();
+    let version = all.iter().find_map(|line| line.strip_prefix(&format!("{library} v")));
+    Ok(Weight {
+        version: version.unwrap_or_default().split(' ').next().unwrap_or_default().to_owned(),
+        client_bytes: bytes("client")?,
+        server_bytes: bytes("server")?,
+        linked: foreign(&linked),
+        compiled: foreign(&all),
+        seconds,
+        cpu_seconds,
+    })
+}
+
+/// Returns the crates that a package depends on, as `name vVERSION` and what follows.
+fn crates(package: &str, edges: &str) -> Result<BTreeSet<String>, String> {
+    let tree = output(cargo("tree").args([
+        "--locked",
+        "--package",
+        package,
+        "--edges",
+        edges,
+        "--prefix",
+        "none",
+    ]))?;
+    Ok(tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect())
+}
+
+/// Returns whether a crate is part of this repository: its line ends with its path.
+fn is_ours(line: &str) -> bool {
+    line.contains(" (/")
+}
+
+/// Writes the table to the document, and returns it.
+fn publish(text: &str) -> Result<String, String> {
+    let path = bench().join("../docs/weight.md");
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let document = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+    let parts = document
+        .split_once(MARKERS[0])
+        .and_then(|(before, rest)| rest.split_once(MARKERS[1]).map(|(_, after)| (before, after)));
+    let (before, after) = parts.ok_or_else(|| failed(&"the markers of the table are missing"))?;
+    let document = [before, MARKERS[0], text, MARKERS[1], after].concat();
+    fs::write(&path, document).map_err(|error| failed(&error))?;
+    Ok(text.to_owned())
+}
+
+fn bench() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench")
+}
+
+/// Returns a command of Cargo for the workspace of the benchmark.
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(command).arg("--manifest-path").arg(bench().join("Cargo.toml"));
+    // The flags of another build would change the sizes.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+    cargo
+}
+
+/// Runs a command and returns its standard output.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?} can't be run: {error}"))?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?} failed: {error}"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Returns the CPU time of all ended child processes and of their children: the fields `cutime` and
+/// `cstime` of `/proc/self/stat`, in hundredths of a second.
+fn cpu_seconds_of_children() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, in parentheses, may contain spaces.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let ticks = fields.split(' ').skip(13).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u32>().ok()).map(f64::from).sum::<f64>() / 100.0
+}
+
+fn first_word(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("a processor", |(_, name)| name).to_owned()
+}
