@@ -94,6 +94,13 @@ impl UserId {
     }
 }
 
+impl GroupId {
+    /// Returns the effective group of this process.
+    pub fn current() -> Self {
+        Self::from_kernel(rustix::process::getegid().as_raw())
+    }
+}
+
 /// Reads the information that tells known ids from unknown ones, for later use without `/proc`.
 ///
 /// The information is about the user namespace of the process at that time.

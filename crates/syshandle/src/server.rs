@@ -1,7 +1,7 @@
 //! The server side: accepts clients, runs their calls and replies.
 
 mod background_task;
-mod context;
+pub(crate) mod context;
 mod incoming_call;
 mod outcome;
 mod running_server;

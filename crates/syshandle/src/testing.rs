@@ -1,7 +1,17 @@
 //! Support for tests of programs that use interfaces.
 
+mod context_recorder;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use syshandle_os::Credentials;
+
+use crate::client::cancel::Cancel;
 use crate::error::Origin;
-use crate::{Error, ErrorKind};
+use crate::limits::CALL_TIMEOUT;
+use crate::server::context::{Context, SimulatedCall};
+use crate::{Error, ErrorKind, Result};
 
 /// Creates an error for a fake: an implementation of an interface that stands in for a server in a
 /// test. The call may have run; [`Error::refused`] states that it did not.
@@ -55,4 +65,106 @@ use crate::{Error, ErrorKind};
 /// ```
 pub fn simulated_error(kind: ErrorKind, text: impl Into<String>) -> Error {
     Error::of_method(kind, text, Origin::Fake)
+}
+
+/// Makes a [`Context`] for a test that calls a method directly, without a client.
+///
+/// Without further settings the client is this process, and the call has the default timeout.
+///
+/// Everything else works as in a call from a client. Background tasks run on threads that the
+/// context brings, and go on when the context is dropped. [`Context::serve`] serves objects.
+/// [`Context::abort`] ends the connection of the context, so that
+/// [`Context::is_cancelled`] returns `true`.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use syshandle::testing::ContextBuilder;
+/// use syshandle::{Cancel, Context, Credentials, Error, ErrorKind, Result};
+///
+/// /// The code under test: the beginning of a method.
+/// fn check(context: &Context) -> Result<()> {
+///     if context.is_stopping() || context.is_cancelled() {
+///         return Err(Error::new(ErrorKind::Busy, "try another server").refused());
+///     }
+///     Ok(())
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut client = Credentials::current();
+/// client.pid = 17;
+/// let cancel = Cancel::new()?;
+/// let context = ContextBuilder::new()
+///     .client(client)
+///     .deadline(Instant::now() + Duration::from_secs(60))
+///     .cancelled_by(&cancel)
+///     .build()?;
+/// assert_eq!(context.client().pid, 17);
+/// check(&context)?;
+/// cancel.cancel();
+/// assert_eq!(check(&context).unwrap_err().kind(), ErrorKind::Busy);
+/// assert!(check(&ContextBuilder::new().stopping().build()?).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ContextBuilder {
+    client: Option<Credentials>,
+    deadline: Option<Instant>,
+    cancel: Option<Cancel>,
+    is_stopping: bool,
+}
+
+impl ContextBuilder {
+    /// Creates a builder for a call of this process.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the client that [`Context::client`] returns. [`Context::client_process`] opens the
+    /// process by its number. Quotas still count for this process.
+    #[must_use]
+    pub fn client(mut self, client: Credentials) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Sets the deadline of the call. When it has passed, [`Context::is_cancelled`] returns `true`.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Has [`Context::is_cancelled`] return `true` when `cancel` is cancelled.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// Has [`Context::is_stopping`] return `true`.
+    #[must_use]
+    pub fn stopping(mut self) -> Self {
+        self.is_stopping = true;
+        self
+    }
+
+    /// Makes the context.
+    ///
+    /// # Errors
+    /// No handle, or no thread, left.
+    pub fn build(self) -> Result<Context> {
+        let (Context(context, _), client) = context_recorder::record()?;
+        let Self { client: credentials, deadline, cancel, is_stopping } = self;
+        let is_cancelled = move || cancel.as_ref().is_some_and(Cancel::is_cancelled);
+        let call = SimulatedCall {
+            client: credentials,
+            deadline: deadline.or_else(|| Some(Instant::now() + CALL_TIMEOUT)),
+            is_cancelled: Box::new(is_cancelled),
+            is_stopping,
+            _keep_alive: Box::new(client),
+        };
+        Ok(Context(context, Some(Arc::new(call))))
+    }
 }

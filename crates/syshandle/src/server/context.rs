@@ -1,10 +1,12 @@
 //! The context of a call, from which a method learns about its call and requests services of its
 //! server.
 
+use std::any::Any;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, OwnedHandle, Waitable};
+use syshandle_os::{Credentials, Process, Waitable};
 
 use super::background_task::BackgroundTask;
 use super::outcome::{Outcome, TimerOutcome};
@@ -16,22 +18,26 @@ use crate::Result;
 /// A method that needs the context declares `context: &Context` as its first parameter. The client
 /// does not pass it. A clone may be used after the call was answered.
 #[derive(Clone, Debug)]
-pub struct Context(pub(crate) CallContext);
+pub struct Context(pub(crate) CallContext, pub(crate) Option<Arc<SimulatedCall>>);
 
 impl Context {
     /// Returns the credentials of the client, as reported by the kernel. On Windows, the RPC
     /// runtime reports them.
     pub fn client(&self) -> Credentials {
-        self.0.client()
+        self.simulated(|call| call.client).unwrap_or_else(|| self.0.client())
     }
 
-    /// Returns a handle to the client's process, which never refers to another process. The caller
-    /// owns the handle. On Linux it is a pidfd.
+    /// Returns the client's process. The kernel names the process by its connection, so it is never
+    /// another process, even if the client has ended. The caller owns the handle. On Linux it is a
+    /// pidfd.
     ///
     /// # Errors
     /// An error of the system if no handle is left. On Linux, `ENOPROTOOPT` before Linux 6.5.
-    pub fn client_process(&self) -> io::Result<OwnedHandle> {
-        self.0.client_process()
+    pub fn client_process(&self) -> io::Result<Process> {
+        match self.simulated(|call| call.client) {
+            Some(client) => client.process(),
+            None => self.0.client_process(),
+        }
     }
 
     /// Returns when the client stops waiting. A method that can't finish by then may return early.
@@ -39,7 +45,7 @@ impl Context {
     /// COM does not report the client's timeout. So on Windows this is the time when a client with
     /// the default timeout stops waiting.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline()
+        self.simulated(|call| call.deadline).unwrap_or_else(|| self.0.deadline())
     }
 
     /// Returns whether the client no longer waits for the result: it cancelled the call, the
@@ -48,7 +54,11 @@ impl Context {
     /// COM reports neither cancellation nor the deadline. So on Windows this only returns whether
     /// the client has released the object or has ended.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        let is_cancelled = |call: &SimulatedCall| {
+            (call.is_cancelled)()
+                || call.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        };
+        self.1.as_ref().is_some_and(|call| is_cancelled(call)) || self.0.is_cancelled()
     }
 
     /// Returns whether the server is about to end: it received `SIGTERM` or was stopped by
@@ -59,7 +69,12 @@ impl Context {
     /// checks this between steps and returns an error or a partial result in time. The
     /// documentation of `drain_timeout` lists the steps of the end and their times.
     pub fn is_stopping(&self) -> bool {
-        self.0.is_stopping()
+        self.1.as_ref().is_some_and(|call| call.is_stopping) || self.0.is_stopping()
+    }
+
+    /// Returns a property of a call that a test simulates.
+    fn simulated<T>(&self, property: impl FnOnce(&SimulatedCall) -> Option<T>) -> Option<T> {
+        self.1.as_deref().and_then(property)
     }
 
     /// Starts a background task: runs `work` when `object` is signalled, `timeout` has passed, or
@@ -152,5 +167,25 @@ impl Context {
     /// background task, whose method has returned long before.
     pub fn abort(&self, text: impl Into<String>) {
         self.0.abort(text.into());
+    }
+}
+
+/// The properties of a call that a test simulates. They replace the properties of the real call.
+pub(crate) struct SimulatedCall {
+    pub(crate) client: Option<Credentials>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) is_stopping: bool,
+    /// Keeps the client of the real call connected.
+    pub(crate) _keep_alive: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for SimulatedCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatedCall")
+            .field("client", &self.client)
+            .field("deadline", &self.deadline)
+            .field("is_stopping", &self.is_stopping)
+            .finish_non_exhaustive()
     }
 }

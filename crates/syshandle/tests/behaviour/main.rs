@@ -23,6 +23,7 @@ mod panics;
 mod pending_call;
 mod server;
 mod serving;
+mod simulated_context;
 mod support;
 mod values;
 mod work;

@@ -94,7 +94,8 @@ impl ServerCall {
             _keep_alive,
             ..
         } = self;
-        let context = Context(CallContext { reactor: reactor.clone(), connection, call: state });
+        let context =
+            Context(CallContext { reactor: reactor.clone(), connection, call: state }, None);
         let connection = &context.0.connection;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             reactor.end_copy();

@@ -1,11 +1,10 @@
 //! The context of a call: its client, its state and the server.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Waitable};
+use syshandle_os::{Credentials, Process, Waitable};
 use syshandle_wire::Fault;
 
 use super::call::CallState;
@@ -40,8 +39,8 @@ impl CallContext {
         self.connection.session().client
     }
 
-    pub(crate) fn client_process(&self) -> io::Result<OwnedFd> {
-        self.connection.client_process()
+    pub(crate) fn client_process(&self) -> io::Result<Process> {
+        self.connection.client_process().map(Process::from)
     }
 
     pub(crate) fn deadline(&self) -> Instant {

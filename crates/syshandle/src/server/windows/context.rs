@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use syshandle_com::Caller;
-use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
+use syshandle_os::{Credentials, Event, Process, Waitable};
 use syshandle_wire::Fault;
 
 use super::activity::Activity;
@@ -33,8 +33,8 @@ impl CallContext {
         Credentials::of_process(self.caller.process_id.unwrap_or_else(own))
     }
 
-    pub(crate) fn client_process(&self) -> io::Result<OwnedHandle> {
-        Ok(self.session.process()?.into())
+    pub(crate) fn client_process(&self) -> io::Result<Process> {
+        self.session.process()
     }
 
     pub(crate) fn deadline(&self) -> Instant {

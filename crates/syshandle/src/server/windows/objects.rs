@@ -134,7 +134,7 @@ impl CallTarget for ComObject {
             method = %MethodRef { interface: interface.description(), method },
             pid = caller.process_id.unwrap_or_else(std::process::id)
         );
-        let context = Context(CallContext::new(&self.session, caller));
+        let context = Context(CallContext::new(&self.session, caller), None);
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {
             let (handles, reply) = (ReceivedHandles(handles), &mut keep);

@@ -1,0 +1,42 @@
+//! Makes a call to an object of this process, and keeps its context.
+#![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
+#![cfg_attr(
+    not(windows),
+    expect(clippy::allow_attributes, reason = "the generated code is also for other crates")
+)]
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::in_process::in_process;
+use crate::server::context::Context;
+use crate::{Error, Result, interface};
+
+/// Returns the context of a call that has ended, and its client, which is connected until it is
+/// dropped.
+pub(super) fn record() -> Result<(Context, ContextRecorderClient)> {
+    let recorder = Recorder::default();
+    let recorded = recorder.0.clone();
+    let client = in_process::<dyn ContextRecorder, _>(recorder)?;
+    // The deadline of this call ends the real call, not the simulated one.
+    client.with_timeout(Duration::MAX).record()?;
+    let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let context = recorded.ok_or_else(|| Error::failed("there is no context"))?;
+    Ok((context, client))
+}
+
+/// Records the context of a call.
+#[interface(iid = "0c9a7c1e-3f0f-4a57-9a0c-6d3f5b1f2a77")]
+pub(crate) trait ContextRecorder {
+    fn record(&self, context: &Context) -> Result<()>;
+}
+
+#[derive(Default)]
+struct Recorder(Arc<Mutex<Option<Context>>>);
+
+impl ContextRecorder for Recorder {
+    fn record(&self, context: &Context) -> Result<()> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.clone());
+        Ok(())
+    }
+}
