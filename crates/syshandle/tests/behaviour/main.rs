@@ -21,6 +21,7 @@ mod objects;
 mod ownership;
 mod panics;
 mod pending_call;
+mod reentrancy;
 mod server;
 mod serving;
 mod simulated_context;
