@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use syshandle::{Context, Result, class, interface, handle::Event};
+use syshandle::{Context, Result, class, handle::Event, interface};
 
 pub(crate) use crate::numbers::*;
 

@@ -13,7 +13,10 @@ use bench_harness::Result;
 use syshandle::Encode;
 use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, ProofFailure, Seqpacket};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
-use syshandle_wire::{Body, ClientEnd, ServerEndEvent, ClientEndEvent, Greeting, Header, Hello, Offer, ServerEnd, Status};
+use syshandle_wire::{
+    Body, ClientEnd, ClientEndEvent, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent,
+    Status,
+};
 
 /// The two open ends and the transport between them.
 pub(crate) struct Layers<'l> {

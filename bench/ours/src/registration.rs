@@ -6,7 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bench_harness::Result;
-use syshandle::{Guid, object::{Class, ClassInfo}};
+use syshandle::{
+    Guid,
+    object::{Class, ClassInfo},
+};
 use syshandle_registry::{RegisteredClass, Registration, Registry};
 
 use crate::interface::{BENCH, COLD};
