@@ -1,0 +1,84 @@
+//! Two copies of the library in one process: a program, and a plugin that brings its own copy.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+#![expect(unsafe_code, reason = "a plugin is loaded and called")]
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::thread;
+
+use syshandle::{Result, Server, class, direct, interface};
+use syshandle_testkit::SERVER;
+
+class! { HOST: Mirror = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f01"; }
+
+#[interface(iid = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f02")]
+trait Mirror {
+    #[handle(file, read)]
+    fn mirror(&self, #[handle(file, read)] file: File) -> Result<File>;
+    fn call(&self, other: MirrorClient) -> Result<()>;
+}
+
+struct Glass;
+
+impl Mirror for Glass {
+    fn mirror(&self, file: File) -> Result<File> {
+        Ok(file)
+    }
+
+    fn call(&self, other: MirrorClient) -> Result<()> {
+        other.mirror(&File::open("/dev/null")?).map(drop)
+    }
+}
+
+type Function = extern "C" fn() -> i32;
+
+/// Loads the plugin and returns its functions. The plugin is never unloaded.
+fn load(path: &Path) -> [Function; 2] {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the plugin's initialisers have no requirements.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    assert!(!library.is_null(), "the plugin can't be loaded");
+    [c"testkit_plugin_serve", c"testkit_plugin_call_host"].map(|name: &CStr| {
+        // SAFETY: the library stays loaded.
+        let function = unsafe { libc::dlsym(library, name.as_ptr()) };
+        assert!(!function.is_null(), "{name:?}");
+        // SAFETY: the plugin declares both functions with this type.
+        unsafe { std::mem::transmute::<*mut libc::c_void, Function>(function) }
+    })
+}
+
+#[test]
+fn a_program_and_its_plugin_serve_call_each_other_and_both_end_with_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    // SAFETY: no other thread of this test's process reads or writes the environment yet.
+    unsafe { std::env::set_var("TESTKIT_PLUGIN", folder.path()) };
+    let [serve, call_host] = load(&SERVER.with_file_name("libtestkit_plugin.so"));
+    let host = Server::new().class(HOST, || Glass).path(folder.path().join("host")).never_exit();
+    let host = thread::spawn(|| host.run());
+    let plugin = thread::spawn(move || serve());
+    let connect = |name: &str| -> MirrorClient {
+        loop {
+            match direct::connect(folder.path().join(name)) {
+                Ok(client) => return client,
+                Err(_) => thread::yield_now(),
+            }
+        }
+    };
+    let null = File::open("/dev/null").unwrap();
+    let (of_host, of_plugin) = (connect("host"), connect("plugin"));
+    of_host.mirror(&null).unwrap();
+    assert_eq!(call_host(), 0);
+    for _ in 0..100 {
+        of_plugin.mirror(&null).unwrap();
+    }
+    of_plugin.call(&MirrorClient::in_process(Glass).unwrap()).unwrap();
+    // Passes a reference to the host's server through the plugin's.
+    of_plugin.call(&of_host).unwrap();
+    // SAFETY: the signal has handlers.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    host.join().unwrap().unwrap();
+    assert_eq!(plugin.join().unwrap(), 0);
+}
