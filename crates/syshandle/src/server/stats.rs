@@ -6,9 +6,9 @@ use syshandle_wire::Fault;
 
 /// A snapshot of a server's work, from [`ServerRef::stats`](crate::serving::ServerRef::stats).
 ///
-/// Taking one reads some counters and takes a lock for each kind of client, so it costs about a
-/// microsecond for each client. The counters are read one after the other while the server works,
-/// so they may not fit each other exactly.
+/// Taking one reads some counters of the server, of each event loop and of each client, and makes no
+/// system call. The counters are read one after the other while the server works, so they may not
+/// fit each other exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
