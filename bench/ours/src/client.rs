@@ -135,7 +135,7 @@ impl Contestant {
         let files: Vec<File> = (0..count).map(|_| dishes.open()).collect::<Result<_, _>>()?;
         let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
         while laps.next() {
-            // No files at all still make one call.
+            // One call is made even if there are no files.
             self.handles.count(first)?;
             for files in others.chunks(Work::HANDLES_MAX) {
                 self.handles.count(files)?;

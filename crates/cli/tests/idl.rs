@@ -403,7 +403,7 @@ fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
     let same = check_com(&LAYOUTS.replace("VARIANT_BOOL", "BOOL"), &[]);
     let shown = "0 of 3 methods have another COM layout in Rust\n".to_owned();
     assert_eq!(same, (Some(0), shown, String::new()));
-    // Without `--com` only the file is checked, which is valid.
+    // Without `--com`, the command checks only the IDL, and the file is valid.
     let (_folder, plain) = run(LAYOUTS, &["check", "a.idl"]);
     assert_eq!(String::from_utf8_lossy(&plain.stdout), "1 file is valid\n");
 }

@@ -32,7 +32,7 @@ pub(crate) enum Shape {
     List(Arc<Shape>),
     /// A pointer that is NULL if there is no value.
     Optional(Arc<Shape>),
-    /// A handle of this kind, as MIDL's number.
+    /// A handle. The number is MIDL's number of its kind.
     Handle(u8),
     /// An optional handle: a count of 1 or 0, and a pointer to that many handles. MIDL doesn't
     /// define the meaning of a NULL handle.

@@ -35,7 +35,7 @@ pub struct InjectedFailure {
 pub struct CallCounts {
     /// Names and numbers of calls.
     pub calls: Vec<(String, u32)>,
-    /// Whether a call was made to fail.
+    /// Whether the requested failure was injected.
     pub failed: bool,
 }
 

@@ -85,7 +85,8 @@ fn filter() -> io::Result<OwnedFd> {
     for call in system_calls::ALL {
         let number = call.number as u32;
         match call.number {
-            // Exempts calls on the control socket, and maps without a file (the fifth argument).
+            // Exempts `sendmsg` on the control socket, and `mmap` without a file (its fifth
+            // argument, the descriptor, is -1).
             libc::SYS_sendmsg => program.extend([
                 unless(number, 4),
                 load(argument(0)),

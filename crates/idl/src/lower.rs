@@ -116,7 +116,7 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         .map_err(|errors| errors.into_iter().map(|error| error_text(&error)).collect())
 }
 
-/// Converts a checked program. Returns the findings.
+/// Converts a checked program. Returns the diagnostics and the names.
 pub(crate) fn lower(
     program: &Program,
     options: &Options,
@@ -177,7 +177,8 @@ struct Lowering<'l, 'a> {
     types_left: Cell<u32>,
     /// The number of further types allowed in all parameters together.
     all_types_left: Cell<u32>,
-    /// The findings about access masks of the parameter whose layout is being read.
+    /// The access masks in the parameter whose layout is being read, each as the text of a
+    /// difference between the file and the tables of the trait.
     masks: RefCell<Vec<String>>,
     description: &'l mut Description,
     state: &'l mut LoweringState,

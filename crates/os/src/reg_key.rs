@@ -19,7 +19,7 @@ use crate::owned::impl_owned;
 use crate::sys::reg_key::RegKeyHandle;
 use crate::{Declaration, Kind, Rights, sys};
 
-/// An open key in a tree of names.
+/// An open registry key.
 #[derive(Debug)]
 pub struct RegKey(RegKeyHandle);
 

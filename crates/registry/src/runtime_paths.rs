@@ -273,9 +273,9 @@ impl RuntimePaths {
     }
 }
 
-/// Returns the name of the clock that [`uptime`] reads: each time namespace has one.
+/// Returns an identifier of the clock that [`uptime`] reads. Each time namespace has its own clock.
 fn clock() -> String {
-    // Without `/proc` the clocks can't be distinguished, and all have the same name.
+    // Without `/proc` the clocks can't be distinguished, and all have the same identifier.
     read_proc_link("/proc/self/ns", "time").unwrap_or_default()
 }
 

@@ -222,9 +222,9 @@ where
     Ok(door)
 }
 
-/// Makes a connection and returns its two ends, one of them for a child. The serving process passes
-/// its end to [`Server::socket`](crate::Server::socket), the calling process to [`from_socket`].
-/// The caller owns both sockets.
+/// Creates a pair of connected sockets, one of which is usually passed to a child process. The
+/// server passes its end to [`Server::socket`](crate::Server::socket), and the client passes its
+/// end to [`from_socket`]. The caller of this function owns both sockets.
 ///
 /// The kernel reports the sender of each message on both ends, so [`Client::server`] returns the
 /// serving process. The server sees the process that made the pair as its client.

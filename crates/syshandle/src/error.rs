@@ -16,7 +16,8 @@ use self::cause::{PrintableCause, is_lack};
 
 pub use self::kind::ErrorKind;
 
-/// The source of an error, which decides what the caller of a method gets.
+/// The origin of an error. It decides which kind of error the caller of a method gets if the method
+/// returns this error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The runtime of this process. The error describes a call of this process, so the caller of a
@@ -36,9 +37,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Programs use [`Error::kind`]. The text is for people: it describes the failure, and `{:#}`
 /// appends the chain of causes.
 ///
-/// All texts of an error and its causes are [`Printable`], independent of their origin: a single
-/// line without control characters, of at most 4096 bytes. The only exception are lines of a
-/// server's log, which `{:#}` and `{:?}` may quote. Each of these starts a new line with `    | `.
+/// All texts of an error and its causes are [`Printable`], wherever they come from: a single line
+/// of at most 4096 bytes without control characters. The only exception is that `{:#}` and `{:?}`
+/// may quote lines of a server's log, each on a new line that starts with `    | `.
 pub struct Error(Box<Inner>);
 
 struct Inner {

@@ -15,7 +15,8 @@ pub use syshandle_registry::mark::{self, MARK_LEN};
 use crate::class::ClassInfo;
 pub use crate::class::{Sealed, SealedFor};
 
-/// Returns the mark of a class in the file of a program that serves the class.
+/// Returns the mark of a class: bytes in the program file of its server, by which the `syshandle`
+/// command finds the class without running the program.
 pub const fn class_mark<C: ClassInfo>() -> [u8; MARK_LEN] {
     mark::of_class(C::CLSID, C::NAME, C::INTERFACES)
 }

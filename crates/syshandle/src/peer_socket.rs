@@ -317,6 +317,6 @@ const TOO_MANY: &str =
 /// queried only when the peer reaches its limit.
 const ASK_FROM: usize = 64;
 
-/// Memory that the kernel charges at least for a message in addition to its bytes. Its `struct
-/// sk_buff` alone is larger.
+/// Lower bound of the memory that the kernel charges for a message in addition to its bytes. The
+/// kernel's `struct sk_buff` alone is larger.
 const CHARGE_MIN: usize = 192;

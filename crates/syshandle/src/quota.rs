@@ -83,7 +83,8 @@ pub(crate) enum Resource {
     WaitingCall,
     /// A background task that waits for an object, limited only by its descriptor.
     BackgroundTask,
-    /// Frames that are not handled yet, and return channels, limited only by their descriptors.
+    /// Nothing besides descriptors: for frames that are received and not handled yet, and for
+    /// return channels.
     Descriptors,
     /// A background task that waits for a timer.
     Timer,

@@ -130,8 +130,8 @@ impl<'a> Decoder<'a> {
         decoder
     }
 
-    /// Reads the parameter with this index. Its handles must be as declared by the interface, or
-    /// else by their types.
+    /// Reads the parameter with this index. Its handles must match the declarations of their Rust
+    /// types and, if the interface declares the parameter's handles, that declaration too.
     ///
     /// # Errors
     /// The errors of its type, with the index of the parameter.
@@ -146,8 +146,9 @@ impl<'a> Decoder<'a> {
         T::decode(self)
     }
 
-    /// Reads a field of a struct or enum. Its handles must be as declared by the field, or else by
-    /// the declaration of the whole value, or else by their types.
+    /// Reads a field of a struct or enum. Its handles must match the declarations of their Rust
+    /// types and the declaration of the field. If the field has none, the declaration of the
+    /// whole value takes its place.
     ///
     /// # Errors
     /// The errors of its type.

@@ -215,7 +215,8 @@ fn name_of(manifest: &toml::Table) -> String {
     name.and_then(|name| name.as_str()).expect("a package with a name").to_owned()
 }
 
-/// Returns the package of a dependency, which may have another name in the manifest.
+/// Returns the package name of a dependency. The manifest may list the dependency under a different
+/// name (`package = "…"`).
 fn package(name: &str, value: &toml::Value, shared: Option<&toml::Value>) -> String {
     let is_shared = value.get("workspace").is_some();
     let value = if is_shared { shared.and_then(|shared| shared.get(name)) } else { Some(value) };

@@ -38,7 +38,7 @@ unsafe extern "system" fn size(
     start.next_multiple_of(LEN as u32) + LEN as u32
 }
 
-/// Writes a handle.
+/// Writes a handle into a message.
 ///
 /// # Safety
 /// The interpreter calls this function: `buffer` must have as much room as `size` calculated, and

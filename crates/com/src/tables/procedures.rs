@@ -69,8 +69,9 @@ struct ParameterDescriptors {
     server_bytes: u16,
     client_must_size: bool,
     server_must_size: bool,
-    /// Whether the client, or the server, receives counts and has to check them.
+    /// Whether the client receives item counts and has to check them.
     client_counts: bool,
+    /// Whether the server receives item counts and has to check them.
     server_counts: bool,
 }
 

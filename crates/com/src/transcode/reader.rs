@@ -77,7 +77,8 @@ impl<'m> ComReader<'m> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// Encodes a value that fits a slot. Bits beyond the value's width are ignored.
+    /// Encodes a scalar from the 8-byte slot or field that contains it. Bits of `value` above the
+    /// width of the scalar's type are ignored.
     fn push_scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
         match shape {
             Shape::Number(number) => self.push(&value.to_le_bytes()[..number.size() as usize]),

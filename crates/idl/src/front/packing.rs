@@ -89,7 +89,9 @@ impl Packing {
     }
 }
 
-/// Returns the packing for a number. No field has an alignment of more than 8 bytes.
+/// Converts the number of a pragma to the maximum alignment of a field. The numbers 8 and 16 become
+/// 0 (no maximum), because no field has an alignment of more than 8 bytes. Returns `None` for any
+/// other word.
 fn limit(word: &str) -> Option<u8> {
     match word {
         "1" => Some(1),

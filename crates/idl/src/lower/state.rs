@@ -10,7 +10,7 @@ use crate::front::ast::{EnumType, Expression};
 use crate::front::diagnostic::Diagnostics;
 use crate::layout::Slot;
 
-/// The findings and the names of a conversion.
+/// The diagnostics and the names of a conversion.
 #[derive(Default)]
 pub(crate) struct LoweringState {
     pub(super) diagnostics: Diagnostics,
@@ -55,7 +55,7 @@ pub(crate) struct MethodLayout {
     pub(super) slot_parameters: Vec<(String, Span)>,
     /// The reasons why the layout differs or isn't known.
     pub(super) reasons: Vec<(Span, String)>,
-    /// The findings about access masks, which a trait's tables don't have. Nothing else depends on
-    /// the masks.
+    /// The differences that access masks cause, because a trait's tables have no masks. Nothing
+    /// else depends on the masks.
     pub(super) masks: Vec<(Span, String)>,
 }

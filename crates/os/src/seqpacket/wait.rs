@@ -33,8 +33,8 @@ pub struct ReadySet {
 }
 
 impl Seqpacket {
-    /// Waits until something can be received or the other end is closed; returns `false` if the
-    /// deadline passes first.
+    /// Waits until the socket can receive a message or the other end is closed. Returns `false` if
+    /// the deadline passes first.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -43,8 +43,8 @@ impl Seqpacket {
         self.wait(PollFlags::IN, deadline)
     }
 
-    /// Waits until something can be sent or received, or the other end is closed; returns `false`
-    /// if the deadline passes first.
+    /// Waits until the socket can send or receive a message, whichever is possible first, or until
+    /// the other end is closed. Returns `false` if the deadline passes first.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -53,9 +53,9 @@ impl Seqpacket {
         self.wait(PollFlags::OUT | PollFlags::IN, deadline)
     }
 
-    /// Waits until something can be sent or the other end is closed; returns `false` if the
-    /// deadline passes first. Unlike [`Seqpacket::wait_writable`], continues to wait if something
-    /// can be received.
+    /// Waits until the socket can send a message or the other end is closed. Returns `false` if the
+    /// deadline passes first. Unlike [`Seqpacket::wait_writable`], continues to wait if the socket
+    /// can receive a message.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.

@@ -133,8 +133,8 @@ impl AsFd for DirectoryHandle {
     }
 }
 
-/// Wraps a received directory, in which no path leads into a mount below it. The sender may have
-/// mounted a file system there that never answers.
+/// Wraps a received directory. Opening a path in it never crosses into a file system mounted below
+/// it, because the sender may have mounted one that never answers.
 impl From<OwnedFd> for DirectoryHandle {
     fn from(handle: OwnedFd) -> Self {
         Self { handle, resolve: WITHIN.union(ResolveFlags::NO_XDEV) }

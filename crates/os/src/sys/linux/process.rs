@@ -103,7 +103,8 @@ pub(crate) fn named_pidfd_open(error: io::Error) -> io::Error {
     }
 }
 
-/// Returns the number of a process or thread in this pid namespace.
+/// Returns the number of a process or thread in this pid namespace. Returns `None` if the process
+/// no longer exists or isn't visible here.
 pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     match process_info(pidfd) {
         Ok(info) => return Ok(Some(info.pid).filter(|&pid| pid != 0)),

@@ -12,8 +12,9 @@ use super::{device, section, socket};
 use crate::socket::RIGHTS;
 use crate::{BorrowedHandle, Declaration, Facts, Kind, Object};
 
-/// Returns the facts of a handle that is certainly of the one declared kind, for kinds that a
-/// single query identifies more cheaply than [`identify_with`](crate::identify_with).
+/// Identifies a handle with queries that are specific to the declared kind and cheaper than
+/// [`identify_with`](crate::identify_with). Returns `None` if several kinds are declared, if the
+/// kind has no such query, or if the result isn't certain.
 pub(crate) fn quick(
     handle: BorrowedHandle<'_>,
     declared: &Declaration,

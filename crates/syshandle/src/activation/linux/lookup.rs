@@ -61,7 +61,7 @@ struct CacheEntry {
     lookup: Arc<Lookup>,
 }
 
-/// The properties of a file or folder that an entry depends on.
+/// The metadata of a file or folder that shows whether a cache entry is still valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Aspect {
     /// The links in the folder, its owner and its mode.

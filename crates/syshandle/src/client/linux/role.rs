@@ -56,8 +56,8 @@ impl ClientConnection {
                 drop(state);
                 let mut shorter;
                 let deadline = match is_queued {
-                    // The free slot may come without a frame: another call of this client may give
-                    // up.
+                    // A slot can also become free without a frame, if another call of this client
+                    // is given up.
                     true => {
                         shorter = deadline.at_most(LOOK_AGAIN);
                         &mut shorter

@@ -62,7 +62,7 @@ impl Newest {
         self.state().is(task)
     }
 
-    /// Takes the task, which the caller adds to the poller or handles.
+    /// Removes and returns the task. The caller adds it to the poller or handles it.
     pub(super) fn take(&self) -> Option<Arc<Task>> {
         self.state().task.take()
     }

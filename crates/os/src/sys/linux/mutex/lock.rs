@@ -110,8 +110,8 @@ fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Re
     futex::lock_pi2(half(word), futex::Flags::empty(), Some(&timespec(now.saturating_add(left))))
 }
 
-/// Writes this thread's stamp to a word whose lower half the kernel has handed over; returns
-/// whether the mutex was abandoned.
+/// Writes this thread's stamp to the word of a mutex, after the kernel has made this thread the
+/// owner in the lower half of the word. Returns whether the previous owner ended without unlocking.
 fn sign(word: &AtomicU64, me: &Owner) -> bool {
     let mut seen = word.load(Ordering::Relaxed);
     loop {
