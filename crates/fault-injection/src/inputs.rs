@@ -12,10 +12,10 @@ pub mod idl;
 pub mod values;
 
 /// A function that checks an input.
-pub type Run = fn(&[u8]);
+pub type InputCheck = fn(&[u8]);
 
 /// All checks, by the names of their corpora.
-pub const ALL: [(&str, Run); 7] = [
+pub const ALL: [(&str, InputCheck); 7] = [
     ("described", described::run),
     ("ends", ends::run),
     ("idl", idl::run),

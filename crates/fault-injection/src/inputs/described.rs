@@ -24,7 +24,7 @@ use syshandle_wire::{FrameKind, Header, Hello};
 
 /// An interface with a method for each kind of argument.
 #[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]
-pub trait Described {
+pub trait HandleForms {
     /// Standard types.
     fn plain(&self, a: (u8, i64), b: f32, c: bool, d: char, e: String, f: Guid) -> Result<()>;
     /// Nested values.
@@ -77,9 +77,9 @@ pub struct Holds {
 }
 
 /// An object that accepts all valid arguments.
-struct Takes;
+struct HandleTaker;
 
-impl Described for Takes {
+impl HandleForms for HandleTaker {
     fn plain(&self, _: (u8, i64), _: f32, _: bool, _: char, _: String, _: Guid) -> Result<()> {
         Ok(())
     }
@@ -115,25 +115,26 @@ impl Described for Takes {
 /// If valid arguments are refused, or the server no longer answers.
 pub fn run(data: &[u8]) {
     SERVED.with_borrow_mut(|served| {
-        let served = served.get_or_insert_with(|| Served::new().expect("an object is served here"));
+        let served =
+            served.get_or_insert_with(|| ObjectServer::new().expect("an object is served here"));
         served.feed(&mut Input(data));
     });
 }
 
 thread_local! {
-    static SERVED: RefCell<Option<Served>> = const { RefCell::new(None) };
+    static SERVED: RefCell<Option<ObjectServer>> = const { RefCell::new(None) };
 }
 
 /// A connection to an object of this process.
-struct Served {
-    _client: DescribedClient,
+struct ObjectServer {
+    _client: HandleFormsClient,
     connection: RawConnection,
     calls: u32,
 }
 
-impl Served {
+impl ObjectServer {
     fn new() -> io::Result<Self> {
-        let client = DescribedClient::in_process(Takes).map_err(io::Error::other)?;
+        let client = HandleFormsClient::in_process(HandleTaker).map_err(io::Error::other)?;
         let mut out = Encoder::new(Vec::new(), Limits::default());
         out.parameter(0, &client);
         let (_, doors) =
@@ -145,13 +146,14 @@ impl Served {
             Response::Greeting(..) => {}
             other => return Err(io::Error::other(other.to_string())),
         }
-        let hello = Hello { clsid: Guid::NIL, iid: <dyn Described as Interface>::DESCRIPTION.iid };
+        let hello =
+            Hello { clsid: Guid::NIL, iid: <dyn HandleForms as Interface>::DESCRIPTION.iid };
         connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
         Ok(Self { _client: client, connection, calls: 0 })
     }
 
     fn feed(&mut self, input: &mut Input<'_>) {
-        let methods = <dyn Described as Interface>::DESCRIPTION.methods;
+        let methods = <dyn HandleForms as Interface>::DESCRIPTION.methods;
         let number = usize::from(input.byte()) % methods.len();
         let (spoil, place, bits) = (input.byte(), input.byte(), input.byte());
         let mut arguments = Arguments::default();

@@ -17,7 +17,7 @@ enum Tree {
     Held(#[handle(file, read)] Option<File>, BTreeMap<u8, Event>),
 }
 
-type Everything = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
+type AllForms = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
 
 /// Checks the input.
 pub fn run(data: &[u8]) {
@@ -25,8 +25,8 @@ pub fn run(data: &[u8]) {
     let null = File::open("/dev/null").expect("a null device");
     let handles: Vec<OwnedHandle> =
         (0..handles % 8).map(|_| null.try_clone().expect("a descriptor").into()).collect();
-    let mut input = Decoder::new(bytes, handles, &Alternating);
-    let Ok(value) = input.parameter::<Everything>(0, None) else { return };
+    let mut input = Decoder::new(bytes, handles, &AlternatingProver);
+    let Ok(value) = input.parameter::<AllForms>(0, None) else { return };
     if input.finish().is_err() {
         return;
     }
@@ -39,9 +39,9 @@ pub fn run(data: &[u8]) {
 
 /// A prover for which each handle is a file or an event, depending on the declaration. It refuses
 /// declarations that permit neither.
-struct Alternating;
+struct AlternatingProver;
 
-impl Prove for Alternating {
+impl Prove for AlternatingProver {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
