@@ -32,7 +32,7 @@ fn event() -> Event {
 }
 
 #[test]
-fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
+fn a_wrong_kind_names_the_expected_and_the_received_kind_and_did_not_run() {
     over_every_transport(|bench| {
         let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
         let text = "Bench::finish: parameter `decorate`: expected a file, got a pipe";
@@ -46,7 +46,7 @@ fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
 }
 
 #[test]
-fn a_missing_right_says_what_was_wanted_and_what_came() {
+fn a_missing_right_names_the_expected_and_the_received_rights() {
     over_every_transport(|bench| {
         let error = bench.finish(&File::open("/dev/null").unwrap(), &event()).unwrap_err();
         let text =
