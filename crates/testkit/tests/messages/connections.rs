@@ -143,11 +143,14 @@ fn of_servers(messages: &mut Messages, folder: &Path) {
     let guarded = || server().path(&strict).policy(other.clone()).idle_timeout(SHORT).run();
     std::thread::scope(|scope| {
         let running = scope.spawn(guarded);
-        wait_until("the server listens", || strict.exists());
-        match connect::<TestServiceClient>(&strict) {
-            Err(error) => messages.add("a user that the server refuses", &error),
-            Ok(client) => drop(client),
-        }
+        // Before the server listens, the error is another one.
+        let mut refusal = None;
+        wait_until("the server refuses the user", || {
+            let error = connect::<TestServiceClient>(&strict).err();
+            refusal = error.filter(|error| error.kind() == syshandle::ErrorKind::NotAllowed);
+            refusal.is_some()
+        });
+        messages.add("a user that the server refuses", &refusal.unwrap());
         running.join().unwrap().unwrap();
     });
 
