@@ -184,7 +184,8 @@ pub struct Parameter {
     pub range: Option<Range>,
 }
 
-/// Bounds of a number, or of a number of items or letters. Both bounds are inclusive.
+/// Bounds of a number, of a number of items, or of the length of a text in UTF-16 units. Both bounds
+/// are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The lower bound.
@@ -237,7 +238,8 @@ pub const KINDS: [(&str, &str); 15] = [
 pub const CLIENT_METHODS: [&str; 7] =
     ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
 
-/// Maximum number of interfaces of a class. The first frame of a connection has room for this many.
+/// Maximum number of interfaces of a class. The mark in a server's program file, by which
+/// `syshandle register` finds the class, has room for this many.
 pub const CLASS_INTERFACES_MAX: usize = 8;
 
 /// The names of the rights.

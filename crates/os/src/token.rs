@@ -68,9 +68,10 @@ impl Token {
 
     /// Makes the program of the command run in the namespace.
     ///
-    /// The program runs as the same user, with the number that the user has in the namespace. If
-    /// that number is zero, the program has all capabilities there; otherwise it has none. If the
-    /// namespace doesn't map the user, the program runs as `nobody`.
+    /// The program runs as the user of this process, to whom the namespace can give another number.
+    /// If that number is zero, the program has all capabilities in the namespace; otherwise it has
+    /// none. A user to whom the namespace gives no number is shown there as the overflow id (65534
+    /// by default, usually named `nobody`).
     ///
     /// The command fails to start with `PermissionDenied` if this process may not enter the
     /// namespace, and with `InvalidInput` if it is in the namespace already.

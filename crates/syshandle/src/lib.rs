@@ -141,12 +141,12 @@ pub use syshandle_macros::Decode;
 ///     note: Option<String>,
 /// }
 ///
-/// // A union: whoever receives it knows which one came.
+/// // Carries one of three values. The receiver matches on the variant.
 /// #[derive(Encode, Decode)]
 /// enum Source {
 ///     Path(String),
 ///     Opened(#[handle(file, read)] File),
-///     Whoever(Process),
+///     WrittenBy(Process),
 /// }
 /// ```
 ///
@@ -163,23 +163,24 @@ pub use syshandle_macros::Encode;
 ///
 /// #[interface(iid = "6f0f7c2e-6a0c-4f0e-9d55-3c1b8a7e4d10")]
 /// pub trait Broker {
-///     /// A file that can be read, whatever else.
+///     /// Takes a file that can be read. The file may have other rights too.
 ///     fn read(&self, #[handle(file, read)] file: File) -> Result<u64>;
-///     /// One that can be read and can't be written.
+///     /// Takes a file that can be read and can't be written.
 ///     fn only_read(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
-///     /// A regular file: no device, and no file of `/proc` or `/sys`, whose read may never end.
+///     /// Takes a regular file: no device, and no file of `/proc` or `/sys`, whose read may never end.
 ///     fn copy(&self, #[handle(file(regular), read)] file: File) -> Result<()>;
-///     /// A file or a pipe.
+///     /// Takes a file or a pipe.
 ///     fn either(&self, #[handle(file | pipe, write)] sink: OwnedHandle) -> Result<()>;
-///     /// A stream socket, of one of two families.
+///     /// Takes a stream socket of one of two families.
 ///     fn talk(&self, #[handle(socket(unix_stream | tcp_stream))] peer: OwnedHandle) -> Result<()>;
-///     /// Bytes that nobody can change any more; a number within bounds.
+///     /// Takes bytes that no process can change any more, and a number within bounds.
 ///     fn show(
 ///         &self,
 ///         #[handle(section, at_most = read | map)] picture: Section,
 ///         #[range(1..=4096)] width: u32,
 ///     ) -> Result<()>;
-///     /// What comes out is declared above the method; `context` says who calls.
+///     /// Returns a file that can be read. The attribute before the method declares the result, and
+///     /// `context` describes the call and its caller.
 ///     #[handle(file, read)]
 ///     fn log(&self, context: &Context) -> Result<File>;
 /// }
@@ -190,8 +191,8 @@ pub use syshandle_macros::Encode;
 ///   handle must have, and the rights that it may have at most. Each type of handle already declares
 ///   its own kind, and the attribute can only restrict that. Without the attribute, an
 ///   [`OwnedHandle`](handle::OwnedHandle) may be of any kind.
-/// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items or letters, or of an
-///   enum's number.
+/// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items, of the length of a text
+///   in UTF-16 units, or of an enum's number.
 /// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
 ///   no other client. A server learns which other methods are slow, but until then each of them may
 ///   delay the clients of one event loop by two milliseconds.
@@ -227,17 +228,17 @@ pub use syshandle_macros::Encode;
 /// of your own with the name `String` as a reference to it. The documentation of a client shows such
 /// a type as [`Argument<'_, T>`](describe::Argument).
 ///
-/// The client returns results with the types of the trait, and a `T` for an `Arc<T>`. For a trait `Foo` the macro generates
-/// `FooClient`, with `activate` for a class, `in_process` for an object of this process,
-/// `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`] are reached by
-/// [`as_client`](object::Proxy::as_client): for instance, `foo.as_client().server()` returns the
-/// credentials of the server.
+/// The client returns results with the types of the trait, and a `T` for an `Arc<T>`. For a trait
+/// `Foo` the macro generates `FooClient`, with `activate` for a class, `in_process` for an object of
+/// this process, `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`]
+/// are reached by [`as_client`](object::Proxy::as_client): for instance, `foo.as_client().server()`
+/// returns the credentials of the server.
 ///
 /// A client does not reconnect. After its server has crashed, was stopped or was replaced, calls
 /// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server,
-/// which it starts if necessary. [`Error::may_have_run`] tells whether the failed call may
-/// be repeated. A call that did not run may be. Any other call may be repeated only if running it
-/// twice does no harm. Objects that the old server had made, and its background tasks, no longer exist.
+/// which it starts if necessary. A call that did not run ([`Error::may_have_run`] is `false`) can be
+/// repeated. Any other call may be repeated only if running it twice does no harm. Objects that the
+/// old server had made, and its background tasks, no longer exist.
 ///
 /// ```
 /// use std::sync::Mutex;

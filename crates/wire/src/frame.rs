@@ -14,7 +14,7 @@ use crate::core_hint;
 pub enum FrameKind {
     /// Server to client, first frame: [`crate::Greeting`].
     Greeting = 1,
-    /// Client to server, answers the greeting: [`crate::Hello`].
+    /// Client to server, first frame: [`crate::Hello`].
     Hello = 2,
     /// Server to client: the connection is refused. The body is a [`crate::Fault`].
     Refused = 3,

@@ -48,7 +48,7 @@ pub(crate) struct AttackArguments {
     interface: Option<Guid>,
 }
 
-/// The user `nobody`, which owns no files.
+/// User id of `nobody`. This user owns no files.
 const NOBODY: u32 = 65534;
 
 fn guid(text: &str) -> std::result::Result<Guid, String> {
