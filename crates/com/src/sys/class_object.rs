@@ -36,7 +36,7 @@ impl ClassObject {
     ) -> Result<Self, ComError> {
         let make: ObjectConstructor = Box::new(move |caller| {
             catch_unwind(AssertUnwindSafe(|| make(caller))).unwrap_or_else(|_| {
-                tracing::error!(target: "syshandle", "the making of an object panicked");
+                tracing::error!(target: "syshandle", "a constructor of the program panicked");
                 None
             })
         });

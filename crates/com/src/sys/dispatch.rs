@@ -95,7 +95,7 @@ fn run(
             let owned = call.handles.iter().map(duplicate);
             match owned.collect::<std::io::Result<Vec<_>>>() {
                 Err(error) => {
-                    tracing::warn!(target: "syshandle", %error, "a handle of a call couldn't be had");
+                    tracing::warn!(target: "syshandle", %error, "a handle of a call couldn't be received");
                     refuse(Fault::HandlesLost);
                 }
                 Ok(handles) => {

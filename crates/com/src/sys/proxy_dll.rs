@@ -171,7 +171,7 @@ fn with_tables(
         let tables = DLL_TABLES.get_or_init(|| match DllTables::new(dll) {
             Ok(tables) => Some(tables),
             Err(error) => {
-                tracing::error!(target: "syshandle", %error, "an interface can't be one of COM's");
+                tracing::error!(target: "syshandle", %error, "an interface has no COM form");
                 None
             }
         });

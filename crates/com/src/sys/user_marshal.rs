@@ -143,7 +143,7 @@ fn pull_from_caller(number: u64) -> HANDLE {
     match pulled {
         Ok(handle) => handle.into_raw_handle(),
         Err(error) => {
-            tracing::warn!(target: "syshandle", %error, number, "a handle of a client's couldn't be taken");
+            tracing::warn!(target: "syshandle", %error, number, "a handle couldn't be duplicated from the client's process");
             ptr::null_mut()
         }
     }
@@ -157,7 +157,7 @@ fn push_to_caller(handle: BorrowedHandle<'_>) -> u64 {
     match pushed {
         Ok(number) => number,
         Err(error) => {
-            tracing::warn!(target: "syshandle", %error, "a handle couldn't be given to a client");
+            tracing::warn!(target: "syshandle", %error, "a handle couldn't be duplicated into the client's process");
             0
         }
     }

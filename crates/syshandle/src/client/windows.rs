@@ -194,7 +194,7 @@ impl Client {
             method_ref.read(declared, status, Decoder::new(&body, handles, &KernelProver))
         };
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
-            let text = "the references of the result couldn't be had";
+            let text = "the references of the result couldn't be received";
             let error = Error::detected(ErrorKind::System, text).because(error);
             Err(method_ref.name(error.maybe_ran()).into())
         })

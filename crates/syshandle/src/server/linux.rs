@@ -209,7 +209,7 @@ impl PreparedServer {
         if UserId::current().number().is_none() && policy != Policy::anyone() {
             crate::log::warn!(
                 uid = %UserId::current(),
-                "this server can't tell its own user from unknown ones, and lets in neither"
+                "this server can't distinguish its own user from unknown users, and admits neither"
             );
         }
         let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose();

@@ -86,7 +86,7 @@ fn serve(
         let object = move |caller| match self::make(&*make, &activity, caller) {
             Ok(served) => Some(served),
             Err(error) => {
-                crate::log::error!(%error, "an object couldn't be made");
+                crate::log::error!(%error, "an object couldn't be created");
                 None
             }
         };

@@ -128,7 +128,7 @@ pub(super) fn connect_elsewhere(
                 // The server ended before any call was sent. The program that manages the socket
                 // starts another one.
                 ConnectOutcome::Nobody(error) if Instant::now() < deadline => {
-                    crate::log::debug!(%error, "trying again");
+                    crate::log::debug!(%error, "an activation connects again");
                     std::thread::sleep(
                         pause.min(deadline.saturating_duration_since(Instant::now())),
                     );

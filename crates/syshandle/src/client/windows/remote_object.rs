@@ -51,7 +51,7 @@ impl RemoteObject {
             Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
             // The server doesn't use this crate.
             Err(error) => {
-                crate::log::debug!(%error, "the server doesn't tell of its end");
+                crate::log::debug!(%error, "the server doesn't report its end");
                 None
             }
         };

@@ -76,7 +76,7 @@ impl Acceptor {
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<ServerConnection>> {
         if self.program.is_replaced() {
             crate::log::warn!(
-                "the program was replaced: this server ends, the next one is the new"
+                "the program was replaced: this server ends, and the next client starts the new program"
             );
             // The server has not greeted the waiting clients, so they start the new program.
             reactor.drain();
@@ -93,7 +93,7 @@ impl Acceptor {
             // the listener leaves the poller and is retried after [`RETRY`].
             Err(error) => {
                 if !self.turn_one_away(reactor) {
-                    crate::log::warn!(%error, "no client can be let in now");
+                    crate::log::warn!(%error, "no client can be accepted now");
                     reactor.event_loop(Reactor::FIRST).poller().remove(self.listener.as_fd());
                     reactor.timers.set(now() + RETRY, Timer::Accept);
                 }
@@ -108,7 +108,7 @@ impl Acceptor {
         let Some(key) = self.key.get().filter(|_| *is_open) else { return };
         if let Err(error) = first.poller().add(self.listener.as_fd(), *key, Interest::WhileReadable)
         {
-            crate::log::warn!(%error, "no client can be let in now");
+            crate::log::warn!(%error, "no client can be accepted now");
             reactor.timers.set(now() + RETRY, Timer::Accept);
         }
     }
@@ -123,7 +123,7 @@ impl Acceptor {
             .inspect_err(|error| crate::log::warn!(%error, "the kernel doesn't name a client"))
             .ok()?;
         if !self.policy.allows(client.uid) {
-            crate::log::warn!(pid = client.pid, uid = %client.uid, "a client was turned away");
+            crate::log::warn!(pid = client.pid, uid = %client.uid, "a client was refused");
             let fault = Fault::NotAllowed { uid: client.uid.shown() };
             self.turn_away(reactor, socket, client, &fault);
             return None;

@@ -174,7 +174,7 @@ impl ServerConnection {
         );
         let key = watched.inspect_err(|error| {
             let Credentials { pid, uid, .. } = client;
-            crate::log::warn!(%error, pid, %uid, "a client was turned away: it can't be watched");
+            crate::log::warn!(%error, pid, %uid, "a client was refused: its connection can't be watched");
             let limit = format!("descriptors that it can watch (epoll_ctl: {error})");
             refuse(reactor, &connection.link.socket, &Fault::Busy { limit });
         })?;

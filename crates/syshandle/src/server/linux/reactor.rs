@@ -361,7 +361,7 @@ impl std::fmt::Debug for Reactor {
 #[cold]
 fn abort_copy() -> ! {
     crate::log::error!(
-        "a process that a method forked came back from the method: it is ended, since it would \
+        "a process that a method forked is ended, because it returned from the method and would \
          serve the clients of its parent"
     );
     std::process::abort();

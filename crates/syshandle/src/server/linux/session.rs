@@ -187,7 +187,7 @@ impl Session {
                 match watched {
                     Ok(key) => state.watch = Some(key),
                     Err(error) => {
-                        crate::log::warn!(%error, "a client that let go can't be watched")
+                        crate::log::warn!(%error, "the process of a client that disconnected can't be watched")
                     }
                 }
             }

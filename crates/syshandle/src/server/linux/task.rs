@@ -230,7 +230,7 @@ impl Task {
                 }
             },
             Err(error) => {
-                crate::log::warn!(%error, "an object that a background task waits for can't be taken");
+                crate::log::warn!(%error, "the state of an object for which a background task waits can't be read");
                 Outcome::Expired
             }
         };

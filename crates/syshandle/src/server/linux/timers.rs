@@ -98,7 +98,7 @@ impl Timers {
         due.rings = match self.alarm.set(Some(time)) {
             Ok(()) => Some(time),
             Err(error) => {
-                crate::log::error!(%error, "the alarm can't be set");
+                crate::log::error!(%error, "the timer of background tasks can't be set");
                 None
             }
         };

@@ -217,7 +217,7 @@ impl Watchdog {
             match thread::start("syshandle-watchdog", move || keep_watching(&weak)) {
                 Ok(thread) => thread,
                 Err(error) => {
-                    crate::log::warn!(%error, "no thread looks after methods that take long");
+                    crate::log::warn!(%error, "the watchdog can't be started");
                     thread::current()
                 }
             }

@@ -147,7 +147,7 @@ impl CallTarget for ComObject {
             });
         });
         if let Err(error) = handed {
-            crate::log::warn!(%error, "the references of a call couldn't be had");
+            crate::log::warn!(%error, "the references of a call couldn't be received");
             keep(Status::Fault, Fault::HandlesLost.write().into(), &[]);
         }
     }

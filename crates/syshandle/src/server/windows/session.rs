@@ -160,7 +160,7 @@ impl Session {
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().failure.get_or_insert(fault);
         if let Err(error) = self.failed.set() {
-            crate::log::error!(%error, "a client can't be told that work failed");
+            crate::log::error!(%error, "a client can't be notified of failed background work");
         }
     }
 
