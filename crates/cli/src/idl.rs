@@ -116,12 +116,12 @@ pub(crate) fn run(command: &IdlCommand) -> Result<ExitCode> {
                 };
                 match statistics.gaps {
                     0 => outln!("{files} valid"),
-                    1 => {
-                        outln!("{files} without errors, but for what 1 warning says isn't checked")
-                    }
+                    1 => outln!(
+                        "{files} without errors; 1 warning names parts that were not checked"
+                    ),
                     gaps => {
                         outln!(
-                            "{files} without errors, but for what {gaps} warnings say isn't checked"
+                            "{files} without errors; {gaps} warnings name parts that were not checked"
                         )
                     }
                 }

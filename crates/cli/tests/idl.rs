@@ -361,7 +361,7 @@ fn check_says_valid_only_where_all_was_checked() {
     );
     assert_eq!(lacking.status.code(), Some(0));
     let shown = String::from_utf8_lossy(&lacking.stdout);
-    assert_eq!(shown, "1 file is without errors, but for what 2 warnings say isn't checked\n");
+    assert_eq!(shown, "1 file is without errors; 2 warnings name parts that were not checked\n");
 }
 
 #[test]
