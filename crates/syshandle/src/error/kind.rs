@@ -28,7 +28,7 @@ pub enum ErrorKind {
     NoSuchInterface,
     /// The interface, in the server's version, doesn't have the method.
     NoSuchMethod,
-    /// A handle has another kind, or fewer rights, than the interface declares.
+    /// The kind or the rights of a handle don't match the declaration of the interface.
     WrongHandle,
     /// The query to the kernel about a handle failed. Such a handle is never accepted.
     Unproven,
