@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::cargo::{cargo, exit_code, succeeds};
+
 const SANITIZE: &str = "\
 cargo xtask sanitize [address|leak|thread]... [--short]    all, unless one is named
 
@@ -191,11 +193,17 @@ fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
 
 /// Measures how late calls end after their deadline.
 pub(crate) fn deadlines() -> ExitCode {
-    let example = ["run", "--release", "--package", "syshandle", "--example", "deadlines"];
-    match succeeds(cargo().args(example)) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    run_example("syshandle", "deadlines")
+}
+
+/// Measures a null call while 180 methods of other clients block. Fails if the 99th percentile is
+/// above 2 ms.
+pub(crate) fn blocked() -> ExitCode {
+    run_example("syshandle-testkit", "blocked-methods")
+}
+
+fn run_example(package: &str, name: &str) -> ExitCode {
+    exit_code(cargo().args(["run", "--release", "--package", package, "--example", name]))
 }
 
 const MIRI: &str = "\
@@ -225,26 +233,9 @@ pub(crate) fn miri(arguments: &[String]) -> ExitCode {
     test.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
     test.args(["+nightly", "miri", "test", "--lib"]);
     test.args(MIRI_PACKAGES.iter().flat_map(|package| ["--package", package]));
-    match succeeds(&mut test) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
-}
-
-fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    exit_code(&mut test)
 }
 
 fn rustc() -> OsString {
     env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("{command:?} can't be run: {error}");
-            false
-        }
-    }
 }

@@ -110,8 +110,7 @@ impl DemoEnvironment {
 
 /// Builds the programs and returns their folder.
 fn build() -> io::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
+    let built = crate::cargo::cargo()
         .args([
             "build",
             "--quiet",

@@ -1,6 +1,6 @@
 //! `cargo xtask faults`: runs the stress tests that take too long for `cargo test`.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
@@ -74,18 +74,11 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 
 /// Runs cargo, and returns whether it succeeded.
 fn cargo(arguments: &[&str], short: bool) -> bool {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (form, seconds) = if short { ("short", "5") } else { ("full", "120") };
-    let status = Command::new(cargo)
-        .args(arguments)
-        .env("SYSHANDLE_TEST_FORM", form)
-        .env("MUTATION_SECONDS", seconds)
-        .status();
-    match status {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("cargo can't be run: {error}");
-            false
-        }
-    }
+    crate::cargo::succeeds(
+        crate::cargo::cargo()
+            .args(arguments)
+            .env("SYSHANDLE_TEST_FORM", form)
+            .env("MUTATION_SECONDS", seconds),
+    )
 }

@@ -104,7 +104,7 @@ fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
     let log = folder.join(format!("{}.log", part.name));
     println!("== {}: its output is in {}", part.name, log.display());
     let output = File::create(&log)?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = crate::cargo::cargo();
     command.args(if is_short { part.short } else { part.full }).current_dir(root());
     if part.sets_form && !is_short {
         command.env("SYSHANDLE_TEST_FORM", "full");

@@ -160,7 +160,7 @@ fn bench() -> PathBuf {
 
 /// Returns a command of Cargo for the workspace of the benchmark.
 fn cargo(command: &str) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = crate::cargo::cargo();
     cargo.arg(command).arg("--manifest-path").arg(bench().join("Cargo.toml"));
     // The flags of another build would change the sizes.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");

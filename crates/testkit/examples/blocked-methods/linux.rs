@@ -1,20 +1,13 @@
-//! `cargo xtask blocked`: measures a quick call while many methods of other clients block.
+//! The measurement, and its server. This program is both.
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle::{Activation, Result, Server, class, interface};
-use syshandle_registry::{Policy, RegisteredClass, Registration, Registry};
-
-const HELP: &str = "\
-cargo xtask blocked      latency of a null call while 180 methods of other clients block for a second;
-                         fails if the 99th percentile is above 2 ms
-";
+use syshandle::{Result, Server, class, interface};
+use syshandle_testkit::Fixture;
 
 /// Number of clients whose methods block at once.
 const BLOCKED: usize = 180;
@@ -63,39 +56,32 @@ impl Workshop for Bench {
     }
 }
 
-/// The server program of the measurement.
-pub(crate) fn serve() -> ExitCode {
-    let served =
-        Server::new().class(WORKSHOP, Bench::default).max_concurrent_calls(THREADS_MAX).run();
-    served.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
-}
-
-/// Runs the measurement.
-pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    if !arguments.is_empty() {
-        print!("{HELP}");
-        return ExitCode::from(2);
-    }
-    match measure() {
+/// Measures, or serves if the argument says so.
+pub(crate) fn main() -> ExitCode {
+    let done = match std::env::args().nth(1) {
+        Some(argument) if argument == SERVE => {
+            let server = Server::new().class(WORKSHOP, Bench::default);
+            server.max_concurrent_calls(THREADS_MAX).run().map(|()| true).map_err(Into::into)
+        }
+        _ => measure(),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => failed(&*error),
+        Err(error) => {
+            eprintln!("the measurement failed: {error}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn failed(error: &dyn Error) -> ExitCode {
-    eprintln!("the measurement failed: {error}");
-    ExitCode::FAILURE
 }
 
 /// Measures each way to block. Returns whether all results meet the goal.
 fn measure() -> Result<bool, Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let registry = register(&folder)?;
-    let activate = || {
-        let activation = Activation::new().registry(registry.clone());
-        activation.activate::<WorkshopClient>(WORKSHOP.clsid())
-    };
+    let fixture = Fixture::new();
+    let mut registration = fixture.registration(&std::env::current_exe()?, WORKSHOP);
+    registration.arguments = vec![SERVE.into()];
+    fixture.register_as(&registration);
+    let activate = || fixture.activation().activate::<WorkshopClient>(WORKSHOP.clsid());
     let clients = (0..BLOCKED).map(|_| activate()).collect::<Result<Vec<_>>>()?;
     let other = activate()?;
     let (mut good, mut quiet_p99) = (true, None);
@@ -173,38 +159,8 @@ fn call_beside(
     })
 }
 
-/// Registers this program as the server, in a temporary registry.
-fn register(folder: &tempfile::TempDir) -> Result<Registry, Box<dyn Error>> {
-    let (data, runtime) = (folder.path().join("data"), folder.path().join("run"));
-    for folder in [&data, &runtime] {
-        std::fs::create_dir(folder)?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-    }
-    let environment = [("XDG_DATA_HOME", &data), ("XDG_RUNTIME_DIR", &runtime)]
-        .map(|(name, folder)| (name.to_owned(), folder.display().to_string()));
-    let mut registry = Registry::from_environment();
-    registry.data_home = Some(data.clone());
-    registry.data_dirs = Vec::new();
-    registry.runtime_dir = Some(runtime.clone());
-    registry.register(&Registration {
-        name: "blocked".into(),
-        program: std::env::current_exe()?,
-        arguments: vec![SERVE.into()],
-        environment: BTreeMap::from(environment),
-        socket: None,
-        start_timeout: Registration::START_TIMEOUT,
-        policy: Policy::same_user(),
-        classes: vec![RegisteredClass {
-            clsid: WORKSHOP.clsid(),
-            name: "WORKSHOP".into(),
-            interfaces: Vec::new(),
-        }],
-    })?;
-    Ok(registry)
-}
-
 /// The argument that starts this program as the server.
-pub(crate) const SERVE: &str = "serve-blocked";
+const SERVE: &str = "serve-blocked";
 
 /// Number of times that all clients call at once.
 const ROUNDS: u32 = 4;
