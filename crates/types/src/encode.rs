@@ -282,12 +282,7 @@ impl std::error::Error for EncodeErrorKind {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(index) = self.parameter {
-            write!(f, "parameter {index}: ")?;
-        }
-        if !self.path.as_str().is_empty() {
-            write!(f, "`{}`: ", self.path.as_str())?;
-        }
+        self.path.write_before_error(self.parameter, f)?;
         self.kind.fmt(f)
     }
 }

@@ -1,5 +1,7 @@
 //! Paths of fields within values, for error messages.
 
+use std::fmt;
+
 /// A path within a value in Rust's notation, such as `rings[2].size`. The path is empty for the
 /// value itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,11 +23,26 @@ impl FieldPath {
         whole.0
     }
 
+    /// Writes the place of an error before its text: the index of the parameter, if known, and the
+    /// path.
+    pub(crate) fn write_before_error(
+        &self,
+        parameter: Option<u16>,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        if let Some(index) = parameter {
+            write!(f, "parameter {index}: ")?;
+        }
+        if !self.0.is_empty() {
+            write!(f, "`{}`: ", self.0)?;
+        }
+        Ok(())
+    }
+
     /// Puts the name of a field, or of an enum's variant and its field, before the path.
     pub(crate) fn put_before(&mut self, part: &str) {
         if self.0.starts_with('…') {
-            // The path is full. Longer strings would be built in vain at each level of a deep
-            // value.
+            // The path is full, so the levels above add nothing.
         } else if self.0.len() + part.len() + 4 < Self::LEN_MAX {
             self.join_before(part);
         } else {

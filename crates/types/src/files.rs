@@ -1,9 +1,9 @@
 //! Sorts of files that an interface can declare.
 
-use crate::Object;
+use crate::{Object, flag_names};
 
 bitflags::bitflags! {
-    /// The sorts of files that a parameter of the kind `file` takes.
+    /// A set of sorts of files, which a parameter of the kind `file` takes.
     ///
     /// The bits travel on the wire and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,8 +22,7 @@ bitflags::bitflags! {
 impl Files {
     /// Returns the sort with this name, as written in an interface: `regular`.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::from_name(&word.to_ascii_uppercase())
-            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase()))
+        flag_names::find(word)
     }
 
     /// Returns whether the set includes files of this type.
@@ -38,15 +37,9 @@ impl Files {
     }
 }
 
-/// Writes the names with `|` between them, as an interface has them.
+/// Writes the names with `|` between them, as in an interface.
 impl std::fmt::Display for Files {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (name, _)) in self.iter_names().enumerate() {
-            if i > 0 {
-                f.write_str(" | ")?;
-            }
-            f.write_str(&name.to_ascii_lowercase())?;
-        }
-        Ok(())
+        flag_names::write(self, f)
     }
 }

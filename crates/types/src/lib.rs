@@ -26,6 +26,7 @@ pub mod describe;
 mod encode;
 mod field_path;
 mod files;
+mod flag_names;
 mod guid;
 #[macro_use]
 mod handle;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::flag_names;
+
 bitflags::bitflags! {
     /// The operations that a handle permits.
     ///
@@ -39,24 +41,17 @@ bitflags::bitflags! {
 impl Rights {
     /// Returns the right with this name, as written in an interface: `read`.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::from_name(&word.to_ascii_uppercase())
-            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase()))
+        flag_names::find(word)
     }
 }
 
 /// Writes the names with `|` between them, as in an interface; `no rights` for the empty set.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return f.write_str("no rights");
+        match self.is_empty() {
+            true => f.write_str("no rights"),
+            false => flag_names::write(self, f),
         }
-        for (i, (name, _)) in self.iter_names().enumerate() {
-            if i > 0 {
-                f.write_str(" | ")?;
-            }
-            f.write_str(&name.to_ascii_lowercase())?;
-        }
-        Ok(())
     }
 }
 

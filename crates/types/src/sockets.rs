@@ -1,6 +1,6 @@
 //! Sorts of sockets that an interface can declare.
 
-use crate::Object;
+use crate::{Object, flag_names};
 
 bitflags::bitflags! {
     /// A set of sorts of sockets, which a parameter of the kind `socket` takes.
@@ -37,8 +37,7 @@ bitflags::bitflags! {
 impl Sockets {
     /// Returns the sort with this name, as written in an interface: `unix_stream`.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::from_name(&word.to_ascii_uppercase())
-            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        flag_names::find(word)
     }
 
     /// Returns whether the set includes sockets of this type.
@@ -63,12 +62,6 @@ impl Sockets {
 /// Writes the names with `|` between them, as in an interface.
 impl std::fmt::Display for Sockets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (name, _)) in self.iter_names().enumerate() {
-            if i > 0 {
-                f.write_str(" | ")?;
-            }
-            f.write_str(&name.to_ascii_lowercase())?;
-        }
-        Ok(())
+        flag_names::write(self, f)
     }
 }
