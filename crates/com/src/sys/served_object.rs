@@ -165,7 +165,7 @@ pub(super) fn vtable(methods: usize) -> *const c_void {
 }
 
 /// # Safety
-/// `this` must be a [`InterfaceHeader`] with a reference to its object; the other arguments are as
+/// `this` must be an [`InterfaceHeader`] with a reference to its object; the other arguments are as
 /// COM passes them.
 unsafe extern "system" fn query_interface(
     this: *mut c_void,
@@ -199,7 +199,7 @@ unsafe extern "system" fn query_interface(
 }
 
 /// # Safety
-/// `this` must be a [`InterfaceHeader`] with a reference to its object.
+/// `this` must be an [`InterfaceHeader`] with a reference to its object.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
     let instance = unsafe { &*(*this.cast::<InterfaceHeader>()).instance };
@@ -207,7 +207,7 @@ unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
 }
 
 /// # Safety
-/// `this` must be a [`InterfaceHeader`] with a reference to its object, which the caller gives up.
+/// `this` must be an [`InterfaceHeader`] with a reference to its object, which the caller gives up.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
     let instance = unsafe { (*this.cast::<InterfaceHeader>()).instance };
@@ -227,7 +227,7 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
 /// Implements `ISupportErrorInfo`: all interfaces of the object set error information.
 ///
 /// # Safety
-/// `this` must be a [`InterfaceHeader`] with a reference to its object; `iid` is as COM passes it.
+/// `this` must be an [`InterfaceHeader`] with a reference to its object; `iid` is as COM passes it.
 unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
     // SAFETY: the function's contract.
     unsafe {

@@ -1,11 +1,12 @@
-//! Compares the COM layouts of an emitted `.idl` file with those of its traits.
+//! Compares the COM layouts that an emitted `.idl` file declares with the layouts of the traits from
+//! which it was emitted.
 
 use crate::front::report::{self, Options};
 use crate::layout::TraitTables;
 use crate::lower::{MethodDifference, layout_difference, lower};
 use syshandle_model::Description;
 
-/// A method of a trait whose COM layout differs from the one of the emitted `.idl` file.
+/// A method of a trait whose COM layout differs from the layout in the emitted `.idl` file.
 #[derive(Clone, Debug)]
 pub struct LayoutDifference {
     /// The interface and the method, as the file names them.

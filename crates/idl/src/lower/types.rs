@@ -1,4 +1,4 @@
-//! Converts the shape of a declaration to a Rust type.
+//! Converts resolved types of declarations to Rust types.
 
 use syn::Type;
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Checker;
+use super::type_attributes::SIZES;
 use super::unresolved::NameReference;
 use crate::front::ast::{
     Argument, Attribute, AttributeName, AttributeTarget, Attributes, Expression, ExpressionKind,
@@ -13,18 +14,9 @@ use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Attributes whose arguments name parameters or fields.
-const SIBLING_ATTRIBUTES: &[AttributeName] = &[
-    AttributeName::SizeIs,
-    AttributeName::LengthIs,
-    AttributeName::MaxIs,
-    AttributeName::MinIs,
-    AttributeName::FirstIs,
-    AttributeName::LastIs,
-    AttributeName::SwitchIs,
-    AttributeName::IidIs,
-    AttributeName::ByteCount,
-];
+/// Attributes whose arguments name parameters or fields, besides [`SIZES`].
+const SIBLING_ATTRIBUTES: &[AttributeName] =
+    &[AttributeName::SwitchIs, AttributeName::IidIs, AttributeName::ByteCount];
 
 /// Attributes that may be repeated.
 const REPEATABLE: &[AttributeName] = &[
@@ -168,7 +160,9 @@ impl<'a> Checker<'_, 'a> {
     /// Checks that arguments that name other parameters or fields refer to existing ones.
     pub(super) fn check_siblings(&mut self, attributes: &'a Attributes, severity: Severity) {
         for attribute in attributes.list() {
-            if attribute.known.is_some_and(|known| SIBLING_ATTRIBUTES.contains(&known)) {
+            if attribute
+                .known
+                .is_some_and(|known| SIZES.contains(&known) || SIBLING_ATTRIBUTES.contains(&known)) {
                 for value in attribute.values() {
                     self.check_sibling_names(value, severity);
                 }

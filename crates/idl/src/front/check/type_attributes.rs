@@ -15,7 +15,7 @@ use crate::front::source::Span;
 use crate::front::token::Name;
 
 /// Attributes that give a number of elements.
-const SIZES: [AttributeName; 6] = [
+pub(super) const SIZES: [AttributeName; 6] = [
     AttributeName::SizeIs,
     AttributeName::LengthIs,
     AttributeName::MaxIs,
