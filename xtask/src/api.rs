@@ -14,7 +14,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use syn::{Item, UseTree};
 
-use self::source::{CrateItems, Declared, blocks, is_hidden, parse, system};
+use self::source::{CrateItems, blocks, is_hidden, parse, system};
+use crate::workspace::root;
 
 const USAGE: &str =
     "cargo xtask api [--accept]    compares the public API with docs/public-api.txt\n";
@@ -49,10 +50,6 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         "docs/public-api.txt is stale: review the difference, then `cargo xtask api --accept`"
     );
     ExitCode::FAILURE
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 fn print_difference(committed: &Path, listing: &str) {
@@ -229,15 +226,6 @@ impl Facade {
             false => Some(self.own.lines(name)),
         };
         lines.unwrap_or_default()
-    }
-}
-
-impl Declared {
-    fn tagged(&self) -> String {
-        match self.system {
-            Some(system) => format!("{}  [{system}]", self.text),
-            None => self.text.clone(),
-        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::cargo::{cargo, exit_code, succeeds};
+use crate::workspace::root;
 
 const SANITIZE: &str = "\
 cargo xtask sanitize [address|leak|thread]... [--short]    all, unless one is named
@@ -72,7 +73,8 @@ impl Sanitizer {
             flags += &format!(" -Clink-arg=-fuse-ld=lld -Clink-arg=-B{}", linker.display());
             cargo.args(["-Zbuild-std=std,panic_unwind", "--target-dir", "target/thread"]);
             cargo.env("RUSTC", rustc).env("CARGO_INCREMENTAL", "0");
-            cargo.env("TSAN_OPTIONS", format!("suppressions={}", suppressions().display()));
+            let suppressions = root().join("ci/thread-suppressions");
+            cargo.env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()));
         } else {
             flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
         }
@@ -93,10 +95,6 @@ fn source_rustc() -> Result<&'static str, String> {
     } else {
         Err("the standard library's source isn't installed (package rust-web-src)".to_owned())
     }
-}
-
-fn suppressions() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/thread-suppressions")
 }
 
 /// The tests of a crate that run under sanitizers.

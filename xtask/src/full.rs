@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::workspace::{root, write_part};
 
 const HELP: &str = "\
 cargo xtask full            all long checks, some hours; writes the result to docs/testing.md
@@ -83,7 +84,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         let table = table(&outcomes, is_short)?;
         print!("\n{table}");
         if !is_short && only.is_empty() {
-            write(&root().join("docs/testing.md"), &table)?;
+            write_part(&root().join("docs/testing.md"), "full", &table)?;
         }
         Ok(outcomes.iter().all(|outcome| outcome.passed))
     });
@@ -162,39 +163,9 @@ fn table(outcomes: &[Outcome], is_short: bool) -> io::Result<String> {
     Ok(text)
 }
 
-/// Replaces the previous results in the document.
-fn write(document: &Path, table: &str) -> io::Result<()> {
-    let text = fs::read_to_string(document)?;
-    let replaced = replaced(&text, table)
-        .ok_or_else(|| io::Error::other(format!("{} has no place for it", document.display())))?;
-    fs::write(document, replaced)
-}
-
-fn replaced(text: &str, table: &str) -> Option<String> {
-    let (before, rest) = text.split_once(START)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{START}\n{table}{END}{after}"))
-}
-
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
-}
-
-const START: &str = "<!-- full -->";
-const END: &str = "<!-- /full -->";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_document_has_a_place_for_the_result_which_is_replaced() {
-        let document = fs::read_to_string(root().join("docs/testing.md")).expect("docs/testing.md");
-        let once = replaced(&document, "one\n").expect("a place");
-        let twice = replaced(&once, "two\n").expect("a place");
-        assert!(twice.contains("<!-- full -->\ntwo\n<!-- /full -->") && !twice.contains("one\n<"));
-    }
 
     #[test]
     fn skipped_tests_are_listed_once() {

@@ -12,6 +12,7 @@ mod faults;
 mod full;
 mod prose;
 mod weight;
+mod workspace;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use crate::workspace::{root, write_part};
+
 const HELP: &str = "\
 cargo xtask weight              builds the programs and prints the table of docs/weight.md
 cargo xtask weight --write      writes the table to docs/weight.md as well
@@ -16,9 +18,6 @@ cargo xtask weight --write      writes the table to docs/weight.md as well
 
 /// The libraries, which are also the names of their folders in `bench/weight`.
 const LIBRARIES: [&str; 5] = ["syshandle", "zbus", "zlink", "rsbinder", "ipc-channel"];
-
-/// Start and end of the table in the document.
-const MARKERS: [&str; 2] = ["<!-- weight -->\n", "<!-- /weight -->"];
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let write = match arguments {
@@ -121,7 +120,8 @@ fn measure(library: &str) -> Result<Weight, String> {
     })
 }
 
-/// Returns the crates that a package depends on, as `name vVERSION` and what follows.
+/// Returns the crates that a package depends on. Each line starts with `name vVERSION`; the path
+/// follows for crates of this repository.
 fn crates(package: &str, edges: &str) -> Result<BTreeSet<String>, String> {
     let tree = output(cargo("tree").args([
         "--locked",
@@ -135,27 +135,20 @@ fn crates(package: &str, edges: &str) -> Result<BTreeSet<String>, String> {
     Ok(tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect())
 }
 
-/// Returns whether a crate is part of this repository: its line ends with its path.
+/// Returns whether a line of [`crates`] names a crate of this repository.
 fn is_ours(line: &str) -> bool {
     line.contains(" (/")
 }
 
 /// Writes the table to the document, and returns it.
 fn publish(text: &str) -> Result<String, String> {
-    let path = bench().join("../docs/weight.md");
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let document = fs::read_to_string(&path).map_err(|error| failed(&error))?;
-    let parts = document
-        .split_once(MARKERS[0])
-        .and_then(|(before, rest)| rest.split_once(MARKERS[1]).map(|(_, after)| (before, after)));
-    let (before, after) = parts.ok_or_else(|| failed(&"the markers of the table are missing"))?;
-    let document = [before, MARKERS[0], text, MARKERS[1], after].concat();
-    fs::write(&path, document).map_err(|error| failed(&error))?;
+    let document = root().join("docs/weight.md");
+    write_part(&document, "weight", text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
 fn bench() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench")
+    root().join("bench")
 }
 
 /// Returns a command of Cargo for the workspace of the benchmark.

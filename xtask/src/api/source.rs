@@ -19,6 +19,16 @@ pub(super) struct Declared {
     pub(super) system: Option<&'static str>,
 }
 
+impl Declared {
+    /// Returns the text, with the system if only one has it.
+    fn tagged(&self) -> String {
+        match self.system {
+            Some(system) => format!("{}  [{system}]", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
 /// The public items of a crate, by name.
 #[derive(Debug, Default)]
 pub(super) struct CrateItems {
@@ -220,9 +230,14 @@ pub(super) fn called(call: &ItemMacro) -> String {
 }
 
 /// Parses a file.
+///
+/// # Panics
+/// The file can't be read or parsed. A listing without its items would be wrong.
 pub(super) fn parse(path: &Path) -> Vec<Item> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    syn::parse_file(&text).map(|file| file.items).unwrap_or_default()
+    let text = fs::read_to_string(path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file = syn::parse_file(&text);
+    file.unwrap_or_else(|error| panic!("{}: {error}", path.display())).items
 }
 
 /// Returns the items in each branch of `cfg_if!`, with the system of the branch.

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 use blocks::{Block, has_enough_words};
 use habits::{PRONOUN, habits};
 
+use crate::workspace::root;
+
 const HELP: &str = "\
 cargo xtask prose                checks each crate and each document
 cargo xtask prose --list PATH…   lists the marked texts of files or folders
@@ -50,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 
 /// Checks each crate and document. Returns whether all are within the limit.
 fn check() -> io::Result<bool> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let (mut all_texts, mut all_marked, mut passed) = (0, 0, true);
     for area in areas(&root)? {
         let mut counts = [(0, 0); FORMS.len()];
