@@ -2,6 +2,7 @@
 //! them.
 
 use std::ffi::c_void;
+use std::ptr;
 
 use windows_sys::Win32::System::Rpc::{MIDL_SERVER_INFO, MIDL_STUBLESS_PROXY_INFO};
 use windows_sys::core::{GUID, HRESULT};
@@ -63,6 +64,14 @@ pub(super) struct PsFactoryBuffer {
     pub(super) count: i32,
     pub(super) files: *const *const ProxyFile,
     pub(super) filler: i32,
+}
+
+impl PsFactoryBuffer {
+    /// Creates the buffer for these files. It is never freed, because the runtime keeps a pointer to
+    /// it.
+    pub(super) fn leak(files: *const *const ProxyFile) -> *mut Self {
+        Box::leak(Box::new(Self { vtable: ptr::null(), count: 0, files, filler: 0 }))
+    }
 }
 
 windows_link::link!("rpcrt4.dll" "system" fn NdrDllGetClassObject(

@@ -50,8 +50,8 @@ pub struct IncomingCall {
 /// vtable, with the arguments in memory.
 ///
 /// # Safety
-/// The interpreter's stack for the call must contain a pointer to a [`ObjectInterface`], then the
-/// slots of the method, then a place for its result. The pointer is always a `ObjectInterface`,
+/// The interpreter's stack for the call must contain a pointer to an [`ObjectInterface`], then the
+/// slots of the method, then a place for its result. The pointer is always an `ObjectInterface`,
 /// because only the tables of objects refer to this function.
 pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
     // SAFETY: the function's contract.

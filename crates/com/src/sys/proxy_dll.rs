@@ -154,8 +154,7 @@ impl DllTables {
         // The objects belong to the program that loads this DLL and are called through their
         // vtables, so there is no thunk.
         let files = proxy_file::build(&entries, lookup, None);
-        let buffer = PsFactoryBuffer { vtable: ptr::null(), count: 0, files, filler: 0 };
-        let buffer: *mut PsFactoryBuffer = Box::leak(Box::new(buffer));
+        let buffer = PsFactoryBuffer::leak(files);
         let iids = entries.iter().map(|(_, iid)| *iid).collect();
         Ok(Self { clsid: com_guid(dll.clsid), iids, files, buffer })
     }

@@ -27,7 +27,7 @@ pub struct RegisteredInterface {
     pub(super) iid: GUID,
     /// The vtable of objects of this process.
     pub(super) vtable: *const c_void,
-    /// Whether the interface stays registered permanently ([`pinned`]).
+    /// Whether the interface stays registered permanently ([`pin`]).
     is_pinned: Mutex<bool>,
 }
 
@@ -98,7 +98,7 @@ impl RegisteredInterface {
     }
 
     /// Keeps the interface registered permanently, so that objects of this process can be served by
-    /// it ([`pinned`]).
+    /// it ([`pin`]).
     pub(super) fn pin(&'static self) -> Result<(), ComError> {
         let mut is_pinned = self.is_pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_pinned {
@@ -111,8 +111,7 @@ impl RegisteredInterface {
     /// Registers the proxies and stubs of the interface for this process. Their CLSID is the IID.
     fn register(&'static self) -> Result<(), ComError> {
         let file = proxy_file::build(&[(&self.compiled, &self.iid)], lookup, Some(dispatch::thunk));
-        let buffer = PsFactoryBuffer { vtable: ptr::null(), count: 0, files: file, filler: 0 };
-        let buffer: *mut PsFactoryBuffer = Box::leak(Box::new(buffer));
+        let buffer = PsFactoryBuffer::leak(file);
         let mut factory = ptr::null_mut();
         let mut cookie = 0;
         // SAFETY: all tables have the form that the runtime requires, are writable and live until

@@ -155,7 +155,7 @@ impl Drop for ServedObject {
 
 /// Builds the vtable of an interface with this number of own methods. It is never freed.
 ///
-/// Stubs call [`thunk`](super::incoming::thunk) instead of the methods in the table. Only a foreign
+/// Stubs call [`thunk`](super::dispatch::thunk) instead of the methods in the table. Only a foreign
 /// client within this process calls the entries directly; it gets `E_NOTIMPL`.
 pub(super) fn vtable(methods: usize) -> *const c_void {
     let mut table: Vec<*const c_void> =

@@ -162,7 +162,8 @@ impl<'a> Checker<'_, 'a> {
         for attribute in attributes.list() {
             if attribute
                 .known
-                .is_some_and(|known| SIZES.contains(&known) || SIBLING_ATTRIBUTES.contains(&known)) {
+                .is_some_and(|known| SIZES.contains(&known) || SIBLING_ATTRIBUTES.contains(&known))
+            {
                 for value in attribute.values() {
                     self.check_sibling_names(value, severity);
                 }
