@@ -10,7 +10,7 @@ const SIZES: [usize; 4] = [1, 10, 100, 300];
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let mut text = format!(
-        "/// The sizes that there are.\npub(crate) const SIZES: [usize; {}] = {SIZES:?};\n",
+        "/// The numbers of methods of the interfaces.\npub(crate) const SIZES: [usize; {}] = {SIZES:?};\n",
         SIZES.len()
     );
     for size in SIZES {
@@ -23,11 +23,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Writes an interface with `size` methods, its class, and its object.
 fn interface(text: &mut String, size: usize) -> std::fmt::Result {
-    writeln!(text, "/// {size} methods.")?;
+    writeln!(text, "/// An interface of {size} methods.")?;
     writeln!(text, "#[syshandle::interface(iid = \"77c3b7de-52c5-4a6e-9d11-1d40e8b0{size:04}\")]")?;
     writeln!(text, "pub trait Methods{size} {{")?;
     for number in 0..size {
-        writeln!(text, "    /// The number, one more.")?;
+        writeln!(text, "    /// Returns the next number.")?;
         writeln!(text, "    fn method_{number}(&self, number: u64) -> syshandle::Result<u64>;")?;
     }
     writeln!(text, "}}")?;
@@ -52,7 +52,10 @@ fn dispatch(text: &mut String) -> std::fmt::Result {
     let (mut serves, mut registered) = (String::new(), String::new());
     for size in SIZES {
         let last = size - 1;
-        writeln!(clients, "    /// To {size} methods.\n    Of{size}(Methods{size}Client),")?;
+        writeln!(
+            clients,
+            "    /// A reference to the interface of {size} methods.\n    Of{size}(Methods{size}Client),"
+        )?;
         writeln!(
             connects,
             "        {size} => Sized::Of{size}(activation.activate(METHODS_{size}.clsid())?),"
@@ -63,7 +66,7 @@ fn dispatch(text: &mut String) -> std::fmt::Result {
     }
     write!(
         text,
-        "/// A reference to an object of the interface of some size.
+        "/// A reference to an object of one of the interfaces.
 #[derive(Debug)]
 pub(crate) enum Sized {{
 {clients}}}
@@ -76,19 +79,19 @@ impl Sized {{
     }}
 }}
 
-/// Connects to the one with so many methods.
+/// Connects to the interface with this number of methods.
 pub(crate) fn connect(activation: &syshandle::Activation, size: usize) -> bench_harness::Result<Sized> {{
     Ok(match size {{
-{connects}        _ => return Err(format!(\"there is no interface of {{size}} methods, but of {{SIZES:?}}\").into()),
+{connects}        _ => return Err(format!(\"no interface has {{size}} methods: their numbers of methods are {{SIZES:?}}\").into()),
     }})
 }}
 
-/// Serves all of them.
+/// Adds the classes of all interfaces to a server.
 pub(crate) fn serve(server: syshandle::Server) -> syshandle::Server {{
     server{serves}
 }}
 
-/// Their registrations.
+/// Returns the registrations of these classes.
 pub(crate) fn registered() -> Vec<syshandle_registry::RegisteredClass> {{
     vec![
 {registered}    ]

@@ -1,6 +1,6 @@
 //! Measures the growth of time and memory with the number of clients, handles per call, waiting
-//! background tasks, registered classes, and methods of an interface. Checks that the growth is not worse than
-//! expected.
+//! background tasks, registered classes, and methods of an interface. Checks that the growth is not
+//! worse than expected.
 
 use bench_harness::{Placement, Report, Result, Work, descriptors_max};
 

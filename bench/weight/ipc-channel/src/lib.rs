@@ -3,6 +3,6 @@
 use ipc_channel::ipc::IpcSender;
 use serde::{Deserialize, Serialize};
 
-/// A call: a name, and where its greeting is sent.
+/// A call: a name, and the channel to which its greeting is sent.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Hello(pub String, pub IpcSender<String>);
