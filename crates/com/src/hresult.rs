@@ -13,7 +13,7 @@ impl Hresult {
     /// Success.
     pub const OK: Self = Self(0);
 
-    /// The HRESULT of an error enum's variant. A variant whose value is a failure code (`=
+    /// Returns the HRESULT of an error enum's variant. A variant whose value is a failure code (`=
     /// 0x8007_0005`) keeps that value. Any other value is mapped into the range that COM reserves
     /// for interfaces; `None` if the value is too large for that range.
     pub(crate) fn of_value(value: i32) -> Option<Self> {
@@ -24,13 +24,13 @@ impl Hresult {
         }
     }
 
-    /// Whether the call failed.
+    /// Returns whether the call failed.
     pub const fn is_failure(self) -> bool {
         self.0 < 0
     }
 
-    /// The HRESULT of a fault: the code that COM's own runtime returns in the same situation, or
-    /// else `E_FAIL`.
+    /// Returns the HRESULT of a fault: the code that COM's own runtime returns in the same
+    /// situation, or else `E_FAIL`.
     pub fn of_fault(fault: &Fault) -> Self {
         Self(match fault {
             Fault::NotAllowed { .. } => E_ACCESSDENIED,
@@ -52,8 +52,8 @@ impl Hresult {
         })
     }
 
-    /// The fault that this HRESULT stands for. `method` is the number of the called method; `said`
-    /// is the text of COM's error information, if any.
+    /// Returns the fault that this HRESULT stands for. `method` is the number of the called method;
+    /// `said` is the text of COM's error information, if any.
     pub fn to_fault(self, method: u32, said: Option<&str>) -> Fault {
         let text = || said.map_or_else(|| self.to_string(), str::to_owned);
         match self.0 {
@@ -86,7 +86,7 @@ pub struct ErrorInfo {
 }
 
 impl ErrorInfo {
-    /// The error information of a fault.
+    /// Returns the error information of a fault.
     pub fn of_fault(fault: &Fault) -> Self {
         Self { description: fault.to_string() }
     }

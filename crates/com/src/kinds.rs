@@ -21,7 +21,7 @@ pub(crate) fn numbers(kinds: Kinds) -> Vec<u8> {
     numbers
 }
 
-/// The kind that has this MIDL number.
+/// Returns the kind that has this MIDL number.
 pub(crate) fn of_number(number: u8) -> Option<Kind> {
     Kind::ALL.get(usize::from(number)).copied().filter(|kind| self::number(*kind) == Some(number))
 }

@@ -50,7 +50,8 @@ pub trait Memory {
     }
 }
 
-/// A GUID in Windows' memory layout: the first three numbers are little endian.
+/// Returns the bytes of a GUID in Windows' memory layout: the first three numbers are little
+/// endian.
 pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = guid.to_bytes();
     let mut bytes = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];

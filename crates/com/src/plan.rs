@@ -77,18 +77,19 @@ impl MethodPlan {
         Self { method, number, form }
     }
 
-    /// The name of the method.
+    /// Returns the name of the method.
     pub fn name(&self) -> &'static str {
         self.method.name
     }
 
-    /// Whether the method passes arrays of bytes and handles because MIDL can't express its types.
+    /// Returns whether the method passes arrays of bytes and handles because MIDL can't express its
+    /// types.
     pub fn is_opaque(&self) -> bool {
         matches!(self.form, MethodForm::Opaque(_))
     }
 
-    /// The reason why COM can't call the method, if it can't. Such a method has no slots, and its
-    /// calls fail.
+    /// Returns the reason why COM can't call the method, if it can't. Such a method has no slots,
+    /// and its calls fail.
     pub fn unsupported(&self) -> Option<&str> {
         match &self.form {
             MethodForm::Unsupported(why) => Some(why),
@@ -96,13 +97,13 @@ impl MethodPlan {
         }
     }
 
-    /// Number of slots, without `this`.
+    /// Returns the number of slots, without `this`.
     pub fn slot_count(&self) -> usize {
         self.slots().map_or(0, SlotLayout::slot_count)
     }
 
-    /// Whether a slot is a floating-point number. In the first three slots, such numbers are passed
-    /// in floating-point registers.
+    /// Returns the type of a slot that is a floating-point number. In the first three slots, such
+    /// numbers are passed in floating-point registers.
     pub fn float(&self, slot: usize) -> Option<Float> {
         let value = self.slots()?.parameters.iter().find(|value| value.slot == slot)?;
         match value.shape {
@@ -121,7 +122,7 @@ impl MethodPlan {
 }
 
 impl SlotLayout {
-    /// The slots of a method, if MIDL can express all of its types.
+    /// Returns the slots of a method, if MIDL can express all of its types.
     fn of(method: &Method) -> Option<Self> {
         let mut layout = Self { errors: errors(method.error)?, ..Self::default() };
         for (parameter, index) in method.parameters.iter().zip(0..) {
@@ -139,7 +140,8 @@ impl SlotLayout {
         (layout.slot_count() <= SLOTS_MAX).then_some(layout)
     }
 
-    /// The slots of a method in opaque form. Fails if COM can't pass a handle of one of its kinds.
+    /// Returns the slots of a method in opaque form. Fails if COM can't pass a handle of one of its
+    /// kinds.
     fn opaque(method: &Method) -> Result<Self, String> {
         let mut layout = Self::default();
         let mut arguments = KindCollector::new();
@@ -172,7 +174,7 @@ impl SlotLayout {
         }
     }
 
-    /// Number of slots.
+    /// Returns the number of slots.
     pub(crate) fn slot_count(&self) -> usize {
         self.parameters.iter().chain(&self.results).map(SlotValue::slot_count).sum()
     }
@@ -185,13 +187,13 @@ impl SlotValue {
     }
 }
 
-/// Whether this is the unit type, which COM doesn't pass.
+/// Returns whether this is the unit type, which COM doesn't pass.
 fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Plain("()"))
 }
 
-/// The HRESULTs of a method's error enum. Returns `None` if the error is not an enum without data,
-/// or if two of its variants have the same HRESULT or one has none.
+/// Returns the HRESULTs of a method's error enum. Returns `None` if the error is not an enum
+/// without data, or if two of its variants have the same HRESULT or one has none.
 fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
     let Some(error) = error else { return Some(Vec::new()) };
     let hresults = Enumeration::of(&error)?.values.into_iter().map(Hresult::of_value);

@@ -97,8 +97,8 @@ enum TypePosition {
 }
 
 impl TypePosition {
-    /// The position of the items of a list or optional here. `None` if such a type isn't allowed
-    /// here, because items can't have a count of their own.
+    /// Returns the position of the items of a list or optional here. Returns `None` if such a type
+    /// isn't allowed here, because items can't have a count of their own.
     fn items(self) -> Option<Self> {
         match self {
             Self::Top => Some(Self::TopItem),
@@ -107,14 +107,15 @@ impl TypePosition {
         }
     }
 
-    /// Whether handles are allowed here. MIDL takes handles only as parameters, not in structs.
+    /// Returns whether handles are allowed here. MIDL takes handles only as parameters, not in
+    /// structs.
     fn has_handles(self) -> bool {
         matches!(self, Self::Top | Self::TopItem)
     }
 }
 
 impl Shape {
-    /// The shape of a parameter or result, if MIDL can express it.
+    /// Returns the shape of a parameter or result, if MIDL can express it.
     pub(crate) fn of(parameter: &Parameter) -> Option<Self> {
         ShapeSearch { left: SHAPES_MAX }.shape(
             &parameter.ty,
@@ -124,8 +125,8 @@ impl Shape {
         )
     }
 
-    /// Size in memory. The actual size of a list within a struct depends on the offset of its
-    /// count.
+    /// Returns the size in memory. The actual size of a list within a struct depends on the offset
+    /// of its count.
     pub(crate) fn size(&self) -> u32 {
         match self {
             Self::Number(number) => number.size(),
@@ -139,7 +140,7 @@ impl Shape {
         }
     }
 
-    /// Alignment in memory.
+    /// Returns the alignment in memory.
     pub(crate) fn align(&self) -> u32 {
         match self {
             Self::Guid | Self::List(_) | Self::OptionalHandle(_) => 4,
@@ -149,7 +150,7 @@ impl Shape {
         }
     }
 
-    /// Alignment on the wire.
+    /// Returns the alignment on the wire.
     pub(crate) fn wire_align(&self) -> u32 {
         match self {
             Self::Enum(of) if of.is_short() => 2,
@@ -165,7 +166,7 @@ impl Shape {
         }
     }
 
-    /// Whether the layout in memory and on the wire is the same.
+    /// Returns whether the layout in memory and on the wire is the same.
     pub(crate) fn is_simple(&self) -> bool {
         match self {
             Self::Number(_) | Self::Bool | Self::Guid => true,
@@ -176,7 +177,7 @@ impl Shape {
         }
     }
 
-    /// The item type of a value that is passed as a count and a pointer.
+    /// Returns the item type of a value that is passed as a count and a pointer.
     pub(crate) fn counted(&self) -> Option<&Self> {
         match self {
             Self::List(item) | Self::OptionalHandle(item) => Some(item),
@@ -184,7 +185,7 @@ impl Shape {
         }
     }
 
-    /// Whether the value fits a register and is passed by value.
+    /// Returns whether the value fits a register and is passed by value.
     pub(crate) fn is_scalar(&self) -> bool {
         matches!(
             self,
@@ -199,7 +200,7 @@ impl Shape {
 }
 
 impl Number {
-    /// The number type with this Rust name.
+    /// Returns the number type with this Rust name.
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "u8" => Self::U8,
@@ -216,7 +217,7 @@ impl Number {
         })
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(self) -> u32 {
         match self {
             Self::U8 | Self::I8 => 1,
@@ -226,14 +227,14 @@ impl Number {
         }
     }
 
-    /// Whether the integer is signed.
+    /// Returns whether the integer is signed.
     pub(crate) fn is_signed(self) -> bool {
         matches!(self, Self::I8 | Self::I16 | Self::I32 | Self::I64)
     }
 }
 
 impl Enumeration {
-    /// The shape of an enum, if no variant has data and all values differ.
+    /// Returns the shape of an enum, if no variant has data and all values differ.
     pub(crate) fn of(ty: &Type) -> Option<Self> {
         let Type::Named { name, definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
@@ -252,25 +253,25 @@ impl Enumeration {
         Some(Self { name, values })
     }
 
-    /// The name of the variant with this index.
+    /// Returns the name of the variant with this index.
     pub(crate) fn variant(ty: &Type, index: usize) -> Option<&'static str> {
         let Type::Named { definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
         variants.get(index).map(|variant| variant.name)
     }
 
-    /// Whether MIDL's default enum can hold all values: that enum takes two bytes on the wire and
-    /// is never negative. Otherwise, the enum is declared `v1_enum`.
+    /// Returns whether MIDL's default enum can hold all values: that enum takes two bytes on the
+    /// wire and is never negative. Otherwise, the enum is declared `v1_enum`.
     pub(crate) fn is_short(&self) -> bool {
         self.values.iter().all(|value| (0..=i32::from(i16::MAX)).contains(value))
     }
 
-    /// The value of the variant with this index.
+    /// Returns the value of the variant with this index.
     pub(crate) fn value(&self, index: u32) -> Option<i32> {
         self.values.get(index as usize).copied()
     }
 
-    /// The index of the variant with this value.
+    /// Returns the index of the variant with this value.
     pub(crate) fn index_of(&self, value: i32) -> Option<u32> {
         let index = self.values.iter().position(|known| *known == value)?;
         u32::try_from(index).ok()
@@ -296,8 +297,8 @@ impl Structure {
         Some(Self { name, fields, size: end.next_multiple_of(align), align })
     }
 
-    /// Whether the layout in memory and on the wire is the same and the struct has no padding at
-    /// its end.
+    /// Returns whether the layout in memory and on the wire is the same and the struct has no
+    /// padding at its end.
     fn is_simple(&self) -> bool {
         let end = self.fields.last().map_or(0, |field| field.offset + field.shape.size());
         end == self.size && self.fields.iter().all(|field| field.shape.is_simple())
@@ -305,7 +306,7 @@ impl Structure {
 }
 
 impl Field {
-    /// Offset of a list's pointer, given the offset of its count.
+    /// Returns the offset of a list's pointer, given the offset of its count.
     pub(crate) fn pointer_behind(count: u32) -> u32 {
         (count + 4).next_multiple_of(8)
     }
@@ -376,7 +377,7 @@ impl ShapeSearch {
     }
 }
 
-/// The shape of a handle, if exactly one kind is declared and MIDL has that kind.
+/// Returns the shape of a handle, if exactly one kind is declared and MIDL has that kind.
 fn handle(declared: Kinds) -> Option<Shape> {
     match kinds::numbers(declared)[..] {
         [number] if !declared.contains(syshandle_os::Kind::Timer) => Some(Shape::Handle(number)),

@@ -245,7 +245,7 @@ fn write_results(
     written
 }
 
-/// The parameter description of a method's error type.
+/// Returns the parameter description of a method's error type.
 fn error_parameter(ty: Type) -> Parameter {
     Parameter { name: "", ty, handle: None }
 }

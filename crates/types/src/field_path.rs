@@ -11,7 +11,7 @@ impl FieldPath {
     /// Maximum length in bytes. An ellipsis replaces the outermost parts of a longer path.
     pub const LEN_MAX: usize = 256;
 
-    /// The path as text.
+    /// Returns the path as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

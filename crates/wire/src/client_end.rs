@@ -262,7 +262,7 @@ impl<W> ClientEnd<W> {
         self.awaits_bye || self.running > 0
     }
 
-    /// Whether the server has replied to a call.
+    /// Returns whether the server has replied to a call.
     pub fn has_replied(&self) -> bool {
         self.has_replied
     }

@@ -24,8 +24,8 @@ pub fn enter_apartment() -> Result<(), ComError> {
     ComError::check(unsafe { CoInitializeEx(ptr::null(), COINIT_MULTITHREADED as u32) })
 }
 
-/// The identifier of the call chain that this thread is part of. It is the same on both sides of a
-/// call.
+/// Returns the identifier of the call chain that this thread is part of. It is the same on both
+/// sides of a call.
 pub fn logical_thread() -> Guid {
     let mut guid = GUID::from_u128(0);
     // SAFETY: `guid` is written; on failure it stays zero.

@@ -18,13 +18,13 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The client whose call this thread serves.
+    /// Returns the client whose call this thread serves.
     pub fn current() -> Self {
         Self { process_id: process_id(), logical_thread: logical_thread() }
     }
 }
 
-/// The process whose call this thread serves; `None` outside of a call.
+/// Returns the process whose call this thread serves; `None` outside of a call.
 ///
 /// The RPC runtime gets this identifier from the kernel. An identifier inside the message would not
 /// be trustworthy: a client could make the server duplicate handles out of or into the process of

@@ -30,7 +30,7 @@ impl ComError {
         Self::FormatStrings(error)
     }
 
-    /// The HRESULT, if a COM function failed.
+    /// Returns the HRESULT, if a COM function failed.
     pub fn hresult(&self) -> Option<Hresult> {
         match self {
             Self::Failed(hresult) => Some(*hresult),

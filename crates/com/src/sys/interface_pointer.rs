@@ -134,13 +134,13 @@ impl InterfacePointer {
         CallResult { hresult, reply }
     }
 
-    /// The interface of this reference.
+    /// Returns the interface of this reference.
     pub fn interface(&self) -> &'static Interface {
         self.registered.interface
     }
 
-    /// The object itself, if it belongs to this process. COM returns the object's own pointer when
-    /// a process receives a reference that it has passed earlier.
+    /// Returns the object itself, if it belongs to this process. COM returns the object's own
+    /// pointer when a process receives a reference that it has passed earlier.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
         // SAFETY: a reference to an object.
         unsafe { served_object::object(self.pointer.as_ptr(), self.registered) }
@@ -167,7 +167,7 @@ impl InterfacePointer {
         Some(reference)
     }
 
-    /// The pointer. `self` keeps its reference.
+    /// Returns the pointer. `self` keeps its reference.
     fn address(&self) -> u64 {
         self.pointer.as_ptr().expose_provenance() as u64
     }
@@ -187,7 +187,7 @@ impl InterfacePointer {
         }
     }
 
-    /// The first entries of the vtable.
+    /// Returns the first entries of the vtable.
     ///
     /// # Safety
     /// None in addition to a valid reference, which `self` is.

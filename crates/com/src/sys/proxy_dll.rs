@@ -192,7 +192,7 @@ unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
     }
 }
 
-/// The handle of the DLL that contains this code.
+/// Returns the handle of the DLL that contains this code.
 fn this_module() -> *mut c_void {
     let mut module = ptr::null_mut();
     let flags =

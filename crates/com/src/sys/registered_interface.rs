@@ -86,13 +86,13 @@ impl RegisteredInterface {
         Ok(registered[&interface.iid])
     }
 
-    /// The tables of an interface, if they are registered.
+    /// Returns the tables of an interface, if they are registered.
     pub(super) fn find(iid: Guid) -> Option<&'static Self> {
         let registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
         registered.as_ref()?.get(&iid).copied()
     }
 
-    /// The identifier of the interface.
+    /// Returns the identifier of the interface.
     pub fn iid(&self) -> Guid {
         own_guid(&self.iid)
     }
@@ -128,7 +128,7 @@ impl RegisteredInterface {
     }
 }
 
-/// The interfaces whose references an interface passes.
+/// Returns the interfaces whose references an interface passes.
 fn references(interface: &'static Interface) -> Vec<&'static Interface> {
     let mut found = Vec::new();
     for method in interface.methods {

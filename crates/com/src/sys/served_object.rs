@@ -85,7 +85,7 @@ impl ServedObject {
         Self(instance)
     }
 
-    /// A reference to the object by one of its interfaces, which can be passed.
+    /// Returns a reference to the object by one of its interfaces, which can be passed.
     ///
     /// # Errors
     /// `E_NOINTERFACE` if the object doesn't have the interface.
@@ -122,7 +122,7 @@ impl ServedObject {
 }
 
 impl ObjectInterface {
-    /// The object that this is an interface of.
+    /// Returns the object that this is an interface of.
     ///
     /// # Safety
     /// The caller must make sure that a reference to the object exists.
@@ -242,7 +242,8 @@ unsafe extern "system" fn not_implemented() -> HRESULT {
     E_NOTIMPL
 }
 
-/// The object that a pointer refers to, if it is an object of this process by this interface.
+/// Returns the object that a pointer refers to, if it is an object of this process by this
+/// interface.
 ///
 /// # Safety
 /// The pointer must be a reference to an object.

@@ -111,7 +111,7 @@ unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) 
     }
 }
 
-/// Whether this process is the client of the call.
+/// Returns whether this process is the client of the call.
 ///
 /// # Safety
 /// `flags` must be the pointer that the interpreter passes: the first field of its
@@ -121,7 +121,7 @@ unsafe fn is_client(flags: *mut u32) -> bool {
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).IsClient != 0 }
 }
 
-/// The end address of the message that is being read.
+/// Returns the end address of the message that is being read.
 ///
 /// # Safety
 /// The same as for [`is_client`].
@@ -130,7 +130,7 @@ unsafe fn message_end(flags: *mut u32) -> usize {
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).BufferEnd.addr() }
 }
 
-/// The next address in a message that is aligned for a handle.
+/// Returns the next address in a message that is aligned for a handle.
 fn aligned(buffer: *mut u8) -> *mut u8 {
     buffer.wrapping_add(buffer.addr().next_multiple_of(LEN) - buffer.addr())
 }

@@ -5,7 +5,8 @@
 
 use crate::shape::Shape;
 
-/// The size of an \[in\] parameter with its alignment. `None` if it depends on the value.
+/// Returns the size of an \[in\] parameter with its alignment. Returns `None` if it depends on the
+/// value.
 pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     Some(match shape {
         Shape::Number(number) => number.size().max(4) + number.size(),
@@ -21,7 +22,8 @@ pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     } as u16)
 }
 
-/// The size of an \[out\] parameter with its alignment. `None` if it depends on the value.
+/// Returns the size of an \[out\] parameter with its alignment. Returns `None` if it depends on the
+/// value.
 pub(super) fn result(shape: &Shape) -> Option<u16> {
     match shape.is_scalar() {
         true => Some(parameter(shape)? + BEFORE_POINTEE as u16),

@@ -146,12 +146,12 @@ impl ParameterDescriptors {
     }
 }
 
-/// The offset of a slot on the stack, after `this`.
+/// Returns the offset of a slot on the stack, after `this`.
 fn stack(slot: usize) -> u16 {
     8 * (slot as u16 + 1)
 }
 
-/// The attribute for a parameter that the stub keeps on its stack in this number of bytes.
+/// Returns the attribute for a parameter that the stub keeps on its stack in this number of bytes.
 fn on_stack(bytes: u32) -> u16 {
     (bytes.div_ceil(8) as u16) << 13
 }

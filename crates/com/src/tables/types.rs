@@ -64,19 +64,19 @@ impl TypeFormatString {
         Self { bytes: vec![0, 0], known: HashMap::new(), form, is_too_large: false }
     }
 
-    /// The finished string.
+    /// Returns the finished string.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.bytes.push(0);
         self.bytes
     }
 
-    /// Whether all types so far fit into the string.
+    /// Returns whether all types so far fit into the string.
     pub(super) fn fits(&self) -> bool {
         !self.is_too_large && self.bytes.len() <= BYTES_MAX
     }
 
-    /// The entry of an \[in\] parameter that isn't a number. For a parameter that is passed by
-    /// reference, the entry of the pointee.
+    /// Returns the offset of the entry of an \[in\] parameter that isn't a number. For a parameter
+    /// that is passed by reference, this is the entry of the pointee.
     pub(super) fn parameter(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -93,8 +93,8 @@ impl TypeFormatString {
         }
     }
 
-    /// The entry of an \[out\] parameter's pointer, or of its pointee if the procedure string can
-    /// refer to that directly.
+    /// Returns the offset of the entry of an \[out\] parameter's pointer, or of its pointee if the
+    /// procedure string can refer to that directly.
     pub(super) fn result(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(_) => {
@@ -119,7 +119,7 @@ impl TypeFormatString {
         }
     }
 
-    /// The format character of a type that has no entry.
+    /// Returns the format character of a type that has no entry.
     pub(super) fn character(shape: &Shape) -> Option<u8> {
         Some(match shape {
             Shape::Number(number) => match number {
@@ -139,7 +139,8 @@ impl TypeFormatString {
         })
     }
 
-    /// The entry of a pointer to a type other than an array: `11 04 f8 ff`, or `12 08 25 5c`.
+    /// Returns the offset of the entry of a pointer to a type other than an array: `11 04 f8 ff`,
+    /// or `12 08 25 5c`.
     fn pointer(&mut self, kind: u8, attributes: u8, to: &Shape) -> usize {
         let entry = TypeDescriptor::Pointer(kind, attributes, to.clone());
         self.entry(entry, |types| {
@@ -158,7 +159,7 @@ impl TypeFormatString {
         })
     }
 
-    /// The entry of a pointer to an array.
+    /// Returns the offset of the entry of a pointer to an array.
     fn counted_pointer(
         &mut self,
         kind: u8,
@@ -175,7 +176,8 @@ impl TypeFormatString {
         })
     }
 
-    /// The entry of a reference to a pointer, for results that have their own memory.
+    /// Returns the offset of the entry of a reference to a pointer, for results that have their own
+    /// memory.
     fn pointer_to_pointer(&mut self, shape: &Shape, count: Option<CountLocation>) -> usize {
         self.entry(TypeDescriptor::Double(shape.clone(), count), |types| {
             types.bytes.extend([FC_RP, ALLOCED_ON_STACK | POINTER_DEREF]);
@@ -191,7 +193,7 @@ impl TypeFormatString {
         })
     }
 
-    /// The entry of the type that a pointer's entry refers to.
+    /// Returns the offset of the entry of the type that a pointer's entry refers to.
     fn pointee(&mut self, pointer: usize, to: &Shape) -> usize {
         match self.bytes[pointer + 1] & SIMPLE_POINTER {
             0 => self.type_descriptor(to),
@@ -199,7 +201,7 @@ impl TypeFormatString {
         }
     }
 
-    /// The entry of a type; 0 for a type without one.
+    /// Returns the offset of the entry of a type; 0 for a type without one.
     fn type_descriptor(&mut self, shape: &Shape) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -284,8 +286,8 @@ impl TypeFormatString {
     }
 }
 
-/// Whether the stub keeps a result of this shape on its stack. As in MIDL, the limit is 7 × 8
-/// bytes.
+/// Returns whether the stub keeps a result of this shape on its stack. As in MIDL, the limit is 7 ×
+/// 8 bytes.
 pub(super) fn is_on_stack(shape: &Shape) -> bool {
     shape.size() <= 56
 }

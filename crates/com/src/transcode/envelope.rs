@@ -97,7 +97,7 @@ pub(super) fn unpack(
     Ok(EnvelopeContents { head: head.to_vec(), values: values.to_vec(), handles: ordered })
 }
 
-/// The kind of the handles in a member; `None` for the member with the bytes.
+/// Returns the kind of the handles in a member; `None` for the member with the bytes.
 fn kind_of(value: &SlotValue) -> Option<u8> {
     match value.shape.counted()? {
         Shape::Handle(number) => Some(*number),
@@ -105,7 +105,7 @@ fn kind_of(value: &SlotValue) -> Option<u8> {
     }
 }
 
-/// The kind that a handle is passed as.
+/// Returns the kind that a handle is passed as.
 fn number(declared: Kinds, lent: &RawLentHandle) -> Result<u8, Problem> {
     if let [number] = kinds::numbers(declared)[..] {
         return Ok(number);

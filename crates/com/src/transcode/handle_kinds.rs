@@ -6,7 +6,7 @@ use syshandle_types::describe::{Definition, Parameter, Type};
 
 use super::problem::Problem;
 
-/// The declared kinds of each handle in encoded values of these types.
+/// Returns the declared kinds of each handle in encoded values of these types.
 pub(super) fn declared_handle_kinds(
     types: &[Parameter],
     encoded: &[u8],

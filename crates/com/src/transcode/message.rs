@@ -87,7 +87,7 @@ pub struct ReceivedReply {
 }
 
 impl MethodReturn {
-    /// The answer for a call that failed or was refused.
+    /// Returns the answer for a call that failed or was refused.
     pub fn of_fault(fault: &Fault) -> Self {
         Self {
             hresult: Hresult::of_fault(fault),
@@ -97,7 +97,7 @@ impl MethodReturn {
     }
 }
 
-/// Whether a value may be a handle or interface pointer: neither NULL nor negative.
+/// Returns whether a value may be a handle or interface pointer: neither NULL nor negative.
 /// `INVALID_HANDLE_VALUE` and pseudo handles are negative.
 pub(super) fn is_handle(value: u64) -> bool {
     (value as i64) > 0

@@ -57,7 +57,7 @@ impl<'m> ComReader<'m> {
         }
     }
 
-    /// The encoded bytes, and the handles in order.
+    /// Returns the encoded bytes, and the handles in order.
     pub(super) fn finish(self) -> (Vec<u8>, Vec<RawReceivedHandle>) {
         (self.bytes, self.handles)
     }

@@ -82,7 +82,7 @@ impl<'a> ComWriter<'a> {
         }
     }
 
-    /// The addresses of all allocations.
+    /// Returns the addresses of all allocations.
     pub(super) fn into_allocated(self) -> Vec<u64> {
         self.allocated
     }

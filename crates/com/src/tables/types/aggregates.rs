@@ -35,7 +35,7 @@ impl TypeFormatString {
         })
     }
 
-    /// The entry of a field's or item's type, if the type is embedded.
+    /// Returns the offset of the entry of a field's or item's type, if the type is embedded.
     fn embeddable(&mut self, shape: &Shape) -> Option<usize> {
         matches!(shape, Shape::Guid | Shape::Struct(_) | Shape::Array(..))
             .then(|| self.type_descriptor(shape))
@@ -107,8 +107,8 @@ impl TypeFormatString {
         }
     }
 
-    /// The entry of an array within a struct. Its items have the same layout in memory and on the
-    /// wire.
+    /// Returns the offset of the entry of an array within a struct. Its items have the same layout
+    /// in memory and on the wire.
     pub(super) fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
         let inner = self.embeddable(item);
         self.entry(TypeDescriptor::FixedArray(item.clone(), len), |types| {
@@ -173,7 +173,7 @@ impl TypeFormatString {
         self.bytes.extend([0xff, 0xff, 0xff, 0xff, 0, 0]);
     }
 
-    /// The largest alignment of these shapes on the wire.
+    /// Returns the largest alignment of these shapes on the wire.
     fn wire_align<'s>(&self, shapes: impl IntoIterator<Item = &'s Shape>) -> u8 {
         let handle = |shape: &Shape| {
             self.form == HandleForm::UserMarshal && matches!(shape, Shape::Handle(_))
