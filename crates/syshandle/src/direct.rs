@@ -5,9 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{
-    Filesystems, OwnedHandle, Peer, ProofFailure, Seqpacket, descriptor_limit, prove,
-};
+use syshandle_os::{OwnedHandle, Peer, ProofFailure, Seqpacket, descriptor_limit, prove};
 
 use crate::activation::linux::connect;
 use crate::class::{Implements, Interface, Object, Proxy};
@@ -199,16 +197,8 @@ pub fn make_door<I, T>(implementation: T) -> Result<OwnedHandle>
 where
     I: Interface + Implements<T> + ?Sized,
 {
-    let settings = Settings {
-        loops: 1,
-        max_concurrent_calls: CALLS_MAX,
-        clients_max: CLIENTS_MAX,
-        idle: Some(Duration::ZERO),
-        drain: Duration::ZERO,
-        filesystems: Filesystems::local(),
-        quota_limits: QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit()),
-    };
-    let reactor = Reactor::new(settings, Vec::new())?;
+    let limits = QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit());
+    let reactor = Reactor::new(Settings::of_object(limits), Vec::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door itself counts in the quota of this process.
     let own = pair()?.0.peer()?;

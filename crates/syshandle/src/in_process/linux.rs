@@ -1,8 +1,6 @@
 //! Serves an object of this process by a reactor of its own.
 
-use std::time::Duration;
-
-use syshandle_os::{Filesystems, Seqpacket};
+use syshandle_os::Seqpacket;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface as Description;
 use syshandle_wire::Hello;
@@ -20,26 +18,17 @@ use crate::{Error, ErrorKind, Result};
 
 /// Makes a client of an object in this process, for one of its interfaces.
 pub(super) fn client_of(object: &Object, interface: &'static Description) -> Result<Client> {
-    let settings = Settings {
-        loops: 1,
-        max_concurrent_calls: CALLS_MAX,
-        clients_max: CLIENTS_MAX,
-        idle: Some(Duration::ZERO),
-        drain: Duration::ZERO,
-        // Only this process gives away references to the object.
-        filesystems: Filesystems::local(),
-        quota_limits: QuotaLimits {
-            clients: CLIENTS_MAX,
-            calls: CALLS_MAX,
-            waiting: 4 * CALLS_MAX,
-            descriptors: syshandle_os::descriptor_limit()
-                .map_or(QuotaLimits::UNLIMITED.descriptors, |limit| limit as usize),
-            timers: TIMERS_MAX,
-            bytes: MEMORY_MAX,
-        },
+    let limits = QuotaLimits {
+        clients: CLIENTS_MAX,
+        calls: CALLS_MAX,
+        waiting: 4 * CALLS_MAX,
+        descriptors: syshandle_os::descriptor_limit()
+            .map_or(QuotaLimits::UNLIMITED.descriptors, |limit| limit as usize),
+        timers: TIMERS_MAX,
+        bytes: MEMORY_MAX,
     };
     let not_made = |what| move |error| Error::detected(ErrorKind::System, what).because(error);
-    let reactor = Reactor::new(settings, Vec::new())?;
+    let reactor = Reactor::new(Settings::of_object(limits), Vec::new())?;
     let no_pair = failed("socketpair", "no connection to the object can be made");
     let (ours, theirs) = Seqpacket::pair().map_err(no_pair)?;
     ours.name_senders().map_err(not_made("the object's socket can't be set up"))?;

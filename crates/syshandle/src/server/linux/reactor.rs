@@ -99,6 +99,22 @@ pub(crate) struct Settings {
     pub(crate) quota_limits: QuotaLimits,
 }
 
+impl Settings {
+    /// Returns the settings for an object that a process serves without a server, until the last
+    /// reference to it is dropped.
+    pub(crate) fn of_object(quota_limits: QuotaLimits) -> Self {
+        Self {
+            loops: 1,
+            max_concurrent_calls: quota_limits.calls,
+            clients_max: quota_limits.clients,
+            idle: Some(Duration::ZERO),
+            drain: Duration::ZERO,
+            filesystems: Filesystems::local(),
+            quota_limits,
+        }
+    }
+}
+
 impl Reactor {
     /// Index of the loop that also has the sources that belong to no client.
     pub(crate) const FIRST: usize = 0;
