@@ -209,7 +209,7 @@ impl SharedReader {
 
     /// Returns whether the memory contains the whole range.
     pub fn contains(&self, offset: usize, len: usize) -> bool {
-        offset.checked_add(len).is_some_and(|end| end <= self.len())
+        self.memory.mapping.contains(offset, len)
     }
 
     /// Returns the size in bytes, which never changes.

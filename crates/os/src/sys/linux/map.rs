@@ -50,20 +50,20 @@ impl Mapping {
     /// offset.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
-        let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
-        if fits && self.writable {
+        let fits = self.contains(offset, bytes.len()) && self.writable;
+        if fits {
             // SAFETY: the range lies within the mapping, which is writable and lives as long as
             // self. `bytes` is ordinary memory, so they don't overlap.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
         }
-        fits && self.writable
+        fits
     }
 
     /// Appends a copy of a range to `out`. Returns `false`, and appends nothing, unless the mapping
     /// contains the whole range.
     #[must_use]
     pub(crate) fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
-        let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        let fits = self.contains(offset, len);
         if fits {
             out.reserve(len);
             // SAFETY: the range lies within the mapping, and `out` has room for `len` more bytes.
@@ -82,7 +82,7 @@ impl Mapping {
     /// the whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
-        let fits = offset.checked_add(out.len()).is_some_and(|end| end <= self.len);
+        let fits = self.contains(offset, out.len());
         if fits {
             // SAFETY: the range lies within the mapping. `out` is ordinary memory, so they don't
             // overlap. If the writer changes the range at the same time, the copy is a mixture, but
@@ -106,6 +106,11 @@ impl Mapping {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns whether the mapping contains the whole range.
+    pub(crate) fn contains(&self, offset: usize, len: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.len)
     }
 
     /// Returns the address of a byte within the mapping.

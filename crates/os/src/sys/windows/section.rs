@@ -133,7 +133,7 @@ impl Mapping {
     /// offset.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
-        let fits = self.holds(offset, bytes.len()) && self.writable;
+        let fits = self.contains(offset, bytes.len()) && self.writable;
         if fits {
             let to = self.start.as_ptr().wrapping_add(offset);
             // SAFETY: the range lies within the view, which is writable and lives as long as self.
@@ -147,7 +147,7 @@ impl Mapping {
     /// whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
-        let fits = self.holds(offset, out.len());
+        let fits = self.contains(offset, out.len());
         if fits {
             let from = self.start.as_ptr().wrapping_add(offset);
             // SAFETY: the range lies within the view. `out` is ordinary memory, so they don't
@@ -158,7 +158,8 @@ impl Mapping {
         fits
     }
 
-    fn holds(&self, offset: usize, len: usize) -> bool {
+    /// Returns whether the view contains the whole range.
+    fn contains(&self, offset: usize, len: usize) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.len)
     }
 }
