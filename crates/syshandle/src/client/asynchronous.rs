@@ -27,7 +27,9 @@ impl Client {
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        self.call_object_async(method, declared, arguments).await
+        let (bytes, handles) = self.encode(method, arguments)?;
+        let reply = self.in_background(move |client| client.exchange(method, bytes, handles));
+        self.read(method, declared, reply.await?)
     }
 
     /// Waits for an object that the server signals, as [`Client::wait`] does.

@@ -149,6 +149,18 @@ impl Client {
         self.read_reply(connection, method, declared, reply)
     }
 
+    /// Decodes a reply that another thread of this client may have received.
+    pub(super) fn read<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        reply: EncodedReply,
+    ) -> Result<T, CallError<E>> {
+        // The client is connected, because it got a reply.
+        let connection = self.connection(&mut self.deadline())?;
+        self.read_reply(connection, method, declared, reply)
+    }
+
     /// Decodes a reply, or returns an error if its handles were lost.
     fn read_reply<T: Decode, E: Decode>(
         &self,

@@ -144,12 +144,12 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let (bytes, handles) = self.encode(method, arguments)?;
         let reply = self.exchange(method, bytes, handles)?;
-        self.read_reply(method, declared, reply)
+        self.read(method, declared, reply)
     }
 
     /// Encodes the arguments of a call and duplicates their handles, because an abandoned call
     /// continues after its caller has stopped waiting.
-    fn encode<'a>(
+    pub(super) fn encode<'a>(
         &self,
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// Sends a call and waits for its reply, on this thread.
-    fn exchange(
+    pub(super) fn exchange(
         &self,
         method: u32,
         bytes: Vec<u8>,
@@ -182,7 +182,7 @@ impl Client {
     }
 
     /// Decodes a reply.
-    fn read_reply<T: Decode, E: Decode>(
+    pub(super) fn read<T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declaration>,

@@ -2,36 +2,19 @@
 
 use std::io;
 
-use syshandle_os::{Declaration, OwnedHandle, Waitable, asynchronous};
-use syshandle_types::{Decode, Encoder, Payload};
+use syshandle_os::{OwnedHandle, Waitable, asynchronous};
+use syshandle_types::Encoder;
 use syshandle_wire::Violation;
 
 use super::connection::ClientConnection;
 use super::reply::{EncodedReply, ReplyBody};
-
 use crate::background::CancelOnDrop;
 use crate::client::Client;
 use crate::client::cancel::Cancel;
 use crate::setup::failed;
-use crate::{CallError, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 impl Client {
-    /// Calls a method of the object on another thread.
-    pub(in crate::client) async fn call_object_async<'a, T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<T, CallError<E>> {
-        let (bytes, handles) = self.encode(method, arguments)?;
-        let bytes = bytes.into();
-        let reply = self.in_background(move |client| client.exchange(method, &bytes, &handles));
-        let reply = reply.await?;
-        // The client is connected, because it got a reply.
-        let connection = self.connection(&mut self.deadline())?;
-        self.read_reply(connection, method, declared, reply)
-    }
-
     /// Waits for an object of the server on another thread.
     pub(in crate::client) async fn wait_for_async(
         &self,
@@ -56,7 +39,7 @@ impl Client {
 
     /// Encodes the arguments of a call and duplicates their handles, because the task that lends
     /// them may be dropped before they are sent.
-    fn encode<'a>(
+    pub(in crate::client) fn encode<'a>(
         &self,
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
@@ -73,16 +56,16 @@ impl Client {
 
     /// Sends a call and waits for its reply, on this thread. Copies the reply out of the server's
     /// memory, because the task that would release that memory may have been dropped.
-    fn exchange(
+    pub(in crate::client) fn exchange(
         &self,
         method: u32,
-        bytes: &Payload<'_>,
-        handles: &[OwnedHandle],
+        bytes: Vec<u8>,
+        handles: Vec<OwnedHandle>,
     ) -> Result<EncodedReply> {
         let mut deadline = self.deadline();
-        let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
+        let lent: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
         let exchanged = self.connection(&mut deadline).and_then(|connection| {
-            connection.call(method, bytes, &handles, &mut deadline)?.copied(connection)
+            connection.call(method, &bytes.into(), &lent, &mut deadline)?.copied(connection)
         });
         exchanged.map_err(|error| self.method_ref(method).name(error))
     }

@@ -75,8 +75,7 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> PendingCall<Result<T>> {
         self.begin_as(method, declared, arguments, |client, method, declared, reply| {
-            let result = client.read(method, declared, reply);
-            client.method_ref(method).without_error(result)
+            client.method_ref(method).without_error(client.read(method, declared, reply?))
         })
     }
 
@@ -88,7 +87,9 @@ impl Client {
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> PendingCall<Result<T, CallError<E>>> {
-        self.begin_as(method, declared, arguments, Self::read)
+        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
+            client.read(method, declared, reply?)
+        })
     }
 
     fn begin_as<'a, R>(
@@ -126,18 +127,6 @@ impl Client {
         let started = started.map_err(place)?;
         give_bytes(payload.into_room());
         Ok(started)
-    }
-
-    fn read<T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        reply: Result<EncodedReply>,
-    ) -> Result<T, CallError<E>> {
-        let reply = reply?;
-        // The client is connected, because it got a reply.
-        let connection = self.connection(&mut self.deadline())?;
-        self.read_reply(connection, method, declared, reply)
     }
 }
 
