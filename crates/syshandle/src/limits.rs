@@ -1,6 +1,6 @@
 //! The limits of this version of the runtime, on either side of a connection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syshandle_types::Limits;
 
@@ -10,6 +10,14 @@ pub(crate) const LIMITS: Limits = Limits {
     handles_max: Limits::HANDLES_MAX,
     calls_max: Limits::CALLS_MAX,
 };
+
+/// Returns when a timeout that starts at `now` has passed. A timeout that doesn't fit into an
+/// `Instant` becomes one year.
+pub(crate) fn deadline(now: Instant, timeout: Duration) -> Instant {
+    now.checked_add(timeout).unwrap_or(now + YEAR)
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long a client waits for the result of a call, unless it sets another timeout.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ pub(crate) mod remote_object;
 use std::any::Any;
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use syshandle_com::InterfacePointer;
 use syshandle_os::{BorrowedHandle, Credentials, Declaration, ManualEvent, OwnedHandle, Waitable};
@@ -23,7 +23,7 @@ use self::remote_object::RemoteObject;
 use super::Client;
 use crate::buffer::take_bytes;
 use crate::call_target::ComTarget;
-use crate::limits::LIMITS;
+use crate::limits::{self, LIMITS};
 use crate::received_handles::KernelProver;
 use crate::stand_in::{self, HandleOrObject, StandIn};
 use crate::{CallError, Error, ErrorKind, Result};
@@ -201,9 +201,7 @@ impl Client {
     }
 
     fn deadline(&self) -> Deadline<'_> {
-        let now = Instant::now();
-        // A timeout that doesn't fit into an `Instant` becomes one year.
-        let instant = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
+        let instant = limits::deadline(Instant::now(), self.timeout);
         Deadline { instant, cancel: self.cancel.as_ref() }
     }
 }
@@ -240,5 +238,3 @@ impl Client {
         })
     }
 }
-
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

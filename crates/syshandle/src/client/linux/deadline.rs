@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::cancel::Cancel;
 use crate::sync::now;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, limits};
 
 /// Deadline of a call, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +21,8 @@ impl<'c> Deadline<'c> {
     /// Starts a wait of at most `timeout` from now on.
     pub(crate) fn lasting(timeout: Duration, cancel: Option<&'c Cancel>) -> Self {
         let now = now();
-        // A timeout that doesn't fit into an `Instant` becomes one year.
-        let (instant, left) = match now.checked_add(timeout) {
-            Some(instant) => (instant, timeout),
-            None => (now + FOR_EVER, FOR_EVER),
-        };
-        Self { instant, cancel, left }
+        let instant = limits::deadline(now, timeout);
+        Self { instant, cancel, left: instant - now }
     }
 
     /// Resumes a wait that has the deadline already.
@@ -72,8 +68,6 @@ impl<'c> Deadline<'c> {
         Ok(())
     }
 }
-
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Shortest wait that is made in the receiving system call. `poll` makes shorter ones, because it
 /// is exact.
