@@ -61,7 +61,7 @@ macro_rules! proxy {
             pub fn activate<C: $crate::object::ClassInfo>(
                 class: $crate::object::Class<C>,
             ) -> $crate::Result<Self> {
-                $crate::Activation::new().activate(class.clsid())
+                $crate::activate(class)
             }
 
             /// Makes a client of an object in this process: for tests, and to pass an object to a
