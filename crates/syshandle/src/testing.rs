@@ -72,7 +72,7 @@ pub fn simulated_error(kind: ErrorKind, text: impl Into<String>) -> Error {
 /// Without further settings the client is this process, and the call has the default timeout.
 ///
 /// Everything else works as in a call from a client. Background tasks run on threads that the
-/// context brings, and go on when the context is dropped. [`Context::serve`] serves objects.
+/// context starts, and continue after the context is dropped. [`Context::serve`] serves objects.
 /// [`Context::abort`] ends the connection of the context, so that
 /// [`Context::is_cancelled`] returns `true`.
 ///
@@ -136,14 +136,14 @@ impl ContextBuilder {
         self
     }
 
-    /// Has [`Context::is_cancelled`] return `true` when `cancel` is cancelled.
+    /// Makes [`Context::is_cancelled`] return `true` when `cancel` is cancelled.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = Some(cancel.clone());
         self
     }
 
-    /// Has [`Context::is_stopping`] return `true`.
+    /// Makes [`Context::is_stopping`] return `true`.
     #[must_use]
     pub fn stopping(mut self) -> Self {
         self.is_stopping = true;
@@ -160,7 +160,7 @@ impl ContextBuilder {
         let is_cancelled = move || cancel.as_ref().is_some_and(Cancel::is_cancelled);
         let call = SimulatedCall {
             client: credentials,
-            deadline: deadline.or_else(|| Some(Instant::now() + CALL_TIMEOUT)),
+            deadline: deadline.unwrap_or_else(|| Instant::now() + CALL_TIMEOUT),
             is_cancelled: Box::new(is_cancelled),
             is_stopping,
             _keep_alive: Box::new(client),

@@ -24,7 +24,7 @@ impl Context {
     /// Returns the credentials of the client, as reported by the kernel. On Windows, the RPC
     /// runtime reports them.
     pub fn client(&self) -> Credentials {
-        self.simulated(|call| call.client).unwrap_or_else(|| self.0.client())
+        self.simulated_client().unwrap_or_else(|| self.0.client())
     }
 
     /// Returns the client's process. The kernel names the process by its connection, so it is never
@@ -34,7 +34,7 @@ impl Context {
     /// # Errors
     /// An error of the system if no handle is left. On Linux, `ENOPROTOOPT` before Linux 6.5.
     pub fn client_process(&self) -> io::Result<Process> {
-        match self.simulated(|call| call.client) {
+        match self.simulated_client() {
             Some(client) => client.process(),
             None => self.0.client_process(),
         }
@@ -45,7 +45,7 @@ impl Context {
     /// COM does not report the client's timeout. So on Windows this is the time when a client with
     /// the default timeout stops waiting.
     pub fn deadline(&self) -> Instant {
-        self.simulated(|call| call.deadline).unwrap_or_else(|| self.0.deadline())
+        self.1.as_ref().map_or_else(|| self.0.deadline(), |call| call.deadline)
     }
 
     /// Returns whether the client no longer waits for the result: it cancelled the call, the
@@ -54,10 +54,8 @@ impl Context {
     /// COM reports neither cancellation nor the deadline. So on Windows this only returns whether
     /// the client has released the object or has ended.
     pub fn is_cancelled(&self) -> bool {
-        let is_cancelled = |call: &SimulatedCall| {
-            (call.is_cancelled)()
-                || call.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        };
+        let is_cancelled =
+            |call: &SimulatedCall| (call.is_cancelled)() || Instant::now() >= call.deadline;
         self.1.as_ref().is_some_and(|call| is_cancelled(call)) || self.0.is_cancelled()
     }
 
@@ -72,9 +70,9 @@ impl Context {
         self.1.as_ref().is_some_and(|call| call.is_stopping) || self.0.is_stopping()
     }
 
-    /// Returns a property of a call that a test simulates.
-    fn simulated<T>(&self, property: impl FnOnce(&SimulatedCall) -> Option<T>) -> Option<T> {
-        self.1.as_deref().and_then(property)
+    /// Returns the client that a test simulates.
+    fn simulated_client(&self) -> Option<Credentials> {
+        self.1.as_ref()?.client
     }
 
     /// Starts a background task: runs `work` when `object` is signalled, `timeout` has passed, or
@@ -173,7 +171,7 @@ impl Context {
 /// The properties of a call that a test simulates. They replace the properties of the real call.
 pub(crate) struct SimulatedCall {
     pub(crate) client: Option<Credentials>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Instant,
     pub(crate) is_cancelled: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) is_stopping: bool,
     /// Keeps the client of the real call connected.
