@@ -78,8 +78,13 @@ impl RunningServer {
     pub fn join(mut self) -> Result<()> {
         self.server.0.check_process()?;
         let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
+        join(thread)
     }
+}
+
+/// Waits until the server of a thread has ended.
+pub(super) fn join(thread: JoinHandle<Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
 }
 
 impl Drop for RunningServer {

@@ -25,6 +25,7 @@ use self::objects::ComObject;
 use self::server_control::ServerControl;
 use crate::class::ServedClass;
 use crate::class_locks::ClassLocks;
+use crate::server::running_server::join;
 use crate::{Error, ErrorKind, Result};
 
 /// The settings of a server, all of which COM has itself.
@@ -38,7 +39,7 @@ pub(crate) fn run(
     settings: ServerSettings,
 ) -> Result<()> {
     let (_, thread) = start(classes, idle, settings)?;
-    thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
+    join(thread)
 }
 
 /// Starts to serve. Returns the thread that ends with the server.
@@ -60,10 +61,7 @@ pub(crate) fn start(
         Ok(()) => Ok((control, thread)),
         // The thread has ended without serving.
         Err(_) => {
-            let ended = || Err(Error::failed("the server has ended before it served"));
-            let served =
-                thread.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")));
-            served.and_then(|()| ended())
+            join(thread).and_then(|()| Err(Error::failed("the server has ended before it served")))
         }
     }
 }
