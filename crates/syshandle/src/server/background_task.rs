@@ -1,6 +1,11 @@
 //! The handle of a background task.
 
+use super::Outcome;
 use super::system::task::TaskRef;
+use crate::{Error, ErrorKind};
+
+/// The user's code that a background task runs.
+pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
 
 /// A background task that [`Context::on_signal`](crate::Context::on_signal) or
 /// [`Context::on_timer`](crate::Context::on_timer) started.
@@ -31,4 +36,9 @@ impl BackgroundTask {
     pub fn cancel(&self) -> bool {
         self.0.cancel()
     }
+}
+
+/// Returns the error for a client that has too many background tasks.
+pub(super) fn too_many_tasks() -> Error {
+    Error::detected(ErrorKind::Busy, "too many background tasks wait for this client")
 }

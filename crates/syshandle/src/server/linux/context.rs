@@ -11,9 +11,10 @@ use super::call::CallState;
 use super::connection::ServerConnection;
 use super::doors::ServedObject;
 use super::reactor::Reactor;
-use super::task::{Task, TaskRef, TaskWork, UserWaitable};
+use super::task::{Task, TaskRef, UserWaitable};
 use crate::class::Object;
 use crate::received_handles::KernelProver;
+use crate::server::background_task::TaskWork;
 use crate::setup::other_process;
 use crate::{Error, ErrorKind, Result};
 

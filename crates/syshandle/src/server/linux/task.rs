@@ -20,13 +20,11 @@ use super::work_item::UserCode;
 use crate::guard::{ForeignValue, guard};
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::server::Outcome;
+use crate::server::background_task::{TaskWork, too_many_tasks};
 use crate::setup::other_process;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
-
-/// The user's code that a background task runs.
-pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
 
 /// An object of the program's own type, whose methods may panic.
 pub(super) struct UserWaitable<W>(ForeignValue<W>);
@@ -156,10 +154,7 @@ impl Task {
         }
         if !session.add_task(reactor, connection.socket(), &task) {
             task.forget(reactor);
-            return Err(Error::detected(
-                ErrorKind::Busy,
-                "too many background tasks wait for this client",
-            ));
+            return Err(too_many_tasks());
         }
         if look_first {
             task.try_run(reactor);

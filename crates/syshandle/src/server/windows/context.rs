@@ -10,10 +10,11 @@ use syshandle_wire::Fault;
 
 use super::activity::Activity;
 use super::session::Session;
-use super::task::{Task, TaskRef, TaskWork};
+use super::task::{Task, TaskRef};
 use crate::Result;
 use crate::limits::CALL_TIMEOUT;
 use crate::received_handles::KernelProver;
+use crate::server::background_task::TaskWork;
 
 /// The context of a call.
 #[derive(Clone, Debug)]

@@ -9,10 +9,8 @@ use super::activity::{ActivityKind, KeepAlive};
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::server::Outcome;
+use crate::server::background_task::{TaskWork, too_many_tasks};
 use crate::{Error, ErrorKind, Result};
-
-/// The user's code that a background task runs.
-pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Background task that waits for an object.
 pub(crate) struct Task {
@@ -47,10 +45,7 @@ impl Task {
             Arc::new(Self { number, session, waiting, watch: Mutex::new(None) })
         };
         let Some(task) = session.add_task(made) else {
-            return Err(Error::detected(
-                ErrorKind::Busy,
-                "too many background tasks wait for this client",
-            ));
+            return Err(too_many_tasks());
         };
         let ended = task.clone();
         let watched = Watch::start(object, Some(timeout), move |watched| {
