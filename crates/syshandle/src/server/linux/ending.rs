@@ -94,11 +94,11 @@ impl Reactor {
     /// Ends the background tasks that still wait when the drain timeout has passed. They get the
     /// outcome `Stopping`.
     pub(super) fn tell_tasks(self: &Arc<Self>) {
-        let is_job = |(_, source)| match source {
+        let as_task = |(_, source)| match source {
             Source::Task(task) => Some(task),
             _ => None,
         };
-        let tasks: Vec<_> = self.all_sources().into_iter().filter_map(is_job).collect();
+        let tasks: Vec<_> = self.all_sources().into_iter().filter_map(as_task).collect();
         if tasks.is_empty() {
             return self.finish();
         }

@@ -25,9 +25,9 @@ struct ActivityState {
     done: u64,
     /// Whether the server was told to end.
     stopping: bool,
-    /// Whether the counter was ever above 0.
+    /// Whether there was ever any activity.
     begun: bool,
-    /// Time when the counter was last decremented.
+    /// Time of the start, or of the last end of an activity.
     since: Instant,
 }
 
@@ -77,7 +77,7 @@ impl Activity {
         self.state().is_idle()
     }
 
-    /// Has the server end.
+    /// Tells the server to end.
     pub(crate) fn shut_down(&self) {
         self.state().stopping = true;
         self.changed.notify_all();
