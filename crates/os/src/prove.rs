@@ -6,6 +6,8 @@
 
 use std::{fmt, io};
 
+use syshandle_types::ProofError;
+
 use crate::{BorrowedHandle, Declaration, Facts, Mismatch, identify, sys};
 #[cfg(not(windows))]
 use crate::{Filesystems, identify_with};
@@ -35,6 +37,16 @@ impl std::error::Error for ProofFailure {
         match self {
             Self::Mismatch(_) => None,
             Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// Converts the failure for the decoder of a message.
+impl From<ProofFailure> for ProofError {
+    fn from(failure: ProofFailure) -> Self {
+        match failure {
+            ProofFailure::Mismatch(mismatch) => Self::Mismatch(mismatch),
+            ProofFailure::Failed(error) => Self::Unknown(error.to_string()),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, OwnedHandle, SharedReader, SharedWriter};
 use syshandle_types::Limits;
-use syshandle_wire::Violation;
+use syshandle_wire::{Fault, Violation};
 
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::{Mutex, MutexGuard};
@@ -190,10 +190,8 @@ impl IncomingArena {
 
 /// Returns the error of memory that exceeds the client's quota.
 fn past_limit(limit: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::QuotaExceeded,
-        format!("the server is busy: it has reached its limit of {limit}"),
-    )
+    let fault = Fault::Busy { limit: limit.into() };
+    io::Error::new(io::ErrorKind::QuotaExceeded, fault.to_string())
 }
 
 /// Granularity of allocation.

@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Declaration, Facts, Filesystems, OwnedHandle, ProofFailure, ReceivedMessage,
-    Seqpacket, identify_with, prove_with,
+    BorrowedHandle, Declaration, Facts, Filesystems, OwnedHandle, ReceivedMessage, Seqpacket,
+    identify_with, prove_with,
 };
 use syshandle_types::{Handles, ProofError, Prove};
 
@@ -165,14 +165,9 @@ impl<'f> KernelProver<'f> {
         handle: BorrowedHandle<'_>,
         declared: &Declaration,
     ) -> Result<Facts, ProofError> {
-        match prove_with(handle, declared, self.filesystems) {
-            Ok(facts) => {
-                crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(facts)
-            }
-            Err(ProofFailure::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(ProofFailure::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
-        }
+        let facts = prove_with(handle, declared, self.filesystems)?;
+        crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+        Ok(facts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Received handles and their verification. The RPC runtime has already received them, and closing
 //! them does not block.
 
-use syshandle_os::{BorrowedHandle, Declaration, OwnedHandle, ProofFailure, prove};
+use syshandle_os::{BorrowedHandle, Declaration, OwnedHandle, prove};
 use syshandle_types::{ProofError, Prove};
 
 /// Handles that were received with a call.
@@ -25,14 +25,9 @@ impl Prove for KernelProver {
         handle: BorrowedHandle<'_>,
         declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError> {
-        match prove(handle, declared) {
-            Ok(facts) => {
-                crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(None)
-            }
-            Err(ProofFailure::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(ProofFailure::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
-        }
+        let facts = prove(handle, declared)?;
+        crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+        Ok(None)
     }
 
     fn refuse(&self, handle: OwnedHandle) {

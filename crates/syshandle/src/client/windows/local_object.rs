@@ -51,12 +51,17 @@ impl LocalObject {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            WaitError::Other(_) => match self.object.failure() {
-                Some(fault) => Error::from_fault(&fault),
-                None => Error::detected(ErrorKind::Disconnected, "the object no longer exists"),
-            },
+            WaitError::Other(_) => self.failure(),
             ended => ended.of_object(),
         })
+    }
+
+    /// Returns the error of failed background work.
+    fn failure(&self) -> Error {
+        match self.object.failure() {
+            Some(fault) => Error::from_fault(&fault),
+            None => Error::detected(ErrorKind::Disconnected, "the object no longer exists"),
+        }
     }
 
     /// Calls a method on a worker thread. The handles are duplicates already.
@@ -89,13 +94,7 @@ impl LocalObject {
             Ok(None) => {
                 Err(Error::detected(ErrorKind::Failed, "the method didn't reply").maybe_ran())
             }
-            Err(WaitError::Other(_)) => match self.object.failure() {
-                Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
-                None => {
-                    Err(Error::detected(ErrorKind::Disconnected, "the object no longer exists")
-                        .maybe_ran())
-                }
-            },
+            Err(WaitError::Other(_)) => Err(self.failure().maybe_ran()),
             Err(ended) => Err(Error::from(ended).maybe_ran()),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Interest, Readiness, Waitable, try_take};
+use syshandle_wire::Fault;
 
 use super::activity::{ActivityKind, KeepAlive};
 use super::connection::ServerConnection;
@@ -98,12 +99,8 @@ impl Task {
             Some(_) => session.quota.take(Resource::BackgroundTask, 1),
             None => session.quota.take(Resource::Timer, 0),
         };
-        let _taken = taken.map_err(|limit| {
-            Error::detected(
-                ErrorKind::Busy,
-                format!("the server is busy: it has reached its limit of {limit}"),
-            )
-        })?;
+        let _taken =
+            taken.map_err(|limit| Error::from_fault(&Fault::Busy { limit: limit.into() }))?;
         let _keep_alive = reactor.keep_alive(ActivityKind::Work);
         // The kernel reports only later changes of such an object, so the object is checked once
         // for an earlier change.
