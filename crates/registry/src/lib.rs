@@ -10,6 +10,7 @@
 //! can be registered without being run.
 
 mod error;
+mod hash;
 pub mod mark;
 
 cfg_if::cfg_if! {

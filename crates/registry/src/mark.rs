@@ -6,6 +6,8 @@
 
 use syshandle_types::{Guid, describe, is_printable};
 
+use crate::hash::fnv1a;
+
 /// The content of a mark: a class of a program, or an interface of a proxy DLL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -142,15 +144,9 @@ const fn put<const N: usize>(out: &mut [u8; N], at: usize, bytes: &[u8]) {
     }
 }
 
-/// FNV-1a of all bytes before the checksum.
+/// Returns the checksum of all bytes before it.
 const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
-    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    let mut i = 0;
-    while i < SUM {
-        sum = (sum ^ mark[i] as u64).wrapping_mul(0x0100_0000_01b3);
-        i += 1;
-    }
-    sum
+    fnv1a(mark.split_at(SUM).0)
 }
 
 const START_LEN: usize = 20;

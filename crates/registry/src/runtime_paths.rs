@@ -12,6 +12,7 @@ use syshandle_os::{
     within_file_size_limit,
 };
 
+use crate::hash::fnv1a;
 use crate::{Error, ErrorKind, RegistrationFile, Registry, Result, trust};
 
 /// The runtime files of one registration's server. The lock guards all other files.
@@ -99,7 +100,7 @@ impl RuntimePaths {
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
         let id =
-            format!("{plain}-{:016x}", hash(resolved(&file.path).as_os_str().as_encoded_bytes()));
+            format!("{plain}-{:016x}", fnv1a(resolved(&file.path).as_os_str().as_encoded_bytes()));
         let socket = folder.join(format!("{id}.{SOCKET}"));
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
             let text = format!(
@@ -336,13 +337,6 @@ fn resolved(file: &Path) -> PathBuf {
         Some(fs::canonicalize(folder).ok()?.join(rest))
     });
     there.unwrap_or_else(|| file.to_owned())
-}
-
-/// FNV-1a. The hash of a path never changes.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Extension of socket files.
