@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_says_what_it_was_made_of() {
+    fn a_policy_is_parsed_from_its_word() {
         let policies =
             [Policy::anyone(), Policy::same_user(), Policy::users([]), Policy::users([0, 7, 1000])];
         for policy in policies {

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_what_and_where() {
+    fn an_error_names_the_mistake_and_its_place() {
         for (text, part) in [
             ("program = 7", "invalid type"),
             ("program = \"server\"", "absolute"),

@@ -124,7 +124,7 @@ impl ServerSocket {
     /// Creates the socket of a server that was started by hand.
     fn make(classes: &[Guid]) -> Result<Self> {
         let Some(clsid) = classes.first() else {
-            return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
+            return Err(Error::new(ErrorKind::NoSuchClass, "this server has no class"));
         };
         let registry = Registry::from_environment();
         let file = registry.find(*clsid)?;
@@ -196,7 +196,7 @@ impl SocketLocation {
             Self::External { .. } | Self::Chosen { .. } => Ok(None),
             Self::Runtime { paths, .. } => match paths.try_lock() {
                 Ok(Some(lock)) => Ok(Some(lock)),
-                Ok(None) => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
+                Ok(None) => Err(Error::new(ErrorKind::Busy, "another process holds the lock")),
                 // The folder is gone, for example because the user's session ended, so no client
                 // can connect any more.
                 Err(_) if inode(&paths.socket).is_none() => Ok(None),

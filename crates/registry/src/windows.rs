@@ -1,4 +1,4 @@
-//! ComRegistry, where COM finds servers and proxies.
+//! The part of the Windows registry in which COM finds servers and proxies.
 
 mod proxies;
 
@@ -157,7 +157,7 @@ impl ClassRegistration {
     }
 }
 
-/// ComRegistry key that COM reads.
+/// Key that COM reads.
 const LOCAL_SERVER: &str = "LocalServer32";
 /// Keys of this crate, by which it recognizes its registrations.
 const OWN: &str = "syshandle";

@@ -39,7 +39,7 @@ pub(crate) struct InFlight {
     handles: AtomicUsize,
     /// Number of sockets that are kept open although this process no longer uses them.
     kept_sockets: AtomicUsize,
-    /// KnownSockets over which handles were sent.
+    /// Sockets over which handles were sent.
     sockets: Mutex<KnownSockets>,
 }
 

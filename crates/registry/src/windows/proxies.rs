@@ -114,7 +114,7 @@ fn read(all: &RegKey, name: &str) -> Option<ProxyRegistration> {
     Some(ProxyRegistration { clsid: name.parse().ok()?, library, interfaces })
 }
 
-/// ComRegistry keys that COM reads.
+/// Keys that COM reads.
 const IN_PROCESS: &str = "InprocServer32";
 const PROXY: &str = "ProxyStubClsid32";
 /// Name of the proxy class that MIDL uses.

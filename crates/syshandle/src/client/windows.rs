@@ -160,7 +160,7 @@ impl Client {
         let (bytes, handles) = out.finish().map_err(|error| method_ref.unsendable(error))?;
         let copies = handles.iter().map(HandleOrObject::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
-            let text = "a handle to send can't be obtained";
+            let text = "a handle to send can't be duplicated";
             method_ref.name(Error::detected(ErrorKind::System, text).because(error))
         })?;
         Ok((bytes, copies))

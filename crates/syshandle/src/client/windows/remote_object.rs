@@ -66,7 +66,7 @@ impl RemoteObject {
                 Ok(Credentials::of_process(id.unwrap_or_default()))
             }
             None => {
-                let text = "the server isn't one of this crate, and doesn't say who it is";
+                let text = "the server does not use this crate, and does not report its process";
                 Err(Error::detected(ErrorKind::NoSuchInterface, text))
             }
         }

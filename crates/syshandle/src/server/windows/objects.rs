@@ -28,7 +28,7 @@ pub(crate) struct ComObject {
     /// Program's object; `None` after the client has died.
     program: Arc<Mutex<Option<crate::class::Object>>>,
     /// Private interface.
-    life: crate::class::Object,
+    status: crate::class::Object,
     /// Interfaces of both, in the order of their indices.
     interfaces: Vec<&'static Description>,
 }
@@ -41,12 +41,13 @@ impl ComObject {
         client: Option<u32>,
     ) -> Result<Self> {
         let session = Arc::new(Session::new(activity)?);
-        let life =
-            Arc::new(ServerStatusObject { session: session.clone(), asked: OnceLock::new() });
-        let life = crate::class::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&life);
-        let interfaces = program.descriptions().chain(life.descriptions()).collect();
+        let status =
+            Arc::new(ServerStatusObject { session: session.clone(), process: OnceLock::new() });
+        let status =
+            crate::class::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&status);
+        let interfaces = program.descriptions().chain(status.descriptions()).collect();
         let program = Arc::new(Mutex::new(Some(program)));
-        let made = Self { session, program, life, interfaces };
+        let made = Self { session, program, status, interfaces };
         if let Some(client) = client {
             made.belongs_to(client);
         }
@@ -87,7 +88,7 @@ impl ComObject {
 
     fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
         let iid = self.interfaces.get(place)?.iid;
-        self.life.interface(iid).or_else(|| {
+        self.status.interface(iid).or_else(|| {
             self.program.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
         })
     }
@@ -201,17 +202,17 @@ impl std::fmt::Debug for ComObject {
 /// Private interface of an object.
 struct ServerStatusObject {
     session: Arc<Session>,
-    /// Handle to this process that clients get. It only permits waiting.
-    asked: OnceLock<Process>,
+    /// Handle to this process for clients, made on first use. It only permits waiting.
+    process: OnceLock<Process>,
 }
 
 impl ServerStatus for ServerStatusObject {
     fn attach(&self) -> Result<(Process, ManualEvent)> {
-        let process = match self.asked.get() {
+        let process = match self.process.get() {
             Some(process) => process.try_clone()?,
             None => {
                 let process = Process::open_to_watch(std::process::id())?;
-                self.asked.get_or_init(|| process).try_clone()?
+                self.process.get_or_init(|| process).try_clone()?
             }
         };
         Ok((process, self.session.failed().try_clone_to_wait()?))

@@ -331,7 +331,7 @@ fn a_visit_between_two_looks_is_seen() {
 }
 
 #[test]
-fn jobs_that_end_together_each_have_their_outcome_in_any_order() {
+fn tasks_that_end_together_each_have_one_outcome_in_any_interleaving() {
     explore(|| {
         let object = WorkloadObject::default();
         let (client, reactor) = serve(&object);
@@ -345,7 +345,7 @@ fn jobs_that_end_together_each_have_their_outcome_in_any_order() {
 }
 
 #[test]
-fn a_job_that_is_set_has_one_outcome_in_any_order() {
+fn a_signalled_task_has_one_outcome_in_any_interleaving() {
     explore(|| {
         let object = WorkloadObject::default();
         let (client, reactor) = serve(&object);
@@ -380,7 +380,7 @@ fn a_task_signalled_at_its_timeout_has_one_outcome_in_any_interleaving() {
 }
 
 #[test]
-fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
+fn each_task_of_a_client_with_a_dedicated_thread_fires_in_any_interleaving() {
     explore(|| {
         let object = WorkloadObject::default();
         let (client, reactor) = serve(&object);
