@@ -238,7 +238,7 @@ pub(crate) enum PeerEvent {
     Death,
 }
 
-/// Waits for a message on `socket` while the process lives that made the other end of `of`.
+/// Waits for a message on `socket` while the process that made the other end of `of` lives.
 ///
 /// The socket alone does not reveal the death of that process if another process holds the other
 /// end. This may even be the calling process, if the peer has passed that end to it.

@@ -33,7 +33,7 @@ use crate::{Error, Result};
 /// The result of finding a class.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    /// The user who time the class up.
+    /// The user of this process when it looked the class up.
     pub(super) user: UserId,
     pub(super) file: RegistrationFile,
     pub(super) server: ServerLocation,
