@@ -1,6 +1,8 @@
 //! The interface between a broker and the confined worker that it starts.
 
 use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::{Arc, Mutex};
 
 use syshandle::{
     Context, Result, class,
@@ -59,4 +61,84 @@ pub trait Broker {
 class! {
     /// The class of workers that serve their broker.
     pub BROKER: Broker = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b42";
+}
+
+/// An object of the class [`BROKER`], which keeps the last report.
+#[derive(Clone, Debug, Default)]
+pub struct BrokerObject {
+    report: Arc<Mutex<String>>,
+}
+
+impl BrokerObject {
+    /// Returns the last report, which is empty if no worker has reported yet. Copies of the object
+    /// have the same report.
+    pub fn last_report(&self) -> String {
+        self.report.lock().unwrap().clone()
+    }
+}
+
+impl Broker for BrokerObject {
+    fn event(&self) -> Result<Event> {
+        Ok(Event::new()?)
+    }
+
+    fn semaphore(&self) -> Result<Semaphore> {
+        Ok(Semaphore::new(1)?)
+    }
+
+    fn file(&self) -> Result<File> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(b"hello")?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    fn directory(&self) -> Result<Directory> {
+        Ok(Directory::open("/usr")?)
+    }
+
+    fn pipe(&self) -> Result<OwnedHandle> {
+        Ok(std::io::pipe()?.0.into())
+    }
+
+    fn section(&self) -> Result<Section> {
+        Ok(Section::new(4096)?)
+    }
+
+    fn process(&self) -> Result<Process> {
+        Ok(Process::current()?)
+    }
+
+    fn timer(&self) -> Result<Timer> {
+        Ok(Timer::new()?)
+    }
+
+    fn any(&self, which: u32) -> Result<OwnedHandle> {
+        Ok(match which % 3 {
+            0 => std::io::pipe()?.0.into(),
+            1 => Event::new()?.into(),
+            _ => tempfile::tempfile()?.into(),
+        })
+    }
+
+    fn bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(bytes)
+    }
+
+    fn set(&self, event: Event) -> Result<()> {
+        Ok(event.set()?)
+    }
+
+    fn another(&self) -> Result<BrokerClient> {
+        BrokerClient::in_process(Self::default())
+    }
+
+    fn caller(&self, context: &Context) -> Result<u32> {
+        Ok(context.client().pid)
+    }
+
+    fn report(&self, text: String) -> Result<()> {
+        *self.report.lock().unwrap() = text;
+        Ok(())
+    }
 }

@@ -10,15 +10,17 @@ mod fork;
 #[cfg(doctest)]
 pub mod guide;
 mod line_fifo;
+mod mirror;
 mod process;
 mod socket_activator;
 mod test_service;
 
-pub use broker::{BROKER, Broker, BrokerClient};
+pub use broker::{BROKER, Broker, BrokerClient, BrokerObject};
 pub use control_group::ControlGroup;
 pub use fixture::{CLIENT, Fixture, SERVER, WORKER, copy, example, program};
 pub use fork::leave_child;
 pub use line_fifo::LineFifo;
+pub use mirror::{MIRROR, Mirror, MirrorClient, MirrorObject};
 pub use process::Process;
 pub use socket_activator::SocketActivator;
 pub use test_service::{

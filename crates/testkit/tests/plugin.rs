@@ -9,29 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 
-use syshandle::{Result, Server, class, direct, interface};
-use syshandle_testkit::SERVER;
-
-class! { HOST: Mirror = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f01"; }
-
-#[interface(iid = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f02")]
-trait Mirror {
-    #[handle(file, read)]
-    fn mirror(&self, #[handle(file, read)] file: File) -> Result<File>;
-    fn call(&self, other: MirrorClient) -> Result<()>;
-}
-
-struct Glass;
-
-impl Mirror for Glass {
-    fn mirror(&self, file: File) -> Result<File> {
-        Ok(file)
-    }
-
-    fn call(&self, other: MirrorClient) -> Result<()> {
-        other.mirror(&File::open("/dev/null")?).map(drop)
-    }
-}
+use syshandle::{Server, direct};
+use syshandle_testkit::{MIRROR, MirrorClient, MirrorObject, SERVER, wait_until};
 
 type Function = extern "C" fn() -> i32;
 
@@ -56,16 +35,17 @@ fn a_program_and_its_plugin_serve_call_each_other_and_both_end_with_sigterm() {
     // SAFETY: no other thread of this test's process reads or writes the environment yet.
     unsafe { std::env::set_var("TESTKIT_PLUGIN", folder.path()) };
     let [serve, call_host] = load(&SERVER.with_file_name("libtestkit_plugin.so"));
-    let host = Server::new().class(HOST, || Glass).path(folder.path().join("host")).never_exit();
+    let host =
+        Server::new().class(MIRROR, || MirrorObject).path(folder.path().join("host")).never_exit();
     let host = thread::spawn(|| host.run());
     let plugin = thread::spawn(move || serve());
     let connect = |name: &str| -> MirrorClient {
-        loop {
-            match direct::connect(folder.path().join(name)) {
-                Ok(client) => return client,
-                Err(_) => thread::yield_now(),
-            }
-        }
+        let mut client = None;
+        wait_until(&format!("the {name} listens"), || {
+            client = direct::connect(folder.path().join(name)).ok();
+            client.is_some()
+        });
+        client.unwrap()
     };
     let null = File::open("/dev/null").unwrap();
     let (of_host, of_plugin) = (connect("host"), connect("plugin"));
@@ -74,7 +54,7 @@ fn a_program_and_its_plugin_serve_call_each_other_and_both_end_with_sigterm() {
     for _ in 0..100 {
         of_plugin.mirror(&null).unwrap();
     }
-    of_plugin.call(&MirrorClient::in_process(Glass).unwrap()).unwrap();
+    of_plugin.call(&MirrorClient::in_process(MirrorObject).unwrap()).unwrap();
     // Passes a reference to the host's server through the plugin's.
     of_plugin.call(&of_host).unwrap();
     // SAFETY: the signal has handlers.

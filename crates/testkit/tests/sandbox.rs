@@ -3,95 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
 
-use std::fs::File;
-use std::io::{Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use syshandle::{
-    Context, ErrorKind, Result, Server,
-    handle::{Directory, Event, OwnedHandle, Process, Section, Semaphore, Timer},
-    object::Proxy,
-};
-use syshandle_testkit::{BROKER, Broker, BrokerClient, Fixture, WORKER, wait_until};
+use syshandle::{ErrorKind, Result, Server, handle::Event, object::Proxy};
+use syshandle_testkit::{BROKER, Broker, BrokerClient, BrokerObject, Fixture, WORKER, wait_until};
 
 /// The report of a worker that has received all handles.
 const ALL: &str =
     "event semaphore file directory pipe section process timer bytes set many reference caller";
-
-#[derive(Default)]
-struct Provider {
-    report: Arc<Mutex<String>>,
-}
-
-impl Broker for Provider {
-    fn event(&self) -> Result<Event> {
-        Ok(Event::new()?)
-    }
-
-    fn semaphore(&self) -> Result<Semaphore> {
-        Ok(Semaphore::new(1)?)
-    }
-
-    fn file(&self) -> Result<File> {
-        let mut file = tempfile::tempfile()?;
-        file.write_all(b"hello")?;
-        file.rewind()?;
-        Ok(file)
-    }
-
-    fn directory(&self) -> Result<Directory> {
-        Ok(Directory::open("/usr")?)
-    }
-
-    fn pipe(&self) -> Result<OwnedHandle> {
-        Ok(std::io::pipe()?.0.into())
-    }
-
-    fn section(&self) -> Result<Section> {
-        Ok(Section::new(4096)?)
-    }
-
-    fn process(&self) -> Result<Process> {
-        Ok(Process::current()?)
-    }
-
-    fn timer(&self) -> Result<Timer> {
-        Ok(Timer::new()?)
-    }
-
-    fn any(&self, which: u32) -> Result<OwnedHandle> {
-        Ok(match which % 3 {
-            0 => std::io::pipe()?.0.into(),
-            1 => Event::new()?.into(),
-            _ => tempfile::tempfile()?.into(),
-        })
-    }
-
-    fn bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        Ok(bytes)
-    }
-
-    fn set(&self, event: Event) -> Result<()> {
-        Ok(event.set()?)
-    }
-
-    fn another(&self) -> Result<BrokerClient> {
-        BrokerClient::in_process(Self::default())
-    }
-
-    fn caller(&self, context: &Context) -> Result<u32> {
-        Ok(context.client().pid)
-    }
-
-    fn report(&self, text: String) -> Result<()> {
-        *self.report.lock().unwrap() = text;
-        Ok(())
-    }
-}
 
 /// Runs the worker as a child that holds a door to the broker, confined in these ways. Returns its
 /// report, or `None` if it can't be confined here.
@@ -103,9 +26,8 @@ fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
     let fixture = Fixture::new();
     let root = fixture.path().join("root");
     std::fs::create_dir(&root).unwrap();
-    let broker = Provider::default();
-    let report = broker.report.clone();
-    let door = syshandle::direct::make_door::<dyn Broker, _>(broker).unwrap();
+    let broker = BrokerObject::default();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(broker.clone()).unwrap();
     command.args(words).env("TESTKIT_ROOT", root).stdin(Stdio::from(door)).stderr(Stdio::piped());
     let Output { status, stderr, .. } = command.output().unwrap();
     let text = String::from_utf8_lossy(&stderr);
@@ -114,8 +36,7 @@ fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
         return None;
     }
     assert!(status.success(), "{words:?}: {status}: {text}");
-    let report = report.lock().unwrap().clone();
-    Some(report)
+    Some(broker.last_report())
 }
 
 /// Runs the worker like `run`, and asserts that it received all handles.
@@ -184,7 +105,7 @@ fn a_worker_in_namespaces_of_its_own_receives_every_kind() {
 #[test]
 fn a_worker_that_connects_after_it_was_confined_has_to_prepare_before() {
     let words = ["unprepared", "namespaces", "chroot"];
-    let door = syshandle::direct::make_door::<dyn Broker, _>(Provider::default()).unwrap();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(BrokerObject::default()).unwrap();
     let fixture = Fixture::new();
     let mut command = Command::new(&*WORKER);
     command.args(words).env("TESTKIT_ROOT", fixture.path()).stdin(Stdio::from(door));
@@ -227,7 +148,7 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
     // reason.
     let mut command = started(&["--ro-bind", "/", "/", "--tmpfs", "/proc"]);
     command.args(["--", WORKER.to_str().unwrap()]);
-    let door = syshandle::direct::make_door::<dyn Broker, _>(Provider::default()).unwrap();
+    let door = syshandle::direct::make_door::<dyn Broker, _>(BrokerObject::default()).unwrap();
     let output = command.stdin(Stdio::from(door)).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("/proc"), "{text}");
@@ -285,7 +206,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
     let server = {
         let path = path.clone();
         std::thread::spawn(move || {
-            let server = Server::new().class(BROKER, Provider::default).path(path);
+            let server = Server::new().class(BROKER, BrokerObject::default).path(path);
             server.idle_timeout(Duration::from_millis(50)).run()
         })
     };
@@ -298,7 +219,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
     let client = client.unwrap();
     assert_eq!(client.as_client().server().unwrap().pid, std::process::id());
     client.event().unwrap();
-    let second = Server::new().class(BROKER, Provider::default).path(&path).run().unwrap_err();
+    let second = Server::new().class(BROKER, BrokerObject::default).path(&path).run().unwrap_err();
     assert_eq!(second.kind(), ErrorKind::AlreadyRunning, "{second:#}");
     let wrong =
         syshandle::direct::connect::<syshandle_testkit::TestServiceClient>(&path).unwrap_err();
@@ -324,7 +245,7 @@ fn a_handle_that_is_no_connection_is_refused_by_its_kind() {
 
 #[test]
 fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_are_closed() {
-    struct Noted(Provider, Arc<Mutex<bool>>);
+    struct Noted(BrokerObject, Arc<Mutex<bool>>);
     impl Drop for Noted {
         fn drop(&mut self) {
             *self.1.lock().unwrap() = true;
@@ -340,7 +261,7 @@ fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_
         }
     }
     let gone = Arc::new(Mutex::new(false));
-    let noted = Noted(Provider::default(), gone.clone());
+    let noted = Noted(BrokerObject::default(), gone.clone());
     let door = syshandle::direct::make_door::<dyn Plain, _>(noted).unwrap();
     let second = door.as_fd().try_clone_to_owned().unwrap();
     let client: PlainClient = syshandle::direct::from_door(door).unwrap();

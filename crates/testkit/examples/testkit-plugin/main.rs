@@ -6,28 +6,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use syshandle::{Result, Server, class, direct, interface};
-
-class! { PLUGIN: Mirror = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f01"; }
-
-#[interface(iid = "0f8dca8f-44f3-4c75-8a2c-3c9d9b6c1f02")]
-trait Mirror {
-    #[handle(file, read)]
-    fn mirror(&self, #[handle(file, read)] file: File) -> Result<File>;
-    fn call(&self, other: MirrorClient) -> Result<()>;
-}
-
-struct Glass;
-
-impl Mirror for Glass {
-    fn mirror(&self, file: File) -> Result<File> {
-        Ok(file)
-    }
-
-    fn call(&self, other: MirrorClient) -> Result<()> {
-        other.mirror(&File::open("/dev/null")?).map(drop)
-    }
-}
+use syshandle::{Result, Server, direct};
+use syshandle_testkit::{MIRROR, MirrorClient, MirrorObject};
 
 fn folder() -> PathBuf {
     std::env::var_os("TESTKIT_PLUGIN").unwrap_or_default().into()
@@ -35,14 +15,14 @@ fn folder() -> PathBuf {
 
 /// Serves at a path until `SIGTERM`.
 fn serve() -> Result<()> {
-    Server::new().class(PLUGIN, || Glass).path(folder().join("plugin")).never_exit().run()
+    Server::new().class(MIRROR, || MirrorObject).path(folder().join("plugin")).never_exit().run()
 }
 
 /// Calls the server of the host, and lends it an object of this copy.
 fn call_host() -> Result<()> {
     let host: MirrorClient = direct::connect(folder().join("host"))?;
     host.mirror(&File::open("/dev/null")?)?;
-    host.call(&MirrorClient::in_process(Glass)?)
+    host.call(&MirrorClient::in_process(MirrorObject)?)
 }
 
 /// Serves, and returns 0 when the server has ended in order.

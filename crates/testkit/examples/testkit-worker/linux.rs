@@ -7,18 +7,16 @@
 
 #![expect(clippy::print_stderr, reason = "a program that talks to people")]
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::sandbox;
 use syshandle::{
-    Context, Result, Server,
-    handle::{Directory, Event, KernelObject, OwnedHandle, Process, Section, Semaphore, Timer},
+    Result, Server,
+    handle::{Event, KernelObject, OwnedHandle},
 };
-use syshandle_testkit::{BROKER, Broker, BrokerClient};
+use syshandle_testkit::{BROKER, BrokerClient, BrokerObject};
 
 pub(crate) fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -123,71 +121,5 @@ fn serve(words: &[String]) -> Result<()> {
     syshandle::direct::prepare()?;
     confine(words)?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
-    Server::new().class(BROKER, || Worker { notes: Mutex::default() }).socket(socket).run()
-}
-
-struct Worker {
-    notes: Mutex<Vec<String>>,
-}
-
-/// Implements the methods that the test calls on a serving worker; the others fail.
-impl Broker for Worker {
-    fn event(&self) -> Result<Event> {
-        Ok(Event::new()?)
-    }
-
-    fn semaphore(&self) -> Result<Semaphore> {
-        Ok(Semaphore::new(1)?)
-    }
-
-    fn file(&self) -> Result<File> {
-        Err(syshandle::Error::failed("a worker has no files"))
-    }
-
-    fn directory(&self) -> Result<Directory> {
-        Err(syshandle::Error::failed("a worker has no directories"))
-    }
-
-    fn pipe(&self) -> Result<OwnedHandle> {
-        Ok(std::io::pipe()?.0.into())
-    }
-
-    fn section(&self) -> Result<Section> {
-        Ok(Section::new(4096)?)
-    }
-
-    fn process(&self) -> Result<Process> {
-        Ok(Process::current()?)
-    }
-
-    fn timer(&self) -> Result<Timer> {
-        Ok(Timer::new()?)
-    }
-
-    fn any(&self, _: u32) -> Result<OwnedHandle> {
-        Ok(std::io::pipe()?.0.into())
-    }
-
-    fn bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        Ok(bytes)
-    }
-
-    fn set(&self, event: Event) -> Result<()> {
-        Ok(event.set()?)
-    }
-
-    fn another(&self) -> Result<BrokerClient> {
-        Err(syshandle::Error::failed("a worker has no broker"))
-    }
-
-    fn caller(&self, context: &Context) -> Result<u32> {
-        Ok(context.client().pid)
-    }
-
-    fn report(&self, text: String) -> Result<()> {
-        if let Ok(mut notes) = self.notes.lock() {
-            notes.push(text);
-        }
-        Ok(())
-    }
+    Server::new().class(BROKER, BrokerObject::default).socket(socket).run()
 }
