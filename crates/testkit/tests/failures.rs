@@ -38,6 +38,25 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
+/// Registers an executable file with this text.
+fn register_script(fixture: &Fixture, text: &str) {
+    let program = fixture.path().join("program");
+    fs::write(&program, text).unwrap();
+    chmod(&program, 0o755);
+    fixture.register(&program, TEST_SERVICE, &[]);
+}
+
+/// Returns a registration of the server, which hangs at its start unless the file `gate` exists.
+fn registration_with_gate(fixture: &Fixture, gate: &Path) -> Registration {
+    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
+    registration.environment = [
+        ("TESTKIT_STARTUP".into(), "hang without".into()),
+        ("TESTKIT_GATE".into(), gate.to_str().unwrap().into()),
+    ]
+    .into();
+    registration
+}
+
 fn runtime_paths(fixture: &Fixture, registered: &RegistrationFile) -> RuntimePaths {
     RuntimePaths::of(registered, &fixture.registry()).unwrap()
 }
@@ -97,20 +116,14 @@ fn a_program_that_may_not_be_run() {
 #[test]
 fn a_program_that_is_none() {
     let fixture = Fixture::new();
-    let program = fixture.path().join("program");
-    fs::write(&program, "no program\n").unwrap();
-    chmod(&program, 0o755);
-    fixture.register(&program, TEST_SERVICE, &[]);
+    register_script(&fixture, "no program\n");
     error(&fixture, ErrorKind::StartFailed, &["can't be started", "Exec format error"]);
 }
 
 #[test]
 fn a_script_whose_interpreter_is_missing() {
     let fixture = Fixture::new();
-    let program = fixture.path().join("program");
-    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
-    chmod(&program, 0o755);
-    fixture.register(&program, TEST_SERVICE, &[]);
+    register_script(&fixture, "#!/no/such/interpreter\n");
     error(&fixture, ErrorKind::StartFailed, &["interpreter", "does not exist"]);
 }
 
@@ -192,9 +205,7 @@ fn a_program_that_never_greets_is_ended() {
 fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
     let fixture = Fixture::new();
     let gate = fixture.path().join("gate");
-    let environment =
-        [("TESTKIT_STARTUP", "hang without"), ("TESTKIT_GATE", gate.to_str().unwrap())];
-    fixture.register(&SERVER, TEST_SERVICE, &environment);
+    fixture.register_as(&registration_with_gate(&fixture, &gate));
     let activation = fixture.activation().timeout(Duration::from_millis(100));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["timed out waiting for the greeting"]);
@@ -205,12 +216,7 @@ fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
 fn a_hanging_program_is_ended_by_a_later_client() {
     let fixture = Fixture::new();
     let gate = fixture.path().join("gate");
-    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
-    registration.environment = [
-        ("TESTKIT_STARTUP".into(), "hang without".into()),
-        ("TESTKIT_GATE".into(), gate.to_str().unwrap().into()),
-    ]
-    .into();
+    let mut registration = registration_with_gate(&fixture, &gate);
     registration.start_timeout = Duration::from_millis(500);
     fixture.register_as(&registration);
     let activation = fixture.activation().timeout(Duration::from_millis(50));
@@ -228,12 +234,7 @@ fn a_hanging_program_is_ended_by_a_later_client() {
 fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
     let fixture = Fixture::new();
     let gate = fixture.path().join("gate");
-    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
-    registration.environment = [
-        ("TESTKIT_STARTUP".into(), "hang without".into()),
-        ("TESTKIT_GATE".into(), gate.to_str().unwrap().into()),
-    ]
-    .into();
+    let mut registration = registration_with_gate(&fixture, &gate);
     registration.start_timeout = Duration::from_secs(600);
     fixture.register_as(&registration);
     let activation = fixture.activation().timeout(Duration::from_millis(50));
@@ -288,10 +289,7 @@ fn started_by_hand(fixture: &Fixture, registration: &Registration) -> std::proce
 #[test]
 fn a_program_that_closes_its_socket_is_ended() {
     let fixture = Fixture::new();
-    let program = fixture.path().join("program");
-    fs::write(&program, "#!/bin/sh\nexec 3<&-\nexec sleep 1000\n").unwrap();
-    chmod(&program, 0o755);
-    fixture.register(&program, TEST_SERVICE, &[]);
+    register_script(&fixture, "#!/bin/sh\nexec 3<&-\nexec sleep 1000\n");
     error(&fixture, ErrorKind::StartFailed, &["it closed the socket that it was given"]);
     wait_until("the program is ended", || fixture.processes("sleep").is_empty());
 }
