@@ -346,37 +346,31 @@ fn tasks_that_end_together_each_have_one_outcome_in_any_interleaving() {
 
 #[test]
 fn a_signalled_task_has_one_outcome_in_any_interleaving() {
-    explore(|| {
-        let object = WorkloadObject::default();
-        let (client, reactor) = serve(&object);
-        let event = Event::new().unwrap();
-        // The event is set before, while or after the task starts to wait.
-        let set = event.try_clone().unwrap();
-        let setting = shuttle::thread::spawn(move || set.set().unwrap());
-        client.start_event_task(&event, 3_600_000).unwrap();
-        setting.join().unwrap();
-        // The task of a client that disconnects in order still runs.
-        drop(client);
-        ended(&reactor);
-        assert_eq!(object.ended.count(), [1, 0, 0]);
-    });
+    explore(|| assert_eq!(run_signalled_task(3_600_000), [1, 0, 0]));
 }
 
 #[test]
 fn a_task_signalled_at_its_timeout_has_one_outcome_in_any_interleaving() {
     explore(|| {
-        let object = WorkloadObject::default();
-        let (client, reactor) = serve(&object);
-        let event = Event::new().unwrap();
-        let set = event.try_clone().unwrap();
-        let setting = shuttle::thread::spawn(move || set.set().unwrap());
-        client.start_event_task(&event, 0).unwrap();
-        setting.join().unwrap();
-        drop(client);
-        ended(&reactor);
-        let [fired, expired, died] = object.ended.count();
+        let [fired, expired, died] = run_signalled_task(0);
         assert_eq!((fired + expired, died), (1, 0));
     });
+}
+
+/// Starts a task for a client that then disconnects in order. Sets the event of the task before,
+/// while or after the task starts to wait. Returns the outcomes when the server has ended.
+fn run_signalled_task(timeout_ms: u64) -> [usize; 3] {
+    let object = WorkloadObject::default();
+    let (client, reactor) = serve(&object);
+    let event = Event::new().unwrap();
+    let set = event.try_clone().unwrap();
+    let setting = shuttle::thread::spawn(move || set.set().unwrap());
+    client.start_event_task(&event, timeout_ms).unwrap();
+    setting.join().unwrap();
+    // The task of a client that disconnects in order still runs.
+    drop(client);
+    ended(&reactor);
+    object.ended.count()
 }
 
 #[test]
