@@ -18,6 +18,7 @@
 mod attack;
 mod honest_client;
 mod lingering_socket;
+mod poll;
 mod raw_connection;
 mod report;
 mod resources;

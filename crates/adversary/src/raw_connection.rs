@@ -12,6 +12,8 @@ use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Status};
 
+use crate::poll::poll;
+
 /// A raw connection to the server.
 #[derive(Debug)]
 pub struct RawConnection(pub Seqpacket);
@@ -59,18 +61,17 @@ impl RawConnection {
     /// # Errors
     /// Returns an error if the server's response is neither a greeting nor `Busy`.
     pub fn connect_greeted(address: &Path) -> io::Result<Self> {
-        let deadline = Instant::now() + RESPONSE_TIMEOUT;
-        loop {
+        let connect = || {
             let connection = Self::connect(address)?;
-            match connection.receive(RESPONSE_TIMEOUT) {
-                Response::Greeting(..) => return Ok(connection),
-                Response::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
-                    std::thread::sleep(POLL_INTERVAL);
-                }
-                other => {
-                    return Err(io::Error::other(format!("the server doesn't greet: {other}")));
-                }
-            }
+            let response = connection.receive(RESPONSE_TIMEOUT);
+            io::Result::Ok((connection, response))
+        };
+        let is_settled = |(_, response): &(Self, Response)| {
+            !matches!(response, Response::Refused(Fault::Busy { .. }))
+        };
+        match poll(RESPONSE_TIMEOUT, connect, is_settled)? {
+            (connection, Response::Greeting(..)) => Ok(connection),
+            (_, other) => Err(io::Error::other(format!("the server doesn't greet: {other}"))),
         }
     }
 
@@ -235,14 +236,20 @@ impl RawConnection {
         }
     }
 
-    /// Receives until the connection ends, and returns the reason of the end. Skips other frames.
+    /// Receives until the connection ends, and returns the reason of the end. Skips other frames,
+    /// but no longer than the time limit of a response.
     pub fn receive_end(&self) -> Response {
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
         loop {
-            match self.receive(RESPONSE_TIMEOUT) {
+            match self.receive(deadline.saturating_duration_since(Instant::now())) {
                 Response::Greeting(..)
                 | Response::Reply { .. }
                 | Response::Attached(_)
-                | Response::Frame(_) => {}
+                | Response::Frame(_) => {
+                    if Instant::now() >= deadline {
+                        return Response::TimedOut;
+                    }
+                }
                 last => return last,
             }
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::poll::poll;
 
 /// The resources that a process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +55,8 @@ impl ResourceUsage {
     /// Waits until a process has at most as many descriptors as `before`, for up to `within`, and
     /// returns its resources.
     pub fn after_release(pid: u32, before: &Self, within: Duration) -> Option<Self> {
-        let deadline = Instant::now() + within;
-        loop {
-            let now = Self::of_process(pid)?;
-            if now.descriptor_count() <= before.descriptor_count() || Instant::now() >= deadline {
-                return Some(now);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let usage = || Self::of_process(pid).ok_or(());
+        poll(within, usage, |now| now.descriptor_count() <= before.descriptor_count()).ok()
     }
 }
 

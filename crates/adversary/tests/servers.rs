@@ -13,7 +13,9 @@ use syshandle::Error;
 use syshandle::ErrorKind;
 use syshandle_adversary::{LingeringSocket, RawConnection, ResourceUsage, Response};
 use syshandle_os::Listener;
-use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
+use syshandle_testkit::{
+    Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter, wait_until,
+};
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
 
@@ -273,15 +275,21 @@ fn answer(connection: &RawConnection, fault: &Fault) {
     until_gone(connection);
 }
 
-/// Serves each script to one client, and passes the script's name and the client's error to
-/// `check`.
-fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
+/// Listens at the socket that a class is registered for.
+fn listen() -> (Fixture, Listener) {
     let fixture = Fixture::new();
     let path = fixture.path().join("hostile.sock");
     let listener = Listener::bind(&path).unwrap();
     let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.socket = Some(path);
     fixture.register_as(&registration);
+    (fixture, listener)
+}
+
+/// Serves each script to one client, and passes the script's name and the client's error to
+/// `check`.
+fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
+    let (fixture, listener) = listen();
     let activation = fixture.activation().timeout(STEP);
     for (what, script) in scripts {
         let done = AtomicBool::new(false);
@@ -348,21 +356,15 @@ fn against<R>(
     script: impl Fn(&RawConnection) + Sync,
     test: impl FnOnce(TestServiceClient) -> R,
 ) -> R {
-    let fixture = Fixture::new();
-    let path = fixture.path().join("hostile.sock");
-    let listener = Listener::bind(&path).unwrap();
-    let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
-    registration.socket = Some(path);
-    fixture.register_as(&registration);
+    let (fixture, listener) = listen();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let end = Instant::now() + SOON;
-            while Instant::now() < end {
-                match listener.accept() {
-                    Ok(socket) => return script(&RawConnection(socket)),
-                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
-                }
-            }
+            let mut socket = None;
+            wait_until("the client connects", || {
+                socket = listener.accept().ok();
+                socket.is_some()
+            });
+            script(&RawConnection(socket.unwrap()));
         });
         let client =
             fixture.activation().timeout(SOON).activate::<TestServiceClient>(TEST_SERVICE.clsid());
@@ -384,9 +386,7 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
         greet(connection, Limits::default());
         called(connection);
         rustix::net::shutdown(&connection.0, rustix::net::Shutdown::Read).unwrap();
-        while !done.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("the calls have ended", || done.load(Ordering::SeqCst));
     };
     against(script, |client| {
         std::thread::scope(|scope| {
@@ -415,7 +415,8 @@ fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
     let done = AtomicBool::new(false);
     let script = |connection: &RawConnection| {
         opened(connection);
-        while !done.load(Ordering::SeqCst) {
+        let end = Instant::now() + SOON;
+        while !done.load(Ordering::SeqCst) && Instant::now() < end {
             let mut head = [0; Header::LEN_MAX];
             let len = Header::new(FrameKind::Release).write(&mut head);
             let _ = connection.try_send_bytes(&head[..len], &[]);
@@ -499,17 +500,13 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
         // The client's duplicate of the handle, which it hasn't received yet, becomes the last one.
         drop(handle);
         sent.store(true, Ordering::SeqCst);
-        while !gone.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("the client is dropped", || gone.load(Ordering::SeqCst));
     };
     against(script, |client| {
         let (_reader, writer) = std::io::pipe().unwrap();
         let writer = writer.into();
         let pending = TestServiceStarter::from(&client.with_timeout(SOON)).echo(&writer, "text");
-        while !sent.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("the reply is sent", || sent.load(Ordering::SeqCst));
         let began = Instant::now();
         let error = pending.wait().unwrap_err();
         let took = began.elapsed();

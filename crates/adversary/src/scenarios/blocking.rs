@@ -13,6 +13,7 @@ use syshandle_os::Seqpacket;
 use syshandle_wire::{Fault, FrameKind, Header};
 
 use crate::lingering_socket::LingeringSocket;
+use crate::poll::poll;
 use crate::raw_connection::{
     NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response, ignore_disconnect,
 };
@@ -238,15 +239,10 @@ fn run_endless_tasks(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::
 
     let mut tally = Tally::new("a task of the next connection, after the end of this one");
     drop(connection);
-    let deadline = Instant::now() + RESPONSE_TIMEOUT;
-    let response = loop {
-        let response = start_task(&target.open()?, 0)?;
-        let is_refused = matches!(response, Response::Reply { fault: Some(_), .. });
-        if !is_refused || Instant::now() >= deadline {
-            break response;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let is_refused =
+        |response: &Response| matches!(response, Response::Reply { fault: Some(_), .. });
+    let start = || start_task(&target.open()?, 0);
+    let response = poll(RESPONSE_TIMEOUT, start, |response| !is_refused(response))?;
     tally.add(&response, matches!(response, Response::Reply { fault: None, .. }));
     attempts.push(tally.finish());
     Ok(())

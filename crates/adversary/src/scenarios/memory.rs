@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use syshandle_types::Limits;
 use syshandle_wire::{Body, FrameKind, Header};
 
+use crate::poll::poll;
 use crate::raw_connection::{
     NO_METHOD, RESPONSE_TIMEOUT, Response, encode_header, ignore_disconnect,
 };
@@ -121,11 +121,7 @@ fn run_sparse(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
         connection.receive(RESPONSE_TIMEOUT);
         kept.push(sparse);
     }
-    let deadline = Instant::now() + RESPONSE_TIMEOUT;
-    while allocated_bytes(&kept)? > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    match allocated_bytes(&kept)? {
+    match poll(RESPONSE_TIMEOUT, || allocated_bytes(&kept), |&bytes| bytes == 0)? {
         0 => tally.add_text("no memory stays allocated", true),
         bytes => tally.add_text(format!("{bytes} bytes stay allocated"), false),
     }
