@@ -8,6 +8,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use proc_macro2::{TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Ident, LitStr, Token};
 use syshandle::{Result, Server, class, direct, interface};
 use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
 use tracing::field::{Field, Visit};
@@ -127,56 +131,88 @@ fn in_sources() -> BTreeSet<Entry> {
                 folders.push(path);
             } else if path.file_name().is_some_and(|name| name != "log.rs") {
                 let text = fs::read_to_string(path).unwrap();
-                for (place, _) in text.match_indices("log::").chain(text.match_indices("tracing::"))
-                {
-                    entries.extend(macro_call(text[place..].split_once("::").unwrap().1));
-                }
+                find_macros(text.parse().unwrap(), &mut entries);
             }
         }
     }
     entries
 }
 
+/// Adds the spans and events of each macro call in these tokens, such as `log::debug!("a message")`.
+fn find_macros(tokens: TokenStream, entries: &mut BTreeSet<Entry>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    for place in 0..tokens.len() {
+        if let TokenTree::Group(group) = &tokens[place] {
+            find_macros(group.stream(), entries);
+        }
+        if let [
+            TokenTree::Ident(module),
+            TokenTree::Punct(_),
+            TokenTree::Punct(_),
+            TokenTree::Ident(name),
+            TokenTree::Punct(_),
+            TokenTree::Group(arguments),
+            ..,
+        ] = &tokens[place..]
+            && ["log", "tracing"].contains(&&*module.to_string())
+        {
+            entries.extend(macro_call(&name.to_string(), arguments.stream()));
+        }
+    }
+}
+
 /// Reads the call of a macro, such as `warn!(%error, pid = 1, "a message")`.
-fn macro_call(text: &str) -> Option<Entry> {
-    let (name, arguments) = text.split_once("!(")?;
+fn macro_call(name: &str, arguments: TokenStream) -> Option<Entry> {
     let kind = match name {
         "error" | "warn" | "debug" | "trace" => name.to_uppercase(),
         "debug_span" => "span".to_owned(),
         _ => return None,
     };
-    let (mut parts, mut part, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
-    for letter in arguments.chars() {
-        match letter {
-            '"' => quoted = !quoted,
-            '(' | '{' if !quoted => depth += 1,
-            ')' | '}' if !quoted && depth > 0 => depth -= 1,
-            ')' if !quoted => break,
-            ',' if !quoted && depth == 0 => {
-                parts.push(std::mem::take(&mut part));
-                continue;
-            }
-            _ => {}
-        }
-        part.push(letter);
-    }
-    parts.push(part);
+    let parser = Punctuated::<Argument, Token![,]>::parse_terminated;
     let (mut message, mut fields) = (String::new(), BTreeSet::new());
-    for part in parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
-        match part.strip_prefix('"') {
-            // A line of a long message ends with a backslash.
-            Some(text) => {
-                let words = text.trim_end_matches('"').split_whitespace();
-                message = words.filter(|word| *word != "\\").collect::<Vec<_>>().join(" ");
-            }
-            None if part.starts_with("target:") => {}
-            None => {
-                let field = part.split('=').next().unwrap_or(part);
-                fields.insert(field.trim().trim_start_matches(['%', '?']).to_owned());
-            }
+    for argument in parser.parse2(arguments).unwrap() {
+        match argument {
+            Argument::Target => {}
+            Argument::Field(name) => drop(fields.insert(name)),
+            Argument::Message(text) => message = text,
         }
     }
     Some((kind, message, fields))
+}
+
+/// An argument of a macro that makes a span or an event.
+enum Argument {
+    /// `target: "syshandle"`
+    Target,
+    /// `%error` or `pid = 1`
+    Field(String),
+    /// The name of a span, or the message of an event.
+    Message(String),
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            return Ok(Self::Message(input.parse::<LitStr>()?.value()));
+        }
+        skip_format(input)?;
+        let name: Ident = input.parse()?;
+        if input.parse::<Option<Token![:]>>()?.is_some() {
+            input.parse::<LitStr>()?;
+            return Ok(Self::Target);
+        }
+        if input.parse::<Option<Token![=]>>()?.is_some() {
+            skip_format(input)?;
+            input.parse::<Expr>()?;
+        }
+        Ok(Self::Field(name.to_string()))
+    }
+}
+
+/// Skips the mark of a value that is formatted by `Display` (`%`) or `Debug` (`?`).
+fn skip_format(input: ParseStream<'_>) -> syn::Result<()> {
+    input.parse::<Option<Token![%]>>()?;
+    input.parse::<Option<Token![?]>>().map(drop)
 }
 
 #[test]
