@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_adversary::ResourceUsage;
 use syshandle_testkit::{
-    Fixture, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, wait_until,
+    Fixture, SERVER, SetOnDrop, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, wait_until,
 };
 
 /// Selects a size for the test: plain, short or full.
@@ -212,10 +212,9 @@ fn a_greedy_client_leaves_an_honest_one_its_share() {
                 }
             });
         }
+        let _done = SetOnDrop(&done);
         wait_until("the greedy one calls", || greedy_calls.load(Ordering::Relaxed) > 100);
-        let beside = p99();
-        done.store(true, Ordering::SeqCst);
-        beside
+        p99()
     });
     let ratio = beside.as_secs_f64() / idle.as_secs_f64();
     let greedy_calls = greedy_calls.into_inner();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
-use syshandle_testkit::{Fixture, LineFifo, Process, TEST_TIMEOUT, program};
+use syshandle_testkit::{Fixture, LineFifo, Process, SetOnDrop, TEST_TIMEOUT, program};
 
 /// The sample's own programs with their timeline.
 struct Stage {
@@ -180,6 +180,7 @@ fn a_storm_of_signals_interrupts_nothing_for_good() {
                 std::thread::sleep(Duration::from_micros(100));
             }
         });
+        let _done = SetOnDrop(&done);
         for _ in 0..100 {
             fs::write(stage.file(), "").unwrap();
             let child = stage.client();
@@ -190,7 +191,6 @@ fn a_storm_of_signals_interrupts_nothing_for_good() {
             assert!(output.status.success(), "{error}");
             stage.is_finished();
         }
-        done.store(true, Ordering::SeqCst);
     });
     println!("{} interruptions", signals.load(Ordering::SeqCst));
     assert!(keeper.as_client().server().is_ok());
@@ -225,10 +225,9 @@ fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
                 arrived.fetch_add(1, Ordering::SeqCst);
             }
         });
+        let _done = SetOnDrop(&done);
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| start_programs(inode))).collect();
-        let programs: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        done.store(true, Ordering::SeqCst);
-        programs
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
     });
     let arrived = arrived.load(Ordering::SeqCst);
     println!("{programs} programs started while {arrived} handles arrived");

@@ -13,6 +13,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use namespace::{in_namespace, is_within};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
@@ -130,8 +131,10 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
 
 /// Waits until the file at the path describes an event.
 fn until_is_event(path: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !fs::read_to_string(path).is_ok_and(|text| text.contains("eventfd-count")) {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        assert!(Instant::now() < deadline, "{path} describes no event");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

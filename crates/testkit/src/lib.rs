@@ -28,6 +28,7 @@ pub use test_service::{
     WAIT_METHOD, peer_ids,
 };
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time limit for an expected event, long enough for a busy machine.
@@ -42,6 +43,17 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sets a flag on drop. If other threads of a scope work until the flag is set, they also end when
+/// the test panics. Otherwise the scope would wait for them for ever.
+#[derive(Debug)]
+pub struct SetOnDrop<'f>(pub &'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

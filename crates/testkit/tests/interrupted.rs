@@ -14,7 +14,7 @@ use syshandle::{
     ErrorKind,
     handle::{Event, Semaphore},
 };
-use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE};
+use syshandle_testkit::{Fixture, SERVER, SetOnDrop, TEST_SERVICE};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
@@ -42,9 +42,8 @@ fn interrupted(step: impl FnOnce()) {
                 thread::sleep(Duration::from_micros(50));
             }
         });
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
-        is_over.store(true, Ordering::Relaxed);
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let _is_over = SetOnDrop(&is_over);
+        step();
     });
 }
 

@@ -14,8 +14,8 @@ use rustix::fs::FlockOperation;
 use syshandle::{ErrorKind, object::Proxy};
 use syshandle_registry::{Policy, RuntimePaths};
 use syshandle_testkit::{
-    CLIENT, Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, TestServiceClient, copy,
-    wait_until,
+    CLIENT, Fixture, Process, SERVER, SetOnDrop, SocketActivator, TEST_SERVICE, TestServiceClient,
+    copy, wait_until,
 };
 
 fn runtime_paths(fixture: &Fixture) -> RuntimePaths {
@@ -230,6 +230,7 @@ fn no_call_is_lost_with_an_external_listener() {
             }
             starts
         });
+        let rounds = SetOnDrop(&done);
         for round in 0..ROUNDS {
             let client = fixture.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             client.peer_ids().unwrap_or_else(|error| panic!("{round}: {error:?}"));
@@ -237,7 +238,7 @@ fn no_call_is_lost_with_an_external_listener() {
             // The next activation meets the server at about the time at which it ends.
             std::thread::sleep(Duration::from_micros(500 + 100 * (round as u64 % 25)));
         }
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(rounds);
         starts.join().unwrap()
     });
     println!("{ROUNDS} rounds, {starts} servers");

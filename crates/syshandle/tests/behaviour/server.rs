@@ -2,7 +2,7 @@
 //! frames.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use syshandle::{
@@ -85,7 +85,7 @@ fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
             raw.call(1, number("block") as u32, &body, &[entered.as_fd(), until.as_fd()]);
         }
         other.call(1, number("nothing") as u32, &[], &[]);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         drop(server);
         assert_eq!(other.receive().unwrap().header.kind, FrameKind::Reply);
         let took = start.elapsed();
@@ -135,7 +135,8 @@ fn a_flooding_client_delays_no_other_client() {
         for _ in 0..3 {
             scope.spawn(|| {
                 let raw = Raw::open(&world.socket(), BENCH.clsid(), iid);
-                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                let end = Instant::now() + LONG;
+                while !done.load(std::sync::atomic::Ordering::SeqCst) && Instant::now() < end {
                     raw.send(&Header::new(FrameKind::Cancel), &[], &[]);
                 }
             });
@@ -200,7 +201,7 @@ fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
     let count = description.methods.iter().position(|method| method.name == "descriptors").unwrap();
     let inside = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
     let server = Stopped::stop(bench.pid().unwrap());
-    let deadline = std::time::Instant::now() + LONG;
+    let deadline = Instant::now() + LONG;
     let crowd: Vec<_> = (0..CROWD)
         .map(|_| syshandle_os::Seqpacket::connect(&world.socket(), deadline).unwrap())
         .collect();
