@@ -162,7 +162,7 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
 /// Signals are sent continuously to every thread of client and server, and interrupt all calls that
 /// can be interrupted.
 #[test]
-fn a_storm_of_signals_interrupts_nothing_for_good() {
+fn continuous_signals_make_no_call_fail() {
     let stage = Stage::untold();
     let keeper: SparkleFinisherClient =
         stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();

@@ -114,7 +114,7 @@ fn a_program_that_may_not_be_run() {
 }
 
 #[test]
-fn a_program_that_is_none() {
+fn a_program_in_no_executable_format() {
     let fixture = Fixture::new();
     register_script(&fixture, "no program\n");
     error(&fixture, ErrorKind::StartFailed, &["can't be started", "Exec format error"]);
@@ -202,7 +202,7 @@ fn a_program_that_never_greets_is_ended() {
 }
 
 #[test]
-fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
+fn a_client_with_a_short_timeout_leaves_a_starting_program_running() {
     let fixture = Fixture::new();
     let gate = fixture.path().join("gate");
     fixture.register_as(&registration_with_gate(&fixture, &gate));
@@ -256,7 +256,7 @@ fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
 }
 
 #[test]
-fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
+fn a_stopped_server_that_has_served_is_not_ended_by_a_client() {
     let fixture = Fixture::new();
     let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.start_timeout = Duration::from_millis(1);
@@ -295,7 +295,7 @@ fn a_program_that_closes_its_socket_is_ended() {
 }
 
 #[test]
-fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_their_deadlines() {
+fn a_client_that_stops_while_it_starts_the_server_delays_others_up_to_their_deadlines() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let lock = runtime_paths(&fixture, &registered).try_lock().unwrap().unwrap();
@@ -376,7 +376,7 @@ fn a_fifo_in_place_of_a_registration_delays_no_client() {
 }
 
 #[test]
-fn a_class_link_that_is_none_or_leads_elsewhere() {
+fn a_class_entry_that_is_no_link_or_does_not_lead_to_a_registration() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let link = fixture.data().join("syshandle/classes").join(TEST_SERVICE.clsid().to_string());
@@ -523,7 +523,7 @@ fn a_program_that_any_user_can_replace_is_not_started() {
 }
 
 #[test]
-fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_the_program() {
+fn an_error_tells_a_remembered_failure_and_a_changed_registration_or_program_is_tried_at_once() {
     let fixture = Fixture::new();
     let program = fixture.path().join("program");
     copy(&SERVER, &program);
@@ -543,7 +543,7 @@ fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_th
 }
 
 #[test]
-fn a_failure_is_not_for_ever() {
+fn a_program_that_was_missing_is_started_once_it_exists() {
     let fixture = Fixture::new();
     let program = fixture.path().join("program");
     fixture.register(&program, TEST_SERVICE, &[]);

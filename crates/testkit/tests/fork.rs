@@ -112,7 +112,7 @@ fn calls_of_both_processes_at_once_do_not_mix() {
 }
 
 #[test]
-fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
+fn a_forked_copy_that_drops_its_clients_does_not_disturb_the_parent() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let client = fixture.activate().unwrap();

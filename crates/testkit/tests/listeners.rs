@@ -65,7 +65,7 @@ fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
 }
 
 #[test]
-fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
+fn locks_of_a_process_that_may_only_read_delay_neither_client_nor_server() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     assert!(run(&fixture, &[]).status.success());
@@ -112,7 +112,7 @@ fn an_unregistered_server_reports_it() {
 }
 
 #[test]
-fn a_server_is_told_to_end_and_the_next_call_starts_another() {
+fn a_server_ends_at_sigterm_and_the_next_activation_starts_another() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
     let client = fixture.activate().unwrap();
@@ -307,7 +307,7 @@ fn a_missing_external_listener_is_named_in_the_error() {
 }
 
 #[test]
-fn another_user_is_turned_away_unless_the_registration_allows_it() {
+fn another_user_is_refused_unless_the_registration_allows_the_user() {
     if !am_root() {
         println!("skipped: only root can be another user");
         return;

@@ -63,7 +63,7 @@ fn succeeded(output: &Output) -> String {
 }
 
 #[test]
-fn processes_without_a_number_for_each_other_call_and_pass_handles() {
+fn processes_without_a_pid_in_each_others_namespace_call_and_pass_handles() {
     let Some(fixture) = fixture() else { return };
     let _server = server(&fixture, &[]);
     let user = fs::metadata("/proc/self").unwrap().uid();
@@ -79,7 +79,7 @@ fn processes_without_a_number_for_each_other_call_and_pass_handles() {
 }
 
 #[test]
-fn the_death_of_a_client_without_a_number_ends_its_background_work() {
+fn the_death_of_a_client_without_a_pid_ends_its_background_tasks() {
     let Some(fixture) = fixture() else { return };
     let _server = server(&fixture, &[]);
     let file = fixture.path().join("outcome");
@@ -98,7 +98,7 @@ fn the_death_of_a_client_without_a_number_ends_its_background_work() {
 }
 
 #[test]
-fn the_death_of_a_server_without_a_number_ends_a_call_though_its_child_keeps_the_connection() {
+fn the_death_of_a_server_without_a_pid_ends_a_call_though_its_child_keeps_the_connection() {
     let Some(fixture) = fixture() else { return };
     let (_server, process) = server(&fixture, &[("TESTKIT_FORK", "yes")]);
     let began = Instant::now();
@@ -109,7 +109,7 @@ fn the_death_of_a_server_without_a_number_ends_a_call_though_its_child_keeps_the
 }
 
 #[test]
-fn a_dead_server_without_a_number_is_replaced() {
+fn a_dead_server_without_a_pid_is_replaced() {
     let Some(fixture) = fixture() else { return };
     let (mut server, process) = server(&fixture, &[]);
     process.kill();

@@ -21,7 +21,7 @@ use syshandle_testkit::{
 };
 
 #[test]
-fn each_knows_the_other_from_the_kernel() {
+fn client_and_server_learn_each_others_process_and_user_from_the_kernel() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let client = fixture.activate().unwrap();
@@ -99,7 +99,7 @@ fn client_by_shell(fixture: &Fixture, script: &str) -> Child {
 }
 
 #[test]
-fn a_server_has_nothing_from_the_client_that_starts_it() {
+fn a_server_inherits_nothing_from_the_client_that_starts_it() {
     let fixture = Fixture::new();
     let before = "exec 7</dev/zero 9</dev/full; trap '' INT QUIT TERM; umask 0; cd /usr; \
                   export SECRET=1 LC_ALL=C TZ=UTC;";
@@ -244,7 +244,7 @@ fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
 }
 
 #[test]
-fn work_for_a_client_that_let_go_ends_when_its_process_does() {
+fn a_background_task_of_a_disconnected_client_ends_with_the_process_of_the_client() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
     let outcome = fixture.path().join("outcome");

@@ -50,7 +50,7 @@ fn shell_in_namespaces(fixture: &Fixture, options: &[&str], script: &str) -> Opt
 }
 
 #[test]
-fn a_start_that_failed_by_low_limits_is_the_failure_of_one_client() {
+fn a_start_that_failed_by_the_low_limits_of_one_client_is_tried_again_for_others() {
     let fixture = Fixture::new();
     let wrapper = fixture.path().join("wrapper");
     let script =
