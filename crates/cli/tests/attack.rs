@@ -3,11 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a test shows what it measured, and what it could not do")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
-use std::os::unix::fs::MetadataExt;
 use std::process::Output;
 
 use syshandle::Policy;
-use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD};
+use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD, am_root};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
@@ -46,10 +45,6 @@ fn passed(output: &Output) -> String {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(!text.contains("WRONG") && !text.contains("FAILED"));
     text
-}
-
-fn am_root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 fn fixture_for(policy: Policy) -> Fixture {

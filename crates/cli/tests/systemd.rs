@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use syshandle::ErrorKind;
-use syshandle_testkit::{ControlGroup, Fixture, Process, SERVER, TEST_TIMEOUT, copy};
+use syshandle_testkit::{ControlGroup, Fixture, Process, SERVER, TEST_TIMEOUT, copy, text};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 const MANAGER: &str = "/lib/systemd/systemd";
@@ -50,10 +50,6 @@ fn in_namespace(test: &str) {
     } else {
         println!("skipped: no namespaces can be made: {error}");
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A user manager, and a registered server.

@@ -12,7 +12,9 @@ use syshandle::{
     Activation,
     object::{Class, ClassInfo},
 };
-use syshandle_registry::{Policy, RegisteredClass, Registration, RegistrationFile, Registry};
+use syshandle_registry::{
+    Policy, RegisteredClass, Registration, RegistrationFile, Registry, RuntimePaths,
+};
 use tempfile::TempDir;
 
 use crate::{LineFifo, Process, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient};
@@ -121,6 +123,11 @@ impl Fixture {
     pub fn register_as(&self, registration: &Registration) -> RegistrationFile {
         self.registry().register(registration).unwrap();
         self.registry().find(registration.classes[0].clsid).unwrap()
+    }
+
+    /// Returns the paths of a registered server's socket, lock and log.
+    pub fn runtime_paths(&self, registered: &RegistrationFile) -> RuntimePaths {
+        RuntimePaths::of(registered, &self.registry()).unwrap()
     }
 
     /// Creates a FIFO in this fixture.

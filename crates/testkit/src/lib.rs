@@ -12,6 +12,7 @@ pub mod guide;
 mod line_fifo;
 mod mirror;
 mod process;
+mod readable;
 mod socket_activator;
 mod test_service;
 
@@ -55,6 +56,16 @@ impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
+}
+
+/// Returns whether this process runs as root.
+pub fn am_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Returns the output of a program as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Returns the version of the kernel.

@@ -1,14 +1,13 @@
-//! LineFifo for a test: programs write lines, and the test waits for them.
+//! A FIFO for a test: programs write lines, and the test waits for them.
 
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use crate::TEST_TIMEOUT;
+use crate::readable::is_readable;
 
 /// A FIFO to which programs write lines. A test that reads it waits for the next line instead of
 /// sleeping.
@@ -55,20 +54,12 @@ impl LineFifo {
                 let line: Vec<u8> = self.text.drain(..=end).collect();
                 return Some(String::from_utf8_lossy(&line[..end]).into_owned());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout =
-                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut polls = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN)];
-            match poll(&mut polls, Some(&timeout)) {
-                Ok(0) => return None,
-                Ok(_) => {
-                    let mut part = [0; 4096];
-                    let len = self.pipe.read(&mut part).unwrap();
-                    self.text.extend(&part[..len]);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => panic!("the FIFO can't be read: {error}"),
+            if !is_readable(&self.pipe, deadline.saturating_duration_since(Instant::now())) {
+                return None;
             }
+            let mut part = [0; 4096];
+            let len = self.pipe.read(&mut part).unwrap();
+            self.text.extend(&part[..len]);
         }
     }
 }

@@ -6,9 +6,9 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::readable::is_readable;
 use crate::{TEST_TIMEOUT, wait_until};
 
 /// A process, which need not be a child of this one.
@@ -90,18 +90,7 @@ impl Process {
     }
 
     fn ends_within(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout =
-                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut polls = [PollFd::new(&self.handle, PollFlags::IN)];
-            match poll(&mut polls, Some(&timeout)) {
-                Ok(count) => return count > 0,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => panic!("process {} can't be waited for: {error}", self.pid),
-            }
-        }
+        is_readable(&self.handle, time)
     }
 
     /// Returns the number of descriptors by what they refer to; `None` if the process has ended.

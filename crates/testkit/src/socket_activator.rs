@@ -6,11 +6,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::readable::is_readable;
 use crate::{Fixture, TEST_TIMEOUT};
 
 /// Listens on a socket, and starts a program when a client connects.
@@ -44,18 +44,7 @@ impl SocketActivator {
 
     /// Waits until a client is in the socket's queue. Returns `false` after the timeout.
     pub fn has_pending_client(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout =
-                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut polls = [PollFd::new(&self.socket, PollFlags::IN)];
-            match poll(&mut polls, Some(&timeout)) {
-                Ok(count) => return count > 0,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => panic!("the activator can't wait: {error}"),
-            }
-        }
+        is_readable(&self.socket, time)
     }
 
     /// Waits for a client, and starts the program.

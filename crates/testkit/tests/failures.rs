@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syshandle::{Error, ErrorKind};
-use syshandle_registry::{Registration, RegistrationFile, RuntimePaths};
+use syshandle_registry::Registration;
 use syshandle_testkit::{
-    CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, copy,
+    CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, am_root, copy,
     wait_until,
 };
 
@@ -55,14 +55,6 @@ fn registration_with_gate(fixture: &Fixture, gate: &Path) -> Registration {
     ]
     .into();
     registration
-}
-
-fn runtime_paths(fixture: &Fixture, registered: &RegistrationFile) -> RuntimePaths {
-    RuntimePaths::of(registered, &fixture.registry()).unwrap()
-}
-
-fn am_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 #[test]
@@ -147,7 +139,7 @@ fn a_program_that_ends_at_once() {
 fn a_log_keeps_the_last_lines_of_earlier_runs_and_an_error_quotes_the_last_run() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "exit")]);
-    let log = runtime_paths(&fixture, &registered).log;
+    let log = fixture.runtime_paths(&registered).log;
     let lines: String = (0..20_000).map(|line| format!("old line {line}\n")).collect();
     fs::write(&log, lines).unwrap();
     let error = error(&fixture, ErrorKind::StartFailed, &["there is no water"]);
@@ -279,7 +271,7 @@ fn a_stopped_server_that_has_served_is_not_ended_by_a_client() {
 /// Starts the server like a user at a shell, and waits until it serves.
 fn started_by_hand(fixture: &Fixture, registration: &Registration) -> std::process::Child {
     let registered = fixture.register_as(registration);
-    let socket = runtime_paths(fixture, &registered).socket;
+    let socket = fixture.runtime_paths(&registered).socket;
     let mut command = fixture.command(&SERVER);
     let child = command.env("TESTKIT_IDLE_MS", "3000").spawn().unwrap();
     wait_until("the server makes its socket", || socket.exists());
@@ -298,7 +290,7 @@ fn a_program_that_closes_its_socket_is_ended() {
 fn a_client_that_stops_while_it_starts_the_server_delays_others_up_to_their_deadlines() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
-    let lock = runtime_paths(&fixture, &registered).try_lock().unwrap().unwrap();
+    let lock = fixture.runtime_paths(&registered).try_lock().unwrap().unwrap();
     let activation = fixture.activation().timeout(Duration::from_millis(200));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["process ", " holds ", ".lock and has not started"]);
@@ -324,7 +316,7 @@ fn one_registry_by_two_paths_has_one_server() {
 fn a_stale_socket_is_replaced() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = runtime_paths(&fixture, &registered).socket;
+    let socket = fixture.runtime_paths(&registered).socket;
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
     assert!(fixture.activate().unwrap().peer_ids().is_ok());
@@ -334,7 +326,7 @@ fn a_stale_socket_is_replaced() {
 fn a_folder_in_place_of_the_socket() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = runtime_paths(&fixture, &registered).socket;
+    let socket = fixture.runtime_paths(&registered).socket;
     fs::create_dir(&socket).unwrap();
     error(
         &fixture,

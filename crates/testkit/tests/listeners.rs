@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
@@ -15,12 +15,12 @@ use syshandle::{ErrorKind, object::Proxy};
 use syshandle_registry::{Policy, RuntimePaths};
 use syshandle_testkit::{
     CLIENT, Fixture, Process, SERVER, SetOnDrop, SocketActivator, TEST_SERVICE, TestServiceClient,
-    copy, wait_until,
+    am_root, copy, text, wait_until,
 };
 
 fn runtime_paths(fixture: &Fixture) -> RuntimePaths {
     let registered = fixture.registry().find(TEST_SERVICE.clsid()).unwrap();
-    RuntimePaths::of(&registered, &fixture.registry()).unwrap()
+    fixture.runtime_paths(&registered)
 }
 
 /// Starts the server like a user at a shell.
@@ -31,14 +31,6 @@ fn by_hand(fixture: &Fixture) -> Child {
 
 fn run(fixture: &Fixture, arguments: &[&str]) -> Output {
     fixture.command(&CLIENT).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn am_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use syshandle::ErrorKind;
-use syshandle_testkit::{CLIENT, Fixture, SERVER, SocketActivator, TEST_SERVICE, copy, wait_until};
+use syshandle_testkit::{
+    CLIENT, Fixture, SERVER, SocketActivator, TEST_SERVICE, copy, text, wait_until,
+};
 
 /// The overflow user: the number by which the kernel shows users that a namespace doesn't map.
 const OVERFLOW: u32 = 65_534;
@@ -71,10 +73,6 @@ impl Container {
 
 fn as_user(command: &mut Command) -> &mut Command {
     command.uid(USER).gid(USER)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use syshandle_testkit::{CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, wait_until};
+use syshandle_testkit::{
+    CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, text, wait_until,
+};
 
 /// Options that create a pid namespace, in which the user has the same number.
 const NAMESPACES: [&str; 6] =
@@ -47,13 +49,9 @@ fn server(fixture: &Fixture, environment: &[(&str, &str)]) -> (Child, Process) {
     let mut command = in_namespace(fixture, "\"$0\"", &SERVER);
     command.env("TESTKIT_IDLE_MS", "60000").envs(environment.iter().copied());
     let child = command.stderr(Stdio::null()).spawn().unwrap();
-    let paths = syshandle_registry::RuntimePaths::of(&registered, &fixture.registry()).unwrap();
+    let paths = fixture.runtime_paths(&registered);
     wait_until("the server listens", || paths.is_running());
     (child, fixture.processes("testkit-server").pop().unwrap())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[track_caller]

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use syshandle::handle::Event;
 use syshandle::object::Interface;
 use syshandle_os::{Declaration, HandleRef, Kind, Seqpacket, prove};
-use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
     Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, TestService, TestServiceClient,
     wait_until,
@@ -37,10 +36,11 @@ fn silent_files_are_refused_and_delay_no_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
-    let socket = RuntimePaths::of(&registered, &fixture.registry()).unwrap().socket;
+    let socket = fixture.runtime_paths(&registered).socket;
     let honest = fixture.activate().unwrap().with_timeout(TEST_TIMEOUT);
-    let server = honest.peer_ids().unwrap().server_pid;
-    let before = descriptors(server);
+    let server = Process::open(honest.peer_ids().unwrap().server_pid).unwrap();
+    let descriptors = || server.descriptors().unwrap().into_values().sum::<usize>();
+    let before = descriptors();
     let file = fuse.open_silent();
 
     let sender = fixture.activate().unwrap();
@@ -83,12 +83,12 @@ fn silent_files_are_refused_and_delay_no_client() {
         None => true,
     });
     assert!(refused.count() > 40, "a client may send as many as it likes");
-    assert!(descriptors(server) < before + 1500, "{} descriptors", descriptors(server));
+    assert!(descriptors() < before + 1500, "{} descriptors", descriptors());
     still_serves(&honest);
 
     // When the file system is unmounted, the server can close all of its files.
     drop((fuse, file, sender));
-    wait_until("all handles are closed", || descriptors(server) <= before);
+    wait_until("all handles are closed", || descriptors() <= before);
     still_serves(&honest);
 }
 
@@ -177,17 +177,6 @@ fn still_serves(client: &TestServiceClient) {
     for _ in 0..20 {
         client.peer_ids().unwrap();
     }
-}
-
-/// Returns the number of descriptors, without the ones that the server keeps to examine handles.
-fn descriptors(pid: u32) -> usize {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
-    let paths = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    let is_kept = |path: &std::path::PathBuf| {
-        let path = path.to_string_lossy();
-        path.contains("/fdinfo/") || path.ends_with("/mountinfo")
-    };
-    paths.filter(|path| !is_kept(path)).count()
 }
 
 /// A client that writes frames without the library.

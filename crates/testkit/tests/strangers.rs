@@ -15,7 +15,6 @@ use rustix::net::{
 };
 use syshandle::object::Proxy;
 use syshandle_os::Seqpacket;
-use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
     CLIENT, Fixture, Process, SERVER, SocketActivator, TEST_SERVICE, wait_until,
 };
@@ -44,7 +43,7 @@ fn handles_are_refused_until_the_client_is_accepted() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let server = Process::open(fixture.activate().unwrap().peer_ids().unwrap().server_pid).unwrap();
-    let paths = RuntimePaths::of(&registered, &fixture.registry()).unwrap();
+    let paths = fixture.runtime_paths(&registered);
     // The stopped server can't accept the connection.
     server.stop();
     let flags = SocketFlags::CLOEXEC;

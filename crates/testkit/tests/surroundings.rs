@@ -7,22 +7,14 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use syshandle_testkit::{
-    CLIENT, Fixture, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
+    CLIENT, Fixture, SERVER, TEST_SERVICE, TestServiceClient, am_root, copy, text, wait_until,
 };
-
-fn am_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// Runs a shell script with the client as `$0`.
 fn shell(fixture: &Fixture, script: &str) -> Output {

@@ -5,7 +5,6 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use syshandle_registry::RuntimePaths;
 use syshandle_testkit::{
     CLIENT, Fixture, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
 };
@@ -130,7 +129,7 @@ fn programs(all: &mut Messages) {
     let fixture = Fixture::new();
     all.replace(fixture.path(), "$FOLDER");
     let file = fixture.register(&SERVER, TEST_SERVICE, &[]);
-    let paths = RuntimePaths::of(&file, &fixture.registry()).unwrap();
+    let paths = fixture.runtime_paths(&file);
     let _lock = paths.try_lock().unwrap().unwrap();
     let activation = fixture.activation().timeout(Duration::from_millis(50));
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
@@ -175,7 +174,7 @@ fn folders(all: &mut Messages) {
     fail("a runtime folder that others may use", Some(&fixture.runtime()));
     add(all, "a folder in the place of the socket", |fixture| {
         let file = fixture.register(&SERVER, TEST_SERVICE, &[]);
-        let socket = RuntimePaths::of(&file, &fixture.registry()).unwrap().socket;
+        let socket = fixture.runtime_paths(&file).socket;
         fs::create_dir(socket).unwrap();
     });
 }
