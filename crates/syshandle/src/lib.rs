@@ -281,7 +281,7 @@ pub use syshandle_macros::Encode;
 /// ```
 pub use syshandle_macros::interface;
 pub use syshandle_os::Credentials;
-pub use syshandle_types::{Decode, Encode, Guid, ParseGuidError, describe};
+pub use syshandle_types::{Decode, Encode, Guid, Printable, describe};
 
 /// Declares a class: its identifier and its interfaces.
 ///
@@ -329,6 +329,8 @@ pub mod wait {
 
 /// Classes and objects, and the traits by which generated code connects them with interfaces.
 pub mod object {
+    pub use syshandle_types::ParseGuidError;
+
     pub use crate::class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 }
 

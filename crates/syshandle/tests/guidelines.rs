@@ -4,9 +4,10 @@ use syshandle::handle::{
     Event, Facts, Kind, Kinds, ManualEvent, Mutex, OwnedHandle, Process, ProofFailure, Rights,
     Section, Semaphore, Thread, Timer, Token, WrongHandle,
 };
+use syshandle::object::ParseGuidError;
 use syshandle::{
     Activation, BackgroundTask, CallError, Cancel, Client, Context, Credentials, Error, ErrorKind,
-    Guid, ParseGuidError, Server,
+    Guid, Server,
 };
 
 /// Compiles only if each type has all of the traits.

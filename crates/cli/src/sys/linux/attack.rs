@@ -52,7 +52,7 @@ pub(crate) struct AttackArguments {
 const NOBODY: u32 = 65534;
 
 fn guid(text: &str) -> std::result::Result<Guid, String> {
-    text.parse().map_err(|error: syshandle::ParseGuidError| error.to_string())
+    text.parse().map_err(|error: syshandle::object::ParseGuidError| error.to_string())
 }
 
 pub(crate) fn run(arguments: &AttackArguments) -> Result<ExitCode> {
