@@ -1,11 +1,11 @@
-//! The result of a call: an HRESULT and, if the call failed, its error text. Maps both to faults.
+//! HRESULTs and COM error information, and their conversion to and from [`Fault`].
 
 use std::fmt;
 
 use syshandle_types::FieldPath;
 use syshandle_wire::Fault;
 
-/// The result of a COM call. A negative value is a failure.
+/// An HRESULT, the result of a COM call. A negative value means failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hresult(pub i32);
 
@@ -13,9 +13,11 @@ impl Hresult {
     /// Success.
     pub const OK: Self = Self(0);
 
-    /// Returns the HRESULT of an error enum's variant. A variant whose value is a failure code (`=
-    /// 0x8007_0005`) keeps that value. Any other value is mapped into the range that COM reserves
-    /// for interfaces; `None` if the value is too large for that range.
+    /// Returns the HRESULT for a variant of an error enum, given the variant's value.
+    ///
+    /// A value that is already a failure code (such as `0x8007_0005`) is returned unchanged. Any
+    /// other value is mapped into the range that COM reserves for interface-specific errors.
+    /// Returns `None` if the value is too large for that range.
     pub(crate) fn of_value(value: i32) -> Option<Self> {
         match value {
             ..0 => Some(Self(value)),
@@ -29,8 +31,8 @@ impl Hresult {
         self.0 < 0
     }
 
-    /// Returns the HRESULT of a fault: the code that COM's own runtime returns in the same
-    /// situation, or else `E_FAIL`.
+    /// Converts a fault to an HRESULT: the code that COM itself returns in the same situation, or
+    /// `E_FAIL` if there is none.
     pub fn of_fault(fault: &Fault) -> Self {
         Self(match fault {
             Fault::NotAllowed { .. } => E_ACCESSDENIED,
@@ -52,8 +54,8 @@ impl Hresult {
         })
     }
 
-    /// Returns the fault that this HRESULT stands for. `method` is the number of the called method;
-    /// `said` is the text of COM's error information, if any.
+    /// Converts a failure HRESULT to a fault. `method` is the number of the called method. `said`
+    /// is the description from COM's error information, if any.
     pub fn to_fault(self, method: u32, said: Option<&str>) -> Fault {
         let text = || said.map_or_else(|| self.to_string(), str::to_owned);
         match self.0 {
@@ -77,11 +79,12 @@ impl Hresult {
     }
 }
 
-/// The contents of COM's `IErrorInfo` for a failed call. Programs that don't use this crate can
-/// read it. Two programs that use it also exchange the complete fault.
+/// The contents of COM's `IErrorInfo` for a failed call, which any COM program can read. Between
+/// two programs that use this crate, opaque methods also transfer the complete fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorInfo {
-    /// A text for people: the message of a fault, or the name of an error enum's variant.
+    /// A human-readable description: the message of a fault, or the name of an error enum's
+    /// variant.
     pub description: String,
 }
 
@@ -105,7 +108,7 @@ impl fmt::Debug for Hresult {
     }
 }
 
-/// Converts a failure code from the unsigned form of Microsoft's documentation.
+/// Converts a failure code that is written as an unsigned number, as in Microsoft's documentation.
 const fn failure(number: u32) -> i32 {
     number as i32
 }
@@ -127,9 +130,9 @@ const RPC_X_BAD_STUB_DATA: i32 = failure(0x8007_06f7);
 const ERROR_MESSAGE_EXCEEDS_MAX_SIZE: i32 = failure(0x8007_10f0);
 const CO_E_SERVER_STOPPING: i32 = failure(0x8008_0008);
 
-/// The first HRESULT that COM reserves for interfaces (`FACILITY_ITF`, from 0x200 on).
+/// The first HRESULT that COM leaves to interfaces: code 0x200 of `FACILITY_ITF`.
 const INTERFACE_FIRST: i32 = failure(0x8004_0200);
-/// The largest offset from `INTERFACE_FIRST` that stays within `FACILITY_ITF`.
+/// The largest value that can be added to `INTERFACE_FIRST` without leaving `FACILITY_ITF`.
 const INTERFACE_VALUES_MAX: i32 = 0xfdff;
 
 #[cfg(test)]

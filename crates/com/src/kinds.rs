@@ -1,10 +1,10 @@
-//! Mapping between MIDL's handle kinds and this project's.
+//! Conversion between this project's handle kinds and MIDL's numbers for them.
 
 use syshandle_os::{Kind, Kinds};
 
-/// MIDL's number for a kind.
+/// Returns MIDL's number for a kind.
 ///
-/// Windows treats a directory as a file. MIDL has no number for timers.
+/// A directory has the number of a file. A timer has none, because MIDL doesn't support timers.
 pub(crate) const fn number(kind: Kind) -> Option<u8> {
     match kind {
         Kind::Directory => Some(Kind::File as u8),
@@ -13,7 +13,7 @@ pub(crate) const fn number(kind: Kind) -> Option<u8> {
     }
 }
 
-/// MIDL's numbers for a set of kinds, sorted and without duplicates.
+/// Returns MIDL's numbers for a set of kinds, sorted and without duplicates.
 pub(crate) fn numbers(kinds: Kinds) -> Vec<u8> {
     let mut numbers: Vec<_> = kinds.iter().filter_map(number).collect();
     numbers.sort_unstable();

@@ -1,15 +1,16 @@
-//! COM support: builds the tables that MIDL would generate for an interface from its description,
-//! and passes the interface's calls through them.
+//! COM support. Builds an interface's format strings, the tables that MIDL would generate, from the
+//! interface's description, and makes and serves calls with them.
 //!
-//! No code is generated for COM. The same trait, value encoding and dispatch are used on Linux and
-//! Windows. [`MethodPlan`] converts between the encoded arguments of a call and the slots of a COM
-//! method, and [`FormatStrings`] tell the RPC runtime how to marshal those slots.
+//! COM needs no generated code: Linux and Windows use the same trait, value encoding and dispatch.
+//! [`MethodPlan`] converts between the encoded arguments of a call and the *slots* (arguments) of a
+//! COM method. [`FormatStrings`] tell the RPC runtime how to marshal these slots.
 //!
-//! Reading order: [`CompiledInterface`] holds the tables and the plans; [`Memory`] is the memory
-//! that a call's pointers refer to; [`Hresult`] and [`ErrorInfo`] are the result of a call.
+//! Start with [`CompiledInterface`], which holds the format strings and the plans. [`Memory`] gives
+//! access to the memory that the pointers in a call refer to. [`Hresult`] and [`ErrorInfo`]
+//! describe the result of a call.
 //!
-//! Everything outside the `sys` module runs on every platform and uses the layouts of 64-bit
-//! Windows. This crate deliberately doesn't support `VARIANT` and dispatch interfaces, type
+//! Everything outside the `sys` module compiles on every platform and uses the memory layout of
+//! 64-bit Windows. This crate deliberately doesn't support `VARIANT`, dispatch interfaces, type
 //! libraries, and calls between machines.
 
 mod format_characters;

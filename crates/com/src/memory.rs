@@ -1,14 +1,14 @@
-//! The memory that a call's pointers refer to.
+//! Access to the memory that the pointers in a call refer to.
 
 use std::fmt;
 
 use syshandle_types::Guid;
 
-/// Access to the memory of a process that holds the values of a call.
+/// The memory of a process, which holds the values that the pointers in a call refer to.
 ///
-/// The client allocates the pointees of \[in\] parameters and the cells for results, and frees the
-/// memory that the RPC runtime allocated for the result. The server allocates the pointees of its
-/// result; the RPC runtime frees these.
+/// The client allocates the pointees of \[in\] parameters and the memory that \[out\] parameters
+/// are written to. It frees the memory that the RPC runtime allocated for the result. The server
+/// allocates the pointees of its result, which the RPC runtime frees.
 pub trait Memory {
     /// Reads `into.len()` bytes.
     ///
@@ -28,14 +28,14 @@ pub trait Memory {
     /// Returns an error if no memory is left.
     fn allocate(&mut self, len: usize) -> Result<u64, OutOfMemory>;
 
-    /// Frees memory that was allocated by this type or by the RPC runtime.
+    /// Frees memory that `allocate` or the RPC runtime allocated.
     fn free(&mut self, address: u64);
 
-    /// Reads UTF-16 up to its terminating zero. If there is no zero among the first `units_max + 1`
-    /// units, returns these.
+    /// Reads a UTF-16 string without its terminating zero. Returns `units_max + 1` code units if
+    /// none of them is zero.
     ///
     /// # Errors
-    /// Returns an error if some of the text is not readable.
+    /// Returns an error if part of the string is not readable.
     fn read_text(&self, address: u64, units_max: usize) -> Result<Vec<u16>, BadAddress> {
         let mut units = Vec::new();
         for index in 0..=units_max as u64 {
@@ -50,8 +50,8 @@ pub trait Memory {
     }
 }
 
-/// Returns the bytes of a GUID in Windows' memory layout: the first three numbers are little
-/// endian.
+/// Returns the 16 bytes of a GUID as Windows stores it in memory, with the first three numbers
+/// little-endian.
 pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = guid.to_bytes();
     let mut bytes = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -59,14 +59,14 @@ pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {
     bytes
 }
 
-/// An address that is not accessible.
+/// The error for an inaccessible address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAddress {
     /// The address of the failed access.
     pub address: u64,
 }
 
-/// No memory is left.
+/// The error for a failed allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 

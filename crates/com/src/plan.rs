@@ -1,4 +1,4 @@
-//! The parameters of a COM method, in order: its slots.
+//! The *slots* of a COM method: its arguments after `this`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use crate::hresult::Hresult;
 use crate::kinds;
 use crate::shape::{Enumeration, Number, Shape};
 
-/// How COM calls one method of an interface.
+/// The way in which one method of an interface is called with COM.
 ///
-/// A method whose types all exist in COM has one or two slots for each value. Any other method is
-/// *opaque*: it passes one array of bytes, and one array of handles for each declared kind. A
-/// *slot* is an argument of the COM method after `this`: a number, or an address in a
-/// [`Memory`](crate::Memory).
+/// If COM supports all types of the method, each parameter and result takes one or two slots.
+/// Otherwise, the method is *opaque*: it passes its encoded values as one array of bytes, and its
+/// handles as one array per declared kind. A *slot* is an argument of the COM method after `this`:
+/// a number, or an address in a [`Memory`](crate::Memory).
 #[derive(Debug)]
 pub struct MethodPlan {
     pub(crate) method: &'static Method,
-    /// Index among the interface's own methods.
+    /// The method's index among the interface's own methods.
     pub(crate) number: u32,
     pub(crate) form: MethodForm,
 }
 
-/// The form of a method in COM.
+/// The COM signature of a method.
 #[derive(Debug)]
 pub(crate) enum MethodForm {
-    /// The form that MIDL would generate.
+    /// The signature that MIDL would generate.
     Native(SlotLayout),
-    /// Arrays of bytes and handles.
+    /// The signature of an opaque method: arrays of bytes and handles.
     Opaque(SlotLayout),
-    /// None: COM can't pass one of the method's values. The text is the reason.
+    /// COM can't pass one of the method's values. Contains the reason.
     Unsupported(String),
 }
 
@@ -40,32 +40,32 @@ pub(crate) enum MethodForm {
 pub(crate) struct SlotLayout {
     pub(crate) parameters: Vec<SlotValue>,
     pub(crate) results: Vec<SlotValue>,
-    /// The HRESULT of each variant of the method's error enum.
+    /// The HRESULT of each variant of the method's error enum, in order.
     pub(crate) errors: Vec<Hresult>,
 }
 
-/// A value of a method. It takes one or two slots.
+/// A parameter or result of a method, which takes one or two slots.
 #[derive(Debug)]
 pub(crate) struct SlotValue {
-    /// Index of the parameter in the interface (0 for all parameters of an opaque method); `None`
-    /// for a result.
+    /// The index of the parameter in the interface, or `None` for a result. All parameters of an
+    /// opaque method have index 0.
     pub(crate) parameter: Option<u16>,
     pub(crate) shape: Shape,
-    /// Index of its first slot.
+    /// The index of the value's first slot.
     pub(crate) slot: usize,
 }
 
-/// A floating-point number, which is passed in a floating-point register.
+/// The type of a floating-point slot. Such a slot may be passed in a floating-point register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Float {
-    /// An `f32`: the lower half of its slot.
+    /// An `f32`, in the lower half of the slot.
     Single,
     /// An `f64`.
     Double,
 }
 
 impl MethodPlan {
-    /// Plans a method.
+    /// Determines the slots of a method.
     pub(crate) fn new(number: u32, method: &'static Method) -> Self {
         let form = match SlotLayout::of(method) {
             Some(layout) => MethodForm::Native(layout),
@@ -88,8 +88,8 @@ impl MethodPlan {
         matches!(self.form, MethodForm::Opaque(_))
     }
 
-    /// Returns the reason why COM can't call the method, if it can't. Such a method has no slots,
-    /// and its calls fail.
+    /// Returns the reason why COM can't call the method, or `None` if it can. A method that COM
+    /// can't call has no slots, and its calls fail.
     pub fn unsupported(&self) -> Option<&str> {
         match &self.form {
             MethodForm::Unsupported(why) => Some(why),
@@ -102,8 +102,8 @@ impl MethodPlan {
         self.slots().map_or(0, SlotLayout::slot_count)
     }
 
-    /// Returns the type of a slot that is a floating-point number. In the first three slots, such
-    /// numbers are passed in floating-point registers.
+    /// Returns the type of a floating-point slot, or `None` for any other slot. Floating-point
+    /// numbers in the first three slots are passed in floating-point registers.
     pub fn float(&self, slot: usize) -> Option<Float> {
         let value = self.slots()?.parameters.iter().find(|value| value.slot == slot)?;
         match value.shape {
@@ -122,7 +122,7 @@ impl MethodPlan {
 }
 
 impl SlotLayout {
-    /// Returns the slots of a method, if MIDL can express all of its types.
+    /// Returns the slots of a method, or `None` if MIDL can't express one of its types.
     fn of(method: &Method) -> Option<Self> {
         let mut layout = Self { errors: errors(method.error)?, ..Self::default() };
         for (parameter, index) in method.parameters.iter().zip(0..) {
@@ -140,8 +140,8 @@ impl SlotLayout {
         (layout.slot_count() <= SLOTS_MAX).then_some(layout)
     }
 
-    /// Returns the slots of a method in opaque form. Fails if COM can't pass a handle of one of its
-    /// kinds.
+    /// Returns the slots of a method in opaque form. Returns the reason as an error if COM can't
+    /// pass one of the method's values.
     fn opaque(method: &Method) -> Result<Self, String> {
         let mut layout = Self::default();
         let mut arguments = KindCollector::new();
@@ -181,7 +181,8 @@ impl SlotLayout {
 }
 
 impl SlotValue {
-    /// A list takes two slots: its count and its pointer.
+    /// Returns the number of slots of a value. A list takes two, its count and its pointer; any
+    /// other value takes one.
     fn slot_count(&self) -> usize {
         1 + usize::from(self.shape.counted().is_some())
     }
@@ -192,8 +193,9 @@ fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Plain("()"))
 }
 
-/// Returns the HRESULTs of a method's error enum. Returns `None` if the error is not an enum
-/// without data, or if two of its variants have the same HRESULT or one has none.
+/// Returns the HRESULT of each variant of a method's error enum. Returns `None` if the error type
+/// isn't an enum without data, if two variants have the same HRESULT, or if a variant has no
+/// HRESULT.
 fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
     let Some(error) = error else { return Some(Vec::new()) };
     let hresults = Enumeration::of(&error)?.values.into_iter().map(Hresult::of_value);
@@ -202,10 +204,11 @@ fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
     (different.len() == hresults.len()).then_some(hresults)
 }
 
-/// Collects the kinds of all handles within values, at any depth.
+/// Collects the kinds of all handles in the values of a type, including nested ones.
 struct KindCollector {
     kinds: Kinds,
-    /// Types visited so far, with the kinds declared for them. A type may contain itself.
+    /// The types visited so far, each with the kinds declared for it. Prevents endless recursion,
+    /// because a type may contain itself.
     seen: HashSet<(usize, u32)>,
 }
 
@@ -214,7 +217,7 @@ impl KindCollector {
         Self { kinds: Kinds::NONE, seen: HashSet::new() }
     }
 
-    /// Adds the kinds of the handles within a value.
+    /// Adds the kinds of all handles in the values of a type.
     fn add(
         &mut self,
         ty: &Type,
@@ -266,6 +269,7 @@ impl KindCollector {
     }
 }
 
-/// Most slots of a method, because `sys::interface_pointer::invoke` passes up to this many
-/// arguments. An opaque method that passes every kind in both directions has 56.
+/// Maximum number of slots of a method: the number of arguments that
+/// `sys::interface_pointer::invoke` passes. An opaque method that passes handles of every kind in
+/// both directions has 56.
 const SLOTS_MAX: usize = 64;

@@ -1,6 +1,6 @@
-//! The layout of a value in COM's memory, and its parts.
+//! The memory layout that MIDL would give to a type of an interface: its *shape*.
 //!
-//! A type has a shape if MIDL can express it. A type without one makes its method opaque.
+//! A type that MIDL can't express has no shape, and makes its method opaque.
 
 use std::sync::Arc;
 
@@ -13,33 +13,32 @@ use crate::kinds;
 /// The memory layout of a value on 64-bit Windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
-    /// A number of fixed width. It has the same layout in memory and in this project's encoding.
+    /// A number of fixed width. Its layout in memory is the same as in this project's encoding.
     Number(Number),
     /// A `BOOL`: four bytes, 0 for false.
     Bool,
-    /// An enum without data: four bytes.
+    /// An enum whose variants have no data: four bytes.
     Enum(Arc<Enumeration>),
     /// A `GUID`.
     Guid,
-    /// A struct, as C lays it out.
+    /// A struct, laid out as in C.
     Struct(Arc<Structure>),
-    /// A given number of items in sequence. Occurs only in structs; the items are numbers, booleans
-    /// or GUIDs.
+    /// An array of fixed length. Occurs only in structs, with numbers, booleans or GUIDs as items.
     Array(Arc<Shape>, u32),
-    /// A pointer to UTF-16 text that ends with a zero.
+    /// A pointer to a zero-terminated UTF-16 string.
     Text,
-    /// A count, and a pointer to that many items.
+    /// A list: an item count, and a pointer to that many items.
     List(Arc<Shape>),
-    /// A pointer that is NULL if there is no value.
+    /// An optional value: a pointer, which is NULL if there is no value.
     Optional(Arc<Shape>),
-    /// A handle. The number is MIDL's number of its kind.
+    /// A handle. Contains MIDL's number for its kind.
     Handle(u8),
-    /// An optional handle: a count of 1 or 0, and a pointer to that many handles. MIDL doesn't
-    /// define the meaning of a NULL handle.
+    /// An optional handle: a count of 1 or 0, and a pointer to that many handles. A NULL handle is
+    /// not used for this, because MIDL doesn't define its meaning.
     OptionalHandle(Arc<Shape>),
-    /// A pointer to an interface.
+    /// An interface pointer.
     Object(Guid),
-    /// A pointer to an interface, which may be NULL.
+    /// An interface pointer, which may be NULL.
     OptionalObject(Guid),
 }
 
@@ -58,7 +57,7 @@ pub(crate) enum Number {
     F64,
 }
 
-/// An enum without data. `values` has the COM value of each variant, in order.
+/// An enum whose variants have no data. `values` contains each variant's COM value, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Enumeration {
     pub(crate) name: &'static str,
@@ -77,28 +76,29 @@ pub(crate) struct Structure {
 /// A field of a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
-    /// Offset in the struct. For a list, this is the offset of the count; the pointer follows at
-    /// the next multiple of 8.
+    /// The offset in the struct. For a list, the offset of the count; the pointer follows at the
+    /// next multiple of 8.
     pub(crate) offset: u32,
     pub(crate) shape: Shape,
 }
 
-/// The position of a type. Some types are allowed only in some positions.
+/// The position of a type in a method's signature. Some types are allowed only in certain
+/// positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TypePosition {
-    /// A parameter, or a result.
+    /// The type of a parameter or result.
     Top,
-    /// An item or pointee of a parameter.
+    /// The item or pointee type of a parameter or result.
     TopItem,
-    /// A field of a struct.
+    /// The type of a struct's field.
     Field,
-    /// An item or pointee of a field.
+    /// The item or pointee type of a field.
     FieldItem,
 }
 
 impl TypePosition {
-    /// Returns the position of the items of a list or optional here. Returns `None` if such a type
-    /// isn't allowed here, because items can't have a count of their own.
+    /// Returns the position of the item type of a list or optional in this position. Returns `None`
+    /// if lists and optionals aren't allowed here, because items can't have a count of their own.
     fn items(self) -> Option<Self> {
         match self {
             Self::Top => Some(Self::TopItem),
@@ -107,15 +107,15 @@ impl TypePosition {
         }
     }
 
-    /// Returns whether handles are allowed here. MIDL takes handles only as parameters, not in
-    /// structs.
+    /// Returns whether a handle is allowed in this position. MIDL allows handles in parameters, but
+    /// not in structs.
     fn has_handles(self) -> bool {
         matches!(self, Self::Top | Self::TopItem)
     }
 }
 
 impl Shape {
-    /// Returns the shape of a parameter or result, if MIDL can express it.
+    /// Returns the shape of a parameter or result, or `None` if MIDL can't express its type.
     pub(crate) fn of(parameter: &Parameter) -> Option<Self> {
         ShapeSearch { left: SHAPES_MAX }.shape(
             &parameter.ty,
@@ -125,8 +125,8 @@ impl Shape {
         )
     }
 
-    /// Returns the size in memory. The actual size of a list within a struct depends on the offset
-    /// of its count.
+    /// Returns the size in memory. For a list in a struct, this is approximate: the actual size
+    /// depends on the offset of the list's count.
     pub(crate) fn size(&self) -> u32 {
         match self {
             Self::Number(number) => number.size(),
@@ -158,15 +158,15 @@ impl Shape {
                 of.fields.iter().map(|field| field.shape.wire_align()).max().unwrap_or(1)
             }
             Self::Array(item, _) => item.wire_align(),
-            // A pointer is four bytes on the wire, on every machine.
+            // A pointer takes four bytes on the wire on every machine.
             Self::Text | Self::List(_) | Self::OptionalHandle(_) | Self::Optional(_) => 4,
-            // MIDL's arrays of handles have no alignment.
+            // MIDL's arrays of handles are not aligned.
             Self::Handle(_) => 1,
             _ => self.align(),
         }
     }
 
-    /// Returns whether the layout in memory and on the wire is the same.
+    /// Returns whether the layouts in memory and on the wire are the same.
     pub(crate) fn is_simple(&self) -> bool {
         match self {
             Self::Number(_) | Self::Bool | Self::Guid => true,
@@ -177,7 +177,7 @@ impl Shape {
         }
     }
 
-    /// Returns the item type of a value that is passed as a count and a pointer.
+    /// Returns the item type if the value is passed as a count and a pointer.
     pub(crate) fn counted(&self) -> Option<&Self> {
         match self {
             Self::List(item) | Self::OptionalHandle(item) => Some(item),
@@ -185,7 +185,7 @@ impl Shape {
         }
     }
 
-    /// Returns whether the value fits a register and is passed by value.
+    /// Returns whether the value fits into a register and is passed by value.
     pub(crate) fn is_scalar(&self) -> bool {
         matches!(
             self,
@@ -200,7 +200,7 @@ impl Shape {
 }
 
 impl Number {
-    /// Returns the number type with this Rust name.
+    /// Returns the number type that has this name in Rust.
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "u8" => Self::U8,
@@ -234,17 +234,18 @@ impl Number {
 }
 
 impl Enumeration {
-    /// Returns the shape of an enum, if no variant has data and all values differ.
+    /// Returns the shape of an enum. Returns `None` if a variant has data or if two variants have
+    /// the same value.
     pub(crate) fn of(ty: &Type) -> Option<Self> {
         let Type::Named { name, definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
         let mut values = Vec::new();
         for variant in variants {
-            // The value may be written with or without a sign: 0x80070005 is a value of `u32`.
+            // The value of a variant may be written as `i32` or as `u32`, such as 0x80070005.
             let value = i32::try_from(variant.value)
                 .or_else(|_| u32::try_from(variant.value).map(|value| value as i32));
             let value = value.ok().filter(|_| variant.fields.is_empty())?;
-            // In C, -1 and 0xFFFFFFFF are the same value of an enum.
+            // -1 and 0xFFFFFFFF are the same value of a C enum.
             if values.contains(&value) {
                 return None;
             }
@@ -260,8 +261,8 @@ impl Enumeration {
         variants.get(index).map(|variant| variant.name)
     }
 
-    /// Returns whether MIDL's default enum can hold all values: that enum takes two bytes on the
-    /// wire and is never negative. Otherwise, the enum is declared `v1_enum`.
+    /// Returns whether the values fit into MIDL's default enum type, which takes two bytes on the
+    /// wire and has no negative values. An enum that doesn't fit is declared `v1_enum`.
     pub(crate) fn is_short(&self) -> bool {
         self.values.iter().all(|value| (0..=i32::from(i16::MAX)).contains(value))
     }
@@ -279,7 +280,7 @@ impl Enumeration {
 }
 
 impl Structure {
-    /// Lays out fields as a C compiler does.
+    /// Lays out fields as a C compiler does. Returns `None` if the struct is too large.
     fn lay_out(name: &'static str, shapes: Vec<Shape>) -> Option<Self> {
         let (mut end, mut align) = (0_u32, 1);
         let mut fields = Vec::new();
@@ -297,8 +298,8 @@ impl Structure {
         Some(Self { name, fields, size: end.next_multiple_of(align), align })
     }
 
-    /// Returns whether the layout in memory and on the wire is the same and the struct has no
-    /// padding at its end.
+    /// Returns whether the layouts in memory and on the wire are the same. Returns `false` for a
+    /// struct with padding at its end.
     fn is_simple(&self) -> bool {
         let end = self.fields.last().map_or(0, |field| field.offset + field.shape.size());
         end == self.size && self.fields.iter().all(|field| field.shape.is_simple())
@@ -312,7 +313,7 @@ impl Field {
     }
 }
 
-/// Determines shapes, up to a maximum number of them.
+/// Determines the shape of a type. Fails if more shapes than a given number are needed.
 struct ShapeSearch {
     left: u32,
 }
@@ -377,7 +378,8 @@ impl ShapeSearch {
     }
 }
 
-/// Returns the shape of a handle, if exactly one kind is declared and MIDL has that kind.
+/// Returns the shape of a handle. Returns `None` if several kinds are declared, or if MIDL doesn't
+/// have the declared kind.
 fn handle(declared: Kinds) -> Option<Shape> {
     match kinds::numbers(declared)[..] {
         [number] if !declared.contains(syshandle_os::Kind::Timer) => Some(Shape::Handle(number)),
@@ -385,11 +387,12 @@ fn handle(declared: Kinds) -> Option<Shape> {
     }
 }
 
-/// Most bytes in a struct or an array within one. NDR has 16 bits for the size.
+/// Maximum size of a struct, or of an array in a struct, in bytes. NDR stores the size in 16 bits.
 const STRUCT_BYTES_MAX: u32 = 65_528;
 
-/// Most levels of nesting, so that the search ends for a struct that contains itself.
+/// Maximum nesting depth of a type. Ends the recursion for a struct that contains itself.
 const DEPTH_MAX: u32 = 16;
 
-/// Most shapes within one parameter, because the table of all types is limited to 32 KiB.
+/// Maximum number of shapes in one parameter. The limit is needed because the type string of an
+/// interface can have at most 32 KiB.
 const SHAPES_MAX: u32 = 2048;

@@ -1,7 +1,8 @@
-//! The tables that MIDL would generate for an interface, built from the interface's description.
+//! Builds the format strings that MIDL would generate for an interface.
 //!
-//! The RPC runtime reads them on both sides of a call. They use the transfer syntax that every
-//! version of Windows supports (DCE, also called NDR 2.0), with the procedure headers of MIDL 8.
+//! The RPC runtime reads the format strings in the client and in the server. They use the DCE
+//! transfer syntax (NDR 2.0), which every version of Windows supports, and the procedure headers of
+//! MIDL 8.
 
 mod buffers;
 mod procedures;
@@ -16,36 +17,36 @@ use crate::plan::MethodPlan;
 pub use types::HandleForm;
 use types::TypeFormatString;
 
-/// An interface prepared for COM: its format strings and the plans of its methods.
+/// An interface prepared for COM, with its format strings and the plans of its methods.
 #[derive(Debug)]
 pub struct CompiledInterface {
-    /// The identifier of the interface.
+    /// The IID.
     pub iid: Guid,
     /// The name of the interface.
     pub name: &'static str,
     /// The format strings of the interface.
     pub format_strings: FormatStrings,
-    /// The methods of the interface, without `IUnknown`'s.
+    /// The interface's own methods, without those of `IUnknown`.
     pub methods: Vec<MethodPlan>,
 }
 
-/// The format strings of an interface.
+/// The format strings of an interface: the tables by which the RPC runtime marshals calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatStrings {
-    /// The types: `MIDL_TYPE_FORMAT_STRING::Format`.
+    /// The type format string (`MIDL_TYPE_FORMAT_STRING::Format`).
     pub types: Vec<u8>,
-    /// The methods: `MIDL_PROC_FORMAT_STRING::Format`.
+    /// The procedure format string (`MIDL_PROC_FORMAT_STRING::Format`).
     pub procedures: Vec<u8>,
-    /// The offset of each method in `procedures`. COM's indexes start with the three methods of
-    /// `IUnknown`, so the pointer for COM must point three entries before this table.
+    /// The offset of each method in `procedures`. COM numbers methods from the first method of
+    /// `IUnknown`, so the pointer that COM gets must point three entries before this table.
     pub offsets: Vec<u16>,
 }
 
 impl CompiledInterface {
-    /// Builds the tables of an interface.
+    /// Builds the format strings of an interface.
     ///
     /// # Errors
-    /// Returns an error if the interface is too large for the tables.
+    /// Returns an error if the interface is too large for the format strings.
     pub fn new(interface: &'static Interface, form: HandleForm) -> Result<Self, TableError> {
         let plans = interface.methods.iter().zip(0..);
         let plans = plans.map(|(method, number)| MethodPlan::new(number, method));
@@ -70,7 +71,7 @@ impl FormatStrings {
     }
 }
 
-/// An interface that is too large for the tables, whose offsets have 16 bits.
+/// The error for an interface that is too large for the 16-bit offsets of the format strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableError {
     /// The first method that doesn't fit.
@@ -89,21 +90,23 @@ impl fmt::Display for TableError {
 
 impl std::error::Error for TableError {}
 
-/// The index of an interface's first own method: `IUnknown`'s three methods come before it.
+/// The number of an interface's first own method, after the three methods of `IUnknown`.
 pub const FIRST_METHOD: u16 = 3;
 
-/// Values that MIDL writes into a `MIDL_STUB_DESC` in addition to the tables.
+/// Values of a `MIDL_STUB_DESC` and other structures that MIDL generates in addition to the format
+/// strings.
 pub mod stub {
     /// `fCheckBounds`.
     pub const CHECK_BOUNDS: i32 = 1;
-    /// `Version`: the oldest version of the NDR library that can read the tables.
+    /// `Version`: the oldest version of the NDR library that can read the format strings.
     pub const VERSION: u32 = 0xa_0000;
-    /// `MIDLVersion`: 8.1.628.
+    /// `MIDLVersion`: MIDL 8.1.628.
     pub const MIDL_VERSION: i32 = 0x801_0274;
-    /// `mFlags`: the DCE syntax.
+    /// `mFlags`: the DCE transfer syntax.
     pub const FLAGS: usize = 1;
     /// `ProxyFileInfo::TableVersion`.
     pub const TABLE_VERSION: u16 = 2;
-    /// Number of routine quadruples that [`HandleForm::UserMarshal`](super::HandleForm) refers to.
+    /// The number of routine quadruples (size, marshal, unmarshal, free) in the table for
+    /// [`HandleForm::UserMarshal`](super::HandleForm).
     pub const USER_MARSHAL_COUNT: usize = 13;
 }

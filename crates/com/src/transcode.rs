@@ -1,5 +1,5 @@
-//! Conversion between a call in this project's form (encoded bytes, and handles in order) and the
-//! slots of a COM method.
+//! Converts calls between this project's form (encoded bytes, and a list of handles) and the slots
+//! of a COM method.
 //!
 //! ```text
 //! client                                   server
@@ -7,7 +7,7 @@
 //! result ◀─ collect_reply ─── slots  ◀═══  slots ◀─ lay_out_reply ── result
 //! ```
 //!
-//! This module checks received values as far as the RPC runtime doesn't: counts, NULL pointers,
+//! This module checks what the RPC runtime doesn't check in received values: counts, NULL pointers,
 //! enum values and UTF-16. The kind and rights of handles are proven afterwards, as on Linux.
 
 mod envelope;
@@ -34,14 +34,14 @@ use reachable::ReachableMemory;
 use reader::ComReader;
 use writer::ComWriter;
 
-/// The client's side.
+/// Client-side conversions.
 impl MethodPlan {
-    /// Writes the slots of a call: the arguments, and cells for the result. Everything they point
-    /// to is allocated in `memory`.
+    /// Writes the slots of a call. They contain the arguments, and pointers to zeroed memory for
+    /// the result. All pointees are allocated in `memory`.
     ///
     /// # Errors
-    /// Returns an error for a value that COM can't pass: a text that contains a zero, an invalid
-    /// handle, or if no memory is left.
+    /// Returns an error if COM can't pass a value (a string that contains a zero, or an invalid
+    /// handle) or if no memory is left.
     pub fn lay_out_call(
         &self,
         arguments: &[u8],
@@ -64,8 +64,8 @@ impl MethodPlan {
         }
     }
 
-    /// Reads the reply from the slots of a returned call, and frees the memory of its result.
-    /// `info` is the error information of a failure.
+    /// Reads the reply from the slots of a returned call, and frees the memory of the result.
+    /// `info` is the COM error information of a failed call.
     pub fn collect_reply(
         &self,
         hresult: Hresult,
@@ -127,9 +127,9 @@ impl MethodPlan {
     }
 }
 
-/// The server's side.
+/// Server-side conversions.
 impl MethodPlan {
-    /// Reads the call from a method's slots. The RPC runtime continues to own the handles.
+    /// Reads a call from the slots of a method. The RPC runtime keeps ownership of the handles.
     ///
     /// # Errors
     /// Returns an error if a value doesn't match the interface.
@@ -151,8 +151,8 @@ impl MethodPlan {
         Ok(Call { arguments, handles })
     }
 
-    /// Writes a reply to the cells that the call's slots point to. On failure, the cells are
-    /// zeroed.
+    /// Writes a reply to the memory that the call's \[out\] slots point to. On failure, zeroes this
+    /// memory.
     pub fn lay_out_reply(
         &self,
         reply: Reply<'_>,
@@ -204,7 +204,7 @@ impl MethodPlan {
     }
 }
 
-/// Writes the slots of the arguments, and allocates cells for the result.
+/// Returns the slots of a call: the arguments, and pointers to new memory for the result.
 fn write_arguments(
     layout: &SlotLayout,
     bytes: &[u8],
@@ -223,7 +223,7 @@ fn write_arguments(
     Ok(slots)
 }
 
-/// Writes results to the cells that the slots point to: all of them, or none.
+/// Writes all results to the memory that the slots point to. If one can't be written, writes none.
 fn write_results(
     layout: &SlotLayout,
     bytes: &[u8],
@@ -245,12 +245,12 @@ fn write_results(
     written
 }
 
-/// Returns the parameter description of a method's error type.
+/// Returns a parameter description for a method's error type.
 fn error_parameter(ty: Type) -> Parameter {
     Parameter { name: "", ty, handle: None }
 }
 
-/// Decodes a fault that the server's own side encoded.
+/// Decodes a fault that this server has encoded.
 fn read_fault(body: &[u8]) -> Fault {
     Fault::read(body).unwrap_or_else(|error| Fault::Failed { text: error.to_string() })
 }

@@ -1,5 +1,5 @@
-//! The structures of `rpcproxy.h` that proxies and stubs consist of, and the functions that take
-//! them.
+//! The structures of `rpcproxy.h` that proxies and stubs consist of, and functions of the RPC
+//! runtime that use them.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -7,19 +7,19 @@ use std::ptr;
 use windows_sys::Win32::System::Rpc::{MIDL_SERVER_INFO, MIDL_STUBLESS_PROXY_INFO};
 use windows_sys::core::{GUID, HRESULT};
 
-/// The words before a proxy's vtable.
+/// The two pointers that precede a proxy's vtable in memory.
 #[repr(C)]
 pub(super) struct ProxyHeader {
     pub(super) info: *const MIDL_STUBLESS_PROXY_INFO,
     pub(super) iid: *const GUID,
 }
 
-/// A stub's vtable and the header before it: `CInterfaceStubVtbl`.
+/// A stub's vtable with its preceding header: `CInterfaceStubVtbl`.
 #[repr(C)]
 pub(super) struct StubVtable {
     pub(super) iid: *const GUID,
     pub(super) info: *const MIDL_SERVER_INFO,
-    /// Number of methods, including the three of `IUnknown`.
+    /// The number of methods, including the three methods of `IUnknown`.
     pub(super) count: u32,
     pub(super) dispatch: *const c_void,
     /// The ten methods of `IRpcStubBuffer`.
@@ -40,10 +40,11 @@ pub(super) struct StubBuffer {
     pub(super) factory: *mut c_void,
 }
 
-/// Returns whether a file has an interface, and writes the interface's index.
+/// A callback that returns whether a proxy file contains an interface, and writes the interface's
+/// index.
 pub(super) type LookupFunction = unsafe extern "system" fn(*const GUID, *mut i32) -> i32;
 
-/// The proxies and stubs of one proxy file: `ProxyFileInfo`.
+/// The proxies and stubs of one or more interfaces: `ProxyFileInfo`.
 #[repr(C)]
 pub(super) struct ProxyFile {
     pub(super) proxies: *const *const ProxyHeader,
@@ -57,7 +58,8 @@ pub(super) struct ProxyFile {
     pub(super) filler: [isize; 3],
 }
 
-/// The class object of proxies and stubs, which the runtime fills: `CStdPSFactoryBuffer`.
+/// The class object that creates proxies and stubs: `CStdPSFactoryBuffer`. The RPC runtime
+/// initializes it.
 #[repr(C)]
 pub(super) struct PsFactoryBuffer {
     pub(super) vtable: *const c_void,
@@ -67,8 +69,8 @@ pub(super) struct PsFactoryBuffer {
 }
 
 impl PsFactoryBuffer {
-    /// Creates the buffer for these files. It is never freed, because the runtime keeps a pointer to
-    /// it.
+    /// Creates a class object for these proxy files. The class object is never freed, because the
+    /// RPC runtime keeps a pointer to it.
     pub(super) fn leak(files: *const *const ProxyFile) -> *mut Self {
         Box::leak(Box::new(Self { vtable: ptr::null(), count: 0, files, filler: 0 }))
     }
@@ -106,7 +108,7 @@ windows_link::link!("rpcrt4.dll" "system" fn IUnknown_Release_Proxy(this: *mut c
 windows_link::link!("rpcrt4.dll" "system" fn NdrOleAllocate(len: usize) -> *mut c_void);
 windows_link::link!("rpcrt4.dll" "system" fn NdrOleFree(memory: *mut c_void));
 
-/// The first three entries of every vtable.
+/// The methods of `IUnknown`, with which every COM vtable starts.
 #[repr(C)]
 pub(super) struct UnknownVtable {
     pub(super) query_interface:

@@ -1,4 +1,4 @@
-//! Entering COM's multithreaded apartment, and cancelling calls.
+//! Functions that enter COM's multithreaded apartment and cancel calls.
 #![expect(unsafe_code, reason = "calls of COM")]
 
 use std::ffi::c_void;
@@ -14,27 +14,28 @@ use windows_sys::core::{GUID, HRESULT};
 use super::com_error::ComError;
 use super::guid::own_guid;
 
-/// Puts this thread into the multithreaded apartment permanently. `CoUninitialize` is never called,
-/// because under Wine it may block forever while other threads make calls.
+/// Puts the calling thread into the multithreaded apartment permanently. `CoUninitialize` is never
+/// called, because under Wine it may block forever while other threads make calls.
 ///
 /// # Errors
-/// The errors of `CoInitializeEx`, for example if this thread is in an apartment of its own.
+/// Returns the errors of `CoInitializeEx`, for example if the thread is already in a
+/// single-threaded apartment.
 pub fn enter_apartment() -> Result<(), ComError> {
     // SAFETY: the argument is reserved.
     ComError::check(unsafe { CoInitializeEx(ptr::null(), COINIT_MULTITHREADED as u32) })
 }
 
-/// Returns the identifier of the call chain that this thread is part of. It is the same on both
-/// sides of a call.
+/// Returns the identifier of the call chain that the calling thread is part of. Client and server
+/// see the same identifier.
 pub fn logical_thread() -> Guid {
     let mut guid = GUID::from_u128(0);
-    // SAFETY: `guid` is written; on failure it stays zero.
+    // SAFETY: the function only writes to `guid`. On failure, `guid` stays zero.
     unsafe { CoGetCurrentLogicalThreadId(&mut guid) };
     own_guid(&guid)
 }
 
-/// Enables other threads to cancel this thread's calls with [`cancel_call`]. Does nothing under
-/// Wine.
+/// Allows other threads to cancel the calling thread's COM calls with [`cancel_call`]. Has no
+/// effect under Wine.
 pub fn take_cancellations() {
     if !under_wine() {
         // SAFETY: the argument is reserved. If the function fails, a cancelled call continues and
@@ -43,8 +44,8 @@ pub fn take_cancellations() {
     }
 }
 
-/// Asks COM to cancel the call of another thread. Does nothing under Wine, which doesn't support
-/// cancellation.
+/// Requests cancellation of a thread's current COM call. Has no effect under Wine, which doesn't
+/// support cancellation.
 pub fn cancel_call(thread: u32) {
     if !under_wine() {
         // SAFETY: the arguments are a thread number and a timeout of zero.

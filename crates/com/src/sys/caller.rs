@@ -1,4 +1,4 @@
-//! The client that made the current call, as the RPC runtime reports it.
+//! Identifies the client of the current call.
 #![expect(unsafe_code, reason = "a call of the RPC runtime")]
 
 use std::ptr;
@@ -8,30 +8,31 @@ use windows_sys::Win32::System::Rpc::{I_RpcBindingInqLocalClientPID, RPC_S_OK};
 
 use super::apartment::logical_thread;
 
-/// The client that made a call, as the RPC runtime reports it.
+/// The client of a call, as reported by the RPC runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
-    /// The client's process; `None` for a call from within this process.
+    /// The client's process ID, or `None` if the call comes from this process.
     pub process_id: Option<u32>,
-    /// The call chain that this call is part of.
+    /// The identifier of the call chain that the call is part of.
     pub logical_thread: Guid,
 }
 
 impl Caller {
-    /// Returns the client whose call this thread serves.
+    /// Returns the client of the call that the calling thread serves.
     pub fn current() -> Self {
         Self { process_id: process_id(), logical_thread: logical_thread() }
     }
 }
 
-/// Returns the process whose call this thread serves; `None` outside of a call.
+/// Returns the process ID of the client whose call the calling thread serves. Returns `None`
+/// outside of a call.
 ///
-/// The RPC runtime gets this identifier from the kernel. An identifier inside the message would not
-/// be trustworthy: a client could make the server duplicate handles out of or into the process of
-/// another user.
+/// The RPC runtime gets this ID from the kernel. An ID in the message could not be trusted: with a
+/// forged ID, a client could make the server duplicate handles from or into another user's process.
 pub(super) fn process_id() -> Option<u32> {
     let mut id = 0;
-    // SAFETY: a null binding means the call that this thread serves; `id` is written.
+    // SAFETY: a null binding selects the call that this thread serves. The function only writes to
+    // `id`.
     let told = unsafe { I_RpcBindingInqLocalClientPID(ptr::null_mut(), &mut id) };
     (told == RPC_S_OK && id != 0).then_some(id)
 }

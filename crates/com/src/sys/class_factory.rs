@@ -1,4 +1,4 @@
-//! Class objects: `IClassFactory`.
+//! Implements `IClassFactory`, the interface of class objects.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::guid::same;
 use super::served_object::ServedObject;
 
-/// Creates an object for a client.
+/// A callback that creates the object for a client.
 pub(super) type ObjectConstructor = Box<dyn Fn(Caller) -> Option<ServedObject> + Send + Sync>;
 
 #[repr(C)]
@@ -42,8 +42,8 @@ static VTABLE: ClassFactoryVtable = ClassFactoryVtable {
     lock_server,
 };
 
-/// Creates a class object. It is never freed: a program has few, and COM may hold them until the
-/// process ends.
+/// Creates a class object. It is never freed: a process has only a few, and COM may keep references
+/// to them until the process ends.
 pub(super) fn new(make: ObjectConstructor) -> *mut c_void {
     ptr::from_mut(Box::leak(Box::new(ClassFactory { vtable: &VTABLE, make }))).cast()
 }
@@ -75,7 +75,7 @@ unsafe extern "system" fn release(_this: *mut c_void) -> u32 {
 }
 
 /// # Safety
-/// `this` is a [`ClassFactory`]; the other arguments are as COM passes them.
+/// `this` must point to a [`ClassFactory`], and the other arguments must be as COM passes them.
 unsafe extern "system" fn create_instance(
     this: *mut c_void,
     outer: *mut c_void,
@@ -99,7 +99,8 @@ unsafe extern "system" fn create_instance(
 }
 
 unsafe extern "system" fn lock_server(_this: *mut c_void, lock: i32) -> HRESULT {
-    // SAFETY: the functions take no arguments. A lock by a client keeps the process serving.
+    // SAFETY: the functions take no arguments. A client that locks the server keeps the process
+    // serving.
     unsafe {
         match lock {
             0 => CoReleaseServerProcess(),

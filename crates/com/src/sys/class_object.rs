@@ -1,4 +1,5 @@
-//! Class objects, which create objects for clients, and the reference count of the server process.
+//! Class objects, through which clients create objects, and the reference count that keeps the
+//! server process serving.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -18,7 +19,7 @@ use super::guid::com_guid;
 use super::pin;
 use super::served_object::ServedObject;
 
-/// A class that this process serves. It is registered with COM until dropped.
+/// A class that this process has registered with COM. Dropping the value revokes the registration.
 #[derive(Debug)]
 pub struct ClassObject {
     cookie: u32,
@@ -26,10 +27,10 @@ pub struct ClassObject {
 
 impl ClassObject {
     /// Registers a class. `make` creates the object for each client that activates the class.
-    /// Clients can't activate it before [`ServerProcess::open`].
+    /// Clients can activate the class only after [`ServerProcess::open`].
     ///
     /// # Errors
-    /// The errors of `CoRegisterClassObject` and, under Wine, of `CoMarshalInterface`.
+    /// Returns the errors of `CoRegisterClassObject` and, under Wine, of `CoMarshalInterface`.
     pub fn register(
         clsid: Guid,
         make: impl Fn(Caller) -> Option<ServedObject> + Send + Sync + 'static,
@@ -41,11 +42,11 @@ impl ClassObject {
             })
         });
         let factory: *mut c_void = class_factory::new(make);
-        // SAFETY: `factory` is a reference to an object with this interface.
+        // SAFETY: `factory` is a reference to an object that implements `IClassFactory`.
         unsafe { pin::pin_object(factory, &IID_ICLASS_FACTORY)? };
         let mut cookie = 0;
         let flags = (REGCLS_MULTIPLEUSE | REGCLS_SUSPENDED) as u32;
-        // SAFETY: the factory is an object that lives until the process ends.
+        // SAFETY: `factory` refers to an object that lives until the process ends.
         ComError::check(unsafe {
             let clsid = com_guid(clsid);
             CoRegisterClassObject(&clsid, factory, CLSCTX_LOCAL_SERVER, flags, &mut cookie)
@@ -61,40 +62,40 @@ impl Drop for ClassObject {
     }
 }
 
-/// A reference in COM's count of reasons to keep this process serving. When the count drops to
-/// zero, COM atomically stops accepting activations.
+/// A reference to this process in COM's server process count. When the count drops to zero, COM
+/// atomically stops accepting activations.
 #[derive(Debug)]
 pub struct ServerProcess(());
 
 impl ServerProcess {
-    /// Takes a reference, which keeps the process serving until it is released.
+    /// Increments the count. The process keeps serving until the reference is released.
     pub fn hold() -> Self {
-        // SAFETY: no arguments.
+        // SAFETY: the function takes no arguments.
         unsafe { CoAddRefServerProcess() };
         Self(())
     }
 
-    /// Starts accepting clients.
+    /// Makes the registered classes available to clients.
     ///
     /// # Errors
-    /// The errors of `CoResumeClassObjects`.
+    /// Returns the errors of `CoResumeClassObjects`.
     pub fn open(&self) -> Result<(), ComError> {
-        // SAFETY: no arguments.
+        // SAFETY: the function takes no arguments.
         ComError::check(unsafe { CoResumeClassObjects() })
     }
 
-    /// Releases this reference. Returns whether it was the last, in which case no further clients
-    /// are accepted.
+    /// Decrements the count. Returns `true` if it is now zero, so that COM accepts no further
+    /// activations.
     pub fn release(self) -> bool {
         std::mem::forget(self);
-        // SAFETY: no arguments; this value was one of the references.
+        // SAFETY: the function takes no arguments. This value has incremented the count once.
         unsafe { CoReleaseServerProcess() == 0 }
     }
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // SAFETY: no arguments; this value was one of the references.
+        // SAFETY: the function takes no arguments. This value has incremented the count once.
         unsafe { CoReleaseServerProcess() };
     }
 }

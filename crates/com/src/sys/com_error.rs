@@ -1,4 +1,4 @@
-//! Errors of COM's functions.
+//! The error type of this crate's COM functions.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use windows_sys::core::HRESULT;
 use crate::hresult::Hresult;
 use crate::tables::TableError;
 
-/// An error of COM, or of building its tables.
+/// An error of a COM function, or of building an interface's format strings.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ComError {
-    /// A COM function returned this failure.
+    /// A COM function returned this HRESULT.
     Failed(Hresult),
-    /// COM can't represent the interface.
+    /// The interface is too large for COM's format strings.
     FormatStrings(TableError),
 }
 
@@ -30,7 +30,7 @@ impl ComError {
         Self::FormatStrings(error)
     }
 
-    /// Returns the HRESULT, if a COM function failed.
+    /// Returns the HRESULT if the error is that of a COM function.
     pub fn hresult(&self) -> Option<Hresult> {
         match self {
             Self::Failed(hresult) => Some(*hresult),

@@ -1,5 +1,5 @@
-//! Calls to objects of this process: converts the slots of the stub for the object, and its reply
-//! back into the slots.
+//! Serves calls: reads a call from the stub's slots, passes it to the object, and writes the reply
+//! to the slots.
 #![expect(unsafe_code, reason = "the slots of a call are memory of the RPC runtime's")]
 
 use std::any::Any;
@@ -22,37 +22,38 @@ use crate::plan::MethodPlan;
 use crate::tables::FIRST_METHOD;
 use crate::transcode::{HandleType, MethodReturn, RawLentHandle, RawReceivedHandle, Reply};
 
-/// An object that serves calls.
+/// An object of this process that serves calls.
 pub trait Serve: Any + Send + Sync {
-    /// Runs the method of a call and sends exactly one reply.
+    /// Runs the called method and sends exactly one reply through `reply`.
     fn call(&self, call: IncomingCall, reply: &mut ReplySender<'_>);
 }
 
-/// Sends the reply of a call.
+/// A callback that sends the reply of a call: its status, encoded body and handles.
 pub type ReplySender<'a> = dyn FnMut(Status, Vec<u8>, Vec<LentHandle<'_>>) + 'a;
 
 /// A received call.
 #[derive(Debug)]
 pub struct IncomingCall {
-    /// The interface of the object that was called, as an index.
+    /// The index of the called interface among the object's interfaces.
     pub interface: usize,
     /// The index of the method among the interface's own methods.
     pub method: u32,
     /// The encoded arguments.
     pub arguments: Vec<u8>,
-    /// The handles and references of the arguments, in order.
+    /// The handles and object references in the arguments, in order.
     pub handles: Vec<ReceivedHandle>,
     /// The client that made the call.
     pub caller: Caller,
 }
 
-/// Runs a method. The stub's interpreter calls this function instead of the entry in the object's
-/// vtable, with the arguments in memory.
+/// Runs a method. The RPC runtime's interpreter, which executes the format strings, calls this
+/// function instead of the method in the object's vtable. The arguments are on the interpreter's
+/// stack, in memory.
 ///
 /// # Safety
 /// The interpreter's stack for the call must contain a pointer to an [`ObjectInterface`], then the
-/// slots of the method, then a place for its result. The pointer is always an `ObjectInterface`,
-/// because only the tables of objects refer to this function.
+/// slots of the method, then space for its result. The pointer is always an `ObjectInterface`,
+/// because only the stub tables of such objects contain this function.
 pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
     // SAFETY: the function's contract.
     unsafe {
@@ -73,7 +74,7 @@ pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
     }
 }
 
-/// Passes the call in these slots to the object, and writes its reply to the slots.
+/// Reads the call from these slots, passes it to the object, and writes the reply to the slots.
 fn run(
     interface: &ObjectInterface,
     method: u32,
@@ -81,7 +82,7 @@ fn run(
     slots: &[u64],
     mut memory: ServerMemory,
 ) -> Hresult {
-    // SAFETY: the caller holds a reference during the call.
+    // SAFETY: the caller holds a reference to the object during the call.
     let object = unsafe { interface.object() };
     let mut method_return = None;
     let collected = plan.collect_call(slots, &memory);
@@ -119,18 +120,18 @@ fn run(
     method_return.hresult
 }
 
-/// Duplicates a handle or reference that the RPC runtime holds only during the call.
+/// Duplicates a handle or object reference that the RPC runtime keeps only during the call.
 fn duplicate(raw: &RawReceivedHandle) -> std::io::Result<ReceivedHandle> {
     let number = raw.value;
     if let HandleType::Object(iid) = raw.handle_type {
-        // SAFETY: the runtime keeps its reference until the call returns.
+        // SAFETY: the RPC runtime keeps its reference until the call returns.
         let own = unsafe { InterfacePointer::from_address(number, iid, true) };
         return own.map(ReceivedHandle::Object).ok_or(std::io::ErrorKind::InvalidInput.into());
     }
     if is_pseudo(number) {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: the runtime keeps the handle open until the call returns.
+    // SAFETY: the RPC runtime keeps the handle open until the call returns.
     let handle =
         unsafe { BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize)) };
     handle.try_clone_to_owned().map(ReceivedHandle::Handle)
@@ -145,7 +146,7 @@ fn write_reply(
     body: &[u8],
     handles: Vec<LentHandle<'_>>,
 ) -> MethodReturn {
-    // The stub closes the handles and releases the references after it has sent them, so it gets
+    // The stub closes handles and releases references after it has sent them. It therefore gets
     // duplicates.
     let own = |lent| match lent {
         LentHandle::Handle(handle) => handle.try_clone_to_owned().map(ReceivedHandle::Handle),
@@ -176,10 +177,10 @@ fn write_reply(
     method_return
 }
 
-/// Converts a handle to the form that plans accept.
+/// Converts a handle to the form that a [`MethodPlan`] accepts.
 pub(super) fn to_raw(handle: &impl AsRawHandle) -> RawLentHandle {
     let raw = handle.as_raw_handle();
-    // SAFETY: the lender keeps the handle open.
+    // SAFETY: the owner of the handle keeps it open during this function.
     let facts = identify(unsafe { BorrowedHandle::borrow_raw(raw) });
     let kind: Option<Kind> = facts.ok().and_then(|facts| facts.object.kinds().iter().next());
     RawLentHandle { value: raw.addr() as u64, kind }
@@ -235,8 +236,8 @@ mod tests {
         assert_eq!(error_info::take(), Some(info));
 
         let mut support = ptr::null_mut();
-        // SAFETY: `served` is a reference to an object, and `support` has room for another. The
-        // latter has the interface whose own first method is called.
+        // SAFETY: `served` is a reference to an object, and `support` has room for another
+        // reference. The object implements `ISupportErrorInfo`, whose first own method is called.
         unsafe {
             assert_eq!(served.query(&IID_ISUPPORT_ERROR_INFO, &mut support), S_OK);
             let vtable = &**support.cast::<*const SupportErrorInfoVtable>();

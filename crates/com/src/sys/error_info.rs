@@ -1,5 +1,5 @@
-//! `IErrorInfo`: the error text that accompanies a failed HRESULT. COM stores one per thread;
-//! Windows transfers it from the server's thread to the client's.
+//! Reads and sets `IErrorInfo`, the error text that accompanies a failure HRESULT. COM stores one
+//! per thread; Windows transfers it from the server's thread to the client's.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -13,33 +13,34 @@ use windows_sys::core::{BSTR, GUID, HRESULT};
 use super::abi::{S_OK, UnknownVtable};
 use crate::hresult::ErrorInfo;
 
-/// Sets the error information of the call that this thread serves, a call of the interface `iid`.
-/// `None` clears the information of an earlier call.
+/// Sets the error information of the call that the calling thread serves. `iid` is the called
+/// interface. `None` clears the information of an earlier call.
 pub(super) fn set(info: Option<&ErrorInfo>, iid: &GUID, interface: &str) {
     let object = info.and_then(|info| ErrorObject::new(info, iid, interface));
     let error = object.as_ref().map_or(ptr::null_mut(), |object| object.0);
-    // SAFETY: `error` is null or an object with `IErrorInfo`, to which COM takes its own reference.
+    // SAFETY: `error` is null or an object that implements `IErrorInfo`. COM adds its own
+    // reference.
     unsafe { SetErrorInfo(0, error) };
 }
 
-/// Clears the error information of this thread.
+/// Clears the error information of the calling thread.
 pub(super) fn clear() {
-    // SAFETY: a null pointer means no object.
+    // SAFETY: a null pointer clears the information.
     unsafe { SetErrorInfo(0, ptr::null_mut()) };
 }
 
-/// Takes the error information of the call that this thread has made.
+/// Takes the error information of the last call that the calling thread made.
 pub(super) fn take() -> Option<ErrorInfo> {
     let mut error = ptr::null_mut();
-    // SAFETY: `error` has room for the pointer, which becomes a reference of this process.
+    // SAFETY: `error` has room for the pointer, which is a reference that this process owns.
     let found = unsafe { GetErrorInfo(0, &mut error) };
     if found != S_OK || error.is_null() {
         return None;
     }
     let error = ErrorObject(error);
     let mut text: BSTR = ptr::null();
-    // SAFETY: the object has this interface. This process owns the text, which has the length that
-    // `SysStringLen` returns.
+    // SAFETY: the object implements `IErrorInfo`. This process owns the returned string, whose
+    // length is the result of `SysStringLen`.
     unsafe {
         let vtable = &**error.0.cast::<*const ErrorInfoVtable>();
         if (vtable.description)(error.0, &mut text) != S_OK || text.is_null() {
@@ -52,15 +53,15 @@ pub(super) fn take() -> Option<ErrorInfo> {
     }
 }
 
-/// A reference to an object with `IErrorInfo`.
+/// A reference to an object that implements `IErrorInfo`.
 struct ErrorObject(*mut c_void);
 
 impl ErrorObject {
     fn new(info: &ErrorInfo, iid: &GUID, interface: &str) -> Option<Self> {
         let wide = |text: &str| text.encode_utf16().chain([0]).collect::<Vec<_>>();
         let (mut made, mut error) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: on success, the pointer is a reference of this process to an object with this
-        // interface. The object copies the texts, each of which ends with a zero.
+        // SAFETY: on success, the pointer is a reference that this process owns, to an object with
+        // this interface. The object copies the strings, which are zero-terminated.
         unsafe {
             if CreateErrorInfo(&mut made) != S_OK || made.is_null() {
                 return None;
@@ -78,7 +79,7 @@ impl ErrorObject {
 
 impl Drop for ErrorObject {
     fn drop(&mut self) {
-        // SAFETY: `self` is a reference to an object, released once.
+        // SAFETY: `self` is a reference to an object, and is released only once.
         unsafe {
             let vtable = &**self.0.cast::<*const UnknownVtable>();
             (vtable.release)(self.0);
@@ -86,7 +87,7 @@ impl Drop for ErrorObject {
     }
 }
 
-/// The first methods of `ICreateErrorInfo`.
+/// The first methods in the vtable of `ICreateErrorInfo`.
 #[repr(C)]
 struct CreateErrorInfoVtable {
     unknown: UnknownVtable,
@@ -95,7 +96,7 @@ struct CreateErrorInfoVtable {
     set_description: unsafe extern "system" fn(*mut c_void, *const u16) -> HRESULT,
 }
 
-/// The first methods of `IErrorInfo`.
+/// The first methods in the vtable of `IErrorInfo`.
 #[repr(C)]
 struct ErrorInfoVtable {
     _unknown: UnknownVtable,

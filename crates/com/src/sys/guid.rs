@@ -1,14 +1,14 @@
-//! Conversion between COM's structure for GUIDs and this project's type.
+//! Conversion between COM's `GUID` and this project's [`Guid`].
 
 use syshandle_types::Guid;
 use windows_sys::core::GUID;
 
-/// Converts a GUID to COM's structure.
+/// Converts to COM's structure.
 pub(super) fn com_guid(guid: Guid) -> GUID {
     GUID::from_u128(u128::from_be_bytes(guid.to_bytes()))
 }
 
-/// Converts COM's structure to a GUID.
+/// Converts from COM's structure.
 pub(super) fn own_guid(guid: &GUID) -> Guid {
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&guid.data1.to_be_bytes());

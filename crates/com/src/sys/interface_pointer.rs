@@ -1,4 +1,4 @@
-//! References to objects, usually of other processes.
+//! References to COM objects, which usually belong to another process.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -26,34 +26,35 @@ use crate::hresult::Hresult;
 use crate::tables::FIRST_METHOD;
 use crate::transcode::{HandleType, RawLentHandle, RawReceivedHandle, TranscodeError};
 
-/// A reference to an object by one of its interfaces. Any thread of the multithreaded apartment may
-/// use and drop it, but no other thread.
+/// A reference to an object through one of its interfaces. Only threads in the multithreaded
+/// apartment may use or drop it.
 pub struct InterfacePointer {
     pointer: NonNull<c_void>,
     registered: &'static RegisteredInterface,
 }
 
-// SAFETY: references of the multithreaded apartment may be used by all its threads.
+// SAFETY: all threads of the multithreaded apartment may use a reference that was obtained there.
 unsafe impl Send for InterfacePointer {}
 // SAFETY: as above.
 unsafe impl Sync for InterfacePointer {}
 
-/// A handle or reference to pass.
+/// A handle or object reference to pass in a call.
 #[derive(Debug)]
 pub enum LentHandle<'h> {
-    /// A lent handle.
+    /// A handle that stays with the sender.
     Handle(BorrowedHandle<'h>),
-    /// A reference. The receiver gets its own.
+    /// An object reference. The receiver gets a reference of its own.
     Object(InterfacePointer),
 }
 
-/// A received handle or reference.
+/// A handle or object reference that was received in a call.
 #[derive(Debug)]
 pub enum ReceivedHandle {
     /// A handle that this process owns.
     Handle(OwnedHandle),
-    /// A reference. The tables of its interface are registered, because [`RegisteredInterface::of`]
-    /// registers all interfaces that an interface passes references of.
+    /// An object reference. The format strings of its interface are registered, because
+    /// [`RegisteredInterface::of`] also registers all interfaces whose references an interface
+    /// passes.
     Object(InterfacePointer),
 }
 
@@ -62,23 +63,24 @@ pub enum ReceivedHandle {
 pub struct CallResult {
     /// The HRESULT that COM returned.
     pub hresult: Hresult,
-    /// The status of the method, its encoded result or error, and the handles and references of
-    /// these.
+    /// The method's status, its encoded result or error, and the handles and object references that
+    /// belong to it.
     pub reply: Result<(Status, Vec<u8>, Vec<ReceivedHandle>), TranscodeError>,
 }
 
 impl InterfacePointer {
-    /// Activates a class: gets an object from its server, which COM starts if it isn't running.
+    /// Activates a class: gets an object from the server of the class. COM starts the server if it
+    /// isn't running.
     ///
     /// # Errors
-    /// The errors of `CoCreateInstance`.
+    /// Returns the errors of `CoCreateInstance`.
     pub fn activate(
         clsid: Guid,
         registered: &'static RegisteredInterface,
     ) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: both identifiers are valid; on success, the pointer is a reference of this
-        // process.
+        // SAFETY: both identifiers are valid. On success, the pointer is a reference that this
+        // process owns.
         ComError::check(unsafe {
             let clsid = com_guid(clsid);
             let none = ptr::null_mut();
@@ -87,27 +89,28 @@ impl InterfacePointer {
         Self::from_raw(pointer, registered)
     }
 
-    /// Returns a reference to this object by another of its interfaces.
+    /// Returns a reference to the same object through another of its interfaces.
     ///
     /// # Errors
-    /// `E_NOINTERFACE`, and the errors of a call.
+    /// Returns `E_NOINTERFACE` if the object doesn't implement the interface, and the errors of a
+    /// call.
     pub fn query(&self, registered: &'static RegisteredInterface) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: `self` is a reference to an object, whose vtable starts with these entries. On
-        // success, the pointer is a reference of this process.
+        // SAFETY: `self` is a reference to an object, whose vtable starts with the methods of
+        // `IUnknown`. On success, the pointer is a reference that this process owns.
         ComError::check(unsafe {
             (self.vtable().query_interface)(self.pointer.as_ptr(), &registered.iid, &mut pointer)
         })?;
         Self::from_raw(pointer, registered)
     }
 
-    /// Calls a method, given its index among the interface's own methods.
+    /// Calls a method. `method` is its index among the interface's own methods.
     pub fn call(&self, method: u32, arguments: &[u8], handles: &[LentHandle<'_>]) -> CallResult {
         let Some(plan) = self.registered.compiled.methods.get(method as usize) else {
             return CallResult::of_fault(&syshandle_wire::Fault::NoSuchMethod(method));
         };
         let lent: Vec<_> = handles.iter().map(LentHandle::to_raw).collect();
-        // SAFETY: the memory is only used with the slots of this call and this plan.
+        // SAFETY: the memory is used only with the slots of this call and this plan.
         let mut memory = unsafe { ClientMemory::new() };
         let slots = match plan.lay_out_call(arguments, &lent, &mut memory) {
             Ok(slots) => slots,
@@ -116,10 +119,11 @@ impl InterfacePointer {
             }
         };
         let entry = method as usize + usize::from(FIRST_METHOD);
-        // Afterwards, the error information of this thread belongs to this call.
+        // Clears old error information, so that information found after the call belongs to this
+        // call.
         error_info::clear();
-        // SAFETY: the proxy's vtable was built from the same plan, so it has this entry, which
-        // takes these slots. The slots and the memory that they refer to live until the call
+        // SAFETY: the proxy's vtable was built from the same plan, so it has this entry, and the
+        // entry takes these slots. The slots and the memory that they refer to live until the call
         // returns.
         let hresult = Hresult(unsafe { invoke(self.pointer.as_ptr(), entry, &slots) });
         let info = hresult.is_failure().then(error_info::take).flatten();
@@ -134,19 +138,20 @@ impl InterfacePointer {
         CallResult { hresult, reply }
     }
 
-    /// Returns the interface of this reference.
+    /// Returns the interface through which this reference refers to the object.
     pub fn interface(&self) -> &'static Interface {
         self.registered.interface
     }
 
-    /// Returns the object itself, if it belongs to this process. COM returns the object's own
-    /// pointer when a process receives a reference that it has passed earlier.
+    /// Returns the object itself if it belongs to this process. If a process receives a reference
+    /// that it has passed earlier, COM returns the pointer to the original object.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
-        // SAFETY: a reference to an object.
+        // SAFETY: `self` is a reference to an object.
         unsafe { served_object::object(self.pointer.as_ptr(), self.registered) }
     }
 
-    /// Takes over a pointer, or adds a reference to it if it is lent.
+    /// Creates a reference from a pointer. If `is_lent` is true, adds a reference for it;
+    /// otherwise, takes over the caller's reference.
     ///
     /// # Safety
     /// The pointer must be NULL or refer to an object with this interface. It must be a reference
@@ -167,12 +172,12 @@ impl InterfacePointer {
         Some(reference)
     }
 
-    /// Returns the pointer. `self` keeps its reference.
+    /// Returns the pointer without giving up the reference.
     fn address(&self) -> u64 {
         self.pointer.as_ptr().expose_provenance() as u64
     }
 
-    /// Converts this reference into a pointer, which the caller has to release.
+    /// Converts this reference into a pointer, which the caller must release.
     pub(super) fn into_pointer(self) -> u64 {
         std::mem::ManuallyDrop::new(self).address()
     }
@@ -187,10 +192,10 @@ impl InterfacePointer {
         }
     }
 
-    /// Returns the first entries of the vtable.
+    /// Returns the `IUnknown` part of the vtable.
     ///
     /// # Safety
-    /// None in addition to a valid reference, which `self` is.
+    /// `self` must be a valid reference, which it always is.
     unsafe fn vtable(&self) -> &UnknownVtable {
         // SAFETY: a pointer to a COM object points to a pointer to its vtable.
         unsafe { &**self.pointer.cast::<*const UnknownVtable>().as_ptr() }
@@ -198,7 +203,7 @@ impl InterfacePointer {
 }
 
 impl LentHandle<'_> {
-    /// Converts this to the form that plans accept.
+    /// Converts the handle or reference to the form that a [`MethodPlan`] accepts.
     pub(super) fn to_raw(&self) -> RawLentHandle {
         match self {
             Self::Handle(handle) => to_raw(handle),
@@ -224,7 +229,7 @@ impl Clone for InterfacePointer {
 
 impl Drop for InterfacePointer {
     fn drop(&mut self) {
-        // SAFETY: `self` is a reference to an object, released once.
+        // SAFETY: `self` is a reference to an object, and is released only once.
         unsafe { release(self.pointer.as_ptr()) };
     }
 }
@@ -237,12 +242,12 @@ impl fmt::Debug for InterfacePointer {
     }
 }
 
-/// Takes ownership of a handle or reference that the RPC runtime has passed to this process.
+/// Takes ownership of a handle or reference that this process received from the RPC runtime.
 /// Returns `None` if the value is invalid.
 fn take_ownership(raw: &RawReceivedHandle) -> Option<ReceivedHandle> {
     let number = raw.value;
     if let HandleType::Object(iid) = raw.handle_type {
-        // SAFETY: a received reference belongs to this process.
+        // SAFETY: this process owns a received reference.
         return unsafe { InterfacePointer::from_address(number, iid, false) }
             .map(ReceivedHandle::Object);
     }
@@ -261,13 +266,12 @@ unsafe fn release(pointer: *mut c_void) {
     unsafe { ((**pointer.cast::<*const UnknownVtable>()).release)(pointer) };
 }
 
-/// Calls an entry of an object's vtable with these slots.
+/// Calls a method in an object's vtable with these slots as arguments.
 ///
-/// On x64, a function finds its first four arguments in registers and the others on the stack.
-/// Integers and floating-point numbers have separate registers. A function ignores surplus
-/// arguments. A call of a variadic function puts floating-point numbers into both kinds of
-/// registers. Therefore a variadic call with the largest possible number of slots works for every
-/// method.
+/// On x64, a function receives its first four arguments in registers and the others on the stack.
+/// Integers and floating-point numbers use separate registers. A call to a variadic function puts
+/// floating-point numbers into both kinds of registers, and a function ignores surplus arguments.
+/// Therefore, a variadic call with the maximum number of slots works for every method.
 ///
 /// # Safety
 /// `this` must be a reference to an object whose vtable has this entry, and the entry must take
@@ -295,5 +299,5 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
     }
 }
 
-/// Most slots of a plan.
+/// Maximum number of slots of a method.
 const SLOTS_MAX: usize = 64;

@@ -1,11 +1,12 @@
-//! Calling and serving interfaces with COM, through the tables of this crate. Windows only.
+//! Calls and serves interfaces with COM. Windows only.
 //!
-//! A thread must be in the multithreaded apartment ([`enter_apartment`]) to call, serve or release
-//! an object. All unsafe code of COM is in this module, behind safe types: [`RegisteredInterface`]
-//! is an interface whose tables are registered in this process; [`InterfacePointer`] is a reference
-//! to an object. [`ServedObject`] is an object of this process, and [`ClassObject`] creates objects
-//! for clients that activate a class. [`ProxyDll`] provides the tables to programs that don't use
-//! this crate.
+//! A thread must enter the multithreaded apartment ([`enter_apartment`]) before it calls, serves or
+//! releases an object. All unsafe code that uses COM is in this module, behind safe types.
+//!
+//! A [`RegisteredInterface`] is an interface whose format strings are registered in this process.
+//! An [`InterfacePointer`] is a reference to an object. A [`ServedObject`] is an object of this
+//! process, and a [`ClassObject`] creates objects for clients that activate a class. A [`ProxyDll`]
+//! provides the format strings to programs that don't use this crate.
 
 mod abi;
 mod apartment;

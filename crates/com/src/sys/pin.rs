@@ -1,10 +1,10 @@
-//! Keeps interfaces registered with the RPC runtime permanently, under Wine.
+//! Keeps interfaces registered with the RPC runtime until the process ends. Only Wine needs this.
 //!
-//! Wine registers an interface when the first reference to an object by that interface leaves the
-//! process. When the last such reference is released, Wine unregisters the interface and waits for
-//! its running calls. If a call ends at that moment, Wine waits forever and holds a lock that every
-//! new reference needs, so all later activations hang. To prevent this, one reference to each
-//! interface is marshalled at the beginning and never released. Windows doesn't need this.
+//! Wine registers an interface with the RPC runtime when a reference to that interface first leaves
+//! the process. When the last such reference is released, Wine unregisters the interface and waits
+//! for its running calls. If a call ends at that moment, Wine waits forever and holds a lock that
+//! every new reference needs, so all later activations hang. To prevent this, one reference to each
+//! interface is marshalled at the start and never released.
 #![expect(unsafe_code, reason = "calls of COM")]
 
 use std::ffi::c_void;
@@ -24,10 +24,11 @@ use super::dispatch::{IncomingCall, ReplySender, Serve};
 use super::registered_interface::RegisteredInterface;
 use super::served_object::ServedObject;
 
-/// Keeps an interface of this process's objects registered until the process ends.
+/// Keeps an interface registered until the process ends, so that objects of this process can be
+/// served through it.
 ///
 /// # Errors
-/// The errors of `CoMarshalInterface`.
+/// Returns the errors of `CoMarshalInterface`.
 pub(super) fn pin_interface(registered: &'static RegisteredInterface) -> Result<(), ComError> {
     if !under_wine() {
         return Ok(());
@@ -37,7 +38,8 @@ pub(super) fn pin_interface(registered: &'static RegisteredInterface) -> Result<
     unsafe { pin_object(placeholder.unknown(), &registered.iid) }
 }
 
-/// Keeps an interface registered by marshalling an object that has it. The object is never freed.
+/// Keeps an interface registered by marshalling an object that implements it. The object is never
+/// freed.
 ///
 /// # Safety
 /// The pointer must be a reference to an object with this interface.
@@ -46,8 +48,9 @@ pub(super) unsafe fn pin_object(object: *mut c_void, iid: &GUID) -> Result<(), C
         return Ok(());
     }
     let mut stream = ptr::null_mut();
-    // SAFETY: on success, the stream is a reference of this process, released below. The caller has
-    // promised that `object` is valid. The reference in the stream is never released.
+    // SAFETY: on success, `stream` is a reference that this process owns, and that is released
+    // below. The caller has promised that `object` is valid. The reference in the stream is never
+    // released.
     unsafe {
         ComError::check(CreateStreamOnHGlobal(ptr::null_mut(), 1, &mut stream))?;
         let (context, flags) = (MSHCTX_LOCAL as u32, MSHLFLAGS_TABLESTRONG as u32);
@@ -57,7 +60,7 @@ pub(super) unsafe fn pin_object(object: *mut c_void, iid: &GUID) -> Result<(), C
     }
 }
 
-/// An object that no client ever references.
+/// An object that exists only to be marshalled. No client ever calls it.
 struct PlaceholderObject;
 
 impl Serve for PlaceholderObject {

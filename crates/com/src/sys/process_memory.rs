@@ -1,4 +1,4 @@
-//! Implementations of [`Memory`] for this process.
+//! Implementations of [`Memory`] for the memory of this process.
 #![expect(unsafe_code, reason = "addresses that the RPC runtime gives and takes")]
 
 use std::ptr;
@@ -7,19 +7,20 @@ use windows_sys::Win32::System::Com::{CoTaskMemAlloc, CoTaskMemFree};
 
 use crate::memory::{BadAddress, Memory, OutOfMemory};
 
-/// The client's memory. It frees its own allocations on drop; `free` takes memory that the RPC
-/// runtime allocated.
+/// The memory of a client's call. Dropping it frees its own allocations; `free` frees memory that
+/// the RPC runtime allocated.
 #[derive(Debug, Default)]
 pub(super) struct ClientMemory {
     blocks: Vec<Box<[u64]>>,
 }
 
 impl ClientMemory {
-    /// Creates the memory of one call.
+    /// Creates the memory for one call.
     ///
     /// # Safety
-    /// The memory must only be passed to a plan together with slots which that plan has laid out
-    /// and the RPC runtime has filled for the same plan. All addresses in such slots are valid.
+    /// The memory must be passed only to the plan that has laid out the slots of this call,
+    /// together with these slots. The RPC runtime fills the slots according to the same plan, so
+    /// all addresses in them are valid.
     pub(super) unsafe fn new() -> Self {
         Self::default()
     }
@@ -46,16 +47,16 @@ impl Memory for ClientMemory {
     }
 }
 
-/// The server's memory. The RPC runtime frees its allocations.
+/// The memory of a call that this process serves. The RPC runtime frees the allocations.
 #[derive(Debug)]
 pub(super) struct ServerMemory(());
 
 impl ServerMemory {
-    /// Creates the memory of one call.
+    /// Creates the memory for one call.
     ///
     /// # Safety
-    /// The memory must only be passed to a plan together with slots that the RPC runtime has filled
-    /// for the same plan. All addresses in such slots are valid.
+    /// The memory must be passed only to a plan together with slots that the RPC runtime has filled
+    /// according to the same plan, so that all addresses in these slots are valid.
     pub(super) unsafe fn new() -> Self {
         Self(())
     }
@@ -89,8 +90,8 @@ impl Memory for ServerMemory {
 fn read(address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
     let from = pointer(address)?;
     // SAFETY: the caller of `ClientMemory::new` or `ServerMemory::new` has promised that the memory
-    // which the slots refer to is valid. The ranges don't overlap, because `into` is memory of the
-    // plan itself.
+    // which the slots refer to is valid. The ranges don't overlap, because `into` belongs to the
+    // plan.
     unsafe { into.as_mut_ptr().copy_from_nonoverlapping(from, into.len()) };
     Ok(())
 }
@@ -111,7 +112,7 @@ fn pointer(address: u64) -> Result<*mut u8, BadAddress> {
 
 fn free(address: u64) {
     if let Ok(memory) = pointer(address) {
-        // SAFETY: a plan only frees memory that COM's allocator has allocated.
+        // SAFETY: a plan frees only memory that COM's allocator has allocated.
         unsafe { CoTaskMemFree(memory.cast()) };
     }
 }

@@ -1,5 +1,5 @@
-//! A proxy DLL: COM loads it into programs that don't use this crate, to get the tables of
-//! interfaces.
+//! Proxy DLLs. COM loads a proxy DLL into a program that doesn't use this crate, to get the proxies
+//! and stubs of interfaces.
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and pointers that COM passes")]
 
 use std::ffi::c_void;
@@ -23,13 +23,13 @@ use super::com_error::ComError;
 use super::guid::{com_guid, same};
 use super::proxy_file;
 
-/// The contents of a proxy DLL: one class, and the interfaces that it has proxies and stubs for. A
-/// DLL can contain only one `ProxyDll`.
+/// The contents of a proxy DLL: a CLSID, and the interfaces for which the DLL has proxies and
+/// stubs. A DLL can contain only one `ProxyDll`.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxyDll {
-    /// The class of the proxies and stubs.
+    /// The CLSID under which the proxies and stubs are registered.
     pub clsid: Guid,
-    /// The interfaces of the proxies and stubs.
+    /// The interfaces that the DLL has proxies and stubs for.
     pub interfaces: &'static [&'static Interface],
 }
 
@@ -37,7 +37,8 @@ impl ProxyDll {
     /// Implements `DllGetClassObject`.
     ///
     /// # Safety
-    /// The pointers must be as COM passes them: to two GUIDs, and to room for a pointer.
+    /// The pointers must be as COM passes them: `clsid` and `iid` point to GUIDs, and `object`
+    /// points to space for a pointer.
     pub unsafe fn class_object(
         self,
         clsid: *const c_void,
@@ -49,7 +50,7 @@ impl ProxyDll {
         }
         with_tables(self, |tables| {
             let buffer = tables.buffer;
-            // SAFETY: the tables have the form that the runtime requires, are writable and live
+            // SAFETY: the tables have the form that the RPC runtime requires, are writable and live
             // until the process ends. The caller has promised that the pointers are valid.
             unsafe {
                 *object = ptr::null_mut();
@@ -66,8 +67,8 @@ impl ProxyDll {
         })
     }
 
-    /// Implements `DllCanUnloadNow`: always refuses, because proxies and stubs use the tables until
-    /// the process ends.
+    /// Implements `DllCanUnloadNow`. Always refuses, because proxies and stubs use the DLL's tables
+    /// until the process ends.
     pub fn can_unload() -> HRESULT {
         S_FALSE
     }
@@ -90,8 +91,8 @@ impl ProxyDll {
     }
 }
 
-/// The exports of a proxy DLL. `marks` is the data that identifies the DLL's contents in its file;
-/// the reference to it prevents the linker from removing it.
+/// Defines the exports of a proxy DLL. `marks` is the data by which tools recognize the DLL's
+/// contents in its file. The reference to `marks` keeps the linker from removing it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! proxy_dll_exports {
@@ -99,7 +100,7 @@ macro_rules! proxy_dll_exports {
         const DLL: $crate::ProxyDll = $crate::ProxyDll { clsid: $clsid, interfaces: $interfaces };
 
         /// # Safety
-        /// COM calls this function.
+        /// Only COM may call this function.
         #[unsafe(export_name = "DllGetClassObject")]
         unsafe extern "system" fn class_object(
             clsid: *const ::core::ffi::c_void,
@@ -128,7 +129,7 @@ macro_rules! proxy_dll_exports {
     };
 }
 
-/// The tables of this DLL, in the form that the runtime reads.
+/// The tables of this DLL, in the form that the RPC runtime reads.
 struct DllTables {
     clsid: GUID,
     iids: Vec<&'static GUID>,
@@ -136,8 +137,8 @@ struct DllTables {
     buffer: *mut PsFactoryBuffer,
 }
 
-// SAFETY: this crate only reads the tables. The runtime changes them in the same thread-safe way as
-// the tables of MIDL's proxy DLLs.
+// SAFETY: this crate only reads the tables. The RPC runtime changes them in the same thread-safe
+// way as the tables in MIDL's proxy DLLs.
 unsafe impl Send for DllTables {}
 // SAFETY: as above.
 unsafe impl Sync for DllTables {}
@@ -151,8 +152,8 @@ impl DllTables {
             let compiled = &*Box::leak(Box::new(proxy_file::compile(interface)?));
             entries.push((compiled, &*Box::leak(Box::new(com_guid(interface.iid)))));
         }
-        // The objects belong to the program that loads this DLL and are called through their
-        // vtables, so there is no thunk.
+        // The objects belong to the program that loads this DLL. Stubs call them through their
+        // vtables, so no thunk is needed.
         let files = proxy_file::build(&entries, lookup, None);
         let buffer = PsFactoryBuffer::leak(files);
         let iids = entries.iter().map(|(_, iid)| *iid).collect();
@@ -160,8 +161,8 @@ impl DllTables {
     }
 }
 
-/// Runs `work` with the tables, which are built on first use. Returns `E_FAIL` if building them
-/// fails or a panic occurs.
+/// Calls `work` with the DLL's tables, which are built on first use. Returns `E_FAIL` if the tables
+/// can't be built or if a panic occurs.
 fn with_tables(
     dll: ProxyDll,
     work: impl FnOnce(&'static DllTables) -> HRESULT + std::panic::UnwindSafe,
@@ -179,10 +180,10 @@ fn with_tables(
     done.unwrap_or(E_FAIL)
 }
 
-/// Looks up the index of an interface.
+/// Implements the lookup of an interface's index by IID.
 unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
-    // SAFETY: the runtime passes valid pointers. `DLL_TABLES` is set, because the runtime got this
-    // function from the tables in it.
+    // SAFETY: the RPC runtime passes valid pointers. `DLL_TABLES` is set, because the RPC runtime
+    // got this function from the tables in it.
     unsafe {
         let tables = DLL_TABLES.get().and_then(Option::as_ref);
         let position = tables
@@ -197,8 +198,8 @@ fn this_module() -> *mut c_void {
     let mut module = ptr::null_mut();
     let flags =
         GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    // SAFETY: the address is within this module; `module` has room for the handle, whose reference
-    // isn't counted.
+    // SAFETY: the address is in this module. `module` has room for the handle, which isn't
+    // reference-counted.
     unsafe { GetModuleHandleExW(flags, (&raw const DLL_TABLES).cast(), &mut module) };
     module
 }

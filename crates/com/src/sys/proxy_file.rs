@@ -1,4 +1,5 @@
-//! The tables of interfaces in the form of a proxy DLL's: the contents of MIDL's `…_p.c`.
+//! Builds the tables of interfaces in the form that proxy DLLs use. MIDL generates the same tables
+//! as C code (`…_p.c`).
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and fills in part")]
 
 use std::ffi::c_void;
@@ -20,7 +21,8 @@ use super::com_error::ComError;
 use super::user_marshal;
 use crate::tables::{CompiledInterface, FIRST_METHOD, HandleForm, stub};
 
-/// Builds the tables of an interface, with the handle form that this system supports.
+/// Builds the format strings of an interface, for the method of handle transfer that this system
+/// supports.
 pub(super) fn compile(interface: &'static Interface) -> Result<CompiledInterface, ComError> {
     let form = match under_wine() {
         true => HandleForm::UserMarshal,
@@ -29,11 +31,11 @@ pub(super) fn compile(interface: &'static Interface) -> Result<CompiledInterface
     CompiledInterface::new(interface, form).map_err(ComError::tables)
 }
 
-/// Builds one proxy file for some interfaces, and returns the null-terminated list that contains
-/// it. The tables live until the process ends, because proxies and stubs may do so. They are
-/// writable, because the runtime completes them.
+/// Builds one proxy file for these interfaces, and returns a null-terminated list that contains
+/// this file. The tables live until the process ends, because proxies and stubs may use them for
+/// that long. They are writable, because the RPC runtime completes them.
 ///
-/// If there is a thunk, stubs call it instead of the methods of an object.
+/// If `thunk` is set, stubs call it instead of the methods in an object's vtable.
 pub(super) fn build(
     interfaces: &[(&'static CompiledInterface, &'static GUID)],
     lookup: LookupFunction,
@@ -64,7 +66,7 @@ pub(super) fn build(
     leak(vec![file, ptr::null()]).as_ptr()
 }
 
-/// Builds the tables of one interface.
+/// Builds the proxy and stub tables of one interface.
 fn tables(
     compiled: &'static CompiledInterface,
     iid: &'static GUID,
@@ -72,8 +74,8 @@ fn tables(
 ) -> (*const ProxyHeader, *const StubVtable) {
     let tables = &compiled.format_strings;
     let count = compiled.methods.len() + FIRST_METHOD as usize;
-    // The runtime's indexes start with the methods of `IUnknown`, the table's indexes with the
-    // first own method.
+    // COM numbers methods from the first method of `IUnknown`; `offsets` starts with the first own
+    // method.
     let mut offsets = vec![0; FIRST_METHOD as usize];
     offsets.extend(&tables.offsets);
     let offsets = leak(offsets).as_ptr();
@@ -99,7 +101,7 @@ fn tables(
         FormatStringOffset: offsets,
         ..MIDL_STUBLESS_PROXY_INFO::default()
     };
-    // The two words of the header, and the vtable after it.
+    // A proxy consists of a header of two pointers, followed by the vtable.
     let mut proxy: Vec<*const c_void> = vec![
         ptr::from_ref(Box::leak(Box::new(proxy_info))).cast(),
         ptr::from_ref(iid).cast(),
@@ -107,7 +109,7 @@ fn tables(
         IUnknown_AddRef_Proxy as *const c_void,
         IUnknown_Release_Proxy as *const c_void,
     ];
-    // The runtime replaces -1 with its own functions.
+    // The RPC runtime replaces entries of -1 with its own functions.
     proxy.resize(2 + count, ptr::without_provenance(usize::MAX));
     let proxy: *const ProxyHeader = leak(proxy).as_mut_ptr().cast();
 
@@ -128,24 +130,24 @@ fn tables(
         info: Box::leak(Box::new(stub_info)),
         count: count as u32,
         dispatch: ptr::null(),
-        // The runtime replaces null entries with its own functions. `Release` is set below.
+        // The RPC runtime replaces null entries with its own functions. `Release` is set below.
         methods: [ptr::null(); 10],
     };
     stub.methods[STUB_RELEASE] = release_stub as *const c_void;
     (proxy, Box::leak(Box::new(stub)))
 }
 
-/// Implements `Release` of a stub. Every proxy DLL needs its own, because it passes the class
-/// object of the DLL.
+/// Implements `Release` of a stub. Each proxy DLL must have its own implementation, because the
+/// implementation passes the DLL's class object.
 unsafe extern "system" fn release_stub(this: *mut StubBuffer) -> u32 {
-    // SAFETY: the runtime passes a stub that it has created, with a valid class object.
+    // SAFETY: the RPC runtime passes a stub that it has created, with a valid class object.
     unsafe { NdrCStdStubBuffer_Release(this, (*this).factory) }
 }
 
-/// Copies bytes to memory that is never freed, aligned to 8 bytes.
+/// Copies bytes to memory that is aligned to 8 bytes and never freed.
 fn leak_bytes(bytes: &[u8]) -> *mut u8 {
     let mut words = vec![0_u64; bytes.len().div_ceil(8).max(1)];
-    // SAFETY: the allocation has at least `bytes.len()` bytes, and the ranges don't overlap.
+    // SAFETY: the allocation has at least `bytes.len()` bytes, and source and target don't overlap.
     unsafe {
         words.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
     };

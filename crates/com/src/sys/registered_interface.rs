@@ -1,4 +1,4 @@
-//! Interfaces whose tables are registered in this process.
+//! Interfaces whose format strings are registered in this process.
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and fills in part")]
 
 use std::collections::HashMap;
@@ -19,15 +19,15 @@ use super::guid::{com_guid, own_guid};
 use super::{dispatch, pin, proxy_file, served_object};
 use crate::tables::CompiledInterface;
 
-/// An interface whose tables are registered in this process, so that its objects can be called and
+/// An interface whose format strings are registered in this process. Its objects can be called and
 /// served.
 pub struct RegisteredInterface {
     pub(super) interface: &'static Interface,
     pub(super) compiled: CompiledInterface,
     pub(super) iid: GUID,
-    /// The vtable of objects of this process.
+    /// The vtable of this process's objects that implement the interface.
     pub(super) vtable: *const c_void,
-    /// Whether the interface stays registered permanently ([`pin`]).
+    /// Whether [`pin`] keeps the interface registered until the process ends.
     is_pinned: Mutex<bool>,
 }
 
@@ -36,24 +36,22 @@ unsafe impl Send for RegisteredInterface {}
 // SAFETY: as above.
 unsafe impl Sync for RegisteredInterface {}
 
-/// All registered interfaces, by IID. They are never removed, because stubs and proxies may use
-/// them until the process ends.
+/// All registered interfaces by IID. They are never removed, because stubs and proxies may use them
+/// until the process ends.
 static REGISTERED: Mutex<Option<HashMap<Guid, &'static RegisteredInterface>>> = Mutex::new(None);
 
 impl RegisteredInterface {
-    /// Returns the tables of an interface. On first use, builds and registers the tables of this
-    /// interface and of all interfaces whose references it passes. The thread must be in the
-    /// multithreaded apartment.
+    /// Returns a registered interface. On first use, registers this interface and all interfaces
+    /// whose references it passes. The calling thread must be in the multithreaded apartment.
     ///
     /// # Errors
-    /// Returns an error if COM can't represent the interface or one of the others, or if
-    /// registration fails.
+    /// Returns an error if COM can't represent one of these interfaces, or if registration fails.
     pub fn of(interface: &'static Interface) -> Result<&'static Self, ComError> {
         if let Some(known) = Self::find(interface.iid) {
             return Ok(known);
         }
-        // The referenced interfaces are registered first, so that an interface in `REGISTERED`
-        // always has its references there.
+        // The referenced interfaces are registered first. An interface in `REGISTERED` therefore
+        // never refers to an unregistered one.
         let mut all = vec![interface];
         let mut index = 0;
         while let Some(interface) = all.get(index) {
@@ -86,19 +84,19 @@ impl RegisteredInterface {
         Ok(registered[&interface.iid])
     }
 
-    /// Returns the tables of an interface, if they are registered.
+    /// Returns the interface with this IID, if it is registered.
     pub(super) fn find(iid: Guid) -> Option<&'static Self> {
         let registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
         registered.as_ref()?.get(&iid).copied()
     }
 
-    /// Returns the identifier of the interface.
+    /// Returns the IID.
     pub fn iid(&self) -> Guid {
         own_guid(&self.iid)
     }
 
-    /// Keeps the interface registered permanently, so that objects of this process can be served by
-    /// it ([`pin`]).
+    /// Keeps the interface registered until the process ends ([`pin`]), so that objects of this
+    /// process can be served through it.
     pub(super) fn pin(&'static self) -> Result<(), ComError> {
         let mut is_pinned = self.is_pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_pinned {
@@ -108,14 +106,15 @@ impl RegisteredInterface {
         Ok(())
     }
 
-    /// Registers the proxies and stubs of the interface for this process. Their CLSID is the IID.
+    /// Registers the interface's proxies and stubs with COM for this process, with the IID as their
+    /// CLSID.
     fn register(&'static self) -> Result<(), ComError> {
         let file = proxy_file::build(&[(&self.compiled, &self.iid)], lookup, Some(dispatch::thunk));
         let buffer = PsFactoryBuffer::leak(file);
         let mut factory = ptr::null_mut();
         let mut cookie = 0;
-        // SAFETY: all tables have the form that the runtime requires, are writable and live until
-        // the process ends.
+        // SAFETY: all tables have the form that the RPC runtime requires, are writable and live
+        // until the process ends.
         unsafe {
             let (iid, factory_iid) = (&raw const self.iid, &raw const IID_IPS_FACTORY_BUFFER);
             let got = NdrDllGetClassObject(iid, factory_iid, &mut factory, file, iid, buffer);
@@ -128,7 +127,7 @@ impl RegisteredInterface {
     }
 }
 
-/// Returns the interfaces whose references an interface passes.
+/// Returns the interfaces whose references the methods of an interface pass.
 fn references(interface: &'static Interface) -> Vec<&'static Interface> {
     let mut found = Vec::new();
     for method in interface.methods {
@@ -138,7 +137,8 @@ fn references(interface: &'static Interface) -> Vec<&'static Interface> {
     found
 }
 
-/// Adds the interfaces that a type refers to. References can't be passed within other types.
+/// Adds the interface if the type is an object reference. COM can't pass references nested in other
+/// types.
 fn add_references(ty: &Type, found: &mut Vec<&'static Interface>) {
     match ty {
         Type::Object(interface) => found.push(interface()),
@@ -156,14 +156,14 @@ impl std::fmt::Debug for RegisteredInterface {
     }
 }
 
-/// Looks up an interface in a proxy file. Each file has one interface, and the runtime asks only
-/// for that one.
+/// Implements the lookup of an interface in a proxy file. Each proxy file contains one interface,
+/// and the RPC runtime looks up only that one.
 unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
-    // SAFETY: the runtime passes two valid pointers.
+    // SAFETY: the RPC runtime passes two valid pointers.
     unsafe {
         *index = 0;
-        // Must not lock `REGISTERED`: the lock is held during registration, which calls this
-        // function.
+        // This function must not lock `REGISTERED`, because it is called during registration, which
+        // holds the lock.
         i32::from(!iid.is_null())
     }
 }

@@ -17,32 +17,32 @@ use super::guid::same;
 use super::interface_pointer::InterfacePointer;
 use super::registered_interface::RegisteredInterface;
 
-/// A reference to an object of this process. COM holds further references.
+/// A reference to an object of this process. COM holds references of its own for clients.
 #[derive(Debug)]
 pub struct ServedObject(*const Instance);
 
-// SAFETY: the object is `Send` and `Sync`, and its references are counted.
+// SAFETY: the object is `Send` and `Sync`, and the reference count is atomic.
 unsafe impl Send for ServedObject {}
 // SAFETY: as above.
 unsafe impl Sync for ServedObject {}
 
-/// An object. It is freed with its last reference.
+/// An object. Releasing the last reference frees it.
 struct Instance {
     count: AtomicU32,
     interfaces: Box<[ObjectInterface]>,
-    /// `ISupportErrorInfo`.
+    /// The object's implementation of `ISupportErrorInfo`.
     support: InterfaceHeader,
     object: Arc<dyn Serve>,
 }
 
-/// The first fields of every interface of an object.
+/// The first fields of every interface in an object.
 #[repr(C)]
 struct InterfaceHeader {
     vtable: *const c_void,
     instance: *const Instance,
 }
 
-/// One interface of an object. COM's interface pointers point to it.
+/// One interface of an object. A COM interface pointer points to this structure.
 #[repr(C)]
 pub(super) struct ObjectInterface {
     start: InterfaceHeader,
@@ -51,10 +51,10 @@ pub(super) struct ObjectInterface {
 }
 
 impl ServedObject {
-    /// Creates an object with these interfaces, of which there must be at least one.
+    /// Creates an object that implements these interfaces. At least one interface is required.
     ///
     /// # Errors
-    /// Under Wine, the errors of `CoMarshalInterface`.
+    /// Under Wine, returns the errors of `CoMarshalInterface`.
     pub fn new(
         interfaces: &[&'static RegisteredInterface],
         object: Arc<dyn Serve>,
@@ -85,28 +85,31 @@ impl ServedObject {
         Self(instance)
     }
 
-    /// Returns a reference to the object by one of its interfaces, which can be passed.
+    /// Returns a reference to the object through one of its interfaces. The reference can be passed
+    /// in a call.
     ///
     /// # Errors
-    /// `E_NOINTERFACE` if the object doesn't have the interface.
+    /// Returns `E_NOINTERFACE` if the object doesn't implement the interface.
     pub fn reference(
         &self,
         registered: &'static RegisteredInterface,
     ) -> Result<InterfacePointer, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: the identifier is valid; on success, the pointer is a reference of this process.
+        // SAFETY: the identifier is valid. On success, the pointer is a reference that this process
+        // owns.
         ComError::check(unsafe { self.query(&registered.iid, &mut pointer) })?;
         InterfacePointer::from_raw(pointer, registered)
     }
 
-    /// Disconnects the object from all clients, whose references become invalid. Needed when a
-    /// client has died without releasing its references, because Wine doesn't detect that.
+    /// Disconnects the object from all clients, which invalidates their references. Needed if a
+    /// client died without releasing its references, because Wine doesn't detect that.
     pub fn disconnect(&self) {
         // SAFETY: `self` is a reference to the object.
         unsafe { CoDisconnectObject(self.unknown(), 0) };
     }
 
-    /// Implements `QueryInterface`: writes a new reference to the object by one of its interfaces.
+    /// Implements `QueryInterface`: writes a new reference to the object through the interface
+    /// `iid`.
     ///
     /// # Safety
     /// `iid` and `object` must be as COM passes them.
@@ -122,10 +125,10 @@ impl ServedObject {
 }
 
 impl ObjectInterface {
-    /// Returns the object that this is an interface of.
+    /// Returns the object that implements this interface.
     ///
     /// # Safety
-    /// The caller must make sure that a reference to the object exists.
+    /// The caller must ensure that a reference to the object exists.
     pub(super) unsafe fn object(&self) -> Arc<dyn Serve> {
         // SAFETY: the function's contract.
         unsafe { &*self.start.instance }.object.clone()
@@ -148,15 +151,16 @@ impl Clone for ServedObject {
 
 impl Drop for ServedObject {
     fn drop(&mut self) {
-        // SAFETY: `self` is a reference to the object, released once.
+        // SAFETY: `self` is a reference to the object, and is released only once.
         unsafe { release(self.unknown()) };
     }
 }
 
-/// Builds the vtable of an interface with this number of own methods. It is never freed.
+/// Builds the vtable of an interface with `methods` methods besides those of `IUnknown`. The vtable
+/// is never freed.
 ///
-/// Stubs call [`thunk`](super::dispatch::thunk) instead of the methods in the table. Only a foreign
-/// client within this process calls the entries directly; it gets `E_NOTIMPL`.
+/// Stubs call [`thunk`](super::dispatch::thunk) instead of the vtable's methods. Only a client in
+/// this process that doesn't use this crate calls them, and gets `E_NOTIMPL`.
 pub(super) fn vtable(methods: usize) -> *const c_void {
     let mut table: Vec<*const c_void> =
         vec![query_interface as *const c_void, add_ref as *const c_void, release as *const c_void];
@@ -165,8 +169,8 @@ pub(super) fn vtable(methods: usize) -> *const c_void {
 }
 
 /// # Safety
-/// `this` must be an [`InterfaceHeader`] with a reference to its object; the other arguments are as
-/// COM passes them.
+/// `this` must point to an [`InterfaceHeader`] and be a reference to its object. The other
+/// arguments must be as COM passes them.
 unsafe extern "system" fn query_interface(
     this: *mut c_void,
     iid: *const GUID,
@@ -178,7 +182,7 @@ unsafe extern "system" fn query_interface(
     // SAFETY: the function's contract, and the checks above.
     unsafe {
         *object = ptr::null_mut();
-        // The RPC runtime passes identifiers in a format string, which may be unaligned.
+        // The RPC runtime passes IIDs that are part of a format string and may be unaligned.
         let wanted = &iid.read_unaligned();
         let instance = &*(*this.cast::<InterfaceHeader>()).instance;
         let found = match wanted {
@@ -199,7 +203,7 @@ unsafe extern "system" fn query_interface(
 }
 
 /// # Safety
-/// `this` must be an [`InterfaceHeader`] with a reference to its object.
+/// `this` must point to an [`InterfaceHeader`] and be a reference to its object.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
     let instance = unsafe { &*(*this.cast::<InterfaceHeader>()).instance };
@@ -207,7 +211,8 @@ unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
 }
 
 /// # Safety
-/// `this` must be an [`InterfaceHeader`] with a reference to its object, which the caller gives up.
+/// `this` must point to an [`InterfaceHeader`] and be a reference to its object. The caller gives
+/// up this reference.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     // SAFETY: the function's contract.
     let instance = unsafe { (*this.cast::<InterfaceHeader>()).instance };
@@ -215,8 +220,8 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     let before = unsafe { (*instance).count.fetch_sub(1, Ordering::Release) };
     if before == 1 {
         fence(Ordering::Acquire);
-        // SAFETY: that was the last reference; `ServedObject::new_unpinned` allocated the object as
-        // a box.
+        // SAFETY: the last reference was released. `ServedObject::new_unpinned` allocated the
+        // object as a `Box`.
         let instance = unsafe { Box::from_raw(instance.cast_mut()) };
         // A panic in a destructor must not unwind into COM.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
@@ -224,15 +229,17 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     before - 1
 }
 
-/// Implements `ISupportErrorInfo`: all interfaces of the object set error information.
+/// Implements `ISupportErrorInfo`: returns `S_OK` for every interface of the object, because all of
+/// them set error information.
 ///
 /// # Safety
-/// `this` must be an [`InterfaceHeader`] with a reference to its object; `iid` is as COM passes it.
+/// `this` must point to an [`InterfaceHeader`] and be a reference to its object. `iid` must be as
+/// COM passes it.
 unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
     // SAFETY: the function's contract.
     unsafe {
         let instance = &*(*this.cast::<InterfaceHeader>()).instance;
-        // An identifier in a format string may be unaligned.
+        // An IID that is part of a format string may be unaligned.
         let is_known = !iid.is_null() && instance.interface(&iid.read_unaligned()).is_some();
         if is_known { S_OK } else { S_FALSE }
     }
@@ -242,8 +249,8 @@ unsafe extern "system" fn not_implemented() -> HRESULT {
     E_NOTIMPL
 }
 
-/// Returns the object that a pointer refers to, if it is an object of this process by this
-/// interface.
+/// Returns the object that a pointer refers to. Returns `None` if the object doesn't belong to this
+/// process or the pointer is for another interface.
 ///
 /// # Safety
 /// The pointer must be a reference to an object.

@@ -1,10 +1,12 @@
-//! Transfers a HANDLE under Wine, whose runtime doesn't support `system_handle`. The interpreter
-//! calls the routines of this module for each handle (`user_marshal`).
+//! Transfers handles under Wine, whose RPC runtime doesn't support `system_handle`. The runtime's
+//! interpreter, which executes the format strings, calls the routines of this module for each
+//! handle (MIDL attribute `user_marshal`).
 //!
-//! The server does the work in both directions: it duplicates handles of the arguments out of the
-//! client's process, and handles of the reply into it. The RPC runtime tells which process is the
-//! client. A handle takes eight bytes on the wire, which are its value in the *client*. Zero stands
-//! for a handle that couldn't be transferred; the receiver refuses it.
+//! The server does the work in both directions. It duplicates the handles in the arguments from the
+//! client's process, and the handles in the reply into the client's process. The RPC runtime tells
+//! the server which process is the client. On the wire, a handle is the eight-byte handle value in
+//! the *client's* process. Zero stands for a handle that couldn't be transferred; the receiver
+//! rejects it.
 #![expect(unsafe_code, reason = "callbacks of the interpreter, with pointers")]
 
 use std::os::windows::io::{BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
@@ -17,7 +19,8 @@ use windows_sys::Win32::System::Rpc::{USER_MARSHAL_CB, USER_MARSHAL_ROUTINE_QUAD
 use super::caller;
 use crate::tables::stub;
 
-/// The routines, once for each of MIDL's kinds. They don't depend on the kind.
+/// The marshalling routines, repeated for each of MIDL's handle kinds because they don't depend on
+/// the kind.
 pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL_COUNT] =
     [USER_MARSHAL_ROUTINE_QUADRUPLE {
         pfnBufferSize: Some(size),
@@ -26,10 +29,10 @@ pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL
         pfnFree: Some(free),
     }; stub::USER_MARSHAL_COUNT];
 
-/// Size and alignment of a handle on the wire.
+/// The size and alignment of a handle on the wire, in bytes.
 const LEN: usize = 8;
 
-/// Returns the end of the message after one more handle.
+/// Returns the length of a message of length `start` after one more handle is appended.
 unsafe extern "system" fn size(
     _flags: *mut u32,
     start: u32,
@@ -41,8 +44,8 @@ unsafe extern "system" fn size(
 /// Writes a handle into a message.
 ///
 /// # Safety
-/// The interpreter calls this function: `buffer` must have as much room as `size` calculated, and
-/// `handle` must point to a handle.
+/// The interpreter must call this function. `buffer` must have the space that `size` calculated,
+/// and `handle` must point to a handle.
 unsafe extern "system" fn marshal(
     flags: *mut u32,
     buffer: *mut u8,
@@ -54,7 +57,7 @@ unsafe extern "system" fn marshal(
         let number = match is_client(flags) {
             _ if is_pseudo(handle.addr() as u64) => 0,
             true => handle.addr() as u64,
-            // The handle stays open until `free`.
+            // The handle stays open until the interpreter calls `free`.
             false => push_to_caller(BorrowedHandle::borrow_raw(handle)),
         };
         let target = aligned(buffer);
@@ -63,11 +66,11 @@ unsafe extern "system" fn marshal(
     }
 }
 
-/// Reads a handle.
+/// Reads a handle from a message.
 ///
 /// # Safety
-/// The interpreter calls this function: `buffer` must be within the message that `flags` refers to,
-/// and `handle` must point to room for a handle.
+/// The interpreter must call this function. `buffer` must point into the message that `flags`
+/// refers to, and `handle` must point to space for a handle.
 unsafe extern "system" fn unmarshal(
     flags: *mut u32,
     buffer: *mut u8,
@@ -77,14 +80,15 @@ unsafe extern "system" fn unmarshal(
     unsafe {
         let target = aligned(buffer);
         let mut number = [0; LEN];
-        // The sender determines the length of its message, so the message may be too short.
+        // The sender chooses the length of its message. The message may therefore be too short.
         if target.addr() + LEN <= message_end(flags) {
             number.as_mut_ptr().copy_from_nonoverlapping(target, LEN);
         }
         let number = u64::from_le_bytes(number);
         let own: HANDLE = match is_client(flags) {
             _ if is_pseudo(number) => ptr::null_mut(),
-            // The server has duplicated the handle into this process, which owns it from now on.
+            // The server has duplicated the handle into this process. This process owns the
+            // duplicate.
             true => ptr::without_provenance_mut(number as usize),
             false => pull_from_caller(number),
         };
@@ -94,7 +98,7 @@ unsafe extern "system" fn unmarshal(
 }
 
 /// Closes a handle in the server after a call: a received handle that the method hasn't kept, or a
-/// sent handle, which the client now has a duplicate of.
+/// sent handle after it was duplicated into the client.
 ///
 /// # Safety
 /// The interpreter must call this function once for each handle that `unmarshal` returned or that a
@@ -114,7 +118,7 @@ unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) 
 /// Returns whether this process is the client of the call.
 ///
 /// # Safety
-/// `flags` must be the pointer that the interpreter passes: the first field of its
+/// `flags` must be the pointer that the interpreter passes, which points to the first field of a
 /// `USER_MARSHAL_CB`.
 unsafe fn is_client(flags: *mut u32) -> bool {
     // SAFETY: the function's contract.
@@ -124,13 +128,13 @@ unsafe fn is_client(flags: *mut u32) -> bool {
 /// Returns the end address of the message that is being read.
 ///
 /// # Safety
-/// The same as for [`is_client`].
+/// As for [`is_client`].
 unsafe fn message_end(flags: *mut u32) -> usize {
     // SAFETY: the function's contract.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).BufferEnd.addr() }
 }
 
-/// Returns the next address in a message that is aligned for a handle.
+/// Returns the first address from `buffer` on that is aligned for a handle.
 fn aligned(buffer: *mut u8) -> *mut u8 {
     buffer.wrapping_add(buffer.addr().next_multiple_of(LEN) - buffer.addr())
 }

@@ -1,12 +1,12 @@
-//! Maximum sizes of parameters on the wire, if they are known in advance.
+//! Maximum sizes of parameters on the wire, for types whose size doesn't depend on the value.
 //!
-//! The stub allocates its buffer from these sizes, so they must be large enough. The surplus is the
-//! same as in MIDL's tables, where these are published.
+//! The stub allocates its buffer with these sizes, so they must be large enough. Sizes that
+//! Microsoft has published are the same as in MIDL's tables.
 
 use crate::shape::Shape;
 
-/// Returns the size of an \[in\] parameter with its alignment. Returns `None` if it depends on the
-/// value.
+/// Returns the maximum size of an \[in\] parameter, including alignment. Returns `None` if the size
+/// depends on the value.
 pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     Some(match shape {
         Shape::Number(number) => number.size().max(4) + number.size(),
@@ -22,8 +22,8 @@ pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     } as u16)
 }
 
-/// Returns the size of an \[out\] parameter with its alignment. Returns `None` if it depends on the
-/// value.
+/// Returns the maximum size of an \[out\] parameter, including alignment. Returns `None` if the
+/// size depends on the value.
 pub(super) fn result(shape: &Shape) -> Option<u16> {
     match shape.is_scalar() {
         true => Some(parameter(shape)? + BEFORE_POINTEE as u16),
@@ -31,15 +31,15 @@ pub(super) fn result(shape: &Shape) -> Option<u16> {
     }
 }
 
-/// The size of the HRESULT that every method returns.
+/// The size that is reserved for the HRESULT of every method.
 pub(super) const HRESULT: u16 = 8;
 
-/// Additional bytes for a pointer to a value.
+/// The size that is reserved in addition to a pointee for its pointer.
 const BEFORE_POINTEE: u32 = 20;
 
-/// Most additional bytes for the alignment of a struct.
+/// The maximum size that is reserved for the alignment of a struct.
 const PADDING_MAX: u32 = 32;
 
-/// The largest struct whose size is reserved in advance. The sum over 64 parameters must fit 16
-/// bits.
+/// The largest struct for which space is reserved in advance. With this limit, the sum over 64
+/// parameters fits into 16 bits.
 const STRUCT_BYTES_MAX: u32 = 960;

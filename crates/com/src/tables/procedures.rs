@@ -1,4 +1,4 @@
-//! The procedure format string.
+//! Builds the procedure format string.
 
 use super::buffers;
 use super::types::{CountLocation, TypeFormatString, is_on_stack};
@@ -6,7 +6,8 @@ use crate::format_characters::{FC_AUTO_HANDLE, FC_ENUM16, FC_LONG};
 use crate::plan::{Float, MethodPlan, SlotValue};
 use crate::shape::Shape;
 
-/// Writes a method. Returns `None` if one of its types doesn't fit into the type string.
+/// Appends the descriptor of a method. Returns `None` if one of the method's types doesn't fit into
+/// the type string.
 pub(super) fn write(
     out: &mut Vec<u8>,
     plan: &MethodPlan,
@@ -35,7 +36,7 @@ fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, descriptors: &Param
     out.extend([FC_AUTO_HANDLE, OBJECT_METHOD]);
     // RPC flags: none.
     out.extend([0; 4]);
-    // On the stack, `this` comes before the slots and the HRESULT after them.
+    // The stack contains `this`, the slots and the HRESULT, in this order.
     put_words(
         out,
         [
@@ -61,7 +62,8 @@ fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, descriptors: &Param
     put_words(out, [hints[0], hints[1], no_notify, floats(plan)]);
 }
 
-/// The parameters of a method, and the properties of them that its header contains.
+/// The descriptors of a method's parameters, and the summary of them that the method's header
+/// contains.
 #[derive(Default)]
 struct ParameterDescriptors {
     bytes: Vec<u8>,
@@ -69,9 +71,9 @@ struct ParameterDescriptors {
     server_bytes: u16,
     client_must_size: bool,
     server_must_size: bool,
-    /// Whether the client receives item counts and has to check them.
+    /// Whether the client receives item counts, which it must check.
     client_counts: bool,
-    /// Whether the server receives item counts and has to check them.
+    /// Whether the server receives item counts, which it must check.
     server_counts: bool,
 }
 
@@ -135,7 +137,7 @@ impl ParameterDescriptors {
         self.add_descriptor(IS_OUT | MUST_FREE | must_size | attributes, slot, offset);
     }
 
-    /// Writes a number, which has no entry in the type string.
+    /// Adds a parameter that is a number. Its type has no entry in the type string.
     fn add_base_type(&mut self, attributes: u16, slot: usize, character: u8) {
         put_words(&mut self.bytes, [attributes | IS_BASETYPE, stack(slot)]);
         self.bytes.extend([character, 0]);
@@ -146,18 +148,18 @@ impl ParameterDescriptors {
     }
 }
 
-/// Returns the offset of a slot on the stack, after `this`.
+/// Returns the stack offset of a slot. `this` precedes the slots.
 fn stack(slot: usize) -> u16 {
     8 * (slot as u16 + 1)
 }
 
-/// Returns the attribute for a parameter that the stub keeps on its stack in this number of bytes.
+/// Returns the attribute that makes the stub keep a parameter of `bytes` bytes on its stack.
 fn on_stack(bytes: u32) -> u16 {
     (bytes.div_ceil(8) as u16) << 13
 }
 
-/// Marks the floating-point numbers among the first four arguments, including `this`. Each argument
-/// has two bits.
+/// Returns the bit mask of the floating-point numbers among the first four arguments, which include
+/// `this`. Each argument takes two bits.
 fn floats(plan: &MethodPlan) -> u16 {
     let bits = (0..3).map(|slot| match plan.float(slot) {
         None => 0,
@@ -180,15 +182,16 @@ const IS_BASETYPE: u16 = 0x40;
 const IS_BY_VALUE: u16 = 0x80;
 const IS_SIMPLE_REF: u16 = 0x100;
 
-/// An interface method for the interpreter of NT 4 and later. RPC flags follow.
+/// Handle type and flags of an interface method that the interpreter (since NT 4) executes. The RPC
+/// flags follow.
 const OBJECT_METHOD: u8 = 0x6c;
-/// The method returns a value, and header extensions follow.
+/// Flags: the method returns a value, and header extensions follow.
 const HAS_RETURN_AND_EXTENSIONS: u8 = 0x44;
 const EXTENSION_BYTES: u8 = 10;
-/// Descriptions of counts end with flags.
+/// Extension flag: flags follow the description of each count.
 const NEW_CORRELATIONS: u8 = 1;
 const CLIENT_CORRELATIONS: u8 = 2;
 const SERVER_CORRELATIONS: u8 = 4;
 
-/// Size of a count on the wire.
+/// Size that is reserved for an item count on the wire.
 const COUNT_BYTES: u16 = 8;

@@ -1,4 +1,4 @@
-//! The type format string.
+//! Builds the type format string.
 
 mod aggregates;
 
@@ -10,30 +10,31 @@ use crate::format_characters::*;
 use crate::memory::guid_in_memory;
 use crate::shape::{Number, Shape, Structure};
 
-/// The method of transferring handles.
+/// The way in which handles are transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleForm {
-    /// The RPC runtime transfers the handle: MIDL's `system_handle`. Requires Windows 10 1607.
+    /// The RPC runtime transfers handles (MIDL attribute `system_handle`). Requires Windows 10
+    /// 1607.
     System,
-    /// Routines of this crate transfer the handle, selected by the kind's number: `user_marshal`.
-    /// Needed on Wine, which doesn't support `system_handle`.
+    /// Routines of this crate transfer handles (MIDL attribute `user_marshal`). The number of the
+    /// handle's kind selects the routines. Needed for Wine, which doesn't support `system_handle`.
     UserMarshal,
 }
 
-/// Writes a type string, with each type once.
+/// Builds a type format string. Each type is written only once.
 pub(super) struct TypeFormatString {
     bytes: Vec<u8>,
     known: HashMap<TypeDescriptor, usize>,
     form: HandleForm,
-    /// Whether some offset between entries exceeds 16 bits.
+    /// Whether an offset between two entries exceeds 16 bits.
     is_too_large: bool,
 }
 
-/// A type with an entry in the type string.
+/// A type that has an entry in the type string. Identifies entries that are already written.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum TypeDescriptor {
     Handle(u8),
-    /// The wire form of a handle that `user_marshal` routines transfer.
+    /// The wire representation of a handle that `user_marshal` routines transfer.
     HandleOnWire,
     Interface(Guid),
     Structure(Structure),
@@ -41,14 +42,15 @@ enum TypeDescriptor {
     GuidBytes,
     Guid,
     CountedArray(Shape, CountLocation),
-    /// A pointer of this type, with these attributes, to this shape.
+    /// A pointer to a shape. The first number is the pointer's format character, the second its
+    /// attributes.
     Pointer(u8, u8, Shape),
     CountedPointer(u8, u8, Shape, CountLocation),
     /// A pointer to a pointer.
     Double(Shape, Option<CountLocation>),
 }
 
-/// The location of an array's count.
+/// The location of an array's item count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum CountLocation {
     /// The parameter at this stack offset.
@@ -64,19 +66,19 @@ impl TypeFormatString {
         Self { bytes: vec![0, 0], known: HashMap::new(), form, is_too_large: false }
     }
 
-    /// Returns the finished string.
+    /// Returns the finished type string.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.bytes.push(0);
         self.bytes
     }
 
-    /// Returns whether all types so far fit into the string.
+    /// Returns whether all types written so far fit into the type string.
     pub(super) fn fits(&self) -> bool {
         !self.is_too_large && self.bytes.len() <= BYTES_MAX
     }
 
-    /// Returns the offset of the entry of an \[in\] parameter that isn't a number. For a parameter
-    /// that is passed by reference, this is the entry of the pointee.
+    /// Returns the entry's offset for an \[in\] parameter that isn't a number. If the parameter is
+    /// passed by reference, this is the entry of its pointee.
     pub(super) fn parameter(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -93,8 +95,8 @@ impl TypeFormatString {
         }
     }
 
-    /// Returns the offset of the entry of an \[out\] parameter's pointer, or of its pointee if the
-    /// procedure string can refer to that directly.
+    /// Returns the entry's offset for an \[out\] parameter: the entry of its pointer, or of its
+    /// pointee if the procedure string can refer to the pointee directly.
     pub(super) fn result(&mut self, shape: &Shape, count: CountLocation) -> usize {
         match shape {
             Shape::Handle(_) => {
@@ -119,13 +121,13 @@ impl TypeFormatString {
         }
     }
 
-    /// Returns the format character of a type that has no entry.
+    /// Returns the format character of a type that needs no entry in the type string.
     pub(super) fn character(shape: &Shape) -> Option<u8> {
         Some(match shape {
             Shape::Number(number) => match number {
                 Number::U8 => FC_BYTE,
                 Number::I8 => FC_SMALL,
-                // MIDL omits the sign if nothing depends on it.
+                // MIDL uses the signed code where the sign doesn't matter.
                 Number::U16 | Number::I16 => FC_SHORT,
                 Number::U32 | Number::I32 => FC_LONG,
                 Number::U64 | Number::I64 => FC_HYPER,
@@ -139,8 +141,8 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of the entry of a pointer to a type other than an array: `11 04 f8 ff`,
-    /// or `12 08 25 5c`.
+    /// Returns the offset of the entry for a pointer to a type other than an array, for example `11
+    /// 04 f8 ff` or `12 08 25 5c`.
     fn pointer(&mut self, kind: u8, attributes: u8, to: &Shape) -> usize {
         let entry = TypeDescriptor::Pointer(kind, attributes, to.clone());
         self.entry(entry, |types| {
@@ -159,7 +161,7 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of the entry of a pointer to an array.
+    /// Returns the offset of the entry for a pointer to an array.
     fn counted_pointer(
         &mut self,
         kind: u8,
@@ -176,8 +178,8 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of the entry of a reference to a pointer, for results that have their own
-    /// memory.
+    /// Returns the offset of the entry for a reference to a pointer. Used for results whose memory
+    /// the callee allocates.
     fn pointer_to_pointer(&mut self, shape: &Shape, count: Option<CountLocation>) -> usize {
         self.entry(TypeDescriptor::Double(shape.clone(), count), |types| {
             types.bytes.extend([FC_RP, ALLOCED_ON_STACK | POINTER_DEREF]);
@@ -193,7 +195,7 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of the entry of the type that a pointer's entry refers to.
+    /// Returns the offset of the pointee's entry, given the offset of the pointer's entry.
     fn pointee(&mut self, pointer: usize, to: &Shape) -> usize {
         match self.bytes[pointer + 1] & SIMPLE_POINTER {
             0 => self.type_descriptor(to),
@@ -201,7 +203,7 @@ impl TypeFormatString {
         }
     }
 
-    /// Returns the offset of the entry of a type; 0 for a type without one.
+    /// Returns the offset of a type's entry, or 0 if the type has none.
     fn type_descriptor(&mut self, shape: &Shape) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -209,8 +211,8 @@ impl TypeFormatString {
             Shape::Guid => self.guid(),
             Shape::Struct(of) => self.structure(of),
             Shape::Array(item, len) => self.fixed_array(item, *len),
-            // Lists are described by the struct or parameter that has them, the others by a format
-            // character.
+            // A list is described by the struct or parameter that contains it. Numbers, booleans
+            // and enums are described by a format character.
             Shape::Text | Shape::Optional(_) => self.pointer(FC_UP, 0, shape),
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) => 0,
             Shape::List(_) | Shape::OptionalHandle(_) => 0,
@@ -227,9 +229,8 @@ impl TypeFormatString {
                     types.bytes.extend([FC_HYPER, FC_PAD]);
                 });
                 self.entry(TypeDescriptor::Handle(number), |types| {
-                    // Alignment 8 (stored minus one), index of the routines, 8 bytes in memory, 8
-                    // bytes on the wire. Wine needs the wire size, because it computes the size of
-                    // an array from it.
+                    // Alignment 8 (stored as 7), index of the routines, 8 bytes in memory, 8 bytes
+                    // on the wire. Wine computes array sizes from the size on the wire.
                     types.bytes.extend([FC_USER_MARSHAL, 7, number, 0, 8, 0, 8, 0]);
                     let offset = types.reserve_offset();
                     types.point(offset, on_wire);
@@ -256,12 +257,13 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of an entry, and writes the entry if it is new.
+    /// Returns the offset of an entry. Writes the entry first if the type string doesn't contain it
+    /// yet.
     fn entry(&mut self, entry: TypeDescriptor, write: impl FnOnce(&mut Self)) -> usize {
         if let Some(offset) = self.known.get(&entry) {
             return *offset;
         }
-        // MIDL's entries have even offsets.
+        // MIDL aligns entries to even offsets.
         if self.bytes.len() % 2 == 1 {
             self.bytes.push(FC_PAD);
         }
@@ -286,11 +288,10 @@ impl TypeFormatString {
     }
 }
 
-/// Returns whether the stub keeps a result of this shape on its stack. As in MIDL, the limit is 7 ×
-/// 8 bytes.
+/// Returns whether the stub keeps a result of this shape on its stack. MIDL's limit is 7 × 8 bytes.
 pub(super) fn is_on_stack(shape: &Shape) -> bool {
     shape.size() <= 56
 }
 
-/// Most bytes of a type string, because its offsets have 16 bits.
+/// Maximum size of a type string in bytes. Its offsets have 16 bits.
 const BYTES_MAX: usize = 0xffff;

@@ -1,11 +1,12 @@
-//! The envelope of an opaque method's values: one array of bytes, and one of handles for each kind.
+//! Packs and unpacks the values of opaque methods. The *envelope* consists of one array of bytes,
+//! and one array of handles for each kind.
 //!
 //! ```text
 //! bytes:    head ‖ number of handles u16 ‖ kind u8 of each, in order ‖ the encoded values
 //! handles:  all handles of one kind, in order; then all of the next kind
 //! ```
 //!
-//! The list of kinds tells which array contains each handle. The head of a reply is its status; a
+//! The list of kinds shows which array contains each handle. The head of a reply is its status; a
 //! call has no head.
 
 use syshandle_os::Kinds;
@@ -19,7 +20,7 @@ use crate::kinds;
 use crate::plan::SlotValue;
 use crate::shape::Shape;
 
-/// Packs values of these types for the members of an opaque method.
+/// Packs encoded values of these types into the members (slot values) of an opaque method.
 pub(super) fn pack(
     members: &[SlotValue],
     types: &[Parameter],
@@ -67,7 +68,7 @@ pub(super) struct EnvelopeContents {
     pub(super) handles: Vec<RawReceivedHandle>,
 }
 
-/// Unpacks the output of [`pack`]. `head` is the length of the head.
+/// Unpacks an envelope that [`pack`] has created. `head` is the length of the head in bytes.
 pub(super) fn unpack(
     bytes: &[u8],
     handles: Vec<RawReceivedHandle>,
@@ -88,7 +89,8 @@ pub(super) fn unpack(
     let mut ordered = Vec::with_capacity(count);
     for number in numbers {
         let handle_type = kinds::of_number(*number).map(HandleType::Handle);
-        // The handles of one kind are in order, so the next one is the first that is left.
+        // The handles of each kind are in order. The next handle is therefore the first remaining
+        // one of its kind.
         let next = left
             .iter_mut()
             .find(|next| next.map(|next| next.handle_type) == handle_type && handle_type.is_some());
@@ -97,7 +99,8 @@ pub(super) fn unpack(
     Ok(EnvelopeContents { head: head.to_vec(), values: values.to_vec(), handles: ordered })
 }
 
-/// Returns the kind of the handles in a member; `None` for the member with the bytes.
+/// Returns the kind of the handles that a member contains, or `None` for the member that contains
+/// the bytes.
 fn kind_of(value: &SlotValue) -> Option<u8> {
     match value.shape.counted()? {
         Shape::Handle(number) => Some(*number),
@@ -105,7 +108,7 @@ fn kind_of(value: &SlotValue) -> Option<u8> {
     }
 }
 
-/// Returns the kind that a handle is passed as.
+/// Returns MIDL's number for the kind as which a handle is passed.
 fn number(declared: Kinds, lent: &RawLentHandle) -> Result<u8, Problem> {
     if let [number] = kinds::numbers(declared)[..] {
         return Ok(number);

@@ -1,4 +1,4 @@
-//! Finds the declared kinds of all handles in encoded values, by walking over the values' types.
+//! Finds the declared kinds of all handles in encoded values by traversing the values' types.
 
 use syshandle_os::{Declaration, Kinds};
 use syshandle_types::Limits;
@@ -6,14 +6,14 @@ use syshandle_types::describe::{Definition, Parameter, Type};
 
 use super::problem::Problem;
 
-/// Returns the declared kinds of each handle in encoded values of these types.
+/// Returns the declared kinds of each handle in the encoded values.
 pub(super) fn declared_handle_kinds(
     types: &[Parameter],
     encoded: &[u8],
 ) -> Result<Vec<Kinds>, Problem> {
     let mut walk = HandleWalk { bytes: encoded, found: Vec::new() };
     if types.is_empty() {
-        // The values are a fault, which has no handles.
+        // Without types, the values are a fault, which contains no handles.
         return Ok(walk.found);
     }
     types.iter().try_for_each(|value| walk.visit(&value.ty, value.handle, 0))?;
@@ -111,7 +111,8 @@ impl HandleWalk<'_> {
         Ok(u32::from_le_bytes(*len) as usize)
     }
 
-    /// Reads a number of values, of which each takes at least one byte.
+    /// Reads an item count and checks it against the remaining bytes. Each item takes at least one
+    /// byte.
     fn len(&mut self) -> Result<usize, Problem> {
         let len = self.len_unchecked()?;
         if len > self.bytes.len() { Err(Problem::Encoded) } else { Ok(len) }

@@ -1,4 +1,4 @@
-//! Calls and replies: encoded values, and handles in order.
+//! Calls and replies, each consisting of encoded values and a list of handles.
 
 use syshandle_os::Kind;
 use syshandle_types::Guid;
@@ -7,12 +7,12 @@ use syshandle_wire::{Fault, Status};
 use super::problem::TranscodeError;
 use crate::hresult::{ErrorInfo, Hresult};
 
-/// A handle or interface pointer to pass. The caller keeps it.
+/// A handle or interface pointer to pass in a call or reply. It still belongs to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawLentHandle {
-    /// The value of the handle or pointer.
+    /// The value of the handle or interface pointer.
     pub value: u64,
-    /// The kind of the handle, if known. Needed only if the interface declares several kinds.
+    /// The kind of the handle, if known. Required only if the interface declares several kinds.
     pub kind: Option<Kind>,
 }
 
@@ -21,25 +21,25 @@ pub struct RawLentHandle {
 pub enum HandleType {
     /// A handle of this kind. A directory is received as a file.
     Handle(Kind),
-    /// A pointer to this interface.
+    /// A pointer to the interface with this IID.
     Object(Guid),
 }
 
 /// A received handle or interface pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawReceivedHandle {
-    /// The value of the handle or pointer.
+    /// The value of the handle or interface pointer.
     pub value: u64,
-    /// The type that it was passed as.
+    /// The type as which the sender passed the value.
     pub handle_type: HandleType,
 }
 
-/// A call in the form that the server's dispatch accepts.
+/// A call in the form that the server dispatches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The encoded arguments.
     pub arguments: Vec<u8>,
-    /// The handles of the arguments, in order. The RPC runtime owns them and closes them after the
+    /// The handles in the arguments, in order. The RPC runtime owns them and closes them after the
     /// call.
     pub handles: Vec<RawReceivedHandle>,
 }
@@ -47,47 +47,47 @@ pub struct Call {
 /// A reply in the form that the server's dispatch returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// The type of the body: result, error or fault.
+    /// The kind of body: result, error or fault.
     pub status: Status,
     /// The encoded result, error or [`Fault`].
     pub body: &'a [u8],
-    /// The handles of the body, in order.
+    /// The handles in the body, in order.
     pub handles: &'a [RawLentHandle],
 }
 
-/// The end of a call on the server's side.
+/// The outcome of a served call, as returned to COM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodReturn {
     /// The return value of the COM method.
     pub hresult: Hresult,
-    /// Whether the slots now contain the reply's handles, so that the RPC runtime closes them.
+    /// Whether the slots contain the reply's handles. If so, the RPC runtime closes these handles.
     pub gives_handles: bool,
-    /// The error information of a failure.
+    /// The COM error information of a failed call.
     pub info: Option<ErrorInfo>,
 }
 
-/// The contents of a call's slots after it returned to the client.
+/// The contents of a call's slots after the call has returned to the client.
 #[derive(Debug)]
 pub struct CollectedReply {
     /// The reply, in the same form as on Linux.
     pub reply: Result<ReceivedReply, TranscodeError>,
-    /// Received handles that don't belong to a reply. The caller has to close them.
+    /// Received handles that don't belong to the reply. The caller must close them.
     pub strays: Vec<RawReceivedHandle>,
 }
 
 /// A received reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedReply {
-    /// The type of the body: result, error or fault.
+    /// The kind of body: result, error or fault.
     pub status: Status,
     /// The encoded result, error or [`Fault`].
     pub body: Vec<u8>,
-    /// The handles of the body, in order. The caller owns them.
+    /// The handles in the body, in order. The caller owns them.
     pub handles: Vec<RawReceivedHandle>,
 }
 
 impl MethodReturn {
-    /// Returns the answer for a call that failed or was refused.
+    /// Creates the return value of a call that failed or was refused.
     pub fn of_fault(fault: &Fault) -> Self {
         Self {
             hresult: Hresult::of_fault(fault),

@@ -1,4 +1,4 @@
-//! Errors in the values of a call.
+//! Errors in the values of a call or reply.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use syshandle_wire::Fault;
 
 use crate::memory::{BadAddress, OutOfMemory};
 
-/// An error in the conversion of a value to or from COM's form.
+/// The error for a value that can't be converted to or from COM's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscodeError {
-    /// The index of the parameter, if the value belongs to one.
+    /// The index of the parameter that contains the value, if any.
     pub parameter: Option<u16>,
     /// The cause of the error.
     pub problem: Problem,
@@ -20,34 +20,34 @@ pub struct TranscodeError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// COM can't call the method, for this reason.
+    /// COM can't call the method. Contains the reason.
     Unsupported(String),
-    /// The text contains a zero, which would end it in COM.
+    /// The string contains a zero, which would terminate it in COM.
     ZeroInText,
-    /// The text isn't valid UTF-16.
+    /// The string isn't valid UTF-16.
     NotUtf16,
-    /// A pointer is NULL although a value is required.
+    /// A required pointer is NULL.
     Null,
     /// A pointer is invalid.
     BadAddress(BadAddress),
-    /// No memory is left.
+    /// An allocation failed.
     OutOfMemory(OutOfMemory),
-    /// The value doesn't belong to this type.
+    /// The value is not valid for this type.
     Value(&'static str),
     /// The handle is NULL, `INVALID_HANDLE_VALUE` or a pseudo handle.
     NoHandle,
-    /// The handle's kind isn't declared, or isn't known.
+    /// The handle's kind is not declared or not known.
     UndeclaredHandle,
-    /// The call exceeds the limit of bytes.
+    /// The call exceeds the maximum number of bytes.
     TooManyBytes,
-    /// The call exceeds the limit of handles.
+    /// The call exceeds the maximum number of handles.
     TooManyHandles,
     /// The encoded bytes and handles don't match the interface description.
     Encoded,
 }
 
 impl TranscodeError {
-    /// Converts an error in a result to the fault that the server reports.
+    /// Converts an error in a result to the fault that the client receives.
     pub(crate) fn into_unsendable(self) -> Fault {
         let text = self.to_string();
         match self.problem {
@@ -75,7 +75,7 @@ impl From<OutOfMemory> for Problem {
     }
 }
 
-/// Converts an error in the arguments to the fault that the server reports.
+/// Converts an error in received arguments to the fault that the client receives.
 impl From<TranscodeError> for Fault {
     fn from(error: TranscodeError) -> Self {
         Self::Malformed {
@@ -86,7 +86,7 @@ impl From<TranscodeError> for Fault {
     }
 }
 
-/// Converts an error in the arguments to the error that the client's caller gets.
+/// Converts an error in the arguments of a call to the error that the client program gets.
 impl From<TranscodeError> for EncodeError {
     fn from(error: TranscodeError) -> Self {
         let limits = Limits::default();

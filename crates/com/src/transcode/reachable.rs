@@ -1,5 +1,5 @@
-//! Finds the memory and handles that belong to a result, even if the result is malformed, so that
-//! they can be freed.
+//! Finds the memory and handles that belong to a result, so that they can be freed even if the
+//! result is malformed.
 
 use syshandle_types::Limits;
 
@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::plan::SlotLayout;
 use crate::shape::{Field, Shape};
 
-/// The memory and handles reachable from the cells of a result.
+/// The memory and handles that are reachable from the \[out\] slots of a call.
 #[derive(Default)]
 pub(super) struct ReachableMemory {
     pub(super) addresses: Vec<u64>,
@@ -17,7 +17,7 @@ pub(super) struct ReachableMemory {
 }
 
 impl ReachableMemory {
-    /// Searches the cells of a result.
+    /// Searches the memory that the \[out\] slots of a call point to.
     pub(super) fn of(layout: &SlotLayout, slots: &[u64], memory: &dyn Memory) -> Self {
         let mut reachable = Self::default();
         for value in &layout.results {
@@ -63,8 +63,8 @@ impl ReachableMemory {
             Shape::Optional(inner) => {
                 let Some(pointer) = pointer(memory, address) else { return };
                 self.addresses.push(pointer);
-                // The pointer of a text points directly to its characters, which contain no further
-                // pointers.
+                // The pointer of a string points directly to its characters, which contain no
+                // further pointers.
                 if **inner != Shape::Text {
                     self.add_value(inner, pointer, memory);
                 }
@@ -88,7 +88,7 @@ impl ReachableMemory {
         }
         let size = u64::from(item.size());
         let at = |index: u64| address.wrapping_add(index * size);
-        // If the end of the last item isn't readable, the count is wrong and no item can be
+        // If the last byte of the array isn't readable, the count is wrong and no item can be
         // trusted.
         if count == 0 || memory.read(at(count).wrapping_sub(1), &mut [0]).is_err() {
             return;

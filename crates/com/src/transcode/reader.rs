@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::plan::SlotValue;
 use crate::shape::{Field, Shape};
 
-/// Reads values in COM's layout and encodes them.
+/// Reads values in COM's memory layout and appends them in this project's encoding.
 pub(super) struct ComReader<'m> {
     memory: &'m dyn Memory,
     bytes: Vec<u8>,
@@ -22,7 +22,7 @@ impl<'m> ComReader<'m> {
         Self { memory, bytes: Vec::new(), handles: Vec::new(), limits: Limits::default() }
     }
 
-    /// Encodes an \[in\] parameter.
+    /// Reads and encodes an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
         slot_value: &SlotValue,
@@ -44,7 +44,7 @@ impl<'m> ComReader<'m> {
         done.map_err(|problem| TranscodeError { parameter: slot_value.parameter, problem })
     }
 
-    /// Encodes the cells of an \[out\] parameter.
+    /// Reads and encodes the value that an \[out\] parameter points to.
     pub(super) fn result(&mut self, slot_value: &SlotValue, slots: &[u64]) -> Result<(), Problem> {
         let cell = |at| slots.get(at).copied().ok_or(Problem::Encoded).and_then(not_null);
         match slot_value.shape.counted() {
@@ -77,8 +77,8 @@ impl<'m> ComReader<'m> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// Encodes a scalar from the 8-byte slot or field that contains it. Bits of `value` above the
-    /// width of the scalar's type are ignored.
+    /// Encodes a scalar. `value` is the 8-byte slot or field that contains it. Bits above the width
+    /// of the scalar's type are ignored.
     fn push_scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
         match shape {
             Shape::Number(number) => self.push(&value.to_le_bytes()[..number.size() as usize]),
@@ -113,7 +113,7 @@ impl<'m> ComReader<'m> {
         self.push(&slot.to_le_bytes())
     }
 
-    /// Encodes the value at an address.
+    /// Reads and encodes the value at an address.
     fn read_value(&mut self, shape: &Shape, address: u64) -> Result<(), Problem> {
         match shape {
             Shape::Guid => {
@@ -143,11 +143,11 @@ impl<'m> ComReader<'m> {
         }
     }
 
-    /// Encodes consecutive values.
+    /// Reads and encodes consecutive values.
     fn read_values(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
         let size = u64::from(item.size());
         if let Shape::Number(_) = item {
-            // Numbers have the same layout in both forms and are copied together.
+            // Numbers have the same layout in both forms. They are copied in one operation.
             let start = self.bytes.len();
             let end = start + (count * size) as usize;
             if end > self.limits.message_bytes_max as usize {
@@ -159,7 +159,7 @@ impl<'m> ComReader<'m> {
         (0..count).try_for_each(|index| self.read_value(item, address.wrapping_add(index * size)))
     }
 
-    /// Encodes a list. Only the lower 32 bits of `count` are used.
+    /// Reads and encodes a list. Only the lower 32 bits of `count` are used.
     fn read_list(
         &mut self,
         shape: &Shape,
@@ -171,7 +171,7 @@ impl<'m> ComReader<'m> {
         match (shape, count) {
             (Shape::OptionalHandle(_), 0 | 1) => self.push(&[count as u8])?,
             (Shape::OptionalHandle(_), _) => return Err(Problem::Value("handle or none")),
-            // Every value takes at least one byte.
+            // Each encoded value takes at least one byte.
             _ if count > self.limits.message_bytes_max => return Err(Problem::TooManyBytes),
             _ => self.push(&count.to_le_bytes())?,
         }
@@ -181,7 +181,7 @@ impl<'m> ComReader<'m> {
         }
     }
 
-    /// Encodes a value that is a pointer in COM.
+    /// Reads and encodes a value that COM represents as a pointer.
     fn read_pointee(&mut self, shape: &Shape, pointer: u64) -> Result<(), Problem> {
         match shape {
             Shape::Optional(_) if pointer == 0 => self.push(&[0]),

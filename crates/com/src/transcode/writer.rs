@@ -51,7 +51,7 @@ impl<'a> ComWriter<'a> {
         Ok(())
     }
 
-    /// Writes the cells of an \[out\] parameter.
+    /// Writes a value to the memory that an \[out\] parameter points to.
     pub(super) fn result(
         &mut self,
         slot_value: &SlotValue,
@@ -73,7 +73,7 @@ impl<'a> ComWriter<'a> {
         done.map_err(|problem| self.error(problem))
     }
 
-    /// Checks that all bytes and handles have been consumed.
+    /// Checks that no encoded bytes or handles remain.
     pub(super) fn finish(&mut self) -> Result<(), TranscodeError> {
         self.parameter = None;
         match self.bytes.is_empty() && self.handles.len() == usize::from(self.next_slot) {
@@ -105,7 +105,7 @@ impl<'a> ComWriter<'a> {
 
     fn next_len(&mut self) -> Result<usize, Problem> {
         let len = u32::from_le_bytes(self.next_array()?) as usize;
-        // Every value takes at least one byte.
+        // Each encoded value takes at least one byte.
         if len > self.bytes.len() { Err(Problem::Encoded) } else { Ok(len) }
     }
 
@@ -117,7 +117,7 @@ impl<'a> ComWriter<'a> {
         }
     }
 
-    /// Decodes a value that fits a slot.
+    /// Decodes a value that fits into a slot.
     fn next_scalar(&mut self, shape: &Shape) -> Result<u64, Problem> {
         Ok(match shape {
             Shape::Number(number) => {
@@ -181,30 +181,30 @@ impl<'a> ComWriter<'a> {
         Ok(())
     }
 
-    /// Decodes values and writes them one after the other.
+    /// Decodes values and writes them consecutively.
     fn write_values(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
         let size = u64::from(item.size());
         if let Shape::Number(_) = item {
-            // Numbers have the same layout in both forms and are copied together.
+            // Numbers have the same layout in both forms. They are copied in one operation.
             let bytes = self.next_bytes((count * size) as usize)?;
             return Ok(self.memory.write(address, bytes)?);
         }
         (0..count).try_for_each(|index| self.write_value(item, address.wrapping_add(index * size)))
     }
 
-    /// Decodes a list. Returns its count and the address of its items.
+    /// Decodes a list. Returns its item count and the address of its items.
     fn write_list(&mut self, shape: &Shape, item: &Shape) -> Result<(u64, u64), Problem> {
         let count = match shape {
             Shape::OptionalHandle(_) => usize::from(self.next_bool()?),
             _ => self.next_len()?,
         };
-        // Even an empty array has an address, because MIDL doesn't allow NULL.
+        // An empty array also has an address, because MIDL doesn't allow NULL.
         let address = self.allocate((count * item.size() as usize).max(1))?;
         self.write_values(item, count as u64, address)?;
         Ok((count as u64, address))
     }
 
-    /// Decodes a value that is a pointer in COM.
+    /// Decodes a value that COM represents as a pointer. Returns the pointer.
     fn write_pointee(&mut self, shape: &Shape) -> Result<u64, Problem> {
         match shape {
             Shape::Text => self.write_text(),
@@ -216,7 +216,7 @@ impl<'a> ComWriter<'a> {
         }
     }
 
-    /// Decodes a value into newly allocated memory.
+    /// Decodes a value into newly allocated memory. Returns its address.
     fn write_new(&mut self, shape: &Shape) -> Result<u64, Problem> {
         let address = self.allocate(shape.size() as usize)?;
         self.write_value(shape, address)?;
@@ -242,7 +242,7 @@ impl<'a> ComWriter<'a> {
     }
 }
 
-/// Appends the slots of an \[out\] parameter: the addresses of new cells.
+/// Allocates the memory of an \[out\] parameter, and appends its address to the slots.
 pub(super) fn allocate_cells(
     slot_value: &SlotValue,
     memory: &mut dyn Memory,
@@ -255,11 +255,11 @@ pub(super) fn allocate_cells(
     Ok(())
 }
 
-/// Zeroes the cells of all \[out\] parameters, so that they contain no pointers or handles.
+/// Zeroes the memory of all \[out\] parameters, so that it contains no pointers or handles.
 pub(super) fn clear_cells(layout: &SlotLayout, slots: &[u64], memory: &mut dyn Memory) {
     let mut zero = |slot: usize, len: usize| {
         if let Some(cell) = slots.get(slot).filter(|cell| **cell != 0) {
-            // A failure is ignored: an inaccessible cell doesn't need to be zeroed.
+            // A failure is ignored, because inaccessible memory doesn't need to be zeroed.
             let _ = memory.write(*cell, &vec![0; len]);
         }
     };

@@ -1,5 +1,5 @@
-//! Round trips of calls: one side writes slots, a simulated RPC runtime transfers them by the
-//! tables, and the other side reads them.
+//! Round-trip tests of calls. One side writes slots, a simulated RPC runtime transfers them
+//! according to the format strings, and the other side reads them.
 
 use syshandle::describe::Parameter;
 use syshandle::{handle::Kind, object::Interface};
@@ -40,7 +40,7 @@ impl<'c> Pair<'c> {
         }
     }
 
-    /// Sends a call, and checks the arguments that arrive.
+    /// Sends a call, and checks that the server receives the same arguments.
     fn call(&mut self, arguments: &Encoded) {
         let (bytes, handles) = (&arguments.bytes, &arguments.handles);
         let slots = self.plan.lay_out_call(bytes, handles, &mut self.client);
@@ -64,7 +64,7 @@ impl<'c> Pair<'c> {
             &self.client_slots,
             &mut self.client,
         );
-        // Exactly the memory that the runtime allocated for the client is freed.
+        // The client has freed exactly the memory that the runtime allocated for it.
         assert_eq!(self.client.blocks(), kept, "{}", self.plan.name());
         assert_eq!(collected.strays, []);
         let received = collected.reply;
@@ -76,7 +76,7 @@ fn check_handles(passed: &[RawReceivedHandle], lent: &[RawLentHandle]) {
     assert_eq!(passed.len(), lent.len());
     for (passed, lent) in passed.iter().zip(lent) {
         assert_eq!(passed.value, lent.value);
-        // A directory arrives as a file.
+        // A directory is received as a file.
         let expected =
             lent.kind.map(|kind| if kind == Kind::Directory { Kind::File } else { kind });
         match passed.handle_type {
@@ -145,7 +145,7 @@ fn numbers_are_extended_by_their_sign() {
 fn a_variant_is_its_value_to_com() {
     let compiled = compiled::<dyn Values>(HandleForm::System);
     let mut pair = Pair::new(&compiled, "enums");
-    // Blue and Low, by index.
+    // The indexes of the variants Blue and Low.
     pair.call(&Encoded { bytes: vec![2, 0, 0, 0, 0, 0, 0, 0], handles: Vec::new() });
     assert_eq!(pair.client_slots[..2], [6, u64::MAX]);
 }
@@ -157,7 +157,7 @@ fn floats_are_where_registers_of_their_own_are() {
     let plan = &compiled.methods[3];
     let floats: Vec<_> = (0..5).map(|slot| plan.float(slot)).collect();
     let [single, double] = [Some(Float::Single), Some(Float::Double)];
-    // The last slot is the address of the result.
+    // The last slot is the address of the result, which is not a floating-point number.
     assert_eq!(floats, [single, double, single, double, None]);
 }
 
@@ -228,7 +228,8 @@ fn an_error_with_data_arrives_whole_with_its_handles() {
     }
 }
 
-/// An opaque method passes the complete fault, any other method only its type and text.
+/// An opaque method transfers the complete fault. Any other method transfers only its type and
+/// text.
 #[test]
 fn a_fault_arrives_with_its_text() {
     let text = || "the bytes are no bool".to_owned();
@@ -251,7 +252,7 @@ fn a_fault_arrives_with_its_text() {
     }
 }
 
-/// Without a text, the HRESULT still tells the type of the fault.
+/// Without a text, the HRESULT still identifies the type of the fault.
 #[test]
 fn a_fault_without_its_text_is_of_the_same_sort() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);

@@ -1,5 +1,5 @@
-//! Byte-for-byte tests: the published tables that MIDL 8 generates for the sample's interface, and
-//! golden tables of the test interfaces.
+//! Byte-for-byte tests: compares format strings with those that MIDL 8 generates (published for the
+//! sample's interface), and with golden files of the test interfaces.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,12 +12,12 @@ use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 use crate::widl::describe;
 
-/// Builds the tables of an interface.
+/// Builds the format strings of an interface.
 pub(crate) fn compiled<I: Interface + ?Sized>(form: HandleForm) -> CompiledInterface {
     CompiledInterface::new(I::DESCRIPTION, form).unwrap()
 }
 
-/// Parses bytes in hexadecimal form: `3c 00`.
+/// Parses bytes in hexadecimal notation: `3c 00`.
 fn bytes(text: &str) -> Vec<u8> {
     let digits = text.replace([' ', '|', '\n'], "");
     let pairs = (0..digits.len()).step_by(2);
@@ -48,14 +48,14 @@ fn under_wine_handles_are_brought_by_routines() {
     let types = "0000 | 0b 5c | b4 07 0000 0800 0800 f6ff | b4 07 0200 0800 0800 ecff
         | 11 04 f4ff | 00";
     assert_eq!(compiled.format_strings.types, bytes(types));
-    // The procedures differ only in the offsets of types.
+    // The procedure strings differ only in the offsets of types.
     let system = crate::golden::compiled::<dyn SparkleFinisher>(HandleForm::System);
     assert_eq!(compiled.format_strings.procedures.len(), system.format_strings.procedures.len());
     assert_eq!(compiled.format_strings.procedures[..26], system.format_strings.procedures[..26]);
 }
 
-/// Arrays of handles, as MIDL generates them for `[in, size_is(n), system_handle(sh_file)] HANDLE
-/// *` and `[out, size_is(, *n), system_handle(sh_file)] HANDLE **`.
+/// Checks arrays of handles against MIDL's output for `[in, size_is(n), system_handle(sh_file)]
+/// HANDLE *` and `[out, size_is(, *n), system_handle(sh_file)] HANDLE **`.
 #[test]
 fn arrays_of_handles_match_midl() {
     let compiled = compiled::<dyn Handles>(HandleForm::System);
@@ -70,8 +70,8 @@ fn arrays_of_handles_match_midl() {
     place("11 14 0200 | 13 20 0200 | 21 00 0000 | 29 54 2800 0100 | ffffffff 0000 | 4c 00");
 }
 
-/// Arrays of texts, as MIDL generates them for `[in, size_is(n), string] LPWSTR *` and `[out,
-/// size_is(, *n), string] LPWSTR **`.
+/// Checks arrays of strings against MIDL's output for `[in, size_is(n), string] LPWSTR *` and
+/// `[out, size_is(, *n), string] LPWSTR **`.
 #[test]
 fn arrays_of_strings_match_midl() {
     let compiled = compiled::<dyn Texts>(HandleForm::System);
@@ -90,7 +90,8 @@ fn stub_constants_match_midl() {
     assert_eq!((FLAGS, TABLE_VERSION), (1, 2));
 }
 
-/// Compares the tables of all test interfaces with a golden file, as bytes and in readable form.
+/// Compares the format strings of all test interfaces with a golden file, which contains them as
+/// bytes and in readable form.
 #[test]
 fn tables_are_the_golden_ones() {
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Malformed values from the other side, or from the caller. Each must result in an error that says
-//! what is wrong, must not leak anything and must not cause a panic.
+//! Tests with malformed values from the peer or from the caller. Each value must result in a
+//! specific error, and must cause no leak and no panic.
 
 use syshandle::{handle::Kind, object::Interface};
 use syshandle_com::{
@@ -23,7 +23,7 @@ fn lent(value: u64) -> RawLentHandle {
     RawLentHandle { value, kind: None }
 }
 
-/// The error for a call with these slots.
+/// Reads a call from these slots, and returns the expected error.
 fn refused(
     compiled: &CompiledInterface,
     method: &str,
@@ -46,7 +46,7 @@ fn a_null_pointer_to_a_required_value_is_refused() {
         let expected = TranscodeError { parameter: Some(0), problem: Problem::Null };
         assert_eq!(refused(&values, method, slots, &memory), expected, "{method}");
     }
-    // An empty list needs no address.
+    // An empty list doesn't need an address.
     assert_eq!(
         plan(&values, "bytes").collect_call(&[0, 0, 1, 1], &memory).unwrap().arguments,
         [0; 4]
@@ -110,7 +110,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
     );
 }
 
-/// Tests NULL and pseudo handles, which are negative.
+/// Tests NULL and pseudo handles. Pseudo handles are negative.
 #[test]
 fn invalid_handles_are_refused_in_both_directions() {
     let sample = compiled::<dyn SparkleFinisher>(HandleForm::System);
@@ -127,7 +127,7 @@ fn invalid_handles_are_refused_in_both_directions() {
         let answer = sample_plan.lay_out_reply(reply, &[8, 12, cell], &mut memory);
         assert!(answer.hresult.is_failure() && !answer.gives_handles);
         assert_eq!(memory.number(cell, 8), 0);
-        // A server that returns the same value as a handle.
+        // Simulates a server that returns the same value as a handle.
         memory.write(cell, &value.to_le_bytes()).unwrap();
         let collected = sample_plan.collect_reply(Hresult::OK, None, &[8, 12, cell], &mut memory);
         assert_eq!(collected.reply.unwrap_err().problem, Problem::NoHandle);
@@ -165,7 +165,8 @@ fn more_handles_than_a_call_may_have_are_refused() {
     assert_eq!(error.problem, Problem::Value("handle or none"));
 }
 
-/// Lets each allocation fail in turn. Nothing must stay allocated, and no result must be written.
+/// Makes each allocation fail in turn. No memory must stay allocated, and no result must be
+/// written.
 #[test]
 fn a_reply_without_memory_leaves_nothing_behind() {
     let values = compiled::<dyn Values>(HandleForm::System);
@@ -232,8 +233,8 @@ fn a_method_that_com_cant_call_says_why() {
     }
 }
 
-/// Memory that accepts any address in `free`. In a real process, the RPC runtime checks a server's
-/// pointers.
+/// Memory in which `free` accepts any address. In a real process, the RPC runtime checks the
+/// pointers that a server returns.
 struct Lenient(Simulated);
 
 impl Memory for Lenient {
@@ -252,7 +253,8 @@ impl Memory for Lenient {
     fn free(&mut self, _: u64) {}
 }
 
-/// Random slots, memory and encoded values for every method cause errors, but no panics.
+/// Passes random slots, memory and encoded values to every method. They may cause errors, but no
+/// panics.
 #[test]
 fn every_message_gets_an_answer() {
     let all = [
@@ -289,7 +291,8 @@ fn every_message_gets_an_answer() {
     assert!(refused > 2_000, "{refused}");
 }
 
-/// Random slots: addresses of a block or of its inside, NULL, and small, large or negative numbers.
+/// Returns random slots: addresses of blocks or inside of blocks, NULL, and small, large or
+/// negative numbers.
 fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u64> {
     let blocks: Vec<u64> = (0..4)
         .map(|_| {
@@ -299,7 +302,7 @@ fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u6
         })
         .collect();
     for block in &blocks {
-        // Some blocks contain pointers.
+        // Writes pointers into some blocks.
         let target = blocks[random.below(4)] + random.below(4) as u64;
         let place = block + 8 * random.below(10) as u64;
         let _ = memory.write(place, &target.to_le_bytes());
@@ -314,7 +317,7 @@ fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u6
     (0..count).map(|_| slot(random)).collect()
 }
 
-/// Changes, truncates or extends bytes.
+/// Randomly changes, truncates or extends bytes.
 fn spoil(random: &mut Random, bytes: &mut Vec<u8>) {
     match random.below(4) {
         0 => bytes.push(0),

@@ -1,5 +1,5 @@
-//! Tests of tables and calls against MIDL's published tables, against `widl`, and against each
-//! other.
+//! Tests of format strings and calls. The format strings are compared with MIDL's published ones
+//! and with those of `widl`.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 

@@ -1,26 +1,26 @@
-//! Simulated memory. Reads and writes outside of allocated blocks fail; an invalid `free` panics,
-//! because it is a defect of this crate.
+//! Simulated memory of a process. Accesses outside of allocated blocks fail. An invalid `free`
+//! panics, because it is a defect of this crate.
 
 use std::collections::BTreeMap;
 
 use syshandle_com::{BadAddress, Memory, OutOfMemory};
 
-/// The memory of a process.
+/// The simulated memory of a process.
 #[derive(Default)]
 pub(crate) struct Simulated {
     blocks: BTreeMap<u64, Vec<u8>>,
     next: u64,
-    /// Number of blocks that may still be allocated, if limited.
+    /// The number of further allocations that succeed, if limited.
     pub(crate) left: Option<usize>,
 }
 
 impl Simulated {
-    /// Number of allocated blocks.
+    /// Returns the number of allocated blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Allocates memory for bytes, and returns its address.
+    /// Copies bytes to new memory, and returns its address.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> u64 {
         let address = self.allocate(bytes.len()).unwrap();
         self.write(address, bytes).unwrap();
@@ -34,7 +34,8 @@ impl Simulated {
         u64::from_le_bytes(bytes)
     }
 
-    /// The start of the block that contains a range, and the offset in it.
+    /// Returns the start address of the block that contains a range, and the range's offset in the
+    /// block.
     fn block(&self, address: u64, len: usize) -> Result<(u64, usize), BadAddress> {
         let bad = BadAddress { address };
         let (start, block) = self.blocks.range(..=address).next_back().ok_or(bad)?;
@@ -65,7 +66,7 @@ impl Memory for Simulated {
             *left = left.checked_sub(1).ok_or(OutOfMemory)?;
         }
         let address = self.next.max(0x1_0000);
-        // Leaves a gap, so that accesses past the end fail.
+        // Leaves a gap after the block, so that accesses past its end fail.
         self.next = address + (len as u64).next_multiple_of(16) + 16;
         self.blocks.insert(address, vec![0; len]);
         Ok(address)

@@ -1,13 +1,14 @@
-//! Decodes NDR tables into text. Tables with the same meaning have the same text, even if their
-//! types have different orders and offsets.
+//! Decodes format strings into text. Format strings with the same meaning result in the same text,
+//! even if the order and offsets of their types differ.
 
 use std::cell::Cell;
 
-/// Tables, and the size of the descriptions of counts in them.
+/// Decodes a pair of format strings.
 pub(crate) struct Reader<'t> {
     pub(crate) types: &'t [u8],
     pub(crate) procedures: &'t [u8],
-    /// 6 if flags follow each description, or 4 in the format before MIDL 5.3, which has no flags.
+    /// The size of a count's description in bytes: 6 if flags follow it, or 4 in the format before
+    /// MIDL 5.3, which has no flags.
     pub(crate) count_bytes: usize,
 }
 
@@ -21,7 +22,7 @@ impl Reader<'_> {
         assert_eq!(head[..6], [0x33, 0x6c, 0, 0, 0, 0], "head of a method");
         let (number, stack) = (word(head, 6), word(head, 8));
         let must_size = head[14];
-        // Only the bits of the first four arguments have a meaning.
+        // Only the bits of the first four arguments are used.
         let floats = word(head, 24) & 0xff;
         let mut lines = vec![format!(
             "method {number}, stack {stack}, flags {must_size:#04x}, floats {floats:#04x}"
@@ -44,7 +45,7 @@ impl Reader<'_> {
         let of = &self.types[at..];
         match of[0] {
             0x11 => self.pointer("ref", at),
-            // Both codes mean a unique pointer in an interface method.
+            // In an interface method, both codes mean a unique pointer.
             0x12 | 0x13 => self.pointer("unique", at),
             0x15 => {
                 let members = self.members(at + 4, None);
@@ -69,8 +70,8 @@ impl Reader<'_> {
                 format!("array of {item}, {} bytes, aligned {}", word(of, 2), of[1] + 1)
             }
             0x21 => {
-                // The description of the count is followed by the description of the variance,
-                // which is always empty here.
+                // The description of the variance (the transmitted range) follows that of the
+                // count. It is always empty here.
                 let variance = at + 4 + self.count_bytes;
                 assert_eq!(self.types[variance..variance + 4], [0xff; 4], "a varying array");
                 let item = self.item(variance + self.count_bytes);
@@ -101,7 +102,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The start of a type. For an array of texts, widl 8 refers to the array's count instead.
+    /// Returns the start of a type. For an array of strings, widl 8 refers to the array's count
+    /// instead of the array.
     fn mended(&self, at: usize) -> usize {
         match (self.count_bytes, self.types[at]) {
             (4, 0x18 | 0x19 | 0x28 | 0x29) if self.types[at - 4] == 0x21 => at - 4,
@@ -109,8 +111,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The start of a parameter's type. For a pointer to texts, widl 8 refers to the inner pointer
-    /// instead.
+    /// Returns the start of a parameter's type. For a pointer to strings, widl 8 refers to the
+    /// inner pointer instead.
     fn outermost(&self, at: usize) -> usize {
         let before = |bytes: usize| at.checked_sub(bytes).map(|start| &self.types[start..at]);
         match (self.count_bytes, self.types[at]) {
@@ -147,7 +149,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The item type of an array.
+    /// Describes the item type of an array.
     fn item(&self, at: usize) -> String {
         match self.types[at] {
             0x4c => self.ty(self.target(at + 2)),
@@ -156,7 +158,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The fields of a struct, with their offsets.
+    /// Describes the fields of a struct, with their offsets.
     fn members(&self, mut at: usize, mut pointers: Option<usize>) -> String {
         let mut offset = 0_usize;
         let mut members = Vec::new();
@@ -181,8 +183,8 @@ impl Reader<'_> {
                 0x36 => {
                     let place = pointers.expect("pointers of a struct");
                     pointers = Some(place + 4);
-                    // A reference pointer within a struct has the same form on the wire as a
-                    // pointer that may be NULL.
+                    // In a struct, a reference pointer has the same wire form as a pointer that may
+                    // be NULL.
                     (self.pointer("unique", place), 8, 8)
                 }
                 0x4c => {
@@ -201,7 +203,7 @@ impl Reader<'_> {
         members.join(", ")
     }
 
-    /// Size in memory of a type that is embedded in a struct.
+    /// Returns the size in memory of a type that is embedded in a struct.
     fn size(&self, at: usize) -> usize {
         let of = &self.types[at..];
         match of[0] {
@@ -225,7 +227,7 @@ impl Reader<'_> {
     }
 }
 
-/// Nesting depth of the current type. The limit detects types that contain themselves.
+/// Counts the nesting depth of the current type. The limit detects types that contain themselves.
 struct Depth;
 
 thread_local! {
@@ -250,13 +252,13 @@ fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// The name of a base type. Signs don't matter on the wire.
+/// Returns the name of a base type. Signed and unsigned types have the same name, because the sign
+/// doesn't matter on the wire.
 fn character(code: u8) -> &'static str {
     match code {
         0x01..=0x04 => "byte",
         0x05..=0x07 => "short",
-        // 0x10 is `error_status_t`: a long with a separate name in MIDL, with the same four bytes
-        // on the wire.
+        // 0x10 is `error_status_t`, which has the same four bytes on the wire as a long.
         0x08 | 0x09 | 0x10 => "long",
         0x0a => "float",
         0x0b => "hyper",

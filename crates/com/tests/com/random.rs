@@ -1,4 +1,4 @@
-//! Random values of every type that an interface can have, in encoded form.
+//! Random encoded values of every type that an interface can use.
 
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::handle::{Declaration, Kind};
@@ -26,12 +26,12 @@ impl Random {
         self.0
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    /// Random values of these types.
+    /// Returns random values of these types.
     pub(crate) fn values(&mut self, types: &[Parameter]) -> Values {
         let mut values = Values::default();
         for value in types {

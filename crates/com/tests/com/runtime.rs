@@ -1,27 +1,27 @@
 //! A simulated RPC runtime: transfers the slots of a call from one process's memory to another's,
 //! and the results back.
 //!
-//! The simulation uses only the tables, not shapes or plans. If tables and slots disagree, the
-//! values don't arrive.
+//! The simulation uses only the format strings, not shapes or plans. If format strings and slots
+//! disagree, the received values are wrong.
 
 use syshandle_com::{CompiledInterface, Memory};
 
 use crate::memory::Simulated;
 
-/// The RPC runtime for one method.
+/// The simulated RPC runtime for one method.
 pub(crate) struct Runtime<'c> {
     types: &'c [u8],
     parameters: Vec<[u8; 6]>,
 }
 
-/// The stack of a method, which contains its slots.
+/// The stack of a method. Contains its slots.
 #[derive(Clone, Copy)]
 struct Stack<'s> {
     slots: &'s [u64],
     memory: &'s Simulated,
 }
 
-/// The places that an array's count can be in.
+/// The places that can contain an array's count.
 #[derive(Clone, Copy)]
 struct Around<'s> {
     stack: Stack<'s>,
@@ -68,7 +68,7 @@ impl<'c> Runtime<'c> {
                 let at = usize::from(word(part, 4));
                 match self.types[at] {
                     0x12 | 0x13 => self.pointer(at, slots[index], around, server),
-                    // A handle or an interface, by value.
+                    // A handle or interface pointer, which is passed by value.
                     _ => slots[index],
                 }
             };
@@ -94,7 +94,7 @@ impl<'c> Runtime<'c> {
             let at = usize::from(word(part, 4));
             match self.types[at] {
                 0x11 if self.types[at + 1] & 0x10 != 0 => {
-                    // A reference to a pointer.
+                    // The result is a pointer, and the parameter is a reference to it.
                     let inner = self.target(at + 2);
                     let pointer = server.number(source, 8);
                     let brought = match self.types[inner] {

@@ -1,4 +1,4 @@
-//! The test interfaces, except `Values`.
+//! The test interfaces, except for `Values`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use syshandle::{
     interface,
 };
 
-/// The interface of the sample.
+/// The interface of Microsoft's published sample.
 #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
 pub(crate) trait SparkleFinisher {
     fn add_sparkle_finish_to_file(
@@ -21,7 +21,7 @@ pub(crate) trait SparkleFinisher {
     ) -> Result<Event>;
 }
 
-/// Lists of texts.
+/// An interface that passes lists of strings.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0006")]
 pub(crate) trait Texts {
     fn texts(&self, texts: Vec<String>) -> Result<Vec<String>>;
@@ -29,7 +29,7 @@ pub(crate) trait Texts {
     fn perhaps(&self) -> Result<Option<String>>;
 }
 
-/// Single handles and lists of handles.
+/// An interface that passes single handles and lists of handles.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0002")]
 pub(crate) trait Handles {
     fn all(&self, a: Section, b: Mutex, #[handle(file)] c: OwnedHandle) -> Result<PipeReader>;
@@ -39,7 +39,7 @@ pub(crate) trait Handles {
     fn own_error(&self, file: File) -> Result<Event, Refused>;
 }
 
-/// Types that MIDL can't express.
+/// An interface with types that MIDL can't express.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0003")]
 pub(crate) trait Opaque {
     fn map(&self, map: BTreeMap<String, u128>) -> Result<usize>;
@@ -51,7 +51,7 @@ pub(crate) trait Opaque {
     fn recursive(&self, chain: Chain) -> Result<()>;
 }
 
-/// References to objects.
+/// An interface that passes object references.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0004")]
 pub(crate) trait Objects {
     fn swap(&self, finisher: SparkleFinisherClient, event: Event) -> Result<SparkleFinisherClient>;

@@ -1,9 +1,9 @@
-//! An interface with all types that MIDL can express, except handles. Another test generates an
-//! `.idl` file from this source file.
+//! An interface that uses every type that MIDL can express, except handles. Another test converts
+//! this source file to an `.idl` file.
 
 use syshandle::{Decode, Encode, Guid, Result, interface};
 
-/// Methods with all types that MIDL can express, except handles.
+/// An interface that uses every type that MIDL can express, except handles.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0001")]
 pub(crate) trait Values {
     fn nothing(&self) -> Result<()>;

@@ -1,8 +1,8 @@
-//! Compares the tables with the output of `widl` for the same interface. `widl` is the IDL compiler
-//! of Wine and MinGW, and independent of this project.
+//! Compares format strings with the output of `widl` for the same interface. `widl` is the IDL
+//! compiler of Wine and MinGW, and is independent of this project.
 //!
-//! `widl` doesn't support `system_handle`, so handles are compared with MIDL's published tables
-//! instead.
+//! `widl` doesn't support `system_handle`. Handles are therefore compared with MIDL's published
+//! format strings.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn values_have_the_tables_that_widl_makes() {
     }
 }
 
-/// Decodes the tables of each method into text.
+/// Decodes each method's format strings into text.
 pub(crate) fn describe(tables: &FormatStrings) -> Vec<String> {
     let reader = Reader { types: &tables.types, procedures: &tables.procedures, count_bytes: 6 };
     reader.methods(&tables.offsets)
@@ -45,7 +45,7 @@ fn compare(theirs: &[String], ours: &[String]) {
     }
 }
 
-/// Decodes the tables that widl generates. Returns `None` if widl isn't installed.
+/// Decodes the format strings that widl generates. Returns `None` if widl isn't installed.
 fn widl(idl: &str, interface: &str) -> Option<Vec<String>> {
     let imports = ["/usr/include/wine/wine/windows", "/usr/include/wine/windows"];
     let imports = imports.into_iter().find(|path| Path::new(path).join("oaidl.idl").exists())?;
@@ -66,14 +66,14 @@ fn widl(idl: &str, interface: &str) -> Option<Vec<String>> {
     Some(reader.methods(&offsets.iter().map(|(_, offset)| *offset as u16).collect::<Vec<_>>()))
 }
 
-/// The bytes of a table in C source, without its leading padding.
+/// Parses a table of bytes in C source. Removes the table's leading padding.
 fn table(text: &str, head: &str) -> Vec<u8> {
     let bytes = numbers(text, head).into_iter().skip(1);
     let bytes = bytes.flat_map(|(len, number)| number.to_le_bytes()[..len].to_vec());
     bytes.collect()
 }
 
-/// The numbers of a table in C source, and the size of each in bytes.
+/// Parses a table of numbers in C source. Returns each number with its size in bytes.
 fn numbers(text: &str, head: &str) -> Vec<(usize, u32)> {
     // The ` =` in `head` distinguishes the definition from the forward declaration.
     let start = text.find(head).unwrap_or_else(|| panic!("no {head}")) + head.len();

@@ -1,4 +1,4 @@
-//! Compares all methods of the corpus.
+//! Compares the format strings of all methods in the corpus.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn every_difference_from_widl_is_reported() {
     }
     files.sort();
     println!("{} files of this project, {} of libwine-dev", own, files.len() - own);
-    // The decoder of tables panics if it finds an unknown code. `verdict::read` catches the panic.
+    // The decoder panics if it finds an unknown code. `verdict::read` catches the panic.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let next = AtomicUsize::new(0);
@@ -98,7 +98,7 @@ fn a_difference_without_a_report_is_found() {
     let mut found = Vec::new();
     compare(&lowered, &tables, &mut found);
     assert!(found.iter().all(|of| !of.is_silent()));
-    // Removes all reports.
+    // Removes all reported differences.
     for interface in &mut lowered.description.interfaces {
         interface.methods.iter_mut().for_each(|method| method.differs = None);
     }
@@ -110,7 +110,7 @@ fn a_difference_without_a_report_is_found() {
     assert_eq!(silent, ["INumbered::first", "ISilent::late", "ISilent::narrow"]);
 }
 
-/// The folder of `libwine-dev`.
+/// The `.idl` folder of the package `libwine-dev`.
 const WINE: &str = "/usr/include/wine";
 
 /// Prints a summary of the results, and returns the number of methods.

@@ -1,7 +1,7 @@
-//! Builds the run-time description of an interface from an `.idl` file. In a program, the
-//! `interface` macro generates the description; here it is built without compiling the interface.
+//! Builds the run-time description of an interface from an `.idl` file, without compiling the
+//! interface. In a program, the `interface` macro generates the description.
 //!
-//! A description refers to a user-defined type by a function without arguments. Each of the
+//! A description refers to a user-defined type by a function pointer without arguments. Each of the
 //! functions here returns one entry of a thread-local table.
 
 use std::cell::RefCell;
@@ -23,10 +23,10 @@ thread_local! {
     static INTERFACES: RefCell<Vec<&'static Interface>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Builds the description of an interface. It is never freed.
+/// Builds the description of an interface. The description is never freed.
 ///
 /// # Errors
-/// Returns an error for a type that this module doesn't support, or if there are more types than
+/// Returns an error if this module doesn't support a type, or if there are more types than
 /// functions.
 pub(crate) fn describe(
     model: &Description,
@@ -150,7 +150,7 @@ impl Maker<'_> {
         let place = match known {
             Some(place) => place,
             None => {
-                // The place is reserved first, because the type may refer to itself.
+                // The table entry is reserved first, because the type may refer to itself.
                 let place = DEFINITIONS.with_borrow_mut(|all| {
                     all.push(Definition::Struct(&[]));
                     all.len() - 1
@@ -205,7 +205,7 @@ impl Maker<'_> {
     }
 }
 
-/// The declared kinds of a handle. The layout doesn't depend on its rights.
+/// Returns the declared kinds of a handle. The rights don't matter for the layout.
 fn declared(handle: Option<&Handle>) -> Option<Declaration> {
     let handle = handle?;
     let mut kinds = handle.kinds.iter().map(|kind| Kind::from_name(&kind.to_string()).unwrap());

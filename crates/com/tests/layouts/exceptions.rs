@@ -1,9 +1,10 @@
-//! Differences between tables that have no effect, and defects of `widl`, each with its reason.
+//! Known differences between our format strings and `widl`'s that have no effect or are defects of
+//! `widl`. Each is listed with its reason.
 
 use crate::verdict::Comparison;
 
-/// Compares the decoded tables of a method. `locals` is the number of methods before it in its
-/// interface that have no proxy.
+/// Compares the decoded format strings of a method. `locals` is the number of preceding methods in
+/// the interface that have no proxy.
 pub(crate) fn compare(ours: &str, theirs: &str, locals: usize) -> Comparison {
     if ours == theirs {
         return Comparison::Same;
@@ -19,12 +20,12 @@ pub(crate) fn compare(ours: &str, theirs: &str, locals: usize) -> Comparison {
     }
 }
 
-/// A difference without effect.
+/// A known difference that has no effect.
 struct Exception {
     #[expect(dead_code, reason = "for readers of the list")]
     reason: &'static str,
-    /// Converts both forms to the same text. The argument is the number of preceding methods
-    /// without a proxy in the tables of `widl`.
+    /// Converts both forms to the same text. The number is that of the preceding methods without a
+    /// proxy in `widl`'s output.
     normal: fn(&str, usize) -> String,
 }
 
@@ -90,7 +91,7 @@ const EXCEPTIONS: &[Exception] = &[
     },
 ];
 
-/// The size of the struct that a line describes.
+/// Returns the size of the struct that a line describes.
 fn struct_size(line: &str) -> Option<u32> {
     let size = line.split_once(": struct ").or_else(|| line.split_once(": complex "));
     size.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())

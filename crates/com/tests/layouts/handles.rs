@@ -1,5 +1,5 @@
-//! Tests methods with handles. If no difference is reported, the slots and type strings must match
-//! MIDL's published tables.
+//! Tests methods with handles. If no difference is reported, slots and type strings must match
+//! MIDL's published ones.
 
 use syshandle_com::{CompiledInterface, HandleForm};
 use syshandle_idl::{Options, describe_text};
@@ -7,7 +7,7 @@ use syshandle_idl::{Options, describe_text};
 use crate::description;
 use crate::ndr::Reader;
 
-/// Methods with the layout of the `.idl` file, and their slots.
+/// Methods whose layout is the same as in the `.idl` file, with their slots and type strings.
 const SAME: &[(&str, &str, &str)] = &[
     ("OneIn", "[in, system_handle(sh_file)] HANDLE a", "0x008b at 8: handle 0\n0x0070 at 16: long"),
     (
@@ -39,7 +39,7 @@ const SAME: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Methods whose layout differs, and a part of the reported reason.
+/// Methods whose layout differs from the `.idl` file, with a part of the reported reason.
 const REPORTED: &[(&str, &str, &str)] = &[
     ("Mask", "[in, system_handle(sh_file, GENERIC_READ)] HANDLE a", "mask 0x80000000"),
     ("MaskOut", "[out, system_handle(sh_event, SYNCHRONIZE)] HANDLE *a", "mask 0x100000"),

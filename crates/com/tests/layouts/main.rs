@@ -1,11 +1,11 @@
-//! Checks every method of a corpus of `.idl` files: if its tables differ from the tables that
-//! `widl` generates for the file, `syshandle_idl` must have reported the difference.
+//! Checks every method in a corpus of `.idl` files. If a method's format strings differ from those
+//! that `widl` generates, `syshandle_idl` must have reported a difference.
 //!
 //! `widl` is the IDL compiler of Wine and MinGW. It doesn't support `system_handle`, so the module
-//! `handles` compares methods with handles with MIDL's published tables instead. `ci/idl-layouts`
+//! `handles` compares methods with handles with MIDL's published format strings. `ci/idl-layouts`
 //! runs this test and shows its output.
 
-// The corpus uses types that the library only has on Linux.
+// The corpus uses types that the library supports only on Linux.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 

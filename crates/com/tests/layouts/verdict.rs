@@ -1,4 +1,4 @@
-//! Compares the tables of each method with the tables of `widl`, and with the report.
+//! Compares each method's format strings with those of `widl`, and with the reported differences.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,18 +12,18 @@ use crate::{description, exceptions};
 
 /// The result of the comparison of one method.
 pub(crate) struct Verdict {
-    /// `IFoo::Bar`.
+    /// The name in the form `IFoo::Bar`.
     pub(crate) name: String,
-    /// The result for the tables.
+    /// The result of comparing the format strings.
     pub(crate) tables: Comparison,
-    /// The reason for a difference that `syshandle_idl` reported, if any.
+    /// The reason of a difference that `syshandle_idl` reported, if any.
     pub(crate) reported: Option<String>,
 }
 
-/// The result of comparing two tables.
+/// The result of comparing the format strings of one method.
 pub(crate) enum Comparison {
     Same,
-    /// The tables differ without effect, as the list of exceptions explains.
+    /// The format strings differ in a way that has no effect, according to the list of exceptions.
     Excepted,
     Different {
         ours: String,
@@ -32,13 +32,13 @@ pub(crate) enum Comparison {
 }
 
 impl Verdict {
-    /// Whether the tables differ although no difference was reported.
+    /// Returns whether the format strings differ although no difference was reported.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self.tables, Comparison::Different { .. }) && self.reported.is_none()
     }
 }
 
-/// Compares the interfaces that both sides have tables for. Skips methods with handles.
+/// Compares the interfaces for which both sides have format strings. Skips methods with handles.
 pub(crate) fn compare(
     lowered: &LoweringOutput,
     theirs: &widl::WidlTables,
@@ -77,11 +77,11 @@ pub(crate) fn compare(
                 Some(None) => "no proxy in this file".to_owned(),
                 None => "another method at this place".to_owned(),
             };
-            // Methods of an imported interface are compared in the file that declares it.
+            // Inherited methods are compared in the file that declares their interface.
             if theirs == "no proxy in this file" && entries[at].interface != **name {
                 continue;
             }
-            // Methods that can't be called from other processes.
+            // A local method, which can't be called from another process, has no proxy.
             let is_local =
                 |entry: &&&widl::Entry| entry.interface == **name && entry.offset.is_none();
             let locals = entries[..at.min(entries.len())].iter().filter(is_local).count();
@@ -92,8 +92,8 @@ pub(crate) fn compare(
     }
 }
 
-/// Decodes the tables of a method into text. Returns the message of the panic if the decoder
-/// doesn't support them.
+/// Decodes a method's format strings into text. Returns the panic message if the decoder doesn't
+/// support them.
 fn read(reader: &Reader<'_>, offset: u16) -> String {
     let words = catch_unwind(AssertUnwindSafe(|| reader.methods(&[offset]).remove(0)));
     words.unwrap_or_else(|panic| {
@@ -103,7 +103,7 @@ fn read(reader: &Reader<'_>, offset: u16) -> String {
     })
 }
 
-/// Whether a Rust method has the name of an IDL method.
+/// Returns whether a Rust method corresponds to an IDL method of this name.
 fn is_named(method: &model::Method, idl: &str) -> bool {
     let letters = |name: &str| -> String {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
@@ -117,7 +117,7 @@ fn is_named(method: &model::Method, idl: &str) -> bool {
         || reference.is_some_and(|reference| rust == reference)
 }
 
-/// Whether a type may contain a handle, judged by the names in it.
+/// Returns whether a type may contain a handle, judging by the names in the type.
 fn has_handle(ty: &syn::Type) -> bool {
     let names = model::identifiers(quote::ToTokens::to_token_stream(ty));
     names.iter().any(|name| HANDLES.contains(&name.as_str()))

@@ -1,40 +1,40 @@
-//! Runs `widl` on a file and reads the tables that it generates.
+//! Runs `widl` on a file and reads the format strings that it generates.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The tables of all interfaces in a file.
+/// The format strings of all interfaces in a file.
 pub(crate) struct WidlTables {
     pub(crate) types: Vec<u8>,
     pub(crate) procedures: Vec<u8>,
-    /// The methods of each interface by its name, without `IUnknown`'s.
+    /// The methods of each interface by interface name, without the methods of `IUnknown`.
     pub(crate) interfaces: HashMap<String, Vec<Entry>>,
 }
 
 /// A method of an interface.
 pub(crate) struct Entry {
-    /// The interface that declares it.
+    /// The interface that declares the method.
     pub(crate) interface: String,
     pub(crate) method: String,
-    /// The offset in the procedures; `None` if the method has no proxy in this file.
+    /// The offset in the procedure string, or `None` if the method has no proxy in this file.
     pub(crate) offset: Option<u16>,
 }
 
-/// The name of the installed command, if any.
+/// Returns the name of the installed `widl` command, if any.
 pub(crate) fn command() -> Option<&'static str> {
     let names = ["x86_64-w64-mingw32-widl", "widl", "widl-stable"];
     names.into_iter().find(|name| Command::new(name).arg("-V").output().is_ok())
 }
 
-/// The folder with the system's `.idl` files that most files import.
+/// Returns the folder of the system's `.idl` files, which most files import.
 pub(crate) fn imports() -> Option<&'static str> {
     let imports = ["/usr/include/wine/wine/windows", "/usr/include/wine/windows"];
     imports.into_iter().find(|path| Path::new(path).join("oaidl.idl").exists())
 }
 
-/// Compiles a file.
+/// Compiles a file with `widl`.
 ///
 /// # Errors
 /// Returns the first line of `widl`'s error output.
@@ -66,7 +66,7 @@ pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<WidlTabl
     Ok(WidlTables { types, procedures, interfaces })
 }
 
-/// Parses an offset table: `38,  /* IFoo::Bar */`.
+/// Parses an offset table, whose lines have the form `38,  /* IFoo::Bar */`.
 fn entries(body: &str) -> Vec<Entry> {
     let lines = body.lines().filter_map(|line| {
         let (number, comment) = line.trim().split_once(',')?;
@@ -78,8 +78,8 @@ fn entries(body: &str) -> Vec<Entry> {
     lines.collect()
 }
 
-/// Replaces handles in a file by numbers, because `widl` doesn't support `system_handle` and
-/// rejects other handles.
+/// Replaces the handle types in a file with integers, because `widl` doesn't support
+/// `system_handle` and rejects other handles.
 fn without_handles(text: &str) -> String {
     if !text.contains("system_handle(") {
         return text.to_owned();
@@ -93,7 +93,7 @@ fn without_handles(text: &str) -> String {
     rest
 }
 
-/// The bytes of a table in C source, without its leading padding.
+/// Parses a table of bytes in C source. Removes the table's leading padding.
 fn bytes(text: &str, head: &str) -> Vec<u8> {
     let Some(start) = text.find(head) else { return Vec::new() };
     let body = &text[start + head.len()..];

@@ -1,4 +1,4 @@
-//! The descriptors of structs and arrays.
+//! Builds the descriptors of structs and arrays in the type format string.
 
 use super::{CountLocation, HandleForm, TypeDescriptor, TypeFormatString};
 use crate::format_characters::*;
@@ -9,7 +9,7 @@ impl TypeFormatString {
         if let Some(offset) = self.known.get(&TypeDescriptor::Structure(of.clone())) {
             return *offset;
         }
-        // Types that are embedded in the struct are written before it.
+        // Types of embedded members are written before the struct.
         let inner: Vec<_> = of.fields.iter().map(|field| self.embeddable(&field.shape)).collect();
         let simple = Shape::Struct(of.clone().into()).is_simple();
         self.entry(TypeDescriptor::Structure(of.clone()), |types| {
@@ -17,7 +17,7 @@ impl TypeFormatString {
             types.bytes.extend([if simple { FC_STRUCT } else { FC_BOGUS_STRUCT }, align - 1]);
             types.bytes.extend((of.size as u16).to_le_bytes());
             let pointers = (!simple).then(|| {
-                // Offset of a conformant array at the end of the struct: none.
+                // The offset of a conformant array at the end of the struct: there is none.
                 types.bytes.extend([0, 0]);
                 types.reserve_offset()
             });
@@ -35,7 +35,8 @@ impl TypeFormatString {
         })
     }
 
-    /// Returns the offset of the entry of a field's or item's type, if the type is embedded.
+    /// Returns the offset of the entry for a field or item whose type is embedded. Returns `None`
+    /// if the type isn't embedded.
     fn embeddable(&mut self, shape: &Shape) -> Option<usize> {
         matches!(shape, Shape::Guid | Shape::Struct(_) | Shape::Array(..))
             .then(|| self.type_descriptor(shape))
@@ -74,8 +75,8 @@ impl TypeFormatString {
         self.point(offset, target);
     }
 
-    /// Writes the pointer layout of a struct, with four bytes per pointer, and then the entries of
-    /// pointees that aren't written yet.
+    /// Writes the pointer layout of a struct (four bytes per pointer), followed by the entries of
+    /// pointees that aren't in the type string yet.
     fn pointers(&mut self, of: &Structure) {
         let mut open = Vec::new();
         for field in of.fields.iter().filter(|field| has_pointer(field)) {
@@ -107,8 +108,8 @@ impl TypeFormatString {
         }
     }
 
-    /// Returns the offset of the entry of an array within a struct. Its items have the same layout
-    /// in memory and on the wire.
+    /// Returns the offset of the entry for an array in a struct. The items have the same layout in
+    /// memory and on the wire.
     pub(super) fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
         let inner = self.embeddable(item);
         self.entry(TypeDescriptor::FixedArray(item.clone(), len), |types| {
@@ -143,7 +144,7 @@ impl TypeFormatString {
         })
     }
 
-    /// Writes the item type of an array, and the end of the array.
+    /// Writes the item type of an array and the end marker.
     fn item(&mut self, item: &Shape, inner: Option<usize>) {
         match (item, inner) {
             (Shape::Text, _) => {
@@ -173,7 +174,7 @@ impl TypeFormatString {
         self.bytes.extend([0xff, 0xff, 0xff, 0xff, 0, 0]);
     }
 
-    /// Returns the largest alignment of these shapes on the wire.
+    /// Returns the largest wire alignment of these shapes.
     fn wire_align<'s>(&self, shapes: impl IntoIterator<Item = &'s Shape>) -> u8 {
         let handle = |shape: &Shape| {
             self.form == HandleForm::UserMarshal && matches!(shape, Shape::Handle(_))
