@@ -1,4 +1,4 @@
-//! Passes large values through memory: shared once, or one file per value.
+//! Large values through shared memory: mapped once per connection, or one memory file per value.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,8 +9,8 @@ use bench_harness::{Laps, Result};
 use crate::protocol::{Message, What};
 use crate::socket::Socket;
 
-/// Calls through two arenas, one for each direction, which are shared once. The receiver copies the
-/// bytes out before it uses them.
+/// Makes calls whose bytes travel through two arenas, one per direction. The arenas are shared when
+/// the connection starts. The receiver copies the bytes out before it uses them.
 pub(crate) fn shared(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
     let files = [memory_file(len)?, memory_file(len)?];
     let mut outgoing = Map::new(&files[0], len, true)?;
@@ -31,7 +31,7 @@ pub(crate) fn shared(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> 
     check(result == payload)
 }
 
-/// Calls with a memory file for each value, passed with its message.
+/// Makes calls whose bytes travel in a memory file of their own, which the message carries.
 pub(crate) fn each_time(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
     let mut handles = Descriptors::new();
     let (payload, mut result) = (vec![7; len], vec![0; len]);

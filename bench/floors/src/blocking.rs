@@ -35,8 +35,8 @@ pub(crate) fn serve(socket: &Socket) -> Result<()> {
                 let (file, ready) = (File::from(handles.take()?), handles.take()?);
                 let done = socket.event()?;
                 socket.send(reply, &[done.as_fd()])?;
-                // Waits on this thread without a thread for the job, because this client makes no
-                // other calls at the same time.
+                // This thread can wait for the event itself, because the client makes no other call
+                // meanwhile.
                 socket.wait_for(&ready)?;
                 sparkle::decorate(file, &done)?;
             }

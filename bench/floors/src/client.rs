@@ -81,7 +81,7 @@ impl Client {
             (0..count).map(|_| dishes.open().map(OwnedFd::from)).collect::<std::io::Result<_>>()?;
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         while laps.next() {
-            // No files at all still make one call.
+            // Without files, one empty call is made.
             let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
             connection.call(What::Many, 0, first)?;
             for files in others.chunks(Work::HANDLES_MAX) {

@@ -1,4 +1,5 @@
-//! Reactors: one thread per core, each with its connections and the events that its jobs wait for.
+//! A server with one reactor per core. Each reactor is a thread that polls its connections and the
+//! events that its background tasks wait for.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,11 +40,11 @@ struct Reactor {
     free: Vec<u64>,
 }
 
-/// The way in which a reactor gets its connections.
+/// Source of a reactor's connections.
 enum Entrance {
-    /// Accepts them, and distributes them to the reactors with the fewest.
+    /// The first reactor accepts connections, and passes each to the reactor with the fewest.
     First { listener: OwnedFd, doors: Vec<Door> },
-    /// Gets them from the first reactor.
+    /// Any other reactor receives connections from the first one.
     Other,
 }
 
@@ -57,7 +58,7 @@ struct Door {
 enum Source {
     None,
     Connection(Socket),
-    Job { file: File, ready: OwnedFd, done: OwnedFd },
+    BackgroundTask { file: File, ready: OwnedFd, done: OwnedFd },
 }
 
 impl Reactor {
@@ -129,10 +130,10 @@ impl Reactor {
         match &self.sources[key as usize] {
             Source::None => Ok(()),
             Source::Connection(socket) => {
-                // An error of a client ends its connection.
+                // After an error, the reactor closes the client's connection.
                 match answer(socket, handles) {
                     Ok(None) => Ok(()),
-                    Ok(Some(job)) => self.add_job(job),
+                    Ok(Some(task)) => self.add_task(task),
                     Err(_) => {
                         self.sources[key as usize] = Source::None;
                         self.free.push(key);
@@ -141,10 +142,10 @@ impl Reactor {
                     }
                 }
             }
-            Source::Job { .. } => {
+            Source::BackgroundTask { .. } => {
                 let source = std::mem::replace(&mut self.sources[key as usize], Source::None);
                 self.free.push(key);
-                if let Source::Job { file, ready, done } = source {
+                if let Source::BackgroundTask { file, ready, done } = source {
                     sparkle::wait(&ready)?;
                     // The event is removed explicitly, because the client may hold another
                     // reference that would keep it in the epoll set.
@@ -156,13 +157,13 @@ impl Reactor {
         }
     }
 
-    fn add_job(&mut self, job: Source) -> Result<()> {
+    fn add_task(&mut self, task: Source) -> Result<()> {
         let key = self.key();
-        if let Source::Job { ready, .. } = &job {
+        if let Source::BackgroundTask { ready, .. } = &task {
             let data = epoll::EventData::new_u64(key);
             epoll::add(&self.poller, ready, data, epoll::EventFlags::IN)?;
         }
-        self.sources[key as usize] = job;
+        self.sources[key as usize] = task;
         Ok(())
     }
 
@@ -174,7 +175,7 @@ impl Reactor {
     }
 }
 
-/// Receives and answers one message. Returns the job that the message starts.
+/// Receives and answers one message. Returns the background task that the message starts.
 fn answer(socket: &Socket, handles: &mut Descriptors) -> Result<Option<Source>> {
     let message = socket.receive(handles)?.ok_or("the client is gone")?;
     let reply = Message { number: message.number + 1, ..message };
@@ -188,7 +189,7 @@ fn answer(socket: &Socket, handles: &mut Descriptors) -> Result<Option<Source>> 
             let (file, ready) = (File::from(handles.take()?), handles.take()?);
             let done = sparkle::event()?;
             socket.send(reply, &[done.as_fd()])?;
-            return Ok(Some(Source::Job { file, ready, done }));
+            return Ok(Some(Source::BackgroundTask { file, ready, done }));
         }
         _ => socket.send(reply, &[])?,
     }

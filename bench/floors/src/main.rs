@@ -1,4 +1,4 @@
-//! The minimum cost of the work on this machine: hand-written code without features.
+//! The floors: hand-written programs that show the minimum cost of the work on this machine.
 //!
 //! The floors have no limits, no deadlines and no proofs, trust their peer, and reuse their
 //! buffers. The additional cost of a library is the cost of its features or of its inefficiencies.

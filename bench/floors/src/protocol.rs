@@ -1,4 +1,4 @@
-//! The messages of the floors: two words, for the type and a number.
+//! The messages of the floors. Each consists of two words: its type and a number.
 
 use bench_harness::Result;
 
@@ -13,23 +13,26 @@ pub(crate) struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum What {
-    /// A number; the reply is its successor.
+    /// A null call. The reply has the successor of the number.
     Null = 0,
-    /// A file and an event; the reply has the event.
+    /// Carries a file and an event. The reply returns the event.
     Handles = 1,
-    /// A file and an event to wait for; the reply has another event.
+    /// Carries a file and an event to wait for. The reply returns a second event, which the server
+    /// sets when it has written to the file.
     Sparkle = 2,
-    /// Followed by this number of bytes, which the reply returns.
+    /// Announces the number of bytes that follow. The reply returns these bytes.
     Bytes = 3,
-    /// This number of bytes is in the arena; the reply returns them in the other arena.
+    /// Tells the number of bytes in the client's arena. The server returns these bytes in its own
+    /// arena.
     Arena = 4,
-    /// This number of bytes is in the attached memory file; the reply returns them in another one.
+    /// Carries a memory file with this number of bytes. The reply returns the bytes in a second
+    /// memory file.
     Memory = 5,
-    /// The two arenas.
+    /// Carries the two arenas, and tells their size.
     Arenas = 6,
-    /// Many files; the reply has their number.
+    /// Carries many files. The reply tells how many arrived.
     Many = 7,
-    /// The maximum number of bytes in the following messages.
+    /// Sets the maximum number of bytes in the messages that follow.
     Room = 8,
 }
 

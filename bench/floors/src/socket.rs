@@ -1,4 +1,4 @@
-//! Sockets and ways to wait for them, in which the floors differ.
+//! The sockets of the floors, and the way in which each floor waits for a message.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -154,7 +154,7 @@ impl Socket {
         message::receive(self.fd.as_fd(), parts, handles, 0)
     }
 
-    /// Waits for an event in the same way as for the socket.
+    /// Waits for an event in the way in which this floor waits for messages.
     pub(crate) fn wait_for(&self, event: &OwnedFd) -> io::Result<()> {
         if !self.yields {
             return bench_harness::sparkle::wait(event);
@@ -173,7 +173,7 @@ impl Socket {
         }
     }
 
-    /// Creates an event for this way of waiting.
+    /// Creates an event. It is non-blocking if this floor polls.
     pub(crate) fn event(&self) -> io::Result<OwnedFd> {
         match self.yields {
             true => bench_harness::sparkle::polled_event(),

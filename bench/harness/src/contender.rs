@@ -12,7 +12,8 @@ pub trait Contender {
     /// Returns the ids of the processes on the other side.
     fn pids(&self) -> Vec<u32>;
 
-    /// Works until the laps are over. Returns `false` if the contender can't do this work.
+    /// Does the work until [`Laps`] has counted enough. Returns `false` if the contender can't do
+    /// this work.
     ///
     /// # Errors
     /// Any failure of the contender.
@@ -44,8 +45,8 @@ pub fn role() -> Result<Role> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["client", name] => Ok(Role::Client((*name).into())),
         ["server", name] => {
-            // Services run in a session of their own. With the scheduler's autogroups, this adds
-            // some time to each switch to the server.
+            // Real services run in a session of their own. If the scheduler groups processes by
+            // session (autogroup), this makes each switch to the server a little slower.
             let _ = rustix::process::setsid();
             Ok(Role::Server((*name).into()))
         }

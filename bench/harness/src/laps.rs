@@ -1,11 +1,11 @@
-//! Measures the time of each call, and the total.
+//! Measures the time of each call and of the whole run.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::cpu_time;
 
-/// Counts and times calls, until the time or the space for times is used up.
+/// Counts and times calls until the time budget or the space for recorded times is used up.
 ///
 /// `while laps.next() { call()?; }` times every call, with one clock read per lap.
 #[derive(Debug)]
@@ -37,15 +37,16 @@ pub struct Report {
     pub p99_ns: f64,
     /// CPU time of all processes per call, in nanoseconds.
     pub cpu_ns: f64,
-    /// Growth of the server's memory per idle client or waiting job, in bytes; `None` if the work
-    /// has neither.
+    /// Growth of the server's memory per idle client or waiting background task, in bytes. `None`
+    /// for work without these.
     pub memory: Option<f64>,
-    /// Median time to connect an idle client or to start a waiting job, in nanoseconds.
+    /// Median time to connect an idle client or to start a waiting background task, in nanoseconds.
     pub set_up_ns: Option<f64>,
 }
 
 impl Laps {
-    /// Creates laps with this time budget that count the CPU time of these processes.
+    /// Creates a measurement with this time budget, which also counts the CPU time of these
+    /// processes.
     pub fn new(budget: Duration, pids: Vec<u32>) -> Self {
         Self {
             budget,
@@ -63,7 +64,7 @@ impl Laps {
         }
     }
 
-    /// Returns laps with the same budget for another thread or task, to be merged later.
+    /// Creates a measurement with the same budget for another thread or task, to be merged later.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self { laps_max: self.laps_max, ..Self::new(self.budget, Vec::new()) }
@@ -74,12 +75,13 @@ impl Laps {
         self.calls_per_lap = calls.max(1);
     }
 
-    /// Records the growth of the server's memory for `count` idle clients or waiting jobs.
+    /// Records the growth of the server's memory for `count` idle clients or waiting background
+    /// tasks.
     pub fn set_memory(&mut self, before: u64, after: u64, count: usize) {
         self.memory = Some(after.saturating_sub(before) as f64 / count.max(1) as f64);
     }
 
-    /// Records the time to set up each idle client or waiting job. The median is kept.
+    /// Records the time to set up each idle client or waiting background task. The median is kept.
     pub fn set_up(&mut self, mut times: Vec<Duration>) {
         times.sort_unstable();
         self.set_up = times.get(times.len() / 2).map(|time| time.as_nanos() as f64);
@@ -136,15 +138,16 @@ impl Laps {
         }
     }
 
-    /// Adds the laps of other threads. Must be called after [`Laps::finish`].
+    /// Merges the measurements of other threads into this one. Must be called after
+    /// [`Laps::finish`].
     pub fn merge(&mut self, others: impl IntoIterator<Item = Self>) {
         let mut last = None;
         for other in others {
             self.nanoseconds.extend(other.nanoseconds);
             last = last.max(Some(other.last));
         }
-        // The time of the last lap is used, because this thread may have waited for a core before
-        // it read the clock.
+        // The run ends with the last lap of any thread. The current time would be too late, because
+        // this thread may have waited for a core before it read the clock.
         if let (Some(start), Some(last)) = (self.start, last) {
             self.elapsed = last.saturating_duration_since(start);
         }
@@ -206,7 +209,7 @@ impl Report {
     }
 }
 
-/// Maximum number of recorded laps. More would not be more accurate, and take memory.
+/// Maximum number of recorded laps. More laps would take memory and not improve the accuracy.
 const LAPS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

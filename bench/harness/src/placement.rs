@@ -19,7 +19,7 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// Assigns all threads of this process and of the others to their cores.
+    /// Pins all threads of this process and of the other processes to the cores of this placement.
     ///
     /// # Errors
     /// The errors of `sched_setaffinity(2)` and of reading `/proc`, or fewer than two cores.

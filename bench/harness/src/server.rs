@@ -88,8 +88,8 @@ fn listen(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Returns the folder for sockets and files: the runner's temporary folder, or without a runner a
-/// folder in memory like the runner's.
+/// Returns the folder for sockets and files. The runner provides a temporary folder. A contender
+/// that is run manually uses a folder in memory instead.
 pub fn folder() -> PathBuf {
     let memory = || Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
     let named = std::env::var_os("BENCH_FOLDER").map(PathBuf::from);

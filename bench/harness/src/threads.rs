@@ -1,4 +1,4 @@
-//! Concurrent work on several threads.
+//! Runs work on several threads at once.
 
 use std::sync::Barrier;
 
@@ -22,7 +22,7 @@ pub fn in_threads<C: Send>(
             .zip(forks)
             .map(|(caller, mut fork)| {
                 scope.spawn(move || {
-                    // All threads are ready, and the clock is running.
+                    // From here on, all threads are ready and the time counts.
                     ready.wait();
                     ready.wait();
                     call(caller, &mut fork).map(|()| fork)

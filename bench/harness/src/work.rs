@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// One kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Work {
-    /// W1: a call with a number in and a number out.
+    /// W1: passes a number, and returns another one.
     Null,
-    /// W2: a file and an event in, the event out. All handles are closed.
+    /// W2: passes a file and an event, and returns the event. Both sides close their handles.
     Handles,
     /// W3: the whole timeline of the sparkle sample, on a file in memory.
     Sparkle,
@@ -16,22 +16,23 @@ pub enum Work {
     Clients(usize),
     /// W4 on one connection: this number of calls in flight at once.
     Pipelined(usize),
-    /// W5: this number of bytes in and out again.
+    /// W5: passes this number of bytes, and returns them.
     Payload(usize),
-    /// W6: connect, first call, close.
+    /// W6: connects, makes the first call and closes the connection.
     Connect,
-    /// Start the server, connect, first call.
+    /// Starts the server, connects and makes the first call.
     Cold,
     /// Null calls while this number of idle clients is connected.
     Idle(usize),
     /// Passes this number of handles: in one call, or in several calls if the kernel can't pass
     /// them with one message.
     ManyHandles(usize),
-    /// Null calls while this number of jobs waits in the server, each for its own event.
-    Jobs(usize),
-    /// Null calls while this number of jobs waits in the server for a timer.
+    /// Null calls while this number of background tasks waits in the server, each for its own
+    /// event.
+    BackgroundTasks(usize),
+    /// Null calls while this number of background tasks waits in the server for a timer.
     Timers(usize),
-    /// Looks up a registration, each lap another one of this number.
+    /// Looks up one of this number of registrations, a different one in each lap.
     LookUp(usize),
     /// Calls the last method of an interface with this number of methods.
     Methods(usize),
@@ -57,7 +58,7 @@ impl fmt::Display for Work {
             Self::Cold => f.write_str("cold"),
             Self::Idle(n) => write!(f, "idle-{n}"),
             Self::ManyHandles(n) => write!(f, "handles-{n}"),
-            Self::Jobs(n) => write!(f, "jobs-{n}"),
+            Self::BackgroundTasks(n) => write!(f, "tasks-{n}"),
             Self::Timers(n) => write!(f, "timers-{n}"),
             Self::LookUp(n) => write!(f, "find-{n}"),
             Self::Methods(n) => write!(f, "methods-{n}"),
@@ -98,7 +99,7 @@ impl FromStr for Work {
             ("cold", None) => Self::Cold,
             ("idle", Some(n)) => Self::Idle(n),
             ("handles", Some(n)) => Self::ManyHandles(n),
-            ("jobs", Some(n)) => Self::Jobs(n),
+            ("tasks", Some(n)) => Self::BackgroundTasks(n),
             ("timers", Some(n)) => Self::Timers(n),
             ("find", Some(n)) => Self::LookUp(n),
             ("methods", Some(n)) => Self::Methods(n),
@@ -122,7 +123,7 @@ mod tests {
             Work::Cold,
             Work::Idle(3),
             Work::ManyHandles(253),
-            Work::Jobs(10),
+            Work::BackgroundTasks(10),
             Work::Timers(100_000),
             Work::LookUp(10_000),
             Work::Methods(1_000),

@@ -13,7 +13,7 @@ use crate::registration::{Folders, other};
 use crate::sizes::{self, Sized};
 use crate::waiting;
 
-/// The client, and the reference that keeps the server alive.
+/// The contender `syshandle`: its clients, and the activation that opens further connections.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     numbers: NumbersClient,
@@ -149,7 +149,7 @@ impl Contestant {
         let registry = self.folders.registry();
         let mut number = 0;
         while laps.next() {
-            // With this step, all classes are looked up before one is repeated.
+            // The step is a prime number, so every class is looked up before one is repeated.
             number = (number + 7919) % classes.max(1);
             registry.find(other(number))?;
         }
@@ -191,8 +191,8 @@ impl Contender for Contestant {
             Work::Cold => self.cold(laps)?,
             Work::Idle(clients) => self.idle(clients, laps)?,
             Work::ManyHandles(count) => self.many_handles(count, laps)?,
-            Work::Jobs(jobs) => waiting::events(self, jobs, laps)?,
-            Work::Timers(jobs) => waiting::timers(self, jobs, laps)?,
+            Work::BackgroundTasks(tasks) => waiting::events(self, tasks, laps)?,
+            Work::Timers(tasks) => waiting::timers(self, tasks, laps)?,
             Work::LookUp(classes) => self.look_up(classes, laps)?,
             Work::Methods(methods) => {
                 let client = self.connect_sized(methods)?;

@@ -1,7 +1,8 @@
-//! The server that is started repeatedly.
+//! The server program of the Cold work, which is started in each lap.
 //!
-//! It is a separate program, about as large as the programs of the floors and the peers. It does not
-//! contain the interfaces with hundreds of methods that the growth measurements use.
+//! This program is about as large as the programs of the floors and the peers. The usual server
+//! program is larger, because it also contains the interfaces with hundreds of methods that the
+//! growth measurements use.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +16,7 @@ use syshandle::{Result, Server};
 use crate::numbers::{COLD, Numbers};
 
 fn main() -> bench_harness::Result<()> {
-    // Performs the set-up of all servers.
+    // Performs the set-up that all servers of the benchmark share.
     role()?;
     Ok(Server::new().class(COLD, || Cold).idle_timeout(LINGER).run()?)
 }
@@ -34,5 +35,5 @@ impl Numbers for Cold {
     }
 }
 
-/// The server isn't needed after its single call.
+/// Time after which the server ends without a client. Each server gets a single call.
 const LINGER: Duration = Duration::from_secs(2);

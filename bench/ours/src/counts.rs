@@ -35,7 +35,8 @@ pub(crate) fn run(name: &str) -> Result<()> {
         }
         "connect" => {
             let numbers = NumbersClient::in_process(Bench)?;
-            // The first cast also asks for the door. All casts connect to it.
+            // A cast opens a connection through the object's door. The first cast also makes the
+            // call that returns the door.
             let connect = || numbers.as_client().cast::<NumbersClient>();
             repeat(calls, || connect()?.null(1))
         }

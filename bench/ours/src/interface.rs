@@ -24,10 +24,10 @@ pub trait Handles {
     /// Returns the number of files, and closes them.
     fn count(&self, #[handle(file, read)] files: Vec<File>) -> Result<u64>;
 
-    /// Starts a job that waits for an event.
+    /// Starts a background task that waits for an event.
     fn wait_for(&self, context: &Context, event: Event) -> Result<()>;
 
-    /// Starts a job that waits for longer than a run.
+    /// Starts a background task that waits for longer than a run.
     fn wait_long(&self, context: &Context) -> Result<()>;
 
     /// Closes a file.
@@ -38,6 +38,6 @@ pub trait Handles {
 }
 
 class! {
-    /// The class of the server that stays while it has clients.
+    /// The class of the server that runs for the whole measurement.
     pub BENCH: Numbers + Handles = "5a3f0c52-6f0e-4d63-b1c5-7d2f9ab0c603";
 }

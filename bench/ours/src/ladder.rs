@@ -1,4 +1,5 @@
-//! Measures the cost of each layer with rungs that run in turn, repeatedly, on one core.
+//! Measures the cost of each layer. Each rung of the ladder is a call that uses one layer more. The
+//! rungs take turns on one core.
 
 use std::time::{Duration, Instant};
 
@@ -68,8 +69,8 @@ fn print(what: &str, mut rungs: Vec<Rung<'_>>) -> Result<()> {
     for ((name, _), mut times) in rungs.into_iter().zip(times) {
         times.sort_by(f64::total_cmp);
         let (len, median) = (times.len(), times[times.len() / 2]);
-        // The relative value of two standard errors of the median, estimated from the interquartile
-        // range.
+        // Two standard errors of the median, relative to the median. They are estimated from the
+        // interquartile range.
         let span = times[len * 3 / 4] - times[len / 4];
         let noise = 2.0 * 1.2533 * span / 1.349 / (len as f64).sqrt() / median;
         println!("{what}\t{name}\t{median:.1}\t{noise:.4}");
@@ -92,7 +93,7 @@ fn time(rung: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     Ok(batches[batches.len() / 2])
 }
 
-/// The usual timeout.
+/// The default timeout of a client.
 const LONG: Duration = Duration::from_secs(30);
 
 const ROUNDS: usize = 9;

@@ -1,7 +1,7 @@
 //! Drives both ends of a connection on one thread, so that a call uses only the selected layers.
 //!
-//! The steps are the same as in client and server, but without their threads: values are encoded
-//! and decoded, the ends interpret the frames, and the frames are passed from one end to the other.
+//! The steps are those of a client and a server without their threads. One end encodes the values
+//! into a frame, the frame is passed to the other end, and that end interprets and decodes it.
 
 use std::fs::File;
 use std::hint::black_box;

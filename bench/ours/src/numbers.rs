@@ -1,4 +1,4 @@
-//! The interface without handles, and the class of the server that is started repeatedly.
+//! The interface without handles, and the class for the Cold work.
 
 use syshandle::{Result, class, interface};
 
@@ -13,6 +13,6 @@ pub trait Numbers {
 }
 
 class! {
-    /// The class of the server that is started repeatedly.
+    /// The class that `bench-syshandle-cold` serves. Its server is started in each lap.
     pub COLD: Numbers = "b1b5ae0c-9f37-44cb-a0b8-0c6a5a54ee04";
 }

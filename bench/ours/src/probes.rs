@@ -38,7 +38,7 @@ pub(crate) fn all() -> Result<Vec<Rung<'static>>> {
         ("a token", Kind::Token, open("/proc/self/ns/user")),
         ("a job", Kind::Job, open("/sys/fs/cgroup")),
     ];
-    // Kinds that don't exist, or that this kernel doesn't report, have no probe.
+    // A kind is omitted if this machine has no such object, or if the kernel doesn't report it.
     objects.retain(|(name, kind, object)| {
         let object = object.as_ref().map_err(|error| error.to_string());
         let proven = object.and_then(|object| {

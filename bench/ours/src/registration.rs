@@ -64,7 +64,7 @@ impl Folders {
     }
 
     fn register(&self, name: &str, program: &Path, classes: Vec<RegisteredClass>) -> Result<()> {
-        // A server reads the folders from its environment, which must name these.
+        // A server finds the folders through its environment, so the environment must name these.
         let environment = [
             ("XDG_DATA_HOME", &self.registry.data_home),
             ("XDG_RUNTIME_DIR", &self.registry.runtime_dir),

@@ -11,7 +11,7 @@ use syshandle::{Context, Result, Server, handle::Event, wait::Outcome};
 use crate::interface::{BENCH, Handles, Numbers};
 use crate::waiting::LONG;
 
-/// Serves until it is idle.
+/// Serves until no client has been connected for [`LINGER`].
 pub(crate) fn serve() -> bench_harness::Result<()> {
     let server = Server::new().class(BENCH, || Bench);
     let server = crate::sizes::serve(server);
@@ -79,5 +79,5 @@ impl Handles for Bench {
 /// Longer than any run.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The benchmark always holds a connection, so the server may end soon without one.
+/// Time after which the server ends without a client. The benchmark always holds a connection.
 const LINGER: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Writes charts as SVG: bars and lines that are readable on light and dark pages.
+//! Draws bar charts and line charts as SVG. Their colors are readable on light and dark pages.
 
 use std::fmt::Write;
 
@@ -67,8 +67,8 @@ pub(crate) fn bars(title: &str, panels: &[Panel]) -> String {
     svg + "</svg>\n"
 }
 
-/// Draws lines over a count with two logarithmic axes. A proportional curve is a straight line at
-/// 45 degrees.
+/// Draws lines on two logarithmic axes, with the count on the horizontal one. A proportional curve
+/// appears as a straight line at 45 degrees.
 pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     let (height, left, right, bottom) = (360.0, 64.0, 250.0, 44.0);
     let mut svg = open(title, height);
@@ -87,7 +87,7 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     for power in x_low as i32..=x_high as i32 {
         let at = x(10_f64.powi(power));
         grid(&mut svg, (at, TOP + 12.0), (at, height - bottom));
-        // Zero has no logarithm, and is drawn at the edge.
+        // Zero has no logarithm, so the point is drawn at the edge of the chart.
         let none = power == x_low as i32 && values().any(|point| point.0 == 0.0);
         let label = if none { "0".into() } else { short(power) };
         text(&mut svg, at, height - bottom + 16.0, "middle", "", &label);

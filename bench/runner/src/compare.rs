@@ -1,9 +1,9 @@
 //! Compares two results.
 //!
-//! The comparison uses ratios to the floor instead of times, because both runs have the same
-//! floors, on any machine and under any load. A change counts if it exceeds the noise of both
-//! results, which is estimated from the scatter of the rounds. The peers, which did not change,
-//! show how much numbers move for other reasons.
+//! Each run divides the times of a contender by the times of a floor, which is the same code in
+//! every run. These ratios can be compared across machines and loads. A change is significant if it
+//! exceeds the noise of both results, which is estimated from the scatter of the rounds. The code of
+//! the peers did not change, so the changes of their numbers show the influence of everything else.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::noise;
 use crate::results::{Results, Row, median};
 use crate::tables::{digits, title};
 
-/// A number that both results contain.
+/// A number that is compared, because both results contain it.
 struct Change {
     ours: bool,
     what: String,
@@ -155,7 +155,7 @@ fn summary(changes: &[Change]) -> String {
     text
 }
 
-/// Compares plain times, which have no floor.
+/// Compares times of work without a floor, such as the probes.
 fn costs(title: &str, old: &[crate::results::Rung], new: &[crate::results::Rung]) -> String {
     let mut lines = String::new();
     for rung in new {

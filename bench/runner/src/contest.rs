@@ -156,10 +156,10 @@ pub(crate) fn with_floors(
     Ok(all)
 }
 
-/// Time of a call from which it is not repeated.
+/// A call that takes longer than this is measured once.
 const SLOW_NS: f64 = 1e9;
 
-/// Time to warm up: afterwards buffers are allocated, pages are mapped, and the processor is at
+/// Time to warm up. After it, buffers are allocated, pages are mapped, and the processor runs at
 /// full speed.
 const WARM_MS: u64 = 20;
 

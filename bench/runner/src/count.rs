@@ -62,8 +62,8 @@ fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Resu
     }
 }
 
-/// Returns the lowest count of several runs. If other programs use the cores, threads wait at other
-/// places, which can only add instructions.
+/// Returns the lowest count of several runs. Other programs on the cores make threads wait more
+/// often, which can only add instructions.
 fn least(program: &Path, work: &str, calls: u64) -> Result<u64> {
     let mut least = u64::MAX;
     for _ in 0..RUNS {
@@ -80,7 +80,8 @@ fn count(program: &Path, work: &str, calls: u64) -> Result<u64> {
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(["client", &format!("count-{work}-{calls}")])
-        // The number of polls before a thread sleeps would depend on the load.
+        // Polling is turned off, because the number of polls before a thread sleeps depends on the
+        // load.
         .env("SYSHANDLE_SPIN", "0")
         .stdin(Stdio::null())
         .output()

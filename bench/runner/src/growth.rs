@@ -15,7 +15,7 @@ use crate::plan::Task;
 use crate::process::{Done, Process};
 use crate::results::{Curve, Results};
 
-/// A quantity that grows, and its measurements.
+/// A quantity that is increased step by step, and what is measured at each step.
 struct Along {
     /// Name of the quantity.
     with: &'static str,
@@ -89,7 +89,7 @@ pub(crate) fn grow(
     Ok(())
 }
 
-/// Returns the fault of a curve, if any.
+/// Returns how a curve deviates from its expected growth, if it does.
 pub(crate) fn fault(curve: &Curve) -> Option<String> {
     linear::fault(&curve.points, curve.expected)
 }
@@ -105,7 +105,8 @@ pub(crate) fn verdicts(results: &Results) -> (String, bool) {
         };
         let verdict = match fault(curve) {
             None => format!("{should}: yes"),
-            // A floor has nothing that could grow, so its deviation is caused by the machine.
+            // A floor is not judged: its code does the same work at any count, so a deviation comes
+            // from the machine.
             Some(fault) if !curve.what.starts_with(OURS) => format!("{should}: no, {fault}"),
             Some(fault) => {
                 fine = false;
@@ -145,7 +146,7 @@ fn measure(
             if done.as_ref().is_none_or(|(same, _)| *same != work) {
                 done = Some((work, turns(&mut process, work, along.placement, options)?));
             }
-            // Disturbances only make a turn slower, so the best turn is used.
+            // A disturbance can only make a turn slower, so the fastest turn is used.
             let reports = done.iter().flat_map(|(_, reports)| reports);
             let numbers = reports.filter_map(|report| (measure.number)(count, report));
             let best = numbers.filter(|number| number.is_finite()).min_by(f64::total_cmp);
@@ -164,7 +165,7 @@ fn turns(
     placement: Placement,
     options: &Options,
 ) -> Result<Vec<Report>> {
-    let set_up = matches!(work, Work::Idle(_) | Work::Jobs(_) | Work::Timers(_));
+    let set_up = matches!(work, Work::Idle(_) | Work::BackgroundTasks(_) | Work::Timers(_));
     let (ms, turns) = match (set_up, options.quick) {
         (true, true) => (60, 1),
         (true, false) => (200, 1),
@@ -192,9 +193,9 @@ fn all(quick: bool) -> Vec<Along> {
     };
     // One user may use five eighths of a server's descriptors, and connections take some of them.
     let descriptors = (descriptors_max().saturating_mul(5) / 8).saturating_sub(64);
-    let mut jobs = counts(large.min(descriptors));
-    if !quick && !jobs.contains(&descriptors.min(JOBS_MAX)) {
-        jobs.push(descriptors.min(JOBS_MAX));
+    let mut background_tasks = counts(large.min(descriptors));
+    if !quick && !background_tasks.contains(&descriptors.min(BACKGROUND_TASKS_MAX)) {
+        background_tasks.push(descriptors.min(BACKGROUND_TASKS_MAX));
     }
     vec![
         Along {
@@ -238,10 +239,10 @@ fn all(quick: bool) -> Vec<Along> {
         },
         Along {
             with: "background tasks that wait for events",
-            counts: jobs,
+            counts: background_tasks,
             contenders: &["syshandle"],
             placement: Placement::Free,
-            measures: beside(Work::Jobs, "µs to start each"),
+            measures: beside(Work::BackgroundTasks, "µs to start each"),
             by_name: false,
             seconds: if quick { 1 } else { 5 },
         },
@@ -284,7 +285,7 @@ fn all(quick: bool) -> Vec<Along> {
     ]
 }
 
-/// Returns the measurements for many idle items.
+/// Returns the measurements beside many idle clients or waiting background tasks.
 fn beside(work: fn(usize) -> Work, set_up: &'static str) -> Vec<Measure> {
     vec![
         call(work, "µs a call beside them", Expected::Flat),
@@ -313,7 +314,7 @@ fn round(number: f64) -> f64 {
 }
 
 /// Maximum number of background tasks that each wait for an event. More would show nothing new.
-const JOBS_MAX: usize = 50_000;
+const BACKGROUND_TASKS_MAX: usize = 50_000;
 
 #[cfg(test)]
 mod tests {

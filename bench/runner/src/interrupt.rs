@@ -1,4 +1,5 @@
-//! Handles Ctrl-C and other signals to end: processes are ended in order, and folders are removed.
+//! Handles Ctrl-C and other signals that end a run. The run ends its processes in order and removes
+//! its folders.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

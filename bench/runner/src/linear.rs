@@ -13,7 +13,8 @@ pub(crate) enum Expected {
     Linear,
 }
 
-/// Returns the fault of a curve, if any. The points must be in order.
+/// Returns how a curve deviates from its expected growth, if it does. The points must be in
+/// ascending order.
 pub(crate) fn fault(points: &[(f64, f64)], expected: Expected) -> Option<String> {
     let last_two = points.len().saturating_sub(2)..points.len();
     last_two

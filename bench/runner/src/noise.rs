@@ -37,7 +37,8 @@ pub(crate) fn noise(values: &[f64]) -> Option<f64> {
     let range = || sorted[len - 1] - sorted[0];
     let deviation = match len {
         0 | 1 => return None,
-        // The expected range of so small a sample, in standard deviations.
+        // With so few values, the range of the sample is divided by its expected value in standard
+        // deviations.
         2 => range() / 1.128,
         3 => range() / 1.693,
         4 => range() / 2.059,

@@ -20,7 +20,7 @@ impl Task {
     /// Returns the typical time of this task for `contenders` contenders.
     pub(crate) fn estimate(&self, contenders: usize) -> Duration {
         let of_one = match self.work {
-            // Connecting dominates, with up to half a millisecond per client.
+            // Most of the time goes to connecting, which takes up to half a millisecond per client.
             Work::Idle(clients) => clients as f64 * 0.5 + 300.0,
             // A turn ends with its last call, and connections are opened between turns.
             Work::Clients(_) | Work::Pipelined(_) => self.rounds as f64 * (self.ms as f64 + 25.0),
@@ -61,8 +61,9 @@ pub(crate) fn tasks(options: &Options) -> Vec<Task> {
         let (ms, rounds) = match work {
             // A call takes one or more milliseconds.
             Work::Cold => (options.ms * 2, options.rounds),
-            // Set up only once, so the turn is long enough for a reliable median.
-            Work::Idle(_) | Work::Jobs(_) | Work::Timers(_) => (options.ms.max(200), 1),
+            // The work is set up once and has one turn, which must be long enough for a reliable
+            // median.
+            Work::Idle(_) | Work::BackgroundTasks(_) | Work::Timers(_) => (options.ms.max(200), 1),
             _ => (options.ms, options.rounds),
         };
         for &placement in options.placements.as_deref().unwrap_or(usual) {

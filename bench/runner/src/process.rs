@@ -21,9 +21,10 @@ pub(crate) struct Process {
     child: Child,
     orders: Option<ChildStdin>,
     answers: Receiver<String>,
-    /// Its last line on standard error.
+    /// The last line that the contender wrote to standard error.
     last_words: Arc<Mutex<String>>,
-    /// The processes on its other side with their start times, because process ids are reused.
+    /// The contender's server processes. Each is stored with its start time, because process ids are
+    /// reused.
     servers: Vec<(i32, String)>,
 }
 
@@ -102,7 +103,7 @@ impl Process {
     }
 
     fn why_it_ended(&self) -> String {
-        // Its standard error is read by another thread, which may need a moment.
+        // Another thread reads the standard error of the process, and may need a moment.
         std::thread::sleep(interrupt::LOOK);
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         match words.trim_start_matches("Error: ").trim_matches('"') {

@@ -40,7 +40,7 @@ pub(crate) fn publish(results: &Results) -> Result<Vec<PathBuf>> {
     Ok(written.into_iter().map(|(path, _)| path).chain([kept]).collect())
 }
 
-/// Returns the short table for the README: ratios, since times depend on the machine.
+/// Returns the short table for the README. It shows ratios, because times depend on the machine.
 fn short(results: &Results) -> String {
     let mut text = String::from(
         "| | time, as a multiple of the floor | best peer | of the floor |\n|---|---:|---|---:|\n",

@@ -145,7 +145,7 @@ impl Results {
         }
         let round = Round {
             round,
-            // More digits would be useless.
+            // More digits would exceed the accuracy of the measurement.
             calls_per_second: (report.calls as f64 / report.seconds.max(1e-9)).round(),
             median_ns: report.median_ns.round(),
             p99_ns: report.p99_ns.round(),

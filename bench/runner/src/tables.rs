@@ -83,7 +83,7 @@ pub(crate) fn title(work: &str) -> String {
         Ok(Work::Cold) => "Cold, start the server + connect + first call".into(),
         Ok(Work::Idle(n)) => format!("A null call beside {n} idle clients"),
         Ok(Work::ManyHandles(n)) => format!("{n} handles in one call"),
-        Ok(Work::Jobs(n)) => {
+        Ok(Work::BackgroundTasks(n)) => {
             format!("A null call beside {n} background tasks that wait for events")
         }
         Ok(Work::Timers(n)) => {

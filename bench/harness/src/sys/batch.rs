@@ -11,7 +11,7 @@ pub const MESSAGES_MAX: usize = 64;
 /// A small message of fixed size.
 pub type Message = [u64; 2];
 
-/// Sends messages. Returns the number of sent ones.
+/// Sends messages. Returns how many were sent.
 ///
 /// # Errors
 /// The errors of [`sendmmsg(2)`](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).

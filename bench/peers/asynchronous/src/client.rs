@@ -1,4 +1,4 @@
-//! The client of peers on tokio.
+//! The client of all peers that use tokio.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::{Peer, Side, many_threads, one_thread};
 pub struct Client<P: Peer> {
     name: String,
     side: Side,
-    /// The connection for large values, kept because it includes buffers that have grown.
+    /// The connection for large values. It is kept, because its buffers have grown to their size.
     large: Option<(Runtime, P::Connection)>,
 }
 

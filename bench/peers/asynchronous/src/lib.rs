@@ -1,10 +1,10 @@
 //! The code that the clients of all peers on tokio share.
 //!
-//! A single connection is used on a runtime with one thread, which is faster. Several connections
-//! are used on a runtime with one thread per core.
+//! A single connection runs on a runtime with one thread, because that is faster. Several
+//! connections run on a runtime with one thread per core.
 
+mod background_task;
 mod client;
-mod job;
 
 use std::any::Any;
 use std::fs::File;
@@ -13,8 +13,8 @@ use std::os::fd::OwnedFd;
 
 use bench_harness::{Result, Server, SocketType};
 
+pub use background_task::decorate_when;
 pub use client::{Client, check};
-pub use job::decorate_when;
 
 /// A peer on tokio.
 pub trait Peer: Sized + 'static {

@@ -26,15 +26,15 @@ fn main() -> Result<()> {
     }
 }
 
-/// The message that connects a client: the server's ends of its channels.
+/// The message by which a client connects. It carries the server's ends of the client's channels.
 #[derive(Debug, Serialize, Deserialize)]
 enum Connect {
     Numbers(IpcReceiver<u64>, IpcSender<u64>),
     Bytes(IpcBytesReceiver, IpcBytesSender),
 }
 
-/// Serves forever: creates the channel for new clients, and sends its sending end to the process
-/// that started this one.
+/// Serves forever. Creates the channel for new clients, and passes its sending end to the process
+/// that started this server.
 fn serve(name: String) -> Result<()> {
     let (door, clients) = ipc::channel::<Connect>()?;
     IpcSender::connect(name)?.send(door)?;

@@ -18,8 +18,8 @@
 #define PATH "/bench"
 #define INTERFACE "org.example.Bench"
 
-// A job that waits for an event, and the data for its next step.
-struct job {
+// A background task: the event that it waits for, and the data for its next step.
+struct background_task {
         int file, ready, done;
         const char *lines;
         size_t lines_len;
@@ -64,15 +64,15 @@ static int on_exchange(sd_bus_message *call, void *data, sd_bus_error *error) {
 }
 
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *data) {
-        struct job *job = data;
+        struct background_task *task = data;
         uint64_t count, one = 1;
         (void) source, (void) events;
         if (read(fd, &count, sizeof count) == sizeof count &&
-            write(job->file, job->lines, job->lines_len) == (ssize_t) job->lines_len)
-                (void) !write(job->done, &one, sizeof one);
-        sd_event_source_disable_unref(job->source);
-        close(job->file), close(job->ready), close(job->done);
-        free(job);
+            write(task->file, task->lines, task->lines_len) == (ssize_t) task->lines_len)
+                (void) !write(task->done, &one, sizeof one);
+        sd_event_source_disable_unref(task->source);
+        close(task->file), close(task->ready), close(task->done);
+        free(task);
         return 0;
 }
 
@@ -80,21 +80,21 @@ static int on_sparkle(sd_bus_message *call, void *data, sd_bus_error *error) {
         struct server *server = data;
         int file, ready;
         int r = sd_bus_message_read(call, "hh", &file, &ready);
-        struct job *job;
+        struct background_task *task;
         (void) error;
         if (r < 0)
                 return r;
-        job = calloc(1, sizeof *job);
-        if (!job)
+        task = calloc(1, sizeof *task);
+        if (!task)
                 return -ENOMEM;
         // The descriptors are duplicated, because the message closes its own.
-        job->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
-        job->ready = fcntl(ready, F_DUPFD_CLOEXEC, 3);
-        job->done = eventfd(0, EFD_CLOEXEC);
-        job->lines = server->lines;
-        job->lines_len = server->lines_len;
-        r = sd_event_add_io(server->loop, &job->source, job->ready, EPOLLIN, on_ready, job);
-        return r < 0 ? r : sd_bus_reply_method_return(call, "h", job->done);
+        task->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
+        task->ready = fcntl(ready, F_DUPFD_CLOEXEC, 3);
+        task->done = eventfd(0, EFD_CLOEXEC);
+        task->lines = server->lines;
+        task->lines_len = server->lines_len;
+        r = sd_event_add_io(server->loop, &task->source, task->ready, EPOLLIN, on_ready, task);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "h", task->done);
 }
 
 static const sd_bus_vtable METHODS[] = {

@@ -6,14 +6,14 @@ use zlink::{ReplyError, introspect};
 /// The result of the method.
 #[derive(Debug, Serialize, Deserialize, introspect::Type)]
 pub struct Greeting {
-    /// Its text.
+    /// The greeting.
     pub text: String,
 }
 
-/// The errors of the interface, which the method doesn't return.
+/// The errors of the interface. The method never returns one.
 #[derive(Debug, PartialEq, ReplyError, introspect::ReplyError)]
 #[zlink(interface = "org.example.hello")]
 pub enum Error {
-    /// Nobody to greet.
+    /// The name is empty.
     Nobody,
 }
