@@ -1,8 +1,8 @@
-//! Checks all `.idl` files in folders and prints their number and the time taken. With `--rust`,
-//! converts each file to Rust in a separate process with a time limit: `cargo run --release -p
-//! syshandle-idl --example corpus -- [--rust] [-I DIR]… [DIR|FILE]…`.
+//! Checks all `.idl` files in the given folders and prints their number and the time taken. With
+//! `--rust`, also converts each file to Rust, in a separate process with a time limit: `cargo run
+//! --release -p syshandle-idl --example corpus -- [--rust] [-I DIR]… [DIR|FILE]…`.
 //!
-//! Without arguments, reads the files of Wine's development package.
+//! Without a folder or file argument, reads the files of Wine's development package.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use syshandle_idl::{LoweringOutput, Options, check, describe};
 /// The directory in which `libwine-dev` installs its files.
 const DEFAULT: &str = "/usr/include/wine";
 
-/// Time limit for converting one file to Rust. The slowest known file takes less than a second. An
-/// endless walk over types would never end.
+/// Time limit for converting one file to Rust. The slowest known file takes less than a second. The
+/// limit detects endless loops in the conversion.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Poll interval while waiting for a child process.
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     if report.is_success() && ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Converts one file to Rust and prints one line of numbers to the standard output.
+/// Converts one file to Rust and prints one line of numbers to standard output.
 #[expect(clippy::print_stdout, reason = "what the parent process reads")]
 fn rust_of(file: &Path, options: &Options) -> ExitCode {
     let lowered = describe(&[file.to_owned()], options);
@@ -80,7 +80,8 @@ fn rust_of(file: &Path, options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Converts each file to Rust separately. Returns whether each process succeeded in time.
+/// Converts each file to Rust in its own process. Returns whether all processes succeeded within
+/// the time limit.
 #[expect(clippy::print_stdout, reason = "this program's purpose")]
 fn rust_of_all(files: &[PathBuf], options: &Options) -> bool {
     let start = Instant::now();
@@ -111,15 +112,15 @@ fn rust_of_all(files: &[PathBuf], options: &Options) -> bool {
     failed.is_empty()
 }
 
-/// Converts a file to Rust in another process. Returns the printed numbers if the process ends in
-/// time.
+/// Converts a file to Rust in another process. Returns the numbers that the process prints, or
+/// `None` if it fails or exceeds the time limit.
 fn in_time(file: &Path, options: &Options) -> Option<[usize; 4]> {
     let mut command = Command::new(env::current_exe().ok()?);
     command.args(options.search.iter().flat_map(|of| ["-I".as_ref(), of.as_os_str()]));
     command.arg("--rust-of").arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().ok()?;
     if !has_ended(&mut child) {
-        // The process may have ended in the meantime.
+        // Fails if the process has ended in the meantime.
         let _ = child.kill();
         let _ = child.wait();
         return None;
@@ -131,8 +132,8 @@ fn in_time(file: &Path, options: &Options) -> Option<[usize; 4]> {
     numbers.try_into().ok().filter(|_| output.status.success())
 }
 
-/// Waits for a child process, up to the limit. Returns whether it has ended. Its output fits into
-/// the pipe.
+/// Waits for a child process up to the time limit. Returns whether it has ended. Reading the
+/// child's output meanwhile isn't necessary, because the output fits into the pipe's buffer.
 fn has_ended(child: &mut Child) -> bool {
     let start = Instant::now();
     while start.elapsed() < LIMIT {
@@ -145,7 +146,8 @@ fn has_ended(child: &mut Child) -> bool {
     false
 }
 
-/// Finds the `.idl` files in a folder and its subfolders. A path to a file is used as it is.
+/// Finds the `.idl` files in a folder and its subfolders. If the path is a file, adds it regardless
+/// of its name.
 fn find(path: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = path.read_dir() else {
         files.push(path.to_owned());

@@ -1,4 +1,4 @@
-//! The functions for a `build.rs`.
+//! Converts `.idl` files to Rust in a build script (`build.rs`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,27 +8,27 @@ use crate::front::diagnostic::Severity;
 use crate::front::{Location, Options};
 use crate::lower::describe;
 
-/// Writes the Rust source of an `.idl` file to `OUT_DIR`, with the file's name and the extension
-/// `.rs`. In a `build.rs`:
+/// Converts an `.idl` file to Rust and writes the result to `OUT_DIR`, with the name of the file
+/// and the extension `.rs`. In `build.rs`:
 ///
 /// ```no_run
 /// syshandle_idl::build("idl/sparkle.idl");
 /// ```
 ///
-/// And in the module for the interfaces:
+/// In the module that should contain the interfaces:
 ///
 /// ```ignore
 /// include!(concat!(env!("OUT_DIR"), "/sparkle.rs"));
 /// ```
 ///
-/// Cargo reruns the build script if the file or another file in its directory changes. Errors in
-/// the file are printed as by `syshandle idl check`, and the build ends with exit code 1. [`Build`]
-/// has options.
+/// Cargo reruns the build script if the file, or another file in its directory, changes. If the
+/// file has errors, prints them like `syshandle idl check` and exits with code 1. Use [`Build`] to
+/// set options.
 pub fn build(path: impl AsRef<Path>) {
     Build::new(path).run();
 }
 
-/// [`build`] with options:
+/// A conversion like [`build`], with options:
 ///
 /// ```no_run
 /// syshandle_idl::Build::new("idl/everything.idl").search("idl/shared").only("IFinisher").run();
@@ -52,39 +52,41 @@ impl Build {
         self
     }
 
-    /// Defines a macro in every file, by `NAME` or `NAME=VALUE`.
+    /// Defines a preprocessor macro in every file, given as `NAME` or `NAME=VALUE`.
     #[must_use]
     pub fn define(mut self, macro_: impl Into<String>) -> Self {
         self.options.definitions.push(macro_.into());
         self
     }
 
-    /// Selects an interface or a class to convert, by its name in the file, with the types that it
-    /// uses. May be called several times. Without it, everything is converted.
+    /// Converts only this interface or class and the types that it uses. `name` is the name in the
+    /// `.idl` file. Call this method once for each interface or class. If it is never called,
+    /// everything is converted.
     #[must_use]
     pub fn only(mut self, name: impl Into<String>) -> Self {
         self.options.only.push(name.into());
         self
     }
 
-    /// Converts an enum to a number with constants, by its name in the file. Use it if the
-    /// constants can be combined and the file doesn't say `flag_enum`.
+    /// Converts this enum to an integer type with constants instead of a Rust enum. `name` is the
+    /// name in the `.idl` file. Use it for enums whose constants can be combined and that lack the
+    /// attribute `flag_enum`.
     #[must_use]
     pub fn flags(mut self, name: impl Into<String>) -> Self {
         self.options.flags.push(name.into());
         self
     }
 
-    /// Declares an interface private to syshandle, by its name in the file. Its callers and servers
-    /// are programs of this crate and never use the header that MIDL generates from the file. A COM
-    /// layout that differs from the file's is then not reported.
+    /// Declares that only programs that use syshandle call and serve this interface, and that none
+    /// of them uses the C header that MIDL generates. A COM layout that differs from the layout in
+    /// the `.idl` file is then not reported. `name` is the name in the `.idl` file.
     #[must_use]
     pub fn private(mut self, name: impl Into<String>) -> Self {
         self.options.private.push(name.into());
         self
     }
 
-    /// Writes the file, or prints the errors and ends the build.
+    /// Writes the Rust file. If there are errors, prints them and exits with code 1.
     pub fn run(self) {
         if let Err(message) = self.write() {
             #[expect(
@@ -125,7 +127,7 @@ impl Build {
     }
 }
 
-/// Prints an instruction for cargo.
+/// Prints an instruction to Cargo.
 #[expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 fn tell(what: &str) {
     println!("cargo::{what}");

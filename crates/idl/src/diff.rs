@@ -1,9 +1,10 @@
-//! Compares two descriptions and finds the changes that break peers built for the old one.
+//! Compares two versions of a description and finds the changes that break peers built for the old
+//! version.
 //!
-//! `form` resolves every type to its form on the wire. A nested change is therefore found at any
-//! depth, and a new name for the same form is no change. `authority` describes what a handle lets
-//! its receiver do. `align` matches the members of two lists. `values`, `interfaces` and
-//! `definitions` compare the two descriptions.
+//! The module `form` resolves every type to its wire format. Changes of nested types are therefore
+//! found at any depth, and a new name for the same wire format is not a change. `authority`
+//! describes what a handle permits its receiver to do. `align` matches the members of two lists.
+//! `values`, `interfaces` and `definitions` compare the two descriptions.
 
 mod align;
 mod authority;
@@ -20,17 +21,19 @@ use definitions::TypeDirections;
 use form::{Index, TypeResolver};
 use syshandle_model::Description;
 
-/// One change.
+/// A difference between two versions of a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The changed part: `SparkleFinisher::finish::file`. `--accept` takes this name.
+    /// The path of the changed element, such as `SparkleFinisher::finish::file`. The option
+    /// `--accept` takes this path.
     pub name: String,
     /// A description of the change.
     pub description: String,
-    /// Whether peers that were built for the old description continue to work: an old client with a
-    /// new server, and an old server with a new client that makes only the calls of an old one.
+    /// Whether peers built for the old version still work. This requires that an old client works
+    /// with a new server, and that an old server works with a new client that makes only calls
+    /// known to the old version.
     pub is_compatible: bool,
-    /// The authority that a peer gains.
+    /// The authority over handles or objects that a peer gains, if any.
     pub gained_authority: Option<String>,
 }
 
@@ -45,7 +48,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// Returns all changes from one description to another, in the order of the new one.
+/// Returns all changes from one version of a description to another, in the order of the new
+/// version.
 pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     let budget = Budget::default();
     let (old, new) = (Index::of(old, &budget), Index::of(new, &budget));
@@ -66,9 +70,8 @@ pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     comparison.changes
 }
 
-/// Maximum number of steps of a comparison, over all types and their parts. Aliases for tuples of
-/// aliases can stand for exponentially many parts. Files written by hand need some thousands of
-/// steps.
+/// Maximum number of steps of a comparison. Without a limit, tuple aliases that contain other tuple
+/// aliases several times could take exponential time. Hand-written files need a few thousand steps.
 const STEPS_MAX: u64 = 500_000;
 
 /// The number of steps of a comparison so far.
@@ -76,7 +79,7 @@ const STEPS_MAX: u64 = 500_000;
 struct Budget(Cell<u64>);
 
 impl Budget {
-    /// Counts steps. Returns whether the limit is not exceeded.
+    /// Counts steps. Returns whether the total is within the limit.
     fn spend(&self, steps: usize) -> bool {
         self.0.set(self.0.get().saturating_add(steps as u64));
         !self.is_spent()
@@ -87,7 +90,7 @@ impl Budget {
     }
 }
 
-/// Two descriptions and the changes found so far.
+/// The two descriptions, and the changes found so far.
 struct Comparison<'d> {
     old: TypeResolver<'d>,
     new: TypeResolver<'d>,

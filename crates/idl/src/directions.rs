@@ -1,8 +1,8 @@
-//! The directions in which values travel.
+//! The directions in which values are sent.
 
 use crate::front::ast::{AttributeName, Attributes};
 
-/// The directions in which a value travels.
+/// The directions in which a value is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directions {
     /// From clients to servers.
@@ -15,23 +15,23 @@ impl Directions {
     pub(crate) const IN: Self = Self { is_in: true, is_out: false };
     pub(crate) const OUT: Self = Self { is_in: false, is_out: true };
 
-    /// Returns the directions of a parameter. Without an attribute, a parameter is an input.
+    /// Returns the directions of a parameter. A parameter without `in` or `out` is an input.
     pub(crate) fn of(attributes: &Attributes) -> Self {
         let is_out = attributes.has(AttributeName::Out) || attributes.has(AttributeName::Retval);
         Self { is_in: attributes.has(AttributeName::In) || !is_out, is_out }
     }
 
-    /// Returns the directions that are in either set.
+    /// Returns the directions in either set.
     pub(crate) fn union(self, other: Self) -> Self {
         Self { is_in: self.is_in || other.is_in, is_out: self.is_out || other.is_out }
     }
 
-    /// Returns the directions that are in this set only.
+    /// Returns the directions in `self` that are not in `other`.
     pub(crate) fn difference(self, other: Self) -> Self {
         Self { is_in: self.is_in && !other.is_in, is_out: self.is_out && !other.is_out }
     }
 
-    /// Names the receiver of the values, for a message.
+    /// Describes the receiver of the values, for a message.
     pub(crate) fn receiver(self) -> &'static str {
         match (self.is_in, self.is_out) {
             (true, false) => "the server",

@@ -1,6 +1,6 @@
-//! Writes an `.idl` file for MIDL from the model.
+//! Generates an `.idl` file for MIDL from a description.
 //!
-//! A construct that MIDL can't express is refused with its name.
+//! Constructs that MIDL can't express are reported as errors.
 
 mod definitions;
 mod differences;
@@ -20,10 +20,10 @@ use syshandle_model::{
 };
 use types::TypeWriter;
 
-/// Returns the text of an `.idl` file for a description.
+/// Generates the text of an `.idl` file.
 ///
 /// # Errors
-/// Fails with one line for each construct that MIDL can't express.
+/// Returns one line for each construct that MIDL can't express.
 pub fn emit(description: &Description) -> Result<String, Vec<String>> {
     let mut emitter = Emitter {
         types: TypeWriter::of(description),
@@ -51,7 +51,7 @@ struct Emitter<'d> {
     description: &'d Description,
     text: String,
     errors: Vec<String>,
-    /// Structs that only serve as the results of a method.
+    /// Structs that are used only as the result of a method with several results.
     result_structs: HashSet<String>,
 }
 
@@ -66,7 +66,7 @@ impl<'d> Emitter<'d> {
         self.errors.push(format!("{place}: {what}"));
     }
 
-    /// Finds the structs that `idl rust` generates for methods with several results.
+    /// Finds the structs that `idl rust` has generated for methods with several results.
     fn find_result_structs(&mut self) {
         for interface in &self.description.interfaces {
             for method in &interface.methods {
@@ -91,7 +91,7 @@ impl<'d> Emitter<'d> {
             "\n[\n    object,\n    uuid({iid}),\n    pointer_default(unique){help}\n]"
         ));
         let name = plain_name(name);
-        // The methods of interfaces between this one and its root are written as its own.
+        // The methods of all bases except the root are written as the interface's own methods.
         let is_dual = interface.bases.last().is_some_and(|root| root == "IDispatch");
         let root = if is_dual { "IDispatch" } else { "IUnknown" };
         self.line(&format!("interface I{name} : {root}\n{{"));
@@ -112,7 +112,7 @@ impl<'d> Emitter<'d> {
         }
         let results = self.results(method);
         let mut names_in_use = MidlNames::default();
-        // Named parameters keep their names. A generated count gets a name that is still free.
+        // Parameters keep their names. A generated count parameter gets an unused name.
         let mut named = |list: &[Parameter]| -> Vec<String> {
             list.iter().map(|of| names_in_use.unique(&camel(&plain_name(&of.name)))).collect()
         };
@@ -135,12 +135,12 @@ impl<'d> Emitter<'d> {
         let name = pascal(&plain_name(&method.name));
         let list = parameters.join(",\n        ");
         let list = if list.is_empty() { list } else { format!("\n        {list}") };
-        // Writing to a string doesn't fail.
+        // Writing to a `String` can't fail.
         let _ = write!(text, "    HRESULT {name}({list});");
         self.line(&text);
     }
 
-    /// Returns the results of a method, each with a name.
+    /// Returns the results of a method, each with a parameter name.
     fn results(&self, method: &Method) -> Vec<Parameter> {
         let result = |name: &str, ty: &Type| Parameter {
             name: quote::format_ident!("{name}"),
@@ -177,7 +177,7 @@ impl<'d> Emitter<'d> {
         });
         let interfaces: String = interfaces.collect();
         let help = help(&class.docs, ", ", "");
-        // A library needs its own identifier: the class's with one bit changed.
+        // A library needs its own identifier. It is the CLSID with one bit changed.
         let mut library = class.clsid;
         library[15] ^= 1;
         let library = write_guid(&library);
@@ -188,7 +188,7 @@ impl<'d> Emitter<'d> {
     }
 }
 
-/// Formats documentation as a `helpstring`, for which MIDL's limit is 255 characters.
+/// Formats documentation as a `helpstring`. MIDL's limit is 255 characters.
 fn help(docs: &[String], before: &str, after: &str) -> String {
     let text = docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     let text: String = text.replace('\\', "/").replace('"', "'").chars().take(250).collect();

@@ -1,9 +1,9 @@
-//! The front end for `.idl` files: reads them, checks them and reports errors.
+//! The front end for `.idl` files: reads them, checks them and reports diagnostics.
 //!
-//! `source` and `diagnostic` hold positions and findings. `lexer`, `preprocess` and `parser` turn a
-//! file's text into the syntax tree in [`ast`]. `program` loads the imports of a file from disk or
-//! from `system`. `check` checks names, attributes and values. [`check`](check()) runs all of these
-//! steps.
+//! The modules `source` and `diagnostic` contain positions and diagnostics. `lexer`, `preprocess`
+//! and `parser` convert the text of a file to the syntax tree in [`ast`]. `program` loads imported
+//! files, either from disk or from the built-in files in `system`. The module `check` checks names,
+//! attributes and values. The function [`check`](check()) runs all of these steps.
 
 #[expect(
     dead_code,

@@ -1,10 +1,10 @@
-//! The COM layout of a method: the slots of its call and the type behind each slot.
+//! The COM layout of a method: the slots of a call and the type of each slot.
 //!
-//! Each layout is computed twice. `lower::midl_layout` computes the layout that an `.idl` file
-//! declares, as MIDL compiles it for 64-bit Windows. [`trait_tables`] computes the layout that
-//! `syshandle-com` generates for the trait. [`compare`] lists the differences. A construct without
-//! a form in this module counts as a difference, so that an unknown construct never passes as
-//! equal.
+//! Each method has two layouts. `lower::midl_layout` computes the layout that an `.idl` file
+//! declares, according to MIDL's rules for 64-bit Windows. [`trait_tables`] computes the layout
+//! that `syshandle-com` generates for the Rust trait. [`compare`] lists the differences between
+//! them. A construct that this module can't represent counts as a difference, so that an unknown
+//! construct is never accepted as equal.
 
 mod handle_kinds;
 mod trait_tables;
@@ -14,56 +14,57 @@ use std::fmt;
 pub(crate) use handle_kinds::midl_kind;
 pub(crate) use trait_tables::TraitTables;
 
-/// One argument of a method after `this`.
+/// One argument of a COM method after `this`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) direction: Direction,
     pub(crate) ty: Type,
 }
 
-/// The direction in which the value of a slot travels. No layout in this module has a slot for
-/// both.
+/// The direction in which the value of a slot is passed. This module doesn't support slots that are
+/// passed in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     In,
     Out,
 }
 
-/// A type by its form in memory and on the wire. Equal values have equal forms.
+/// A type's layout in memory and on the wire. Types with the same layout are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// An integer with this size in bytes. The signs of integers make no difference on the wire.
+    /// An integer with this size in bytes. Signed and unsigned integers have the same wire form.
     Integer(u32),
     /// A floating-point number with this size in bytes.
     Float(u32),
-    /// An enum with 4 bytes in memory and 2 on the wire, and its values in order.
+    /// An enum that takes 4 bytes in memory and 2 bytes on the wire. Contains the values in order.
     ShortEnum(Vec<i32>),
-    /// A struct with C's alignment.
+    /// A struct with the alignment rules of C.
     Struct(Vec<Type>),
-    /// An array of fixed length, inline.
+    /// An array of fixed length that is stored inline.
     Array(Box<Type>, u32),
-    /// Zero-terminated UTF-16.
+    /// A zero-terminated UTF-16 string.
     Text,
-    /// An array whose length is given by a count.
+    /// An array whose length is given by a separate count.
     Counted(Box<Type>, CountLocation),
     /// A pointer that is never NULL.
     Reference(Box<Type>),
     /// A pointer that may be NULL.
     Unique(Box<Type>),
-    /// A pointer to an object with this interface.
+    /// A pointer to the interface with this IID.
     Interface([u8; 16]),
-    /// A handle, by the name of its kind. `syshandle-com` has MIDL's numbers of the kinds.
+    /// A handle of the kind with this name. `syshandle-com` maps the names to MIDL's numbers.
     Handle(&'static str),
 }
 
-/// The place of a count. Every count has 4 bytes; the layout of that place includes it as well.
+/// The location of an array's count. A count always has 4 bytes. It is also part of the layout as a
+/// slot or field of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CountLocation {
-    /// The slot with this number.
+    /// The slot with this index.
     Slot(usize),
-    /// The pointee of the slot with this number.
+    /// The pointee of the slot with this index.
     Pointee(usize),
-    /// The field with this number.
+    /// The field with this index.
     Field(usize),
 }
 
@@ -82,7 +83,7 @@ impl Type {
         Self::Struct(vec![Self::Integer(4), Self::Integer(2), Self::Integer(2), bytes])
     }
 
-    /// Returns the layout of an enum with these values and without `v1_enum`.
+    /// Returns the layout of an enum with these values that doesn't have the attribute `v1_enum`.
     pub(crate) fn short_enum(values: Vec<i32>) -> Self {
         Self::ShortEnum(values)
     }
@@ -137,8 +138,8 @@ impl fmt::Display for Type {
     }
 }
 
-/// Returns the first difference between the slots that a file declares and the slots of the trait's
-/// tables, with the number of the declared slot.
+/// Returns the first difference between the layout that a file declares and the layout of the
+/// trait's tables. Also returns the index of the declared slot.
 pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usize>, String)> {
     if declared == tables {
         return None;
@@ -173,7 +174,7 @@ pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usiz
     Some((Some(place), what))
 }
 
-/// Describes the difference between two types whose descriptions are equal.
+/// Describes the difference between two types that have the same description at the top level.
 fn difference_within(file: &Type, tables: &Type) -> Option<String> {
     match (file, tables) {
         (Type::Reference(file), Type::Reference(tables))

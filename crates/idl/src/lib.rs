@@ -1,9 +1,9 @@
-//! A reader for `.idl` files, which are written in the language of Microsoft's MIDL compiler.
+//! Reads and writes `.idl` files in the language of Microsoft's MIDL compiler.
 //!
 //! [`check`](fn@check) reports the errors in a file. [`describe`] converts a file to the model of
-//! the crate `syshandle-model`. From the model, [`LoweringOutput::rust`] and [`build`] write Rust
-//! traits, [`emit`] writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate
-//! doesn't depend on the runtime.
+//! the crate `syshandle-model`. From the model, [`LoweringOutput::rust`] and [`build`] generate
+//! Rust traits, and [`emit`] generates an `.idl` file. [`diff`](mod@diff) compares two versions of
+//! an interface. This crate doesn't depend on syshandle's runtime.
 
 mod build_script;
 pub mod diff;

@@ -1,7 +1,8 @@
-//! Converts the checked syntax tree of `.idl` files to the model, from which Rust is written.
+//! Converts the checked syntax tree of `.idl` files to the model, from which Rust source is
+//! generated.
 //!
-//! A construct that Rust can't express is an error only if Rust is requested. Each error names the
-//! method, the parameter and the type. One run reports all of them.
+//! A construct that can't be expressed in Rust is an error only if Rust is requested. Each error
+//! names the method, the parameter and the type. One run reports all errors.
 
 mod boxes;
 mod classes;
@@ -47,22 +48,23 @@ use syshandle_model::{Definition, Description};
 /// The result of converting `.idl` files.
 #[derive(Debug)]
 pub struct LoweringOutput {
-    /// The constructs that Rust can express; empty if the files aren't valid.
+    /// The interfaces, classes and types that can be expressed in Rust. Empty if the files contain
+    /// errors.
     pub description: Description,
-    /// The errors in the files, and the constructs that Rust can't express.
+    /// The errors in the files, and the constructs that can't be expressed in Rust.
     pub report: Report,
 }
 
-/// Reads `.idl` files and describes their interfaces and classes, with the types that these use.
+/// Converts the interfaces and classes in `.idl` files to the model, with the types that they use.
 ///
-/// An interface with a part that Rust can't express is left out as a whole, because the number of a
-/// method is its position. Everything that uses such an interface is left out as well. The report
-/// gives the reasons, and the other interfaces are described.
+/// An interface is omitted completely if a part of it can't be expressed in Rust, because a
+/// method's number is its position. Everything that uses an omitted interface is omitted as well.
+/// The report contains the reasons. All other interfaces are converted.
 pub fn describe(paths: &[PathBuf], options: &Options) -> LoweringOutput {
     describe_read(report::read(paths, options), options)
 }
 
-/// Describes a text as if it were a file with this name. The file need not exist.
+/// Converts a text as if it were a file with this name. The file need not exist.
 pub fn describe_text(name: &str, text: &str, options: &Options) -> LoweringOutput {
     describe_read(report::read_text(name, text, options), options)
 }
@@ -77,7 +79,7 @@ fn describe_read(mut read: CheckedProgram, options: &Options) -> LoweringOutput 
 }
 
 impl LoweringOutput {
-    /// Returns the Rust source of the interfaces, as a text that can be included anywhere.
+    /// Returns Rust source for the interfaces, which can be included in any module.
     ///
     /// # Examples
     ///
@@ -98,10 +100,11 @@ impl LoweringOutput {
     }
 }
 
-/// Describes a file of either language: Rust if its name ends with `.rs`, IDL otherwise.
+/// Converts a file to the model. A file whose name ends with `.rs` is read as Rust, any other file
+/// as IDL.
 ///
 /// # Errors
-/// Fails with the errors in the file, as a text.
+/// Returns the errors in the file as text.
 pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
     if path.extension().is_none_or(|extension| extension != "rs") {
         let LoweringOutput { description, report } = describe(&[path.to_owned()], options);
@@ -116,7 +119,7 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         .map_err(|errors| errors.into_iter().map(|error| error_text(&error)).collect())
 }
 
-/// Converts a checked program. Returns the diagnostics and the names.
+/// Converts a checked program to the model. Returns the diagnostics and the names.
 pub(crate) fn lower(
     program: &Program,
     options: &Options,
@@ -126,7 +129,7 @@ pub(crate) fn lower(
     let mut state = LoweringState::default();
     let facts = midl_layout::Facts::of(program);
     for &unit in &program.roots {
-        // Names in a part of a file are resolved as in the whole file.
+        // Names in a fragment are resolved in the file that includes it.
         let whole = program.unit_of(unit).part_of.unwrap_or(unit);
         let imported = check::imported_scope(program, &symbols, whole);
         let Some(own) = symbols.get(&whole) else { continue };
@@ -160,41 +163,41 @@ pub(crate) fn lower(
     state
 }
 
-/// The conversion of one file's declarations to the model.
+/// Converts the declarations of one file to the model.
 struct Lowering<'l, 'a> {
     view: View<'l, 'a>,
     program: &'l Program,
-    /// The requested interfaces and classes; empty for all.
+    /// The requested interfaces and classes; if empty, all.
     only: &'l [String],
-    /// The enums that become numbers with constants.
+    /// The enums to convert to integer types with constants.
     flags: &'l [String],
-    /// The interfaces that are declared private to syshandle.
+    /// The private interfaces, which only programs that use syshandle call and serve.
     private: &'l [String],
     facts: &'l midl_layout::Facts,
-    /// The nested structs whose layout is being read.
+    /// The stack of nested structs whose layout is being computed.
     structs: RefCell<Vec<&'a StructType>>,
-    /// The number of further types allowed in the parameter whose layout is being read.
+    /// The number of types that the layout of the current parameter may still contain.
     types_left: Cell<u32>,
-    /// The number of further types allowed in all parameters together.
+    /// The number of types that the layouts of all parameters may still contain.
     all_types_left: Cell<u32>,
-    /// The access masks in the parameter whose layout is being read, each as the text of a
-    /// difference between the file and the tables of the trait.
+    /// The access masks in the current parameter. Each is a text that describes the resulting
+    /// difference between the file's layout and the trait's.
     masks: RefCell<Vec<String>>,
     description: &'l mut Description,
     state: &'l mut LoweringState,
-    /// Interfaces that are used and not yet described.
+    /// Interfaces that are in use but not yet converted.
     pending_interfaces: Vec<&'a Interface>,
-    /// The part that is being described, for a message: ``method `A::B` ``.
+    /// The element that is being converted, for messages: ``method `A::B` ``.
     place: String,
-    /// Types whose parts are still to be described. Types form a graph of any depth, so a type's
-    /// parts are described after the type that uses it, rather than recursively.
+    /// Types whose members must still be converted. A queue is used instead of recursion, because
+    /// types form a graph of arbitrary depth.
     pending_types: VecDeque<PendingType<'a>>,
 }
 
-/// A type whose parts are still to be described.
+/// A type whose members must still be converted.
 struct PendingType<'a> {
     name: String,
-    /// The position of the declaration, which identifies the type.
+    /// The position of the declaration. Identifies the type.
     id: Span,
     /// The position of the first use.
     used: Span,
@@ -206,7 +209,7 @@ enum CompositeType<'a> {
     Union(&'a UnionType),
 }
 
-/// A marker: a construct can't be described, and the reason has been reported.
+/// A marker type: a construct can't be converted, and the reason has already been reported.
 struct LoweringError;
 
 type Result<T, E = LoweringError> = std::result::Result<T, E>;
@@ -261,7 +264,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Describes an interface that the file itself declares.
+    /// Converts an interface that is declared in the file itself.
     fn root(&mut self, interface: &'a Interface) {
         if interface.attributes.has(AttributeName::Local) {
             let what = format!("interface {}", quoted(&interface.name.name));
@@ -275,7 +278,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Returns whether an interface or a class was requested.
+    /// Returns whether the caller requested an interface or class.
     fn is_requested(&mut self, name: &Identifier) -> bool {
         let is_asked_for = self.only.iter().any(|only| **only == *name.name);
         if self.only.is_empty() {
@@ -288,7 +291,7 @@ impl<'a> Lowering<'_, 'a> {
         is_asked_for
     }
 
-    /// Describes used types and interfaces until none is missing.
+    /// Converts pending types and interfaces until none remain.
     fn describe_pending(&mut self) {
         loop {
             if let Some(pending) = self.pending_types.pop_front() {
@@ -301,7 +304,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Describes the parts of a type, or records that it can't be described.
+    /// Converts the members of a type, or records that they can't be converted.
     fn parts(&mut self, pending: PendingType<'a>) {
         let PendingType { name, id, used, parts } = pending;
         let described = match parts {
@@ -321,7 +324,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Records a use of a type and queues its parts, unless they are described already.
+    /// Records a use of a type. Queues its members if they haven't been converted.
     fn use_type(
         &mut self,
         name: String,
@@ -336,7 +339,8 @@ impl<'a> Lowering<'_, 'a> {
         Ok(())
     }
 
-    /// Reports that something can't be described, with the part that contains it.
+    /// Reports that a construct can't be converted. The message includes the element that contains
+    /// it.
     fn refuse<T>(&mut self, span: Span, what: impl std::fmt::Display, hint: &str) -> Result<T> {
         let message = match self.place.is_empty() {
             true => what.to_string(),
@@ -347,8 +351,8 @@ impl<'a> Lowering<'_, 'a> {
         Err(LoweringError)
     }
 
-    /// Reports that something has no Rust: as an error if interfaces were requested by name,
-    /// otherwise as a warning.
+    /// Reports that a construct can't be expressed in Rust. This is an error if interfaces were
+    /// requested by name, and otherwise a warning.
     fn report_unsupported(&mut self, span: Span, why: &str, what: &str) {
         let message = format!("{what} has no Rust: {why}");
         self.state.diagnostics.push(match self.only.is_empty() {
@@ -357,7 +361,7 @@ impl<'a> Lowering<'_, 'a> {
         });
     }
 
-    /// Returns a hint for a type that is announced at a position and defined nowhere.
+    /// Returns a hint for a type that is only forward-declared at the position `announced`.
     fn where_defined(&self, announced: Span) -> &'static str {
         match self.program.is_built_in(announced) {
             true => {
@@ -368,8 +372,8 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Takes a name for a declaration. Returns whether it is new. Reports an error if another
-    /// declaration has the name.
+    /// Reserves a name for the declaration at `span`. Returns whether the name is new. Reports an
+    /// error if another declaration has it.
     fn claim_name(&mut self, name: &str, span: Span) -> Result<bool> {
         match self.state.names.get(name) {
             None => {
@@ -386,7 +390,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Returns the Rust name of the type that is declared at a position.
+    /// Returns the Rust name of the type declared at a position.
     fn rust_type_name(&mut self, name: &str, declared: Span) -> String {
         self.state.type_names.entry(declared).or_insert_with(|| names::type_name(name)).clone()
     }
@@ -396,7 +400,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Returns a Rust identifier for a name.
+/// Returns a Rust identifier for a name. Appends an underscore to a keyword.
 fn ident(name: &str) -> Ident {
     match names::is_keyword(name) {
         true => Ident::new(&format!("{name}_"), RustSpan::call_site()),

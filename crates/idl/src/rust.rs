@@ -1,4 +1,4 @@
-//! Reads Rust source files into the model and writes them from it.
+//! Converts Rust source files to the model and back.
 
 mod file;
 mod modules;

@@ -1,4 +1,4 @@
-//! The check refuses files that MIDL refuses and accepts constructs of real files.
+//! Tests that the checks reject files that MIDL rejects, and accept constructs that real files use.
 
 use syshandle_idl::{Options, Report, check_text, describe_text};
 

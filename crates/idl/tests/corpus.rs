@@ -1,4 +1,4 @@
-//! Reads all `.idl` files of Wine's development package (`libwine-dev`), which were not written for
+//! Checks all `.idl` files of Wine's development package (`libwine-dev`), which weren't written for
 //! this project.
 
 use std::path::{Path, PathBuf};

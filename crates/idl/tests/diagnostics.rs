@@ -1,4 +1,4 @@
-//! Compares the report on each `diagnostics/*.idl` with the `.stderr` file of the same name.
+//! Compares the report for each `diagnostics/*.idl` file with the `.stderr` file of the same name.
 //!
 //! `UPDATE_EXPECTED=1` rewrites the `.stderr` files.
 
@@ -32,8 +32,8 @@ fn only_files_with_errors_fail() {
     }
 }
 
-/// Returns the inputs, by relative paths, so that messages are the same on every machine. Tests run
-/// in the crate's directory.
+/// Returns the input files. The paths are relative to the crate's directory, in which tests run, so
+/// that messages are the same on every machine.
 fn inputs() -> Vec<PathBuf> {
     let entries = Path::new("tests/diagnostics").read_dir().expect("this test's files");
     let mut inputs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

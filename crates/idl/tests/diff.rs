@@ -1,11 +1,11 @@
-//! Tests how `idl diff` classifies each kind of change, in `.idl` files and in traits: whether old
-//! peers continue to work, and what authority a peer gains.
+//! Tests how `idl diff` classifies each kind of change in `.idl` files and traits: whether old
+//! peers still work, and which authority a peer gains.
 
 use syshandle_idl::diff::diff;
 use syshandle_idl::{Options, describe_text};
 use syshandle_model::Description;
 
-/// Describes an `.idl` file with these declarations and an interface with these methods.
+/// Converts an `.idl` file with these declarations and an interface with these methods.
 fn idl(before: &str, methods: &str) -> Description {
     let text = format!(
         "import \"oaidl.idl\";\n{before}\n\
@@ -21,7 +21,7 @@ fn whole(text: &str) -> Description {
     lowered.description
 }
 
-/// Describes Rust source with these items and a trait with these methods.
+/// Converts Rust source with these items and a trait with these methods.
 fn rust(before: &str, methods: &str) -> Description {
     let text = format!(
         "{before}\n#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
@@ -49,19 +49,20 @@ fn says(old: &Description, new: &Description, expected: &[&str]) {
     assert_eq!(said, expected);
 }
 
-/// Compares two versions of a trait's methods.
+/// Compares two versions of a trait's methods and checks the changes.
 #[track_caller]
 fn methods(old: &str, new: &str, expected: &[&str]) {
     says(&rust("", old), &rust("", new), expected);
 }
 
-/// Compares two versions of an `.idl` interface's methods.
+/// Compares two versions of an `.idl` interface's methods and checks the changes.
 #[track_caller]
 fn idl_methods(old: &str, new: &str, expected: &[&str]) {
     says(&idl("", old), &idl("", new), expected);
 }
 
-/// Compares two versions of the declarations beside the same method.
+/// Compares two versions of the items outside of a trait, whose method is the same in both. Checks
+/// the changes.
 #[track_caller]
 fn beside(old: &str, new: &str, method: &str, expected: &[&str]) {
     says(&rust(old, method), &rust(new, method), expected);
@@ -85,7 +86,7 @@ fn differences_that_keep_the_wire_form_are_no_change() {
         &rust("", "fn a(&self, x: u32) -> Result<()>;"),
         &[],
     );
-    // A recursive struct under another name.
+    // A recursive struct with another name.
     let place = |name: &str| {
         rust(
             &format!(
@@ -286,7 +287,8 @@ fn handles_that_come_in() {
         &method("", "File"),
         &["BREAKS Thing::a::x: type changed from `Vec<a handle (file)>` to `a handle (file)`"],
     );
-    // The declaration contradicts the type, so no handle is accepted, rather than any.
+    // The declaration contradicts the type. Such a parameter accepts no handle at all, rather than
+    // any handle.
     methods(
         &method("", "TcpStream"),
         &method("#[handle(socket(udp_socket))]", "TcpStream"),
@@ -294,7 +296,7 @@ fn handles_that_come_in() {
             "BREAKS Thing::a::x: declares a handle (socket of no sort) instead of a handle (socket of tcp_stream)",
         ],
     );
-    // A type implies a declaration. An explicit one that adds nothing to it is no change.
+    // A type implies a declaration. Writing the same declaration explicitly is not a change.
     methods(&method("", "PipeReader"), &method("#[handle(pipe, read)]", "OwnedFd"), &[]);
     methods(&method("", "TcpStream"), &method("#[handle(socket)]", "TcpStream"), &[]);
 }
@@ -305,7 +307,7 @@ fn handles_that_come_out() {
     let from = |old: &str, new: &str, expected: &[&str]| {
         methods(&method(old), &method(new), expected);
     };
-    // A wider declaration breaks old clients, and a narrower one breaks old servers.
+    // Accepting more handles breaks old clients, and accepting fewer breaks old servers.
     from(
         "#[handle(file)]",
         "#[handle(file | pipe)]",
@@ -455,7 +457,7 @@ fn sizes_and_bounds() {
             "MORE Thing::a::x: limit 0..=255 (to the server)",
         ],
     );
-    // In Rust, the size is no parameter of its own. In COM, it is, and its position matters.
+    // In Rust, the size isn't a separate parameter. In COM, it is, and its position matters.
     idl_methods(
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
         "HRESULT A([in, size_is(n)] BYTE *x, [in] long n);",
@@ -466,7 +468,7 @@ fn sizes_and_bounds() {
         "HRESULT A([in] long m, [in, size_is(m)] byte *x);",
         &[],
     );
-    // An exact length and any length.
+    // Compares an exact length with an arbitrary length.
     idl_methods(
         "HRESULT A([in, size_is(16)] BYTE *x);",
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
@@ -520,14 +522,14 @@ fn structs_are_told_once_with_the_way_they_go() {
         &["BREAKS Place::x: moved from place 1 to place 2"],
     );
     from("x: u8", "z: u8", given, &["goes on Place::z: renamed from `x`"]);
-    // No method passes the type.
+    // A type that no method passes.
     from(
         "x: u8",
         "x: u16",
         "fn a(&self) -> Result<()>;",
         &["goes on Place::x: type changed from `u8` to `u16`"],
     );
-    // A field of a struct within a passed struct.
+    // A handle in a struct that is nested in another struct.
     beside(
         "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=4)] x: u8 }",
         "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=9)] x: u8 }",
@@ -546,7 +548,7 @@ fn structs_are_told_once_with_the_way_they_go() {
             "MORE Thing::a::x: a handle of any kind (to the server)",
         ],
     );
-    // Another struct in its place.
+    // A different struct is used.
     says(
         &rust(&place("x: u8"), "fn a(&self, x: Place) -> Result<()>;"),
         &rust(
@@ -671,7 +673,7 @@ fn constants() {
         "const long LIMIT = 10;",
         &["goes on LIMIT: changed from 20 to 10"],
     );
-    // A constant on which a size depends changes the size.
+    // Changing a constant also changes the size that depends on it.
     let sized = |max: u32| {
         idl(
             &format!("const long MAX = {max};"),

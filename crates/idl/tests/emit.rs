@@ -1,4 +1,4 @@
-//! Converts traits to `.idl` files and back. The result has the same form on the wire.
+//! Tests that converting traits to `.idl` files and back preserves the wire format.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,14 @@ fn rust(text: &str) -> Description {
     syshandle_idl::rust::describe(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// Returns the `.idl` file of a description. Asserts that the file is valid without a warning and
-/// describes the same interfaces.
+/// Converts a description to an `.idl` file, and asserts that the file is valid, causes no warning
+/// and describes the same interfaces. Returns the file's text.
 #[track_caller]
 fn there_and_back(description: &Description) -> String {
     let text = emit(description).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     let lowered = describe_text("a.idl", &text, &Options::default());
-    // A construct that MIDL can express may still have another COM layout than the trait's tables.
+    // A construct that MIDL can express may still have a COM layout that differs from the trait's.
+    // Warnings about this are expected.
     let about_layouts = " has another COM layout in Rust: ";
     let others = |of: &&Diagnostic| !of.message.contains(about_layouts);
     let others: Vec<_> = lowered.report.diagnostics().iter().filter(others).collect();
@@ -29,14 +30,14 @@ fn there_and_back(description: &Description) -> String {
     if description.definitions.is_empty() {
         return text;
     }
-    // A second conversion changes nothing more.
+    // A second conversion must not change anything.
     let again = emit(&lowered.description).unwrap_or_else(|wrong| panic!("{wrong:#?}\n{text}"));
     let again = describe_text("a.idl", &again, &Options::default());
     assert_eq!(diff(&lowered.description, &again.description), []);
     text
 }
 
-/// Returns the `.idl` file of a trait with these methods.
+/// Converts a trait with these methods to an `.idl` file.
 #[track_caller]
 fn methods(before: &str, methods: &str) -> String {
     there_and_back(&rust(&format!(
@@ -45,7 +46,7 @@ fn methods(before: &str, methods: &str) -> String {
     )))
 }
 
-/// Asserts that a trait with this method is refused with this message.
+/// Asserts that converting a trait with this method fails with this message.
 #[track_caller]
 fn refuses(before: &str, method: &str, expected: &str) {
     let description = rust(&format!(
@@ -133,7 +134,8 @@ fn objects_structs_and_enums() {
         listener,
         "fn a(&self, x: ListenerClient, y: Option<ListenerClient>, z: Vec<ListenerClient>) -> Result<ListenerClient>;",
     );
-    // A type that is used before its declaration, a struct in a struct, and a struct within itself.
+    // Tests a type that is used before its declaration, a nested struct, and a struct that contains
+    // itself.
     let text = methods(
         "#[derive(Encode)] pub struct Outer { pub inner: Inner, pub list: Vec<Inner> }\n\
          #[derive(Encode)] pub struct Inner { pub look: Look, pub next: Option<Box<Inner>> }\n\
@@ -257,8 +259,8 @@ fn types_without_a_midl_form_are_named() {
     with("#[derive(Encode)] pub enum S { A = 0x1_0000_0000 }", "S::A: MIDL's enums have 32 bits");
 }
 
-/// Converts each method of the interfaces in other tests and the samples separately. The method is
-/// refused by name, or the conversion there and back preserves its form.
+/// Converts each method of the interfaces in other tests and in the samples separately. Each method
+/// must either be refused by name or keep its wire format.
 #[test]
 fn methods_of_this_project_are_refused_or_come_back() {
     let mut files = Vec::new();
@@ -270,7 +272,7 @@ fn methods_of_this_project_are_refused_or_come_back() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let described =
             syn::parse_file(&text).ok().and_then(|of| syshandle_idl::rust::describe(of).ok());
-        // A file with deliberate errors, for other tests.
+        // This file contains deliberate errors for other tests.
         let Some(all) = described else { continue };
         for interface in &all.interfaces {
             for method in &interface.methods {

@@ -1,4 +1,4 @@
-//! Tests where imported and included files are found, and the effects of the options.
+//! Tests where imported and included files are searched, and how the options affect this.
 
 use std::fs;
 use std::path::PathBuf;

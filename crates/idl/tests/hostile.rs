@@ -1,7 +1,7 @@
-//! Input made to crash the reader or to keep it busy for ever.
+//! Tests with input that is designed to crash the reader or to keep it busy forever.
 //!
-//! Each test asserts that the reader ends. The growth of its work with the input is measured in
-//! steps, which don't depend on the load of the machine.
+//! Each test asserts that reading ends. The growth of the work is measured in steps, which don't
+//! depend on the machine's load.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use syshandle_idl::{Options, Report, check, check_text};
 
-/// A file with every construct.
+/// A file that contains every construct.
 const EVERYTHING: &str = include_str!("everything.idl");
 
-/// Far above the time that any input takes on any machine. An endless reader takes minutes.
+/// Time limit for reading a file. Every input takes much less time, on any machine; an endless loop
+/// exceeds the limit.
 const SOON: Duration = Duration::from_secs(60);
 
 #[track_caller]
@@ -40,7 +41,7 @@ fn everything_is_valid() {
 
 #[test]
 fn any_beginning_of_a_file_is_read() {
-    // The step is a prime, so that the cuts fall at every position within words.
+    // The step is a prime number, so that the text is cut at every position within words.
     for end in (0..EVERYTHING.len()).step_by(23) {
         read(&EVERYTHING[..end]);
     }
@@ -95,8 +96,8 @@ fn long_chains_are_refused() {
     complains(&format!("interface a<{}b> {{}}", "a,".repeat(long)), "type parameters");
 }
 
-/// Reads a text of one size and a text of twice that size. The second may take about twice the
-/// work; a quadratic reader takes four times as much.
+/// Reads two texts, one of which is twice as long as the other, and asserts that the steps grow
+/// about linearly. With quadratic growth, the longer text would take four times as many steps.
 #[track_caller]
 fn grows_evenly(text: impl Fn(usize) -> String) {
     let steps = |many: usize| read(&text(many)).statistics().steps;
@@ -105,7 +106,8 @@ fn grows_evenly(text: impl Fn(usize) -> String) {
     assert!(twice * 2 < once * 5, "{once} steps, and {twice} for twice as much");
 }
 
-/// So large that no hints are computed, whose steps would otherwise count.
+/// A number of errors that is so large that no hints are computed. Computing hints would also count
+/// as steps.
 const MANY: usize = 500;
 
 #[test]

@@ -1,5 +1,6 @@
-//! Compares the Rust source of each `lowering/NAME.idl` with `NAME.rs` and, if something has no
-//! Rust, the report with `NAME.stderr`. `UPDATE_EXPECTED=1` rewrites these files.
+//! Compares the Rust source for each `lowering/NAME.idl` with `NAME.rs`. If something can't be
+//! expressed in Rust, also compares the report with `NAME.stderr`. `UPDATE_EXPECTED=1` rewrites
+//! these files.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +10,8 @@ use syshandle_idl::{Options, describe};
 #[test]
 fn each_file_becomes_what_is_expected() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    // A relative path, so that messages are the same on every machine. Tests run in the crate's
-    // directory.
+    // The path is relative to the crate's directory, in which tests run, so that messages are the
+    // same on every machine.
     let entries = Path::new("tests/lowering").read_dir().unwrap();
     let mut inputs: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     inputs.retain(|path| path.extension().is_some_and(|extension| extension == "idl"));

@@ -1,10 +1,9 @@
-//! Tests the COM layout of structs near `#pragma pack` and of other declarations whose layout is
-//! certain.
+//! Tests the COM layout of structs that `#pragma pack` may affect, and of other declarations.
 
 use syshandle_idl::{Options, describe_text};
 
-/// Returns whether a method with this parameter, in a file with these declarations, is reported to
-/// have another layout.
+/// Returns whether the COM layout of a method is reported as different. The method has this
+/// parameter and is in a file with these declarations.
 #[track_caller]
 fn differs(declarations: &str, parameter: &str) -> bool {
     let text = format!(
@@ -63,12 +62,12 @@ fn an_enum_has_one_layout_by_its_name_and_by_its_tag() {
             assert!(!differs(declaration, parameter), "{declaration} {parameter}");
         }
     }
-    // The definition has `v1_enum`, which applies to every use of the enum. Rust's tables have 4
-    // bytes for values that need more than 16 bits.
+    // `v1_enum` on the definition applies to every use of the enum. The trait's tables use 4 bytes
+    // if a value needs more than 16 bits.
     let wide = "[v1_enum] enum E { A, B = 0x10000 };";
     assert!(!differs(wide, "[in] enum E a"));
     assert!(differs("[v1_enum] enum E { A, B };", "[in] enum E a"));
-    // MIDL applies the `v1_enum` of a typedef only to uses of the typedef's name.
+    // MIDL applies `v1_enum` on a typedef only where the typedef's name is used.
     let by_name = "typedef [v1_enum] enum E { A, B = 0x10000 } E;";
     assert!(!differs(by_name, "[in] E a"));
     assert!(differs(by_name, "[in] enum E a"));

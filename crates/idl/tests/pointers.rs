@@ -1,10 +1,10 @@
-//! Tests the COM layout of pointers whose kind depends on `pointer_default`, and of enums in the
-//! system's files.
+//! Tests the COM layout of pointers whose kind depends on `pointer_default`, and of enums that are
+//! declared in the system's files.
 
 use syshandle_idl::{Options, describe_text};
 
-/// Returns, for each method of all interfaces, its name and whether its layout is reported to
-/// differ.
+/// Returns, for each method of all interfaces, its name and whether its layout is reported as
+/// different.
 fn reported(text: &str) -> Vec<(String, bool)> {
     let lowered = describe_text("a.idl", text, &Options::default());
     assert!(lowered.report.is_success(), "{}", lowered.report);
@@ -82,7 +82,8 @@ fn enums_of_the_systems_files_that_are_v1_have_32_bits() {
     );
     let methods = reported(&text);
     let is_reported = |name: &str| methods.iter().find(|(of, _)| of == name).map(|(_, is)| *is);
-    // A `v1_enum` is reported like one of the file itself, unless it is a number in the trait.
+    // A `v1_enum` in a system file is treated like one in the file itself, except if it is an
+    // integer in the trait.
     assert_eq!(is_reported("get_long"), Some(true), "{methods:?}");
     assert_eq!(is_reported("get_short"), Some(false), "{methods:?}");
     for name in enums.iter().filter(|name| **name != "CALLCONV") {

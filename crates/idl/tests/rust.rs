@@ -1,8 +1,8 @@
-//! Tests the Rust source of `.idl` files, and which files are refused.
+//! Tests the Rust source that is generated for `.idl` files, and which files are refused.
 
 use syshandle_idl::{Options, Report, describe_text};
 
-/// Returns the Rust source of a file with these members of an interface.
+/// Returns the Rust source for a file with these members of an interface.
 fn lowered(before: &str, members: &str) -> Result<String, Box<Report>> {
     let text = format!(
         "import \"oaidl.idl\";\n{before}\n\
@@ -135,7 +135,8 @@ fn only_what_is_asked_for_is_judged() {
     let unknown = only("IGod").report.to_string();
     assert!(unknown.contains("there is no interface or class `IGod`"), "{unknown}");
     assert!(unknown.contains("did you mean `IGood`?"), "{unknown}");
-    // Without `--only`, complete interfaces are converted and the others are reported.
+    // Without `--only`, interfaces that can be converted are converted, and the others are
+    // reported.
     let all = describe_text("a.idl", text, &Options::default());
     assert_eq!(all.report.statistics().errors, 1);
     assert_eq!(all.description.interfaces.len(), 2);

@@ -1,8 +1,8 @@
-//! Tests that walks over types and expressions end for every graph of types.
+//! Tests that traversals of types and expressions end for every graph of types.
 //!
-//! Each test creates a file on which a walk without a cache or a limit would take minutes or
-//! overflow the stack. The work runs in a separate thread, with a deadline that isn't exceeded even
-//! on a loaded machine.
+//! Each test uses a file for which a traversal without cache or limit would take minutes or
+//! overflow the stack. The work runs in a separate thread. The deadline is long enough even for a
+//! loaded machine.
 
 use std::fmt::Write;
 use std::sync::mpsc;
@@ -13,10 +13,11 @@ use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, check, check_text, describe_text};
 
-/// Endless work takes much longer than this on any machine.
+/// Time limit for one test. Endless work takes much longer than this on any machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs work in a thread with the default stack size.
+/// Runs `work` in a thread with the default stack size. Panics if it doesn't end before the
+/// deadline.
 #[track_caller]
 fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
@@ -27,7 +28,7 @@ fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static
     }
 }
 
-/// Returns a file with these declarations and an interface whose methods pass these types.
+/// Returns a file with these declarations and an interface with one method per list of parameters.
 fn file(declarations: &str, parameters: &[&str]) -> String {
     let mut text = format!(
         "import \"oaidl.idl\";\n{declarations}\n\
@@ -39,7 +40,7 @@ fn file(declarations: &str, parameters: &[&str]) -> String {
     text + "}\n"
 }
 
-/// Returns the Rust source of a file and the report as a text.
+/// Returns the Rust source for a file, and the report as text.
 #[track_caller]
 fn rust(what: &str, text: String) -> (String, String) {
     ends(what, move || {
@@ -164,13 +165,13 @@ fn names_that_differ_by_case_alone_are_numbered_in_linear_time() {
     let name = |n: usize| -> String {
         (0..15).map(|bit| if n >> bit & 1 == 0 { 'a' } else { 'A' }).collect()
     };
-    // One capital letter starts a word, so different names with capitals at the same places collide
-    // in Rust.
+    // In snake case, names that differ only in the positions of upper-case letters may become
+    // equal.
     let fields = numbered(6_000, |n| format!("long {0}; long _{0};", name(n)));
     rust("names", file(&format!("typedef struct S {{ {fields} }} S;"), &["S *"]));
 }
 
-/// Describes Rust source.
+/// Converts Rust source to a description.
 fn described(text: &str) -> syshandle_model::Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
     syshandle_idl::rust::describe(file).unwrap_or_else(|error| panic!("{error}"))
@@ -282,7 +283,7 @@ fn a_handle_that_there_can_be_many_of_is_given_more_often() {
     assert!(gives.contains("any number of them"), "{said:?}");
 }
 
-/// Checks a file.
+/// Checks a file and returns the report as text.
 #[track_caller]
 fn checked(what: &str, text: String) -> String {
     ends(what, move || check_text("a.idl", &text, &Options::default()).to_string())

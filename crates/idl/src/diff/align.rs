@@ -1,4 +1,4 @@
-//! Matches the members of two lists: by name, and if the names differ, by position.
+//! Matches the members of two lists by name, or by position if the names differ.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,27 @@ use proc_macro2::Ident;
 
 use syshandle_model::plain_name;
 
-/// Returns the name by which a member is matched. A trailing underscore is removed: a keyword has
-/// one as a name in Rust, and may have none in IDL.
+/// Returns the name that is used for matching a member. Removes a trailing underscore, because a
+/// name that is a Rust keyword gets one, but may have none in IDL.
 pub(super) fn match_name(name: &Ident) -> String {
     plain_name(name).trim_end_matches('_').to_owned()
 }
 
-/// A step from an old list to a new one, in the order of the new one. The numbers are positions in
-/// the lists.
+/// The relation between a member of the old list and a member of the new list. The numbers are
+/// positions in the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// In both lists, in the same relative order.
+    /// The member is in both lists, in the same order relative to other kept members.
     Kept {
         old: usize,
         new: usize,
     },
-    /// In both lists, in another relative order.
+    /// The member is in both lists, in a different relative order.
     Moved {
         old: usize,
         new: usize,
     },
-    /// A member with another name in the position of a removed one.
+    /// A removed member and a new member with another name in the same position.
     Replaced {
         old: usize,
         new: usize,
@@ -39,7 +39,8 @@ pub(super) enum Step {
     },
 }
 
-/// Aligns two lists of names. If a list has a name twice, only one of the two is matched.
+/// Aligns two lists of names, and returns the steps in the order of the new list. If a name occurs
+/// twice in a list, only one occurrence is matched.
 pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let anchors = common(old, new);
     let places = |list: &[String]| -> HashMap<String, usize> {
@@ -49,7 +50,7 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut from = (0, 0);
     for &(old_at, new_at) in anchors.iter().chain([&(old.len(), new.len())]) {
-        // The members between two kept ones.
+        // Handles the members between two kept ones.
         let is_gone = |at: &usize| !new_places.contains_key(&old[*at]);
         let gone: Vec<usize> = (from.0..old_at).filter(is_gone).collect();
         let is_new = |at: &usize| !old_places.contains_key(&new[*at]);
@@ -77,7 +78,7 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
 
 /// Returns the longest common subsequence of two lists, as pairs of positions.
 fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
-    // Most lists differ only at the end.
+    // Skips the common prefix first, because most lists differ only at the end.
     let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let mut found: Vec<_> = (0..same).map(|at| (at, at)).collect();
     let (old, new) = (&old[same..], &new[same..]);
@@ -108,8 +109,8 @@ fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
     found
 }
 
-/// The pairs of two lists of two thousand names each. For longer lists, only the common prefix is
-/// matched in order.
+/// Maximum number of name pairs to compare: two lists of 2000 names each. In longer lists, only the
+/// common prefix is matched in order.
 const PAIRS_MAX: usize = 4_000_000;
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
-//! The authority that a handle gives: its possible kinds and its rights.
+//! The *authority* of a handle: its possible kinds and rights, which determine what its receiver
+//! can do with it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use syshandle_model::{Handle, KINDS};
 
-/// The possible kinds and rights of a handle, from its type and its declaration.
+/// The possible kinds and rights of a handle, as given by its Rust type and its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     /// The possible kinds; `None` for any kind.
     kinds: Option<BTreeSet<String>>,
-    /// The possible sorts of a socket; `None` for any sort.
+    /// The possible socket types; `None` if the socket type isn't restricted.
     sockets: Option<BTreeSet<String>>,
-    /// The possible sorts of a file; `None` for any sort.
+    /// The possible file types; `None` if the file type isn't restricted.
     files: Option<BTreeSet<String>>,
     at_least: BTreeSet<String>,
     /// The maximum rights; `None` for all rights.
@@ -20,7 +21,8 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Returns the authority of a handle with a type and a declaration: the intersection of both.
+    /// Returns the authority of a handle: the intersection of its type's and its declaration's.
+    /// Returns `None` if the type isn't a handle.
     pub(super) fn of(ty: &str, declared: Option<&Handle>) -> Option<Self> {
         let of_type = Self::of_type(ty)?;
         let Some(declared) = declared else { return Some(of_type) };
@@ -29,7 +31,7 @@ impl Authority {
         };
         let mut kinds = words(&declared.kinds);
         if let Some(of_type) = &of_type.kinds {
-            // The type of an event says whether the event resets itself; a declaration doesn't.
+            // The Rust type determines whether an event resets itself. A declaration can't.
             let is_manual = of_type.contains(MANUAL_EVENT) && kinds.contains("event");
             kinds = kinds.intersection(of_type).cloned().collect();
             kinds.extend(is_manual.then(|| MANUAL_EVENT.to_owned()));
@@ -48,12 +50,12 @@ impl Authority {
         Some(Self { kinds: Some(kinds), sockets, files, at_least, at_most })
     }
 
-    /// Returns the authority of a handle without a declaration.
+    /// Returns the authority of a handle without restrictions.
     pub(super) fn any() -> Self {
         Self { kinds: None, sockets: None, files: None, at_least: BTreeSet::new(), at_most: None }
     }
 
-    /// Returns the authority of a type without a declaration.
+    /// Returns the authority that a Rust type implies. Returns `None` if the type isn't a handle.
     fn of_type(ty: &str) -> Option<Self> {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let of = |kind: &str, at_least: &[&str]| Self {
@@ -81,7 +83,7 @@ impl Authority {
         })
     }
 
-    /// Returns the authority that this has and `before` doesn't have.
+    /// Describes the authority that `self` has in addition to `before`, if any.
     pub(super) fn more_than(&self, before: &Self) -> Option<String> {
         let added = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {
             new.difference(old).cloned().collect()
@@ -113,7 +115,7 @@ impl Authority {
     }
 
     /// Returns whether a receiver with this declaration accepts every handle that a sender with the
-    /// other may send.
+    /// declaration `other` may send.
     pub(super) fn accepts(&self, other: &Self) -> bool {
         is_within(other.kinds.as_ref(), self.kinds.as_ref())
             && is_within(other.sockets.as_ref(), self.sockets.as_ref())
@@ -123,7 +125,7 @@ impl Authority {
     }
 }
 
-/// Returns the intersection of two bounds.
+/// Returns the intersection of two sets. `None` is the set of all values.
 fn intersection(
     one: Option<BTreeSet<String>>,
     other: Option<BTreeSet<String>>,
@@ -134,7 +136,7 @@ fn intersection(
     }
 }
 
-/// Returns whether one bound is within another. `None` has no limit.
+/// Returns whether `inner` is a subset of `outer`. `None` is the set of all values.
 fn is_within(inner: Option<&BTreeSet<String>>, outer: Option<&BTreeSet<String>>) -> bool {
     match (inner, outer) {
         (_, None) => true,
@@ -168,14 +170,14 @@ impl fmt::Display for Authority {
     }
 }
 
-/// The kind of an event that doesn't reset itself. For its waiters, it is another kind of object
-/// than an event that does.
+/// The kind name of an event that doesn't reset itself. It is different from that of an event that
+/// does, because the two behave differently for waiting threads.
 const MANUAL_EVENT: &str = "manual event";
 
-/// The rights that a section of fixed size may have.
+/// The rights that are possible for a section of fixed size.
 const OF_FIXED_SIZE: [&str; 5] = ["read", "write", "append", "map", "seal"];
 
-/// The types of sockets and their sorts.
+/// The Rust types of sockets, with the corresponding socket types of declarations.
 const SOCKETS: [(&str, &str); 7] = [
     ("UnixStream", "unix_stream"),
     ("UnixListener", "unix_listener"),

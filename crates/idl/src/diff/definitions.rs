@@ -1,4 +1,4 @@
-//! Compares types and constants. Each is compared once, regardless of how many methods use it.
+//! Compares types and constants. Each type is compared once, regardless of how many methods use it.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use super::values::with_receiver;
 use crate::directions::Directions;
 use syshandle_model::{DefinitionKind, Field, Parameter, Variant, discriminants, plain_name};
 
-/// The directions in which values of the types of a description travel.
+/// The directions (in, out) in which values of each type are sent.
 pub(super) struct TypeDirections {
     directions: HashMap<String, Directions>,
-    /// The types whose parts have not been visited yet.
+    /// The types whose members have not been visited yet.
     open: Vec<(String, Directions)>,
 }
 
@@ -38,7 +38,7 @@ impl TypeDirections {
         uses
     }
 
-    /// Adds the uses in the other description.
+    /// Adds the directions of the other description.
     pub(super) fn and(mut self, other: &Self) -> Self {
         for (name, directions) in &other.directions {
             let known = self.directions.entry(name.clone()).or_default();
@@ -111,7 +111,8 @@ impl Comparison<'_> {
                         with_receiver(gained_authority, directions),
                     );
                 }
-                // The type behind an alias is compared at each use of the alias.
+                // An alias is not compared here. Its target type is compared at each use of the
+                // alias.
                 _ => {}
             }
         }
@@ -129,7 +130,8 @@ impl Comparison<'_> {
                 Step::Kept { old: before, new: at } => {
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                     let numbers = (old_numbers[before], new_numbers[at]);
-                    // This wire transfers the variant's position; COM transfers its number.
+                    // This project's wire format transfers the variant's position; COM transfers
+                    // its number.
                     if before == at && numbers.0 != numbers.1 {
                         let description =
                             format!("its number changed from {} to {}", numbers.0, numbers.1);
@@ -195,7 +197,8 @@ fn kind_name(kind: &DefinitionKind) -> &'static str {
     }
 }
 
-/// Returns the value of an expression, for the forms of expression that constants are written in.
+/// Evaluates a constant expression. Supports the forms of expression that constants are usually
+/// written in.
 fn number(of: &Expr) -> Option<f64> {
     Some(match of {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok()?,

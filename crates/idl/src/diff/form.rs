@@ -1,4 +1,4 @@
-//! The form of a type on the wire, with all names resolved.
+//! The wire format of a type, with all names resolved.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -14,42 +14,41 @@ use syshandle_model::{
     Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range,
 };
 
-/// The form of a value on the wire, from the reader's point of view.
+/// The wire format of a value, as its reader sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
-    /// A type without parts, such as a number, a text or a duration, by its name.
+    /// A type without members, such as a number, a string or a duration. Contains the type's name.
     Plain(String),
-    /// Any number of items of one form.
+    /// Any number of items of the same format.
     List(Box<Form>),
-    /// A fixed number of items of one form.
+    /// A fixed number of items of the same format.
     Array(Box<Form>, u64),
     Map(Box<Form>, Box<Form>),
     Optional(Box<Form>),
-    /// Several forms in sequence.
+    /// Several values in sequence.
     Tuple(Vec<Form>),
     Outcome(Box<Form>, Box<Form>),
-    /// A struct or an enum of the description, by its name, because it may contain itself. The
-    /// authority is the declaration for the contained handles that have no declaration themselves.
+    /// A struct or enum of the description. It is referred to by name, because it may contain
+    /// itself. The authority applies to contained handles that have no declaration of their own.
     Defined(String, Option<Authority>),
     Handle(Authority),
-    /// A reference to an object. Its interface is identified by IID if the description has the
-    /// interface.
+    /// An object reference. The IID is known if the description contains the interface.
     Object {
         name: String,
         iid: Option<[u8; 16]>,
     },
-    /// An unknown type, as written.
+    /// A type that the comparison doesn't know, as written in the source.
     Unknown(String),
 }
 
-/// A value: its form and its bounds.
+/// The wire format of a value, and the allowed range.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ValueForm {
     pub(super) form: Form,
     pub(super) range: Option<Range>,
 }
 
-/// The definitions and interfaces of one description by name, and cached results.
+/// The definitions and interfaces of a description by name, and cached results.
 pub(super) struct Index<'d> {
     pub(super) description: &'d Description,
     definitions: HashMap<String, &'d Definition>,
@@ -72,7 +71,7 @@ impl<'d> Index<'d> {
     }
 }
 
-/// The types of one description.
+/// Resolves the types of one description.
 #[derive(Clone, Copy)]
 pub(super) struct TypeResolver<'d>(pub(super) &'d Index<'d>);
 
@@ -82,7 +81,7 @@ impl<'d> TypeResolver<'d> {
         self.0.description
     }
 
-    /// Counts steps of the comparison. Returns whether the limit is not exceeded.
+    /// Counts steps of the comparison. Returns whether the total is within the limit.
     pub(super) fn spend(self, steps: usize) -> bool {
         self.0.budget.spend(steps)
     }
@@ -92,24 +91,24 @@ impl<'d> TypeResolver<'d> {
         self.0.interfaces.get(name).copied()
     }
 
-    /// Returns the form and the bounds of a parameter, a field or a result.
+    /// Returns the wire format and the range of a parameter, field or result.
     pub(super) fn value(self, of: &Parameter) -> ValueForm {
         ValueForm { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
     }
 
-    /// Returns the form of a type without a declared name: a result or an error.
+    /// Returns the wire format of a result type or error type, which has no parameter name.
     pub(super) fn form(self, ty: &Type, handle: Option<&Handle>) -> Form {
         self.resolve(ty, handle, 0)
     }
 
-    /// Finds a struct or an enum by its name.
+    /// Finds a struct, enum or other definition by name.
     pub(super) fn definition(self, name: &str) -> Option<&'d Definition> {
         self.0.definitions.get(name).copied()
     }
 
     fn resolve(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
         let unknown = || Form::Unknown(type_text(ty));
-        // Two aliases can refer to each other.
+        // Without limits, two aliases that refer to each other would never end.
         if depth > DEPTH_MAX || !self.spend(1) {
             return unknown();
         }
@@ -158,7 +157,7 @@ impl<'d> TypeResolver<'d> {
             ("Option", [inner]) => Form::Optional(resolved(inner)),
             ("Box" | "Arc" | "Rc" | "HandleRef", [inner]) => *resolved(inner),
             ("Result", [value, error]) => Form::Outcome(resolved(value), resolved(error)),
-            // On the wire, `usize` has the form of `u64`.
+            // `usize` has the same wire format as `u64`.
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
             (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
@@ -176,7 +175,8 @@ impl<'d> TypeResolver<'d> {
         Some(Form::Object { name: name.to_owned(), iid: known.map(|known| known.iid) })
     }
 
-    /// Returns the handles and objects in a value, and whether there can be several of each.
+    /// Returns the handles and object references in a value, each with the information whether
+    /// there can be several.
     pub(super) fn authorities(self, of: &Form) -> Vec<Capability> {
         let mut collected = CapabilitySearch::default();
         self.collect(of, false, &mut collected);
@@ -188,8 +188,8 @@ impl<'d> TypeResolver<'d> {
         collected.found
     }
 
-    /// Collects the handles and objects of one form. Definitions in it are queued rather than
-    /// visited recursively, because a chain of types may be long.
+    /// Collects the handles and object references in a wire format. Definitions are queued instead
+    /// of visited recursively, because a chain of nested types may be long.
     fn collect(self, of: &Form, many: bool, to: &mut CapabilitySearch) {
         if !self.spend(1) {
             return;
@@ -197,7 +197,7 @@ impl<'d> TypeResolver<'d> {
         match of {
             Form::Handle(_) | Form::Object { .. } => {
                 let capability = Capability { form: of.clone(), many };
-                // Duplicates are left out, so that each handle or object is compared once.
+                // Duplicates are skipped. Each handle or object reference is compared once.
                 if self.spend(to.found.len()) && !to.found.contains(&capability) {
                     to.found.push(capability);
                 }
@@ -226,7 +226,7 @@ impl<'d> TypeResolver<'d> {
         }
     }
 
-    /// Returns whether this is a struct with `len` fields.
+    /// Returns whether the named type is a struct with `len` fields.
     pub(super) fn is_struct(self, name: &str, len: usize) -> bool {
         matches!(
             self.definition(name).map(|of| &of.kind),
@@ -234,7 +234,7 @@ impl<'d> TypeResolver<'d> {
         )
     }
 
-    /// Returns the values that a struct or an enum consists of.
+    /// Returns the wire formats of all fields in a struct or in the variants of an enum.
     pub(super) fn parts(self, name: &str) -> Rc<[ValueForm]> {
         if let Some(known) = self.0.parts.borrow().get(name) {
             return Rc::clone(known);
@@ -257,21 +257,23 @@ impl<'d> TypeResolver<'d> {
     }
 }
 
-/// The handles and objects found in a value, and the definitions that have not been searched yet.
+/// The handles and object references found in a value, and the definitions that remain to be
+/// searched.
 #[derive(Default)]
 struct CapabilitySearch {
     found: Vec<Capability>,
-    /// Definitions by name, and whether there can be several values of each.
+    /// The definitions that remain to be searched, each with the information whether the value can
+    /// contain several instances.
     open: Vec<(String, bool)>,
     seen: HashSet<(String, bool)>,
 }
 
-/// A handle or an object within a value.
+/// A handle or object reference in a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Capability {
-    /// The handle or the object.
+    /// The wire format: `Form::Handle` or `Form::Object`.
     pub(super) form: Form,
-    /// Whether there can be several.
+    /// Whether the value can contain several of them.
     pub(super) many: bool,
 }
 
@@ -307,7 +309,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// Formats a type with the last segment of each path.
+/// Formats a type for comparison. Each path is reduced to its last segment.
 fn type_text(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string().replace(' ', "");
     let ends = |c: char| "<>(),;[]&".contains(c);
@@ -315,11 +317,12 @@ fn type_text(ty: &Type) -> String {
     words.map(|word| word.rsplit("::").next().unwrap_or(word)).collect()
 }
 
-/// Types that have no parts.
+/// The types without members.
 const PLAIN: [&str; 20] = [
     "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64",
     "u128", "String", "PathBuf", "Guid", "Duration", "str", "Path",
 ];
 
-/// Maximum depth to which nested names are resolved. Files written by hand need only a few levels.
+/// Maximum nesting depth at which type names are resolved. Hand-written files need only a few
+/// levels.
 const DEPTH_MAX: usize = 64;

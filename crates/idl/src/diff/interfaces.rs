@@ -10,7 +10,7 @@ use crate::directions::Directions;
 use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 
 impl<'d> Comparison<'d> {
-    /// Compares all interfaces. They are matched by identifier, or else by name.
+    /// Compares all interfaces. They are matched by IID, or by name if the IID isn't found.
     pub(super) fn interfaces(&mut self) {
         let (old, new) = (self.old.description(), self.new.description());
         let former = InterfaceMatcher::of(old, new);
@@ -47,7 +47,8 @@ impl<'d> Comparison<'d> {
             );
             self.add(format!("{name}::iid"), description, false, None);
         }
-        // A trait has no bases. Inherited methods are compared as the interface's own.
+        // Base interfaces are not compared: a trait has none, and inherited methods are compared as
+        // the interface's own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
         if let (Some(before), Some(after)) = (bases(old), bases(new))
             && before != after
@@ -88,7 +89,8 @@ impl<'d> Comparison<'d> {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
                 }
                 Step::Added { new: at } => {
-                    // A server that doesn't know the method's number returns an error.
+                    // A server that doesn't know a method's number returns an error, which a client
+                    // can handle.
                     let is_last = at >= old.methods.len();
                     let description = match is_last {
                         true => "method added at the end".to_owned(),
@@ -105,7 +107,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Compares a method with the removed method of another name in its position.
+    /// Compares a method with a removed method that had another name and the same position.
     fn compare_replaced(
         &mut self,
         path: &str,
@@ -115,8 +117,8 @@ impl<'d> Comparison<'d> {
     ) {
         let before = self.changes.len();
         self.method(path, old, new);
-        // With equal parameters in an equal position, only the name differs, which isn't on the
-        // wire.
+        // If parameters and position are equal, only the name differs. The name isn't part of the
+        // wire format.
         let is_renamed = is_in_place && self.changes.len() == before;
         let description = match is_renamed {
             true => format!("renamed from `{}`", match_name(&old.name)),
@@ -156,8 +158,8 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Reports parameters of one side that are results of the other, and removes them from the
-    /// lists that are compared afterwards.
+    /// Finds parameters that were moved between a method's inputs and its results. Reports them,
+    /// and removes them from the lists that are compared afterwards.
     fn compare_directions(
         &mut self,
         path: &str,
@@ -198,7 +200,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Returns the authority that an added method gives.
+    /// Describes the authority that an added method gives, if any.
     fn method_authority(&self, method: &Method) -> Option<String> {
         let parameters =
             method.parameters.iter().map(|of| (self.new.value(of).form, Directions::IN));
@@ -214,7 +216,7 @@ impl<'d> Comparison<'d> {
         })
     }
 
-    /// Compares all classes. They are matched by identifier, or else by name.
+    /// Compares all classes. They are matched by CLSID, or by name if the CLSID isn't found.
     pub(super) fn classes(&mut self) {
         let (old, new) = (self.old.description(), self.new.description());
         let by_clsid: HashMap<_, _> =
@@ -255,7 +257,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Compares a class with its old state, except for added interfaces.
+    /// Compares a class with its old version. Added interfaces are not reported.
     fn class(&mut self, old: &Class, new: &Class) {
         let name = &new.name;
         if old.name != new.name {
@@ -274,8 +276,8 @@ impl<'d> Comparison<'d> {
                 self.add(format!("{name}::{interface}"), "removed", false, None);
             }
         }
-        // The order of interfaces has no effect on this wire. COM's scripting languages use the
-        // first interface of an object.
+        // The order of interfaces has no effect on this project's wire format. COM's scripting
+        // languages, however, use a class's first interface.
         let default = |types, of| interface_ids(types, of).into_iter().next();
         let (before, after) = (default(self.old, old), default(self.new, new));
         if before != after
@@ -293,7 +295,7 @@ impl<'d> Comparison<'d> {
 /// The parameters and results of a method.
 struct MethodForms {
     parameters: Vec<Parameter>,
-    /// The forms of `parameters`.
+    /// The wire formats of `parameters`.
     forms: Vec<Form>,
     results: Vec<Form>,
 }
@@ -312,10 +314,10 @@ impl MethodForms {
     }
 }
 
-/// Finds the interface of the old description that corresponds to an interface of the new one.
+/// Finds the interface of the old description that corresponds to a new interface.
 struct InterfaceMatcher<'d> {
     by_iid: HashMap<[u8; 16], &'d Interface>,
-    /// Interfaces whose identifiers the new description doesn't have.
+    /// Old interfaces whose IIDs don't exist in the new description.
     by_name: HashMap<String, &'d Interface>,
 }
 
@@ -336,7 +338,7 @@ impl<'d> InterfaceMatcher<'d> {
     }
 }
 
-/// Returns the interfaces of a class, by identifier if the description has them, or else by name.
+/// Returns the interfaces of a class: their IIDs if the description contains them, or their names.
 fn interface_ids(types: TypeResolver<'_>, class: &Class) -> Vec<String> {
     let identity = |name: &proc_macro2::Ident| {
         let name = name.to_string();

@@ -1,22 +1,22 @@
-//! Compares the COM layouts that two `.idl` files declare, as far as Rust's types don't express
-//! them.
+//! Compares those parts of the COM layouts in two `.idl` files that Rust types don't express.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Comparison;
 use syshandle_model::Layout;
 
-/// A change of the COM layout of a method or a type.
+/// A change of the COM layout of a method or type.
 pub(super) struct LayoutChange {
     name: String,
     description: String,
-    /// The name of the change of the method's result that includes this change.
+    /// The name of a reported change of the method's result. If set, that change already covers
+    /// this one.
     result: Option<String>,
-    /// The change of access rights, if nothing else has changed.
+    /// The change of access rights, if the rights are the only difference.
     rights: Option<RightsChange>,
 }
 
-/// The change of the Windows access rights that a handle keeps in transit.
+/// The change in the Windows access rights that a handle keeps when it is sent.
 struct RightsChange {
     gained: u32,
     lost: u32,
@@ -42,8 +42,8 @@ fn layout_description(before: &str, after: &str) -> String {
 }
 
 impl Comparison<'_> {
-    /// Compares the layouts of a method or a type. Parts that one side lacks are compared as
-    /// parameters or fields.
+    /// Compares the layouts of a method or type. Members that exist on one side only are skipped
+    /// here, because they are compared as parameters or fields.
     pub(super) fn layouts(&mut self, path: &str, old: &str, new: &str) {
         let (before, after) = (self.old.description(), self.new.description());
         let (Some(before), Some(after)) = (before.layouts.get(old), after.layouts.get(new)) else {
@@ -53,7 +53,7 @@ impl Comparison<'_> {
             before.iter().map(|layout| (layout.name.as_str(), layout)).collect();
         let is_same_count = before.len() == after.len();
         for (at, layout) in after.iter().enumerate() {
-            // The part with this name, or else the part in the same position.
+            // The member with the same name, or else the one in the same position.
             let same_place = before.get(at).filter(|_| is_same_count);
             let Some(known) = known.get(layout.name.as_str()).copied().or(same_place) else {
                 continue;
@@ -77,7 +77,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Reports added or removed parameters that Rust doesn't show, such as the length of a list.
+    /// Reports added or removed parameters that don't exist in the Rust method, such as the length
+    /// of a list.
     pub(super) fn hidden_parts(&mut self, path: &str, old: &str, new: &str) {
         let (before, after) = (self.old.description(), self.new.description());
         if let (Some(before), Some(after)) = (before.layouts.get(old), after.layouts.get(new))
@@ -94,8 +95,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Adds the changes of layouts, unless a change of the wire form in the same place has been
-    /// reported.
+    /// Reports the layout changes, except where a change of the wire format has already been
+    /// reported for the same element.
     pub(super) fn add_layout_changes(&mut self) {
         let broken: HashSet<String> = self
             .changes
@@ -114,7 +115,7 @@ impl Comparison<'_> {
             std::mem::take(&mut self.layout_changes)
         {
             match rights {
-                // Rights that have names in Rust are compared with the type.
+                // Rights that have a name in Rust are compared as part of the type.
                 Some(_)
                     if all.contains(&name)
                         || result.as_ref().is_some_and(|of| all.contains(of)) => {}

@@ -1,4 +1,4 @@
-//! Compares values: parameters, results, fields.
+//! Compares values: parameters, results and fields.
 
 use std::collections::HashSet;
 
@@ -13,9 +13,9 @@ use syshandle_model::{Parameter, Range, Variant, discriminants};
 /// A difference between two values.
 #[derive(Debug)]
 enum ValueDifference {
-    /// Handles of other kinds or with other rights.
+    /// The handle's kinds or rights differ.
     Handle(Box<(Authority, Authority)>),
-    /// Another form on the wire.
+    /// The wire format differs.
     Bytes,
     Range(Option<Range>, Option<Range>),
 }
@@ -24,14 +24,15 @@ enum ValueDifference {
 #[derive(Default)]
 struct ValueComparison {
     found: Vec<ValueDifference>,
-    /// Pairs of types with different names whose parts have not been compared yet.
+    /// Pairs of types with different names whose members remain to be compared.
     open: Vec<(String, String)>,
     seen: HashSet<(String, String)>,
 }
 
 impl ValueComparison {
     fn add(&mut self, difference: ValueDifference) {
-        // One such difference is enough, because the whole value differs.
+        // A difference in the wire format is added only once, because it makes the whole value
+        // different.
         let is_known = matches!(difference, ValueDifference::Bytes)
             && self.found.iter().any(|known| matches!(known, ValueDifference::Bytes));
         if !is_known {
@@ -41,7 +42,7 @@ impl ValueComparison {
 }
 
 impl Comparison<'_> {
-    /// Compares two lists of parameters or fields, whose members must match.
+    /// Compares two lists of parameters or fields. Each member must have a match in the other list.
     pub(super) fn list(
         &mut self,
         path: &str,
@@ -105,7 +106,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares a parameter or a field.
+    /// Compares two versions of a parameter or field.
     pub(super) fn value(
         &mut self,
         path: &str,
@@ -162,15 +163,16 @@ impl Comparison<'_> {
                 ),
                 ValueDifference::Bytes => continue,
             };
-            // An old client must accept the new server's result, and a new client the old server's.
+            // The result must be readable in both combinations: old client with new server, and new
+            // client with old server.
             let is_compatible =
                 (!directions.is_in || takes) && (!directions.is_out || takes && fits);
             self.add(path, description, is_compatible, with_receiver(gained_authority, directions));
         }
     }
 
-    /// Finds the differences between two values at any depth. Two types with the same name are
-    /// compared separately.
+    /// Finds the differences between two values, including nested ones. Two types with the same
+    /// name are skipped, because types are compared separately.
     fn differences(&self, old: &ValueForm, new: &ValueForm, search: &mut ValueComparison) {
         if old.range != new.range {
             search.add(ValueDifference::Range(old.range, new.range));
@@ -232,7 +234,7 @@ impl Comparison<'_> {
                     search.open.push(pair);
                 }
             }
-            // The fields of a struct have the form of the members of a tuple.
+            // A struct has the same wire format as a tuple of its fields.
             (Form::Tuple(items), Form::Defined(name, _))
                 if self.new.is_struct(name, items.len()) =>
             {
@@ -252,7 +254,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares two types with different names. They are equal if their parts are.
+    /// Compares two types with different names. They are equal if all their members are equal.
     fn defined_differences(&self, old: &str, new: &str, search: &mut ValueComparison) {
         let kinds = (
             self.old.definition(old).map(|of| &of.kind),
@@ -278,7 +280,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the authority that a value gives its receiver and didn't give before.
+    /// Describes the authority that the new version of a value gives its receiver in addition to
+    /// the old one, if any.
     fn gained_authority(&self, old: &ValueForm, new: &ValueForm) -> Option<String> {
         if let (Form::Array(before, old_length), Form::Array(after, new_length)) =
             (&old.form, &new.form)
@@ -298,13 +301,13 @@ impl Comparison<'_> {
         })
     }
 
-    /// Returns the authority that an added value gives.
+    /// Describes the authority that an added value gives, if any.
     pub(super) fn added_authority(&self, form: &Form) -> Option<String> {
         self.new.authorities(form).first().map(ToString::to_string)
     }
 }
 
-/// Returns the authority of a handle beyond the authority of all known handles.
+/// Describes the authority that a handle has beyond each of the known handles, if any.
 fn gain_over_all(capability: &Capability, before: &[Capability]) -> Option<String> {
     let mut least = None;
     for known in before {
@@ -322,7 +325,7 @@ fn gain_over_all(capability: &Capability, before: &[Capability]) -> Option<Strin
     Some(least.unwrap_or_else(|| capability.to_string()))
 }
 
-/// Appends the receiver to a text about authority.
+/// Appends the receiver to a description of authority.
 pub(super) fn with_receiver(
     gained_authority: Option<String>,
     directions: Directions,
@@ -331,7 +334,7 @@ pub(super) fn with_receiver(
         .map(|gained_authority| format!("{gained_authority} (to {})", directions.receiver()))
 }
 
-/// Returns whether the first range contains the second. `None` is unlimited.
+/// Returns whether the range `outer` contains `inner`. `None` is the unlimited range.
 fn contains(outer: Option<Range>, inner: Option<Range>) -> bool {
     match (outer, inner) {
         (None, _) => true,

@@ -12,8 +12,7 @@ use syshandle_model::{
 };
 
 impl<'d> Emitter<'d> {
-    /// Writes all types and constants in order of use, because C requires a declaration before the
-    /// first use of a name.
+    /// Writes all types and constants, each before its first use, as C requires.
     pub(super) fn definitions(&mut self) {
         let all = self.description.definitions.iter();
         let (constants, types): (Vec<_>, Vec<_>) =
@@ -48,7 +47,7 @@ impl<'d> Emitter<'d> {
             DefinitionKind::Struct(_) if self.result_structs.contains(&name) => {}
             DefinitionKind::Struct(fields) => self.structure(&name, fields),
             DefinitionKind::Enum(variants) => self.enumeration(&name, variants),
-            // Each use of an alias is written as the type behind it.
+            // An alias is not written. Its uses are written as its target type.
             DefinitionKind::Alias(_) => {}
             DefinitionKind::Constant(ty, value) => self.constant(&name, ty, value),
         }
@@ -76,7 +75,7 @@ impl<'d> Emitter<'d> {
 
     fn enumeration(&mut self, name: &str, variants: &[Variant]) {
         let discriminants = discriminants(variants);
-        // Without `v1_enum`, a value takes two bytes on the wire.
+        // Without `v1_enum`, an enum value takes only two bytes on the wire.
         let is_short = discriminants.iter().all(|number| i16::try_from(*number).is_ok());
         let wide = if is_short { "" } else { "[v1_enum] " };
         let mut text = format!("\ntypedef {wide}enum {name}\n{{\n");
@@ -94,8 +93,8 @@ impl<'d> Emitter<'d> {
         self.line(&format!("{text}}} {name};"));
     }
 
-    /// Writes a constant. If MIDL can't express it, a comment says so, because no interface depends
-    /// on it.
+    /// Writes a constant. If MIDL can't express it, writes a comment instead of reporting an error,
+    /// because no interface depends on a constant.
     fn constant(&mut self, name: &str, ty: &Type, value: &TokenStream) {
         let is_text = matches!(ty, Type::Reference(of) if super::types::last_segment(&of.elem).is_some_and(|name| name == "str"));
         let number = self.types.number(ty).filter(|ty| !matches!(*ty, "float" | "double"));
@@ -122,8 +121,8 @@ fn left_out(name: &str) -> String {
     format!("// Without the constant {name}: MIDL's are of integers and texts, and plain.")
 }
 
-/// Returns whether an expression has the same value in C: numbers without Rust's suffixes, and
-/// operators.
+/// Returns whether an expression has the same value in C as in Rust. It may contain only operators
+/// and numbers without Rust's suffixes.
 fn is_plain(value: &TokenStream) -> bool {
     value.clone().into_iter().all(|token| match token {
         TokenTree::Literal(literal) => {
@@ -140,20 +139,20 @@ fn is_plain(value: &TokenStream) -> bool {
     })
 }
 
-/// Sorts types so that each one comes after the types that it contains.
+/// Sorts types so that each follows the types that it contains.
 struct DefinitionSorter<'d> {
     all: HashMap<String, &'d Definition>,
     begun: HashSet<String>,
-    /// The types on the path that is being visited.
+    /// The types on the path that is currently visited.
     open: HashSet<String>,
-    /// Types that are declared before they are defined, because they contain themselves.
+    /// The types that need a forward declaration, because they contain themselves.
     early: Vec<String>,
     ordered: Vec<&'d Definition>,
 }
 
 impl<'d> DefinitionSorter<'d> {
     fn visit(&mut self, of: &'d Definition) {
-        // A loop instead of recursion, because a chain of types may be long.
+        // Iterates instead of recursing, because a chain of nested types may be long.
         let mut path = vec![(of, identifiers(of.types()), 0)];
         if !self.begun.insert(plain_name(&of.name)) {
             return;
@@ -173,7 +172,7 @@ impl<'d> DefinitionSorter<'d> {
                 self.open.insert(name);
                 path.push((part, identifiers(part.types()), 0));
             } else if self.open.remove(&name) {
-                // The name has been removed from `open`, so that it is added only once.
+                // The name was removed from `open`, which ensures that it is added only once.
                 self.early.push(name);
             }
         }

@@ -1,25 +1,26 @@
-//! Compares the COM layouts that an emitted `.idl` file declares with the layouts of the traits from
-//! which it was emitted.
+//! Compares the COM layouts in an emitted `.idl` file with the layouts of the traits from which it
+//! was generated.
 
 use crate::front::report::{self, Options};
 use crate::layout::TraitTables;
 use crate::lower::{MethodDifference, layout_difference, lower};
 use syshandle_model::Description;
 
-/// A method of a trait whose COM layout differs from the layout in the emitted `.idl` file.
+/// A method whose COM layout in the emitted `.idl` file differs from the trait's.
 #[derive(Clone, Debug)]
 pub struct LayoutDifference {
-    /// The interface and the method, as the file names them.
+    /// The interface and method, with their names in the file.
     pub method: String,
-    /// The difference.
+    /// A description of the difference.
     pub reason: String,
-    /// Whether access masks are the only difference. The file's masks reduce the access that is
-    /// sent, and the trait's tables have none.
+    /// Whether access masks are the only difference. With the file's masks, a handle loses rights
+    /// when it is sent; with the trait's tables, it keeps all rights.
     pub is_mask: bool,
 }
 
-/// Returns the methods of a description whose COM layout differs from the one of the `.idl` file
-/// that [`emit`](crate::emit::emit) wrote for it. Methods of private interfaces are left out.
+/// Returns the methods whose COM layout differs from the layout in the `.idl` file that
+/// [`emit`](crate::emit::emit) generated for the description. Skips the methods of private
+/// interfaces.
 ///
 /// # Examples
 ///

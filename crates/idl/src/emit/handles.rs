@@ -1,9 +1,9 @@
-//! Converts kinds and rights of handles to `system_handle` attributes.
+//! Converts handle kinds and rights to `system_handle` attributes.
 
 use super::types::EmitResult;
 use syshandle_model::{Handle, KINDS};
 
-/// Returns the `system_handle(…)` attribute of a type, if the type is a handle.
+/// Returns the `system_handle(…)` attribute for a type, or `None` if the type isn't a handle.
 pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     let Some(kind) = kind(ty, declared)? else { return Ok(None) };
     if let Some(handle) = declared {
@@ -26,7 +26,7 @@ pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> EmitResult<Optio
     Ok(Some(format!("system_handle(sh_{kind}{masks})")))
 }
 
-/// Returns MIDL's kind of a handle type, or `None` if the type isn't a handle.
+/// Returns MIDL's kind for a handle type, or `None` if the type isn't a handle.
 fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     if WITHOUT_MIDL_KIND.contains(&ty) {
         return Err(format!("MIDL has no kind of handle for `{ty}`"));
@@ -47,7 +47,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
         (Some(kind), Some(kinds)) if !kinds.iter().any(|declared| declared == kind) => {
             Err(format!("the declaration contradicts the type, which takes a {kind} only"))
         }
-        // The type accepts only this kind, even if the declaration has more.
+        // The type accepts only this kind, even if the declaration names further kinds.
         (Some(kind), _) => Ok(Some(kind.to_owned())),
         (None, Some([kind])) if kind == "directory" || kind == "timer" => {
             Err(format!("MIDL has no kind of handle for `{kind}`"))
@@ -57,8 +57,8 @@ fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     }
 }
 
-/// Returns the rights that the mask must request: the rights of the declaration and the type,
-/// except the rights that the kind implies.
+/// Returns the rights that the access mask must request. These are the rights that the declaration
+/// and the type require, without those that every handle of the kind has.
 fn rights(ty: &str, kind: &str, declared: Option<&Handle>) -> Vec<String> {
     let declared = declared.iter().flat_map(|handle| &handle.at_least).map(ToString::to_string);
     let of_type = match ty {
@@ -97,7 +97,7 @@ fn mask(kind: &str, right: &str) -> EmitResult<&'static str> {
     })
 }
 
-/// Handle types for which MIDL has no kind: sockets of a certain sort, events that don't reset
+/// Handle types for which MIDL has no kind: certain socket types, events that don't reset
 /// themselves, and others.
 const WITHOUT_MIDL_KIND: [&str; 10] = [
     "Directory",

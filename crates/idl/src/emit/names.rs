@@ -1,22 +1,22 @@
-//! Converts names to MIDL's conventions and avoids MIDL's keywords.
+//! Converts names to MIDL's naming conventions and avoids MIDL's keywords.
 
 use std::collections::{HashMap, HashSet};
 
-/// The names in use in one scope. Names in MIDL's type libraries are case-insensitive.
+/// The names in use in a scope. They are compared case-insensitively, as in MIDL's type libraries.
 #[derive(Default)]
 pub(super) struct MidlNames {
     names: HashSet<String>,
-    /// For each name, the number that its next duplicate tries first.
+    /// The number to append to the next duplicate of each name.
     next: HashMap<String, u32>,
 }
 
 impl MidlNames {
-    /// Takes a name. Returns whether it was free.
+    /// Adds a name. Returns whether it was unused.
     pub(super) fn is_new(&mut self, name: &str) -> bool {
         self.names.insert(name.to_ascii_lowercase())
     }
 
-    /// Takes a name, or a similar one if it is in use.
+    /// Adds a name and returns it. If the name is in use, adds and returns a similar one.
     pub(super) fn unique(&mut self, name: &str) -> String {
         if self.is_new(name) {
             return name.to_owned();
@@ -32,7 +32,7 @@ impl MidlNames {
     }
 }
 
-/// `decorate_this_file` → `decorateThisFile`. A keyword of MIDL gets an underscore.
+/// Converts `decorate_this_file` to `decorateThisFile`. Appends an underscore to a MIDL keyword.
 pub(super) fn camel(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or("value").to_owned();
@@ -40,7 +40,7 @@ pub(super) fn camel(name: &str) -> String {
     if KEYWORDS.contains(&name.as_str()) { name + "_" } else { name }
 }
 
-/// `add_sparkle` → `AddSparkle`.
+/// Converts `add_sparkle` to `AddSparkle`.
 pub(super) fn pascal(name: &str) -> String {
     let words = name.split('_').filter(|word| !word.is_empty());
     words.map(capital).collect()
@@ -53,7 +53,7 @@ fn capital(word: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// The keywords of MIDL, and the keywords of C that can't be names in its output.
+/// The keywords of MIDL, and the C keywords that can't be names in MIDL's generated code.
 const KEYWORDS: [&str; 62] = [
     "auto",
     "boolean",

@@ -11,13 +11,13 @@ use syshandle_model::{
     Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name,
 };
 
-/// The types of a description.
+/// Converts the types of a description.
 pub(super) struct TypeWriter<'d> {
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashSet<String>,
 }
 
-/// A type in MIDL, without the name: the text before the name, and the attributes.
+/// A MIDL type: the text that precedes the declared name, and the attributes.
 struct MidlType {
     ty: String,
     attributes: Vec<String>,
@@ -36,12 +36,12 @@ impl<'d> TypeWriter<'d> {
         Self { definitions, interfaces }
     }
 
-    /// Returns whether the description has this interface.
+    /// Returns whether the description contains this interface.
     pub(super) fn has_interface(&self, name: &str) -> bool {
         self.interfaces.contains(name)
     }
 
-    /// Returns a parameter, preceded by its count if it needs one.
+    /// Returns the declaration of a parameter. A list is preceded by the declaration of its count.
     pub(super) fn parameter(
         &self,
         of: &Parameter,
@@ -89,13 +89,13 @@ impl<'d> TypeWriter<'d> {
                             missing"
                     .to_owned());
             }
-            // An `out` parameter is a reference. `pointer_default` determines the kind of the
-            // pointer behind it.
+            // An `out` parameter is a reference pointer. For the pointer that it points to,
+            // `pointer_default` determines the kind.
             if !is_out {
                 midl_type.attributes.insert(0, "unique".to_owned());
             }
         }
-        // A string or an interface is already a pointer.
+        // A string or interface type is already a pointer.
         let needs_star = is_list || optional && !is_text && !midl_type.ty.ends_with('*');
         let by_reference = !is_out && !needs_star && self.is_struct(element);
         let more = if needs_star || by_reference { "*" } else { "" };
@@ -106,7 +106,7 @@ impl<'d> TypeWriter<'d> {
         Ok(parameters)
     }
 
-    /// Returns a field, preceded by its count if it needs one.
+    /// Returns the declaration of a field. A list is preceded by the declaration of its count.
     pub(super) fn field(
         &self,
         of: &Parameter,
@@ -154,18 +154,18 @@ impl<'d> TypeWriter<'d> {
         Ok(fields)
     }
 
-    /// Returns MIDL's name of a number type.
+    /// Returns MIDL's name for a number type, or `None` for any other type.
     pub(super) fn number(&self, ty: &Type) -> Option<&'static str> {
         let name = ty.to_token_stream().to_string();
         NUMBERS.iter().find(|(rust, _)| *rust == name).map(|(_, idl)| *idl)
     }
 
-    /// Returns the definition of a type, if the description has one.
+    /// Returns the definition of a type, if the description contains it.
     pub(super) fn definition(&self, ty: &Type) -> Option<&'d Definition> {
         self.definitions.get(&last_segment(ty)?).copied()
     }
 
-    /// Returns the type of an array's items and the length of the array.
+    /// Returns the item type and the length of an array.
     fn array(&self, array: &syn::TypeArray, of: &Parameter) -> EmitResult<(MidlType, String)> {
         let midl_type = self.midl_type(&array.elem, of.handle.as_ref())?;
         if of.range.is_some() {
@@ -174,12 +174,12 @@ impl<'d> TypeWriter<'d> {
         Ok((midl_type, array.len.to_token_stream().to_string()))
     }
 
-    /// Adds the bounds of a number or of a text.
+    /// Adds the attribute that limits the value of a number or the length of a string.
     fn add_range(&self, inner: &Type, midl_type: &mut MidlType, range: Range) -> EmitResult<()> {
         let is_text = midl_type.attributes.iter().any(|text| text == "string");
         match (is_text, range.from) {
             (true, 0) => {
-                // The size includes the terminating zero.
+                // `size_is` includes the terminating zero.
                 midl_type.attributes.push(format!("size_is({})", range.to + 1));
                 midl_type.ty = "WCHAR *".to_owned();
                 Ok(())
@@ -202,7 +202,7 @@ impl<'d> TypeWriter<'d> {
         definition.is_some_and(|of| matches!(of.kind, DefinitionKind::Enum(_)))
     }
 
-    /// Returns the type inside a `Vec` or an `Option`, and whether the container is a `Vec`.
+    /// Returns the type in a `Vec` or `Option`, and whether it is a `Vec`.
     fn element_type<'t>(&self, ty: &'t Type) -> (&'t Type, bool) {
         match container(ty) {
             Some(("Vec", inner)) => (inner, true),
@@ -219,7 +219,7 @@ impl<'d> TypeWriter<'d> {
         matches!(self.definition(ty).map(|of| &of.kind), Some(DefinitionKind::Struct(_)))
     }
 
-    /// Resolves aliases to a type that isn't an alias.
+    /// Resolves aliases until the type is not an alias.
     fn resolved<'t>(&self, ty: &'t Type) -> EmitResult<&'t Type>
     where
         'd: 't,
@@ -271,7 +271,7 @@ impl<'d> TypeWriter<'d> {
     }
 }
 
-/// Appends stars to a type: `T `, `T *`, or `T **` for `T *`.
+/// Appends pointer stars to a MIDL type, with a space before the first one.
 fn with_stars(ty: &str, stars: &str) -> String {
     match ty.ends_with('*') {
         true => format!("{ty}{stars}"),
@@ -279,7 +279,7 @@ fn with_stars(ty: &str, stars: &str) -> String {
     }
 }
 
-/// `, range(1, 10)`.
+/// Formats a `range` attribute: `, range(1, 10)`.
 fn range_attribute(Range { from, to }: Range) -> String {
     format!(", range({from}, {to})")
 }
@@ -291,13 +291,13 @@ fn in_brackets(attributes: &[String]) -> String {
     }
 }
 
-/// Returns the last segment of a path.
+/// Returns the last segment of a type's path.
 pub(super) fn last_segment(ty: &Type) -> Option<String> {
     let Type::Path(path) = ty else { return None };
     path.path.segments.last().map(|last| plain_name(&last.ident))
 }
 
-/// Returns the container and the inner type of `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`.
+/// Returns the name and the type argument of `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`.
 pub(super) fn container(ty: &Type) -> Option<(&'static str, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -314,10 +314,10 @@ fn unboxed(ty: &Type) -> &Type {
     }
 }
 
-/// Maximum length of a chain of aliases.
+/// Maximum number of aliases that refer to each other in a chain.
 const ALIASES_MAX: usize = 64;
 
-/// Number types, with their names in Rust and in MIDL.
+/// The number types, with their Rust and MIDL names.
 const NUMBERS: [(&str, &str); 11] = [
     ("bool", "BOOL"),
     ("u8", "byte"),

@@ -1,5 +1,4 @@
-//! The syntax tree of an IDL file: source constructs with their positions, before names are
-//! resolved.
+//! The syntax tree of an IDL file, with source positions and unresolved names.
 
 mod attribute;
 mod attribute_name;
@@ -34,21 +33,21 @@ pub(crate) struct Identifier {
 /// `Windows.Foundation.Collections.IVector<HSTRING>`.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
-    /// The parts between the dots; at least one.
+    /// The parts of the name between the dots; at least one.
     pub(crate) segments: Vec<Identifier>,
-    /// The types between the angle brackets.
+    /// The type arguments in angle brackets.
     pub(crate) arguments: Vec<TypeName>,
     pub(crate) span: Span,
 }
 
 impl Path {
-    /// Returns the parts, joined by dots.
+    /// Returns the parts of the name, joined by dots.
     pub(crate) fn name(&self) -> String {
         let segments: Vec<&str> = self.segments.iter().map(|segment| &*segment.name).collect();
         segments.join(".")
     }
 
-    /// Returns the name if it has no qualification and no type arguments.
+    /// Returns the name if it consists of one part and has no type arguments.
     pub(crate) fn as_name(&self) -> Option<&Name> {
         match self.segments.as_slice() {
             [only] => Some(&only.name),
@@ -57,11 +56,11 @@ impl Path {
     }
 }
 
-/// A complete type without a declared name, as in a cast.
+/// A complete type without a declared name, for example in a cast.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeName {
-    /// The type before any pointers, arrays and functions.
+    /// The type before pointers, arrays and functions are applied.
     pub(crate) specifier: Box<TypeSpecifier>,
-    /// The pointers, arrays and functions of the type, as in [`Declarator`].
+    /// The pointers, arrays and functions applied to the type, as in [`Declarator`].
     pub(crate) derivations: Vec<Derivation>,
 }

@@ -1,10 +1,11 @@
-//! Semantic checks: names are declared, attributes fit their declarations, values fit their types.
+//! Semantic checks: whether names are declared, attributes fit their declarations, and values fit
+//! their types.
 //!
-//! Each file is checked once, with its own declarations and the declarations of its imports. MIDL
-//! reads a file and all its imports as one text, so an imported file may use the declarations of an
-//! earlier import. Names that are unresolved in a file are therefore looked up again in the files
-//! that import it. Some files are only parts of a larger file, which includes them. If such a part
-//! is checked by itself, the file that includes it is loaded as well.
+//! Each file is checked once, against its own declarations and those of its imports. MIDL treats a
+//! file and all its imports as one text, so an imported file may also use declarations of files
+//! that were imported before it. Names that a file doesn't resolve are therefore looked up again in
+//! the files that import it. Some files are fragments that a larger file includes. If such a
+//! fragment is checked by itself, the file that includes it is loaded as well.
 
 mod attributes;
 mod interfaces;
@@ -32,12 +33,12 @@ use super::program::{Program, UnitId};
 use super::source::Span;
 use super::token::Name;
 
-/// The findings of the check of all files.
+/// The diagnostics of a run over all files.
 #[derive(Debug)]
 pub(crate) struct CheckResult {
-    /// The findings about each file, indexed by unit.
+    /// The diagnostics of each file, indexed by `UnitId`.
     pub(crate) diagnostics: Vec<Diagnostics>,
-    /// The names that a requested file uses and that neither the file nor its imports declare.
+    /// For each requested file, the names that neither the file nor its imports declare.
     pub(crate) unresolved: HashMap<UnitId, Vec<(String, Span)>>,
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn run(program: &Program) -> CheckResult {
         unresolved.insert(unit, open);
     }
     let is_open = |unit: &UnitId| unresolved.get(unit).is_some_and(|open| !open.is_empty());
-    // Missing names are reported after all files have been searched for them.
+    // Unresolved names are reported only after all files have been searched for them.
     if program.is_complete || !program.roots.iter().any(is_open) {
         unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
     }
@@ -84,7 +85,7 @@ pub(crate) fn run(program: &Program) -> CheckResult {
     CheckResult { diagnostics, unresolved: open }
 }
 
-/// Returns how many of the definitions that a file may use are known.
+/// Returns which of the definitions that a file may use are known.
 fn definitions(program: &Program, unit: UnitId, is_root: bool) -> KnownDefinitions {
     if !is_root || program.unit_of(unit).part_of.is_some() {
         KnownDefinitions::Own
@@ -95,7 +96,8 @@ fn definitions(program: &Program, unit: UnitId, is_root: bool) -> KnownDefinitio
     }
 }
 
-/// Collects the names of all files. Imported files come before the files that import them.
+/// Collects the names that each file declares. Imported files come before the files that import
+/// them.
 pub(crate) fn collect<'a>(
     program: &'a Program,
     diagnostics: &mut HashMap<UnitId, Diagnostics>,
@@ -110,7 +112,8 @@ pub(crate) fn collect<'a>(
     symbols
 }
 
-/// Returns the names in all files that a file imports, as far as they have been collected.
+/// Returns the names declared in all files that a file imports. Includes only files whose names
+/// have been collected.
 pub(crate) fn imported_scope<'s, 'a>(
     program: &Program,
     symbols: &'s HashMap<UnitId, Symbols<'a>>,
@@ -120,23 +123,24 @@ pub(crate) fn imported_scope<'s, 'a>(
     Scope::new(imports.filter_map(|unit| symbols.get(&unit)).collect())
 }
 
-/// The position of the check in the declarations of a file, and the findings so far.
+/// The state of the check of one file, and its diagnostics so far.
 struct Checker<'c, 'a> {
     own: &'c Symbols<'a>,
     imported: &'c Scope<'c, 'a>,
-    /// The enclosing namespace with a dot after it, or an empty string.
+    /// The enclosing namespace with a trailing dot, or an empty string.
     namespace: Rc<str>,
     /// The type parameters of the enclosing interface.
     type_parameters: Vec<&'a Identifier>,
-    /// The parameters of the enclosing method, or the fields of the enclosing structs from the
-    /// outside in.
+    /// The parameters of the enclosing method, or the fields of the enclosing structs, outermost
+    /// first.
     siblings: Vec<HashSet<&'a Name>>,
     diagnostics: Diagnostics,
     unresolved: Vec<UnresolvedName>,
     declared_names: DeclaredNames,
     program: &'c Program,
     known_definitions: KnownDefinitions,
-    /// Whether warnings are reported. Imported files get none, because the user can't change them.
+    /// Whether warnings are reported. Imported files get no warnings, because the user can't change
+    /// these files.
     warns: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Evaluates constant expressions by the rules of C.
+//! Evaluates constant expressions according to the rules of C.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -16,7 +16,7 @@ pub(crate) enum Value {
     String { text: Name, wide: bool },
 }
 
-/// An integer with its type in C.
+/// An integer with its C type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Integer {
     pub(crate) value: i128,
@@ -24,13 +24,13 @@ pub(crate) struct Integer {
     is_long: bool,
 }
 
-/// Why an expression has no value.
+/// The reason why an expression can't be evaluated.
 #[derive(Debug)]
 pub(crate) enum EvaluationError {
     /// The expression is invalid.
     Invalid(Box<Diagnostic>),
-    /// The expression is valid, but its value isn't known here: it depends on a parameter or on the
-    /// size of a type.
+    /// The expression is valid, but its value is unknown. It depends on a parameter or on the size
+    /// of a type.
     NotConstant,
 }
 
@@ -39,7 +39,7 @@ pub(crate) trait Environment {
     /// Returns the value of a name.
     fn value(&self, name: &Name, span: Span) -> Result<Value, EvaluationError>;
 
-    /// Returns whether a name is the name of a type, so that `(name) - 1` is a cast.
+    /// Returns whether a name refers to a type. If it does, `(name) - 1` is a cast.
     fn is_type(&self, name: &str) -> bool;
 
     /// Returns the size of a type in bytes.
@@ -65,7 +65,7 @@ impl Integer {
         Self::new(value.into())
     }
 
-    /// Returns the value truncated to its type.
+    /// Returns the value truncated to the width of its type.
     fn wrapped(self) -> Self {
         let bits = if self.is_long { 64 } else { 32 };
         let of = IntegerType { bits, is_unsigned: self.is_unsigned };
@@ -91,8 +91,8 @@ impl IntegerType {
         Some(Self { bits, is_unsigned })
     }
 
-    /// Returns whether the value fits, signed or unsigned: `0xffffffff` is a usual way to write a
-    /// `long` of -1.
+    /// Returns whether the value fits into the type's width, as a signed or as an unsigned number.
+    /// For example, -1 is often written as `0xffffffff`.
     pub(crate) fn holds(self, value: i128) -> bool {
         let range = 1_i128 << self.bits;
         (-range / 2..range).contains(&value)
@@ -133,7 +133,7 @@ pub(crate) fn evaluate(
             Ok(Value::Integer(Integer::truth(any)))
         }
         ExpressionKind::Binary(operator, left, right) => {
-            // Only the knowledge that `DWORD` is a type tells `(DWORD) - 1` from a subtraction.
+            // `(DWORD) - 1` is a cast if `DWORD` is a type, and a subtraction otherwise.
             if let (ExpressionKind::Parenthesized(inner), Some(sign)) =
                 (&left.kind, sign(*operator))
                 && inner.as_name().is_some_and(|name| environment.is_type(name))
@@ -211,7 +211,7 @@ fn wrong_number(text: &Name, span: Span) -> EvaluationError {
 }
 
 /// Returns the value of a character constant. If it has several characters, the last one is the
-/// least significant.
+/// least significant byte.
 fn character(text: &Name, span: Span) -> Result<Value, EvaluationError> {
     let mut characters = text.chars().peekable();
     let mut value: i128 = 0;
@@ -228,7 +228,7 @@ fn character(text: &Name, span: Span) -> Result<Value, EvaluationError> {
     Ok(Value::Integer(Integer::new(value)))
 }
 
-/// Returns the character for an escape sequence, whose backslash has been read.
+/// Returns the character for an escape sequence. The backslash has already been read.
 fn escape(characters: &mut Peekable<Chars<'_>>) -> u32 {
     match characters.next() {
         Some('n') => 10,
@@ -245,7 +245,7 @@ fn escape(characters: &mut Peekable<Chars<'_>>) -> u32 {
     }
 }
 
-/// Reads up to `count_max` further digits of a number.
+/// Reads up to `count_max` further digits and returns the number. `first` is the value read so far.
 fn digits(characters: &mut Peekable<Chars<'_>>, first: u32, radix: u32, count_max: usize) -> u32 {
     let mut value = first;
     for _ in 0..count_max {

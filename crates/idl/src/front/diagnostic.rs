@@ -1,4 +1,4 @@
-//! Findings about files: the error, its position and a hint.
+//! Diagnostics: errors and warnings about `.idl` files, with positions and hints.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,31 +9,31 @@ use super::limits::{ERRORS_MAX, QUOTED_LINE_BYTES_MAX, QUOTED_NAME_MAX, WARNINGS
 use super::source::{SourceMap, Span};
 use super::steps;
 
-/// The severity of a finding.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// The file isn't valid: `idl check` fails.
+    /// The file is invalid, and `idl check` fails.
     Error,
-    /// The file is valid, but probably doesn't express its author's intention.
+    /// The file is valid, but probably doesn't do what its author intended.
     Warning,
 }
 
-/// One finding about a file.
+/// An error or warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The severity.
     pub severity: Severity,
     /// The message, in lower case and without a full stop.
     pub message: String,
-    /// The position. Only a finding about a whole file has none.
+    /// The position. `None` if the diagnostic is about a whole file.
     pub(crate) span: Option<Span>,
-    /// The text under the carets.
+    /// The text that is printed below the source line.
     pub label: String,
-    /// Another position that explains this one, and its label.
+    /// A second position that explains the diagnostic, with a label.
     pub(crate) related: Option<(Span, String)>,
-    /// Advice on how to correct the file.
+    /// A suggestion how to correct the file.
     pub hint: Option<String>,
-    /// Whether the finding says that something wasn't checked.
+    /// Whether the diagnostic reports that something couldn't be checked.
     pub(crate) is_gap: bool,
 }
 
@@ -46,7 +46,7 @@ impl Diagnostic {
         Self::new(Severity::Warning, Some(span), message.into())
     }
 
-    /// Creates an error without a position in a file.
+    /// Creates an error without a source position.
     pub(crate) fn without_place(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, None, message.into())
     }
@@ -63,7 +63,7 @@ impl Diagnostic {
         }
     }
 
-    /// Creates a warning that something wasn't checked.
+    /// Creates a warning that something couldn't be checked.
     pub(crate) fn gap(span: Span, message: impl Into<String>) -> Self {
         Self { is_gap: true, ..Self::warning(span, message) }
     }
@@ -89,7 +89,7 @@ impl Diagnostic {
     }
 }
 
-/// The findings about one file, with a limit for each severity.
+/// The diagnostics about one file. The number of each severity is limited.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -111,7 +111,7 @@ impl Diagnostics {
         }
     }
 
-    /// Keeps a finding regardless of the limits.
+    /// Adds a diagnostic regardless of the limits.
     pub(crate) fn push_always(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity {
             Severity::Error => self.errors += 1,
@@ -124,13 +124,13 @@ impl Diagnostics {
         self.errors
     }
 
-    /// Returns whether the next finding of each severity would be kept. If not, no hint is computed
-    /// for it, because a search for similar words compares many words.
+    /// Returns whether there is room for another error and another warning. If not, callers skip
+    /// the computation of hints, because searching for similar words is expensive.
     pub(crate) fn has_room(&self) -> bool {
         self.errors < ERRORS_MAX && self.warnings < WARNINGS_MAX
     }
 
-    /// Returns how many findings say that something wasn't checked.
+    /// Returns the number of diagnostics that report that something couldn't be checked.
     pub(crate) fn gaps(&self) -> usize {
         self.gaps
     }
@@ -144,7 +144,7 @@ impl Diagnostics {
     }
 }
 
-/// Whether rendered messages use terminal colours.
+/// Whether diagnostics are rendered with terminal colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// Plain text, for files and pipes.
@@ -154,7 +154,7 @@ pub enum Color {
     Always,
 }
 
-/// Renders findings as text: the message, the position, the line with carets and the hint.
+/// Renders diagnostics as text: message, position, source line with carets, and hint.
 pub(crate) fn render(
     sources: &SourceMap,
     diagnostics: &[Diagnostic],
@@ -206,8 +206,8 @@ fn quote<'a>(
         .into()
 }
 
-/// Escapes characters that a terminal or a log would interpret, or that hide or reorder text. The
-/// renderer does the same for quoted lines.
+/// Escapes characters that a terminal or log would interpret, or that hide or reorder text. The
+/// renderer does the same for quoted source lines.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| {
         c.is_control()
@@ -237,7 +237,7 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("`{shown}…`")
 }
 
-/// Returns a hint that names the most similar known word, if any is similar enough.
+/// Returns a hint that suggests the most similar known word, if any is similar enough.
 pub(crate) fn did_you_mean<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -245,7 +245,8 @@ pub(crate) fn did_you_mean<'a>(
     similar(wrong, known).map(|word| format!("did you mean {}?", quoted(word)))
 }
 
-/// Returns the known word most similar to a wrong one. At most a third of its letters may differ.
+/// Returns the known word that is most similar to a wrong one. At most a third of the letters may
+/// differ.
 pub(crate) fn similar<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -261,8 +262,7 @@ pub(crate) fn similar<'a>(
         .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
         .map(|word| {
             let distance = strsim::osa_distance(&lower, &word.to_ascii_lowercase());
-            // Among words that differ only in case, the one with fewer differences in case is
-            // taken.
+            // If words differ only in case, the one with fewer differences in case is preferred.
             (distance, strsim::osa_distance(wrong, word), word)
         })
         .filter(|(distance, ..)| *distance <= distance_max)

@@ -1,11 +1,11 @@
-//! Recognizes files in languages that resemble MIDL's. Such a file gets a single error that names
-//! the language, because nearly every line would be an error in MIDL.
+//! Recognizes files in languages that resemble MIDL's. Such a file gets one error that names the
+//! language, because otherwise nearly every line would cause an error.
 
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
-/// A construct that MIDL doesn't have, and the language that has it.
+/// A construct of another language that MIDL doesn't support.
 pub(super) struct ForeignConstruct {
     span: Span,
     language: &'static str,
@@ -34,9 +34,9 @@ const PIDL: &[&str] = &[
 /// Attributes of Mozilla's XPIDL that MIDL doesn't have.
 const XPIDL: &[&str] = &["builtinclass", "function", "infallible", "noscript", "scriptable"];
 
-/// Finds the first construct of another language. Called only for files with errors, because a few
-/// of these constructs can be names in a correct file. A file that mentions `HRESULT` is taken for
-/// MIDL with errors.
+/// Finds the first construct of another language. Called only for files with errors, because a
+/// correct file may use some of these words as names. A file that contains `HRESULT` is considered
+/// to be MIDL.
 pub(super) fn find(tokens: &[Token]) -> Option<ForeignConstruct> {
     if tokens.iter().any(|token| token.kind.is_word("HRESULT")) {
         return None;
@@ -47,7 +47,7 @@ pub(super) fn find(tokens: &[Token]) -> Option<ForeignConstruct> {
     })
 }
 
-/// Returns the single error for such a file.
+/// Creates the error for a file in another language.
 pub(super) fn diagnostic(construct: &ForeignConstruct) -> Diagnostic {
     let message =
         format!("this file is in the language of {}, which isn't read", construct.language);

@@ -1,19 +1,19 @@
-//! Converts characters to tokens.
+//! Converts the text of a file to tokens.
 
 use super::diagnostic::Diagnostic;
 use super::limits::STRING_BYTES_MAX;
 use super::source::Span;
 use super::token::{Interner, Punctuation, Token, TokenKind, Uuid};
 
-/// Returns the tokens of a text and an end token. Spans begin at `start`. Comments and line
-/// continuations are dropped. An invalid token is marked and not reported, because a false `#if`
-/// may skip it.
+/// Converts a text to tokens, followed by an end token. `start` is the position of the text in the
+/// source map. Comments and line continuations are dropped. An unterminated token is only marked,
+/// and reported later if it isn't skipped by a false `#if`.
 pub(crate) fn lex(text: &str, start: u32, interner: &mut Interner) -> Vec<Token> {
     lex_with_comments(text, start, interner).0
 }
 
-/// Returns the tokens of a text, and the positions of comments whose final `\` makes the next line
-/// part of the comment.
+/// Converts a text to tokens. Also returns the positions of line comments that end with `\`, which
+/// makes the next line part of the comment.
 pub(crate) fn lex_with_comments(
     text: &str,
     start: u32,
@@ -31,7 +31,7 @@ pub(crate) fn lex_with_comments(
     }
 }
 
-/// Returns the error for an unterminated token.
+/// Returns the error for an unterminated or unknown token.
 pub(crate) fn token_error(token: &Token) -> Diagnostic {
     let (message, hint) = match token.kind {
         TokenKind::String { .. } => {
@@ -47,12 +47,12 @@ pub(crate) fn token_error(token: &Token) -> Diagnostic {
 
 struct Lexer<'t> {
     text: &'t str,
-    /// The number at which the text's spans begin.
+    /// The position of the text in the source map.
     start: u32,
     at: usize,
     starts_line: bool,
-    /// The backslashes that continue a comment on a line that is neither empty nor itself a
-    /// comment.
+    /// The positions of backslashes that extend a comment to the next line, unless that line is
+    /// empty or a comment.
     continued_comments: Vec<Span>,
 }
 
@@ -83,7 +83,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Skips white space, comments and line continuations. Returns the start of an unterminated
-    /// comment.
+    /// comment, if any.
     fn skip_blank(&mut self) -> Option<Span> {
         let bytes = self.text.as_bytes();
         loop {
@@ -126,7 +126,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Records the line continuation of a comment, unless the next line is empty or a comment.
+    /// Records that a comment continues on the next line, unless that line is empty or a comment.
     fn record_continuation(&mut self) {
         let rest = self.text.as_bytes()[self.at..].iter();
         let mut letters = rest.skip_while(|byte| matches!(**byte, b' ' | b'\t' | b'\r'));
@@ -153,7 +153,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Reads the next token. Returns it and whether it is terminated.
+    /// Reads the next token. Also returns whether the token is terminated.
     fn read(&mut self, interner: &mut Interner) -> (TokenKind, bool) {
         let bytes = self.rest().as_bytes();
         let Some(&first) = bytes.first() else { return (TokenKind::End, true) };
@@ -193,8 +193,8 @@ impl<'t> Lexer<'t> {
         Uuid::parse(self.rest().get(..Uuid::LENGTH)?)
     }
 
-    /// Reads a number in the loose sense of C's preprocessor: digits, letters, points, and a sign
-    /// after the `e` of an exponent.
+    /// Reads a preprocessing number, as C defines it: digits, letters, dots, and a sign after the
+    /// `e` of an exponent.
     fn number(&mut self) -> &'t str {
         let bytes = self.rest().as_bytes();
         let hexadecimal = bytes.len() > 1 && bytes[0] == b'0' && bytes[1] | 0x20 == b'x';
@@ -230,8 +230,9 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Returns the text up to the closing quote, and whether there is a closing quote. The line may
-    /// end first, and a string may continue on the next line.
+    /// Reads a quoted text. Returns the text between the quotes, and whether a closing quote was
+    /// found. The text normally ends at the end of the line, but a string may continue on the next
+    /// line.
     fn quoted(&mut self, quote: u8) -> (&'t str, bool) {
         let from = self.at + 1;
         let bytes = self.text.as_bytes();
@@ -250,7 +251,8 @@ impl<'t> Lexer<'t> {
                 _ => to += 1,
             }
         }
-        // An escape may have skipped past the end, or into the middle of a character.
+        // An escape at the end of the text may have skipped past the end, or into the middle of a
+        // character.
         to = to.min(bytes.len());
         while !self.text.is_char_boundary(to) {
             to += 1;
@@ -273,9 +275,9 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// Returns whether a string that isn't closed on its line continues on the next one, which MIDL
-/// allows. If instead the closing quote was forgotten, the next quote opens another string and a
-/// word follows it.
+/// Returns whether an unclosed string continues on the next line, which MIDL allows. The string
+/// continues if the next quote is followed by `)`, `,` or `;`. Otherwise, the closing quote is
+/// missing.
 fn string_continues(rest: &[u8]) -> bool {
     let near = &rest[..rest.len().min(STRING_BYTES_MAX)];
     let Some(quote) = near.iter().position(|&byte| byte == b'"') else { return false };

@@ -1,4 +1,4 @@
-//! Finds and reads the files that a run needs.
+//! Finds and reads the files of a run.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use super::source::{self, FileId, LineMarker, SourceMap, Span};
 use super::token::{Interner, Token};
 use super::{lexer, system};
 
-/// The files of a run. Each file is read and tokenized once.
+/// The files of a run. Each is read and tokenized once.
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     pub(crate) sources: SourceMap,
@@ -20,17 +20,17 @@ pub(crate) struct Loader {
     search: Vec<PathBuf>,
     by_path: HashMap<PathBuf, FileId>,
     by_system_name: HashMap<&'static str, FileId>,
-    /// The directory in which `#include "…"` and `import` look first, by file id.
+    /// The directory that `#include "…"` and `import` search first, indexed by file ID.
     directories: Vec<Option<PathBuf>>,
     tokens: Vec<Option<Rc<[Token]>>>,
-    /// The positions of comments that continue on the next line, by file id.
+    /// The positions of comments that continue on the next line, by file ID.
     continued_comments: HashMap<FileId, Vec<Span>>,
-    /// The number of tokens that the preprocessor has read in this run.
+    /// The number of tokens that the preprocessor has read so far in this run.
     pub(crate) input_tokens: usize,
-    /// The directories that have been listed, each with its files by lower-case name.
+    /// The directories that have been listed. Each maps lower-case file names to paths.
     listings: HashMap<PathBuf, HashMap<String, PathBuf>>,
-    /// The directories that have been searched for includes. For each file name, the file that
-    /// includes it.
+    /// The directories that have been searched for `#include`. For each directory, maps an included
+    /// file to the file that includes it.
     includers: HashMap<PathBuf, HashMap<String, PathBuf>>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
-    /// Formats the error for a file with this name.
+    /// Formats the error message for a file with this name.
     pub(crate) fn message(&self, name: &str) -> String {
         let name = super::diagnostic::quoted(name);
         match self {
@@ -57,8 +57,8 @@ impl LoadError {
         }
     }
 
-    /// Creates the finding at the import or include of a file with this name. A missing file that
-    /// comes with Windows' tools is only a warning, because everything except its names can be
+    /// Creates the diagnostic for an import or include that fails. A missing file of the Windows
+    /// SDK causes only a warning, because everything except the names that it declares can be
     /// checked.
     pub(crate) fn at(&self, span: Span, name: &str) -> Diagnostic {
         match self {
@@ -83,13 +83,14 @@ impl Loader {
         Self { search, ..Self::default() }
     }
 
-    /// Loads a file by the path that the user gave.
+    /// Loads a file by a path that the user specified.
     pub(crate) fn open(&mut self, path: &Path) -> Result<FileId, LoadError> {
         self.load(path)
     }
 
-    /// Loads the file that `from` names. The file is in the same directory, on the search path, or
-    /// built in. As on Windows, case is ignored and `\` separates directories.
+    /// Loads the file that `from` imports or includes as `name`. Searches the directory of `from`,
+    /// the search path and the built-in files. As on Windows, ignores case and accepts `\` as a
+    /// separator.
     pub(crate) fn find(&mut self, name: &str, from: FileId) -> Result<FileId, LoadError> {
         let name = name.replace('\\', "/");
         let beside = self.directories[from.index()].clone();
@@ -107,7 +108,7 @@ impl Loader {
         Ok(id)
     }
 
-    /// Returns the file in the same directory that has an `#include` of this one, if any.
+    /// Returns a file in the same directory that includes this file, if any.
     pub(crate) fn includer(&mut self, of: FileId) -> Option<FileId> {
         let directory = self.directories[of.index()].clone()?;
         let path = PathBuf::from(&self.sources.file(of).name);
@@ -118,7 +119,7 @@ impl Loader {
         self.load(&includer).ok().filter(|&includer| includer != of)
     }
 
-    /// Adds a text that isn't read from a file.
+    /// Adds a file whose text is already in memory.
     pub(crate) fn add(
         &mut self,
         name: String,
@@ -131,7 +132,7 @@ impl Loader {
         Ok(id)
     }
 
-    /// Adds the output of an external preprocessor for a file and tokenizes the output.
+    /// Tokenizes the output of an external preprocessor for a file.
     pub(crate) fn add_preprocessed(
         &mut self,
         file: FileId,
@@ -163,14 +164,15 @@ impl Loader {
         Rc::clone(tokens)
     }
 
-    /// Returns the positions of comments that continue on the next line. A file may be read many times,
-    /// so later calls for it return none.
+    /// Returns the positions of comments that continue on the next line. Later calls for the same
+    /// file return none, because a file may be included many times but should cause each warning
+    /// once.
     pub(crate) fn take_continued_comments(&mut self, id: FileId) -> Vec<Span> {
         self.continued_comments.remove(&id).unwrap_or_default()
     }
 
-    /// Returns the path of a file in a directory. If no file has exactly this name, the name is
-    /// matched as on Windows, without regard to case.
+    /// Returns the path of a file in a directory. Prefers an exact match of the name, and otherwise
+    /// ignores case, as on Windows.
     fn spelled(&mut self, directory: &Path, name: &str) -> Option<PathBuf> {
         let path = directory.join(name);
         if path.is_file() {
@@ -200,7 +202,8 @@ impl Loader {
     }
 }
 
-/// Reads a regular file of limited length. A pipe or a device could block or never end.
+/// Reads a regular file of limited length. Refuses other files, because a pipe or device could
+/// block or never end.
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -216,7 +219,8 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-/// Finds which `.idl` files of a directory include which others, by lower-case name.
+/// Finds the `.idl` files in a directory that include others. Maps the lower-case name of each
+/// included file to the including file.
 fn includes_in(directory: &Path) -> HashMap<String, PathBuf> {
     let mut includers = HashMap::new();
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

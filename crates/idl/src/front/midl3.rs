@@ -1,24 +1,24 @@
-//! Recognizes files in MIDL 3.0's language, which isn't supported.
+//! Recognizes files in the language MIDL 3.0, which isn't supported.
 //!
-//! MIDL 3.0 has the same words as classic MIDL but another grammar: a class contains its members,
-//! and properties and events are declarations. Such a file gets a single error that names the
-//! language, because nearly every line would be an error in classic MIDL.
+//! MIDL 3.0 uses the same words as classic MIDL with a different grammar: a class contains its
+//! members, and properties and events are declarations. Such a file gets one error that names the
+//! language, because otherwise nearly every line would cause an error.
 
 use super::diagnostic::Diagnostic;
 use super::limits::CLASS_HEAD_TOKENS_MAX;
 use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
-/// Types that MIDL 3.0 has without a declaration, and that classic MIDL doesn't have.
+/// Types that are built into MIDL 3.0 but not into classic MIDL.
 const TYPES: &[&str] = &[
     "Boolean", "Char16", "Double", "Int16", "Int32", "Int64", "Object", "Single", "String",
     "UInt16", "UInt32", "UInt64", "UInt8",
 ];
 
-/// Words of MIDL 3.0 before `runtimeclass`.
+/// Keywords of MIDL 3.0 that precede `runtimeclass`.
 const CLASS_WORDS: &[&str] = &["partial", "static", "unsealed"];
 
-/// Finds the first construct that only MIDL 3.0 has.
+/// Finds the first construct that exists only in MIDL 3.0.
 pub(super) fn find(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let has_namespace = (0..tokens.len()).any(|at| namespace(tokens, at));
     (0..tokens.len()).find_map(|at| {
@@ -27,9 +27,9 @@ pub(super) fn find(tokens: &[Token]) -> Option<(Span, &'static str)> {
     })
 }
 
-/// Finds the first namespace of a file that declares types but has no UUID. Classic MIDL needs
-/// UUIDs, and MIDL 3.0 rarely has them. Since the file may also be classic MIDL with errors, this
-/// is called only for files that can't be parsed.
+/// Finds the first namespace in a file that declares types but contains no UUID. Classic MIDL
+/// requires UUIDs, and MIDL 3.0 rarely uses them. Because the file may also be erroneous classic
+/// MIDL, this function is called only for files that can't be parsed.
 pub(super) fn find_weak(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let at = (0..tokens.len()).find(|&at| namespace(tokens, at))?;
     let has_uuid = tokens
@@ -42,7 +42,7 @@ pub(super) fn find_weak(tokens: &[Token]) -> Option<(Span, &'static str)> {
         .then(|| (tokens[at].span, "a namespace, and nothing in it has a `uuid`"))
 }
 
-/// Returns the single error for such a file.
+/// Creates the error for a MIDL 3.0 file.
 pub(super) fn diagnostic((span, what): (Span, &'static str)) -> Diagnostic {
     Diagnostic::error(span, "this file is in MIDL 3.0's language, which isn't read").label(what).hint(
         "classic MIDL is: declare an `interface` with `uuid` and methods that return `HRESULT`, or \
@@ -86,8 +86,8 @@ fn find_at(tokens: &[Token], at: usize, has_namespace: bool) -> Option<&'static 
     }
 }
 
-/// Describes the first member of a runtimeclass if that member isn't an interface. The tokens begin
-/// at the keyword `runtimeclass`.
+/// Describes the first member of a runtimeclass if it isn't an interface. `tokens` starts at the
+/// keyword `runtimeclass`.
 fn class_member(tokens: &[Token]) -> Option<&'static str> {
     let opening = tokens.iter().take(CLASS_HEAD_TOKENS_MAX).position(|token| {
         token.kind.is(Punctuation::BraceOpen) || token.kind.is(Punctuation::Semicolon)

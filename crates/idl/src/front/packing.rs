@@ -1,28 +1,28 @@
-//! The alignment that `#pragma pack` allows for the fields of a struct.
+//! Tracks `#pragma pack`, which limits the alignment of a struct's fields.
 
 /// The state of `#pragma pack` at one position of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Packing {
     limit: u8,
     stack: Vec<(String, u8)>,
-    /// Whether a pragma isn't understood, so that the packing of the file's structs is unknown.
+    /// Whether an unsupported pragma makes the packing of the file's structs unknown.
     is_unknown: bool,
 }
 
 impl Packing {
-    /// Returns the maximum alignment of a field in bytes, or 0 if there is none.
+    /// Returns the maximum alignment of a field in bytes, or 0 if it is unlimited.
     pub(crate) fn limit(&self) -> u8 {
         self.limit
     }
 
-    /// Returns whether structs of other files may be packed as well, because a pragma isn't
-    /// understood or is still in effect at the end of its file.
+    /// Returns whether the packing may also affect structs of other files. This is the case if a
+    /// pragma is unsupported, or still in effect at the end of the file.
     pub(crate) fn spreads(&self) -> bool {
         self.is_unknown || self.limit != 0
     }
 
-    /// Processes a line of C that may change the packing: a pragma, or an `#include` of a packing
-    /// header of Windows.
+    /// Processes a line of C that may change the packing: a pragma, or an `#include` of one of
+    /// Windows' packing headers.
     pub(crate) fn line(&mut self, line: &str) {
         if let Some((_, number)) = line.split_once("pshpack") {
             let number: String = number.chars().take_while(char::is_ascii_digit).collect();
@@ -37,7 +37,7 @@ impl Packing {
         }
     }
 
-    /// Processes the arguments of `#pragma pack`, with their parentheses.
+    /// Processes the arguments of `#pragma pack`, including the parentheses.
     pub(crate) fn pragma(&mut self, arguments: &str) {
         let list = arguments.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')'));
         let Some((list, _)) = list else {
@@ -46,7 +46,7 @@ impl Packing {
         };
         let mut words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
         match words.next() {
-            // The compiler's initial packing. No type has a larger alignment.
+            // Restores the compiler's default packing, with which no alignment is limited.
             None => self.limit = 0,
             Some("show") => {}
             Some("push") => {
@@ -89,8 +89,8 @@ impl Packing {
     }
 }
 
-/// Converts the number of a pragma to the maximum alignment of a field. The numbers 8 and 16 become
-/// 0 (no maximum), because no field has an alignment of more than 8 bytes. Returns `None` for any
+/// Converts the argument of a pragma to the maximum alignment of a field. 8 and 16 become 0
+/// (unlimited), because no field has an alignment of more than 8 bytes. Returns `None` for any
 /// other word.
 fn limit(word: &str) -> Option<u8> {
     match word {

@@ -1,8 +1,8 @@
 //! Parses tokens into the syntax tree.
 //!
-//! One function reads one production. A function that can't continue reports the reason and returns
-//! [`ParseError`]. The function that reads the enclosing list then skips the rest of that element and
-//! continues with the next one. So one run finds every error of a file and passes each token once.
+//! Each function parses one grammar production. If it can't continue, it reports an error and
+//! returns [`ParseError`]. The function that parses the enclosing list then skips to the end of the
+//! element and continues with the next one. A single run therefore finds all errors of a file.
 
 mod attributes;
 mod base_types;
@@ -23,20 +23,20 @@ use super::source::Span;
 use super::steps;
 use super::token::{Interner, Name, Punctuation, Token, TokenKind};
 
-/// A marker: the error has been added to the diagnostics.
+/// A marker type: the error has already been reported as a diagnostic.
 #[derive(Debug)]
 pub(crate) struct ParseError;
 
 /// A parsed value, or an error that has been reported.
 pub(crate) type ParseResult<T> = Result<T, ParseError>;
 
-/// Words that can't be names.
+/// Words that can't be used as names.
 const RESERVED: &[&str] =
     &["const", "cpp_quote", "enum", "import", "interface", "struct", "typedef", "union"];
 
-/// Parses the declarations of a file. If `lacks_macros`, a file that may define macros is missing,
-/// so a call of an unknown macro isn't an error. Also returns whether the file calls undefined
-/// macros.
+/// Parses the declarations of a file. Also returns whether the file calls undefined macros.
+/// `lacks_macros` means that a file that may define macros is missing; a call of an unknown macro
+/// is then not an error.
 pub(crate) fn parse(
     tokens: &[Token],
     interner: &mut Interner,
@@ -52,30 +52,30 @@ pub(crate) fn parse(
 
 /// The current position in the tokens, and the results so far.
 pub(crate) struct Parser<'t> {
-    /// The tokens. The last one is the end of the file.
+    /// The tokens. The last one marks the end of the file.
     tokens: &'t [Token],
     at: usize,
     interner: &'t mut Interner,
     diagnostics: &'t mut Diagnostics,
     depth: usize,
-    /// The number of operators in the current expression.
+    /// The number of operators parsed so far in the current expression.
     operators: usize,
-    /// The number of name parts of all enclosing namespaces.
+    /// The total number of name parts of all enclosing namespaces.
     namespace_parts: usize,
     namespace_bytes: usize,
-    /// The alignment from a `__declspec` before a type.
+    /// The alignment specified by a `__declspec` before a type.
     align: Option<Attribute>,
     /// The calling convention for the next parameter list.
     convention: Option<Identifier>,
-    /// Whether the first half of the current `>>` has been consumed as the end of type arguments.
+    /// Whether the first half of a `>>` token has been consumed as the end of a type argument list.
     half_consumed: bool,
-    /// The position of the last error. Each position gets one error.
+    /// The token index of the last error. At most one error is reported for each token.
     last_error_at: Option<usize>,
-    /// A description of the end of the tokens, for a message.
+    /// A description of the end of the token list, for messages.
     end: &'static str,
-    /// Whether a file that may define macros is missing. The missing file has been reported.
+    /// Whether a file that may define macros is missing. This has already been reported.
     lacks_macros: bool,
-    /// The undefined macros that have been called.
+    /// The undefined macros that have been called so far.
     undefined_macros: HashSet<Name>,
 }
 
@@ -104,7 +104,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Creates a parser for the line of a directive.
+    /// Creates a parser for the line of a preprocessor directive.
     pub(crate) fn of_line(
         tokens: &'t [Token],
         interner: &'t mut Interner,
@@ -136,7 +136,8 @@ impl<'t> Parser<'t> {
         &self.token().kind
     }
 
-    /// Returns the token at an offset from the current one, or the end of the file.
+    /// Returns the token at an offset from the current one. Returns the end token if the offset is
+    /// too large.
     fn peek_at(&self, offset: usize) -> &'t TokenKind {
         let last = self.tokens.len() - 1;
         &self.tokens[(self.at + offset).min(last)].kind
@@ -151,7 +152,7 @@ impl<'t> Parser<'t> {
         self.tokens[self.at.saturating_sub(1)].span
     }
 
-    /// Returns the span from a position to the last token read.
+    /// Returns the span from a start position to the last consumed token.
     fn since(&self, start: Span) -> Span {
         start.to(self.previous_span())
     }
@@ -189,7 +190,7 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// Consumes a required punctuation.
+    /// Consumes a punctuation token. Reports an error if it is missing.
     fn expect(&mut self, punctuation: Punctuation, context: &str) -> ParseResult<()> {
         if self.eat(punctuation) {
             return Ok(());
@@ -198,8 +199,8 @@ impl<'t> Parser<'t> {
         Err(self.unexpected(&expected))
     }
 
-    /// Consumes the semicolon at the end of a declaration. If the next declaration starts on a line
-    /// of its own, only the semicolon is reported as missing.
+    /// Consumes the semicolon at the end of a declaration. If it is missing and the next
+    /// declaration starts on a new line, reports only the missing semicolon.
     fn semicolon(&mut self, context: &str) -> ParseResult<()> {
         if self.eat(Punctuation::Semicolon) {
             return Ok(());
@@ -214,7 +215,7 @@ impl<'t> Parser<'t> {
         Err(self.unexpected(&format!("`;` {context}")))
     }
 
-    /// Consumes a required name.
+    /// Consumes a name. Reports an error if there is none.
     fn identifier(&mut self, what: &str) -> ParseResult<Identifier> {
         match self.peek() {
             TokenKind::Identifier(name) if !RESERVED.contains(&&**name) => {
@@ -224,7 +225,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Consumes a required string. Adjacent strings are joined.
+    /// Consumes a string, and joins adjacent strings. Reports an error if there is none.
     fn string(&mut self, what: &str) -> ParseResult<Name> {
         let TokenKind::String { text, .. } = self.peek() else {
             return Err(self.unexpected(what));
@@ -241,7 +242,7 @@ impl<'t> Parser<'t> {
         Ok(self.interner.intern(&joined))
     }
 
-    /// Parses one level deeper, if the nesting limit allows it.
+    /// Calls `read` at the next nesting level. Reports an error if the nesting limit is exceeded.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> ParseResult<T>) -> ParseResult<T> {
         if self.depth == NESTING_DEPTH_MAX {
             let message = format!("nested more than {NESTING_DEPTH_MAX} levels deep");
@@ -254,7 +255,7 @@ impl<'t> Parser<'t> {
         read
     }
 
-    /// Reports the current token as unexpected.
+    /// Reports that the current token is unexpected.
     fn unexpected(&mut self, expected: &str) -> ParseError {
         let found = match self.peek() {
             TokenKind::End => self.end.to_owned(),
@@ -279,8 +280,8 @@ impl<'t> Parser<'t> {
         ParseError
     }
 
-    /// Parses the elements of a block up to its closing brace, which isn't consumed. If an element
-    /// can't be parsed, the rest of it is skipped.
+    /// Parses the elements of a block up to its closing brace, which isn't consumed. Skips the rest
+    /// of an element that can't be parsed.
     fn block<T>(&mut self, parts: &mut Vec<T>, mut read: impl FnMut(&mut Self) -> ParseResult<T>) {
         loop {
             while self.eat(Punctuation::Semicolon) {}
@@ -309,7 +310,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Parses `{ parts }`.
+    /// Parses a block of elements in braces.
     fn braced<T>(
         &mut self,
         what: &str,

@@ -1,7 +1,7 @@
 //! The built-in preprocessor: `#include`, `#define`, `#if` and related directives.
 //!
-//! The preprocessor produces the tokens of one file with its included files. An imported file is
-//! preprocessed separately and doesn't share macros with the importing file.
+//! The preprocessor returns the tokens of one file, including the files that it includes. An
+//! imported file is preprocessed separately and doesn't share macros with the importing file.
 
 mod condition;
 mod directive;
@@ -24,19 +24,23 @@ use super::token::{Name, Punctuation, Token, TokenKind};
 /// The result of preprocessing a file.
 #[derive(Debug)]
 pub(crate) struct PreprocessorOutput {
-    /// The tokens of the file and of its included files. The last one is the end of the file.
+    /// The tokens of the file and of the files that it includes. The last token marks the end of
+    /// the file.
     pub(crate) tokens: Vec<Token>,
-    /// The included files.
+    /// The files that were included.
     pub(crate) included: HashSet<FileId>,
-    /// Names that are declared only if an undefined macro is defined, each with that macro.
+    /// Names that the file declares only if a currently undefined macro is defined. Each maps to
+    /// that macro.
     pub(crate) conditional_names: HashMap<Name, Name>,
-    /// Whether an included file wasn't found, so that names may be missing.
+    /// Whether an included file wasn't found. Names may then be missing.
     pub(crate) is_incomplete: bool,
-    /// Whether a pragma may change the packing of structs in a way that the tokens don't record.
+    /// Whether a pragma may change the packing of structs in a way that isn't recorded in the
+    /// tokens.
     pub(crate) has_packing: bool,
 }
 
-/// Preprocesses a file. `definitions` is read first, as a file of its own.
+/// Preprocesses a file. The file `definitions`, which contains the predefined macros, is read
+/// before it.
 pub(crate) fn preprocess(
     loader: &mut Loader,
     definitions: FileId,
@@ -75,36 +79,36 @@ struct BuiltInPreprocessor<'a> {
     loader: &'a mut Loader,
     diagnostics: &'a mut Diagnostics,
     macros: HashMap<Name, Rc<Macro>>,
-    /// The file being read, preceded by the files that include it.
+    /// The stack of files being read. Each is included by the one before it.
     inputs: Vec<Input>,
     /// The macro expansions being read, innermost last.
     frames: Vec<Frame>,
-    /// The macros whose expansions are being read.
+    /// The names of the macros whose expansions are being read. They aren't expanded again.
     active: HashSet<Name>,
-    /// The number of outer frames that can't be read while an argument or a condition is expanded
-    /// separately.
+    /// The number of outer frames that are inaccessible, because an argument or condition is being
+    /// expanded separately.
     floor: usize,
-    /// The nesting depth of separate argument expansions.
+    /// The nesting depth of macro arguments that are being expanded separately.
     isolation: usize,
-    /// The number of tokens that expansions have produced.
+    /// The number of tokens produced by macro expansion so far.
     expansion: usize,
     expansion_ended: bool,
-    /// The files with `#pragma once`.
+    /// The files that contain `#pragma once`.
     once: HashSet<FileId>,
     included: HashSet<FileId>,
     includes: usize,
-    /// The number of tokens of the files entered so far. A file counts each time it is entered.
+    /// The number of tokens in all files entered so far. A file counts each time it is entered.
     input_tokens: usize,
     conditional_names: HashMap<Name, Name>,
-    /// The undefined macro that causes the next group to be skipped.
+    /// The undefined macro because of which the next group is skipped.
     skip_cause: Option<Name>,
     is_incomplete: bool,
     packing: Packing,
-    /// Whether an unknown pragma may pack structs.
+    /// Whether an unknown pragma may change the packing of structs.
     has_packing: bool,
 }
 
-/// The error for a file that would exceed the limit of tokens.
+/// The error message if the token limit of a file or of the run is exceeded.
 const TOO_MANY_TOKENS: &str = "this file isn't read: the files of the run have too many tokens";
 
 /// A file being read.
@@ -115,10 +119,10 @@ struct Input {
     conditionals: Vec<Conditional>,
 }
 
-/// An `#if` without its `#endif` so far.
+/// An `#if` whose `#endif` hasn't been read yet.
 struct Conditional {
     opened: Span,
-    /// Whether a group has been read, so that the other groups are skipped.
+    /// Whether one of the groups has been processed, so that the remaining groups are skipped.
     is_taken: bool,
     has_else: bool,
 }
@@ -146,7 +150,8 @@ impl BuiltInPreprocessor<'_> {
         PreprocessorOutput { tokens, included, conditional_names, is_incomplete, has_packing }
     }
 
-    /// Begins to read a file. Returns whether the limits of the run allow it.
+    /// Starts reading a file. Returns whether the token limits of the file and of the run permit
+    /// it.
     fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
         for span in self.loader.take_continued_comments(file) {
@@ -180,7 +185,7 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Returns the next token before macro expansion, from an expansion or from a file.
+    /// Returns the next token of the innermost expansion or file, without expanding it.
     fn next(&mut self) -> Token {
         loop {
             steps::count(1);
@@ -195,7 +200,7 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Returns the next token of a file, or `None` if there was a directive.
+    /// Returns the next token of the current file. Returns `None` after processing a directive.
     fn next_of_inputs(&mut self) -> Option<Token> {
         let Some(input) = self.inputs.last_mut() else { return Some(self.end()) };
         let token = input.tokens[input.at].clone();

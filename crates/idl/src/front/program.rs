@@ -1,4 +1,4 @@
-//! The files of a run: the requested ones and their imports.
+//! The files of a run: the requested files and everything that they import.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,25 +12,24 @@ use super::source::{FileId, Span};
 use super::token::{Name, Token};
 use super::{Options, Preprocessor, dialect, midl3, parser, system};
 
-/// The macros that are defined in every file: MIDL's for 64-bit Windows, and `__WIDL__`, which
-/// tells Wine's files that they aren't read by a C compiler.
+/// Macros that are defined in every file: MIDL's predefined macros for 64-bit Windows, and
+/// `__WIDL__`, which tells Wine's files that no C compiler is reading them.
 const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n\
                           #define _WIN64 1\n#define _M_X64 100\n#define _M_AMD64 100\n";
 
-/// The files of a run. A file is read once, even if several files import it.
+/// The parsed files of a run. A file is read only once, even if several files import it.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) loader: Loader,
     pub(crate) units: Vec<Unit>,
-    /// The requested files.
+    /// The files that the caller requested.
     pub(crate) roots: Vec<UnitId>,
-    /// The findings that belong to no file.
+    /// Diagnostics that don't belong to a file.
     pub(crate) diagnostics: Diagnostics,
-    /// Whether missing declarations have been searched for in other files; see
-    /// [`Program::complete`].
+    /// Whether [`Program::complete`] has searched other files for missing declarations.
     pub(crate) is_complete: bool,
     by_file: HashMap<FileId, UnitId>,
-    /// The file with the predefined macros.
+    /// The file that contains the predefined macros.
     definitions: Option<FileId>,
 }
 
@@ -38,23 +37,24 @@ pub(crate) struct Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct UnitId(usize);
 
-/// A parsed file, with its included files.
+/// A parsed file, including the files that it includes.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) file: FileId,
     pub(crate) items: Vec<Item>,
     pub(crate) imports: Vec<UnitId>,
     pub(crate) included: HashSet<FileId>,
-    /// Names that the file declares only if an undefined macro is defined, each with that macro.
+    /// Names that the file declares only if a currently undefined macro is defined. Each maps to
+    /// that macro.
     pub(crate) conditional_names: HashMap<Name, Name>,
-    /// Whether the file calls undefined macros, which have been reported. Such macros may declare
-    /// names.
+    /// Whether the file calls undefined macros. Such macros may declare names. This has already
+    /// been reported.
     pub(crate) calls_undefined: bool,
     /// Whether a pragma in the file may change the packing of structs.
     pub(crate) has_packing: bool,
-    /// The file that includes this one, if this one isn't complete by itself.
+    /// The file that includes this one, if this file is only a fragment of it.
     pub(crate) part_of: Option<UnitId>,
-    /// Whether an included or imported file can't be read, so that names may be missing.
+    /// Whether an included or imported file can't be read. Names may then be missing.
     pub(crate) is_incomplete: bool,
     pub(crate) diagnostics: Diagnostics,
 }
@@ -71,7 +71,7 @@ impl Program {
         program
     }
 
-    /// Reads a text and all its imports.
+    /// Reads a file whose text is already in memory, and all its imports.
     pub(crate) fn load_text(name: &str, text: &str, options: &Options) -> Self {
         let mut program = Self::new(options);
         let directory = Path::new(name).parent().map(Path::to_owned);
@@ -111,8 +111,8 @@ impl Program {
         }
     }
 
-    /// Searches for the missing declarations of files: in a file that includes such a file or, for
-    /// a file without imports, in the usual import.
+    /// Searches for declarations that are missing in some files. If such a file is included by
+    /// another file, uses that file. If it has no imports, adds the usual import.
     pub(crate) fn complete(
         &mut self,
         open: &HashMap<UnitId, Vec<(String, Span)>>,
@@ -131,7 +131,8 @@ impl Program {
         self.is_complete = true;
     }
 
-    /// Adds the import that nearly every file has to a file without imports, and reports a warning.
+    /// Adds the import `oaidl.idl`, which most files have, to a file without imports. Reports a
+    /// warning.
     fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) {
         if !self.unit_of(unit).imports.is_empty() || self.unit_of(unit).is_incomplete {
             return;
@@ -147,7 +148,7 @@ impl Program {
         self.units[unit.0].diagnostics.push(warning);
     }
 
-    /// Reads the files from this index on, and their imports.
+    /// Reads the units from this index on, and their imports.
     fn read_from(&mut self, first: usize, options: &Options) {
         let mut next = first;
         while let (true, Some(definitions)) = (next < self.units.len(), self.definitions) {
@@ -169,7 +170,7 @@ impl Program {
         (0..self.units.len()).map(UnitId)
     }
 
-    /// Returns a file and all its direct and indirect imports. The file itself is first.
+    /// Returns a file followed by all its direct and indirect imports.
     pub(crate) fn closure(&self, of: UnitId) -> Vec<UnitId> {
         let mut found = vec![of];
         let mut known = HashSet::from([of]);
@@ -182,12 +183,13 @@ impl Program {
         found
     }
 
-    /// Returns all files. Imported files come before the files that import them. In a cycle of
-    /// imports, the file that is visited first comes last.
+    /// Returns all files, ordered so that imported files precede the files that import them. In a
+    /// cycle of imports, the file that is visited first comes last.
     pub(crate) fn imported_first(&self) -> Vec<UnitId> {
         let mut ordered = Vec::with_capacity(self.units.len());
         let mut visited = HashSet::new();
-        // Each file with the number of its imports that have been visited.
+        // The path to the current file. Each file has the number of its imports that have been
+        // visited.
         let mut path: Vec<(UnitId, usize)> = Vec::new();
         for root in self.unit_ids() {
             if visited.insert(root) {
@@ -211,7 +213,8 @@ impl Program {
         ordered
     }
 
-    /// Returns the unit of a file. A new file is queued for reading.
+    /// Returns the unit for a file. Creates the unit if the file is new, which also queues the file
+    /// for reading.
     fn unit(&mut self, file: FileId) -> Option<UnitId> {
         if let Some(&known) = self.by_file.get(&file) {
             return Some(known);
@@ -305,7 +308,7 @@ impl Program {
     }
 }
 
-/// A file or a type library that another file imports.
+/// A request to import a file or type library.
 struct ImportRequest<'a> {
     name: &'a str,
     span: Span,
@@ -323,7 +326,7 @@ fn not_imported(import: &ImportRequest<'_>, error: &LoadError) -> Diagnostic {
     error.at(import.span, import.name)
 }
 
-/// Collects the imports in a list of declarations, including nested ones.
+/// Collects the import requests in a list of declarations, including nested declarations.
 fn collect_imports<'a>(items: &'a [Item], requests: &mut Vec<ImportRequest<'a>>) {
     for item in items {
         match item {
@@ -351,7 +354,7 @@ fn collect_imports<'a>(items: &'a [Item], requests: &mut Vec<ImportRequest<'a>>)
     }
 }
 
-/// Returns the macro definitions at the start of every file, as directives.
+/// Returns `#define` directives for the predefined macros and the macros in the options.
 fn defines(options: &Options) -> String {
     let mut text = PREDEFINED.to_owned();
     for definition in &options.definitions {

@@ -1,4 +1,4 @@
-//! The options and the findings of one run.
+//! The options and the report of a run.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,41 +10,42 @@ use super::program::Program;
 use super::source::{Location, SourceMap};
 use super::steps;
 
-/// Options for reading files.
+/// Options for reading `.idl` files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The directories that are searched for imported and included files, after the directory of
-    /// the file that names them.
+    /// The directories to search for imported and included files. The directory of the importing
+    /// file is searched first.
     pub search: Vec<PathBuf>,
-    /// Macros that are defined in every file, each as `NAME` or `NAME=VALUE`.
+    /// Macros to define in every file, each as `NAME` or `NAME=VALUE`.
     pub definitions: Vec<String>,
-    /// The preprocessor for the files.
+    /// The preprocessor to use.
     pub preprocessor: Preprocessor,
-    /// The interfaces and classes to convert to Rust, by their names in the files. The types that
-    /// they use are included. If the list is empty, all are converted.
+    /// The interfaces and classes to convert to Rust, by their names in the `.idl` files. The types
+    /// that they use are converted as well. If empty, everything is converted.
     pub only: Vec<String>,
-    /// The enums whose constants can be combined, by their names in the files. Each becomes a
-    /// number with constants, as with the attribute `flag_enum`.
+    /// The enums whose constants can be combined, by their names in the `.idl` files. Like an enum
+    /// with the attribute `flag_enum`, each is converted to an integer type with constants.
     pub flags: Vec<String>,
-    /// The interfaces that are private to syshandle, by their names in the files. All callers and
-    /// servers of a private interface are programs of this crate, so a COM layout that differs from
-    /// the file's isn't reported.
+    /// The private interfaces, by their names in the `.idl` files. Only programs that use syshandle
+    /// call and serve a private interface. Therefore, a COM layout that differs from the layout in
+    /// the file isn't reported.
     pub private: Vec<String>,
-    /// Whether a method whose COM layout differs from the file's is an error rather than a warning.
+    /// Whether a COM layout that differs from the layout in the file is an error. By default, it is
+    /// a warning.
     pub deny_layouts: bool,
 }
 
-/// The preprocessor for the files.
+/// The preprocessor to use for `.idl` files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Preprocessor {
     /// The built-in preprocessor, which supports all of C's directives.
     #[default]
     BuiltIn,
-    /// A C compiler, run as `cc -E`.
+    /// A C compiler with this path, which is run with the option `-E`.
     Command(PathBuf),
 }
 
-/// The findings of a run.
+/// The diagnostics of a run.
 #[derive(Debug)]
 pub struct Report {
     sources: SourceMap,
@@ -52,27 +53,28 @@ pub struct Report {
     statistics: Statistics,
 }
 
-/// Counts of the files read, their contents and the findings.
+/// Numbers of files, declarations and diagnostics in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// The requested files that could be read.
+    /// The number of requested files that could be read.
     pub files: usize,
-    /// All files read: the requested ones and the files that they import or include.
+    /// The number of all files read, including imported and included files.
     pub files_read: usize,
-    /// The lines of all files read.
+    /// The number of lines in all files read.
     pub lines: usize,
-    /// The interfaces defined in them.
+    /// The number of interfaces defined in these files.
     pub interfaces: usize,
-    /// The methods of these interfaces.
+    /// The number of methods in these interfaces.
     pub methods: usize,
-    /// The errors, including those beyond the limit per file.
+    /// The number of errors, including those beyond the limit per file.
     pub errors: usize,
-    /// The warnings, including those beyond the limit per file.
+    /// The number of warnings, including those beyond the limit per file.
     pub warnings: usize,
-    /// The warnings that something wasn't checked, because the files that declare it are missing. A
-    /// file without errors is valid if there are no such warnings.
+    /// The number of warnings that something wasn't checked because files are missing. If there are
+    /// none of these and no errors, the files are valid.
     pub gaps: usize,
-    /// The steps of the run: items visited, counted individually.
+    /// The number of steps that the run took. A step is the processing of one item. See
+    /// `front::steps`.
     pub steps: u64,
 }
 
@@ -91,8 +93,8 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Report {
     read(paths, options).into_report()
 }
 
-/// Reads a text as if it were a file with this name, with all its imports, and checks it. The file
-/// need not exist.
+/// Checks a text as if it were a file with this name, and reads all its imports. The file need not
+/// exist.
 ///
 /// # Examples
 ///
@@ -106,17 +108,17 @@ pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
     read_text(name, text, options).into_report()
 }
 
-/// Files that were read and checked, and the findings.
+/// The files that were read and checked, and the diagnostics.
 #[derive(Debug)]
 pub(crate) struct CheckedProgram {
-    /// The number of steps before this run.
+    /// The step count of the thread at the start of this run.
     steps_before: u64,
     pub(crate) program: Program,
     pub(crate) diagnostics: Vec<Diagnostics>,
 }
 
-/// Reads and checks `.idl` files with all their imports, for a caller that needs the syntax tree as
-/// well as the report.
+/// Reads and checks `.idl` files and all their imports. Returns the syntax tree in addition to the
+/// report.
 pub(crate) fn read(paths: &[PathBuf], options: &Options) -> CheckedProgram {
     read_program(steps::total(), Program::load(paths, options), options)
 }
@@ -139,12 +141,12 @@ fn read_program(steps_before: u64, mut program: Program, options: &Options) -> C
 }
 
 impl CheckedProgram {
-    /// Returns whether there are no errors so far.
+    /// Returns whether there have been no errors so far.
     pub(crate) fn is_success(&self) -> bool {
         self.diagnostics.iter().all(|of_file| of_file.errors() == 0)
     }
 
-    /// Returns the findings, in the order of the files.
+    /// Returns the report, with the diagnostics in the order of the files.
     pub(crate) fn into_report(self) -> Report {
         let Self { steps_before, program, diagnostics } = self;
         let mut statistics = count(&program);
@@ -163,18 +165,18 @@ impl CheckedProgram {
 }
 
 impl Report {
-    /// Returns whether the files are valid. Warnings don't count.
+    /// Returns whether there are no errors. Warnings are ignored.
     pub fn is_success(&self) -> bool {
         self.statistics.errors == 0
     }
 
-    /// Returns the findings, in the order of the files and from top to bottom. For a file with very
-    /// many errors, only the first ones are included.
+    /// Returns the diagnostics in the order of the files and positions. If a file has very many
+    /// errors, only the first ones are included.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// Returns counts of the files read, their contents and the findings.
+    /// Returns the statistics of the run.
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
@@ -184,12 +186,11 @@ impl Report {
         diagnostic.span.map(|span| self.sources.location(span))
     }
 
-    /// Writes the findings for people to read: each message with its position, the line at that
-    /// position and a hint.
+    /// Writes the diagnostics in human-readable form: message, position, source line and hint.
     ///
     /// # Errors
     ///
-    /// Fails if the writer fails.
+    /// Returns an error if writing fails.
     pub fn write(&self, to: &mut impl fmt::Write, color: Color) -> fmt::Result {
         diagnostic::render(&self.sources, &self.diagnostics, color, to)?;
         let count = |severity: Severity| {
@@ -204,7 +205,7 @@ impl Report {
     }
 }
 
-/// Formats the findings as [`Report::write`] does, without colours.
+/// Formats the diagnostics like [`Report::write`], without colours.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, Color::Never)

@@ -1,7 +1,7 @@
-//! The files of a run and the positions in them.
+//! The source files of a run, and positions in them.
 //!
-//! The texts of all files share one range of numbers, so a position is a `u32` that also identifies
-//! the file.
+//! The texts of all files are treated as one concatenated text. A position in it is a `u32`, which
+//! also identifies the file.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ impl FileId {
     }
 }
 
-/// A range of source text, from its first byte to the byte after its last.
+/// A range of source text. The end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Span {
     start: u32,
@@ -31,41 +31,42 @@ impl Span {
         self.start
     }
 
-    /// Returns the span from the start of this one to the end of the other. Returns this one if the
-    /// other ends before it starts.
+    /// Returns the span from the start of `self` to the end of `end`. Returns `self` if `end` lies
+    /// before it.
     pub(crate) fn to(self, end: Span) -> Span {
         if end.end >= self.start { Span::new(self.start, end.end) } else { self }
     }
 
-    /// Returns the empty span after this one.
+    /// Returns the empty span directly after this one.
     pub(crate) fn after(self) -> Span {
         Span::new(self.end, self.end)
     }
 }
 
-/// A position for people. Lines and columns count from one.
+/// A human-readable source position. Lines and columns are counted from one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The name of the file, as given or found.
+    /// The name of the file, as the user specified it or as it was found.
     pub file: String,
-    /// The line.
+    /// The line number.
     pub line: usize,
-    /// The column in characters; in bytes if the line is very long.
+    /// The column number, in characters; in bytes if the line is very long.
     pub column: usize,
 }
 
-/// A text and its origin.
+/// The text of a file, and its name.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     pub(crate) name: String,
     pub(crate) text: String,
     start: u32,
     line_starts: Vec<u32>,
-    /// The line markers of an external preprocessor's output.
+    /// The line markers, if the text is the output of an external preprocessor.
     markers: Vec<LineMarker>,
 }
 
-/// A line marker. The lines from `at` on, counted from 0, are the lines of `file` from `line` on.
+/// A line marker. The lines of the text from `at` on (counted from 0) come from `file`, starting at
+/// its line `line`.
 #[derive(Debug, Clone)]
 pub(crate) struct LineMarker {
     pub(crate) at: usize,
@@ -73,14 +74,14 @@ pub(crate) struct LineMarker {
     pub(crate) line: usize,
 }
 
-/// The line at a position, for quoting.
+/// A source line to quote below a message, with the range to mark.
 pub(crate) struct QuotedLine<'a> {
     pub(crate) text: &'a str,
     pub(crate) location: Location,
     pub(crate) marked: Range<usize>,
 }
 
-/// The texts of a run.
+/// The texts of all files of a run.
 #[derive(Debug, Default)]
 pub(crate) struct SourceMap {
     files: Vec<SourceFile>,
@@ -88,7 +89,7 @@ pub(crate) struct SourceMap {
 }
 
 impl SourceMap {
-    /// Adds a text. Returns the file's id, or `None` if the text doesn't fit in
+    /// Adds the text of a file. Returns `None` if the total length exceeds
     /// [`TOTAL_BYTES_MAX`](super::limits::TOTAL_BYTES_MAX).
     pub(crate) fn add(
         &mut self,
@@ -120,7 +121,7 @@ impl SourceMap {
         &file.text[place(span.start)..place(span.end)]
     }
 
-    /// Returns the file of a span.
+    /// Returns the file that contains a span.
     pub(crate) fn file_of(&self, span: Span) -> FileId {
         let index = self.files.partition_point(|file| file.start <= span.start).saturating_sub(1);
         FileId(index as u32)
@@ -131,7 +132,7 @@ impl SourceMap {
         self.quote(span).location
     }
 
-    /// Returns the line in which a span starts, and the part of the line that the span covers.
+    /// Returns the line in which a span starts, and the part of that line that belongs to the span.
     pub(crate) fn quote(&self, span: Span) -> QuotedLine<'_> {
         let file = self.file(self.file_of(span));
         let offset = ((span.start - file.start) as usize).min(file.text.len());
@@ -162,7 +163,7 @@ impl SourceMap {
 }
 
 impl SourceFile {
-    /// Returns the number at which the text's spans begin.
+    /// Returns the position of the start of the text in the source map.
     pub(crate) fn start(&self) -> u32 {
         self.start
     }
@@ -177,8 +178,8 @@ fn floor_char_boundary(text: &str, index: usize) -> usize {
     index
 }
 
-/// Decodes the bytes of a file: UTF-16 and UTF-8 with a byte order mark, else UTF-8, else Latin-1,
-/// which older files have in their comments.
+/// Decodes the bytes of a file: as UTF-16 or UTF-8 if there is a byte order mark, else as UTF-8, or
+/// else as Latin-1, which older files use in comments.
 pub(crate) fn decode(bytes: Vec<u8>) -> String {
     let utf16 = |read: fn([u8; 2]) -> u16| {
         let units: Vec<u16> =

@@ -1,5 +1,5 @@
-//! Counts the work of a run in steps. A test can use the count to show, on any machine and under
-//! any load, that twice the input takes about twice the work.
+//! Counts the work of a run in steps. With this count, a test can show that twice the input takes
+//! about twice the work, independently of the machine and its load.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ pub(crate) fn count(steps: usize) {
     STEPS.with(|so_far| so_far.set(so_far.get().wrapping_add(steps as u64)));
 }
 
-/// Returns the number of steps of this thread so far.
+/// Returns the number of steps that this thread has taken so far.
 pub(crate) fn total() -> u64 {
     STEPS.with(Cell::get)
 }

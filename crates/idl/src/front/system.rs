@@ -1,7 +1,7 @@
-//! The built-in files, for machines without Windows' tools.
+//! Built-in versions of Windows SDK files, for machines without the SDK.
 //!
-//! These are the files on which interfaces depend. Base types have their definitions; most
-//! interfaces and structs are only declared by name. A file with the same name on the search path
+//! They include the files that interfaces commonly import. Base types are fully defined; most
+//! interfaces and structs are only forward-declared. A file with the same name on the search path
 //! takes precedence.
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ macro_rules! files {
     };
 }
 
-/// The built-in files. Each file comes after the ones that it imports, so the first file that
+/// The built-in files. Each file follows the files that it imports. Therefore, the first file that
 /// contains a name declares it.
 const FILES: &[(&str, &str)] = files! {
     "basetsd.h",
@@ -60,7 +60,7 @@ const FILES: &[(&str, &str)] = files! {
     "windowscontracts.idl",
 };
 
-/// Other names of these files, and headers that declare nothing for IDL.
+/// Other names of built-in files, and C headers without declarations that matter for IDL.
 const ALIASES: &[(&str, &str)] = &[
     ("combaseapi.h", ""),
     ("guiddef.idl", "import \"guiddef.h\";"),
@@ -77,7 +77,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("winsdkver.h", "#include \"sdkddkver.h\""),
 ];
 
-/// Annotations for Windows' static analysis of C, which IDL ignores.
+/// Macros for the annotations of Windows' static C code analysis, which IDL ignores.
 const ANNOTATIONS: &str = "\
 #define _In_
 #define _In_opt_
@@ -113,11 +113,11 @@ const ANNOTATIONS: &str = "\
 #define __deref_out
 ";
 
-/// The other files of Windows' tools, by their names without the extension. A header and the `.idl`
-/// file that it is generated from usually share a name.
+/// The names of all other files of the Windows SDK, without extensions. A header and the `.idl`
+/// file from which it is generated usually have the same name.
 const WINDOWS_NAMES: &str = include_str!("system/windows.txt");
 
-/// Returns the exact name and the text of a built-in file. Case and directory are ignored.
+/// Returns the exact name and the text of a built-in file. Ignores case and directory in `name`.
 pub(crate) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut files = FILES.iter().chain(ALIASES);
@@ -129,8 +129,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().chain(ALIASES).map(|(name, _)| *name)
 }
 
-/// Returns whether a file of this name comes with Windows' tools and isn't built in. If such a file
-/// is missing, the file that imports it isn't at fault.
+/// Returns whether a file with this name belongs to the Windows SDK and isn't built in. If such a
+/// file is missing, the file that imports it is not in error.
 pub(crate) fn is_windows_own(name: &str) -> bool {
     static NAMES: OnceLock<HashSet<&str>> = OnceLock::new();
     let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
@@ -141,16 +141,16 @@ pub(crate) fn is_windows_own(name: &str) -> bool {
     stem.starts_with("windows.") || names.contains(stem)
 }
 
-/// Returns the built-in file to import for a name that a built-in file declares.
+/// Returns the built-in file that should be imported to get a name.
 pub(crate) fn declaring(name: &str) -> Option<&'static str> {
     static WORDS: OnceLock<HashMap<&str, &str>> = OnceLock::new();
     let file = *WORDS.get_or_init(words).get(name)?;
-    // `unknwn.idl` imports these files, and authors usually import `unknwn.idl`.
+    // `unknwn.idl` imports these files, and is the file that authors usually import.
     let is_base = matches!(file, "basetsd.h" | "guiddef.h" | "wtypesbase.idl" | "unknwnbase.idl");
     Some(if is_base { "unknwn.idl" } else { file })
 }
 
-/// Returns all words of the built-in files, each with the first file that contains it.
+/// Maps each word in the built-in files to the first file that contains it.
 fn words() -> HashMap<&'static str, &'static str> {
     let mut words = HashMap::new();
     for (file, text) in FILES {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 
-/// A name, or the text of a number or of a string. Equal texts of one run share their memory.
+/// A name, or the text of a number or string. Equal texts in a run share the same memory.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Name(Arc<str>);
 
@@ -37,7 +37,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The texts seen so far.
+/// Stores each distinct text of a run once.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     texts: HashSet<Name>,
@@ -59,16 +59,16 @@ impl Interner {
 pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     pub(crate) span: Span,
-    /// Whether the token is the first of its line. A `#` there starts a directive.
+    /// Whether the token is the first on its line. If it is a `#`, it starts a directive.
     pub(crate) starts_line: bool,
     /// Whether white space precedes the token.
     pub(crate) spaced: bool,
-    /// Whether the token is a macro's name from that macro's own expansion, which is never expanded
-    /// again.
+    /// Whether the token is the name of a macro in that macro's own expansion. Such a token is
+    /// never expanded.
     pub(crate) is_inert: bool,
     /// Whether the token is an unterminated string or comment.
     pub(crate) is_unterminated: bool,
-    /// Maximum alignment of fields in bytes, set by a pragma; 0 if there is none.
+    /// The maximum alignment of fields in bytes, as set by a pragma; 0 if unlimited.
     pub(crate) pack: u8,
 }
 
@@ -87,22 +87,22 @@ impl Token {
     }
 }
 
-/// The kind of a token, and its text.
+/// The kind of a token, with its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TokenKind {
-    /// A name or a keyword. Most keywords of IDL are keywords only in certain places.
+    /// A name or keyword. Most IDL keywords are keywords only in certain positions.
     Identifier(Name),
-    /// A token that starts like a number, as written.
+    /// A preprocessing number, as written in the source.
     Number(Name),
-    /// The text between a string's quotes, with escapes as written.
+    /// A string: the text between the quotes, with unprocessed escapes.
     String { text: Name, wide: bool },
-    /// The text between a character constant's quotes.
+    /// A character constant: the text between the quotes, with unprocessed escapes.
     Character { text: Name, wide: bool },
-    /// `12345678-1234-1234-1234-123456789abc`.
+    /// A UUID: `12345678-1234-1234-1234-123456789abc`.
     Uuid(Uuid),
     /// An operator or a bracket.
     Punctuation(Punctuation),
-    /// A character that has no meaning in IDL.
+    /// A character that isn't valid in IDL.
     Unknown(char),
     /// The end of the file.
     End,
@@ -125,7 +125,7 @@ impl TokenKind {
     }
 }
 
-/// Formats the token as in a source file.
+/// Formats the token as it is written in a source file.
 impl fmt::Display for TokenKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = |wide: &bool| if *wide { "L" } else { "" };
@@ -141,18 +141,19 @@ impl fmt::Display for TokenKind {
     }
 }
 
-/// A universally unique identifier: the name of an interface, a class or a library.
+/// A universally unique identifier, which identifies an interface, class or library.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Uuid(pub(crate) u128);
 
-/// The lengths of a UUID's five groups of hexadecimal digits.
+/// The numbers of hexadecimal digits in the five groups of a UUID.
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 impl Uuid {
-    /// The length of a UUID as text.
+    /// The length of a UUID's text, in characters.
     pub(crate) const LENGTH: usize = 36;
 
-    /// Parses `12345678-1234-1234-1234-123456789abc`, in either case.
+    /// Parses a UUID such as `12345678-1234-1234-1234-123456789abc`, with upper-case or lower-case
+    /// digits.
     pub(crate) fn parse(text: &str) -> Option<Uuid> {
         let groups: Vec<&str> = text.split('-').collect();
         let fits = |(group, length): (&&str, &usize)| {
@@ -184,7 +185,7 @@ macro_rules! punctuation {
         pub(crate) enum Punctuation { $($name),* }
 
         impl Punctuation {
-            /// All punctuations with their texts. A longer text comes before its own prefixes.
+            /// All punctuation tokens with their texts. Each text precedes its own prefixes.
             pub(crate) const ALL: &[(Punctuation, &str)] = &[$((Punctuation::$name, $text)),*];
 
             pub(crate) fn text(self) -> &'static str {

@@ -1,10 +1,10 @@
-//! MIDL's kinds of handles.
+//! MIDL's handle kinds.
 
 use syshandle_model::{Handle, KINDS};
 
-/// Returns MIDL's kind of a handle with this type and declaration.
+/// Returns MIDL's kind for a handle with this type and declaration.
 pub(super) fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> {
-    // Handles of sockets and pipes have several types, none of which has the name of its kind.
+    // Sockets and pipes have several handle types each, none of which is named after the kind.
     let by_name = KINDS.iter().filter(|(kind, _)| *kind != "socket" && *kind != "pipe");
     let mut types = by_name.map(|(kind, ty)| (*ty, *kind)).chain(OTHER_HANDLES);
     if let Some((_, kind)) = types.find(|(ty, _)| *ty == name) {
@@ -19,7 +19,8 @@ pub(super) fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> 
     kinds.iter().all(|kind| *kind == first).then_some(first)
 }
 
-/// Returns MIDL's kind with this name. A directory is a file to Windows, and MIDL has no timers.
+/// Returns the MIDL kind for a kind of this project. A directory is a file in Windows, and MIDL has
+/// no kind for timers.
 pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
     match name {
         "directory" => Some("file"),
@@ -28,7 +29,7 @@ pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Handle types that don't have the names of their kinds.
+/// The handle types that aren't named after their kinds.
 const OTHER_HANDLES: [(&str, &str); 4] = [
     ("ManualEvent", "event"),
     ("UnsealedSection", "section"),

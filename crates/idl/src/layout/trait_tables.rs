@@ -1,5 +1,6 @@
-//! The layout that `syshandle-com` generates for a trait. `crates/com/src/shape.rs` and `plan.rs`
-//! are the original. A test of that crate compares the two implementations for many types.
+//! Computes the layout that `syshandle-com` generates for a trait, following the same rules as
+//! `shape.rs` and `plan.rs` in `crates/com/src`. A test of that crate compares the two
+//! implementations for many types.
 
 use std::collections::HashMap;
 
@@ -10,28 +11,29 @@ use super::handle_kinds::kind;
 use super::{CountLocation, Direction, Slot, Type};
 use syshandle_model::{self as model, Definition, DefinitionKind, Description, Handle, Method};
 
-/// The types of a description by name.
+/// Computes layouts with the types of a description.
 pub(crate) struct TraitTables<'d> {
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashMap<String, [u8; 16]>,
 }
 
-/// The reason why a type has no form of its own in COM.
+/// The reason why a type makes its method opaque in COM.
 type OpaqueReason = String;
 
-/// A value before it is assigned to slots.
+/// The layout of a value before it is assigned to slots.
 enum ValueLayout {
-    /// A value that fits in a register.
+    /// A value that fits into a register.
     Scalar(Type),
-    /// A value that is passed by pointer.
+    /// A value that is passed by reference.
     Aggregate(Type),
     Text,
-    /// A count and a pointer to the items.
+    /// A list, which is passed as a count and a pointer to the items.
     List(Type),
     Optional(Type),
 }
 
-/// The position of a type. Some types have a form only in some positions.
+/// The position of a type in a method's signature. Some types have a layout only in certain
+/// positions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Position {
     Top,
@@ -65,7 +67,8 @@ impl<'d> TraitTables<'d> {
     /// Returns the slots of a method.
     ///
     /// # Errors
-    /// Fails with the reason if the method travels as opaque bytes.
+    /// Returns the reason as an error if the method is opaque in COM, which means that its values
+    /// are passed as encoded bytes.
     pub(crate) fn slots(&self, method: &Method) -> Result<Vec<Slot>, OpaqueReason> {
         if method.error.is_some() {
             return Err("it has an error type of its own".to_owned());
@@ -125,7 +128,7 @@ impl LayoutBuilder<'_, '_> {
                 return Err(no_form());
             };
             return match name.as_str() {
-                // These types have the form of their content.
+                // These types have the same layout as their content.
                 "Box" | "Arc" if arguments.args.len() == 1 => {
                     self.value(inner, handle, place, depth)
                 }
@@ -165,7 +168,7 @@ impl LayoutBuilder<'_, '_> {
         match name.as_str() {
             "f32" => return Ok(ValueLayout::Scalar(Type::Float(4))),
             "f64" => return Ok(ValueLayout::Scalar(Type::Float(8))),
-            // In COM, a `bool` is a `BOOL`.
+            // A `bool` corresponds to a COM `BOOL`.
             "bool" => return Ok(ValueLayout::Scalar(Type::Integer(4))),
             "Guid" => return Ok(ValueLayout::Aggregate(Type::guid())),
             "String" => return Ok(ValueLayout::Text),
@@ -199,7 +202,7 @@ impl LayoutBuilder<'_, '_> {
             return Ok(ValueLayout::Scalar(Type::Interface(*iid)));
         }
         let item = self.item(inner, handle, place.items()?, depth)?;
-        // An optional handle is a list with at most one item.
+        // An optional handle is passed as a list with at most one item.
         Ok(if matches!(item, Type::Handle(_)) {
             ValueLayout::List(item)
         } else {
@@ -207,7 +210,7 @@ impl LayoutBuilder<'_, '_> {
         })
     }
 
-    /// Returns the type of a list's items, or of an optional value.
+    /// Returns the layout of a list's items or of an optional's value.
     fn item(
         &mut self,
         ty: &syn::Type,
@@ -217,7 +220,7 @@ impl LayoutBuilder<'_, '_> {
     ) -> Result<Type, OpaqueReason> {
         Ok(match self.value(ty, handle, place, depth)? {
             ValueLayout::Scalar(ty) | ValueLayout::Aggregate(ty) => ty,
-            // An array of texts is an array of pointers; see `pointer_item`.
+            // The item of an array of strings is a pointer; see `pointer_item`.
             ValueLayout::Text => Type::Text,
             ValueLayout::List(_) | ValueLayout::Optional(_) => {
                 return Err("a list within a list".to_owned());
@@ -287,7 +290,8 @@ impl LayoutBuilder<'_, '_> {
         }
     }
 
-    /// Returns whether the description defines a type and the definition is of this sort.
+    /// Returns whether the description defines this type with a kind of definition that `is_sort`
+    /// accepts.
     fn is_defined(&self, ty: &syn::Type, is_sort: fn(&DefinitionKind) -> bool) -> bool {
         let syn::Type::Path(path) = ty else { return false };
         let name = path.path.get_ident().map(model::plain_name).unwrap_or_default();
@@ -325,7 +329,7 @@ fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, OpaqueRe
     Ok(if is_short { Type::short_enum(values) } else { Type::Integer(4) })
 }
 
-/// Returns the type of an array's item. A text is behind a pointer of its own.
+/// Returns the type of an array's item. If the item is a string, returns a pointer to it.
 fn pointer_item(item: Type) -> Type {
     if item == Type::Text { item.unique() } else { item }
 }
@@ -364,10 +368,10 @@ fn add_output(slots: &mut Vec<Slot>, value: ValueLayout) {
 const INTEGERS: [(&str, u32); 8] =
     [("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("u64", 8), ("i64", 8)];
 
-/// Maximum number of variants of an enum.
+/// Maximum number of variants in an enum.
 const VARIANTS_MAX: usize = 4096;
 
-/// The limits of `syshandle-com`.
+/// The limits of `syshandle-com`, which must be the same.
 const STRUCT_BYTES_MAX: u32 = 65_528;
 const DEPTH_MAX: u32 = 16;
 const SHAPES_MAX: u32 = 2048;

@@ -1,4 +1,4 @@
-//! Boxes the fields of recursive types at the pointers of the source.
+//! Inserts `Box` into recursive types, where the IDL source has pointers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +6,10 @@ use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 use syshandle_model::{DefinitionKind, Description};
 
-/// Inserts boxes into types that would have infinite size.
+/// Inserts boxes into types whose size would otherwise be infinite.
 pub(super) fn insert(description: &mut Description) {
-    // An optional value is behind a pointer in the source. Other values are boxed only if boxes
-    // around optional ones aren't enough.
+    // Optional values are boxed first, because they are pointers in the IDL source. Other values
+    // are boxed only if that isn't enough.
     for only_optional in [true, false] {
         let circle = circle(description);
         if circle.is_empty() {
@@ -24,8 +24,7 @@ pub(super) fn insert(description: &mut Description) {
     }
 }
 
-/// Returns the types that contain themselves, and those through which one such type contains
-/// another.
+/// Returns the types that contain themselves, and the types on a path between two of them.
 fn circle(description: &Description) -> HashSet<String> {
     let mut parts: HashMap<String, HashSet<String>> = HashMap::new();
     for definition in &description.definitions {
@@ -36,8 +35,9 @@ fn circle(description: &Description) -> HashSet<String> {
     for held in parts.clone().into_values().flatten() {
         parts.entry(held).or_default();
     }
-    // A type without contained types is in no cycle, and neither is a type that contains only such
-    // types, and so on. Afterwards the same is done in the opposite direction.
+    // A type that contains no other types isn't part of a cycle. Neither is a type that contains
+    // only such types, and so on. The same holds in the opposite direction, from contained to
+    // containing types.
     peel(&mut parts);
     let mut holders: HashMap<String, HashSet<String>> =
         parts.keys().map(|name| (name.clone(), HashSet::new())).collect();
@@ -50,7 +50,7 @@ fn circle(description: &Description) -> HashSet<String> {
     holders.into_keys().collect()
 }
 
-/// Repeatedly removes nodes without outgoing edges from a graph.
+/// Repeatedly removes the nodes of a graph that have no outgoing edges.
 fn peel(to: &mut HashMap<String, HashSet<String>>) {
     let mut from: HashMap<String, Vec<String>> = HashMap::new();
     for (start, ends) in &*to {
@@ -70,7 +70,8 @@ fn peel(to: &mut HashMap<String, HashSet<String>>) {
     }
 }
 
-/// Collects the names of the types that a type contains by value, not behind a `Vec` or a `Box`.
+/// Collects the names of the types that a type contains by value. Types in a `Vec` or `Box` don't
+/// count.
 fn collect(ty: &Type, held: &mut HashSet<String>) {
     match ty {
         Type::Path(path) if is_pointer(path) => {}
@@ -92,7 +93,7 @@ fn collect(ty: &Type, held: &mut HashSet<String>) {
     }
 }
 
-/// Boxes those types within a type that are part of the cycle.
+/// Boxes the members of a type that are part of a cycle.
 fn put(ty: &mut Type, circle: &HashSet<String>, everywhere: bool) {
     match ty {
         Type::Path(path) if is_pointer(path) => {}

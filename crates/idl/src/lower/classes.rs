@@ -8,19 +8,19 @@ use crate::front::diagnostic::quoted;
 use syshandle_model::{self as model, CLASS_INTERFACES_MAX};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes a class with the interfaces of its objects.
+    /// Converts a class with the interfaces that its objects implement.
     pub(super) fn class(&mut self, class: &'a Class) {
         let name = &class.name.name;
         self.place = format!("class {}", quoted(name));
         let Some(clsid) = class.attributes.uuid() else {
-            // The error has been reported.
+            // `refuse` has reported the error.
             let _ = self.refuse::<()>(class.name.span, "it has no identifier", "add `uuid(…)`");
             self.place.clear();
             return;
         };
         let mut interfaces = Vec::new();
         for item in class.interfaces.iter().flatten() {
-            // A source interface is called by the object and not implemented by it.
+            // A source interface is one that the object calls but doesn't implement.
             if item.attributes.has(AttributeName::Source) || item.is_dispatch {
                 continue;
             }
@@ -34,7 +34,7 @@ impl<'a> Lowering<'_, 'a> {
                     );
                 }
                 Some(Definition::Interface(interface)) if interface.members.is_some() => {
-                    // The default interface comes first.
+                    // The default interface is moved to the front.
                     let place = match item.attributes.has(AttributeName::Default) {
                         true => 0,
                         false => interfaces.len(),

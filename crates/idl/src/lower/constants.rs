@@ -12,8 +12,8 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use syshandle_model::{Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes a constant. A constant of an unsupported type is left out, because nothing depends
-    /// on it.
+    /// Converts a constant. Omits a constant whose type isn't supported, because nothing depends on
+    /// it.
     pub(super) fn constant(&mut self, constant: &'a Constant) {
         let Some(name) = &constant.declarator.name else { return };
         if self.constant_of(constant, name).is_none() {
@@ -56,7 +56,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Resolves the escapes of C in a text.
+/// Replaces C escape sequences in a string.
 fn unescape(text: &str) -> String {
     let mut letters = text.chars().peekable();
     let mut plain = String::new();
@@ -101,7 +101,8 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// Returns an integer converted to its type: `0xffffffff` is a usual way to write a `long` of -1.
+/// Returns an integer literal of this type. Wraps the value to the type's width, because -1 is
+/// often written as `0xffffffff`.
 fn wrapping_literal(value: i128, ty: &str) -> Option<proc_macro2::TokenStream> {
     Some(match ty {
         "i8" => Literal::i8_unsuffixed(value as i8).into_token_stream(),

@@ -1,4 +1,4 @@
-//! Removes definitions that depend, directly or indirectly, on something that can't be described.
+//! Removes definitions that directly or indirectly use a construct that can't be converted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,8 +10,8 @@ use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use syshandle_model::{Description, identifiers};
 
 impl LoweringState {
-    /// Removes and reports all definitions that use something that was refused, directly or
-    /// indirectly.
+    /// Removes and reports all definitions that directly or indirectly use a construct that can't
+    /// be converted.
     pub(super) fn drop_dependents(&mut self, description: &mut Description) {
         let users = users(description);
         let mut causes: Vec<String> = self.unsupported.keys().cloned().collect();
@@ -31,7 +31,7 @@ impl LoweringState {
         self.drop_classes(description);
     }
 
-    /// Reports each use of a refused type.
+    /// Reports each use of a type that can't be converted.
     fn refuse_uses(&mut self, cause: &str) {
         for (used, place) in self.uses.remove(cause).unwrap_or_default() {
             let message = match place.is_empty() {
@@ -42,8 +42,8 @@ impl LoweringState {
         }
     }
 
-    /// Refuses and reports a definition that uses something that was refused. Uses of types have
-    /// been reported already.
+    /// Marks a definition as unusable because it uses a construct that can't be converted. Reports
+    /// this, except for uses of types, which have already been reported.
     fn refuse_user(&mut self, user: &str, cause: &str) {
         let Some(&of_cause) = self.unsupported.get(cause) else { return };
         let name = user.strip_suffix("Client").unwrap_or(user);
@@ -72,7 +72,7 @@ impl LoweringState {
         });
     }
 
-    /// Reports requested names that don't exist.
+    /// Reports requested interfaces and classes that don't exist.
     pub(super) fn report_unknown_requests(&mut self, only: &[String]) {
         for name in only.iter().filter(|name| !self.found_requests.contains(*name)) {
             let message = format!("there is no interface or class {}", quoted(name));
@@ -82,7 +82,7 @@ impl LoweringState {
     }
 }
 
-/// Returns, for each type name, the types and clients that use it.
+/// Maps each type name to the types and interface clients that use it.
 fn users(description: &Description) -> HashMap<String, Vec<String>> {
     let mut users: HashMap<String, Vec<String>> = HashMap::new();
     let mut add = |user: &str, tokens: TokenStream| {
@@ -103,7 +103,8 @@ fn users(description: &Description) -> HashMap<String, Vec<String>> {
     users
 }
 
-/// Returns the name by which others use an interface.
+/// Returns the name of an interface's client type, by which other definitions refer to the
+/// interface.
 fn client(interface: &Ident) -> String {
     format!("{interface}Client")
 }

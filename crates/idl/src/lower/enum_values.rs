@@ -13,7 +13,7 @@ pub(super) struct EnumValues {
 
 impl EnumValues {
     pub(super) fn of(list: Vec<i64>) -> Self {
-        // An enum has 32 bits in C, so -1 and 0xFFFFFFFF are the same number.
+        // A C enum has 32 bits, so -1 and 0xFFFFFFFF are the same value.
         let mut unique_names: Vec<i32> = list.iter().map(|value| *value as i32).collect();
         unique_names.sort_unstable();
         unique_names.dedup();
@@ -25,8 +25,8 @@ impl EnumValues {
         }
     }
 
-    /// Returns whether the enum becomes a number with constants. Constants that are combined with
-    /// `|` or that share a value can't be variants.
+    /// Returns whether the enum is converted to an integer type with constants. Constants that can
+    /// be combined with `|`, or that have equal values, can't be variants of a Rust enum.
     pub(super) fn is_number(&self, of: &EnumType, attributes: Option<&Attributes>) -> bool {
         let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
             attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
@@ -34,8 +34,8 @@ impl EnumValues {
         is_flags || self.has_duplicates
     }
 
-    /// Returns whether the values are bits and combinations of bits, rather than consecutive
-    /// numbers.
+    /// Returns whether the values seem to be flags (single bits and combinations of them) rather
+    /// than consecutive numbers.
     pub(super) fn look_like_flags(&self) -> bool {
         let bits = self.list.iter().filter(|value| value.count_ones() == 1);
         let all = bits.clone().fold(0, |all, bit| all | bit);
@@ -53,5 +53,5 @@ impl EnumValues {
     }
 }
 
-/// Minimum number of single-bit values in an enum that looks like flags.
+/// The number of single-bit values from which on an enum may be considered to be flags.
 const FLAGS_MIN: usize = 3;

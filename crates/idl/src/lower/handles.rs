@@ -1,4 +1,4 @@
-//! Converts `system_handle(kind, mask)` to a Rust type and to declared rights.
+//! Converts `system_handle(kind, mask)` to a Rust handle type and declared rights.
 
 use proc_macro2::Ident;
 
@@ -11,7 +11,7 @@ use crate::front::constant;
 use syshandle_model::Handle;
 
 impl<'a> Lowering<'_, 'a> {
-    /// Returns the type and the declaration of a handle.
+    /// Returns the Rust type of a handle, with its declaration.
     pub(super) fn handle(&mut self, resolved: &ResolvedType<'a>) -> Result<RustType> {
         let Some(attribute) = resolved.find(AttributeName::SystemHandle) else {
             let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
@@ -39,7 +39,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Returns the type for a kind, with the rights that the mask declares.
+/// Returns the Rust type for a kind, with the rights that the mask requests in addition.
 fn typed(kind: &str, mask: u32) -> Option<RustType> {
     let kind = kind.strip_prefix("sh_")?;
     let rights = rights(kind, mask);
@@ -55,7 +55,7 @@ fn typed(kind: &str, mask: u32) -> Option<RustType> {
             syn::parse_quote!(syshandle::handle::UnsealedSection)
         }
         "section" => syn::parse_quote!(syshandle::handle::Section),
-        // The type already requires the right to read.
+        // The type `RegKey` already requires the right `read`.
         "reg_key" => {
             is_declared = false;
             syn::parse_quote!(syshandle::handle::RegKey)
@@ -97,9 +97,9 @@ fn typed(kind: &str, mask: u32) -> Option<RustType> {
     Some(RustType { ty, handle, range: None })
 }
 
-/// Returns the rights that a mask requests and that a receiver on Linux can prove. Other bits have
-/// no counterpart there: changing a file's attributes, for example, depends on the file and not on
-/// the descriptor.
+/// Returns the rights in a mask that a receiver on Linux can prove. Other rights don't exist on
+/// Linux. For example, the right to change a file's attributes depends on the file and not on the
+/// file descriptor.
 fn rights(kind: &str, mask: u32) -> Vec<&'static str> {
     let table: &[(u32, &str)] = match kind {
         "file" => &[(READ | 0x1, "read"), (WRITE | 0x2, "write")],
@@ -113,7 +113,7 @@ fn rights(kind: &str, mask: u32) -> Vec<&'static str> {
     };
     let named = table.iter().filter(|(bits, _)| mask & bits != 0).map(|(_, word)| *word);
     let mut rights: Vec<_> = named.collect();
-    // The right to write includes the right to append.
+    // The right `write` includes the right `append`.
     let appends = mask & 0x4 != 0 && !rights.contains(&"write");
     if kind == "file" && appends {
         rights.push("append");

@@ -12,12 +12,12 @@ use crate::front::limits::{CHAIN_MAX, LOWERED_VALUES_MAX};
 use syshandle_model as model;
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes an interface, unless it is described already.
+    /// Converts an interface, unless it has already been converted.
     pub(super) fn interface(&mut self, interface: &'a Interface) {
         if !self.state.visited_interfaces.insert(interface.name.span) {
             return;
         }
-        // Errors have been reported.
+        // `describe_interface` has reported the errors.
         match self.describe_interface(interface) {
             Ok(described) => {
                 self.state.spans.insert(described.name.to_string(), interface.name.span);
@@ -88,9 +88,9 @@ impl<'a> Lowering<'_, 'a> {
         })
     }
 
-    /// Returns distinct Rust names for methods. If a property and a method have the same name, the
-    /// property's methods begin with `get_` and `put_`. Names aren't on the wire, so nothing else
-    /// depends on them.
+    /// Returns a distinct Rust name for each method. If a property and a method have the same name,
+    /// the names of the property's accessors start with `get_` and `put_`. The names can be chosen
+    /// freely, because they aren't part of the wire format.
     fn method_names(&mut self, methods: &[&'a Method]) -> Vec<String> {
         let plain: HashSet<String> =
             methods.iter().filter(|of| !is_property(of)).map(|of| rust_name(of)).collect();
@@ -117,8 +117,8 @@ impl<'a> Lowering<'_, 'a> {
         found
     }
 
-    /// Returns the methods of an interface in the order of their numbers, inherited ones first, and
-    /// the names of its bases.
+    /// Returns the methods of an interface in vtable order, which starts with the inherited ones.
+    /// Also returns the names of the bases.
     fn methods(&mut self, interface: &'a Interface) -> Result<(Vec<&'a Method>, Vec<String>)> {
         let mut chain = vec![interface];
         let mut bases = Vec::new();
@@ -148,7 +148,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Returns the methods of one interface that can be called from other processes. A method with
+/// Returns the methods of an interface that can be called from other processes. A method with
 /// `call_as` replaces the `local` method that it names.
 fn remote_methods(interface: &Interface) -> Vec<&Method> {
     let stands_for = |method: &Method| {
@@ -162,6 +162,6 @@ fn remote_methods(interface: &Interface) -> Vec<&Method> {
     interface.methods().filter(is_remote).collect()
 }
 
-/// Root interfaces. Their methods exist for every object, or serve calls by name at run time, and
-/// have no Rust.
+/// Root interfaces, whose methods aren't converted to Rust. The methods are either implemented for
+/// every object or used for calls by name at run time.
 const ROOTS: [&str; 3] = ["IUnknown", "IDispatch", "IInspectable"];

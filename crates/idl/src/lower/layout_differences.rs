@@ -1,4 +1,4 @@
-//! Reports and marks methods whose COM layout differs from the one that the file declares.
+//! Finds methods whose COM layout in Rust differs from the layout that the file declares.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::layout::{TraitTables, compare};
 use syshandle_model::{Description, Method};
 
 impl LoweringState {
-    /// Marks the methods whose layout differs. Reports them unless their interface is private.
+    /// Marks the methods whose layout differs. Reports them unless the interface is private.
     pub(super) fn mark_layout_differences(
         &mut self,
         description: &mut Description,
@@ -51,7 +51,7 @@ impl LoweringState {
         }
     }
 
-    /// Reports names of private interfaces that don't exist.
+    /// Reports private interfaces in the options that don't exist.
     pub(super) fn report_unknown_private(
         &mut self,
         private: &[String],
@@ -64,7 +64,7 @@ impl LoweringState {
         }
     }
 
-    /// Reports names of enums with flags that don't exist.
+    /// Reports flag enums in the options that don't exist.
     pub(super) fn report_unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
         for name in flags.iter().filter(|name| !enums.contains(*name)) {
             let message = format!("there is no enum {} to have flags", quoted(name));
@@ -74,7 +74,7 @@ impl LoweringState {
     }
 }
 
-/// A method whose layout differs.
+/// The difference between the two layouts of a method.
 pub(crate) struct MethodDifference {
     pub(crate) name: String,
     span: Span,
@@ -82,7 +82,8 @@ pub(crate) struct MethodDifference {
     pub(crate) is_mask: bool,
 }
 
-/// Returns the difference between the declared layout of a method and the layout of its trait.
+/// Returns the difference between the layout that a file declares for a method and the layout of
+/// its trait, if any.
 pub(crate) fn layout_difference(
     declared: Option<&MethodLayout>,
     at: usize,
@@ -124,7 +125,7 @@ pub(crate) fn layout_difference(
     Some(MethodDifference { name: declared.name.clone(), span, reason: texts.join("; "), is_mask })
 }
 
-/// The number of an interface's first own method, after the three methods of `IUnknown`.
+/// The vtable index of an interface's first own method, after the three methods of `IUnknown`.
 const FIRST_METHOD: usize = 3;
 
 const HINT: &str = "programs in C or C++ that use the header of this file can't call such a method \

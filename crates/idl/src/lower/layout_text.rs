@@ -1,6 +1,6 @@
-//! Formats everything on which MIDL's layout of a value depends as a text, because Rust's types
-//! don't express all of it. For example, a `BSTR` and an `LPWSTR` both become a `String`, but
-//! travel differently through COM.
+//! Formats, as text, all properties that determine MIDL's layout of a value. The text is needed
+//! because Rust types don't express all of them. For example, `BSTR` and `LPWSTR` both become
+//! `String`, but have different wire formats in COM.
 
 use std::collections::HashMap;
 
@@ -19,10 +19,11 @@ use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use syshandle_model::Layout;
 
 impl<'a> Lowering<'_, 'a> {
-    /// Returns the layout of a parameter or a field, with its name.
+    /// Returns the layout of a parameter or field, with its name.
     ///
-    /// `embedded` is the first level at which pointers have the default kind. The outermost pointer
-    /// of a parameter is a reference without an attribute.
+    /// `embedded` is the index of the first derivation to which `pointer_default` applies. It
+    /// doesn't apply to the outermost pointer of a parameter, which is a reference pointer by
+    /// default.
     pub(super) fn layout(
         &self,
         embedded: usize,
@@ -38,7 +39,8 @@ impl<'a> Lowering<'_, 'a> {
         Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out), mask }
     }
 
-    /// Returns the access mask of a `system_handle`, if it reduces the access that is sent.
+    /// Returns the access mask of a `system_handle` attribute. Returns `None` if the handle keeps
+    /// all rights when it is sent.
     fn mask(&self, of: &Attribute) -> Option<u32> {
         match constant::evaluate(of.values().nth(1)?, &MaskEnvironment(self.view.copied())) {
             Ok(constant::Value::Integer(mask)) => Some(mask.value as u32).filter(|mask| *mask != 0),
@@ -46,7 +48,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Records the layouts of the parts of a method or a type, for the comparison of two files.
+    /// Stores the layouts of the members of a method or type, for comparing two files.
     pub(super) fn keep_layouts(&mut self, of: String, mut layouts: Vec<Layout>) {
         let places: HashMap<String, usize> =
             layouts.iter().enumerate().map(|(at, layout)| (layout.name.clone(), at)).collect();
@@ -108,7 +110,7 @@ impl<'a> Lowering<'_, 'a> {
                     break;
                 }
             };
-            // These types have a marshaler of their own.
+            // These types have their own marshalling routines.
             if let Some(name) = path.as_name().filter(|name| is_marshaled(name)) {
                 leaf = name.to_string();
                 break;
@@ -134,14 +136,14 @@ impl<'a> Lowering<'_, 'a> {
                     leaf = "union".to_owned();
                     break;
                 }
-                // The identifier of the interface is compared with the type.
+                // The interface's IID is compared as part of the type.
                 _ => {
                     leaf = "interface".to_owned();
                     break;
                 }
             }
         }
-        // The innermost pointer to an interface has no kind.
+        // The innermost pointer belongs to the interface type. Pointer kinds don't apply to it.
         let end = derivations.len() - usize::from(leaf == "interface" && !derivations.is_empty());
         written.extend(self.pointer_defaults(&groups, &derivations[..end], embedded));
         let derivations: String =
@@ -153,8 +155,9 @@ impl<'a> Lowering<'_, 'a> {
         format!("{written}{leaf}{derivations}")
     }
 
-    /// Returns the kinds, other than `unique`, of pointers without an attribute. `groups` has the
-    /// attributes of the declarations, each with the number of its first step.
+    /// Returns the default kind of the pointers without a pointer attribute, unless it is `unique`.
+    /// `groups` contains the attributes of the declaration and of each typedef, with the index of
+    /// the first derivation to which they apply.
     fn pointer_defaults(
         &self,
         groups: &[(usize, &Attributes)],
@@ -196,7 +199,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Appends the attributes on which a layout depends.
+    /// Appends the attributes that affect the layout.
     fn add_attributes(&self, of: &Attributes, written: &mut Vec<String>) {
         for name in LAYOUT_ATTRIBUTES {
             let Some(attribute) = of.find(name) else { continue };
@@ -217,7 +220,7 @@ impl<'a> Lowering<'_, 'a> {
             .iter()
             .map(|argument| match argument {
                 Argument::Omitted => String::new(),
-                // A constant limits the length. Such bounds are compared separately.
+                // The length limit is a constant. Such limits are compared separately.
                 Argument::Value(value) if is_count && self.integer(value).is_some() => {
                     "constant".to_owned()
                 }
@@ -233,7 +236,7 @@ impl<'a> Lowering<'_, 'a> {
         format!("{}({})", name.text(), arguments.join(", "))
     }
 
-    /// Returns a constant's value, or else the expression as written.
+    /// Returns the value of a constant expression. Returns the source text of any other expression.
     fn expression_text(&self, of: &Expression) -> String {
         match self.integer(of) {
             Some(value) => value.to_string(),
@@ -245,8 +248,8 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Replaces the names of parameters and fields with their positions, because no layout depends on
-/// the names.
+/// Replaces the names of parameters and fields with their positions, because names don't affect the
+/// layout.
 fn by_place(text: &str, places: &HashMap<String, usize>) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut key = String::new();
@@ -265,7 +268,8 @@ fn by_place(text: &str, places: &HashMap<String, usize>) -> String {
     key
 }
 
-/// Formats a base type without its sign, because no layout depends on the sign.
+/// Formats a base type. Signed and unsigned types are formatted alike, because the sign doesn't
+/// affect the layout.
 fn base_text(base: BaseType) -> String {
     match (base, IntegerType::of(base)) {
         (BaseType::IntPointer | BaseType::UIntPointer, _) => "pointer-sized integer".to_owned(),
@@ -274,16 +278,17 @@ fn base_text(base: BaseType) -> String {
     }
 }
 
-/// Maximum length of the stored text of an expression. A typedef repeats its expressions at each
-/// use.
+/// Maximum length of the stored text of an expression. Without a limit, a long expression in a
+/// typedef would be copied at each use of the typedef.
 const EXPRESSION_CHARS_MAX: usize = 500;
 
-/// Returns whether a type with this name has a marshaler of its own.
+/// Returns whether the type with this name has its own marshalling routines.
 fn is_marshaled(name: &str) -> bool {
     matches!(name, "BSTR" | "HSTRING" | "HANDLE" | "VARIANT" | "VARIANT_BOOL")
 }
 
-/// The attributes on which a layout depends. Kinds of handles and bounds are compared separately.
+/// The attributes that affect the layout, except for handle kinds and ranges, which are compared
+/// separately.
 const LAYOUT_ATTRIBUTES: [AttributeName; 20] = [
     AttributeName::Unique,
     AttributeName::Ref,

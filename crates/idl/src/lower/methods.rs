@@ -13,7 +13,7 @@ use crate::front::diagnostic::quoted;
 use syshandle_model::{self as model, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes a method of an interface. Reports all errors in it.
+    /// Converts a method of an interface. Reports all errors in it.
     pub(super) fn method(
         &mut self,
         interface: &str,
@@ -58,7 +58,8 @@ impl<'a> Lowering<'_, 'a> {
                 range: value.range.or_else(|| companions.range_of(&parameter.attributes)),
             };
             parameters.extend(left.is_in.then(|| value.clone()));
-            // Results aren't checked, because the server makes them.
+            // The ranges of results are dropped. They aren't checked, because the server creates
+            // the results.
             results.extend(left.is_out.then_some(model::Parameter { range: None, ..value }));
         }
         self.place = format!("method {written}");
@@ -83,7 +84,7 @@ impl<'a> Lowering<'_, 'a> {
         })
     }
 
-    /// Checks the method apart from its parameters.
+    /// Checks all properties of a method except its parameters.
     fn check_head(&mut self, method: &'a Method) -> Result<()> {
         let is_hresult = matches!(&method.returns.kind,
             TypeKind::Named(path) if path.as_name().is_some_and(|name| &**name == "HRESULT"));
@@ -119,11 +120,12 @@ impl<'a> Lowering<'_, 'a> {
                 .is_some_and(|first| matches!(first, crate::front::ast::Argument::Value(_)))
         });
         match resolved.derivations.first() {
-            // The result is written through the pointer.
+            // An `out` parameter points to the memory for the result. This pointer isn't part of
+            // the result's type.
             Some(Derivation::Pointer { .. }) if directions.is_out && !is_list => {
                 self.value(&resolved, 1, &inner, false)
             }
-            // A buffer for a text, whose type is already a pointer.
+            // A buffer for a string, whose type is already a pointer.
             None if directions.is_out
                 && is_list
                 && matches!(resolved.innermost, InnermostType::Text) =>
@@ -138,7 +140,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Returns the type of the results and the declaration of the handles in it.
+    /// Returns the Rust type of a method's results, with the declaration of the handles in it.
     fn result(
         &mut self,
         interface: &str,
@@ -174,43 +176,43 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Returns the parameter for the context of the call. Servers need it for work that continues after
-/// the reply.
+/// Returns the parameter for the call's context, which servers need for background tasks.
 fn context(parameters: &[model::Parameter]) -> model::Parameter {
     let is_taken = parameters.iter().any(|parameter| parameter.name == "context");
     let name = ident(if is_taken { "call_context" } else { "context" });
     model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None, range: None }
 }
 
-/// Returns whether a method gets or sets a property.
+/// Returns whether a method is the accessor of a property.
 pub(super) fn is_property(method: &Method) -> bool {
     PROPERTIES.iter().any(|(kind, ..)| method.attributes.has(*kind))
 }
 
-/// Returns the Rust name of a method if no other method has the same name.
+/// Returns the usual Rust name of a method. It is used unless another method has the same name.
 pub(super) fn rust_name(method: &Method) -> String {
     let name = names::snake(&method.name.name);
     let name = match PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind)) {
         Some((_, prefix, _)) => format!("{prefix}{name}"),
         None => name,
     };
-    // Every client has methods of its own with these names.
+    // Every client type has methods with these names.
     if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name }
 }
 
-/// Returns the name of a property's method if another method has its usual name.
+/// Returns the alternative name of a property accessor. It is used if another method has the
+/// accessor's usual name.
 pub(super) fn explicit_name(method: &Method) -> String {
     let kind = PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind));
     let prefix = kind.map_or("", |(.., prefix)| prefix);
     format!("{prefix}{}", names::snake(&method.name.name))
 }
 
-/// The usual and the alternative prefixes for a property's methods.
+/// The usual and alternative prefixes of property accessor names.
 const PROPERTIES: [(AttributeName, &str, &str); 3] = [
     (AttributeName::Propget, "", "get_"),
     (AttributeName::Propput, "set_", "put_"),
     (AttributeName::Propputref, "set_reference_", "put_reference_"),
 ];
 
-/// Maximum number of members of a tuple on the wire.
+/// Maximum number of members in a tuple that can be encoded.
 const TUPLE_MAX: usize = 8;

@@ -1,7 +1,9 @@
-//! Computes the COM layout that an `.idl` file declares, as MIDL compiles it for 64-bit Windows.
+//! Computes the COM layout that an `.idl` file declares, according to MIDL's rules for 64-bit
+//! Windows.
 //!
-//! A construct whose layout isn't known with certainty makes the method count as different. An
-//! attribute, a type or a combination without a rule in this module never counts as equal.
+//! If the layout of a construct isn't known with certainty, the method counts as different. An
+//! attribute, type or combination for which this module has no rule is therefore never accepted as
+//! equal.
 
 mod attributes;
 mod expanded_type;
@@ -22,7 +24,7 @@ pub(super) use facts::{Facts, PointerDefault};
 use attributes::{METHOD, PARAMETER, check_interface};
 use types::{CountScope, LayoutReader};
 
-/// A method and the interface that declares it.
+/// A method, with the interface that declares it.
 type OwnMethod<'a> = (&'a Interface, &'a Method);
 
 impl<'a> Lowering<'_, 'a> {
@@ -57,8 +59,8 @@ impl<'a> Lowering<'_, 'a> {
             .collect()
     }
 
-    /// Returns the methods in an interface's vtable, each with its interface, and an error that
-    /// affects all of them.
+    /// Returns the methods in an interface's vtable, each with the interface that declares it. Also
+    /// returns an error that affects all of them, if any.
     fn vtable(&self, interface: &'a Interface) -> (Vec<OwnMethod<'a>>, Option<(Span, String)>) {
         let mut chain = vec![interface];
         let mut wrong = None;
@@ -164,7 +166,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(Slot { direction, ty })
     }
 
-    /// Returns the value of a constant expression.
+    /// Evaluates a constant expression. Returns `None` if it isn't constant.
     pub(super) fn constant_value(&self, of: &Expression) -> Option<i128> {
         match crate::front::constant::evaluate(of, &self.view) {
             Ok(crate::front::constant::Value::Integer(value)) => Some(value.value),

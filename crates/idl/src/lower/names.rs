@@ -1,9 +1,9 @@
-//! Converts names to Rust's conventions.
+//! Converts names to Rust's naming conventions.
 
 use std::collections::{HashMap, HashSet};
 
-/// `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` → `pcb_read`,
-/// `GetURLs` → `get_urls`.
+/// Converts to snake case: `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` →
+/// `pcb_read`, `GetURLs` → `get_urls`.
 pub(super) fn snake(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut snake = String::new();
@@ -26,14 +26,15 @@ pub(super) fn snake(name: &str) -> String {
     }
 }
 
-/// Returns whether a word continues in lower case. The `s` of `URLs` doesn't count.
+/// Returns whether the second letter of a word is lower case. A plural `s`, as in `URLs`, doesn't
+/// count.
 fn starts_lower(rest: &[char]) -> bool {
     let is_plural =
         rest.first() == Some(&'s') && !rest.get(1).is_some_and(char::is_ascii_lowercase);
     rest.first().is_some_and(char::is_ascii_lowercase) && !is_plural
 }
 
-/// `SPARKLE_INFO`, `_SparkleInfo`, `sparkle_info` → `SparkleInfo`.
+/// Converts to upper camel case: `SPARKLE_INFO`, `_SparkleInfo`, `sparkle_info` → `SparkleInfo`.
 pub(super) fn camel(name: &str) -> String {
     let has_small = name.chars().any(|letter| letter.is_ascii_lowercase());
     let words = name.split('_').filter(|word| !word.is_empty());
@@ -50,25 +51,25 @@ pub(super) fn camel(name: &str) -> String {
     }
 }
 
-/// Returns the Rust name of a type. A name that generated code uses itself gets a suffix.
+/// Returns the Rust name of a type. Appends a suffix to a name that generated code uses itself.
 pub(super) fn type_name(name: &str) -> String {
     let camel = camel(name);
     if PRELUDE.contains(&camel.as_str()) { camel + "Type" } else { camel }
 }
 
-/// `ISparkleFinisher` → `SparkleFinisher`: the prefix is removed if an upper-case letter follows.
+/// Removes the prefix `I` if an upper-case letter follows: `ISparkleFinisher` → `SparkleFinisher`.
 pub(super) fn trait_name(name: &str) -> String {
     let short =
         name.strip_prefix('I').filter(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
     type_name(short.unwrap_or(name))
 }
 
-/// `SparkleFinisher` → `SPARKLE_FINISHER`.
+/// Converts to upper snake case: `SparkleFinisher` → `SPARKLE_FINISHER`.
 pub(super) fn constant(name: &str) -> String {
     snake(name).to_ascii_uppercase()
 }
 
-/// Returns the longest common prefix that ends with an underscore.
+/// Returns the longest common prefix of the names that ends with an underscore.
 pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
     let Some((&first, others)) = names.split_first().filter(|(_, others)| !others.is_empty())
     else {
@@ -81,27 +82,27 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
     ends.rfind(fits).unwrap_or("")
 }
 
-/// Returns whether a name consists of a prefix and a remainder that can begin a name.
+/// Returns whether a name starts with a prefix and the rest of the name is itself a valid name.
 pub(super) fn has_prefix(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix);
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// Returns whether a name can't be a Rust identifier.
+/// Returns whether a name can't be used as a Rust identifier, usually because it is a keyword.
 pub(super) fn is_keyword(name: &str) -> bool {
     syn::parse_str::<syn::Ident>(name).is_err()
 }
 
-/// The names in one scope. A name that is already in use gets a number.
+/// The names in use in a scope. A duplicate gets a number as suffix.
 #[derive(Default)]
 pub(super) struct UniqueNames {
     taken: HashSet<String>,
-    /// For each name, the number that its next duplicate tries first.
+    /// The number to append to the next duplicate of each name.
     next: HashMap<String, u32>,
 }
 
 impl UniqueNames {
-    /// Returns the name, or a similar one if it is in use.
+    /// Adds a name and returns it. If the name is in use, adds and returns a similar one.
     pub(super) fn name(&mut self, name: String) -> String {
         if self.taken.insert(name.clone()) {
             return name;
@@ -117,7 +118,7 @@ impl UniqueNames {
     }
 }
 
-/// Names of the prelude.
+/// Names of the standard prelude that generated code uses.
 const PRELUDE: [&str; 8] = ["Box", "Clone", "Copy", "Debug", "Option", "Result", "String", "Vec"];
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Orders definitions so that each one follows the definitions that it uses.
+//! Sorts definitions so that each follows the definitions that it uses.
 
 use std::collections::HashMap;
 
 use syshandle_model::{Definition, identifiers};
 
-/// Moves each definition after the definitions that it uses, except within cycles.
+/// Moves each definition after the definitions that it uses. In cycles, this isn't possible for all
+/// of them.
 pub(super) fn by_use(definitions: &mut Vec<Definition>) {
     let mut indexes: HashMap<String, usize> = HashMap::new();
     for (index, definition) in definitions.iter().enumerate() {
@@ -20,8 +21,9 @@ pub(super) fn by_use(definitions: &mut Vec<Definition>) {
         if std::mem::replace(&mut is_begun[start], true) {
             continue;
         }
-        // Each definition with the ones that it uses and the number of them visited so far. An
-        // explicit stack, because a chain of types may be long.
+        // The path to the current definition. Each entry has the list of used definitions and the
+        // number of them that have been visited. An explicit stack is used instead of recursion,
+        // because a chain of nested types may be long.
         let mut path = vec![(start, uses(start), 0)];
         while let Some((index, used, next)) = path.last_mut() {
             match used.get(*next) {

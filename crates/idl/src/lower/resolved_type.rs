@@ -1,4 +1,4 @@
-//! Resolves a declaration through its typedefs, except for well-known types.
+//! Resolves the typedefs of a declaration. Stops at types that are well known by name.
 
 use crate::front::Span;
 use crate::front::ast::{
@@ -11,18 +11,18 @@ use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use crate::front::steps;
 use crate::front::token::Name;
 
-/// A type: a chain of pointers, arrays and functions from the outside in, and the type at its end.
+/// A type, consisting of pointers, arrays and functions (outermost first) and an innermost type.
 pub(super) struct ResolvedType<'a> {
     pub(super) derivations: Vec<&'a Derivation>,
     pub(super) innermost: InnermostType<'a>,
-    /// The attributes of the declaration, followed by the attributes of each typedef.
+    /// The attributes of the declaration, followed by those of each typedef.
     attributes: Vec<&'a Attributes>,
     pub(super) span: Span,
-    /// The type as written.
+    /// The type as written in the source.
     pub(super) text: String,
 }
 
-/// The type at the end of the chain.
+/// The type to which the pointers, arrays and functions are applied.
 #[derive(Clone, Copy)]
 pub(super) enum InnermostType<'a> {
     Base(BaseType),
@@ -34,7 +34,7 @@ pub(super) enum InnermostType<'a> {
     Union(&'a UnionType, Option<&'a Name>),
     Enum(&'a EnumType, Option<&'a Name>, Option<&'a Attributes>),
     Interface(&'a Interface),
-    /// A type that only exists on Windows, and the reason.
+    /// A type that isn't supported outside of Windows. Contains the reason.
     Unsupported(&'static str),
 }
 
@@ -54,7 +54,7 @@ impl<'a> ResolvedType<'a> {
     }
 }
 
-/// Resolves a declaration to its shape.
+/// Resolves the typedefs of a declaration.
 pub(super) fn resolve<'a>(
     view: &View<'_, 'a>,
     attributes: &'a Attributes,
@@ -96,7 +96,8 @@ pub(super) fn resolve<'a>(
             Definition::Typedef(typedef, declarator) => {
                 resolved.derivations.extend(&declarator.derivations);
                 resolved.attributes.push(&typedef.attributes);
-                // Users of the type know it by the first name.
+                // If a chain of typedefs adds no pointers, the name of the outermost typedef is the
+                // name of the type.
                 let is_plain = declarator.derivations.is_empty();
                 name = name.filter(|_| is_plain).or(last.filter(|_| is_plain));
                 of_name = Some(&typedef.attributes);
@@ -122,7 +123,7 @@ pub(super) fn resolve<'a>(
     resolved
 }
 
-/// Returns the leaf for a type that isn't a name.
+/// Returns the innermost type for a type specifier that isn't a name.
 fn innermost<'a>(
     view: &View<'_, 'a>,
     kind: &'a TypeKind,
@@ -165,7 +166,8 @@ fn innermost<'a>(
     })
 }
 
-/// Returns the leaf for a type that is known by its name, regardless of its declaration.
+/// Returns the innermost type for a type that is recognized by its name, regardless of its
+/// declaration.
 fn well_known<'a>(name: &str) -> Option<InnermostType<'a>> {
     Some(match name {
         "BSTR" | "HSTRING" | "LPWSTR" | "LPCWSTR" | "PWSTR" | "PCWSTR" | "LPOLESTR"

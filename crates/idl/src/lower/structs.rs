@@ -22,7 +22,7 @@ use crate::front::token::Name;
 use syshandle_model::{self as model, Definition, DefinitionKind, Parameter, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Returns the type of a struct. The fields are described later.
+    /// Returns the Rust type of a struct. Queues the fields for later conversion.
     pub(super) fn structure(
         &mut self,
         of: &'a StructType,
@@ -38,7 +38,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// Returns the documentation and the fields of a struct.
+    /// Converts the documentation and fields of a struct.
     pub(super) fn struct_parts(
         &mut self,
         name: &str,
@@ -97,7 +97,8 @@ impl<'a> Lowering<'_, 'a> {
         Ok(lowered)
     }
 
-    /// Returns the layouts of a struct or a union as a whole and of its fields or arms.
+    /// Returns the layouts of the fields of a struct or the arms of a union, and of the type as a
+    /// whole.
     pub(super) fn field_layouts(
         &self,
         attributes: &'a Attributes,
@@ -123,7 +124,7 @@ impl<'a> Lowering<'_, 'a> {
         std::iter::once(whole).chain(fields).collect()
     }
 
-    /// Returns the type of a field of a struct or of an arm of a union.
+    /// Returns the Rust type of a struct's field or a union's arm.
     pub(super) fn member(
         &mut self,
         of: &str,
@@ -141,7 +142,7 @@ impl<'a> Lowering<'_, 'a> {
         self.value(&resolved, 0, &inner, false)
     }
 
-    /// Returns the type of an enum. Describes the enum, unless it is described already.
+    /// Returns the Rust type of an enum. Converts the enum unless it has already been converted.
     pub(super) fn enumeration(
         &mut self,
         of: &'a EnumType,
@@ -215,7 +216,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// Returns the values of an enum's constants. They are evaluated once.
+    /// Returns the values of an enum's constants. Evaluates them on first use.
     pub(super) fn values(&mut self, of: &EnumType) -> Rc<EnumValues> {
         let key = std::ptr::from_ref(of);
         if let Some(known) = self.state.enums.get(&key) {
@@ -226,8 +227,7 @@ impl<'a> Lowering<'_, 'a> {
         values
     }
 
-    /// Returns whether the options name an enum as one of flags, by its tag or by the name of a
-    /// typedef.
+    /// Returns whether the options name an enum as flags, either by its tag or by a typedef name.
     pub(super) fn is_flags(&self, of: &EnumType, name: Option<&Name>) -> bool {
         let names = [name, of.tag.as_ref().map(|tag| &tag.name)];
         names.into_iter().flatten().any(|name| self.flags.iter().any(|flags| **flags == **name))
@@ -248,7 +248,7 @@ impl<'a> Lowering<'_, 'a> {
         values.collect()
     }
 
-    /// Describes a named enum, even if no interface uses it.
+    /// Converts an enum that the options name as flags, even if no interface uses it.
     pub(super) fn flags(&mut self, typedef: &'a Typedef) {
         let crate::front::ast::TypeKind::Enum(of) = &typedef.specifier.kind else { return };
         let plain = typedef.declarators.iter().find(|of| of.derivations.is_empty());
@@ -256,7 +256,7 @@ impl<'a> Lowering<'_, 'a> {
         if let Some(name) = name
             && of.enumerators.is_some()
         {
-            // Errors have been reported.
+            // `enumeration` has reported the errors.
             let _ = self.enumeration(of, Some(&name.name), Some(&typedef.attributes), "");
         }
     }
@@ -268,7 +268,7 @@ pub(super) fn struct_position(of: &StructType, span: Span) -> Span {
     field.or(of.tag.as_ref().map(|tag| tag.span)).unwrap_or(span)
 }
 
-/// Returns the name of a field.
+/// Returns the Rust name of a field.
 pub(super) fn field_name(declarator: &Declarator) -> String {
     names::snake(declarator.name.as_ref().map_or("value", |name| &name.name))
 }
@@ -280,5 +280,6 @@ pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
     text.iter().flat_map(|text| text.lines()).map(|line| format!(" {line}")).collect()
 }
 
-/// The direction of the members of a struct, which travel with the struct in any direction.
+/// The direction that is used for the members of a struct. Any direction would do, because members
+/// are always passed together with the struct.
 const INSIDE: Directions = Directions::IN;

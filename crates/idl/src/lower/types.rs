@@ -1,4 +1,4 @@
-//! Converts resolved types of declarations to Rust types.
+//! Converts the resolved types of declarations to Rust types.
 
 use syn::Type;
 
@@ -11,11 +11,11 @@ use crate::front::diagnostic::quoted;
 use crate::front::steps;
 use syshandle_model::{Handle, Range};
 
-/// A type, and the declaration of the handles in it.
+/// A Rust type, with the declaration of the handles in it.
 pub(super) struct RustType {
     pub(super) ty: Type,
     pub(super) handle: Option<Handle>,
-    /// The bounds of the value.
+    /// The allowed range of the value, if it is restricted.
     pub(super) range: Option<Range>,
 }
 
@@ -26,8 +26,9 @@ impl From<Type> for RustType {
 }
 
 impl<'a> Lowering<'_, 'a> {
-    /// Returns the Rust type of a declaration from the step `at` on. `name` is used for a type
-    /// without a name. `is_top` says whether a pointer only serves to pass a parameter.
+    /// Returns the Rust type of a declaration without its first `at` pointers or arrays. `name` is
+    /// the name for an unnamed type. `is_top` is true if a pointer at this level only serves to
+    /// pass the parameter.
     pub(super) fn value(
         &mut self,
         resolved: &ResolvedType<'a>,
@@ -67,7 +68,7 @@ impl<'a> Lowering<'_, 'a> {
             let text = syn::parse_quote!(String);
             let is_item = is_in_list(resolved, at);
             let ty = if is_optional && is_pointer && !is_item { option(text) } else { text };
-            // The terminating zero is one of the elements.
+            // The number of elements includes the terminating zero.
             let range =
                 self.count(resolved, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
             return Ok(RustType { ty, handle: None, range });
@@ -111,7 +112,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(RustType { ty: syn::parse_quote!(Vec<#ty>), handle, range })
     }
 
-    /// Returns the minimum and maximum number of elements, if constants give them.
+    /// Returns the minimum and maximum number of elements, if they are constants.
     fn count(&self, resolved: &ResolvedType<'a>, at: usize) -> Option<(i128, i128)> {
         if let Some(Derivation::Array(Bounds::Length(length))) = resolved.derivations.get(at) {
             return self.integer(length).map(|length| (length, length));
@@ -122,7 +123,7 @@ impl<'a> Lowering<'_, 'a> {
         };
         let last = constant(AttributeName::MaxIs).map(|last| last + 1);
         let size = constant(AttributeName::SizeIs).or(last)?;
-        // Only some of the elements are passed.
+        // Only a part of the elements is passed.
         let is_part = [AttributeName::LengthIs, AttributeName::LastIs]
             .into_iter()
             .any(|name| has_value(resolved, name, at));
@@ -142,8 +143,9 @@ impl<'a> Lowering<'_, 'a> {
         value
     }
 
-    /// Returns the bounds that `range` declares, limited by the known ones. They apply to a number
-    /// or an enum, or to the number of elements of an array or of a zero-terminated text.
+    /// Returns the bounds that the attribute `range` specifies, intersected with the bounds in
+    /// `known`. They apply to the value of an integer or enum, or to the number of elements in an
+    /// array or string.
     fn bounds(
         &mut self,
         resolved: &ResolvedType<'a>,
@@ -157,7 +159,7 @@ impl<'a> Lowering<'_, 'a> {
         let is_alone = steps.iter().enumerate().all(|(offset, step)| {
             matches!(step, Derivation::Pointer { .. }) && !is_sized(resolved, at + offset)
         });
-        // The `range` of a typedef applies to the elements, whose type it names.
+        // A `range` on a typedef applies to the elements, because the typedef is the element type.
         let is_own = resolved.own().is_some_and(|own| own.has(AttributeName::Range));
         let range = match resolved.innermost {
             InnermostType::Base(base)
@@ -167,7 +169,7 @@ impl<'a> Lowering<'_, 'a> {
             }
             InnermostType::Enum(of, tag, attributes) if is_alone => {
                 let values = self.values(of);
-                // Every value of a Rust enum is within these bounds, so nothing has to be checked.
+                // All values of the Rust enum are within the bounds, so no check is needed.
                 let is_flags = self.is_flags(of, tag);
                 if !is_flags && !values.is_number(of, attributes) && values.are_within(range) {
                     return Ok(None);
@@ -197,7 +199,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Returns the values of the bounds that `range` declares.
+    /// Evaluates the bounds that the attribute `range` specifies.
     pub(super) fn range(&self, resolved: &ResolvedType<'a>) -> Option<Range> {
         let mut values = resolved.find(AttributeName::Range)?.values();
         let from = self.integer(values.next()?)?;
@@ -282,7 +284,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty.into())
     }
 
-    /// Returns the client type of an interface. The interface is described as well.
+    /// Returns the client type of an interface, and queues the interface for conversion.
     fn client(&mut self, interface: &'a crate::front::ast::Interface, span: Span) -> Result<Type> {
         let name = quoted(&interface.name.name);
         if interface.members.is_none() {
@@ -300,14 +302,14 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Returns whether the type is a zero-terminated text.
+/// Returns whether the type is a zero-terminated string.
 fn is_text(resolved: &ResolvedType<'_>) -> bool {
     let letters = [BaseType::WideChar, BaseType::Char, BaseType::UnsignedChar, BaseType::Byte];
     resolved.has(AttributeName::String)
         && matches!(resolved.innermost, InnermostType::Base(base) if letters.contains(&base))
 }
 
-/// Returns whether attributes give the number of elements at a step.
+/// Returns whether attributes specify the number of elements of the pointer or array at index `at`.
 fn is_sized(resolved: &ResolvedType<'_>, at: usize) -> bool {
     SIZES.iter().any(|&name| has_value(resolved, name, at))
 }
@@ -321,22 +323,24 @@ fn option(ty: Type) -> Type {
     syn::parse_quote!(Option<#ty>)
 }
 
-/// Returns whether a step leads to a number of elements that is only known at run time.
+/// Returns whether the pointer or array at index `at` has a number of elements that is known only
+/// at run time.
 fn is_list(resolved: &ResolvedType<'_>, at: usize) -> bool {
     is_sized(resolved, at)
         || matches!(resolved.derivations.get(at), Some(Derivation::Array(Bounds::Open)))
 }
 
-/// Returns whether a step leads to an item of a list. Attributes then apply to the list.
+/// Returns whether a pointer or array outside of index `at` is a list. Attributes then apply to the
+/// list.
 fn is_in_list(resolved: &ResolvedType<'_>, at: usize) -> bool {
     (0..at).any(|outer| is_list(resolved, outer))
 }
 
-/// Attributes that give a number of elements.
+/// Attributes that specify a number of elements.
 pub(super) const SIZES: [AttributeName; 4] =
     [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::MaxIs, AttributeName::LastIs];
 
-/// Unsupported attributes of values, each with the reason.
+/// Attributes of values that aren't supported, with the reason.
 const UNSUPPORTED_ATTRIBUTES: [(AttributeName, &str); 6] = [
     (
         AttributeName::FirstIs,

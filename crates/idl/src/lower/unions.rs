@@ -1,4 +1,4 @@
-//! Converts a union to an enum with one variant per arm value.
+//! Converts a union to an enum with one variant per discriminant value.
 
 use syn::Type;
 
@@ -13,7 +13,7 @@ use crate::front::token::Name;
 use syshandle_model::{DefinitionKind, Parameter, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Returns the type of a union. The arms are described later.
+    /// Returns the Rust type of a union. Queues the arms for later conversion.
     pub(super) fn union(
         &mut self,
         of: &'a UnionType,
@@ -40,7 +40,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// Returns the documentation and the variants of a union.
+    /// Converts the documentation and arms of a union.
     pub(super) fn union_parts(
         &mut self,
         name: &str,
@@ -58,7 +58,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok((docs(&of.attributes), DefinitionKind::Enum(variants.collect())))
     }
 
-    /// Returns the variants of an arm, one for each of its discriminant values.
+    /// Converts an arm to variants, one for each of its discriminant values.
     fn arm(&mut self, of: &str, arm: &'a Arm) -> Result<Vec<Variant>> {
         let mut fields = Vec::new();
         let mut name = "Nothing".to_owned();
@@ -91,7 +91,8 @@ impl<'a> Lowering<'_, 'a> {
             .map(|case| variant(&format!("{name}{}", case_name(case)), fields.clone()))
             .collect();
         if is_default {
-            // The default arm stores the discriminant, which can have any other value.
+            // The variant for the default arm also contains the discriminant, which can be any
+            // value that has no arm of its own.
             let name = if fields.is_empty() { "Other".to_owned() } else { name };
             let number = Parameter {
                 name: ident("case"),
@@ -105,7 +106,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Formats the value of a case as a part of a name.
+/// Formats a discriminant value as a part of a variant's name.
 fn case_name(case: &Expression) -> String {
     match &case.without_parentheses().kind {
         ExpressionKind::Name(name) | ExpressionKind::Number(name) => {

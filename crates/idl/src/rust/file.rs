@@ -1,4 +1,4 @@
-//! Reads a whole source file: its interfaces, types, constants and classes.
+//! Converts a Rust source file to the model: its interfaces, types, constants and classes.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -14,11 +14,12 @@ use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
 };
 
-/// Describes a Rust source file: traits with `#[interface]`, types that derive `Encode`, constants
-/// and `class!`es, including those in its modules. All other items are ignored.
+/// Converts a Rust source file to the model. Includes traits with `#[interface]`, types that derive
+/// `Encode`, constants and `class!` invocations, also in modules within the file. Ignores all other
+/// items.
 ///
 /// # Errors
-/// Fails with all errors in these items.
+/// Returns all errors in these items.
 pub fn describe(file: syn::File) -> Result<Description> {
     let mut description = Description::default();
     let mut errors = Errors::default();
@@ -127,7 +128,7 @@ fn is_encoded(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The content of `class!`.
+/// The arguments of `class!`.
 struct ClassMacro(Class);
 
 impl Parse for ClassMacro {

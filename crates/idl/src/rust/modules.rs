@@ -1,4 +1,5 @@
-//! Reads the files of a crate. `mod name;` is replaced by the content of the module's file.
+//! Reads the source files of a crate. Replaces each `mod name;` with the content of the module's
+//! file.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -10,15 +11,15 @@ use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 use crate::front::diagnostic::printable;
 use crate::front::limits::{FILE_BYTES_MAX, MODULE_DEPTH_MAX, MODULES_MAX};
 
-/// Reads a Rust source file with the files of its modules. Modules for tests are left out.
+/// Reads a Rust source file and the files of its modules. Skips test modules.
 ///
 /// # Errors
-/// Fails with a text if the file of a module doesn't exist or isn't Rust.
+/// Returns an error message if the file of a module doesn't exist or isn't valid Rust.
 pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
     let mut reader = ModuleLoader { files: HashSet::new() };
     let mut file = reader.parse(path, 0)?;
-    // It isn't known whether the file is a crate root. The modules of a crate root are in the
-    // root's directory.
+    // The file may or may not be a crate root. For a crate root, module files are in the same
+    // directory.
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
     let folders = match path.file_stem().and_then(|stem| stem.to_str()) {
         Some("lib" | "main" | "mod") | None => vec![directory],
@@ -29,7 +30,7 @@ pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
 }
 
 struct ModuleLoader {
-    /// The files read so far. A crate has each file once.
+    /// The files read so far. Each file is read only once.
     files: HashSet<PathBuf>,
 }
 
@@ -62,7 +63,8 @@ impl ModuleLoader {
         syn::parse_file(&text).map_err(|error| error_text(&error))
     }
 
-    /// Reads the modules among a file's items. Their files are in one of `folders`.
+    /// Replaces the modules among a file's items with their contents. Searches the modules' files
+    /// in `folders`.
     fn items(
         &mut self,
         items: &mut Vec<Item>,
@@ -118,7 +120,7 @@ impl ModuleLoader {
     }
 }
 
-/// Returns the path in `#[path = "…"]`.
+/// Returns the path from the attribute `#[path = "…"]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
@@ -129,7 +131,7 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// Returns whether the attributes include `#[cfg(test)]`.
+/// Returns whether `#[cfg(test)]` is among the attributes.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",

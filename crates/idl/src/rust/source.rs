@@ -1,8 +1,8 @@
-//! Writes Rust source from the model: traits with `#[interface]`, and types with derives.
+//! Generates Rust source from the model: traits with `#[interface]`, and types with derives.
 //!
-//! The attribute and the derives generate the rest of the code, so an interface from an `.idl` file
-//! behaves exactly as one from a trait. Paths are written in full, so that the text can be included
-//! anywhere.
+//! The attribute and derive macros generate the rest of the code. Therefore, an interface from an
+//! `.idl` file behaves exactly like a hand-written trait. All paths are absolute, so that the
+//! source can be included in any module.
 
 use std::collections::{HashMap, HashSet};
 
@@ -60,13 +60,13 @@ fn parameter(Parameter { name, ty, handle: declared, range: bounds }: &Parameter
     quote!(#declared #bounds #name: #ty)
 }
 
-/// Returns the `#[range(…)]` of a declaration.
+/// Returns the attribute `#[range(…)]`.
 fn range(Range { from, to }: Range) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     quote!(#[range(#from..=#to)])
 }
 
-/// Returns the `#[handle(…)]` of a declaration.
+/// Returns the attribute `#[handle(…)]`.
 fn handle(handle: &Handle) -> TokenStream {
     let Handle { kinds, sockets, files, at_least, at_most } = handle;
     let kinds = kinds.iter().map(|kind| {
@@ -145,16 +145,17 @@ fn variant(variant: &Variant) -> TokenStream {
     quote!(#docs #name #fields #value,)
 }
 
-/// Finds the types that are plain data and can be cloned and compared. A handle can't.
+/// Finds types that consist only of data and can therefore be cloned and compared. Handles can't.
 struct PlainDataTypes<'d> {
     definitions: HashMap<String, &'d Definition>,
-    /// The defined types that contain a handle or a reference to an object, at any depth.
+    /// The types that contain a handle or object reference, directly or indirectly.
     with_handles: HashSet<String>,
 }
 
 impl<'d> PlainDataTypes<'d> {
-    /// Visits each type once, starting at types that contain a handle and continuing with their
-    /// users. A walk from the users down would take exponential time if types share parts.
+    /// Starts at the types that contain a handle and continues with the types that contain these.
+    /// Each type is visited once. Recursion from containing to contained types would take
+    /// exponential time if types share members.
     fn of(description: &'d Description) -> Self {
         let definitions: HashMap<String, &Definition> =
             description.definitions.iter().map(|of| (of.name.to_string(), of)).collect();
@@ -202,5 +203,6 @@ const DATA: [&str; 14] = [
     "String",
 ];
 
-/// Segments of type paths, and generic types that are data if their contents are.
+/// Names in type paths that are not defined types. The generic types among them are data if their
+/// arguments are.
 const PATHS: [&str; 6] = ["syshandle", "std", "Guid", "Vec", "Option", "Box"];

@@ -1,14 +1,14 @@
-//! Formats generated source for readers.
+//! Formats generated Rust source.
 
 use syn::{File, Item};
 
 use super::source::source;
 use syshandle_model::{Class, Description, write_guid};
 
-/// Returns the Rust source of a description, as a text.
+/// Returns formatted Rust source for a description.
 pub(crate) fn text(description: &Description) -> String {
     let mut text = HEAD.to_owned();
-    // The formatter leaves the content of a macro call as it is, so classes are formatted
+    // The formatter doesn't format the arguments of macros. Classes are therefore formatted
     // separately.
     let without_classes = Description { classes: Vec::new(), ..description.clone() };
     let tokens = source(&without_classes);
@@ -21,12 +21,12 @@ pub(crate) fn text(description: &Description) -> String {
                 }
                 let alone =
                     File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-                // The formatter adds a space to ranges in attributes.
+                // Removes a space that the formatter adds to ranges in attributes.
                 text += &prettyplease::unparse(&alone).replace("..= ", "..=");
             }
         }
-        // Unreachable, because the generated text is valid Rust. If it isn't, the compiler reports
-        // the error.
+        // Not reached, because the generated source is valid Rust. If it weren't, the compiler
+        // would report the error.
         Err(_) => text += &tokens.to_string(),
     }
     description.classes.iter().for_each(|of| class(of, &mut text));

@@ -9,17 +9,17 @@ use crate::front::token::{Name, Uuid};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
     list: Vec<Attribute>,
-    /// One bit for each known attribute in the list. Lookups of absent attributes are the most
-    /// frequent ones, and a typedef's attributes are looked up at each use of the typedef.
+    /// A bit set of the known attributes in the list. It speeds up lookups: most lookups are for
+    /// absent attributes, and a typedef's attributes are looked up at each use of the typedef.
     present: [u64; 3],
 }
 
 /// One attribute.
 #[derive(Clone, Debug)]
 pub(crate) struct Attribute {
-    /// The name as written.
+    /// The name as written in the source.
     pub(crate) name: Identifier,
-    /// The attribute with this name; `None` if IDL has none.
+    /// The attribute that the name stands for; `None` if IDL has no such attribute.
     pub(crate) known: Option<AttributeName>,
     /// The arguments between the parentheses.
     pub(crate) arguments: Vec<Argument>,
@@ -29,7 +29,7 @@ pub(crate) struct Attribute {
 /// One argument of an attribute.
 #[derive(Clone, Debug)]
 pub(crate) enum Argument {
-    /// An empty place, as before the comma in `size_is(, n)`.
+    /// An omitted argument, as before the comma in `size_is(, n)`.
     Omitted,
     /// A value or a name.
     Value(Expression),
@@ -75,7 +75,7 @@ impl Attributes {
         self.find(name).is_some()
     }
 
-    /// Returns the identifier that `uuid` gives.
+    /// Returns the UUID from the `uuid` attribute.
     pub(crate) fn uuid(&self) -> Option<Uuid> {
         match self.find(AttributeName::Uuid)?.values().next()?.kind {
             super::ExpressionKind::Uuid(uuid) => Some(uuid),
@@ -85,7 +85,7 @@ impl Attributes {
 }
 
 impl Attribute {
-    /// Returns the arguments that are values.
+    /// Returns the arguments that are expressions.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Expression> {
         self.arguments.iter().filter_map(|argument| match argument {
             Argument::Value(value) => Some(value),
@@ -93,7 +93,7 @@ impl Attribute {
         })
     }
 
-    /// Returns the text of the first argument if it is a string.
+    /// Returns the first argument if it is a string.
     pub(crate) fn text(&self) -> Option<&Name> {
         self.values().next()?.as_string()
     }

@@ -1,6 +1,6 @@
-//! The attributes of IDL: their names, the declarations that they fit, and their arguments.
+//! The attributes of IDL: their names, the declarations that they apply to, and their arguments.
 
-/// The declarations that an attribute can belong to.
+/// The kinds of declarations that an attribute can apply to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum AttributeTarget {
@@ -27,7 +27,7 @@ pub(crate) enum AttributeTarget {
 }
 
 impl AttributeTarget {
-    /// Describes the declaration, for a message.
+    /// Describes the kind of declaration, for a message.
     pub(crate) fn description(self) -> &'static str {
         match self {
             AttributeTarget::Interface => "an interface",
@@ -57,11 +57,11 @@ impl AttributeTarget {
 /// The arguments that an attribute takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttributeSyntax {
-    /// No parentheses.
+    /// No arguments and no parentheses.
     Bare,
-    /// Between the first and the second number of values, any of which may be omitted.
+    /// A number of values between the given minimum and maximum. Each value may be omitted.
     Values(usize, usize),
-    /// Either no parentheses or one value.
+    /// No parentheses, or one value in parentheses.
     Optional,
     /// A type.
     Type,
@@ -120,7 +120,7 @@ impl AttributeSyntax {
 }
 
 impl AttributeName {
-    /// Returns whether the attribute can belong to this kind of declaration.
+    /// Returns whether the attribute can apply to this kind of declaration.
     pub(crate) fn fits(self, target: AttributeTarget) -> bool {
         self.targets() & bit(target) != 0
     }
@@ -158,7 +158,7 @@ const FIELD: u32 = bit(AttributeTarget::Field) | bit(AttributeTarget::Arm);
 const ARM: u32 = bit(AttributeTarget::Arm) | bit(AttributeTarget::Field);
 const VALUE: u32 = PARAMETER | FIELD | TYPEDEF | METHOD;
 const ANY_INTERFACE: u32 = INTERFACE | DISPATCH;
-/// The declarations that attributes of the Windows Runtime can belong to.
+/// The kinds of declarations that Windows Runtime attributes can apply to.
 const RUNTIME: u32 = EVERYWHERE & !(PARAMETER | FIELD);
 
 attributes! {

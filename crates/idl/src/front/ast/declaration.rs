@@ -1,4 +1,4 @@
-//! The declarations of a file, a library, a namespace or an interface.
+//! The declarations in a file, library, namespace or interface.
 
 use super::{
     ApiContract, Attributes, Class, Declarator, Delegate, DispatchInterface, Expression,
@@ -12,7 +12,7 @@ use crate::front::token::{Name, Uuid};
 pub(crate) enum Item {
     /// `import "a.idl", "b.idl";`
     Import(Vec<Import>),
-    /// `cpp_quote("…")` and other statements that only affect the C header.
+    /// `cpp_quote("…")` and other statements that affect only the C header.
     CppQuote(CppQuote),
     /// `declare_guid(name, uuid);`
     DeclareGuid(DeclareGuid),
@@ -20,7 +20,7 @@ pub(crate) enum Item {
     Constant(Constant),
     /// `typedef type name;`
     Typedef(Typedef),
-    /// `struct tag { … };` or another type definition that declares no further name.
+    /// `struct tag { … };` or another type definition without declarators.
     Type(Attributes, TypeSpecifier),
     /// `interface name : base { … }`
     Interface(Interface),
@@ -42,7 +42,7 @@ pub(crate) enum Item {
     ApiContract(ApiContract),
     /// `delegate type name(…);`
     Delegate(Delegate),
-    /// `declare { … }`: the parameterized interfaces that a file uses.
+    /// `declare { … }`, which lists the instances of parameterized interfaces that a file uses.
     Declare(Vec<TypeSpecifier>),
     /// A function outside an interface.
     Function(Method),
@@ -59,16 +59,16 @@ pub(crate) struct Import {
     pub(crate) span: Span,
 }
 
-/// Text for the C header that MIDL writes.
+/// A statement that adds text to the C header that MIDL generates.
 #[derive(Clone, Debug)]
 pub(crate) struct CppQuote {
     /// `cpp_quote`, `midl_echo` or `midl_pragma`.
     pub(crate) keyword: Identifier,
-    /// The text, with escapes as written. For `midl_pragma`, its first word.
+    /// The text, with unprocessed escapes. For `midl_pragma`, the first word.
     pub(crate) text: Option<Name>,
 }
 
-/// A named GUID: `declare_guid(name, uuid)`.
+/// A named GUID: `declare_guid(name, uuid);`
 #[derive(Clone, Debug)]
 pub(crate) struct DeclareGuid {
     pub(crate) name: Identifier,
@@ -79,19 +79,19 @@ pub(crate) struct DeclareGuid {
 #[derive(Clone, Debug)]
 pub(crate) struct Constant {
     pub(crate) attributes: Attributes,
-    /// The type before any pointers and arrays.
+    /// The type before pointers and arrays are applied.
     pub(crate) specifier: TypeSpecifier,
-    /// The name, with pointers and arrays.
+    /// The name, with its pointers and arrays.
     pub(crate) declarator: Declarator,
     pub(crate) value: Expression,
 }
 
-/// `typedef type name, *pointer;`: new names for a type.
+/// `typedef type name, *pointer;`, which declares one or more names for a type.
 #[derive(Clone, Debug)]
 pub(crate) struct Typedef {
-    /// The attributes of all names.
+    /// The attributes, which apply to all names.
     pub(crate) attributes: Attributes,
-    /// The type before any pointers, arrays and functions.
+    /// The type before pointers, arrays and functions are applied.
     pub(crate) specifier: TypeSpecifier,
     /// The names, each with its pointers, arrays and functions.
     pub(crate) declarators: Vec<Declarator>,
@@ -100,7 +100,7 @@ pub(crate) struct Typedef {
 /// `namespace Windows.Foundation { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct Namespace {
-    /// The parts of the name.
+    /// The parts of the name between the dots.
     pub(crate) segments: Vec<Identifier>,
     pub(crate) items: Vec<Item>,
 }

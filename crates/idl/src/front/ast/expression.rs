@@ -1,4 +1,4 @@
-//! Expressions: constants, array bounds, sizes, access masks.
+//! Expressions, which are used for constants, array bounds, sizes and access masks.
 
 use super::{Identifier, TypeName};
 use crate::front::source::Span;
@@ -16,23 +16,23 @@ pub(crate) struct Expression {
 pub(crate) enum ExpressionKind {
     /// A number as written: `0x1Fu`, `1.0`.
     Number(Name),
-    /// A string, with escapes as written. Adjacent strings are joined.
+    /// A string, with unprocessed escapes. Adjacent strings are joined.
     String {
         /// The text between the quotes.
         text: Name,
         /// Whether the elements are of type `wchar_t`.
         wide: bool,
     },
-    /// A character constant, with escapes as written.
+    /// A character constant, with unprocessed escapes.
     Character {
         /// The text between the quotes.
         text: Name,
         /// Whether the constant is of type `wchar_t`.
         wide: bool,
     },
-    /// A UUID, as an argument of an attribute that takes one.
+    /// A UUID, as the argument of an attribute.
     Uuid(Uuid),
-    /// A constant, a parameter, a field or an enumerator.
+    /// The name of a constant, parameter, field or enumerator.
     Name(Name),
     /// `(a)`.
     Parenthesized(Box<Expression>),
@@ -52,7 +52,7 @@ pub(crate) enum ExpressionKind {
     Member(Box<Expression>, Identifier),
     /// `a[b]`.
     Index(Box<Expression>, Box<Expression>),
-    /// `a(b, c)`: a call of a macro that isn't defined in IDL.
+    /// `a(b, c)`, a call to a macro that isn't defined in the `.idl` files.
     Call(Box<Expression>, Vec<Expression>),
 }
 
@@ -100,7 +100,7 @@ impl Expression {
         inner
     }
 
-    /// Returns the name if the whole expression is a name.
+    /// Returns the name if the expression is only a name.
     pub(crate) fn as_name(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::Name(name) => Some(name),
@@ -108,7 +108,7 @@ impl Expression {
         }
     }
 
-    /// Returns the text if the whole expression is a string.
+    /// Returns the text if the expression is only a string.
     pub(crate) fn as_string(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::String { text, .. } => Some(text),

@@ -1,4 +1,4 @@
-//! Libraries, classes and other declarations that describe a component as a whole.
+//! Type libraries, classes and related declarations.
 
 use super::{Attributes, Identifier, Item, Method, Path};
 use crate::front::source::Span;
@@ -15,29 +15,29 @@ pub(crate) struct Library {
 /// An imported type library: `importlib("file");`.
 #[derive(Clone, Debug)]
 pub(crate) struct ImportLibrary {
-    /// The file name as written.
+    /// The file name as written in the source.
     pub(crate) file: Name,
     /// The position of the file name.
     pub(crate) span: Span,
 }
 
-/// A class of COM (`coclass`) or of the Windows Runtime (`runtimeclass`).
+/// A COM class (`coclass`) or Windows Runtime class (`runtimeclass`).
 #[derive(Clone, Debug)]
 pub(crate) struct Class {
     pub(crate) attributes: Attributes,
     pub(crate) name: Identifier,
     /// The base class.
     pub(crate) base: Option<Path>,
-    /// The interfaces; `None` for a forward declaration.
+    /// The implemented interfaces; `None` for a forward declaration.
     pub(crate) interfaces: Option<Vec<ClassItem>>,
 }
 
-/// An interface of a class.
+/// An interface that a class implements.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassItem {
     /// The attributes, such as `default` and `source`.
     pub(crate) attributes: Attributes,
-    /// Whether the keyword is `dispinterface`.
+    /// Whether the source uses the keyword `dispinterface`.
     pub(crate) is_dispatch: bool,
     /// The name of the interface.
     pub(crate) path: Path,
@@ -61,12 +61,12 @@ pub(crate) struct ApiContract {
     pub(crate) is_forward: bool,
 }
 
-/// The type of a callback in the Windows Runtime: an interface with one method.
+/// A callback type of the Windows Runtime: an interface with a single method.
 #[derive(Clone, Debug)]
 pub(crate) struct Delegate {
     pub(crate) attributes: Attributes,
     /// The names of the type parameters.
     pub(crate) type_parameters: Vec<Identifier>,
-    /// The method, which has the name of the delegate.
+    /// The method. It has the name of the delegate.
     pub(crate) method: Method,
 }

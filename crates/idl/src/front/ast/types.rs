@@ -3,7 +3,7 @@
 use super::{Attributes, Expression, Identifier, Path, TypeName};
 use crate::front::source::Span;
 
-/// The type at the beginning of a declaration, before the declarators.
+/// The type at the start of a declaration, without the declarators.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeSpecifier {
     pub(crate) kind: TypeKind,
@@ -19,7 +19,7 @@ pub(crate) enum TypeKind {
     Base(BaseType),
     /// A declared type, by its name.
     Named(Path),
-    /// `interface IStream`: a name that must be an interface.
+    /// `interface IStream`: a type name that must refer to an interface.
     Interface(Path),
     /// `struct …`.
     Struct(StructType),
@@ -29,7 +29,7 @@ pub(crate) enum TypeKind {
     Enum(EnumType),
     /// `SAFEARRAY(type)`.
     SafeArray(TypeName),
-    /// `pipe type`: a stream of values during a call.
+    /// `pipe type`: a stream of values that is transferred during a call.
     Pipe(Box<TypeSpecifier>),
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum BaseType {
     UIntPointer,
     Float,
     Double,
-    /// `handle_t`: an RPC binding.
+    /// `handle_t`: an RPC binding handle.
     BindingHandle,
     ErrorStatus,
 }
@@ -71,7 +71,7 @@ pub(crate) struct StructType {
     pub(crate) tag: Option<Identifier>,
     /// The fields; `None` for a forward declaration.
     pub(crate) fields: Option<Vec<Field>>,
-    /// Maximum alignment of the fields in bytes, set by `#pragma pack`; 0 if there is none.
+    /// The maximum alignment of the fields in bytes, as set by `#pragma pack`; 0 if unlimited.
     pub(crate) pack: u8,
 }
 
@@ -94,23 +94,23 @@ pub(crate) struct Switch {
     pub(crate) specifier: Box<TypeSpecifier>,
     /// The name of the discriminant.
     pub(crate) name: Identifier,
-    /// The name of the union inside the struct that MIDL generates.
+    /// The name of the union in the struct that MIDL generates.
     pub(crate) union_name: Option<Identifier>,
 }
 
 /// One arm of a union.
 #[derive(Clone, Debug)]
 pub(crate) struct Arm {
-    /// The discriminant values of this arm, written as `case 1: case 2:`. Values written as
-    /// `[case(1, 2)]` are among the field's attributes.
+    /// The discriminant values written as `case 1: case 2:`. Values written as `[case(1, 2)]` are
+    /// in the field's attributes instead.
     pub(crate) cases: Vec<Expression>,
-    /// Whether the arm is for all other values.
+    /// Whether the arm applies to all remaining values.
     pub(crate) is_default: bool,
-    /// The content of the arm.
+    /// The field that the arm contains.
     pub(crate) field: Field,
 }
 
-/// Fields of one type in one declaration. An empty arm has no declarators.
+/// One or more fields declared with the same type. An empty arm has no declarators.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) attributes: Attributes,
@@ -140,20 +140,21 @@ pub(crate) struct Enumerator {
     pub(crate) value: Option<Expression>,
 }
 
-/// A declared name with the pointers, arrays and functions around it.
+/// A declared name, with the pointers, arrays and functions applied to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Declarator {
     /// The name; `None` for an unnamed parameter.
     pub(crate) name: Option<Identifier>,
-    /// The pointers, arrays and functions, from the outside in: for `T *a[2]`, the array and then
-    /// the pointer.
+    /// The pointers, arrays and functions, outermost first. For `T *a[2]`, the array precedes the
+    /// pointer.
     pub(crate) derivations: Vec<Derivation>,
     /// The width of a bit field in bits.
     pub(crate) bits: Option<Expression>,
     pub(crate) span: Span,
 }
 
-/// A step from a type to the type that it points at, contains or returns.
+/// A pointer, array or function in a declarator. "The rest" is the type that the following
+/// derivations and the specifier form.
 #[derive(Clone, Debug)]
 pub(crate) enum Derivation {
     /// A pointer to the rest.
@@ -167,10 +168,10 @@ pub(crate) enum Derivation {
     Function(Parameters),
 }
 
-/// The number of elements of an array.
+/// The size of an array.
 #[derive(Clone, Debug)]
 pub(crate) enum Bounds {
-    /// `[]` or `[*]`: attributes give the number of elements.
+    /// `[]` or `[*]`: attributes specify the number of elements.
     Open,
     /// `[10]`.
     Length(Box<Expression>),
@@ -181,11 +182,11 @@ pub(crate) enum Bounds {
 /// The parameters of a method or a function.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
-    /// The parameters; none for `(void)`.
+    /// The parameters. The list is empty for `(void)`.
     pub(crate) list: Vec<Parameter>,
     /// Whether the list ends with `...`.
     pub(crate) is_variadic: bool,
-    /// The calling convention as written.
+    /// The calling convention as written in the source.
     pub(crate) convention: Option<Identifier>,
 }
 
@@ -193,9 +194,9 @@ pub(crate) struct Parameters {
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
     pub(crate) attributes: Attributes,
-    /// The type before any pointers, arrays and functions.
+    /// The type before pointers, arrays and functions are applied.
     pub(crate) specifier: TypeSpecifier,
-    /// The name, with pointers, arrays and functions.
+    /// The name, with its pointers, arrays and functions.
     pub(crate) declarator: Declarator,
     pub(crate) span: Span,
 }

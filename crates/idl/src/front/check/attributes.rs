@@ -1,4 +1,4 @@
-//! Checks that attributes exist, fit their declarations and have the right arguments.
+//! Checks that attributes exist, apply to their declarations and have valid arguments.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Attributes whose arguments name parameters or fields, besides [`SIZES`].
+/// Attributes other than [`SIZES`] whose arguments name parameters or fields.
 const SIBLING_ATTRIBUTES: &[AttributeName] =
     &[AttributeName::SwitchIs, AttributeName::IidIs, AttributeName::ByteCount];
 
@@ -67,7 +67,7 @@ impl<'a> Checker<'_, 'a> {
             true => did_you_mean(name, known),
             false => None,
         };
-        // In the Windows Runtime, a library may declare its own attributes.
+        // In the Windows Runtime, a library may declare attributes of its own.
         if self.namespace.is_empty() {
             self.error(Diagnostic::error(attribute.name.span, message).hint_if(hint));
         } else {
@@ -75,7 +75,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks the number and the form of an attribute's arguments.
+    /// Checks the number and types of an attribute's arguments.
     fn arguments(&mut self, known: AttributeName, attribute: &'a Attribute) {
         let count = attribute.arguments.len();
         let (least, most) = known.syntax().counts();
@@ -157,7 +157,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that arguments that name other parameters or fields refer to existing ones.
+    /// Checks that attribute arguments name existing parameters or fields.
     pub(super) fn check_siblings(&mut self, attributes: &'a Attributes, severity: Severity) {
         for attribute in attributes.list() {
             if attribute
@@ -197,8 +197,8 @@ impl<'a> Checker<'_, 'a> {
         self.siblings.iter().any(|push_siblings| push_siblings.contains(name))
     }
 
-    /// Returns a hint that names a similar parameter or field. Returns none once more wrong names
-    /// were found than are reported, or if there are too many names to compare.
+    /// Suggests a parameter or field with a similar name. Returns `None` if so many names are wrong
+    /// that further ones aren't reported, or if there are too many names to compare.
     fn similar_sibling(&self, name: &Name) -> Option<String> {
         let count: usize = self.siblings.iter().map(HashSet::len).sum();
         if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {

@@ -1,4 +1,4 @@
-//! Checks interfaces: identifiers, bases, and distinct members.
+//! Checks interfaces: UUIDs, bases, and duplicate members.
 
 use std::collections::HashMap;
 
@@ -73,7 +73,7 @@ impl<'a> Checker<'_, 'a> {
         self.distinct_methods(methods);
     }
 
-    /// Checks an item inside an interface. Interfaces can't be nested.
+    /// Checks a declaration inside an interface. Interfaces can't be nested.
     fn inner_item(&mut self, item: &'a Item) {
         if let Item::Interface(Interface { name, members: Some(_), .. })
         | Item::DispatchInterface(DispatchInterface { name, members: Some(_), .. }) = item
@@ -89,7 +89,7 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let name = &interface.name;
-        // A malformed UUID has been reported already.
+        // A malformed UUID has already been reported.
         if !interface.attributes.has(AttributeName::Uuid) {
             let message = format!("object interface {} has no uuid", quoted(&name.name));
             self.warn(
@@ -107,8 +107,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that the base of an interface is an interface, and that the interface doesn't derive
-    /// from itself.
+    /// Checks that the base is an interface and that the interface doesn't inherit from itself.
     fn base(&mut self, interface: &'a Interface, base: &'a Path) {
         let mut next = base;
         for _ in 0..CHAIN_MAX {
@@ -144,7 +143,7 @@ impl<'a> Checker<'_, 'a> {
         self.error(Diagnostic::error(base.span, message));
     }
 
-    /// Returns whether a typedef may stand for an interface, as far as the type is known.
+    /// Returns whether a typedef may refer to an interface. Returns `true` if the type is unknown.
     fn may_be_interface(&self, typedef: &'a Typedef) -> bool {
         match self.view().chain(&typedef.specifier).root {
             Root::Definition(Definition::Interface(_)) | Root::Other | Root::Unknown => true,
@@ -152,8 +151,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that all methods have different names, apart from accessors of one property and
-    /// overloads.
+    /// Checks that no two methods have the same name. Accessors of the same property and overloads
+    /// are allowed.
     fn distinct_methods(&mut self, methods: impl Iterator<Item = &'a Method>) {
         let mut first: HashMap<(&Name, Option<AttributeName>), Span> = HashMap::new();
         for method in methods {
@@ -172,7 +171,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// The attributes of methods that share the name of a property or of an event.
+/// The attributes of accessor methods, which share the name of their property or event.
 const ACCESSES: [AttributeName; 5] = [
     AttributeName::Propget,
     AttributeName::Propput,
@@ -181,7 +180,7 @@ const ACCESSES: [AttributeName; 5] = [
     AttributeName::Eventremove,
 ];
 
-/// Returns how the methods of an interface are called.
+/// Returns the way in which the methods of an interface are called.
 fn call_kind(interface: &Interface, in_namespace: bool) -> CallKind {
     let attributes = &interface.attributes;
     if attributes.has(AttributeName::Local) {

@@ -121,7 +121,7 @@ impl<'a> Checker<'_, 'a> {
         for interface in class.interfaces.iter().flatten() {
             self.attributes(&interface.attributes, AttributeTarget::ClassItem);
             self.path_arguments(&interface.path);
-            // A class may list interfaces that only its implementation knows.
+            // A class may list interfaces that are declared only in its implementation.
             if self.view().find(&interface.path).is_none() {
                 let name = NameReference::Interface(interface.path.clone());
                 self.add_unresolved_as(Severity::Warning, name, interface.path.span, None);
@@ -129,7 +129,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Resolves the name of an interface or a class.
+    /// Resolves the name of an interface or class.
     pub(super) fn interface_name(&mut self, path: &'a Path) {
         self.path_arguments(path);
         if self.view().find(path).is_none() {
@@ -159,7 +159,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// Returns the kind of declaration for a type definition that declares no further name.
+/// Returns the attribute target for a type definition without declarators.
 fn target_of(specifier: &TypeSpecifier) -> AttributeTarget {
     match specifier.kind {
         TypeKind::Union(_) => AttributeTarget::Union,

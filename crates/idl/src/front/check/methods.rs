@@ -11,16 +11,16 @@ use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// How a function is called. This decides which attributes its parameters need.
+/// The way in which a function is called. Determines the attributes that its parameters need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallKind {
-    /// In the same process. The attributes are only documentation.
+    /// Called within the process. The attributes serve only as documentation.
     Local,
-    /// Through `IDispatch`.
+    /// Called through `IDispatch`.
     Dispatch,
-    /// By RPC.
+    /// Called by RPC, without an object.
     Rpc,
-    /// By COM, on an object.
+    /// Called by COM, on an object.
     Com,
 }
 
@@ -42,8 +42,8 @@ impl<'a> Checker<'_, 'a> {
         self.parameters(&method.parameters, call_kind);
     }
 
-    /// Checks that a method that is called across processes returns an `HRESULT`, because every
-    /// such call can fail.
+    /// Checks that a method that is called across processes returns `HRESULT`, because every such
+    /// call can fail.
     fn returns_result(&mut self, method: &'a Method) {
         let chain = self.view().chain(&method.returns);
         let is_result = chain.names.iter().any(|name| matches!(&***name, "HRESULT" | "SCODE"));
@@ -83,7 +83,7 @@ impl<'a> Checker<'_, 'a> {
     fn parameter(&mut self, parameter: &'a Parameter, call_kind: CallKind) {
         let attributes = &parameter.attributes;
         self.attributes(attributes, AttributeTarget::Parameter);
-        // Within one process, nothing depends on the attributes that give sizes.
+        // For a call within the process, size attributes have no effect.
         let severity =
             if call_kind == CallKind::Local { Severity::Warning } else { Severity::Error };
         self.check_siblings(attributes, severity);
@@ -91,7 +91,7 @@ impl<'a> Checker<'_, 'a> {
         self.declarator(&parameter.declarator);
         let chain = self.view().chain(&parameter.specifier);
         let derivations = &parameter.declarator.derivations;
-        // A parameter list of `(VOID)`, where `VOID` is a typedef of `void`.
+        // The parameter list is `(VOID)`, where `VOID` is a typedef of `void`.
         let is_bare = parameter.declarator.name.is_none() && attributes.list().is_empty();
         if !is_bare {
             self.complete_type(&chain, derivations, parameter.span, "a parameter");
@@ -112,7 +112,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that the direction of a parameter is declared and fits its type.
+    /// Checks that a parameter has a direction attribute that fits its type.
     fn direction(&mut self, parameter: &'a Parameter, call_kind: CallKind) {
         let attributes = &parameter.attributes;
         let is_out = attributes.has(AttributeName::Out);

@@ -1,5 +1,5 @@
-//! Checks that each name is declared before it is used, and that each type is defined before it is
-//! used by value. MIDL reads a file once, from top to bottom.
+//! Checks that each name is declared before its use, and that each type is defined before its use
+//! by value. The order matters because MIDL reads a file once, from top to bottom.
 
 use std::collections::HashSet;
 
@@ -11,25 +11,27 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Which of the definitions that a file may use are known when the file is checked.
+/// The definitions that are known when a file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KnownDefinitions {
     All,
-    /// Some definitions are unknown, because an imported file wasn't found.
+    /// Some of the definitions that the file may use are unknown, because an imported file wasn't
+    /// found.
     Some,
-    /// Only the file's own definitions, because files that import or include this file may define
+    /// Only the file's own definitions are known. Files that import or include this file may define
     /// more.
     Own,
 }
 
-/// The names declared so far and the types defined so far in a file.
+/// The names that a file has declared and the types that it has defined so far.
 pub(super) struct DeclaredNames {
-    /// Whether the order is checked. The built-in files aren't checked: they are correct, and free
-    /// order keeps them short.
+    /// Whether the order is checked. It isn't for the built-in files, which are correct and shorter
+    /// with declarations in any order.
     is_checked: bool,
     types: HashSet<Name>,
     values: HashSet<Name>,
-    /// Completed structs and unions, by the addresses of their definitions in the tree.
+    /// The structs and unions whose definitions are complete, identified by their addresses in the
+    /// syntax tree.
     complete: HashSet<usize>,
 }
 
@@ -58,8 +60,7 @@ impl<'a> Checker<'_, 'a> {
         self.declared_names.complete.insert(std::ptr::from_ref(of) as usize);
     }
 
-    /// Checks that the name of a type is declared before this use. The order of names in namespaces
-    /// isn't checked.
+    /// Checks that a type name is declared before this use. The order isn't checked in namespaces.
     pub(super) fn type_order(&mut self, path: &'a Path) {
         let Some(name) = path.as_name().filter(|_| self.namespace.is_empty()) else { return };
         if self.declared_names.types.contains(name) || self.imported.has_type(name) {
@@ -95,8 +96,9 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that a type has a size. `void` has none, and a struct or a union has none until it is
-    /// defined. `derivations` are the declarator's pointers, arrays and functions.
+    /// Checks that the size of a type is known. `void` has no size, and the size of a struct or
+    /// union is unknown before its definition. `derivations` are the declarator's pointers, arrays
+    /// and functions.
     pub(super) fn complete_type(
         &mut self,
         chain: &Chain<'a>,
@@ -122,7 +124,7 @@ impl<'a> Checker<'_, 'a> {
             }
             _ => return,
         };
-        // If `GUID` comes from Windows' own files, `_GUID` is defined in a C header.
+        // If `GUID` comes from the system's own files, `_GUID` is defined in a C header.
         let Some(tag) = tag.as_ref().filter(|tag| &*tag.name != "_GUID") else { return };
         let name = quoted(&tag.name);
         if !is_defined {
@@ -135,7 +137,7 @@ impl<'a> Checker<'_, 'a> {
                 ),
                 KnownDefinitions::Own => return,
             };
-            // The built-in files only announce types that the system's own files define.
+            // The built-in files only forward-declare types that the system's own files define.
             if !self.program.is_built_in(tag.span) {
                 self.error(diagnostic.related(tag.span, "it is announced here"));
             }

@@ -1,4 +1,4 @@
-//! Looks up names in a file and then in its imports.
+//! Looks up names, first in a file and then in its imports.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,43 +11,43 @@ use crate::front::source::Span;
 use crate::front::steps;
 use crate::front::token::Name;
 
-/// The names of several files, nearest first.
+/// The names of several files, in lookup order.
 #[derive(Debug)]
 pub(crate) struct Scope<'s, 'a> {
     files: Vec<&'s Symbols<'a>>,
     types: LookupCache<Symbol<'a>>,
     tags: LookupCache<Symbol<'a>>,
-    /// Values, by the index of the file that declares them.
+    /// Cached lookups of values. Each result is the index of the file that declares the value.
     values: LookupCache<usize>,
 }
 
 /// A cache of lookup results.
 type LookupCache<T> = RefCell<HashMap<String, Option<T>>>;
 
-/// A scope with one more file, seen from a namespace.
+/// A scope extended by one file, as seen from a namespace.
 pub(crate) struct View<'s, 'a> {
     own: &'s Symbols<'a>,
     imported: &'s Scope<'s, 'a>,
     namespace: &'s str,
 }
 
-/// A type and the typedefs that it is resolved through.
+/// A type with the typedefs that were followed to resolve it.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
     /// The names of the typedefs, outermost first.
     pub(crate) names: Vec<&'a Name>,
-    /// The pointers, arrays and functions that the typedefs add.
+    /// The pointers, arrays and functions that the typedefs apply.
     pub(crate) derivations: Vec<&'a Derivation>,
-    /// The type behind all typedefs.
+    /// The type that the last typedef refers to.
     pub(crate) root: Root<'a>,
 }
 
-/// The type behind a chain of typedefs.
+/// The type at the end of a chain of typedefs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Root<'a> {
     Base(BaseType),
     Definition(Definition<'a>),
-    /// A `SAFEARRAY`, a pipe or a type parameter.
+    /// A `SAFEARRAY`, pipe or type parameter.
     Other,
     /// An unknown name, or a tag without a definition.
     Unknown,
@@ -94,7 +94,7 @@ impl<'s, 'a> Scope<'s, 'a> {
 }
 
 impl<'s, 'a> View<'s, 'a> {
-    /// Copies the view, for a caller that consumes it.
+    /// Copies the view, for callers that need an owned one.
     pub(crate) fn copied(&self) -> View<'s, 'a> {
         View { own: self.own, imported: self.imported, namespace: self.namespace }
     }
@@ -103,15 +103,15 @@ impl<'s, 'a> View<'s, 'a> {
         std::iter::once(self.own).chain(self.imported.files.iter().copied())
     }
 
-    /// Finds the type with a name in the current namespace and then in the enclosing ones. A
-    /// definition takes precedence over a forward declaration.
+    /// Finds a type by name, in the current namespace and then in the enclosing ones. Prefers a
+    /// definition to a forward declaration.
     pub(crate) fn find(&self, path: &Path) -> Option<Symbol<'a>> {
         let single = path.as_name();
         let joined = if single.is_some() { String::new() } else { path.name() };
         let name = single.map_or(joined.as_str(), |name| name);
         self.search_namespaces(name, |name| {
             self.type_named(name).or_else(|| {
-                // In a namespace, a tag is a type name without a typedef, as in C++.
+                // In a namespace, a tag is also a type name, as in C++.
                 let is_qualified = name.contains('.');
                 if is_qualified { self.tag_named(name) } else { None }
             })
@@ -138,17 +138,17 @@ impl<'s, 'a> View<'s, 'a> {
         defined.or_else(|| self.imported.find_tag(name)).or(own)
     }
 
-    /// Returns the names of all visible types, for a suggestion.
+    /// Returns the names of all visible types, for suggestions.
     pub(super) fn type_names(&self) -> impl Iterator<Item = &'s str> {
         self.files().flat_map(|symbols| symbols.types.keys().map(String::as_str))
     }
 
-    /// Returns the names of all visible constants, for a suggestion.
+    /// Returns the names of all visible constants, for suggestions.
     pub(super) fn value_names(&self) -> impl Iterator<Item = &'s str> {
         self.files().flat_map(|symbols| symbols.values.keys().map(|name| &**name))
     }
 
-    /// Follows the typedefs of a type to their end.
+    /// Follows a chain of typedefs to its end.
     pub(super) fn chain(&self, specifier: &'a TypeSpecifier) -> Chain<'a> {
         let mut chain = Chain { names: Vec::new(), derivations: Vec::new(), root: Root::Unknown };
         let mut specifier = specifier;
@@ -209,8 +209,8 @@ impl<'s, 'a> View<'s, 'a> {
         }
     }
 
-    /// Looks up a name in the current namespace, then in the enclosing namespaces, then outside of
-    /// them.
+    /// Looks up a name in the current namespace, then in the enclosing namespaces, then in the
+    /// global scope.
     fn search_namespaces<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut namespace = self.namespace;
         while !namespace.is_empty() {
@@ -224,7 +224,7 @@ impl<'s, 'a> View<'s, 'a> {
     }
 }
 
-/// Returns the nearest of the symbols that is a definition, or else the nearest one.
+/// Returns the nearest symbol that is a definition. If none is, returns the nearest symbol.
 fn nearest<'s, 'a: 's>(
     symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
 ) -> Option<Symbol<'a>> {
@@ -238,7 +238,7 @@ fn nearest<'s, 'a: 's>(
     announced
 }
 
-/// Finds a name and caches the result.
+/// Looks up a name in the cache. On a miss, calls `find` and caches the result.
 fn cached<T: Copy>(
     found: &LookupCache<T>,
     name: &str,
@@ -285,7 +285,7 @@ impl Environment for View<'_, '_> {
 }
 
 impl View<'_, '_> {
-    /// Returns the integer type that a specifier stands for, if any.
+    /// Returns the integer type that a specifier refers to, if any.
     fn integer_type_of(&self, specifier: &TypeSpecifier) -> Option<IntegerType> {
         if let TypeKind::Base(base) = specifier.kind {
             return IntegerType::of(base);

@@ -1,4 +1,4 @@
-//! The declarations of a file, by name.
+//! Collects the declarations of a file by name.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,7 @@ use crate::front::token::Name;
 pub(crate) struct Symbols<'a> {
     /// Types, by their qualified names.
     pub(super) types: HashMap<String, Symbol<'a>>,
-    /// Structs, unions and enums, by their tags. Tags have a name space of their own.
+    /// Structs, unions and enums by tag. Tags have a separate namespace, as in C.
     pub(super) tags: HashMap<String, Symbol<'a>>,
     pub(super) values: HashMap<Name, NamedValue>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct NamedValue {
     pub(crate) value: Option<Value>,
 }
 
-/// Collects the names of a file. `scope` has the names of its imports.
+/// Collects the names that a file declares. `scope` contains the names of its imports.
 pub(super) fn collect<'a>(
     items: &'a [Item],
     scope: &Scope<'_, 'a>,
@@ -87,7 +87,7 @@ struct Collector<'c, 's, 'a> {
     symbols: Symbols<'a>,
     scope: &'c Scope<'s, 'a>,
     diagnostics: &'c mut Diagnostics,
-    /// The enclosing namespace with a dot after it, or an empty string.
+    /// The enclosing namespace with a trailing dot, or an empty string.
     namespace: String,
 }
 
@@ -172,7 +172,7 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    /// Collects the declarations inside a method's types.
+    /// Collects the declarations in the types of a method.
     fn method(&mut self, method: &'a Method) {
         self.specifier(&method.returns);
         self.parameters(&method.parameters);
@@ -193,7 +193,7 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    /// Collects the tags and the enumerators of a type.
+    /// Collects the tags and enumerators of a type.
     fn specifier(&mut self, specifier: &'a TypeSpecifier) {
         match &specifier.kind {
             TypeKind::Struct(of) => {
@@ -253,8 +253,8 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    /// Returns the value of an expression, as far as the names collected so far allow. Errors in
-    /// the expression are reported by the check of the file.
+    /// Evaluates an expression with the names collected so far. Returns `None` if that isn't
+    /// possible; errors are reported later, when the file is checked.
     fn value(&self, expression: &Expression) -> Option<Value> {
         let view = self.scope.with(&self.symbols, &self.namespace);
         constant::evaluate(expression, &view).ok()
@@ -263,7 +263,7 @@ impl<'a> Collector<'_, '_, 'a> {
     fn declare_value(&mut self, name: &Identifier, value: Option<Value>) {
         let named = NamedValue { span: name.span, value };
         let known = self.symbols.values.insert(name.name.clone(), named);
-        // In a namespace, enumerators belong to their enum.
+        // In a namespace, enumerators are accessible only through their enum.
         if let (Some(known), true) = (known, self.namespace.is_empty()) {
             self.duplicate(name, known.span, "constant");
         }
@@ -323,8 +323,8 @@ impl<'a> Collector<'_, '_, 'a> {
     }
 }
 
-/// Returns whether a typedef repeats a known declaration: `typedef struct A A;` twice, or `typedef
-/// interface A A;` beside the interface.
+/// Returns whether a typedef is a permitted repetition of a known declaration: `typedef struct A
+/// A;` twice, or `typedef interface A A;` in addition to the interface.
 fn is_same_name(
     known: &Symbol<'_>,
     typedef: &Typedef,

@@ -1,5 +1,5 @@
-//! Checks `system_handle(kind, mask)`: the kind exists, the mask is an access mask, and the type is
-//! a handle.
+//! Checks `system_handle(kind, mask)`: whether the kind exists, the mask is an access mask and the
+//! type is a handle.
 
 use super::Checker;
 use super::scope::{Root, View};
@@ -15,7 +15,7 @@ use crate::front::source::Span;
 use crate::front::system;
 use crate::front::token::Name;
 
-/// The kinds of objects for which MIDL has handles.
+/// The handle kinds that MIDL supports.
 pub(crate) const KINDS: &[&str] = &[
     "sh_composition",
     "sh_event",
@@ -70,7 +70,7 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that an `out` handle is declared as a pointer to a handle.
+    /// Checks that an `out` handle parameter is a pointer to a handle.
     pub(super) fn handle_out(&mut self, parameter: &'a Parameter) {
         let attributes = &parameter.attributes;
         if !attributes.has(AttributeName::SystemHandle) || !attributes.has(AttributeName::Out) {
@@ -137,7 +137,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// The names visible in a file, and the names of access rights.
+/// Evaluates access masks: knows the names visible in a file and the names of access rights.
 pub(crate) struct MaskEnvironment<'v, 'a>(pub(crate) View<'v, 'a>);
 
 impl Environment for MaskEnvironment<'_, '_> {

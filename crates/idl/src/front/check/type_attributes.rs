@@ -14,7 +14,7 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Attributes that give a number of elements.
+/// The attributes that specify a number of elements.
 pub(super) const SIZES: [AttributeName; 6] = [
     AttributeName::SizeIs,
     AttributeName::LengthIs,
@@ -24,16 +24,16 @@ pub(super) const SIZES: [AttributeName; 6] = [
     AttributeName::LastIs,
 ];
 
-/// Attributes of pointers.
+/// The attributes that apply to pointers.
 const POINTERS: [AttributeName; 3] =
     [AttributeName::Unique, AttributeName::Ref, AttributeName::Ptr];
 
-/// Types of interface identifiers, to which `iid_is` may refer.
+/// The type names of interface identifiers, to which `iid_is` may refer.
 const IDENTIFIERS: [&str; 8] =
     ["GUID", "IID", "REFIID", "REFGUID", "CLSID", "REFCLSID", "LPIID", "UUID"];
 
 impl<'a> Checker<'_, 'a> {
-    /// Checks that the attributes of a parameter, a field or a typedef fit its type.
+    /// Checks that the attributes of a parameter, field or typedef fit its type.
     pub(super) fn check_type_attributes(
         &mut self,
         attributes: &'a Attributes,
@@ -65,7 +65,7 @@ impl<'a> Checker<'_, 'a> {
             }
         }
         for name in POINTERS {
-            // An array parameter is passed by pointer. A function is a pointer as well.
+            // An array parameter is passed as a pointer. A function is also a pointer.
             let fits = pointers > 0
                 || steps.iter().any(|step| matches!(step, Derivation::Function(_)))
                 || levels > 0;
@@ -125,8 +125,8 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that each parameter that is named as a count is an integer, and that each parameter
-    /// that `iid_is` names is an interface identifier.
+    /// Checks the parameters that attributes name. A count must be an integer, and the parameter
+    /// that `iid_is` names must be an interface identifier.
     pub(super) fn counts(&mut self, parameters: &'a Parameters) {
         let mut types: HashMap<&Name, Counter> = HashMap::new();
         for parameter in &parameters.list {
@@ -164,7 +164,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// A parameter that attributes of other parameters may name.
+/// A parameter that the attributes of other parameters may name.
 struct Counter {
     pointers: usize,
     kind: CounterKind,
@@ -178,7 +178,7 @@ enum CounterKind {
 }
 
 impl Counter {
-    /// Returns the error in an expression that names this parameter behind `stars` stars.
+    /// Returns an error message if an attribute can't use this parameter with `stars` dereferences.
     fn wrong(&self, stars: usize, is_identifier: bool, name: &Name) -> Option<String> {
         let name = quoted(name);
         match (is_identifier, &self.kind) {
@@ -199,13 +199,13 @@ impl Counter {
     }
 }
 
-/// Returns the name in an expression and the number of `*` before it.
+/// Returns the name in an expression, with the number of dereferences (`*`) before it.
 fn named_operand(expression: &Expression, stars: usize) -> Option<(&Name, usize)> {
     match &expression.without_parentheses().kind {
         ExpressionKind::Name(name) => Some((name, stars)),
         ExpressionKind::Unary(UnaryOperator::Dereference, inner) => named_operand(inner, stars + 1),
         ExpressionKind::Binary(_, left, right) => {
-            // In `n * 2` and `n + 1`, checking the first name is enough.
+            // In `n * 2` and `n + 1`, the first name is the one to check.
             named_operand(left, stars).or_else(|| named_operand(right, stars))
         }
         _ => None,

@@ -16,8 +16,8 @@ impl<'a> Checker<'_, 'a> {
         match &specifier.kind {
             TypeKind::Base(_) => {}
             TypeKind::Named(path) => self.type_path(path),
-            // `interface IFoo *` declares the interface in advance, as `struct foo *` declares a
-            // struct.
+            // `interface IFoo *` acts as a forward declaration of the interface, like `struct foo
+            // *` for a struct.
             TypeKind::Interface(path) => {
                 for argument in &path.arguments {
                     self.type_name(argument);
@@ -130,8 +130,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Records the fields of a struct, to which its attributes may refer. Each name may appear
-    /// once.
+    /// Records the fields of a struct, so that attributes can refer to them. Field names must be
+    /// unique.
     fn push_siblings(&mut self, fields: impl Iterator<Item = &'a Field>) {
         let mut first: HashMap<&Name, Span> = HashMap::new();
         for field in fields {

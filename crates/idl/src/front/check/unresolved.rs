@@ -1,4 +1,4 @@
-//! Names that no declaration visible in their file explains.
+//! Handles names that are declared neither in a file nor in its imports.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::front::source::Span;
 use crate::front::system;
 use crate::front::token::Name;
 
-/// Maximum number of missing names in the message about an incomplete file.
+/// Maximum number of names listed in a message about missing files.
 const LISTED_MAX: usize = 8;
 
 /// An unresolved name.
@@ -25,7 +25,7 @@ pub(super) struct UnresolvedName {
     pub(super) span: Span,
     /// The enclosing namespace.
     pub(super) namespace: Rc<str>,
-    /// A hint that suggests another name.
+    /// A hint that suggests a similar name.
     pub(super) hint: Option<String>,
     pub(super) severity: Severity,
 }
@@ -36,23 +36,23 @@ impl UnresolvedName {
     }
 }
 
-/// The kind of declaration that a name should have.
+/// The kind of declaration that a name should refer to.
 #[derive(Clone, Debug)]
 pub(super) enum NameReference {
     Type(Path),
     Interface(Path),
     Value(String),
-    /// A parameter, a field or a constant that an attribute names.
+    /// A parameter, field or constant that an attribute names.
     Sibling(String),
 }
 
 impl Checker<'_, '_> {
-    /// Records an unresolved name, which is looked up in other files later.
+    /// Records an unresolved name as an error. It is looked up in other files later.
     pub(super) fn add_unresolved(&mut self, name: NameReference, span: Span, hint: Option<String>) {
         self.add_unresolved_as(Severity::Error, name, span, hint);
     }
 
-    /// Records an unresolved name with the severity of its absence.
+    /// Records an unresolved name with the severity of the diagnostic.
     pub(super) fn add_unresolved_as(
         &mut self,
         severity: Severity,
@@ -99,8 +99,8 @@ impl NameReference {
     }
 }
 
-/// Looks up the names in all files that import the file that uses them, and reports the names that
-/// remain unresolved.
+/// Looks up each unresolved name in the files that import the file that uses it. Reports the names
+/// that are still unresolved.
 pub(super) fn report(
     program: &Program,
     symbols: &HashMap<UnitId, Symbols<'_>>,
@@ -160,14 +160,14 @@ pub(super) fn report(
     }
 }
 
-/// Returns whether this is a parameterized type that the Windows Runtime's compiler knows without a
-/// declaration. The files of the kits use these types and don't declare them.
+/// Returns whether this is a parameterized type that is built into the Windows Runtime's compiler.
+/// The `.idl` files of the Windows SDK use these types without a declaration.
 fn is_parameterized(name: &str) -> bool {
     name.strip_prefix("Windows.Foundation.").is_some_and(|name| PARAMETERIZED.contains(&name))
 }
 
-/// Reports each macro whose definition would declare some of the names, once per macro. Returns the
-/// remaining names.
+/// Reports the names that a file declares only if a macro is defined, with one diagnostic per
+/// macro. Returns the remaining names.
 fn report_macro_dependent<'u>(
     conditional_names: &HashMap<Name, Name>,
     missing: Vec<&'u UnresolvedName>,
@@ -196,13 +196,13 @@ fn report_macro_dependent<'u>(
     others
 }
 
-/// Creates one warning for names that can't be resolved because other files are missing.
+/// Creates a single warning for all names that can't be resolved because files are missing.
 fn not_checked(missing: &[&UnresolvedName], why: &str) -> Diagnostic {
     let message = format!("not checked, since {why}: {}", name_list(missing),);
     Diagnostic::gap(missing[0].span, message).label("the first one")
 }
 
-/// Formats the first few of the names as a list.
+/// Formats the names as a list. Includes only the first few.
 fn name_list(missing: &[&UnresolvedName]) -> String {
     let mut names: Vec<String> = Vec::new();
     for open in missing {
@@ -246,7 +246,7 @@ fn suggestion(
     did_you_mean(&text, known)
 }
 
-/// The parameterized types of `Windows.Foundation`.
+/// The built-in parameterized types of `Windows.Foundation`.
 const PARAMETERIZED: [&str; 20] = [
     "AsyncActionProgressHandler",
     "AsyncActionWithProgressCompletedHandler",
@@ -270,7 +270,7 @@ const PARAMETERIZED: [&str; 20] = [
     "TypedEventHandler",
 ];
 
-/// Types of C, C++ and MIDL 3.0, with the corresponding types of IDL.
+/// Types of C, C++ and MIDL 3.0, each with the corresponding IDL type.
 const FOREIGN_TYPES: [(&str, &str); 20] = [
     ("bool", "`boolean`, or `BOOL`"),
     ("int8_t", "`__int8`"),

@@ -11,7 +11,7 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Names that have values without a declaration.
+/// Names of values that need no declaration.
 const PREDEFINED: &[&str] = &["TRUE", "FALSE", "NULL", "true", "false"];
 
 impl<'a> Checker<'_, 'a> {
@@ -53,7 +53,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Returns the value of an integer constant expression, if it can be computed.
+    /// Evaluates an integer constant expression. Returns `None` if the value can't be computed.
     pub(super) fn integer(&mut self, expression: &'a Expression) -> Option<i128> {
         match self.value(expression)? {
             Value::Integer(integer) => Some(integer.value),
@@ -71,8 +71,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Returns the value of a constant expression, if it can be computed. Reports errors in the
-    /// expression.
+    /// Evaluates a constant expression and reports its errors. Returns `None` if the value can't be
+    /// computed.
     pub(super) fn value(&mut self, expression: &'a Expression) -> Option<Value> {
         self.cast_types(expression);
         let mut unknown = Vec::new();
@@ -119,7 +119,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// Calls `pass` for each name of a value in an expression.
+/// Calls `pass` for each name in an expression that refers to a value.
 pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Name, Span)) {
     match &expression.kind {
         ExpressionKind::Name(name) => pass(name, expression.span),
@@ -137,8 +137,8 @@ pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Nam
             names(then, pass);
             names(otherwise, pass);
         }
-        // A call in an expression is a call of a macro of the C header, which interprets its
-        // arguments itself.
+        // A call is a call of a macro in the C header. The macro interprets its arguments itself,
+        // so their names are not checked.
         ExpressionKind::Call(..)
         | ExpressionKind::Number(_)
         | ExpressionKind::String { .. }

@@ -10,7 +10,7 @@ use crate::front::limits::ATTRIBUTES_MAX;
 use crate::front::token::{Punctuation, TokenKind, Uuid};
 
 /// Maximum number of tokens that are searched for the end of an attribute list. Few lists have a
-/// tenth of it.
+/// tenth of this length.
 const LOOKED_AHEAD_MAX: usize = 256;
 
 impl Parser<'_> {
@@ -29,7 +29,7 @@ impl Parser<'_> {
             }
             attributes.extend(list);
             if !self.eat(Punctuation::BracketClose) {
-                // A brace was written instead of a bracket. No block can end here.
+                // A closing brace was used instead of a bracket. No block can end here.
                 let is_brace = self.is(Punctuation::BraceClose) && !self.token().starts_line;
                 self.report(
                     Diagnostic::error(self.span(), "expected `]` at the end of the attributes")
@@ -69,8 +69,8 @@ impl Parser<'_> {
                 continue;
             }
             self.unexpected("`,` or `]` after an attribute");
-            // If another attribute follows, only the comma is missing. If another word follows and
-            // no bracket closes the list, the bracket is missing.
+            // If an attribute follows, only the comma is missing. If another word follows and no
+            // bracket closes the list, the bracket is missing.
             match self.peek().word() {
                 Some(word) if AttributeName::parse(word).is_some() => {}
                 Some(_) if !self.list_closes() => return,
@@ -80,8 +80,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns whether the last attribute requires arguments and has none, so that the following
-    /// tokens are probably its arguments.
+    /// Returns whether the last attribute lacks required arguments, so that the following tokens
+    /// are probably its arguments.
     fn takes_arguments(&self, last: Option<&Attribute>) -> bool {
         let Some(Attribute { known: Some(known), arguments, .. }) = last else { return false };
         let follows = match self.peek() {
@@ -95,8 +95,8 @@ impl Parser<'_> {
         follows && arguments.is_empty() && known.syntax().counts().0 > 0 && self.list_closes()
     }
 
-    /// Reports that the arguments at the current position need parentheses and skips them. The
-    /// attribute is dropped, so that its missing arguments aren't reported again.
+    /// Skips arguments that have no parentheses around them, and reports that the parentheses are
+    /// missing. Drops the attribute, so that its missing arguments aren't reported again.
     fn arguments_without_parentheses(&mut self, list: &mut Vec<Attribute>) {
         let Some(attribute) = list.pop() else { return };
         let name = &attribute.name.name;
@@ -105,7 +105,8 @@ impl Parser<'_> {
         self.skip_to(&[Punctuation::Comma, Punctuation::BracketClose]);
     }
 
-    /// Returns whether a bracket closes the attributes before a token that can't be part of them.
+    /// Returns whether a closing bracket appears before the next token that can't be part of an
+    /// attribute list.
     fn list_closes(&self) -> bool {
         let mut open = 0_usize;
         for token in self.tokens[self.at..].iter().take(LOOKED_AHEAD_MAX) {
@@ -148,7 +149,7 @@ impl Parser<'_> {
         Ok(Attribute { name, known, arguments, span: self.since(start) })
     }
 
-    /// Parses the arguments between an attribute's parentheses.
+    /// Parses the arguments in an attribute's parentheses.
     fn arguments(
         &mut self,
         syntax: Option<AttributeSyntax>,
@@ -186,7 +187,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Parses a UUID, either bare, in braces or in a string.
+    /// Parses a UUID, which may be in braces or a string.
     pub(super) fn uuid(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         let braced = self.eat(Punctuation::BraceOpen);
@@ -209,8 +210,8 @@ impl Parser<'_> {
                 Diagnostic::error(written, "this isn't a UUID")
                     .hint("a UUID has 8, 4, 4, 4 and 12 hexadecimal digits, joined by `-`"),
             );
-            // The UUID is malformed. An empty one takes its place, so that it isn't reported as
-            // missing.
+            // Returns an empty UUID in place of a malformed one, so that the UUID isn't also
+            // reported as missing.
             return Ok(Expression { kind: ExpressionKind::Uuid(Uuid(0)), span: written });
         };
         self.bump();

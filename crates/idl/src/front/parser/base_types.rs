@@ -1,8 +1,8 @@
-//! The spellings of base types.
+//! The keywords that base types consist of.
 
 use crate::front::ast::BaseType;
 
-/// Words of base types.
+/// The keywords of base types.
 const BASE_WORDS: &[&str] = &[
     "unsigned",
     "signed",
@@ -29,18 +29,18 @@ const BASE_WORDS: &[&str] = &[
     "error_status_t",
 ];
 
-/// Returns whether a word can begin a base type.
+/// Returns whether a word can be the first word of a base type.
 pub(super) fn is_base_word(word: &str) -> bool {
     BASE_WORDS.contains(&word)
 }
 
-/// Returns whether a word can only be the beginning of a type.
+/// Returns whether a word can only be the start of a type.
 pub(super) fn is_type_word(word: &str) -> bool {
     BASE_WORDS.contains(&word)
         || matches!(word, "const" | "struct" | "union" | "enum" | "interface")
 }
 
-/// Returns whether a word can continue the words of a base type.
+/// Returns whether a word can follow the given words of a base type.
 pub(super) fn can_follow(words: &[&str], word: &str) -> bool {
     let count = |of: &str| words.iter().filter(|word| **word == of).count();
     let has = |of: &str| count(of) > 0;
@@ -60,7 +60,8 @@ pub(super) fn can_follow(words: &[&str], word: &str) -> bool {
     }
 }
 
-/// Returns the base type for a sequence of words. In IDL, `long` has 32 bits on all platforms.
+/// Returns the base type that a sequence of words denotes. In IDL, `long` has 32 bits on all
+/// platforms.
 pub(super) fn base_type(words: &[&str]) -> BaseType {
     let has = |of: &str| words.contains(&of);
     let unsigned = has("unsigned");

@@ -1,4 +1,4 @@
-//! Parses declarators: a name with its pointers, arrays and parameters.
+//! Parses declarators: names with their pointers, arrays and parameter lists.
 
 use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
@@ -8,7 +8,7 @@ use crate::front::diagnostic::Diagnostic;
 use crate::front::limits::DERIVATIONS_MAX;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Calling conventions.
+/// The keywords for calling conventions.
 const CONVENTIONS: &[&str] = &[
     "__stdcall",
     "_stdcall",
@@ -27,7 +27,7 @@ const CONVENTIONS: &[&str] = &[
 ];
 
 impl Parser<'_> {
-    /// Parses one declarator, with the width if it is a bit field. All parts may be absent.
+    /// Parses one declarator, including the width of a bit field. All parts are optional.
     pub(super) fn declarator(&mut self) -> ParseResult<Declarator> {
         let start = self.span();
         let mut derivations = Vec::new();
@@ -40,7 +40,7 @@ impl Parser<'_> {
         Ok(Declarator { name, derivations, bits, span })
     }
 
-    /// Parses declarators of one type, each with a name.
+    /// Parses a comma-separated list of declarators. Each must have a name.
     pub(super) fn declarators(&mut self) -> ParseResult<Vec<Declarator>> {
         let mut declarators = Vec::new();
         loop {
@@ -55,8 +55,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Parses the pointers before a declarator and the declarator itself. Appends the derivations
-    /// from the outside in.
+    /// Parses pointers followed by a declarator. Appends the derivations, outermost first.
     fn derived(&mut self, derivations: &mut Vec<Derivation>) -> ParseResult<Option<Identifier>> {
         let mut pointers = Vec::new();
         loop {
@@ -64,7 +63,7 @@ impl Parser<'_> {
                 let name = self.interner.intern(word);
                 self.convention = Some(Identifier { name, span: self.bump().span });
             } else if matches!(self.peek().word(), Some("const" | "volatile")) {
-                // Qualifiers of the type, as in `typedef struct S {…} S, const *PCS;`.
+                // Qualifiers of the base type, as in `typedef struct S {…} S, const *PCS;`.
                 self.qualifiers();
             } else if self.eat(Punctuation::Star) {
                 pointers.push(Derivation::Pointer { is_const: self.qualifiers() });
@@ -104,8 +103,8 @@ impl Parser<'_> {
         Ok(name)
     }
 
-    /// Returns whether the parenthesis at the current position encloses a part of the declarator,
-    /// rather than the parameters of an unnamed function.
+    /// Returns whether the parenthesis at the current position encloses an inner declarator.
+    /// Otherwise, it encloses the parameters of an unnamed function.
     fn is_inner_declarator(&self) -> bool {
         match self.peek_at(1) {
             TokenKind::Punctuation(Punctuation::Star | Punctuation::ParenOpen) => true,
@@ -118,8 +117,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns whether the bracket at the current position opens the attributes of the next
-    /// declaration, because a semicolon or a comma is missing.
+    /// Returns whether the bracket at the current position starts the attributes of the next
+    /// declaration. In that case, a semicolon or comma is missing before it.
     fn starts_attributes(&self) -> bool {
         let is_attribute =
             self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some());
@@ -149,7 +148,7 @@ impl Parser<'_> {
         Ok(bounds)
     }
 
-    /// Parses `(…)`. If a parameter can't be parsed, the rest of it is skipped.
+    /// Parses a parameter list in parentheses. Skips the rest of a parameter that can't be parsed.
     fn parameters(&mut self) -> ParseResult<Parameters> {
         let opening = self.span();
         let convention = self.convention.take();
@@ -203,8 +202,8 @@ impl Parser<'_> {
         self.unexpected("`,` or `)` after a parameter");
     }
 
-    /// Returns whether a method starts here on a line of its own, so that the closing parenthesis
-    /// of the previous one is missing.
+    /// Returns whether a method starts at the current position, on a new line. In that case, the
+    /// closing parenthesis of the previous method is missing.
     fn starts_method(&self) -> bool {
         self.token().starts_line
             && self.peek().word().is_some()

@@ -1,4 +1,4 @@
-//! Parses expressions with the precedence of C.
+//! Parses expressions with the operator precedence of C.
 
 use super::{ParseResult, Parser};
 use crate::front::ast::{BinaryOperator, Expression, ExpressionKind, TypeName, UnaryOperator};
@@ -8,7 +8,7 @@ use crate::front::source::Span;
 use crate::front::token::{Punctuation, TokenKind};
 
 impl Parser<'_> {
-    /// Parses an expression without the comma operator.
+    /// Parses an expression that doesn't contain the comma operator.
     pub(crate) fn expression(&mut self) -> ParseResult<Expression> {
         let outer = std::mem::take(&mut self.operators);
         let expression = self.conditional();
@@ -16,7 +16,7 @@ impl Parser<'_> {
         expression
     }
 
-    /// Parses an expression up to the end of the tokens.
+    /// Parses an expression that must extend to the end of the tokens.
     pub(crate) fn whole_expression(&mut self) -> ParseResult<Expression> {
         let expression = self.expression()?;
         match self.peek() {
@@ -44,7 +44,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Parses operands and operators that bind at least as tightly as `precedence`.
+    /// Parses a chain of operands and binary operators whose precedence is at least `precedence`.
     fn binary(&mut self, precedence: u8) -> ParseResult<Expression> {
         let mut left = self.unary()?;
         while let TokenKind::Punctuation(punctuation) = *self.peek() {
@@ -167,9 +167,9 @@ impl Parser<'_> {
         Ok(Expression { kind, span: start })
     }
 
-    /// Returns whether the parenthesis at the current position encloses the type of a cast. The
-    /// parser doesn't know the types and takes `(a) - b` for a subtraction; the evaluation corrects
-    /// this.
+    /// Returns whether the parenthesis at the current position encloses the type of a cast. Because
+    /// the parser doesn't know which names are types, it parses `(a) - b` as a subtraction.
+    /// Evaluation corrects this.
     fn is_cast(&self) -> bool {
         let Some(first) = self.peek_at(1).word() else { return false };
         if super::base_types::is_type_word(first) {
@@ -210,7 +210,7 @@ fn unary_operator(punctuation: Punctuation) -> Option<UnaryOperator> {
     })
 }
 
-/// Returns the operator and its precedence.
+/// Returns the binary operator for a token, with its precedence.
 fn binary_operator(punctuation: Punctuation) -> Option<(BinaryOperator, u8)> {
     Some(match punctuation {
         Punctuation::OrOr => (BinaryOperator::Or, 1),

@@ -28,7 +28,7 @@ impl Parser<'_> {
             return Ok(interface);
         }
         if self.eat(Punctuation::Colon) {
-            // If the name is missing, the rest of the interface is still parsed.
+            // If the name of the base is missing, the rest of the interface is still parsed.
             interface.base = self.path("the name of an interface to derive from").ok();
             while self.eat(Punctuation::Comma) {
                 interface.requires.push(self.path("the name of an interface")?);
@@ -52,7 +52,8 @@ impl Parser<'_> {
         let start = self.span();
         self.bump();
         let returns = self.type_specifier()?;
-        // In `HRESULT Handler<T>(…)`, the type parameters are in the middle of the declarator.
+        // In `HRESULT Handler<T>(…)`, the type parameters are between the name and the parameter
+        // list.
         let has_type_parameters = self.peek_at(1).is(Punctuation::Less);
         let name = if has_type_parameters { Some(self.identifier("a name")?) } else { None };
         let type_parameters = self.type_parameters()?;
@@ -84,7 +85,7 @@ impl Parser<'_> {
         Ok(DispatchInterface { attributes, name, members: Some(members) })
     }
 
-    /// Parses a member. Returns `None` for the title of a section.
+    /// Parses a member. Returns `None` for a section heading (`properties:` or `methods:`).
     fn dispatch_member(&mut self, in_properties: &mut bool) -> ParseResult<Option<DispatchMember>> {
         for (title, is_properties) in [("properties", true), ("methods", false)] {
             if self.is_word(title) && self.peek_at(1).is(Punctuation::Colon) {
@@ -134,7 +135,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Parses `<K, V>`, if present.
+    /// Parses type parameters such as `<K, V>`, if present.
     fn type_parameters(&mut self) -> ParseResult<Vec<Identifier>> {
         let mut names = Vec::new();
         if self.eat(Punctuation::Less) {

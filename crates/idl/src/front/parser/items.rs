@@ -10,7 +10,7 @@ use crate::front::limits::{MACRO_CALL_TOKENS_MAX, NAMESPACE_BYTES_MAX, NAMESPACE
 use crate::front::source::Span;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words that begin a declaration.
+/// The keywords that start a declaration.
 const KEYWORDS: &[&str] = &[
     "apicontract",
     "coclass",
@@ -39,7 +39,8 @@ const KEYWORDS: &[&str] = &[
 const STORAGE: &[&str] = &["extern", "static", "inline", "__inline", "register"];
 
 impl<'t> Parser<'t> {
-    /// Parses declarations up to a closing brace, which isn't consumed, or to the end of the file.
+    /// Parses declarations up to a closing brace, which isn't consumed, or up to the end of the
+    /// file.
     pub(super) fn items(&mut self, items: &mut Vec<Item>) {
         self.block(items, Self::item);
     }
@@ -54,7 +55,7 @@ impl<'t> Parser<'t> {
         self.item_with(attributes, start)
     }
 
-    /// Parses the rest of a declaration after its attributes.
+    /// Parses a declaration whose attributes have already been parsed.
     pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> ParseResult<Item> {
         let follows = self.peek_at(1);
         match self.keyword()? {
@@ -70,7 +71,7 @@ impl<'t> Parser<'t> {
             "module" if names_block(follows) => Ok(Item::Module(self.module(attributes)?)),
             "namespace" if names_block(follows) => Ok(Item::Namespace(self.namespace()?)),
             "apicontract" => Ok(Item::ApiContract(self.api_contract(attributes)?)),
-            // `delegate name;` is a forward declaration, which has the form of a class's.
+            // `delegate name;` is a forward declaration, with the same syntax as that of a class.
             "delegate" if self.peek_at(2).is(Punctuation::Semicolon) => {
                 Ok(Item::RuntimeClass(self.class(attributes, "a delegate")?))
             }
@@ -80,8 +81,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Returns the word at the current position. If the word is a misspelled keyword, reports an
-    /// error and returns the keyword.
+    /// Returns the word at the current position. If it is a misspelled keyword, reports an error
+    /// and returns the correct keyword.
     fn keyword(&mut self) -> ParseResult<&'t str> {
         let word = self.peek().word().unwrap_or_default();
         if KEYWORDS.contains(&word) || !self.is_no_declaration() {
@@ -97,8 +98,8 @@ impl<'t> Parser<'t> {
         Ok(meant)
     }
 
-    /// Returns whether the word at the current position can't be the type at the beginning of a
-    /// declaration, because the following tokens don't form a declarator.
+    /// Returns whether the current word can't be the type of a declaration, because no declarator
+    /// follows it.
     fn is_no_declaration(&self) -> bool {
         match self.peek_at(1) {
             TokenKind::String { .. } => true,
@@ -114,7 +115,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Parses a declaration of a kind that has no attributes, if there is one.
+    /// Parses a declaration that can't have attributes, if there is one at the current position.
     fn item_without_attributes(&mut self) -> ParseResult<Option<Item>> {
         let opens = self.peek_at(1).is(Punctuation::ParenOpen);
         let item = match self.peek().word().unwrap_or_default() {
@@ -145,7 +146,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        // The files are imported even if the semicolon is missing.
+        // A missing semicolon doesn't prevent the import.
         let _ = self.semicolon("after an import");
         Ok(Item::Import(imports))
     }
@@ -158,7 +159,8 @@ impl<'t> Parser<'t> {
         Ok(Item::CppQuote(CppQuote { keyword, text }))
     }
 
-    /// Skips `midl_pragma warning(disable: 2468)`, which ends with the line.
+    /// Skips a pragma such as `midl_pragma warning(disable: 2468)`, which extends to the end of the
+    /// line.
     fn midl_pragma(&mut self) -> Item {
         let keyword = Identifier { name: self.interner.intern("midl_pragma"), span: self.span() };
         self.bump();
@@ -173,8 +175,8 @@ impl<'t> Parser<'t> {
         Item::CppQuote(CppQuote { keyword, text })
     }
 
-    /// Returns whether the current name and its parentheses are a complete macro call. A
-    /// declaration that begins the same way continues with parameters or a name.
+    /// Returns whether the current name and the parentheses after it are a macro call. In a
+    /// declaration that starts the same way, a parameter or a name follows instead.
     fn is_macro_call(&self) -> bool {
         let rest = &self.tokens[self.at + 1..];
         let mut open = 0_usize;
@@ -277,7 +279,7 @@ impl<'t> Parser<'t> {
         Ok(Item::Typedef(Typedef { attributes, specifier, declarators }))
     }
 
-    /// Parses a declaration that begins with a type: a constant, a function, a variable or a type
+    /// Parses a declaration that starts with a type: a constant, function, variable or type
     /// definition.
     fn constant_or_function(&mut self, attributes: Attributes, start: Span) -> ParseResult<Item> {
         while self.peek().word().is_some_and(|word| STORAGE.contains(&word)) {
@@ -314,8 +316,8 @@ impl<'t> Parser<'t> {
         Ok(Item::Variable(specifier, declarators))
     }
 
-    /// Returns whether the keyword `interface` at the current position begins a declaration, rather
-    /// than a type as in `interface IFoo *create();`.
+    /// Returns whether the keyword `interface` starts a declaration. It may also start a type, as
+    /// in `interface IFoo *create();`.
     fn is_interface_declaration(&self) -> bool {
         !matches!(self.peek_at(2), TokenKind::Punctuation(Punctuation::Star))
             && !matches!(self.peek_at(2), TokenKind::Identifier(word) if &**word != "requires")
@@ -331,18 +333,18 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Returns whether a name has the form of a macro name.
+/// Returns whether a name follows the naming convention for macros.
 fn is_macro_name(name: &str) -> bool {
     name.len() > 2 && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-/// Returns whether the token after a word such as `library` is a name, so that the word is a
-/// keyword. These words can also be names.
+/// Returns whether a word such as `library` is used as a keyword. It is if a name follows;
+/// otherwise, the word is itself a name.
 fn names_block(follows: &TokenKind) -> bool {
     matches!(follows, TokenKind::Identifier(_))
 }
 
-/// Converts a declarator whose outermost derivation is a parameter list to a method.
+/// Converts a declarator to a method. Its outermost derivation must be a parameter list.
 pub(super) fn method(
     attributes: Attributes,
     returns: TypeSpecifier,

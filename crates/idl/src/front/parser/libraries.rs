@@ -1,4 +1,4 @@
-//! Parses libraries, classes, modules and contracts.
+//! Parses libraries, classes, modules and API contracts.
 
 use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
@@ -53,7 +53,7 @@ impl Parser<'_> {
         Ok(class)
     }
 
-    /// Parses an interface of a class. Anything else is reported once per class.
+    /// Parses an interface in a class. Reports at most one other kind of member per class.
     fn class_item(&mut self, has_reported: &mut bool) -> ParseResult<ClassItem> {
         let attributes = self.attributes();
         let is_dispatch = self.eat_word("dispinterface");

@@ -1,9 +1,9 @@
-//! Error recovery: decides which tokens are skipped after an error.
+//! Error recovery: decides how many tokens to skip after an error.
 
 use super::Parser;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words that start a declaration if they are at the start of a line.
+/// Words that start a declaration when they are first on a line.
 const STARTERS: &[&str] = &[
     "apicontract",
     "coclass",
@@ -22,14 +22,15 @@ const STARTERS: &[&str] = &[
 ];
 
 impl Parser<'_> {
-    /// Returns whether the previous token is an unterminated string, which has probably swallowed
-    /// the tokens that seem to be missing.
+    /// Returns whether the previous token is an unterminated string. Such a string has probably
+    /// swallowed the tokens that seem to be missing.
     pub(super) fn previous_is_unterminated(&self) -> bool {
         self.at > 0 && self.tokens[self.at - 1].is_unterminated
     }
 
-    /// Skips the rest of the declaration that began at `start`. Stops after its `;` or its closing
-    /// brace, before a token that can only begin the next declaration, or at the end of the block.
+    /// Skips the rest of the declaration that started at token index `start`. Stops after its `;`
+    /// or closing brace, before a token that can only start the next declaration, or at the end of
+    /// the block.
     pub(super) fn skip_declaration(&mut self, start: usize) {
         let mut braces = 0_usize;
         let mut parens = self.open_parens(start);
@@ -64,7 +65,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns the number of parentheses that were opened since a position and are still open.
+    /// Returns the number of parentheses that have been opened since a token index and not closed.
     fn open_parens(&self, since: usize) -> usize {
         self.tokens[since..self.at].iter().fold(0, |open: usize, token| match token.kind {
             TokenKind::Punctuation(Punctuation::ParenOpen) => open + 1,
@@ -73,8 +74,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Skips to one of these punctuations outside of nested brackets, or to the end of the
-    /// declaration.
+    /// Skips to one of the given punctuation tokens that isn't in nested brackets, or to the end of
+    /// the declaration.
     pub(super) fn skip_to(&mut self, ends: &[Punctuation]) {
         let mut brackets = 0_usize;
         loop {

@@ -3,7 +3,7 @@ use crate::front::ast::*;
 use crate::front::lexer;
 use crate::front::token::Uuid;
 
-/// Parses a text and returns its declarations and the error messages.
+/// Parses a text. Returns its declarations and error messages.
 fn read(text: &str) -> (Vec<Item>, Vec<String>) {
     let mut interner = Interner::default();
     let mut diagnostics = Diagnostics::default();
@@ -20,7 +20,7 @@ fn items(text: &str) -> Vec<Item> {
     items
 }
 
-/// Parses a text that has a single declaration of this kind.
+/// Parses a text that must consist of a single declaration of this kind.
 macro_rules! item {
     ($text:expr, $variant:ident) => {
         match items($text).remove(0) {
@@ -30,7 +30,7 @@ macro_rules! item {
     };
 }
 
-/// Formats derivations as one letter each: pointer, array, function.
+/// Formats derivations with one letter for each pointer, array or function.
 fn letters(derivations: &[Derivation]) -> String {
     let letter = |derivation: &Derivation| match derivation {
         Derivation::Pointer { is_const: false } => "p",
@@ -43,7 +43,7 @@ fn letters(derivations: &[Derivation]) -> String {
     derivations.iter().map(letter).collect()
 }
 
-/// Returns the base type for a sequence of words.
+/// Returns the base type that a sequence of words denotes.
 fn base(words: &str) -> BaseType {
     match item!(&format!("typedef {words} name;"), Typedef).specifier.kind {
         TypeKind::Base(base) => base,
@@ -51,7 +51,7 @@ fn base(words: &str) -> BaseType {
     }
 }
 
-/// Formats an expression with all parentheses.
+/// Parses an expression and formats it with all implied parentheses.
 fn grouped(text: &str) -> String {
     fn write(expression: &Expression) -> String {
         match &expression.kind {

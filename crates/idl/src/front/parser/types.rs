@@ -1,4 +1,4 @@
-//! Parses types: base types and their spellings, structs, unions, enums and names.
+//! Parses types: base types, structs, unions, enums and type names.
 
 use super::{ParseResult, Parser, base_types};
 use crate::front::ast::{
@@ -8,11 +8,11 @@ use crate::front::ast::{
 use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Qualifiers, which aren't types themselves.
+/// Type qualifiers, which may precede or follow a type.
 const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far", "_far"];
 
 impl Parser<'_> {
-    /// Parses the type at the beginning of a declaration.
+    /// Parses the type at the start of a declaration.
     pub(super) fn type_specifier(&mut self) -> ParseResult<TypeSpecifier> {
         let start = self.span();
         let mut is_const = self.qualifiers();
@@ -47,7 +47,7 @@ impl Parser<'_> {
         Ok(TypeSpecifier { kind, is_const, span: self.since(start) })
     }
 
-    /// Parses a type without a declared name.
+    /// Parses a complete type without a declared name, as in a cast.
     pub(super) fn type_name(&mut self) -> ParseResult<TypeName> {
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let declarator = self.declarator()?;
@@ -59,7 +59,7 @@ impl Parser<'_> {
         Ok(TypeName { specifier, derivations: declarator.derivations })
     }
 
-    /// Parses a name with its qualification and type arguments.
+    /// Parses a qualified name with type arguments.
     pub(super) fn path(&mut self, what: &str) -> ParseResult<Path> {
         let start = self.span();
         let mut segments = vec![self.identifier(what)?];
@@ -91,7 +91,7 @@ impl Parser<'_> {
         self.expect(Punctuation::Greater, "after the type arguments")
     }
 
-    /// Skips qualifiers. Returns whether `const` is one of them.
+    /// Skips type qualifiers. Returns whether `const` was among them.
     pub(super) fn qualifiers(&mut self) -> bool {
         let mut is_const = false;
         while let Some(word) = self.peek().word() {
@@ -99,7 +99,7 @@ impl Parser<'_> {
                 self.declspec();
                 continue;
             }
-            // These were keywords of 16-bit compilers. They may also be names.
+            // `far` and `near` were keywords of 16-bit compilers, but can also be names.
             let is_old = matches!(word, "far" | "near") && self.peek_at(1).is(Punctuation::Star);
             if !is_old && !QUALIFIERS.contains(&word) {
                 break;
@@ -110,7 +110,8 @@ impl Parser<'_> {
         is_const
     }
 
-    /// Parses `__declspec(…)`. Only an alignment is kept; all else is meant for C++ compilers.
+    /// Parses `__declspec(…)`. Keeps an alignment and ignores everything else, which only affects
+    /// C++ compilers.
     fn declspec(&mut self) {
         let start = self.span();
         self.bump();
@@ -138,7 +139,7 @@ impl Parser<'_> {
         self.eat(Punctuation::ParenClose);
     }
 
-    /// Parses the words of a base type. Returns the type and whether `const` is among the words.
+    /// Parses the words of a base type. Returns the type, and whether `const` was among the words.
     fn base_type(&mut self) -> (BaseType, bool) {
         let mut words: Vec<&str> = Vec::new();
         let mut is_const = false;
@@ -190,7 +191,7 @@ impl Parser<'_> {
         Ok(UnionType { attributes, tag, switch, arms })
     }
 
-    /// Parses `(type name) name` after `switch`.
+    /// Parses `(type name) name`, which follows the keyword `switch`.
     fn switch(&mut self) -> ParseResult<Switch> {
         self.expect(Punctuation::ParenOpen, "after `switch`")?;
         let specifier = Box::new(self.nested(Self::type_specifier)?);
@@ -226,7 +227,7 @@ impl Parser<'_> {
             }
             if !self.eat(Punctuation::Comma) && !self.is(Punctuation::BraceClose) {
                 self.unexpected("`,` or `}` after an enumerator");
-                // If a name follows, only a comma is missing.
+                // If a name follows, only a comma is missing between two enumerators.
                 if !matches!(self.peek(), TokenKind::Identifier(_)) {
                     self.skip_to(&[Punctuation::Comma]);
                     if !self.eat(Punctuation::Comma) {

@@ -1,4 +1,4 @@
-//! Evaluates the conditions of `#if` and skips groups.
+//! Evaluates the conditions of `#if` directives and skips groups.
 
 use super::BuiltInPreprocessor;
 use crate::front::ast::TypeName;
@@ -8,17 +8,17 @@ use crate::front::parser::Parser;
 use crate::front::source::Span;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
 
-/// The place at which a skipped group ended.
+/// The reason why skipping a group ended.
 pub(super) enum GroupEnd {
-    /// A directive of the same `#if`: its word, and the position of its `#`.
+    /// A directive of the same `#if`. Contains the directive's name and the position of its `#`.
     Directive(String, Span),
     /// The end of the file.
     EndOfFile,
 }
 
 impl BuiltInPreprocessor<'_> {
-    /// Returns whether the condition of an `#if`, `#ifdef` or `#ifndef` holds. An invalid condition
-    /// doesn't.
+    /// Evaluates the condition of an `#if`, `#ifdef` or `#ifndef`. Returns `false` for an invalid
+    /// condition.
     pub(super) fn condition(&mut self, word: &str, at: Span, rest: &[Token]) -> bool {
         self.skip_cause = None;
         if word == "if" {
@@ -40,7 +40,7 @@ impl BuiltInPreprocessor<'_> {
         is_defined == (word == "ifdef")
     }
 
-    /// Skips a group. Only nested conditional directives are interpreted.
+    /// Skips a group. Processes no directives in it, except to find the end of nested conditionals.
     pub(super) fn skip_group(&mut self) -> GroupEnd {
         let Some(input) = self.inputs.last_mut() else { return GroupEnd::EndOfFile };
         let skip_cause = self.skip_cause.take();
@@ -132,8 +132,8 @@ impl BuiltInPreprocessor<'_> {
     }
 }
 
-/// Returns whether a token can follow the name in a declaration. If the name were used as a type,
-/// another name or a pointer would follow.
+/// Returns whether the token after a name shows that the name is being declared. After a name that
+/// is used as a type, another name or a pointer follows.
 fn ends_declared_name(next: &TokenKind) -> bool {
     [
         Punctuation::Semicolon,
@@ -148,7 +148,8 @@ fn ends_declared_name(next: &TokenKind) -> bool {
     .any(|punctuation| next.is(punctuation))
 }
 
-/// The environment of a condition: names that aren't macros are zero, and there are no types.
+/// The environment for evaluating a condition: the value of every name is zero, and no name is a
+/// type.
 struct ConditionEnvironment;
 
 impl Environment for ConditionEnvironment {

@@ -1,4 +1,4 @@
-//! Interprets directives, the lines that start with `#`.
+//! Processes preprocessor directives, which are lines that start with `#`.
 
 use super::condition::GroupEnd;
 use super::macros::Macro;
@@ -14,12 +14,12 @@ const DIRECTIVES: &[&str] = &[
     "#error", "#warning", "#pragma", "#line",
 ];
 
-/// Pragmas that don't change the layout of structs.
+/// Pragmas that don't affect the layout of structs.
 const HARMLESS_PRAGMAS: &[&str] =
     &["once", "warning", "region", "endregion", "message", "winrt", "comment", "makedep"];
 
 impl BuiltInPreprocessor<'_> {
-    /// Interprets the directive whose `#` was just read.
+    /// Processes a directive. Its `#` has already been read.
     pub(super) fn directive(&mut self, hash: Span) {
         let line = self.line();
         let Some((first, rest)) = line.split_first() else { return };
@@ -139,7 +139,7 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Returns the name in `"file"` or `<file>`. The name may come from a macro.
+    /// Returns the file name in `"file"` or `<file>`. The name may result from macro expansion.
     fn included_name(&mut self, rest: &[Token]) -> Option<(String, Span)> {
         let first = rest.first()?;
         let name = match &first.kind {
@@ -159,7 +159,7 @@ impl BuiltInPreprocessor<'_> {
         Some((name, rest.iter().fold(first.span, |span, token| span.to(token.span))))
     }
 
-    /// Formats tokens as source text.
+    /// Formats tokens as source text, for a header name.
     fn text_of(&self, tokens: &[Token]) -> String {
         let mut text = String::new();
         for token in tokens {
@@ -181,7 +181,8 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Skips groups of the innermost `#if` until a group is to be read or after its `#endif`.
+    /// Skips groups of the innermost `#if` until a group must be processed or the `#endif` is
+    /// reached.
     fn skip_groups(&mut self) {
         while let GroupEnd::Directive(word, hash) = self.skip_group() {
             let line = self.line();
@@ -195,7 +196,7 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Ends the current group at an `#elif`, `#else` or `#endif`.
+    /// Ends the current group, at an `#elif`, `#else` or `#endif`.
     fn next_group(&mut self, word: &str, hash: Span) {
         if self.conditional().is_none() {
             self.report_error(hash, format!("`#{word}` without an `#if`"));
@@ -205,7 +206,7 @@ impl BuiltInPreprocessor<'_> {
     }
 
     /// Processes an `#elif`, `#else` or `#endif` of the innermost `#if`. Returns whether the
-    /// following tokens are to be read.
+    /// following tokens must be processed rather than skipped.
     fn start_group(&mut self, word: &str, hash: Span, holds: bool) -> bool {
         let Some(conditional) = self.conditional() else { return true };
         if word == "endif" {

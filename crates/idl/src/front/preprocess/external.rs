@@ -1,16 +1,16 @@
-//! Runs the system's C preprocessor, for files that the built-in one doesn't support.
+//! Runs an external C preprocessor, for files that the built-in one doesn't support.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::front::source::{LineMarker, decode};
 
-/// Runs a program with the arguments of `cc -E -x c`. Returns its output, with blank lines in place
-/// of its line markers, and the markers.
+/// Runs a preprocessor that accepts the arguments of `cc -E -x c`. Returns its output and the line
+/// markers found in it. In the output, each marker is replaced with a blank line.
 ///
 /// # Errors
 ///
-/// Fails with the program's error output if it can't be started or exits with an error.
+/// Returns the program's error output if it can't be started or fails.
 pub(crate) fn run(
     program: &Path,
     file: &Path,
@@ -32,7 +32,7 @@ pub(crate) fn run(
     Ok(without_markers(&decode(output.stdout)))
 }
 
-/// Removes the line markers, `# 12 "file" …`, from a text.
+/// Extracts the line markers (`# 12 "file" …`) from a preprocessor's output.
 fn without_markers(text: &str) -> (String, Vec<LineMarker>) {
     let mut kept = String::with_capacity(text.len());
     let mut markers = Vec::new();

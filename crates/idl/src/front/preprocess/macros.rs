@@ -13,17 +13,17 @@ use crate::front::token::{Name, Punctuation, Token, TokenKind};
 /// The definition of a macro.
 #[derive(Debug)]
 pub(super) struct Macro {
-    /// The names of the parameters; `None` for a macro without arguments.
+    /// The names of the parameters; `None` for an object-like macro.
     parameters: Option<Vec<Name>>,
     is_variadic: bool,
     body: Vec<Token>,
 }
 
-/// An expansion that is being read.
+/// A macro expansion whose tokens are being read.
 pub(super) struct Frame {
     tokens: Vec<Token>,
     at: usize,
-    /// The macro of this expansion. Its name isn't expanded again inside the expansion.
+    /// The expanded macro. Its name isn't expanded again in the expansion.
     of: Option<Name>,
 }
 
@@ -79,8 +79,8 @@ impl BuiltInPreprocessor<'_> {
         None
     }
 
-    /// Expands a macro. Returns the name unchanged inside the macro's own expansion, or if required
-    /// arguments are missing.
+    /// Expands a macro. Returns the name unexpanded if it is in the macro's own expansion, or if
+    /// required arguments are missing.
     pub(super) fn expand(&mut self, name: Token, definition: &Rc<Macro>) -> Option<Token> {
         let TokenKind::Identifier(of) = &name.kind else { return Some(name) };
         if self.active.contains(of) {
@@ -110,7 +110,8 @@ impl BuiltInPreprocessor<'_> {
         None
     }
 
-    /// Expands tokens separately, as for arguments and conditions.
+    /// Fully expands a list of tokens, independently of the tokens that follow. Used for macro
+    /// arguments and conditions.
     pub(super) fn expand_separately(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         if self.isolation == MACRO_DEPTH_MAX {
             if let Some(first) = tokens.first() {
@@ -141,7 +142,7 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Parses the arguments of a macro call up to its `)`.
+    /// Parses the arguments of a macro call up to its closing parenthesis.
     fn arguments(&mut self, name: &Token) -> Option<Vec<Vec<Token>>> {
         let mut arguments = vec![Vec::new()];
         let mut depth = 0_usize;
@@ -168,7 +169,8 @@ impl BuiltInPreprocessor<'_> {
         }
     }
 
-    /// Returns one argument for each parameter, and one more for `...`.
+    /// Assigns the arguments of a call to the macro's parameters. The last one is for `...`, if the
+    /// macro is variadic.
     fn bind_arguments(
         &mut self,
         mut arguments: Vec<Vec<Token>>,
@@ -199,7 +201,7 @@ impl BuiltInPreprocessor<'_> {
         Some(arguments)
     }
 
-    /// Returns the body with the parameters replaced by the arguments.
+    /// Returns the body of a macro with its parameters replaced.
     fn substitute(
         &mut self,
         definition: &Macro,
@@ -251,7 +253,7 @@ impl BuiltInPreprocessor<'_> {
         Some(self.with_position(tokens.iter(), name))
     }
 
-    /// Joins the tokens on both sides of each `##`.
+    /// Joins the tokens before and after each `##`.
     fn paste_tokens(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
         let mut tokens = tokens.into_iter();
@@ -270,7 +272,7 @@ impl BuiltInPreprocessor<'_> {
         joined
     }
 
-    /// Converts an argument to a string, for `#`.
+    /// Converts an argument to a string literal, for the operator `#`.
     fn stringize(&mut self, argument: &[Token], name: &Token) -> Token {
         let mut text = String::new();
         for token in argument {
@@ -289,7 +291,7 @@ impl BuiltInPreprocessor<'_> {
         Token { kind: TokenKind::String { text, wide: false }, ..name.clone() }
     }
 
-    /// Copies tokens of a macro's body, with the position of the macro's use.
+    /// Copies tokens from a macro's body, and sets their positions to that of the macro call.
     fn with_position<'t>(
         &self,
         tokens: impl Iterator<Item = &'t Token>,
@@ -303,7 +305,7 @@ impl BuiltInPreprocessor<'_> {
         tokens.enumerate().map(place).collect()
     }
 
-    /// Counts tokens that an expansion produces. Returns `false` if there are too many.
+    /// Counts the tokens that an expansion produces. Returns `false` if the limit is exceeded.
     fn count(&mut self, tokens: usize, span: Span) -> bool {
         self.expansion += tokens;
         if self.expansion <= EXPANSION_TOKENS_MAX {
@@ -314,7 +316,7 @@ impl BuiltInPreprocessor<'_> {
         false
     }
 
-    /// Stops macro expansion for the rest of the file.
+    /// Reports an error and disables macro expansion for the rest of the file.
     fn end_expansion(&mut self, span: Span, message: String) {
         if !self.expansion_ended {
             self.expansion_ended = true;

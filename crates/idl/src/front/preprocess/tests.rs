@@ -1,6 +1,6 @@
 use super::*;
 
-/// Preprocesses a text. Returns its tokens as a text and the error messages.
+/// Preprocesses a text. Returns its tokens as text, and the error messages.
 fn run(text: &str) -> (String, Vec<String>) {
     let mut loader = Loader::default();
     let definitions = loader.add("definitions".into(), "#define GIVEN 7\n".into(), None).unwrap();

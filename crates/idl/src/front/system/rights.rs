@@ -1,11 +1,11 @@
-//! The access rights that masks consist of, by their names in Windows.
+//! The access rights that access masks consist of, with their Windows names.
 
-/// Returns the value of an access right.
+/// Returns the value of an access right, given its Windows name.
 pub(crate) fn right(name: &str) -> Option<u32> {
     RIGHTS.iter().find(|(known, _)| *known == name).map(|(_, mask)| *mask)
 }
 
-/// Returns the names of all access rights.
+/// Returns the Windows names of all access rights.
 pub(crate) fn rights() -> impl Iterator<Item = &'static str> {
     RIGHTS.iter().map(|(name, _)| *name)
 }

@@ -1,19 +1,19 @@
-//! Attributes that don't affect a layout, or for which this module has a rule.
+//! Lists the attributes that don't affect the layout or for which this module has a rule.
 //!
-//! All other attributes, including unknown ones, make a method count as different.
+//! All other attributes, including unknown ones, make the method count as different.
 
 use crate::front::ast::{Attribute, AttributeName, Attributes};
 
-/// The attributes that have a rule for one kind of declaration.
+/// The attributes that are allowed for one kind of declaration.
 pub(super) struct AttributeRules {
     names: &'static [AttributeName],
 }
 
 impl AttributeRules {
-    /// Checks that all attributes of a declaration have a rule.
+    /// Checks that all attributes of a declaration are allowed.
     ///
     /// # Errors
-    /// Fails with the first attribute that has none.
+    /// Returns a description of the first attribute that isn't allowed.
     pub(super) fn check(&self, attributes: &Attributes) -> Result<(), String> {
         let is_known = |attribute: &&Attribute| {
             attribute
@@ -100,7 +100,7 @@ pub(super) const ENUM: AttributeRules = {
     AttributeRules { names: &[V1Enum, FlagEnum, Flags] }
 };
 
-/// Attributes for readers, type libraries and other languages.
+/// Attributes that affect only documentation, type libraries or other languages.
 const WITHOUT_EFFECT: &[AttributeName] = {
     use AttributeName::*;
     &[
@@ -117,7 +117,7 @@ const WITHOUT_EFFECT: &[AttributeName] = {
     ]
 };
 
-/// Describes the effect of an attribute without a rule.
+/// Describes the effect of an attribute that isn't allowed.
 fn effect(name: Option<AttributeName>) -> &'static str {
     use AttributeName::*;
     match name {

@@ -1,4 +1,4 @@
-//! A declaration with all its typedefs resolved, and the attributes that each of them adds.
+//! Resolves all typedefs of a declaration, and collects the attributes of each typedef.
 
 use super::attributes::TYPEDEF;
 use super::types::LayoutReader;
@@ -9,11 +9,11 @@ use crate::front::ast::{
 use crate::front::check::symbols::Definition;
 use crate::front::limits::CHAIN_MAX;
 
-/// A declaration with all its typedefs resolved, from the outside in.
+/// A declaration with all its typedefs resolved.
 pub(super) struct ExpandedType<'a> {
     /// The pointers and arrays, outermost first.
     pub(super) levels: Vec<&'a Derivation>,
-    /// The attributes of the declaration, followed by the attributes of each typedef.
+    /// The attributes of the declaration, followed by those of each typedef.
     pub(super) groups: Vec<AttributeGroup<'a>>,
     pub(super) leaf: ExpandedLeaf<'a>,
 }
@@ -22,22 +22,23 @@ pub(super) struct ExpandedType<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct AttributeGroup<'a> {
     pub(super) attributes: &'a Attributes,
-    /// The first level to which the attributes apply.
+    /// The index of the first level to which the attributes apply.
     pub(super) start: usize,
 }
 
-/// The type behind all pointers and arrays.
+/// The type to which the pointers and arrays are applied.
 #[derive(Clone, Copy)]
 pub(super) enum ExpandedLeaf<'a> {
     Base(BaseType),
     Struct(&'a StructType),
-    /// An enum, and whether it is used by its tag alone.
+    /// An enum. The flag is set if the declaration refers to the enum by its tag, without a
+    /// typedef.
     Enum(&'a EnumType, bool),
     Interface(&'a Interface),
     Handle,
 }
 
-/// The kind of a pointer that attributes give.
+/// The kind of a pointer, as specified by attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PointerKind {
     Reference,
@@ -124,7 +125,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
 }
 
 impl<'a> ExpandedType<'a> {
-    /// Checks that pointer attributes apply to pointers.
+    /// Checks that pointer attributes are used only for pointers.
     fn check_pointer_attributes(self) -> Result<Self, String> {
         if self.levels.len() > LEVELS_MAX {
             return Err("it has too many pointers and arrays within each other".to_owned());
@@ -147,12 +148,12 @@ impl<'a> ExpandedType<'a> {
         Ok(self)
     }
 
-    /// Returns whether any of the groups has an attribute.
+    /// Returns whether the declaration or one of the typedefs has an attribute.
     pub(super) fn has(&self, name: AttributeName) -> bool {
         self.groups.iter().any(|group| group.attributes.has(name))
     }
 
-    /// Returns the kind that attributes give the pointer at a level.
+    /// Returns the kind that attributes specify for the pointer at a level, if any.
     pub(super) fn pointer(&self, level: usize) -> Result<Option<PointerKind>, String> {
         let mut found = None;
         for group in self.groups.iter().filter(|group| group.start == level) {
@@ -170,10 +171,10 @@ impl<'a> ExpandedType<'a> {
     }
 }
 
-/// Maximum number of nested pointers and arrays. The tables of a trait have fewer.
+/// Maximum nesting depth of pointers and arrays. A trait's tables contain fewer levels.
 const LEVELS_MAX: usize = 8;
 
-/// Types that MIDL or its files marshal with special routines, regardless of their declarations.
+/// Types that Windows marshals with special routines, regardless of how they are declared.
 const WINDOWS_MARSHALED: [&str; 40] = [
     "BSTR",
     "HSTRING",

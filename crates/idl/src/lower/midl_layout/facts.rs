@@ -1,4 +1,4 @@
-//! Declarations that affect layouts elsewhere in the files.
+//! Collects declarations that affect the layouts of other declarations.
 
 use std::collections::{HashMap, HashSet};
 use std::ptr;
@@ -10,36 +10,38 @@ use crate::front::ast::{
 use crate::front::packing::Packing;
 use crate::front::program::Program;
 
-/// The kind of pointer that `pointer_default` gives.
+/// The default pointer kind that the attribute `pointer_default` specifies.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::lower) enum PointerDefault {
     #[default]
     Unique,
     Reference,
-    /// A full pointer, or an unknown kind.
+    /// A full pointer (`ptr`), or an unknown kind.
     Other,
 }
 
-/// Facts about all files of a run.
+/// Information about all files of a run that affects layouts.
 #[derive(Default)]
 pub(in crate::lower) struct Facts {
-    /// Whether a pragma may change the packing of any struct.
+    /// Whether a pragma may affect the packing of any struct.
     has_packing: bool,
-    /// Structs that only a C compiler packs, by their addresses in the tree.
+    /// Structs that only the C compiler packs, because the pragma is in a `cpp_quote`. Identified
+    /// by their addresses in the syntax tree.
     packed_in_c: HashSet<usize>,
-    /// The packing in effect for a C compiler at the current position.
+    /// The packing that is in effect for the C compiler at the current position.
     in_c: Packing,
-    /// The default kinds of embedded pointers, by the addresses of the attributes of the
-    /// declarations that contain the pointers.
+    /// The default kinds of embedded pointers. The key is the address of the attribute list of the
+    /// declaration that contains the pointers.
     defaults: HashMap<usize, PointerDefault>,
-    /// The default kind for all other declarations: those outside of interfaces, and those in an
-    /// interface without `pointer_default`. For such a type, compilers use the kind of an interface
-    /// of its file, or of a file that imports it. The kind is therefore only known if all
-    /// interfaces say `unique`.
+    /// The default kind for all other declarations: those outside of interfaces, and those in
+    /// interfaces without `pointer_default`. For such a declaration, compilers use the default of
+    /// an interface in the same file or in a file that imports it. The kind is therefore known only
+    /// if all interfaces specify `unique`.
     outside: PointerDefault,
-    /// The tags of enums that have `v1_enum` at a typedef and not at the tag.
+    /// The tags of enums that have `v1_enum` on a typedef but not on the tag.
     pub(super) v1_enums: HashSet<String>,
-    /// Enums whose definitions have `v1_enum`, by their addresses in the tree.
+    /// Enums that have `v1_enum` on their definitions. Identified by their addresses in the syntax
+    /// tree.
     v1_bodies: HashSet<usize>,
     /// The tags and typedef names of all enums.
     enums: HashSet<String>,
@@ -77,7 +79,7 @@ impl Facts {
                     let text = quote.text.as_deref().unwrap_or_default();
                     match &*quote.keyword.name {
                         "midl_pragma" => self.has_packing |= text != "warning",
-                        // Text for the C header may change the packing that a C compiler uses.
+                        // The text of a `cpp_quote` may change the packing for the C compiler.
                         _ => self.in_c.line(text),
                     }
                 }
@@ -122,7 +124,7 @@ impl Facts {
         }
     }
 
-    /// Records the default kind for the pointers of a declaration and of the fields in it.
+    /// Records the default kind for the pointers in a declaration and in its fields.
     fn declaration(
         &mut self,
         attributes: &Attributes,
@@ -139,13 +141,13 @@ impl Facts {
         }
     }
 
-    /// Returns the kind of a declaration's pointers that have no attribute.
+    /// Returns the default pointer kind for a declaration.
     pub(in crate::lower) fn pointer_default(&self, attributes: &Attributes) -> PointerDefault {
         let default = self.defaults.get(&ptr::from_ref(attributes).addr());
         default.copied().unwrap_or(self.outside)
     }
 
-    /// Records the structs of a declaration if a C compiler packs them at this position.
+    /// Records the structs in a declaration that the C compiler packs at the current position.
     fn packing(&mut self, specifier: &TypeSpecifier) {
         let TypeKind::Struct(of) = &specifier.kind else { return };
         if self.in_c.limit() == 0 {
@@ -157,7 +159,7 @@ impl Facts {
         }
     }
 
-    /// Returns whether a pragma packs a struct or may pack it.
+    /// Returns whether a pragma packs a struct or might pack it.
     pub(in crate::lower) fn may_be_packed(&self, of: &StructType) -> bool {
         self.has_packing || of.pack != 0 || self.packed_in_c.contains(&ptr::from_ref(of).addr())
     }
@@ -180,7 +182,7 @@ impl Facts {
         }
     }
 
-    /// Returns whether the definition of an enum has `v1_enum`.
+    /// Returns whether an enum has `v1_enum` on its definition.
     pub(in crate::lower) fn is_v1_enum(&self, of: &EnumType) -> bool {
         of.attributes.has(AttributeName::V1Enum)
             || self.v1_bodies.contains(&ptr::from_ref(of).addr())

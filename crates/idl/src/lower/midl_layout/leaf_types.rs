@@ -1,4 +1,5 @@
-//! Computes the layouts of types behind all pointers and arrays: numbers, handles, enums and structs.
+//! Computes the layouts of types other than pointers and arrays: numbers, handles, enums and
+//! structs.
 
 use super::attributes::{ENUM, FIELD, STRUCT};
 use super::expanded_type::{AttributeGroup, ExpandedLeaf, ExpandedType};
@@ -9,7 +10,7 @@ use crate::front::constant;
 use crate::layout::{Type, midl_kind};
 
 impl<'a> LayoutReader<'_, '_, 'a> {
-    /// Returns the type of a declaration without pointers and arrays.
+    /// Returns the layout of a declaration's innermost type, without pointers and arrays.
     pub(super) fn leaf_of(&self, of: &ExpandedType<'a>) -> Result<Option<Type>, String> {
         if of.levels.is_empty() { self.leaf_type(of).map(Some) } else { Ok(None) }
     }
@@ -30,7 +31,8 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         }
     }
 
-    /// Counts types and values, up to the limits of a parameter and of a run.
+    /// Counts types and enum values. Returns an error if the limit of the parameter or of the run
+    /// is exceeded.
     fn count(&self, more: usize) -> Result<(), String> {
         for left in [&self.lowering.types_left, &self.lowering.all_types_left] {
             let less = u32::try_from(more).ok().and_then(|more| left.get().checked_sub(more));
@@ -151,7 +153,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
     }
 }
 
-/// Returns the error for attributes that don't apply to the type.
+/// Returns an error if an attribute doesn't apply to the type.
 fn misplaced(of: &ExpandedType<'_>) -> Option<String> {
     let is_handle = matches!(of.leaf, ExpandedLeaf::Handle);
     if of.has(AttributeName::SystemHandle) && !is_handle {
@@ -166,7 +168,7 @@ fn misplaced(of: &ExpandedType<'_>) -> Option<String> {
     if sizes.is_some_and(|sizes| sizes.arguments.len() > of.levels.len()) {
         return Some("`size_is` says more than there are pointers".to_owned());
     }
-    // A pointer to characters has been handled by the caller.
+    // The caller has handled pointers to characters.
     of.has(AttributeName::String).then(|| "`string` has no rule here".to_owned())
 }
 
@@ -196,5 +198,5 @@ fn base_type(base: BaseType) -> Result<Type, String> {
     })
 }
 
-/// Maximum nesting of structs.
+/// Maximum nesting depth of structs.
 const STRUCTS_DEPTH_MAX: usize = 16;

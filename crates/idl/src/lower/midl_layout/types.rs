@@ -1,4 +1,4 @@
-//! Computes the layouts of declared types.
+//! Computes the layouts of parameters and fields.
 
 use super::expanded_type::{ExpandedLeaf, ExpandedType, PointerKind};
 use super::facts::PointerDefault;
@@ -9,14 +9,14 @@ use crate::front::ast::{
 use crate::layout::{CountLocation, Direction, Type};
 use crate::lower::Lowering;
 
-/// Reads the types of one parameter.
+/// Computes the layout of one parameter.
 #[derive(Clone, Copy)]
 pub(super) struct LayoutReader<'r, 'l, 'a> {
     pub(super) lowering: &'r Lowering<'l, 'a>,
     pub(super) direction: Direction,
 }
 
-/// The declarations that may contain a count.
+/// The declarations among which the count of an array is searched.
 #[derive(Clone, Copy)]
 pub(super) enum CountScope<'a> {
     Parameters(&'a [Parameter]),
@@ -34,7 +34,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
             self.check_alone(of)?;
             let ty = self.leaf_type(of)?;
             return match (&ty, ty.size()) {
-                // Windows passes structs of other sizes by address.
+                // Windows passes a struct of any other size by reference.
                 (Type::Struct(_), Some(1 | 2 | 4 | 8)) => Err(format!(
                     "{ty} is passed by value, in a register; the tables of the trait pass a pointer"
                 )),
@@ -57,7 +57,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
             Derivation::Pointer { .. } if is_text(of, 0, false)? => Type::Text,
             Derivation::Pointer { .. } => self.embedded(of, 1, owner)?,
         };
-        // A pointer at the top level is a reference unless an attribute says otherwise.
+        // The outermost pointer is a reference pointer, unless an attribute specifies another kind.
         Ok(match of.pointer(0)? {
             Some(PointerKind::Unique) => pointee.unique(),
             _ => pointee.reference(),
@@ -100,7 +100,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         self.embedded(of, 0, owner)
     }
 
-    /// Returns the layout of a type behind a pointer, in an array or in a struct.
+    /// Returns the layout of a type that is a pointee, an array item or a struct's field.
     fn embedded(
         &self,
         of: &ExpandedType<'a>,
@@ -145,7 +145,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         }
     }
 
-    /// Checks that an embedded pointer has the layout of a `unique` one.
+    /// Checks that an embedded pointer has the same layout as a `unique` pointer.
     fn check_embedded_pointer(&self, of: &ExpandedType<'a>, at: usize) -> Result<(), String> {
         let reference = match self.direction {
             Direction::In => {
@@ -161,7 +161,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
             Some(PointerKind::Unique) => Ok(()),
             Some(PointerKind::Reference) => Err(reference.to_owned()),
             None => {
-                // The declaration that contains the pointer.
+                // The attributes of the declaration or typedef that contains the pointer.
                 let group = of.groups.iter().rev().find(|group| group.start <= at);
                 let default = group.map(|of| self.lowering.facts.pointer_default(of.attributes));
                 match default {
@@ -173,7 +173,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         }
     }
 
-    /// Returns an interface pointer if this level is a pointer to an interface.
+    /// Returns an interface pointer if this level points to an interface.
     fn interface_pointer(&self, of: &ExpandedType<'a>, at: usize) -> Result<Option<Type>, String> {
         let ExpandedLeaf::Interface(interface) = of.leaf else { return Ok(None) };
         if at + 1 != of.levels.len() || !matches!(of.levels[at], Derivation::Pointer { .. }) {
@@ -189,7 +189,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         Ok(Some(Type::Interface(iid.0.to_be_bytes())))
     }
 
-    /// Returns the layout of an array behind a pointer with `size_is`.
+    /// Returns the layout of an array that is declared as a pointer with `size_is`.
     fn sized(
         &self,
         of: &ExpandedType<'a>,
@@ -231,7 +231,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         Ok(Type::Counted(Box::new(item), place))
     }
 
-    /// Checks that a value has no attributes for pointers or arrays.
+    /// Checks that a value has no attributes that apply only to pointers or arrays.
     fn check_alone(&self, of: &ExpandedType<'a>) -> Result<(), String> {
         for name in [AttributeName::String, AttributeName::SizeIs] {
             if of.has(name) {
@@ -242,7 +242,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
     }
 }
 
-/// Returns whether attributes give the number of items at a level.
+/// Returns whether attributes specify the number of items at a level.
 fn is_sized(of: &ExpandedType<'_>, at: usize) -> bool {
     size_at(of, at).is_some()
 }
@@ -255,8 +255,8 @@ fn size_at<'a>(of: &ExpandedType<'a>, at: usize) -> Option<&'a Expression> {
     }
 }
 
-/// Returns whether the pointer at this level points to a text. `behind_out` says whether the
-/// pointer of an `out` parameter precedes it.
+/// Returns whether the pointer at this level points to a string. `behind_out` is true if the
+/// pointer at this level is itself the pointee of an `out` parameter.
 fn is_text(of: &ExpandedType<'_>, at: usize, behind_out: bool) -> Result<bool, String> {
     if !of.has(AttributeName::String) || at + 1 != of.levels.len() {
         return Ok(false);
