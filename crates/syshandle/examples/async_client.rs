@@ -16,7 +16,7 @@ trait Reader {
     #[blocking]
     fn count_lines(&self, #[handle(file, read)] file: File) -> Result<u64>;
 
-    /// Returns an event that is set already.
+    /// Returns an event that is already set.
     fn bell(&self) -> Result<Event>;
 }
 

@@ -10,8 +10,8 @@ use syshandle::{Context, ErrorKind, Result, handle::Event, interface, wait::Outc
 /// Prints documents.
 #[interface(iid = "b3f6c1de-6f0c-4e7b-8a3d-1c52e0a7d301")]
 trait Printer {
-    /// Prints when `ready` is set, unless that takes longer than `patience`. Returns an event that
-    /// is set when the paper is in the tray.
+    /// Prints as soon as `ready` is set. Waits for it up to `patience`. Returns an event that is
+    /// set when the paper is in the tray.
     fn print_later(&self, context: &Context, ready: Event, patience: Duration) -> Result<Event>;
 }
 
@@ -22,7 +22,7 @@ impl Printer for Office {
         let printed = Event::new()?;
         let set_when_printed = printed.try_clone()?;
         let client = context.clone();
-        // No thread waits meanwhile.
+        // No thread waits until the event is set.
         context.on_signal(ready, patience, move |outcome| match outcome {
             Outcome::Fired => {
                 println!("server: printing");
@@ -44,11 +44,12 @@ fn main() -> Result<()> {
     let printed = printer.print_later(&ready, &Duration::from_secs(30))?;
     println!("client: the document is ready");
     ready.set()?;
-    // Ends also if the server dies or aborts, or when the client's timeout has passed.
+    // This wait also ends if the server dies or aborts, or when the client's timeout has passed.
     printer.wait(&printed)?;
     println!("client: the paper is here");
 
-    // This time the event is never set, so the server's callback ends the client's wait.
+    // This time the event is never set. After the timeout, the server's callback ends the client's
+    // wait with an error.
     let printed = printer.print_later(&ready, &Duration::from_millis(50))?;
     match printer.wait(&printed) {
         Err(error) if error.kind() == ErrorKind::Aborted => println!("client: {error}"),

@@ -1,7 +1,7 @@
 //! A callback: the client passes an object of its own, and the server calls it while it works.
 //!
-//! Both objects live in this process, connected by a real connection. A client of another process
-//! is used in the same way.
+//! Both objects are in this process, and their calls go through a real connection. Calls between
+//! two processes look the same.
 
 #![expect(clippy::print_stdout, reason = "a program that talks to people")]
 
@@ -26,7 +26,7 @@ struct Factory;
 impl Worker for Factory {
     fn run(&self, parts: u32, progress: ProgressClient) -> Result<u32> {
         for part in 1..=parts {
-            // The work of this part comes here.
+            // A real worker would do this part of the job here.
             if !progress.finished(part, parts)? {
                 return Ok(part);
             }

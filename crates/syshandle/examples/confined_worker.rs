@@ -24,7 +24,7 @@ trait Files {
     fn counted(&self, lines: u64) -> Result<()>;
 }
 
-/// The files that the user has named. The broker opens no others.
+/// The files that the user has named. The broker opens no other files.
 struct Named(Mutex<std::vec::IntoIter<String>>);
 
 impl Files for Named {
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     if arguments.first().is_some_and(|argument| argument == "--worker") {
         direct::prepare()?;
         let files: FilesClient = direct::from_door(io::stdin().as_fd().try_clone_to_owned()?)?;
-        // A worker that confines itself does so here.
+        // A worker that confines itself would do so here, before it receives the first file.
         while let Some(file) = files.next()? {
             files.counted(io::read_to_string(file)?.lines().count() as u64)?;
         }

@@ -1,4 +1,4 @@
-//! The errors that users meet most often, and how a program tells them apart.
+//! The most common errors, and how a program distinguishes them.
 
 #![expect(clippy::print_stdout, reason = "a program that talks to people")]
 

@@ -1,6 +1,7 @@
 //! One call between two processes, without a registration: `cargo run --example hello`.
 //!
-//! The program starts itself a second time as the server. Both have one end of a connection.
+//! The program starts itself a second time as the server. Each process has one end of a socket
+//! pair.
 
 #![expect(clippy::print_stdout, reason = "a program that talks to people")]
 
@@ -50,7 +51,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// On Windows, where COM makes all connections between processes, client and server share one.
+/// On Windows, COM makes all connections between processes and needs a registration. Therefore
+/// client and server share one process here.
 #[cfg(windows)]
 fn main() -> Result<()> {
     println!("{}", GreeterClient::in_process(Polite)?.greet("world")?);

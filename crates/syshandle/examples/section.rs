@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     canvas.read(0, &mut drawn)?;
     println!("canvas: {}", String::from_utf8_lossy(&drawn));
 
-    // The canvas could still change while the server looks at it, so it is refused.
+    // The canvas is refused, because it could change while the server reads it.
     match viewer.brightness(&canvas) {
         Err(error) if error.kind() == ErrorKind::WrongHandle => println!("{error}"),
         other => println!("brightness of the canvas: {}", other?),

@@ -1,8 +1,8 @@
-//! The shared memory of a connection, which holds large bodies. There is one for each direction,
-//! created on first use.
+//! The shared memory of a connection, which carries the large bodies of calls and replies. Each
+//! direction has its own memory, which is created for the first large body.
 //!
-//! Each page is counted for one side: a written page for the writer, and a hole that is read for
-//! the reader. A server counts both as memory of its client.
+//! The kernel charges each page to the process that touches it first: the sender that writes the
+//! page, or the receiver that reads a hole. A server counts both in the quota of its client.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -29,7 +29,7 @@ struct OutgoingArenaState {
     writer: Option<Arc<SharedWriter>>,
     /// Whether the handle was sent to the peer.
     sent: bool,
-    /// The part of the peer's quota that the memory takes.
+    /// Amount of the peer's quota that this memory uses.
     quota_guard: Option<QuotaGuard>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct IncomingArena {
     reader: OnceLock<SharedReader>,
     /// Whether the handle was lost because this process had no free descriptors.
     lost: AtomicBool,
-    /// The part of the peer's quota that the memory takes.
+    /// Amount of the peer's quota that this memory uses.
     quota_guard: Mutex<Option<QuotaGuard>>,
 }
 
@@ -72,8 +72,8 @@ impl OutgoingArena {
         Ok(size)
     }
 
-    /// Allocates the memory up to the offset `end`. Before anything refers to the memory, `send` sends
-    /// its handle to the peer.
+    /// Allocates the memory up to the offset `end`. If the peer doesn't have the handle of the
+    /// memory yet, sends it with `send`, before any frame refers to the memory.
     pub(crate) fn allocate(
         &self,
         end: usize,
@@ -84,7 +84,7 @@ impl OutgoingArena {
         let Some(writer) = writer else { return Err(io::ErrorKind::NotFound.into()) };
         self.used.store(true, Ordering::Relaxed);
         if end > writer.allocated() {
-            // Rounded up, so that not every slightly larger body allocates.
+            // Rounds up, so that a slightly larger body doesn't need another allocation.
             let end = end.next_multiple_of(ALLOCATE_MIN).min(writer.len());
             if let Some(quota_guard) = quota_guard {
                 quota_guard.grow_memory(end).map_err(past_limit)?;
@@ -103,7 +103,7 @@ impl OutgoingArena {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// Frees the memory from the offset `start` on, which must hold no range.
+    /// Frees the memory from the offset `start` on. No occupied range may be there.
     pub(crate) fn free_from(&self, start: usize) {
         let mut state = self.state();
         let OutgoingArenaState { writer: Some(writer), quota_guard, .. } = &mut *state else {
@@ -164,7 +164,7 @@ impl IncomingArena {
             Err((handle, error)) if error.kind() == io::ErrorKind::InvalidData => {
                 Err((handle, Err(Violation::BadArena)))
             }
-            // An error of this process and not of the peer.
+            // The error was caused by this process and not by the peer.
             Err((handle, _)) => {
                 lost();
                 Err((handle, Ok(())))
@@ -194,5 +194,5 @@ fn past_limit(limit: &str) -> io::Error {
     io::Error::new(io::ErrorKind::QuotaExceeded, fault.to_string())
 }
 
-/// Granularity of allocation.
+/// Granularity of allocation, in bytes.
 const ALLOCATE_MIN: usize = 64 * 1024;

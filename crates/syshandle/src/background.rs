@@ -1,7 +1,7 @@
-//! Blocking work for tasks of a tokio runtime, on Linux and Windows.
+//! Runs blocking calls for tasks of a tokio runtime, on Linux and Windows.
 //!
-//! A call is blocking: it does its I/O on the thread that makes it. So a thread of the runtime's
-//! pool for blocking work makes each asynchronous call, and the task only waits for that thread.
+//! A call does its I/O on the thread that makes it, so it blocks that thread. Therefore a thread of
+//! tokio's pool for blocking work makes each asynchronous call, and the task waits for that thread.
 //! Dropping the future cancels the call, which frees the thread at once.
 
 use std::io;
@@ -36,7 +36,7 @@ impl Client {
     }
 }
 
-/// Cancels the work when the future that waits for it is dropped.
+/// Cancels the blocking calls when the future that waits for them is dropped.
 pub(crate) struct CancelOnDrop(pub(crate) Cancel);
 
 impl Drop for CancelOnDrop {

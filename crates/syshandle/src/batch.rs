@@ -1,9 +1,9 @@
-//! Frames that were received with one system call, until each is processed.
+//! Holds frames that were received with one system call, until each frame is processed.
 //!
-//! A single receive is the cheapest if frames arrive one at a time. If several frames wait, one
-//! system call for all of them saves the fixed costs of the others. A thread allocates these
-//! buffers when it first needs them and keeps them. Their number is therefore bounded by the number
-//! of receiving threads and not by the number of clients.
+//! If frames arrive one at a time, `recvmsg` is the cheapest. If several frames wait, one
+//! `recvmmsg` costs less than several calls. A thread allocates the buffers of a batch when it
+//! first needs them, and reuses them. The number of buffers is therefore bounded by the number of
+//! receiving threads and not by the number of clients.
 
 use std::cell::Cell;
 use std::io;
@@ -33,7 +33,7 @@ impl Batch {
     /// Maximum number of frames in a batch.
     pub(crate) const MAX: usize = MESSAGES_AT_ONCE_MAX;
 
-    /// Returns a batch without frames.
+    /// Returns an empty batch, with the buffers that this thread has kept.
     pub(crate) fn take() -> Self {
         Self(FREE_SLOTS.try_with(Cell::take).ok().flatten())
     }

@@ -1,5 +1,5 @@
-//! Objects of this process as their callers see them. A client calls such an object directly, and
-//! COM for clients of other processes.
+//! Objects of this process that can be called. A client in this process calls the object directly.
+//! For clients in other processes, COM calls it.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use syshandle_wire::{Fault, Status};
 use crate::Result;
 use crate::stand_in::HandleOrObject;
 
-/// Object of this process that clients call. The server implements it, and the client uses it.
+/// An object of this process that clients call. The server side implements this trait, and the
+/// client side calls it.
 pub(crate) trait CallTarget: Debug + Serve {
     /// Returns the interfaces, in the order of their indices.
     fn interfaces(&self) -> &[&'static Description];
 
-    /// Makes an object for one more client, in the form that COM serves. Must run on a thread of
-    /// the apartment.
+    /// Makes a COM object for one more client of this object. Must run on a thread of the
+    /// apartment.
     fn serve_again(&self) -> Result<ServedObject>;
 
     /// Returns the event that is signalled when background work has failed.
@@ -34,7 +35,7 @@ pub(crate) trait CallTarget: Debug + Serve {
 /// Receives the reply of a call. The handles are lent.
 pub(crate) type ReplyHandler<'a> = dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]) + 'a;
 
-/// Call of an object's method.
+/// A call of an object's method.
 #[derive(Debug)]
 pub(crate) struct ComCall {
     /// Index of the interface.
@@ -45,7 +46,8 @@ pub(crate) struct ComCall {
     pub(crate) caller: Caller,
 }
 
-/// Object that COM serves. A client that gets a reference to it calls the target directly.
+/// A target in the form that COM serves. A client in this process that receives a reference to it
+/// calls the target directly.
 #[derive(Debug)]
 pub(crate) struct ComTarget(pub(crate) Arc<dyn CallTarget>);
 

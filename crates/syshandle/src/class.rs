@@ -12,16 +12,15 @@ use crate::in_process::client_of;
 use crate::server::IncomingCall;
 use crate::{Error, ErrorKind, Result};
 
-/// Implemented by the macros for the types that they generate, so that no other types have the traits
-/// which the runtime relies on.
+/// Seals the traits that the runtime relies on: only types that the macros generate implement them.
 #[diagnostic::on_unimplemented(
     message = "only the macros of syshandle implement this trait, and not for `{Self}`",
     note = "`#[interface]` makes interfaces and their clients, and `class!` makes classes"
 )]
 pub trait Sealed {}
 
-/// Implemented by the macros together with the traits that have a parameter, for each `T` that
-/// implements the interfaces.
+/// Seals the traits with a type parameter `T` ([`Implements`] and [`Serves`]). The macros implement
+/// this trait for each `T` that implements the interfaces.
 pub trait SealedFor<T> {}
 
 /// An interface. Sealed: [`interface`](crate::interface) implements this trait for `dyn Trait`.
@@ -40,17 +39,17 @@ pub trait Interface: Sealed + Send + Sync + 'static {
 /// Implemented if `T` implements the interface `Self`. Sealed: [`interface`](crate::interface)
 /// implements this trait.
 pub trait Implements<T>: Interface + SealedFor<T> {
-    /// Converts the object to one of this interface.
+    /// Converts an implementation to a trait object of this interface.
     fn object(implementation: Arc<T>) -> Arc<Self>;
 }
 
-/// The client of an interface. Sealed: [`interface`](crate::interface) implements this trait for the
-/// client that it generates.
+/// The client of an interface. Sealed: [`interface`](crate::interface) implements this trait for
+/// the client that it generates.
 pub trait Proxy: Sealed + Sized {
     /// The interface of this client.
     type Interface: Interface<Proxy = Self> + ?Sized;
 
-    /// Wraps a reference to an object that is known to have the interface.
+    /// Wraps an untyped reference. The object is known to have this interface.
     #[doc(hidden)]
     fn from_client(client: Client) -> Self;
 
@@ -62,7 +61,7 @@ pub trait Proxy: Sealed + Sized {
 pub struct Class<C>(PhantomData<fn() -> C>);
 
 impl<C: ClassInfo> Class<C> {
-    /// Returns the class.
+    /// Creates the value that stands for the class.
     #[doc(hidden)]
     pub const fn new() -> Self {
         Self(PhantomData)
@@ -200,7 +199,7 @@ impl Object {
         self.0.iter().map(|interface| interface.description())
     }
 
-    /// Returns the offers in a greeting to a client of this object.
+    /// Returns the interfaces of this object in the form in which a greeting lists them.
     #[cfg_attr(windows, expect(dead_code, reason = "COM has no greeting"))]
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let offer = |iid| Offer { clsid: Guid::NIL, iid };
@@ -228,14 +227,14 @@ pub(crate) fn no_interface(
     Error::detected(ErrorKind::NoSuchInterface, text)
 }
 
-/// An interface of an object, independent of its type.
+/// An interface of an object, without the type of the interface.
 pub(crate) trait AnyInterface: Send + Sync {
     fn description(&self) -> &'static describe::Interface;
 
     fn dispatch(&self, call: IncomingCall<'_>);
 }
 
-/// An object of the user, whose destructor is foreign code too.
+/// An object of the program. Its destructor is foreign code and may panic.
 struct TypedInterface<I: ?Sized>(ForeignValue<Arc<I>>);
 
 impl<I: Interface + ?Sized> AnyInterface for TypedInterface<I> {

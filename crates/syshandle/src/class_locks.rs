@@ -1,8 +1,9 @@
-//! Mutual exclusion under Wine between clients that activate a class and an ending server of it.
+//! Locks under Wine: only one client at a time activates a class, and no client activates it while
+//! a server of the class ends.
 //!
-//! On Windows COM takes care of that. Under Wine simultaneous clients would each start a server. A
-//! client that finds an ending server would wait half a minute for an answer, or would get an
-//! object whose server has ended, because Wine can't suspend class objects.
+//! On Windows, COM ensures both. Under Wine, clients that activate a class at the same time would
+//! each start a server. A client that finds an ending server would wait half a minute for an
+//! answer, or would get an object whose server has ended, because Wine can't suspend class objects.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use syshandle_os::{Mutex, MutexGuard, under_wine};
 use syshandle_types::Guid;
 
-/// Named mutexes of some classes. Empty on Windows.
+/// One named mutex for each class. Empty on Windows.
 #[derive(Debug)]
 pub(crate) struct ClassLocks(Vec<Mutex>);
 

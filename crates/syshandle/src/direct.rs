@@ -1,5 +1,5 @@
-//! Connections without a registration: between a process and a child that it starts, or at a path that
-//! both know.
+//! Connections without a registration: between a process and its child, or through a socket whose
+//! path both sides know.
 
 use std::io;
 use std::path::Path;
@@ -21,14 +21,14 @@ use crate::{Error, ErrorKind, Result, door};
 /// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or
 /// a mount namespace without `/proc`.
 ///
-/// The first connection of a process prepares too, but only this function returns an error if that
-/// fails. The preparation keeps three descriptors open. A forked copy of the process has to prepare
-/// by itself. From then on the user and group 65534 count as unknown, because a user namespace
-/// shows every unmapped user and group as 65534.
+/// The first connection of a process prepares it too, but reports no error if the preparation
+/// fails. The preparation keeps three descriptors open. A forked copy of the process must call this
+/// function itself. After the call, the user and the group 65534 count as unknown, because a user
+/// namespace shows every unmapped user and group as 65534.
 ///
-/// A client of a process that called this function starts no thread: the handles of a result that
-/// nothing takes are closed in place, so a server can delay its client by a handle whose close
-/// blocks. A process that serves objects starts threads as usual.
+/// A client of a process that called this function starts no thread. Therefore it closes unwanted
+/// handles of a result itself instead of in the background, and a server can delay the client by a
+/// handle whose close blocks. A process that serves objects starts threads as usual.
 ///
 /// # Errors
 /// [`ErrorKind::System`] with the reason: no `/proc`, or no descriptors left.
@@ -76,9 +76,9 @@ pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
     Connector::new().from_door(door)
 }
 
-/// Connects as [`connect`], [`from_socket`] and [`from_door`] do, with a timeout of the caller's.
+/// Connects like [`connect`], [`from_socket`] and [`from_door`], with another timeout.
 ///
-/// A broker with one thread can limit the time that a silent worker takes from it:
+/// For example, a broker with one thread can limit the time that it waits for a silent worker:
 ///
 /// ```no_run
 /// # use std::time::{Duration, Instant};
@@ -103,8 +103,7 @@ impl Connector {
         Self { timeout: Client::TIMEOUT }
     }
 
-    /// Sets the longest time that connecting may take. The calls of the client have a timeout of
-    /// their own: [`Client::with_timeout`].
+    /// Sets the timeout of connecting. [`Client::with_timeout`] sets the timeout of calls.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -157,17 +156,18 @@ impl Default for Connector {
     }
 }
 
-/// Serves an object from this process, and returns a door to it: for a process that is started next,
-/// or any other that is passed it.
+/// Serves an object from this process, and returns a door to it. The door can be passed to another
+/// process, such as a child that is started next.
 ///
-/// A process that holds the door makes any number of connections with [`from_door`], each with a
-/// copy of the door ([`try_clone`](std::os::fd::OwnedFd::try_clone)). All copies are one socket,
-/// which each holder can shut down for all holders, so processes that don't trust each other need a
-/// door each. The kernel names the process that makes each connection
-/// ([`Context::client`](crate::Context::client)). Threads of this process serve the object until the
-/// last copy of the door and the last connection are closed. Each process that connects has a quota.
+/// A process that holds the door can make any number of connections with [`from_door`], each with a
+/// copy of the door ([`try_clone`](std::os::fd::OwnedFd::try_clone)). All copies refer to one
+/// socket, and each holder can shut it down for all holders. Therefore processes that don't trust
+/// each other need separate doors. The kernel names the process that makes each connection
+/// ([`Context::client`](crate::Context::client)). Threads of this process serve the object until
+/// the last copy of the door and the last connection are closed. Each process that connects has a
+/// quota.
 ///
-/// The door is close-on-exec. A child gets it as its standard input, for example:
+/// The door is close-on-exec. In this example, a child gets it as its standard input:
 ///
 /// ```no_run
 /// # use std::process::{Command, Stdio};
@@ -200,7 +200,7 @@ where
     let limits = QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit());
     let reactor = Reactor::new(Settings::of_object(limits), Vec::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
-    // The door itself counts in the quota of this process.
+    // The door counts in the quota of this process.
     let own = pair()?.0.peer()?;
     let door = InnerDoor::open(&reactor, &reactor.quotas.of(own), &object);
     let door = door.map_err(|error| {
@@ -223,7 +223,7 @@ where
 /// No descriptor left.
 pub fn socket_pair() -> Result<(OwnedHandle, OwnedHandle)> {
     let (one, other) = pair()?;
-    // The kernel names senders of messages that are sent after this.
+    // The kernel reports the sender only for messages that are sent after this call.
     one.name_senders()?;
     other.name_senders()?;
     Ok((one.into(), other.into()))
@@ -241,7 +241,7 @@ fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     Ok(P::from_client(Client::connected(connection, interface)))
 }
 
-/// Takes over a socket, if it can be one end of a connection.
+/// Takes ownership of a socket, if its family and type permit a connection.
 pub(crate) fn adopt(socket: OwnedHandle) -> Result<Seqpacket> {
     check(&socket)?;
     Ok(Seqpacket::adopt(socket)?)

@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result, send_error};
 /// Number of the method that asks a server for a door to the object of the connection.
 pub(crate) const METHOD: u32 = u32::MAX;
 
-/// Declaration of a door: the checks that the kernel can answer.
+/// The declaration of a door, as far as the kernel can prove it: a socket of the right type.
 pub(crate) const DECLARATION: Declaration = Declaration::socket(Sockets::SEQPACKET);
 
 /// Makes doors to an object of this process.
@@ -44,7 +44,7 @@ pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     fn require(&self, interface: &Interface) -> Result<()>;
 }
 
-/// Door that was made for one receiver. A message that passes a reference owns it.
+/// A door that was made for one receiver. The message that passes the reference owns the door.
 #[derive(Debug)]
 pub(crate) enum LentDoor {
     /// Made by this process.
@@ -54,7 +54,7 @@ pub(crate) enum LentDoor {
 }
 
 impl LentDoor {
-    /// Returns the door as a socket to connect through. The server keeps its quota.
+    /// Returns the door as a socket to connect through, which counts in the quota of its server.
     pub(crate) fn into_socket(self) -> Option<PeerSocket> {
         match self {
             Self::Own(door) => Some(hold(door)),
@@ -109,7 +109,7 @@ impl ProcessIdentity {
     }
 }
 
-/// Connection that a server has made, before its greeting is read.
+/// A connection that a server has made through a door. The greeting of the server is not read yet.
 #[derive(Debug)]
 pub(crate) struct DoorConnection {
     /// Socket of the connection. Handles that are received over it count in the quota of the door's
@@ -124,7 +124,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
     let server = ProcessIdentity::peer_of(door).map_err(not_made)?;
     let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
     channel.name_senders().map_err(not_made)?;
-    // Before Linux 6.5 pids are compared instead.
+    // This call fails before Linux 6.5. Then the pids are compared instead of the pidfds.
     let _ = channel.pass_sender_processes();
     let channel = PeerSocket::new(channel, door.peer_quota().clone());
     send_attach(door, theirs.as_fd()).map_err(not_attached)?;
@@ -147,10 +147,11 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
         }
     };
     handles.sent_by(channel.peer_quota());
-    // Only the server itself may answer: another process could only pass on an end that it keeps.
     if received.len == 0 {
         return Err(not_a_door(door).unwrap_or_else(gone));
     }
+    // Only an answer of the server is accepted. Any other process that passes an end of a
+    // connection could keep a copy of that end.
     let sender = received
         .sender
         .map(|credentials| ProcessIdentity { credentials, process: received.sender_process });
@@ -199,7 +200,7 @@ pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
     PeerSocket::new(door, server)
 }
 
-/// Wraps a copy of a door; other holders have other copies.
+/// Wraps a copy of a door. Other holders have other copies of the same socket.
 pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
     let door = Seqpacket::from(door);
     let server = Quota::of_server(&door);
@@ -211,8 +212,8 @@ pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Quota>) -> LentDoor {
     LentDoor::Servers(ReceivedHandles::of([door].into_iter().collect(), server))
 }
 
-/// Returns an error if the socket is one end of a connection: then the greeting of its server waits
-/// there. A server sends nothing to a door.
+/// Returns an error if the socket is one end of a connection instead of a door. A connection
+/// contains the greeting of its server, and a server sends nothing to a door.
 fn not_a_door(door: &Seqpacket) -> Option<Error> {
     let text = "the socket is one end of a connection, not a door: use `from_socket`";
     door.has_message().then(|| Error::detected(ErrorKind::WrongHandle, text))

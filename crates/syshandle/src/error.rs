@@ -50,7 +50,7 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     io: Option<IoCause>,
     origin: Origin,
-    /// The error concerns a call, which ran or did not.
+    /// Whether the error concerns a call. If so, `{:?}` tells whether the call may have run.
     is_of_call: bool,
     /// The last log lines of the failed server.
     log: Vec<String>,
@@ -61,8 +61,8 @@ impl Error {
     /// [`Error::refused`] states that it had none.
     ///
     /// The caller gets an error of this kind, if a method may report the kind. Some kinds describe
-    /// the call or the connection, and only the runtime may report them. The caller gets the kind
-    /// [`ErrorKind::Failed`] instead of:
+    /// the call or the connection, and only the runtime may report them. Instead of these kinds,
+    /// the caller gets [`ErrorKind::Failed`]:
     ///
     /// | kind | what only the runtime knows |
     /// |---|---|
@@ -89,8 +89,8 @@ impl Error {
         Self::of_method(kind, text, Origin::Method)
     }
 
-    /// Creates an error of the kind [`ErrorKind::Failed`], for a failure that the caller does not
-    /// tell apart from others.
+    /// Creates an error of the kind [`ErrorKind::Failed`], for a failure that the caller need not
+    /// distinguish from others.
     pub fn failed(text: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, text)
     }
@@ -123,8 +123,9 @@ impl Error {
         }))
     }
 
-    /// Adds the cause. If the cause is a lack of system resources, a kind that blames something
-    /// else becomes [`ErrorKind::System`], because the file or program concerned is not at fault.
+    /// Adds the cause. Some kinds blame a file or a program, such as
+    /// [`ErrorKind::BadRegistration`]. If the cause is a lack of system resources, such a kind
+    /// becomes [`ErrorKind::System`].
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         if self.0.kind.blames() && source.downcast_ref().is_some_and(is_lack) {
@@ -163,7 +164,7 @@ impl Error {
         self
     }
 
-    /// Puts the place of the error before the text.
+    /// Prefixes the text with the place of the error, such as the method.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.0.text = Printable(format!("{place}: {}", self.0.text)).into_text();
         self
@@ -262,7 +263,7 @@ impl Error {
 pub struct WrongHandle {
     /// Index of the handle among all handles of the arguments, or of the result.
     pub slot: u16,
-    /// The violated part of the declaration: the kinds, or the rights.
+    /// The violated part of the declaration, such as the kinds or the rights.
     pub expected: Requirement,
     /// The kind and rights that the kernel reported.
     pub received: Facts,
@@ -308,10 +309,10 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Precedes the quoted lines of a log.
+/// The text before the quoted lines of a log.
 pub(crate) const LOG_FOLLOWS: &str = ": its log ends:";
 
-/// Starts each quoted line of a log, so that it can't be mistaken for other output.
+/// The start of each quoted line of a log. It distinguishes these lines from other output.
 pub(crate) const LOG_LINE: &str = "\n    | ";
 
 impl StdError for Error {

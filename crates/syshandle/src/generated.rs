@@ -1,4 +1,4 @@
-//! Items for generated code only. They may change at any time.
+//! Items that only generated code may use. They may change in any release.
 
 pub use syshandle_macros::class;
 pub use syshandle_types::{DecodeError, DecodeErrorKind, Decoder, Encoder, Measure};
@@ -135,8 +135,8 @@ macro_rules! proxy {
     };
 }
 
-/// Defines the type that begins calls. Windows has none. `allow(dead_code)`: many programs with an
-/// interface never begin calls this way.
+/// Defines the `…Starter` of an interface. Windows has none. `allow(dead_code)` is necessary
+/// because many programs never use the starter of an interface.
 #[cfg(not(windows))]
 #[doc(hidden)]
 #[macro_export]
@@ -147,7 +147,7 @@ macro_rules! starter {
         #[allow(dead_code)]
         $methods
 
-        /// Makes a starter of the same reference.
+        /// Makes a starter for the same object.
         impl ::core::convert::From<&$client> for $starter {
             fn from(client: &$client) -> Self {
                 Self($crate::object::Proxy::as_client(client).clone())
@@ -168,7 +168,7 @@ macro_rules! starter {
     };
 }
 
-/// Defines the type that begins calls. Windows has none.
+/// Defines nothing, because Windows has no `…Starter`.
 #[cfg(windows)]
 #[doc(hidden)]
 #[macro_export]
@@ -176,7 +176,8 @@ macro_rules! starter {
     ($($item:tt)*) => {};
 }
 
-/// Keeps its items only with the feature `tokio`.
+/// Expands to its items. Without the feature `tokio`, the macro of the same name expands to
+/// nothing.
 #[cfg(feature = "tokio")]
 #[doc(hidden)]
 #[macro_export]
@@ -184,7 +185,7 @@ macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// Keeps its items only with the feature `tokio`.
+/// Expands to nothing, because the feature `tokio` is off.
 #[cfg(not(feature = "tokio"))]
 #[doc(hidden)]
 #[macro_export]
@@ -233,14 +234,14 @@ macro_rules! asynchronous_proxy {
             }
         }
 
-        /// Makes an asynchronous client of the same reference.
+        /// Makes an asynchronous client for the same object.
         impl ::core::convert::From<$blocking> for $client {
             fn from(client: $blocking) -> Self {
                 Self($crate::object::Proxy::as_client(&client).clone())
             }
         }
 
-        /// Makes a blocking client of the same reference.
+        /// Makes a blocking client for the same object.
         impl ::core::convert::From<$client> for $blocking {
             fn from(client: $client) -> Self {
                 $crate::object::Proxy::from_client(client.0)

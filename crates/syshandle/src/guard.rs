@@ -1,8 +1,8 @@
-//! The boundary to foreign code: user code and tracing subscribers.
+//! The boundary to foreign code: the user's code and tracing subscribers.
 //!
-//! A panic of foreign code ends here wherever unwinding further would stop a thread that serves
-//! others. Method calls, background tasks, destructors of user values and log messages all pass
-//! through [`guard`].
+//! [`guard`] catches a panic of foreign code, which would otherwise end a thread that serves
+//! several clients. Methods, background tasks, destructors of the user's values and log messages
+//! all run in [`guard`].
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,8 @@ fn panic_text(panic: Box<dyn Any + Send>) -> String {
     };
     let text = text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)].to_owned();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        // Its payload could contain yet another payload that panics, so it is leaked.
+        // The destructor of a panic payload panicked. The new payload is leaked, because its
+        // destructor could panic again.
         std::mem::forget(again);
     }
     text
@@ -54,7 +55,8 @@ impl<T> std::ops::Deref for ForeignValue<T> {
     fn deref(&self) -> &T {
         match &self.0 {
             Some(value) => value,
-            // Only `into_inner` and the destructor remove the value, and both end the guard.
+            // Only `into_inner` and the destructor remove the value, and the guard is not used
+            // afterwards.
             None => unreachable!("a guard has its value until its end"),
         }
     }

@@ -7,13 +7,15 @@
 /// The next step of an idle server towards its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum IdleExitStep {
-    /// Take the lock, if it is free. Another holder is about to connect or to start a server.
+    /// Take the lock, if it is free. If another process holds it, that process is about to connect
+    /// or to start a server.
     TryLock,
-    /// With the lock, and while no client is accepted: check whether any client is connected.
+    /// Check whether any client is connected. The server holds the lock and accepts no clients
+    /// during this check.
     Look,
-    /// Remove the socket if it is still this server's. From now on no client finds it.
+    /// Remove the socket file if it still belongs to this server. From now on no client finds it.
     RemoveSocket,
-    /// Refuse clients that have already opened the path.
+    /// Shut the listening socket down, so that clients which already know it can't connect.
     ShutDown,
     /// Disconnect the queued clients, none of which was greeted.
     DropQueue,
@@ -24,7 +26,8 @@ pub(crate) enum IdleExitStep {
 }
 
 impl IdleExitStep {
-    /// Returns the next step. `done` is whether the step succeeded, or whether its condition holds.
+    /// Returns the step after this one. `done` tells whether this step succeeded, or whether its
+    /// condition holds.
     pub(crate) fn next(self, done: bool) -> Self {
         match self {
             Self::TryLock if done => Self::Look,

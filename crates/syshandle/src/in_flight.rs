@@ -25,7 +25,7 @@ pub(crate) trait SentQueue: Send + Sync + std::fmt::Debug {
     /// Asks the kernel whether the peer has messages to receive.
     fn has_unreceived(&self) -> bool;
 
-    /// Returns whether handles are in flight over this socket, by the last query.
+    /// Returns whether handles were in flight over this socket at the last query.
     fn has_handles_in_flight(&self) -> bool;
 
     /// Returns the peer's counter of handles in flight.
@@ -56,7 +56,7 @@ impl InFlight {
         if let Some(in_flight) = peers.get(&peer).and_then(Weak::upgrade) {
             return in_flight;
         }
-        // Peers that have gone are removed from time to time, so that they don't accumulate.
+        // When the map is full, counters that no connection uses any more are removed.
         if peers.len() == peers.capacity() {
             peers.retain(|_, in_flight| in_flight.strong_count() > 0);
         }
@@ -65,7 +65,7 @@ impl InFlight {
         in_flight
     }
 
-    /// Makes a counter with a limit of its own.
+    /// Creates a counter that no other peer shares.
     pub(crate) fn new(max: usize) -> Self {
         let (handles, kept_sockets) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { max, handles, kept_sockets, sockets: Mutex::default() }
@@ -96,8 +96,8 @@ impl InFlight {
         sockets.all.push(socket);
     }
 
-    /// Asks the kernel what the peer has received over all sockets, unless the last query was less
-    /// than [`LOOK_EACH`] ago.
+    /// Asks the kernel for each socket which messages the peer has received, unless the last query
+    /// was less than [`LOOK_EACH`] ago.
     #[cold]
     pub(crate) fn look(&self) {
         let mut sockets = lock(&self.sockets);
@@ -126,7 +126,7 @@ pub(crate) fn keep(socket: Arc<dyn SentQueue>) {
     let mut kept = lock(&table().kept);
     kept.sockets.push(socket);
     if !kept.has_thread && Closer::uses_threads() {
-        // Without a thread, the kept sockets are checked when the next socket is closed.
+        // If no thread can be started, the next socket that is closed makes this check.
         let started = thread::Builder::new().name("in-flight".to_owned()).spawn(watch_kept);
         kept.has_thread = started.is_ok();
     }
@@ -165,7 +165,7 @@ pub(crate) fn look_at_kept() -> usize {
     left
 }
 
-/// Counters of this process.
+/// The counters of all peers of this process, and the sockets that are kept open.
 #[derive(Default)]
 struct InFlightTable {
     peers: Mutex<HashMap<QuotaHolder, Weak<InFlight>>>,

@@ -22,12 +22,13 @@ cfg_if::cfg_if! {
 /// pass an object to a server (a callback).
 ///
 /// The object has only this interface, so `cast` fails for every other one.
-/// [`Class::in_process`](crate::class::Class::in_process) makes an object with all interfaces of a class.
+/// [`Class::in_process`](crate::class::Class::in_process) makes an object with all interfaces of a
+/// class.
 ///
-/// On Linux, calls take the full path: they go through the kernel and are checked as between
-/// processes. Threads of the object's own serve it until its last reference is dropped. On Windows,
-/// values are encoded, and handles are duplicated and verified, as between processes. COM is
-/// involved only after the reference is passed to another process.
+/// On Linux, calls go through the kernel and are checked as between processes. The object has its
+/// own threads, which serve it until its last reference is dropped. On Windows, values are encoded,
+/// and handles are duplicated and verified, as between processes. COM is involved only after the
+/// reference is passed to another process.
 ///
 /// # Errors
 /// No handle, or no thread, left.

@@ -41,9 +41,9 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`interface`] and [`class!`] describe interfaces and classes, [`Server`] serves
-//! classes, the generated client's `activate` connects to them. [`Context`] offers a method
-//! information about its call and further services, and [`Error`] lists everything that can fail.
+//! Reading order: [`interface`] and [`class!`] declare interfaces and classes, [`Server`] serves
+//! classes, and `activate` of the generated client connects to them. [`Context`] tells a method
+//! about its call and starts background tasks. [`ErrorKind`] lists everything that can fail.
 //!
 //! Features, both off by default: `tokio` adds asynchronous clients (`…AsyncClient`) and waits for
 //! objects, `serde` adds `Serde<T>` for values of types that only support serde.
@@ -151,8 +151,8 @@ pub use syshandle_macros::Decode;
 /// ```
 ///
 /// An enum variant is encoded as its index, and fields are encoded in their order. So add new
-/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`, and
-/// `#[syshandle(crate = my_sdk::syshandle)]` for a crate that uses a re-export of this library.
+/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`,
+/// and `#[syshandle(crate = my_sdk::syshandle)]` for a crate that uses a re-export of this library.
 pub use syshandle_macros::Encode;
 /// Turns a trait into an interface: generates its client (`…Client`), and the code that a server
 /// needs.
@@ -186,13 +186,13 @@ pub use syshandle_macros::Encode;
 /// }
 /// ```
 ///
-/// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds
-///   ([`Kind`](handle::Kind)) with `|` between them, the rights ([`Rights`](handle::Rights)) that a
-///   handle must have, and the rights that it may have at most. Each type of handle already declares
-///   its own kind, and the attribute can only restrict that. Without the attribute, an
+/// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds ([`Kind`](handle::Kind))
+///   with `|` between them, the rights ([`Rights`](handle::Rights)) that a handle must have, and
+///   the rights that it may have at most. Each type of handle already declares its own kind, and
+///   the attribute can only restrict that. Without the attribute, an
 ///   [`OwnedHandle`](handle::OwnedHandle) may be of any kind.
 /// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items, of the length of a text
-///   in UTF-16 units, or of an enum's number.
+///   in UTF-16 units, or of the discriminant of an enum.
 /// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
 ///   no other client. A server learns which other methods are slow, but until then each of them may
 ///   delay the clients of one event loop by two milliseconds.
@@ -202,13 +202,13 @@ pub use syshandle_macros::Encode;
 /// - A method with an error type `E` of its own returns `Result<T, CallError<E>>` if it may also
 ///   refuse a call ([`Error::refused`]) or fail with an [`Error`]. Its client's method returns the
 ///   same type in either case, and the calls look the same on the wire.
-/// - These can stand before a method: documentation, `#[handle(…)]` of the result, `#[blocking]`,
-///   `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`. `#[cfg(…)]` cannot, because
-///   both sides have to number the methods in the same way.
-/// - **`#[interface(iid = "…", crate = my_sdk::syshandle)]`**: the path of this library, for a crate
-///   that uses it as a re-export of another crate. It may also be a string, as for serde. The derive
-///   macros read it from `#[syshandle(crate = my_sdk::syshandle)]` before the type. [`class!`] and
-///   [`proxy_dll!`] need no path.
+/// - A method may have documentation and the attributes `#[handle(…)]` (for the result),
+///   `#[blocking]`, `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`. `#[cfg(…)]`
+///   is an error, because both sides must number the methods in the same way.
+/// - **`#[interface(iid = "…", crate = my_sdk::syshandle)]`**: the path of this library, for a
+///   crate that uses it as a re-export of another crate. It may also be a string, as for serde. The
+///   derive macros read it from `#[syshandle(crate = my_sdk::syshandle)]` before the type.
+///   [`class!`] and [`proxy_dll!`] need no path.
 /// - To return an object and also keep it, such as an event that the method sets later, return an
 ///   `Arc<Event>`. The client's method returns an [`Event`](handle::Event).
 ///
@@ -224,21 +224,21 @@ pub use syshandle_macros::Encode;
 /// | `Box<T>`, `Arc<T>` | what it takes for `T` |
 /// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration` | `&T` |
 ///
-/// The type decides, not its spelling: an alias `Bytes` of `Vec<u8>` is lent as `&[u8]`, and a type
-/// of your own with the name `String` as a reference to it. The documentation of a client shows such
-/// a type as [`Argument<'_, T>`](describe::Argument).
+/// The type decides, not its name: an alias `Bytes` of `Vec<u8>` is lent as `&[u8]`, and your own
+/// type with the name `String` is lent by reference. The documentation of a client shows such a
+/// type as [`Argument<'_, T>`](describe::Argument).
 ///
 /// The client returns results with the types of the trait, and a `T` for an `Arc<T>`. For a trait
-/// `Foo` the macro generates `FooClient`, with `activate` for a class, `in_process` for an object of
-/// this process, `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`]
-/// are reached by [`as_client`](object::Proxy::as_client): for instance, `foo.as_client().server()`
-/// returns the credentials of the server.
+/// `Foo` the macro generates `FooClient`, with `activate` for a class, `in_process` for an object
+/// of this process, `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of
+/// [`Client`] are reached by [`as_client`](object::Proxy::as_client): for instance,
+/// `foo.as_client().server()` returns the credentials of the server.
 ///
 /// A client does not reconnect. After its server has crashed, was stopped or was replaced, calls
 /// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server,
-/// which it starts if necessary. A call that did not run ([`Error::may_have_run`] is `false`) can be
-/// repeated. Any other call may be repeated only if running it twice does no harm. Objects that the
-/// old server had made, and its background tasks, no longer exist.
+/// which it starts if necessary. A call that did not run ([`Error::may_have_run`] is `false`) can
+/// be repeated. Any other call may be repeated only if running it twice does no harm. Objects that
+/// the old server had made, and its background tasks, no longer exist.
 ///
 /// ```
 /// use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! The limits of this version of the runtime, on either side of a connection.
+//! The limits that this version of the runtime has on both sides of a connection.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub(crate) const LIMITS: Limits = Limits {
     calls_max: Limits::CALLS_MAX,
 };
 
-/// Returns when a timeout that starts at `now` has passed. A timeout that doesn't fit into an
+/// Returns the deadline of a timeout that starts at `now`. A timeout that doesn't fit into an
 /// `Instant` becomes one year.
 pub(crate) fn deadline(now: Instant, timeout: Duration) -> Instant {
     now.checked_add(timeout).unwrap_or(now + YEAR)
@@ -19,5 +19,5 @@ pub(crate) fn deadline(now: Instant, timeout: Duration) -> Instant {
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long a client waits for the result of a call, unless it sets another timeout.
+/// Default timeout of a call.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);

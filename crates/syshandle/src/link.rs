@@ -31,7 +31,7 @@ pub(crate) struct Link {
 pub(crate) enum BodyError {
     /// The handle of the shared memory was lost in transit.
     Lost,
-    /// The memory exceeds the client's quota: the name of the limit.
+    /// The memory exceeds the client's quota. Contains the name of the limit.
     PastLimit(&'static str),
     /// The peer violated the protocol.
     Violation(Violation),
@@ -87,8 +87,8 @@ impl Link {
         let Some(head) = piece.first_chunk_mut() else { unreachable!() };
         let head_len = header.write(head);
         here().write(head);
-        // A small body is copied next to the header, because one piece costs the kernel less than a
-        // list.
+        // A small body is copied next to the header, because sending one buffer costs the kernel
+        // less than sending a list of buffers.
         let (head, room) = piece.split_at_mut(head_len);
         match room.get_mut(..body.len()) {
             Some(place) => {
@@ -189,7 +189,7 @@ impl Link {
     /// Takes the memory that the peer writes, unless its handle was lost in transit.
     pub(crate) fn set_incoming(&self, handles: &mut ReceivedHandles) -> Result<(), Violation> {
         if self.incoming.reader().is_some() {
-            // The peer sends the memory twice if two messages arrived while its handle was lost.
+            // The peer sends the handle twice if it was reported lost for two messages.
             return Ok(());
         }
         match self.incoming.set(handles.pop(), self.socket.peer_quota()) {
@@ -209,7 +209,8 @@ impl Link {
             if !self.incoming.is_lost() {
                 return Err(BodyError::Violation(Violation::BadArena));
             }
-            // If the socket is full, the next message that needs the memory repeats this frame.
+            // If the socket is full, this frame is sent again for the next message that needs the
+            // memory.
             let _ = self.send_header(&Header::new(FrameKind::Arena));
             return Err(BodyError::Lost);
         };
@@ -228,7 +229,8 @@ impl Link {
         (ArenaRange { reader: self.incoming.reader(), start }, len)
     }
 
-    /// Returns a copy of those bytes, or `None` if they are not available.
+    /// Returns a copy of the bytes of a body in the peer's memory, or `None` if they are not
+    /// available.
     pub(crate) fn copy(&self, body: Body) -> Option<Vec<u8>> {
         let (range, len) = self.range(body);
         let mut copy = Vec::with_capacity(len);
@@ -262,6 +264,6 @@ impl ByteSource for ArenaRange<'_> {
     }
 }
 
-/// Size of the header and body of most calls.
+/// Maximum size of a header and body that are copied into one buffer. Most calls are smaller.
 const PIECE_MAX: usize = 128;
 const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);

@@ -1,5 +1,5 @@
-//! Log messages and spans for the subscriber of the user's program. `docs/tracing.md` lists them with
-//! their fields.
+//! Log messages and spans for the subscriber of the user's program. `docs/tracing.md` lists them
+//! with their fields.
 //!
 //! A subscriber is foreign code and may panic, for example when it writes to a full disk or a
 //! closed pipe. So every message passes through [`guard`](crate::guard::guard). If no subscriber
@@ -17,7 +17,8 @@ use crate::guard::guard;
 
 /// Counts the messages of one cause in one second.
 pub(crate) struct RateLimit {
-    /// The second in the upper half, and the number of its messages in the lower half.
+    /// The second in the upper 32 bits, and the number of messages in that second in the lower 32
+    /// bits.
     counted: AtomicU64,
 }
 
@@ -29,8 +30,8 @@ impl RateLimit {
         Self { counted: AtomicU64::new(0) }
     }
 
-    /// Counts a message. Returns `None` if it must be suppressed. Otherwise returns the number of
-    /// messages that were suppressed in the last second with messages, or 0 if that was reported.
+    /// Counts a message. Returns `None` if the message must be suppressed. Otherwise returns the
+    /// number of suppressed messages that are not reported yet.
     pub(crate) fn count(&self) -> Option<u32> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         self.count_at(START.elapsed().as_secs())
@@ -44,7 +45,7 @@ impl RateLimit {
             let next = if is_new { 1 } else { count.saturating_add(1) };
             Some(second << 32 | u64::from(next))
         };
-        // The update never fails.
+        // The update never fails, because the closure always returns a value.
         let _ = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         match is_new {
             true => Some(count.saturating_sub(Self::PER_SECOND)),

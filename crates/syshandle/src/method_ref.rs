@@ -1,4 +1,4 @@
-//! Method that is called: decodes its reply, and names it in errors.
+//! A reference to the called method, which decodes the reply and adds the method's name to errors.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use syshandle_wire::{Fault, Status};
 
 use crate::{CallError, Error, ErrorKind, Result};
 
-/// Method of an interface, by its number.
+/// A method of an interface, identified by its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MethodRef {
     pub(crate) interface: &'static Description,
@@ -54,7 +54,7 @@ impl MethodRef {
     pub(crate) fn without_error<T>(self, result: Result<T, CallError<()>>) -> Result<T> {
         result.map_err(|error| match error {
             CallError::Call(error) => error,
-            // No method of this kind sends an error of its own.
+            // The server violates the interface: this method has no error type.
             CallError::Method(()) => {
                 let text = "an error without a type";
                 self.name(Error::detected(ErrorKind::Malformed, text).maybe_ran())
@@ -86,7 +86,7 @@ impl MethodRef {
         })
     }
 
-    /// Converts a fault that the server's runtime sent.
+    /// Converts a fault that the server's runtime sent to an error that names this method.
     fn told(self, fault: &Fault) -> Error {
         let error = Error::from_fault(fault);
         match fault {

@@ -1,4 +1,4 @@
-//! Socket whose queues a peer can fill with handles.
+//! A socket to an untrusted peer, which can fill the socket's queues with handles.
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +47,7 @@ struct SentHandles {
     messages: VecDeque<SentMessage>,
     /// Number of handles in all of these messages.
     handles: usize,
-    /// Whether the peer's counter refers to this socket.
+    /// Whether the peer's counter of handles in flight has this socket in its list.
     is_known: bool,
     /// Whether the socket is kept open until the peer has received the messages.
     is_kept: bool,
@@ -62,11 +62,11 @@ struct SentMessage {
 }
 
 impl SentHandles {
-    /// Forgets the messages that the peer has received, and returns the number of their handles.
+    /// Removes the messages that the peer has received, and returns the number of their handles.
     /// `unread` is the memory that the kernel charges for the messages in the queue.
     ///
-    /// A queue is received in order, so the unread messages are the last ones. They are no more
-    /// messages than fit into `unread` bytes.
+    /// The peer receives messages in order, so the unread messages are the last ones. Their number
+    /// is estimated from above, by the memory that each message takes at least.
     fn settle(&mut self, unread: usize) -> usize {
         let mut charge = 0;
         let is_unread = |message: &&SentMessage| {
@@ -133,8 +133,7 @@ impl PeerSocket {
         Ok(())
     }
 
-    /// Keeps the socket open while the peer has messages to receive. This process no longer uses
-    /// it.
+    /// Stops using the socket. It stays open while the peer has messages to receive.
     pub(crate) fn leave(&self) {
         if self.0.owner.is_current()
             && self.0.has_unreceived()
@@ -159,7 +158,7 @@ impl SharedSocket {
         // The lock is held while the message is sent, so that `messages` has the order in which the
         // peer receives them. Sending doesn't wait.
         let mut sent = self.sent();
-        // The query costs a system call, so it is made only at large numbers.
+        // The query costs a system call, so it is made only if many handles are in flight.
         if sent.handles >= ASK_FROM {
             self.settle(&mut sent);
         }
@@ -195,8 +194,8 @@ impl SharedSocket {
     /// place.
     fn close_in_place(&self, socket: &Seqpacket) -> bool {
         match self.is_shared {
-            // The peer can fill the queue after this check, and so delay a holder that trusts it
-            // with the door.
+            // The peer can still fill the queue after this check, so that closing the socket takes
+            // long. A process that shares a door trusts the peer not to do so.
             true => matches!(socket.wait_readable(now()), Ok(false)),
             false => socket.end_and_check_empty(),
         }
@@ -256,7 +255,7 @@ pub(crate) fn wait_for_peer(
             return Ok(PeerEvent::Message);
         }
         if of.peer_has_ended() {
-            // The last message may have come in between.
+            // The peer may have sent a last message before it ended.
             let is_message = socket.wait_readable(now())?;
             return Ok(if is_message { PeerEvent::Message } else { PeerEvent::Death });
         }
@@ -313,8 +312,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 const TOO_MANY: &str =
     "too many handles are in flight to this process, which does not receive them";
 
-/// Handles in flight over one socket from which on each send queries the kernel. Below, it is
-/// queried only when the peer reaches its limit.
+/// Number of handles in flight over one socket from which on each send queries the kernel. Below
+/// this number, the kernel is queried only when the peer reaches its limit.
 const ASK_FROM: usize = 64;
 
 /// Lower bound of the memory that the kernel charges for a message in addition to its bytes. The

@@ -64,7 +64,7 @@ pub(crate) struct Quota {
     closer: Closer,
 }
 
-/// A quota guard: an amount taken from a quota, returned when dropped.
+/// An amount that was taken from a quota. Dropping the guard returns it.
 #[derive(Debug)]
 pub(crate) struct QuotaGuard {
     quota: Arc<Quota>,
@@ -81,9 +81,9 @@ pub(crate) enum Resource {
     Call,
     /// A call that waits for running methods to end.
     WaitingCall,
-    /// A background task that waits for an object, limited only by its descriptor.
+    /// A background task that waits for an object. Only its descriptor is limited.
     BackgroundTask,
-    /// Nothing besides descriptors: for frames that are received and not handled yet, and for
+    /// Only descriptors, and no other resource. Used for frames that are not handled yet, and for
     /// return channels.
     Descriptors,
     /// A background task that waits for a timer.
@@ -128,7 +128,7 @@ impl Quotas {
 }
 
 impl QuotaLimits {
-    /// Limits that are never reached, as in the quota that a client keeps for a server.
+    /// Limits that are never reached. The quota that a client keeps for its server has these.
     pub(crate) const UNLIMITED: Self =
         Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
 
@@ -146,7 +146,7 @@ impl QuotaLimits {
     }
 
     fn part(self, eighths: usize) -> Self {
-        // Rounds up. A limit too large to multiply stays unlimited.
+        // Rounds up. A limit that overflows the multiplication stays unlimited.
         let part = |whole: usize| match whole.checked_mul(eighths) {
             Some(eighths) => eighths.div_ceil(8),
             None => whole,
@@ -176,7 +176,7 @@ impl Quota {
         Arc::new(Self::new(QuotaLimits::UNLIMITED, InFlight::to(holder, eighths)))
     }
 
-    /// Returns a quota for an unknown peer.
+    /// Returns a quota for a server whose process the kernel doesn't report.
     pub(crate) fn of_a_server() -> Arc<Self> {
         Arc::new(Self::new(QuotaLimits::UNLIMITED, Arc::new(InFlight::new(MAX))))
     }
@@ -244,7 +244,7 @@ impl Quota {
         QuotaLimits { descriptors: self.max_descriptors(), ..self.max }
     }
 
-    /// Returns the present use, and the number of background tasks.
+    /// Returns the used amount of each resource, and the number of background tasks.
     pub(crate) fn used(&self) -> (QuotaLimits, usize) {
         let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let used = QuotaLimits {
@@ -263,19 +263,20 @@ impl Quota {
         self.calls.load(Ordering::Relaxed) < self.max.calls
     }
 
-    /// Returns the present limit of waiting calls. A call waits even while a thread starts for it,
-    /// so the limit includes the methods that may run but don't run yet.
+    /// Returns the current limit of waiting calls. A call also counts as waiting while a thread
+    /// starts for it. Therefore the limit includes the number of methods that could run in
+    /// addition.
     fn waiting_max(&self) -> usize {
         let running = self.calls.load(Ordering::Relaxed);
         self.max.waiting + self.max.calls.saturating_sub(running)
     }
 
-    /// Returns how many more descriptors the client may take now.
+    /// Returns the number of descriptors that the client may still take.
     pub(crate) fn free_descriptors(&self) -> usize {
         self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
     }
 
-    /// Returns the present limit of descriptors. Subtracts the descriptors that wait to be closed,
+    /// Returns the current limit of descriptors. Subtracts the descriptors that wait to be closed,
     /// and the sockets that are kept until the client has received its handles.
     fn max_descriptors(&self) -> usize {
         let waiting = self.closer.pending() + self.in_flight.kept_sockets();
@@ -305,7 +306,7 @@ impl Quota {
 }
 
 impl QuotaGuard {
-    /// Takes more memory, up to a total of `to` bytes.
+    /// Increases the amount of memory to `to` bytes, if it is lower.
     ///
     /// # Errors
     /// Returns the name of the limit.
@@ -332,7 +333,7 @@ impl QuotaGuard {
         }
     }
 
-    /// Returns memory, down to a total of `to` bytes.
+    /// Decreases the amount of memory to `to` bytes, if it is higher.
     pub(crate) fn shrink_memory(&mut self, to: usize) {
         if let Resource::Memory(bytes) = &mut self.resource
             && let Some(less) = bytes.checked_sub(to)
@@ -342,7 +343,7 @@ impl QuotaGuard {
         }
     }
 
-    /// Returns descriptors early.
+    /// Returns this number of descriptors before the guard is dropped.
     pub(crate) fn give_back(&mut self, descriptors: usize) {
         let descriptors = descriptors.min(self.descriptors);
         self.descriptors -= descriptors;
@@ -360,7 +361,7 @@ impl QuotaGuard {
         self.resource == Resource::Call
     }
 
-    /// Returns all but `descriptors` descriptors.
+    /// Returns the descriptors except for this number of them.
     pub(crate) fn keep(&mut self, descriptors: usize) {
         self.give_back(self.descriptors.saturating_sub(descriptors));
     }
@@ -386,7 +387,7 @@ impl Drop for QuotaGuard {
     }
 }
 
-/// The name of the limit of [`QuotaLimits::bytes`].
+/// The name of the limit [`QuotaLimits::bytes`] in error messages.
 const MEMORY: &str = "memory for one client";
 
 /// Limit of handles of one client that wait to be closed. Two full messages fit, so that closes
@@ -394,18 +395,18 @@ const MEMORY: &str = "memory for one client";
 /// process may have open.
 const UNCLOSED_MAX: usize = 512;
 
-/// A limit larger than any real number. The sum of two such limits does not overflow.
+/// A limit that is never reached. The sum of two such limits does not overflow.
 pub(crate) const MAX: usize = usize::MAX / 2;
 
-/// Adds `count` to a counter if the sum is at most `max`. An amount that does not fit is never
-/// visible to other threads, so it can't make their requests fail.
+/// Adds `count` to a counter if the sum is at most `max`. The check and the addition are one atomic
+/// step. So a refused amount is never visible to other threads and can't make their requests fail.
 fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
     let more = |taken: usize| taken.checked_add(count).filter(|sum| *sum <= max);
     counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }
 
-/// Number of waiting calls for each running method. A call waits for about this many methods in
-/// sequence, at most.
+/// Number of waiting calls for each running method. A call therefore waits for at most about this
+/// many methods that run one after the other.
 const WAITING_PER_METHOD: usize = 4;
 
 /// Limit of the memory that the server holds for all clients together: unread replies, shared

@@ -1,4 +1,4 @@
-//! Handles that arrived and are not trusted yet: their proof, and their close.
+//! Received handles that are not trusted yet, and how they are proven and closed.
 
 cfg_if::cfg_if! {
     if #[cfg(windows)] {

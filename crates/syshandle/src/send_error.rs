@@ -1,13 +1,13 @@
-//! Errors of calls whose frames the kernel did not accept.
+//! The errors of calls that could not be sent.
 
 use std::io;
 
 use crate::{Error, ErrorKind};
 
-/// Returns the error of a call whose frame `sendmsg` refused for good. The call did not run.
+/// Returns the error of a call for whose frame `sendmsg` failed. The call did not run.
 ///
-/// The error number selects the error. The kind of an [`io::Error`] would not do, because a
-/// receiver that refuses handles and a security module have the same kind.
+/// The error depends on the error number and not on the kind of the [`io::Error`]. Two causes have
+/// the same kind: a receiver that refuses handles, and a security module.
 #[cold]
 pub(crate) fn send_error(error: io::Error, has_handles: bool) -> Error {
     let (kind, text) = match error.raw_os_error() {
@@ -39,7 +39,7 @@ pub(crate) fn memory_error(error: io::Error) -> Error {
     Error::detected(kind, text).because(error)
 }
 
-/// Returns whether too many handles are in flight to one peer.
+/// Returns whether the error is the one of too many handles in flight to one peer.
 pub(crate) fn is_past_limit(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
 }

@@ -14,7 +14,7 @@ use syshandle_types::{
 
 use limited_reader::{Budget, LimitedReader};
 
-/// Value of a type that only supports [serde](https://serde.rs). Pass `Serde(value)` if the
+/// A value of a type that only supports [serde](https://serde.rs). Pass `Serde(value)` if the
 /// interface declares `Serde<T>`.
 ///
 /// The value is encoded as bytes in the format of
@@ -51,7 +51,7 @@ use limited_reader::{Budget, LimitedReader};
 /// # Ok(())
 /// # }
 /// ```
-// Exhaustive: programs make it and take it apart.
+// Exhaustive, because programs create and destructure this type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serde<T>(pub T);
 
@@ -106,7 +106,7 @@ impl<T> Describe for Serde<T> {
     type Output = Self;
 }
 
-/// Byte vector that is limited to the maximum size of a message.
+/// A byte vector that refuses to grow beyond the maximum size of a message.
 struct Bytes {
     bytes: Vec<u8>,
     limit: usize,

@@ -6,8 +6,8 @@ use syshandle_os::{remedy, without_call};
 
 use crate::{Error, ErrorKind};
 
-/// Returns a function that creates the error of a failed system call. The error names the object that
-/// can't be made, the call, and the remedy.
+/// Returns a function that creates the error of a failed system call. The error names the object
+/// that can't be made, the call, and the remedy.
 pub(crate) fn failed(
     call: &'static str,
     what: &'static str,
@@ -21,7 +21,7 @@ pub(crate) fn failed(
     }
 }
 
-/// Returns the error for a use in another process than the one that made `what`.
+/// Returns the error for using `what` in a process that did not create it (a forked copy).
 #[cold]
 pub(crate) fn other_process(what: &str) -> Error {
     let text = format!(

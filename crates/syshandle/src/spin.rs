@@ -7,16 +7,16 @@
 //!
 //! Spinning is useless if both sides share a core, because the peer can't run before the spinning
 //! thread sleeps. Yielding doesn't help: between sessions or control groups, such as a server's
-//! and its clients', a yield doesn't release the core. (With the scheduler's autogroups, a
-//! trace showed eleven consecutive yields while the other side was ready to run.) So each frame
+//! and its clients', a yield doesn't release the core. With the scheduler's autogroups, a trace
+//! showed eleven consecutive yields while the other side was ready to run. Therefore each frame
 //! contains the core of its sender ([`CoreHint`]), and a thread that shares this core sleeps at
 //! once.
 //!
 //! After repeated misses, spinning stops and is retried periodically. Both sides must retry at the
 //! same time, because a peer that sleeps answers too late for the spinning side. So all processes
-//! retry in the same milliseconds of a common clock. (When each process retried on its own
-//! schedule, two sides that had once stopped on a slow machine never resumed: W3 stayed at 750 µs
-//! instead of 50.)
+//! retry in the same milliseconds of a common clock. In an earlier version each process had its own
+//! schedule. Two sides that had once stopped on a slow machine then never resumed, and their calls
+//! took fifteen times as long.
 //!
 //! `SYSHANDLE_SPIN=0` in the environment of a process disables spinning.
 
@@ -28,8 +28,8 @@ use syshandle_wire::CoreHint;
 
 use crate::sync::{now, thread, uptime};
 
-/// Learns whether spinning is worthwhile on one connection. A new connection starts with the last
-/// state of any other.
+/// Learns whether spinning is worthwhile on one connection. A new connection starts with the most
+/// recent state of any other connection.
 #[derive(Debug)]
 pub(crate) struct Spin {
     /// Number of consecutive misses.
@@ -51,7 +51,7 @@ enum Next {
     Poll {
         since: Instant,
         until: Instant,
-        /// Number of consecutive polls before which other threads had the core.
+        /// Number of consecutive polls before each of which another thread had used the core.
         crowded: u32,
     },
     /// Poll once more, for a message that arrived while other threads ran or the time ran out.
@@ -59,10 +59,10 @@ enum Next {
     Sleep,
 }
 
-/// The misses of a connection that hasn't learned anything.
+/// The number of misses of a connection that hasn't completed any wait.
 const UNKNOWN: u32 = u32::MAX;
 
-/// The misses of the connection that last learned something.
+/// The number of misses of the connection that was updated last.
 static LEARNED: AtomicU32 = AtomicU32::new(0);
 
 impl Default for Spin {
@@ -98,7 +98,7 @@ impl Spin {
 }
 
 impl SpinWait<'_> {
-    /// Lets some time pass. Returns whether to poll again; otherwise the thread must sleep.
+    /// Waits briefly before the next poll. Returns `false` if the thread must sleep instead.
     pub(crate) fn again(&mut self) -> bool {
         self.next = match self.next {
             Next::FirstPoll => {
@@ -135,8 +135,8 @@ impl SpinWait<'_> {
         self.spin.learn((self.spin.misses() + 1).min(MISSES_MAX));
     }
 
-    /// Records that the message arrived. A message that the first poll finds proves nothing,
-    /// because it would have been there without spinning.
+    /// Records that the message arrived. A message that the first poll finds is not a hit, because
+    /// it had arrived without spinning.
     pub(crate) fn hit(&self) {
         if self.polls > 1 {
             self.spin.learn(0);
@@ -204,7 +204,7 @@ mod tests {
             };
             (0..2 * MISSES_MAX).for_each(|_| wait(u32::MAX));
             assert_eq!(spin.misses(), MISSES_MAX);
-            // A message that the first poll finds has no effect.
+            // A message that the first poll finds doesn't change the state.
             wait(1);
             assert_eq!(spin.misses(), MISSES_MAX);
             wait(2);

@@ -1,8 +1,8 @@
-//! References among the handles of a message.
+//! Stand-ins for references among the handles of a message.
 //!
-//! Values are encoded as bytes with a list of handles, but COM's references are pointers. So a
-//! handle to an unused event, the *stand-in*, represents each reference in that list. The code that
-//! passes the message on looks up here which reference a stand-in represents.
+//! Values are encoded as bytes with a list of handles, but COM's references are pointers. Therefore
+//! a *stand-in*, which is a handle to an otherwise unused event, represents each reference in that
+//! list. When the message is passed to COM, this module returns the reference of each stand-in.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use syshandle_os::{BorrowedHandle, Handle, ManualEvent, OwnedHandle};
 use crate::Result;
 use crate::client::Client;
 
-/// Handle or reference of a message.
+/// A handle or a reference that a message passes.
 #[derive(Debug)]
 pub(crate) enum HandleOrObject {
     Handle(OwnedHandle),
@@ -66,7 +66,7 @@ pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
     })
 }
 
-/// Stand-in for a reference. It is valid until dropped.
+/// The stand-in for a reference. Dropping it ends the representation.
 #[derive(Debug)]
 pub(crate) struct StandIn(ManualEvent);
 
@@ -88,7 +88,8 @@ impl StandIn {
 impl Drop for StandIn {
     fn drop(&mut self) {
         let client = all_lent().as_mut().and_then(|all| all.remove(&number(&self.as_handle())));
-        // Dropped after the lock is released, because this may be the last clone of the reference.
+        // This may be the last clone of the reference, whose drop takes time. So it is dropped
+        // after the lock is released.
         drop(client);
     }
 }
@@ -107,7 +108,8 @@ thread_local! {
     static DECODED_REFERENCES: RefCell<Vec<HashMap<usize, Client>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `read` with the handles of a message. `read` gets the references by [`take`].
+/// Calls `read` with the handles and stand-ins of a message. `read` exchanges each stand-in for its
+/// reference with [`take`].
 ///
 /// # Errors
 /// The errors of `CreateEvent`.

@@ -1,8 +1,8 @@
 //! Synchronization, waits and the clock for threads of clients and servers.
 //!
 //! All interaction between threads goes through this module. The crate's own tests replace it by
-//! `test_sync`: they run the real client and the real reactor under a scheduler that chooses the next
-//! thread, and with a clock that the scheduler drives.
+//! `test_sync`: they run the real client and the real reactor under a scheduler that chooses the
+//! next thread, and with a clock that the scheduler drives.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -36,12 +36,12 @@ pub(crate) mod thread {
     }
 }
 
-/// Number of occurrences after which an event is considered usual.
+/// Returns the number of occurrences after which the runtime treats an event as usual.
 pub(crate) const fn often(times: u32) -> u32 {
     times
 }
 
-/// Runs the function of a thread. A panic ends here, and its message is returned.
+/// Runs the function of a thread. Catches a panic, and returns its message.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     crate::guard::guard(run)
 }
@@ -59,7 +59,7 @@ pub(crate) fn wait_until<T>(
     wait(deadline)
 }
 
-/// Receives with `receive`, which waits up to the given time, or not at all.
+/// Receives with `receive`, which waits up to the given time, or returns at once without a time.
 #[inline(always)]
 pub(crate) fn receive_within<T>(
     timeout: Option<Duration>,

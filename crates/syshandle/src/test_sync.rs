@@ -1,8 +1,8 @@
 //! Locks, threads and a clock for tests that explore the interleavings of threads.
 //!
 //! A scheduler selects the next thread at each lock, each shared atomic and each wait. Code that
-//! would wait in the kernel polls instead, and lets other threads run until there is something to
-//! return. A thread that waits forever is therefore found by the limit of steps. The clock advances
+//! would wait in the kernel polls instead, and lets other threads run until it has a result. A
+//! thread that waits forever exceeds the limit of steps, which fails the test. The clock advances
 //! by a microsecond with each read, and a sleeping thread advances it to the end of its sleep. So a
 //! deadline can pass between any two steps, and each run can be repeated.
 
@@ -29,8 +29,8 @@ pub(crate) mod thread {
 
     pub(crate) use shuttle::thread::{ThreadId, yield_now};
 
-    /// A handle to a thread. The scheduler's own threads wake spuriously, which would hide missing
-    /// wake-ups.
+    /// A handle to a thread. The thread type of the scheduler library isn't used, because its
+    /// threads wake spuriously, which would hide missing wake-ups.
     #[derive(Clone, Debug)]
     pub(crate) struct Thread {
         id: ThreadId,
@@ -92,7 +92,7 @@ pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
     config.stack_size = 1024 * 1024;
     config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
     config.max_time = Some(Duration::from_millis(if full { 60_000 } else { 700 }));
-    // The seed is enough to repeat a run.
+    // A failed run can be repeated with its seed, so no file is written.
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.silence_warnings = true;
     let test = move || {
@@ -137,12 +137,12 @@ pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     Ok(run())
 }
 
-/// Returns 1, so that the usual case is reached in short tests too.
+/// Returns 1, so that short tests also reach the behaviour for usual events.
 pub(crate) const fn often(_times: u32) -> u32 {
     1
 }
 
-/// Constant, at a time when spinning is always tried.
+/// Returns a constant time at which spinning is always retried.
 pub(crate) fn uptime() -> Duration {
     Duration::ZERO
 }
@@ -167,7 +167,7 @@ pub(crate) fn wait_until<T: WaitResult>(
     }
 }
 
-/// As in the kernel, the wait may end early.
+/// Receives with `receive`. Like a wait in the kernel, the wait may end early.
 pub(crate) fn receive_within<T>(
     timeout: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,

@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind, Result};
 /// each error, over a client that [`in_process`](crate::in_process) made. A caller in another
 /// process gets the error as if [`Error::new`] had created it.
 ///
-/// The error is one of a single call: a simulated [`ErrorKind::Disconnected`] does not end the
+/// The error affects a single call: a simulated [`ErrorKind::Disconnected`] does not end the
 /// connection.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Once a client and its server are warm, neither allocates during a call.
+//! After some calls, neither a client nor its server allocates memory during a call.
 
 #![cfg(not(windows))]
 
@@ -30,8 +30,8 @@ impl Numbers for Counter {
     }
 }
 
-/// Tests both sorts of calls in one test, because allocations of tests that run in parallel would
-/// be counted too.
+/// Tests both sorts of calls in one test, because the counts would include the allocations of tests
+/// that run in parallel.
 #[test]
 fn neither_a_null_call_nor_one_with_a_few_handles_allocates() {
     let client = NumbersClient::in_process(Counter).unwrap();

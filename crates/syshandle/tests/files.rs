@@ -1,4 +1,4 @@
-//! Which files a parameter accepts that is declared as `file(regular)`.
+//! Tests which files a parameter with the declaration `file(regular)` accepts.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
 

@@ -1,4 +1,4 @@
-//! The traits that the types of the public API promise.
+//! Checks the traits that the types of the public API promise to implement.
 
 use syshandle::handle::{
     Event, Facts, Kind, Kinds, ManualEvent, Mutex, OwnedHandle, Process, ProofFailure, Rights,

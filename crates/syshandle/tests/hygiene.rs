@@ -1,8 +1,9 @@
-//! Interfaces that use names and attributes which generated code uses too.
+//! Interfaces whose names and attributes could conflict with those of generated code.
 
 use syshandle::{Result, interface, object::Interface};
 
-/// Interfaces with the names of type parameters, and methods with the names of generated methods.
+/// Declares interfaces that are named like type parameters of generated code, with methods that are
+/// named like generated methods.
 macro_rules! interfaces {
     ($($name:ident $iid:literal),*) => { $(
         #[interface(iid = $iid)]

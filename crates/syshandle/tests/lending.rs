@@ -1,4 +1,5 @@
-//! The type of a parameter decides how a client lends it, however the type is written.
+//! The type of a parameter decides how a client lends it. The name by which the trait refers to the
+//! type doesn't matter.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -121,7 +122,7 @@ fn the_receiver_owns_a_shared_value() {
     client.shared(&shared).unwrap();
 }
 
-/// The types of this interface are those of `own`.
+/// An interface whose parameters have the types of `own`, under the names of well-known types.
 mod shadowed {
     use super::own::{Arc, Option, String, Vec};
 

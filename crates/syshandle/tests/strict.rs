@@ -25,10 +25,10 @@ use syshandle::{
 /// In two paragraphs.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c01")]
 pub trait Documented {
-    /// Takes and gives all sorts of things.
+    /// Takes and returns values of many types.
     ///
     /// # Errors
-    /// Fails as every call can.
+    /// The errors of every call.
     fn all(
         &self,
         context: &Context,
@@ -46,7 +46,7 @@ pub trait Documented {
     fn fail(&self, kind: Kind) -> Result<(), Kind>;
 }
 
-/// All sorts of fields.
+/// A struct with fields of several types.
 #[derive(Debug, Encode, Decode)]
 pub struct Everything {
     /// A number.
@@ -54,7 +54,7 @@ pub struct Everything {
     /// A handle.
     #[handle(file, read)]
     pub file: Option<File>,
-    /// More.
+    /// A generic struct with handles.
     pub pair: Pair<Event>,
 }
 
@@ -107,7 +107,7 @@ impl Documented for Implementation {
     }
 }
 
-/// In a private module, missing documentation and unused methods cause no warning.
+/// A private module, in which missing documentation and unused methods must cause no warning.
 mod private {
     use syshandle::{Result, class, interface};
 

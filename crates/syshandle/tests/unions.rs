@@ -1,4 +1,5 @@
-//! Parameters that accept handles of several kinds: the method learns which kind it received.
+//! Parameters that accept handles of several kinds. The method gets the kind of the received
+//! handle.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
 

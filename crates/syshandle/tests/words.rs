@@ -1,4 +1,5 @@
-//! The macros accept exactly the words for kinds, rights, files and sockets that the library knows.
+//! The attribute `#[handle(…)]` accepts exactly the library's names of kinds, rights, sorts of
+//! files and sorts of sockets.
 
 use syshandle::handle::{Files, Kind, Rights, Sockets};
 use syshandle_model::{FILES, KINDS, RIGHTS, SOCKETS};

@@ -49,7 +49,7 @@ impl sparkle::SparkleFinisher for ByTrait {
     }
 }
 
-/// Has a client finish a file, and returns the file's contents.
+/// Lets a client finish a file, and returns the contents of the file.
 fn finished(
     call: impl FnOnce(&File, &Event) -> Result<Event>,
     wait: impl FnOnce(&Event),
@@ -86,8 +86,8 @@ fn client_of_the_idl_file_calls_server_of_the_trait() {
         |done| client.wait(done).expect("an end"),
     );
     assert_eq!(text, "Rinsing.\nSparkly!\n");
-    // The trait declares rights for the file that the `.idl` file doesn't, and the server checks
-    // them.
+    // The trait declares rights for the file, and the `.idl` file doesn't. The server checks the
+    // rights that the trait declares.
     let unwritable = File::open("/dev/null").expect("a file");
     let error = client
         .add_sparkle_finish_to_file(&unwritable, &Event::new().expect("an event"))

@@ -1,5 +1,6 @@
-//! The proxy DLL of the sparkle sample. With it, programs in C or C++ can call a server in Rust and
-//! serve clients in Rust. Its class is the library's UUID in `sparkle.idl`.
+//! The proxy DLL of the sparkle sample. With it, programs in C or C++ can call a server in Rust,
+//! and can serve clients in Rust. The CLSID of the proxies is the UUID of the library in
+//! `sparkle.idl`.
 
 #![forbid(unsafe_code)]
 

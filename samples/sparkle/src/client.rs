@@ -1,4 +1,4 @@
-//! The client of the sparkle sample: writes to a file and has the server finish it.
+//! The client of the sparkle sample. It writes to a file and lets the server finish the file.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
@@ -42,7 +42,7 @@ fn open(path: PathBuf) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
-/// Writes the client's lines, and has the server finish the file.
+/// Writes the client's lines, and lets the server finish the file.
 fn fill(path: &Path, mut file: File) -> Result<()> {
     let ready = Event::new()?;
     note(Side::Client, "create event handle 1");

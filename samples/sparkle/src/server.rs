@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     Server::new().class(SPARKLE_FINISHER, || Finisher).idle_timeout(LINGER).run()
 }
 
-/// The filter in `RUST_LOG`; warnings by default.
+/// Returns the log filter in the environment variable `RUST_LOG`, or else a filter for warnings.
 fn log_filter() -> tracing_subscriber::EnvFilter {
     tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
 }
@@ -64,5 +64,5 @@ fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
 /// Time limit for a client to write its lines.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// Time until the idle server exits.
+/// Time after which the server exits if no client is connected.
 const LINGER: Duration = Duration::from_millis(500);

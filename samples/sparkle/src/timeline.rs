@@ -21,8 +21,8 @@ pub const FILE: &str = "SPARKLE_TIMELINE";
 /// write to file handle`. Tests use it to kill a process at that step.
 pub const HALT: &str = "SPARKLE_HALT";
 
-/// Records a completed step, or the start of a wait. A record is a line with the time in
-/// nanoseconds, the side and the step.
+/// Appends a line to the timeline: the time in nanoseconds, the side and the step. A step is
+/// recorded when it is completed, or when its wait starts.
 #[expect(clippy::disallowed_methods, reason = "two processes compare their times")]
 pub fn note(side: Side, step: &str) {
     let name = match side {
@@ -32,8 +32,9 @@ pub fn note(side: Side, step: &str) {
     if let Some(path) = std::env::var_os(FILE) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = format!("{} {name} {step}\n", now.as_nanos());
-        // The lock is needed because both sides write, and appending isn't atomic on every system:
-        // under Wine, lines were sometimes overwritten. On Windows, locking requires read access.
+        // Both sides append to the file, and appending isn't atomic on every system. Under Wine,
+        // lines were sometimes overwritten, so the file is locked. On Windows, locking requires
+        // read access.
         let file = File::options().read(true).append(true).create(true).open(path);
         // An error is ignored, because the timeline is only informative.
         let _ = file.and_then(|mut file| {
@@ -49,8 +50,8 @@ pub fn note(side: Side, step: &str) {
     }
 }
 
-/// Locks a file, but gives up after about 50 ms: the other process may have been stopped while it
-/// held the lock, and must not block this one.
+/// Locks a file, but gives up after about 50 ms. The other process may have been stopped while it
+/// held the lock, and must not block this process.
 fn lock_for_a_moment(file: &File) {
     for _ in 0..50 {
         match file.try_lock() {

@@ -11,7 +11,7 @@ use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER};
 use syshandle_registry::{ClassRegistration, ComRegistry};
 use tempfile::TempDir;
 
-/// The registration of the server, with a timeline file. Removed on drop.
+/// A registration of the server, with a timeline file. Dropping this value removes it.
 struct Stage {
     folder: TempDir,
 }
@@ -45,7 +45,7 @@ impl Stage {
         client.spawn().unwrap()
     }
 
-    /// The recorded steps in order, each with its side.
+    /// Returns the recorded steps in order, each with its side.
     fn steps(&self) -> Vec<String> {
         let notes = fs::read_to_string(self.timeline()).unwrap_or_default();
         let mut rows: Vec<(u128, String)> = notes
@@ -80,7 +80,7 @@ impl Drop for Stage {
     }
 }
 
-/// This is a single test, because there is only one registration.
+/// Tests everything in one test, because a machine has only one registration of the server.
 #[test]
 fn the_file_is_finished_by_a_server_that_com_starts() {
     let stage = Stage::new();
@@ -89,7 +89,7 @@ fn the_file_is_finished_by_a_server_that_com_starts() {
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{CLIENT_LINES}{SERVER_LINES}"));
     let steps = stage.until("server clean up", 1);
     let place = |step: &str| steps.iter().position(|noted| noted == step).unwrap();
-    // Each of these steps depends on the one before.
+    // Each of these steps can happen only after the step before it.
     let order = [
         "client create file handle",
         "client create event handle 1",

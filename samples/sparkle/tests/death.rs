@@ -65,7 +65,7 @@ impl Sample {
         self.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap()
     }
 
-    /// Number of lines in the file. There must be no partial or missing lines.
+    /// Returns the number of lines in the file. Fails if a line is partial or missing.
     fn lines(&self) -> usize {
         let text = fs::read_to_string(self.file()).unwrap();
         match text.as_str() {
@@ -76,7 +76,7 @@ impl Sample {
         }
     }
 
-    /// Checks that another client gets its file finished.
+    /// Checks that the server finishes the file of another client.
     fn works(&self) {
         let file = self.file();
         fs::write(&file, "").unwrap();
@@ -86,7 +86,7 @@ impl Sample {
     }
 }
 
-/// Checks that the surviving side needed less than `SOON` since `began`.
+/// Checks that the surviving side took less than `SOON` since `began`.
 fn soon(began: Instant, what: &str) {
     let time = began.elapsed();
     assert!(time < SOON, "{what} took {time:?}");
@@ -211,7 +211,7 @@ fn a_client_that_lets_go_before_signalling_gets_its_file_finished() {
     let server = Process::open(client.as_client().server().unwrap().pid).unwrap();
     let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
     drop(client);
-    // Without a connection, the server watches this process instead.
+    // The connection has ended, so the server watches this process to notice its death.
     wait_until("the server hears of it", || server.watches_a_process() || kernel() < (6, 5));
     file.write_all(CLIENT_LINES.as_bytes()).unwrap();
     ready.set().unwrap();

@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     Server::new().class(VALUES_OBJECT, || Echo).idle_timeout(LINGER).run()
 }
 
-/// Time until the idle server exits.
+/// Time after which the server exits if no client is connected.
 const LINGER: Duration = Duration::from_secs(2);
 
 struct Echo;
@@ -37,7 +37,7 @@ impl Values for Echo {
         Ok((a, b))
     }
 
-    /// Returns both texts, joined.
+    /// Returns both texts, joined by `+`.
     fn texts(&self, _: &Context, a: String, b: Option<String>) -> Result<String> {
         Ok(format!("{a}+{}", b.as_deref().unwrap_or("none")))
     }
@@ -46,7 +46,7 @@ impl Values for Echo {
         Ok((a, b))
     }
 
-    /// Returns the place, with `y` set to the number if there is one.
+    /// Returns the place. If there is a number, sets its `y` to that number.
     fn maybe(&self, _: &Context, a: Option<i32>, b: Option<Place>) -> Result<Option<Place>> {
         Ok(b.map(|place| Place { y: a.map_or(place.y, i64::from), ..place }))
     }

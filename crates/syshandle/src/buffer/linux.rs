@@ -12,14 +12,15 @@ pub(crate) struct FrameBuffer(Option<Box<RawFrame>>);
 type RawFrame = [u8; Header::FRAME_MAX];
 
 impl FrameBuffer {
-    /// Takes a buffer with arbitrary contents.
+    /// Takes a buffer of this thread, or allocates one. Its contents are arbitrary.
     #[inline]
     pub(crate) fn take() -> Self {
         Self(take(&FRAMES).or_else(fresh))
     }
 }
 
-/// Allocates on the heap directly, because a thread's stack may be too small for a temporary copy.
+/// Allocates a buffer directly on the heap. The stack of a thread may be too small for a temporary
+/// copy.
 #[cold]
 fn fresh() -> Option<Box<RawFrame>> {
     vec![0; Header::FRAME_MAX].try_into().ok()
@@ -56,13 +57,13 @@ impl Drop for FrameBuffer {
     }
 }
 
-/// Takes an empty vector with the capacity of earlier calls.
+/// Takes an empty vector. It usually has the capacity that earlier calls of this thread needed.
 #[inline]
 pub(crate) fn take_bytes() -> Vec<u8> {
     take(&BYTES).unwrap_or_default()
 }
 
-/// Keeps the capacity of a vector for the next call of this thread.
+/// Keeps a vector, so that the next call of this thread can reuse its capacity.
 #[inline]
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
     if (1..=CACHED_BYTES_MAX).contains(&bytes.capacity()) {
@@ -71,12 +72,13 @@ pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
     }
 }
 
-/// The buffers of a thread: one for a call, and one for a nested call. More are rare.
+/// The buffers that a thread keeps: one for a call, and one for a nested call. Deeper nesting is
+/// rare.
 type BufferCache<T> = [Cell<Option<T>>; 2];
 
 #[inline]
 fn take<T>(kept: &'static LocalKey<BufferCache<T>>) -> Option<T> {
-    // An ending thread keeps no buffers.
+    // The access fails while the thread exits. Then a new buffer is allocated.
     kept.try_with(|[first, second]| first.take().or_else(|| second.take())).ok()?
 }
 
@@ -94,6 +96,7 @@ thread_local! {
     static BYTES: BufferCache<Vec<u8>> = const { [const { Cell::new(None) }; 2] };
 }
 
-/// Maximum capacity of a kept vector. The kernel zeroes new memory page by page, which costs more
-/// than a copy. But a thread should not keep the memory of a single very large call.
+/// Maximum capacity of a vector that a thread keeps. Reuse is worthwhile because the kernel zeroes
+/// new memory page by page, which costs more than a copy. The limit prevents that a thread keeps
+/// the memory of a single very large call.
 const CACHED_BYTES_MAX: usize = 2 * 1024 * 1024;

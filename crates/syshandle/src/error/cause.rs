@@ -1,4 +1,4 @@
-//! Causes of errors.
+//! The causes that an [`Error`](crate::Error) contains.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -6,7 +6,7 @@ use std::{fmt, io};
 use syshandle_os::raw_os_error;
 use syshandle_types::{Printable, is_printable};
 
-/// The text of a cause that would not be [`Printable`] unchanged.
+/// A copy of a cause whose text contains characters that must be escaped ([`Printable`]).
 #[derive(Debug)]
 pub(super) struct PrintableCause {
     text: String,

@@ -10,7 +10,7 @@ use syshandle_wire::{IoCause, OpenError, Violation};
 use super::cause::IoErrorCause;
 use super::{Error, ErrorKind};
 
-/// Converts a system error in a method or program of the user.
+/// Converts a system error that occurred in a method or elsewhere in the user's program.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let kind = match error.kind() {

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     StartFailed,
     /// The client is confined and therefore can't start a server.
     ActivationDenied,
-    /// Another server already serves at this place.
+    /// Another server already uses the socket of this registration.
     AlreadyRunning,
     /// The server does not allow this client.
     NotAllowed,
@@ -26,7 +26,7 @@ pub enum ErrorKind {
     NoSuchClass,
     /// The object doesn't have the interface.
     NoSuchInterface,
-    /// The interface, in the server's version, doesn't have the method.
+    /// The server's version of the interface doesn't have the method.
     NoSuchMethod,
     /// The kind or the rights of a handle don't match the declaration of the interface.
     WrongHandle,
@@ -44,7 +44,7 @@ pub enum ErrorKind {
     TimedOut,
     /// The caller cancelled the call.
     Cancelled,
-    /// The connection ended, orderly or not.
+    /// The connection ended, because the server was stopped or died.
     Disconnected,
     /// The client or object belongs to the parent from which this process was forked.
     OtherProcess,
@@ -95,14 +95,15 @@ impl ErrorKind {
         Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default() as u8
     }
 
-    /// Returns the kind with this number. A kind that only a newer peer knows becomes `Failed`.
+    /// Returns the kind with this number. An unknown number, which a newer peer may send, becomes
+    /// `Failed`.
     pub(super) fn of_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Failed)
     }
 
     /// Returns whether a method may report the kind. The other kinds describe the call or the
-    /// connection, so a caller trusts that the runtime reports them. [`Error::new`](super::Error::new)
-    /// lists these kinds.
+    /// connection, so a caller trusts that the runtime reports them.
+    /// [`Error::new`](super::Error::new) lists these kinds.
     pub(super) fn is_for_methods(self) -> bool {
         !matches!(
             self,
@@ -120,7 +121,7 @@ impl ErrorKind {
         )
     }
 
-    /// Returns whether the kind names a culprit other than the system.
+    /// Returns whether the kind blames a file, a folder or a program.
     pub(super) fn blames(self) -> bool {
         matches!(
             self,

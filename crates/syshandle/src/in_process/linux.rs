@@ -1,4 +1,4 @@
-//! Serves an object of this process by a reactor of its own.
+//! Serves an object of this process with a separate reactor.
 
 use syshandle_os::Seqpacket;
 use syshandle_types::Guid;
@@ -52,7 +52,7 @@ pub(super) fn serve(
     Ok(Client::served(Box::new(context.0.serve(object)?), interface))
 }
 
-/// Limit of concurrent blocking method calls of one object.
+/// Limit of concurrent method calls of one object.
 const CALLS_MAX: usize = 64;
 
 /// Limit of connections and doors of one object, which may be lent to an untrusted server.

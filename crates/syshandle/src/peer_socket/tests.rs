@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::in_flight::LOOK_EACH;
 
-/// Waits until no socket to this peer is kept open any more.
+/// Waits until all sockets that were kept open for this peer are closed.
 fn wait_for_the_kept_ones(peer: &Quota) {
     let until = Instant::now() + Duration::from_secs(60);
     while peer.in_flight().kept_sockets() > 0 {
@@ -33,7 +33,7 @@ fn a_peer_that_receives_has_its_handles_counted_off_though_its_queue_is_never_em
         }
         receive();
     }
-    // The unreceived handles still count.
+    // The handles that the peer has not received still count.
     for _ in 0..20 {
         send(28).unwrap();
     }
@@ -84,7 +84,7 @@ fn handles_count_until_the_peer_has_received_them_also_when_the_socket_is_droppe
     first_end.receive(&mut [0; 8], &mut Vec::new()).unwrap();
     wait_for_the_kept_ones(&peer);
     send(&second, 6).unwrap();
-    // Nothing is in flight to a peer that has gone.
+    // After the peer has closed its end, no handle counts as in flight to it.
     drop(second_end);
     let (third, _third_end) = pair();
     assert!(send(&second, 1).is_err());

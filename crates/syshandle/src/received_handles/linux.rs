@@ -1,9 +1,9 @@
-//! Untrusted handles that a peer sent: how they are verified and closed.
+//! Received handles that are not trusted yet, and how they are proven and closed.
 //!
-//! Closing a handle can block for as long as its sender likes; [`Closer`](syshandle_os::Closer)
-//! explains why. So no handle of a peer is closed in place, unless its kind is known not to block.
-//! All others are closed in the background. Until then they are descriptors of this process: they
-//! count in the peer's quota, and a peer with too many of them is not served.
+//! The sender of a handle can make its close block for any time; [`Closer`](syshandle_os::Closer)
+//! explains why. Therefore a thread closes a peer's handle itself only if handles of that kind
+//! never block. Background threads close all others. Until it is closed, a handle counts in the
+//! peer's quota of descriptors, and a peer with too many unclosed handles is refused.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,12 +19,12 @@ use syshandle_types::{Handles, ProofError, Prove};
 
 use crate::quota::{Quota, QuotaGuard, Resource};
 
-/// Handles of a peer that are not taken yet. On drop the remaining handles are closed without
+/// Handles of a peer that no value owns yet. Dropping the list closes the remaining handles without
 /// blocking.
 #[derive(Debug)]
 pub(crate) struct ReceivedHandles {
     handles: Handles,
-    /// Quota of the peer. Set with the first handle.
+    /// Quota of the peer. `None` until there is a handle.
     sender: Option<Arc<Quota>>,
 }
 
@@ -34,7 +34,7 @@ impl ReceivedHandles {
         Self { handles: Handles::new(), sender: None }
     }
 
-    /// Wraps handles that came from this peer, or may have.
+    /// Wraps handles that this peer may have sent.
     pub(crate) fn of(handles: Handles, sender: &Arc<Quota>) -> Self {
         Self { handles, sender: Some(sender.clone()) }
     }
@@ -71,7 +71,7 @@ impl ReceivedHandles {
     /// Checks that the peer may send handles.
     ///
     /// # Errors
-    /// The name of the limit: too many earlier handles of the peer are not closed yet.
+    /// Returns the name of the limit if too many earlier handles of the peer are not closed yet.
     #[inline]
     pub(crate) fn check_sender(&self) -> Result<(), &'static str> {
         match &self.sender {

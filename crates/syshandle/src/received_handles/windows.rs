@@ -1,5 +1,5 @@
-//! Received handles and their verification. The RPC runtime has already received them, and closing
-//! them does not block.
+//! Received handles, and how they are proven. Closing them does not block, because the RPC runtime
+//! has already received them.
 
 use syshandle_os::{BorrowedHandle, Declaration, OwnedHandle, prove};
 use syshandle_types::{ProofError, Prove};

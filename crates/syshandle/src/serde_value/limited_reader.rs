@@ -1,5 +1,6 @@
-//! Deserializes with serde within limits. Without them, postcard would recurse for a hostile sender
-//! until the stack is exhausted, and iterate over up to 2⁶⁴ items that take no bytes.
+//! Deserializes with serde within limits. Without these limits, a hostile sender could make
+//! postcard recurse until the stack is exhausted, or iterate over up to 2⁶⁴ items that take no
+//! bytes.
 
 use std::cell::Cell;
 use std::fmt;
@@ -52,7 +53,7 @@ impl<'m> Budget<'m> {
     }
 }
 
-/// A deserializer, visitor or other reader of serde that enforces the limits.
+/// Wraps a deserializer, a visitor or another reader of serde, and enforces the limits.
 pub(super) struct LimitedReader<'b, T> {
     inner: T,
     budget: &'b Budget<'b>,
@@ -64,12 +65,12 @@ impl<'b, T> LimitedReader<'b, T> {
         Self { inner, budget, depth: 0 }
     }
 
-    /// Wraps another reader at the same depth.
+    /// Wraps another reader, with the same nesting depth.
     fn with<U>(&self, inner: U) -> LimitedReader<'b, U> {
         LimitedReader { inner, budget: self.budget, depth: self.depth }
     }
 
-    /// Returns the reader with the depth incremented.
+    /// Returns this reader with a nesting depth that is higher by one.
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == Limits::DEPTH_MAX {
             self.budget.too_deep.set(true);
@@ -87,8 +88,8 @@ macro_rules! deserialize {
             visitor: V,
         ) -> Result<V::Value, D::Error> {
             let this = self.deeper()?;
-            // The value may be in a box, which serde does not report, so its memory is always
-            // charged.
+            // serde doesn't report whether the value is in a box. Therefore its memory is always
+            // charged, as if it were.
             this.budget.take_memory(size_of::<V::Value>())?;
             let visitor = this.with(visitor);
             this.inner.$method($($name,)* visitor)
@@ -242,7 +243,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for LimitedReader<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        // Charged a second time, because the capacity of a list grows by doubling.
+        // The item is charged a second time, because a list doubles its capacity when it grows.
         self.budget.take_memory(size_of::<S::Value>())?;
         let seed = self.with(seed);
         let item = self.inner.next_element_seed(seed)?;
@@ -322,7 +323,8 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for LimitedReader<'_, A> {
     }
 }
 
-/// Maximum number of items per byte. Nested lists and structs may share a byte.
+/// Maximum number of items per encoded byte. The number can exceed 1, because nested lists and
+/// structs may begin at the same byte.
 const ITEMS_PER_BYTE_MAX: usize = 16;
 
 /// Maximum number of items that take no bytes.

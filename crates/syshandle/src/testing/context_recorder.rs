@@ -18,7 +18,7 @@ pub(super) fn record() -> Result<(Context, ContextRecorderClient)> {
     let recorder = Recorder::default();
     let recorded = recorder.0.clone();
     let client = in_process::<dyn ContextRecorder, _>(recorder)?;
-    // The deadline of this call ends the real call, not the simulated one.
+    // The timeout applies to the call that records the context, not to the simulated call.
     client.with_timeout(Duration::MAX).record()?;
     let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner).take();
     let context = recorded.ok_or_else(|| Error::failed("there is no context"))?;

@@ -21,7 +21,8 @@ fn manual() -> ManualEvent {
     ManualEvent::new().unwrap()
 }
 
-/// Starts a call on a new thread, and returns when its method has set the event that it gets.
+/// Starts a call on a new thread. Returns when the method of the call has set the event that was
+/// passed to it.
 fn begun<'s, R: Send + 's>(
     scope: &'s thread::Scope<'s, '_>,
     call: impl FnOnce(&Event) -> R + Send + 's,
@@ -308,7 +309,7 @@ fn the_largest_value_gets_its_turn_among_many_smaller_ones() {
         let largest = pattern(16 * 1024 * 1024 - 4);
         for _ in 0..3 {
             let len = bench.with_timeout(LONG).block_with(&event(), &set(), &largest[..]);
-            // The two handles take a few bytes of the message.
+            // The encoding of the two handles takes some bytes of the message.
             assert_eq!(len.map_err(|error| error.kind()), Err(ErrorKind::TooLarge));
             let echoed = bench.with_timeout(LONG).echo(&largest).unwrap();
             assert!(echoed == largest);
@@ -323,8 +324,8 @@ fn set() -> ManualEvent {
     event
 }
 
-/// The server has read these arguments, but would release their memory only with the replies of the
-/// slow methods.
+/// The server has read the arguments of these slow methods. Without a frame of its own, it would
+/// release their memory only with the replies.
 #[test]
 fn slow_methods_do_not_keep_the_memory_of_their_arguments() {
     over_every_transport(|bench| {
@@ -343,8 +344,7 @@ fn slow_methods_do_not_keep_the_memory_of_their_arguments() {
     });
 }
 
-/// The client has read these results, but sends no frame that could carry the release of their
-/// memory.
+/// The client has read the results, but sends no call whose frame could release their memory.
 #[test]
 fn a_large_result_reuses_the_memory_of_results_that_were_read() {
     over_every_transport(|bench| {

@@ -1,4 +1,5 @@
-//! A server that has died: every wait ends at once, and every error states whether the call ran.
+//! The death of a server ends every wait at once, and every error states whether the call may have
+//! run.
 
 use std::thread;
 
@@ -111,7 +112,7 @@ fn references_to_objects_of_a_dead_server_say_so() {
     drop(writer);
     signal(bench.pid().unwrap(), Signal::KILL);
     drain(reader);
-    // The first reference was connected; the second one has only its door.
+    // The first reference had a connection. The second one had only its door.
     for counter in &counters {
         eventually("the connection has ended", || {
             let error = counter.add(1).unwrap_err();

@@ -15,7 +15,7 @@ use syshandle::{
 
 use crate::support::bench::CounterClient;
 
-/// What is described.
+/// An interface whose description is tested.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d01")]
 trait Described {
     /// The first.
@@ -32,7 +32,7 @@ trait Described {
     fn r#type(&self, own: Own, counter: CounterClient, array: [u8; 3]) -> Result<()>;
 }
 
-/// An error.
+/// The error type of a method.
 #[derive(Encode, Decode)]
 enum Wrong {
     Nothing,
@@ -69,7 +69,7 @@ fn an_interface_has_its_name_its_docs_and_its_methods_in_order() {
 
 #[test]
 fn a_parameter_has_its_name_its_type_and_what_it_declares() {
-    // The context is not a parameter that a client passes.
+    // The context is not part of the description, because a client doesn't pass it.
     let [from, number] = method("first").parameters else { panic!("others") };
     assert_eq!((from.name, number.name), ("from", "number"));
     let declared = from.handle.unwrap();

@@ -59,8 +59,8 @@ fn a_connector_reaches_doors_and_servers_like_the_functions_of_its_name() {
 
 #[test]
 fn an_object_that_a_client_serves_has_quotas() {
-    // One process of the own user gets five eighths of 64 running and of 256 waiting calls, which is
-    // fewer than four of the connections below make.
+    // A process of the server's own user may have five eighths of the 64 running calls and of the
+    // 256 waiting calls. The connections below make more calls than that.
     const CONNECTIONS: usize = 8;
     let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
     let connect =
@@ -72,7 +72,8 @@ fn an_object_that_a_client_serves_has_quotas() {
         for client in &clients {
             let starter = BenchStarter::from(client);
             let mut calls: Vec<_> = (0..60).map(|_| starter.block(&entered, &until, 1)).collect();
-            // If the last call of a connection was taken, so were all calls before it.
+            // The server receives the calls of a connection in order. If it has accepted the last
+            // one, it has accepted all.
             let (last, sender) = (calls.pop().unwrap(), sender.clone());
             scope.spawn(move || {
                 sender.send(last.wait().err()).unwrap();

@@ -1,4 +1,4 @@
-//! Doors: each holder has a door of its own, and no holder can break or use another's.
+//! Doors: each holder has its own door, and no holder can break or use the door of another holder.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,7 +16,7 @@ use crate::support::raw::Raw;
 use crate::support::world::{World, file};
 use crate::support::{descriptors, eventually, eventually_no_more};
 
-/// Makes a door to the counter, as for one receiver of the reference.
+/// Makes a door to the counter, as if the reference were passed to another process.
 fn door(counter: &CounterClient) -> Seqpacket {
     let mut out = Encoder::new(Vec::new(), Limits::default());
     counter.encode(&mut out);
@@ -137,7 +137,7 @@ fn a_client_at_a_door_shares_no_end_with_the_server() {
     for call in 102..200 {
         add(&raw, call, 1);
     }
-    // The count taken before may have included the door of the reference itself.
+    // The earlier count may have included the door of the reference itself.
     eventually("the descriptors are closed", || bench.descriptors().unwrap() <= before);
 }
 
@@ -160,7 +160,8 @@ fn attach_unread(door: &Seqpacket) -> (Raw, Option<Fault>) {
 
 #[test]
 fn answers_that_a_client_at_a_door_does_not_receive_count_as_handles_in_flight() {
-    // Half of the descriptors may be in flight, and one process may have five eighths of that half.
+    // At most half of the 1024 descriptors may be in flight. One process may have five eighths of
+    // that half.
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
     let counter = bench.counters(1).unwrap().remove(0);
@@ -205,7 +206,7 @@ fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() 
         drop(outer);
         let asks = inner.peek_handle();
         if let Some(channel) = &asks {
-            // Any answer ends the server's wait.
+            // An invalid answer ends the server's wait, too.
             let channel = Seqpacket::from(channel.try_clone().unwrap());
             channel.send(&[IoSlice::new(b"no")], &[]).unwrap();
             unread.push(inner);
@@ -250,7 +251,7 @@ fn a_channel_of_another_process_cannot_be_attached() {
     let (own, _) = Raw::attached(&through);
     own.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
     add(&own, 1, 0);
-    // A socket that this process made is not the server's either.
+    // A socket that this process made is refused too, because the server did not make it.
     let (ours, theirs) = Raw::attached(&through);
     channel.send(&[IoSlice::new(&head(&ATTACH()))], &[ours.0.as_fd()]).unwrap();
     drop((channel, theirs));

@@ -1,4 +1,5 @@
-//! Bad input and failures cause typed errors, which name the cause and state whether the call ran.
+//! Invalid input and failures cause errors that have a kind, name the cause, and state whether the
+//! call may have run.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -124,7 +125,8 @@ fn a_method_that_the_server_does_not_know_yet_did_not_run() {
     let world = World::new();
     let older: NamedClient = world.activate(DOUBLE);
     older.set_name("the older").unwrap();
-    // The identifier is the same, but this client was built when the interface had one more method.
+    // Both interfaces have the same identifier, but this client knows a later version with one more
+    // method.
     let newer: NamedTwiceClient = older.cast().unwrap();
     assert_eq!(newer.name().unwrap(), "the older");
     let error = newer.second_name(&file()).unwrap_err();

@@ -1,4 +1,4 @@
-//! An object in this process behaves like an object of a server, by each of its interfaces.
+//! An object in this process behaves like an object of a server, through each of its interfaces.
 //!
 //! [`over_every_transport`](crate::support::world::over_every_transport) runs most other tests over
 //! such objects too: an object of one interface, a cast of it, and an object of a class that is
@@ -16,7 +16,7 @@ use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
 use crate::support::world::{World, file, identity};
 use crate::support::{LONG, drain, eventually, pipe};
 
-/// Runs a test with an object of a class in this process, and with one of a server.
+/// Runs a test with an object of the class in this process, and with an object in a server process.
 fn of_both(test: impl Fn(&NamedClient)) {
     test(&DOUBLE.in_process(Workbench::default()).unwrap());
     let world = World::new();

@@ -1,4 +1,5 @@
-//! Limits: the error names the limit, and everything works as before when there is room again.
+//! Limits: an error names the limit that was reached. Later calls succeed when the usage is below
+//! the limit again.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -237,7 +238,8 @@ fn handles_that_the_client_has_no_descriptors_for_fail_their_call_alone() {
     });
 }
 
-/// Each call ends with the right result or error, however few descriptors the server has left.
+/// Every call returns the right result or a suitable error, for any small number of free
+/// descriptors in the server.
 #[test]
 fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
     let world = World::new();
@@ -249,7 +251,7 @@ fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
             ErrorKind::HandlesLost | ErrorKind::Unproven => {
                 assert!(!error.may_have_run(), "{error}");
             }
-            // The method itself finds no free descriptor.
+            // The method had no free descriptor for its own work.
             ErrorKind::Failed | ErrorKind::System => assert!(error.may_have_run(), "{error}"),
             // The server can't make a door.
             ErrorKind::Busy => {}
@@ -401,7 +403,7 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     let unread = open();
     ask_for_events(&unread, 0);
     is_limited("another connection of the same client");
-    // Replies without handles are still sent.
+    // Replies without handles are not affected by the limit.
     bench.nothing().unwrap();
     // More replies fit if a call was slow, and replied after the first replies were received.
     assert!((3..=8).contains(&replies_with_handles(&unread)));
@@ -427,7 +429,8 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     is_free("the client is gone");
 }
 
-/// Returns a client whose server sends a greeting but never receives, and the server's end.
+/// Returns a client whose server sends a greeting and then never receives. Also returns the
+/// server's end of the connection.
 fn client_of_a_deaf_server() -> (BenchClient, Raw) {
     let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
     let raw = Raw(Seqpacket::from(theirs));
@@ -473,7 +476,7 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
         drop(deaf);
         eventually("the server is gone, and what it had in flight", || !is_limited(&call(&other)));
         drop((other, deaf_too));
-        // Unreceived handles are checked when connections end.
+        // The handles that a peer has not received are checked when connections end.
         eventually_no_more(before, || {
             let (client, server) = client_of_a_deaf_server();
             // The client's end is kept until the server receives the client's hello.

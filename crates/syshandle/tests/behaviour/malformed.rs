@@ -82,7 +82,7 @@ fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
     );
 }
 
-/// A value together with its type, as a trait object.
+/// A value of any type, which can be encoded and decoded.
 trait Sample {
     fn bytes(&self) -> (Vec<u8>, Vec<OwnedHandle>);
 
@@ -203,7 +203,7 @@ fn no_random_bytes_make_a_panic() {
     for_each_value(|_, value| {
         for _ in 0..300 {
             let len = numbers.next() as usize % 40;
-            // Small numbers are more often plausible lengths.
+            // Small numbers are generated more often, because they are plausible lengths.
             let mut byte = || match numbers.next() % 3 {
                 0 => numbers.next() as u8,
                 _ => numbers.next() as u8 % 4,

@@ -1,4 +1,4 @@
-//! Memory that one side holds for the other: which side is charged for it, and until when.
+//! The memory that one side holds for the other: which side it is charged to, and when it is freed.
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -13,7 +13,7 @@ use syshandle::{
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
 
-/// Fails in the way that the caller asks for.
+/// An interface whose methods fail in the way that the caller requests.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a11")]
 trait Failing {
     fn io(&self, errno: Option<i32>) -> Result<()>;
@@ -25,7 +25,7 @@ trait Failing {
     fn set_up(&self, setup: Setup) -> Result<()>;
     fn list(&self, rings: Vec<Ring>, #[range(0..=3)] count: u8) -> Result<()>;
     fn typed(&self, source: Source) -> std::result::Result<(), Source>;
-    /// Succeeds, refuses, fails as every call can, or fails with its own error.
+    /// Succeeds, refuses the call, fails with an [`Error`], or fails with its own error type.
     fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>>;
     fn take(&self, tree: Tree) -> Result<()>;
     fn give(&self) -> Result<Vec<Tree>>;
@@ -44,7 +44,7 @@ struct Ring {
     pair: (u8, Option<Level>),
 }
 
-/// The client can encode numbers above 9, which the server refuses.
+/// A number of which the server accepts only 0 to 9. The client can send any number.
 #[derive(Debug, Encode, Decode)]
 struct Level(#[range(0..=9)] u8);
 
@@ -54,7 +54,7 @@ enum Source {
     Pair(u8, Level),
 }
 
-/// How `typed_or_not` ends.
+/// Selects how `typed_or_not` ends.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
 enum How {
     Well,

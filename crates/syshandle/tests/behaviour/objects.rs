@@ -1,4 +1,4 @@
-//! Objects as parameters: references that are lent, copied, passed on, and released.
+//! References to objects as parameters: they are lent, copied, passed on and released.
 
 use std::sync::Mutex;
 

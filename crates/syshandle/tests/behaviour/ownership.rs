@@ -94,10 +94,10 @@ fn handles_of_a_method_that_panics_are_closed() {
     });
 }
 
-/// Makes a call that ends in a certain way.
+/// A function that makes a call which ends in a certain way.
 type Way<'b> = Box<dyn Fn() + 'b>;
 
-/// Returns every way that a call can end, with its name.
+/// Returns a function for each way in which a call can end, with a name for messages.
 fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
     let text = |text: &str| text.as_bytes().to_vec();
     vec![
@@ -139,7 +139,8 @@ fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
                 let hasty = bench.with_timeout(Duration::from_millis(5));
                 drop(hasty.block(&entered, &until, 5).unwrap_err());
                 until.set().unwrap();
-                // This call is answered after the late reply, on the same connection.
+                // The server sends this reply after the late reply, so the late reply has arrived
+                // when this call returns.
                 bench.nothing().unwrap();
             }),
         ),
@@ -181,7 +182,7 @@ fn no_way_in_which_a_call_ends_leaks_a_handle_in_another_process() {
         let world = World::new();
         let bench = world.bench();
         for (what, way) in every_way(&bench) {
-            // The first round creates threads and shared memory, which are kept.
+            // The first call creates threads and shared memory, which are reused later.
             way();
             let before = both(&bench);
             for _ in 0..20 {
@@ -203,7 +204,7 @@ fn no_way_in_which_a_call_ends_leaks_a_handle_in_this_process() {
                 way();
             }
         }
-        // The threads that served the client end on their own.
+        // The threads that served the client end without further action.
         eventually_no_more(before, || [descriptors()]);
     });
 }

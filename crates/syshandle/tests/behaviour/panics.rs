@@ -1,5 +1,5 @@
-//! Panics of user code and of `tracing` subscribers: the server continues to serve, and ends on
-//! request.
+//! Panics of user code and of `tracing` subscribers: the server continues to serve, and can still
+//! be ended.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::support::raw::Raw;
 use crate::support::world::World;
 use crate::support::{LONG, descriptors, drain, eventually, eventually_equal, pipe, threads};
 
-/// A server that accepts clients greets them within this time.
+/// Time within which a server that accepts clients sends its greeting.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Waits until a process has ended.
@@ -32,7 +32,7 @@ fn terminate(pid: u32) {
     kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::TERM).unwrap();
 }
 
-/// Makes all user code panic that a server runs.
+/// Makes each kind of user code in the server panic.
 fn panic_everywhere(connect: impl Fn() -> Option<HazardClient>) {
     let signalled = || {
         let event = Event::new().unwrap();
@@ -142,7 +142,7 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
         for _ in 0..4 {
             scope.spawn(|| hazard.wait_in_worker(&until).unwrap_err());
         }
-        // One job and one method run, so further calls wait.
+        // One background task and one method run, so further calls wait.
         let hasty = hazard.with_timeout(Duration::from_millis(50));
         eventually("all threads are taken", || hasty.pid().is_err());
         terminate(pid);

@@ -24,7 +24,8 @@ fn calls_in_flight_each_get_their_own_result_in_whichever_order_they_are_waited_
         let starter = starter(bench);
         let begin = |i: usize| starter.echo(&vec![i as u8; 1 + i * 1000]);
         let mut calls: Vec<_> = (0..60).map(|i| (i, begin(i))).collect();
-        // Waits for every third call first, and then for the others in reverse order.
+        // The results are fetched in another order: every third call first, then the others
+        // backwards.
         let mut order: Vec<_> = calls.extract_if(.., |(i, _)| *i % 3 == 0).collect();
         order.extend(calls.into_iter().rev());
         for (i, call) in order {
@@ -48,7 +49,7 @@ fn more_calls_than_the_server_takes_at_once_begin_when_others_have_ended() {
 fn unread_large_results_delay_no_other_call() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        // The results are larger than the shared memory.
+        // All results together are larger than the shared memory.
         let calls: Vec<_> = (0..12).map(|_| starter.bytes(3 * 1024 * 1024)).collect();
         let sent = pattern(5_000_000);
         assert!(bench.echo(&sent).unwrap() == sent);
@@ -190,8 +191,8 @@ fn the_servers_death_ends_all_of_them() {
 fn calls_that_go_together_each_get_their_own_result() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        // More calls than fit in a batch, and more than may run at once: small and large ones, with
-        // handles.
+        // Some of these groups have more calls than a batch holds, or than may run at once. The
+        // calls are small and large, with handles.
         for count in [1, 5, 16, 17, 64, 200] {
             let calls: Vec<_> = pipelined(&starter, |starter| {
                 let len = |i: usize| if i % 7 == 6 { 40_000 } else { i };
@@ -278,7 +279,8 @@ fn quick_methods_are_answered_though_one_that_was_quick_takes_long_among_them() 
             (before, starter.block(&entered, &until, 0), [(); 5].map(|()| starter.nothing()))
         });
         before.into_iter().chain(after).for_each(|call| call.wait().unwrap());
-        // The slow method could not end earlier, so the quick ones did not wait for it.
+        // The slow method can end only now, so the replies of the quick methods did not wait for
+        // it.
         until.set().unwrap();
         slow.wait().unwrap();
     });

@@ -1,4 +1,4 @@
-//! Calls from within calls, background tasks and destructors: `docs/reentrancy.md`.
+//! Calls that methods, background tasks and destructors make: see `docs/reentrancy.md`.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -131,7 +131,7 @@ fn a_call_that_waits_for_the_slot_of_its_own_caller_ends_at_its_deadline() {
     let server = server.start().unwrap();
     let client: NodeClient = connect(&path).unwrap();
     let begin = Instant::now();
-    // The outer call has the only slot of this client, and the inner one waits for it.
+    // The outer call uses the only slot of this client, so the inner call waits for the slot.
     assert!(client.call_for(&client, 100).unwrap(), "the inner call times out");
     assert!(begin.elapsed() >= Duration::from_millis(100));
     // The slot is free again.

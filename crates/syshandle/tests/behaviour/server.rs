@@ -21,7 +21,7 @@ fn event() -> Event {
     Event::new().unwrap()
 }
 
-/// Stops a server with SIGSTOP, and resumes it when this is dropped.
+/// A server that is stopped with SIGSTOP. Dropping this value resumes it.
 pub(crate) struct Stopped(Pid);
 
 impl Stopped {
@@ -96,8 +96,8 @@ fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
         println!("a call behind {BLOCKED} methods that block took {took:?}");
         took
     });
-    // On two cores, each loop would wait 50 ms if each method took a millisecond of its time. A
-    // busy machine may take longer in some rounds.
+    // If each method delayed its event loop by a millisecond, each of the two loops would be
+    // delayed by 50 ms. On a busy machine, some rounds may take longer for other reasons.
     assert!(rounds.any(|took| took < Duration::from_millis(50)));
 }
 
@@ -207,7 +207,7 @@ fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
         .collect();
     inside.call(7, count as u32, &[], &[]);
     drop(server);
-    // The number of descriptors that the server had open when it answered.
+    // The result is the number of descriptors that the server had open when it ran the method.
     let reply = inside.receive().unwrap();
     let open = u32::from_le_bytes(reply.body.try_into().unwrap());
     assert!(open < before + CROWD, "all of the crowd came first: {open} descriptors");
@@ -259,7 +259,7 @@ fn a_late_hello_is_accepted() {
     let bench = world.bench();
     let description = <dyn Bench as Interface>::DESCRIPTION;
     let raw = Raw::greeted(&world.socket());
-    // The server has looked for the hello by now.
+    // By now the server has checked whether the hello has arrived.
     (0..20).for_each(|_| bench.nothing().unwrap());
     raw.hello(BENCH.clsid(), description.iid);
     (0..20).for_each(|_| bench.nothing().unwrap());

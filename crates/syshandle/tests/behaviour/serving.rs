@@ -18,7 +18,8 @@ class! { DESK: Desk = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51"; }
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b51")]
 trait Desk {
     fn add(&self, one: u32, other: u32) -> Result<u32>;
-    /// Returns how many calls run while this one does, and what its server counts as clients.
+    /// Returns the number of calls that are running, including this one, and the number of clients
+    /// of the server.
     fn count(&self, context: &Context) -> Result<(u64, u64)>;
     fn shut_down(&self, context: &Context) -> Result<()>;
     /// Sets `entered` and waits for `until`.
@@ -60,7 +61,7 @@ impl Desk for Clerk {
     }
 }
 
-/// A server of the test, at a path of its own.
+/// A server that a test starts at a separate path.
 struct Subject {
     server: Option<RunningServer>,
     folder: tempfile::TempDir,
@@ -167,7 +168,7 @@ fn a_method_that_blocks_for_ever_does_not_block_join() {
         subject.server().shutdown();
         assert!(begin.elapsed() < Duration::from_secs(1), "`shutdown` does not wait");
         subject.join().unwrap();
-        // The tests run beside others on a busy machine.
+        // The limit is generous, because other tests run at the same time.
         assert!(begin.elapsed() < Duration::from_secs(10), "after {:?}", begin.elapsed());
         until.set().unwrap();
     });

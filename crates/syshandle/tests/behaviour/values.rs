@@ -109,7 +109,7 @@ struct Held {
     spare: Option<ManualEvent>,
 }
 
-/// A union of kinds.
+/// A handle of one of several kinds.
 #[derive(Debug, Encode, Decode)]
 enum OneOf {
     File(#[handle(file, read | write)] File),
@@ -229,8 +229,8 @@ impl Echo for Says {
     }
 }
 
-/// Returns a client in process and one through a door. Values do not depend on whether the server
-/// is another process.
+/// Returns two clients of an object in this process: one made by `in_process`, and one through a
+/// door. The encoding of values does not depend on whether the server is another process.
 fn echoes() -> [EchoClient; 2] {
     let echo = EchoClient::in_process(Says).unwrap();
     [echo.cast().unwrap(), echo]
@@ -343,7 +343,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
         assert_eq!(echo.tree(&tree(63)).unwrap(), tree(63));
         let error = echo.tree(&tree(64)).unwrap_err();
         let text = error.to_string();
-        // The path is longer than the space for it in an error.
+        // The path is shortened, because an error has limited space for it.
         assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
         assert!(text.ends_with("Branch.0`: the limit of 64 nested values is exceeded"), "{text}");
         assert!(text.len() < 400, "{text}");
@@ -355,7 +355,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
 fn a_value_of_any_depth_is_refused_before_it_overflows_the_clients_stack() {
     let mut deep = tree(1_000_000);
     let error = echoes()[0].tree(&deep).unwrap_err();
-    // The destructor of the whole value would recurse too deeply.
+    // The value is taken apart level by level, because its destructor would recurse too deeply.
     while let Tree::Branch(inner, _) = deep {
         deep = *inner;
     }

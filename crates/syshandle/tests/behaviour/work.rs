@@ -1,4 +1,4 @@
-//! Background tasks: they wait without a thread, and learn how their wait ended.
+//! Background tasks: they wait without a thread, and get the outcome of their wait.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -103,7 +103,8 @@ fn an_event_consumed_by_another_waiter_ends_no_background_task() {
         for (_, writer) in &two {
             bench.job(&when, &LONG, writer).unwrap();
         }
-        // Setting the event once ends one of the two jobs; the other one needs another signal.
+        // Setting the event once ends one of the two background tasks. The other one needs another
+        // signal.
         when.set().unwrap();
         eventually("one has taken it", || {
             when.poll()
@@ -249,7 +250,7 @@ fn a_job_that_takes_long_delays_no_other() {
             bench.job_that_blocks(&soon, &entered, &until).unwrap();
         }
         assert!(entered.wait_timeout(LONG).unwrap());
-        // This job expires while the others still block their threads.
+        // This task expires while the earlier tasks still block their threads.
         let (reader, writer) = pipe();
         bench.job(&event(), &soon, &writer).unwrap();
         drop(writer);
@@ -311,7 +312,7 @@ fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
     let bench = world.bench();
     bench.spare_descriptors(None).unwrap();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-    // Each job holds a file and an event.
+    // Each background task holds a file and an event.
     let room = limit.unwrap_or(u64::MAX).saturating_sub(200) / 2;
     let count = room.min(10_000) as u32;
     println!("{count} jobs, with a limit of {limit:?} descriptors");
@@ -322,8 +323,8 @@ fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
     for _ in 1..count {
         bench.job_that_counts(&when, &file).unwrap();
     }
-    // The server may have started a few more threads for the calls above, but a pending job needs
-    // no thread.
+    // The server may have started a few more threads for the calls above, but a pending background
+    // task needs no thread.
     let more = bench.threads().unwrap() - threads;
     assert!(more <= 16, "{more} more threads");
     assert_eq!(bench.descriptors().unwrap(), before + 2 * (count - 1));
@@ -364,7 +365,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     let mut sent = 0;
     let calls: Vec<_> = (0..16).map(|_| quick.echo(&large)).collect();
     for call in calls {
-        // Calls that did not fit in the socket were not sent.
+        // A call that was sent may have run. The other calls did not fit in the socket.
         sent += usize::from(call.wait().unwrap_err().may_have_run());
     }
     assert!(sent < 16, "the socket is full");
@@ -372,7 +373,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     drop((quick, bench));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     drop(server);
-    // The task still waits after the server has seen the end of the connection.
+    // The task continues to wait after the server has noticed the end of the connection.
     assert!(!is_readable(&reader, Duration::from_millis(500)));
     when.set().unwrap();
     assert_eq!(drain(reader), "Fired");
@@ -435,7 +436,7 @@ fn jobs_that_are_cancelled_leave_no_descriptors_and_no_work() {
     }
     eventually_equal(&before, || bench.descriptors().unwrap());
     drop(bench);
-    // No pending job keeps the server running.
+    // The server ends, because no background task is pending.
     eventually("the server has ended", || !world.is_running());
 }
 

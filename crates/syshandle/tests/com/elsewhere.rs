@@ -1,4 +1,4 @@
-//! Replaces the COM tests on platforms without COM.
+//! Takes the place of the COM tests on platforms without COM.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Tests calls through COM between processes. Under Wine, handles are encoded in a form that only
-//! Wine needs; on Windows, in the form of the RPC runtime.
+//! Tests calls through COM between processes. On Windows, the RPC runtime encodes handles. Wine
+//! can't do that, so under Wine this library encodes them.
 //!
 //! This program runs the tests, and also acts as their clients and as the servers that COM starts
 //! for them.

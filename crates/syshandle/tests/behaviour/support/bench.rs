@@ -32,8 +32,8 @@ pub(crate) trait Bench {
     fn pid(&self) -> Result<u32>;
     fn descriptors(&self) -> Result<u32>;
     fn threads(&self) -> Result<u32>;
-    /// Lowers the descriptor limit of the process so that `spare` more can be opened; `None`
-    /// restores the maximum.
+    /// Lowers the descriptor limit of the process, so that only `spare` more descriptors can be
+    /// opened. `None` restores the maximum.
     fn spare_descriptors(&self, spare: Option<u32>) -> Result<()>;
 
     fn close(&self, handles: Vec<OwnedHandle>) -> Result<()>;
@@ -47,7 +47,7 @@ pub(crate) trait Bench {
     ) -> Result<Arc<Event>>;
     fn read_only(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
     fn events(&self, count: u32) -> Result<Vec<Event>>;
-    /// Keeps a handle until the process ends.
+    /// Keeps a handle open until the process exits.
     fn keep_for_life(&self, handle: OwnedHandle) -> Result<()>;
 
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
@@ -79,7 +79,7 @@ pub(crate) trait Bench {
     fn caller(&self, context: &Context) -> Result<(u32, u32, u32)>;
     fn time_left(&self, context: &Context) -> Result<Duration>;
 
-    /// Starts a job that writes its outcome to the report.
+    /// Starts a background task that writes its outcome to the report.
     fn job(
         &self,
         context: &Context,
@@ -87,9 +87,9 @@ pub(crate) trait Bench {
         timeout: Duration,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Starts a job that panics.
+    /// Starts a background task that panics.
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()>;
-    /// Starts a job that sets `entered` and waits for `until`.
+    /// Starts a background task that sets `entered` and waits for `until`.
     fn job_that_blocks(
         &self,
         context: &Context,
@@ -97,10 +97,10 @@ pub(crate) trait Bench {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()>;
-    /// Starts a job that holds a file and increments a counter at the end.
+    /// Starts a background task that holds a file, and increments a counter when it ends.
     fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()>;
     fn jobs_done(&self) -> Result<u32>;
-    /// Waits until this call is cancelled, and then starts a job.
+    /// Waits until this call is cancelled, and then starts a background task.
     fn job_after_cancel(
         &self,
         context: &Context,
@@ -108,7 +108,8 @@ pub(crate) trait Bench {
         when: Event,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Ends the connection with a text when the event is set, in a job or on a thread of its own.
+    /// Ends the connection with a text when the event is set. A background task or a separate
+    /// thread does this.
     fn fail_when(
         &self,
         context: &Context,
@@ -129,36 +130,37 @@ pub(crate) trait Bench {
     fn release_counter(&self) -> Result<()>;
     fn tell(&self, listener: ListenerClient, text: String) -> Result<String>;
 
-    /// Starts a job that waits for a delay only, and writes its outcome to the report.
+    /// Starts a background task that waits for a delay and for no object. It writes its outcome to
+    /// the report.
     fn job_after(
         &self,
         context: &Context,
         delay: Duration,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Starts a job from a thread of its own after the client has gone.
+    /// Starts a background task from a separate thread, after the client has disconnected.
     fn job_after_release(
         &self,
         context: &Context,
         when: Event,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Starts a job that [`cancel_job`](Self::cancel_job) can cancel. The job waits for the event
-    /// or, without one, for a long delay.
+    /// Starts a background task that [`cancel_job`](Self::cancel_job) can cancel. The task waits
+    /// for the event or, without an event, for a long delay.
     fn job_to_cancel(
         &self,
         context: &Context,
         when: Option<Event>,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Cancels the last job of `job_to_cancel`.
+    /// Cancels the last background task of `job_to_cancel`.
     fn cancel_job(&self) -> Result<bool>;
     /// Runs until the server is shutting down. Returns whether the call is cancelled at that time.
     #[blocking]
     fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
 }
 
-/// The second interface of a class.
+/// The second interface of the class [`DOUBLE`].
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a02")]
 pub(crate) trait Named {
     fn set_name(&self, name: String) -> Result<()>;
@@ -537,16 +539,16 @@ impl Bench for Workbench {
     }
 }
 
-/// Returns bytes that depend on their position.
+/// Returns bytes whose values depend on their positions.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
-/// Lowers the descriptor limit of this process so that `spare` more can be opened; `None` restores
-/// the maximum.
+/// Lowers the descriptor limit of this process, so that only `spare` more descriptors can be
+/// opened. `None` restores the maximum.
 pub(crate) fn spare_descriptors(spare: Option<u32>) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Listing the open descriptors takes a descriptor too.
+    // The limit is raised first, because listing the open descriptors takes a descriptor.
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     if let Some(spare) = spare {
         let current = Some(limit_with(spare));
@@ -554,14 +556,14 @@ pub(crate) fn spare_descriptors(spare: Option<u32>) {
     }
 }
 
-/// Returns the limit under which `spare` more descriptors can be opened. The limit applies to their
-/// numbers, which may have gaps.
+/// Returns the limit under which `spare` more descriptors can be opened. The kernel limits the
+/// numbers of descriptors, so the gaps between the open ones are counted.
 fn limit_with(spare: u32) -> u64 {
     let listed: Vec<u64> = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
         .collect();
-    // The descriptor of the listed folder is closed by now.
+    // The descriptor by which the folder was listed is closed now, so it is not counted.
     let open = |fd: &u64| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok();
     let open: std::collections::BTreeSet<u64> = listed.into_iter().filter(open).collect();
     (0..).filter(|fd| !open.contains(fd)).nth(spare as usize).unwrap()

@@ -1,5 +1,5 @@
-//! An interface whose implementation panics or blocks wherever a server runs user code, and
-//! `tracing` subscribers that do.
+//! An interface whose implementation panics or blocks in each place where a server runs user code.
+//! Also `tracing` subscribers that panic or block.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub(crate) trait Hazard {
     fn pid(&self) -> Result<u32>;
     /// Makes the destructor of the object panic.
     fn drop_later(&self) -> Result<()>;
-    /// Returns a value whose destructor panics at the server after the reply was sent.
+    /// Returns a value whose destructor panics in the server after the reply was sent.
     fn result(&self) -> Result<Bomb>;
     /// Returns a value whose encoding panics.
     fn unencodable(&self) -> Result<Unencodable>;
@@ -36,7 +36,7 @@ pub(crate) trait Hazard {
     fn map(&self, map: BTreeMap<Grumpy, u8>) -> Result<()>;
     /// Panics with a payload that panics when it is dropped.
     fn payload(&self) -> Result<()>;
-    /// Starts a job whose captured state panics when it is dropped.
+    /// Starts a background task whose captured state panics when it is dropped.
     fn job(&self, context: &Context, when: Event) -> Result<()>;
     /// Starts a timer whose captured state panics when it is dropped.
     fn timer(&self, context: &Context) -> Result<()>;
@@ -47,9 +47,9 @@ pub(crate) trait Hazard {
     /// Blocks a worker until the event is set.
     #[blocking]
     fn wait_in_worker(&self, until: ManualEvent) -> Result<()>;
-    /// Blocks in a job until the event is set.
+    /// Starts a background task that blocks until the event is set.
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()>;
-    /// Blocks in a job that first waits for an event.
+    /// Starts a background task that waits for an event and then blocks.
     fn block_when(
         &self,
         context: &Context,

@@ -41,8 +41,8 @@ pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
     poll(&mut polls, Some(&within)).unwrap() > 0
 }
 
-/// Returns the number of descriptors that this process has open, without the three that it keeps to
-/// examine handles (`prepare`).
+/// Returns the number of open descriptors of this process, except for the three that the library
+/// keeps for proofs (`prepare`).
 pub(crate) fn descriptors() -> usize {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
@@ -59,7 +59,7 @@ pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Waits until a condition holds that other threads or processes are about to fulfil.
+/// Waits until a condition holds. Another thread or process is about to fulfil it.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
@@ -68,8 +68,8 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until none of the counts exceeds its earlier value. Counts may be lower, because things
-/// that were counted before may have been about to end.
+/// Waits until no count exceeds its earlier value. A count may be lower, because an earlier count
+/// may have included something that was about to end.
 pub(crate) fn eventually_no_more<T, const N: usize>(before: [T; N], now: impl Fn() -> [T; N])
 where
     T: PartialOrd + std::fmt::Debug,

@@ -110,8 +110,8 @@ pub(crate) fn alone<F: FnOnce()>(test: F) {
     assert!(ran, "there is no test {name}");
 }
 
-/// A client in a process of its own, which makes the server block or starts a job, and can be
-/// killed.
+/// A client in a separate process. It makes the server block or starts a background task, and it
+/// can be killed.
 #[derive(Debug)]
 pub(crate) struct OtherClient {
     child: Child,
@@ -120,7 +120,7 @@ pub(crate) struct OtherClient {
 }
 
 impl OtherClient {
-    /// Starts a job that writes its outcome to the report. Sends `Bye` if `bye` is set.
+    /// Starts a background task that writes its outcome to the report. Sends `Bye` if `bye` is set.
     pub(crate) fn with_job(world: &World, report: &std::path::Path, bye: bool) -> Self {
         let bye = if bye { "1" } else { "0" };
         Self::start(
@@ -206,7 +206,7 @@ fn acts_where_it_is_started_as_a_client() {
 /// The kinds of user code that [`OtherClient::that_blocks`] knows.
 pub(crate) const BLOCKS: [&str; 5] = ["timer", "event", "destructor", "door", "constructor"];
 
-/// More than the server runs at once for a client.
+/// Number of blocking calls, which is more than the server runs at once for one client.
 const BLOCKED: usize = 12;
 
 #[test]
@@ -224,7 +224,7 @@ fn blocks_where_it_is_started_as_a_client() {
     let mut clients = Vec::new();
     for entered in &entered {
         match kind.as_str() {
-            // At the limit of this client, starting another job fails.
+            // When this client has reached its limit, starting another background task fails.
             "timer" => drop(hasty.block_in_job(entered, &until)),
             "event" => hazard.block_when(&when, entered, &until).unwrap(),
             "destructor" => clients.push(activate()),

@@ -1,4 +1,4 @@
-//! A client without the library: it sends arbitrary frames over a socket.
+//! A client that doesn't use the library. It can send arbitrary frames over a socket.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -45,7 +45,8 @@ impl Raw {
         raw
     }
 
-    /// Sends an attach frame with one end of a socket pair through a door, and returns the other end.
+    /// Sends an attach frame with one end of a socket pair through a door, and returns the other
+    /// end.
     pub(crate) fn return_channel(door: &Seqpacket) -> (Self, Seqpacket) {
         let (ours, theirs) = Seqpacket::pair().unwrap();
         let attach = Header { handles: 1, ..Header::new(FrameKind::Attach) };

@@ -176,7 +176,7 @@ pub(crate) fn over_every_transport(test: impl Fn(&BenchClient)) {
 pub(crate) fn file() -> std::fs::File {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let file = tempfile::tempfile().unwrap();
-    // The length distinguishes the file from others if an inode number is reused.
+    // Each file gets another length, because a file system may reuse an inode number.
     file.set_len(u64::from(LAST.fetch_add(1, Ordering::Relaxed))).unwrap();
     file
 }

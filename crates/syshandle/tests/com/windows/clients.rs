@@ -1,4 +1,4 @@
-//! Clients in processes of their own.
+//! Clients in separate processes.
 
 use std::fs::File;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -16,8 +16,8 @@ pub(crate) fn start(words: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// Under Wine, an activation on a busy machine sometimes hangs for ten seconds, and all other
-/// clients of the crowd wait for it.
+/// Timeout of a test with many clients. Under Wine, an activation on a busy machine sometimes hangs
+/// for ten seconds, and all other clients wait for it.
 const CROWD_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a client, and prints its results.

@@ -52,7 +52,7 @@ pub(crate) fn attack(number: u64, kind: &str) -> String {
 }
 
 /// Makes another process send a number, and returns the server's answer. Returns `None` on Windows,
-/// where handles are encoded in a form that can't be forged like this.
+/// where the RPC runtime encodes handles and a client can't forge them in this way.
 fn attacked(number: u64, kind: &str) -> Option<String> {
     if !under_wine() {
         say_skipped();
@@ -88,7 +88,7 @@ fn servers_own() {
     let secret = Secret::new();
     let client = EverythingClient::activate(ATTACKED).unwrap();
     let number = client.keep_open(secret.0.path().to_str().unwrap()).unwrap();
-    // The attackers have just started, so their own handles are unlikely to have this number.
+    // The attacker has just started, so it is unlikely to have a handle with this number.
     for _ in 0..3 {
         if let Some(answer) = attacked(number, "file") {
             assert!(secret.is_untouched(), "{answer}");
@@ -99,7 +99,7 @@ fn servers_own() {
 
 fn forged_process() {
     let secret = Secret::new();
-    // The numbers contain the process identifier of the victim, which is this process.
+    // These forged numbers contain the process identifier of the victim, which is this process.
     let file = File::options().read(true).write(true).open(secret.0.path()).unwrap();
     let number = std::os::windows::io::AsRawHandle::as_raw_handle(&file).addr() as u64;
     let own = u64::from(std::process::id());

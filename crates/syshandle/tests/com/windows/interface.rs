@@ -161,7 +161,7 @@ class! {
 }
 
 class! {
-    /// A class with a client that is killed.
+    /// A class for a test whose client is killed.
     pub BEREFT: Everything = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f06";
 }
 
