@@ -1,11 +1,17 @@
-//! Limits the size of the code that every user compiles before anything else.
+//! Limits the size of the code that every user compiles before anything else, and the number of
+//! foreign crates in a user's program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Maximum number of lines of `syshandle-model`, on which the macros depend. The reader of `.idl`
 /// files, which is much larger, stays in a crate of its own.
 const MODEL_LINES_MAX: usize = 2_000;
+
+/// Maximum number of crates of other projects that a program links with the default features.
+const LINKED_CRATES_MAX: usize = 15;
 
 #[test]
 fn the_model_of_the_macros_stays_small() {
@@ -13,6 +19,23 @@ fn the_model_of_the_macros_stays_small() {
     let count = lines(&source);
     assert!(count > 0, "{} has no Rust", source.display());
     assert!(count <= MODEL_LINES_MAX, "{count} lines, limit {MODEL_LINES_MAX}");
+}
+
+#[test]
+fn a_program_links_few_foreign_crates() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--package", "syshandle", "--prefix", "none"])
+        .args(["--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-gnu"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("Cargo");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).expect("UTF-8");
+    // The path of a crate of this repository follows its version.
+    let foreign = tree.lines().filter(|line| !line.contains(" (/"));
+    let foreign: BTreeSet<_> = foreign.map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(foreign.iter().any(|line| line.starts_with("rustix ")), "{foreign:?}");
+    assert!(foreign.len() <= LINKED_CRATES_MAX, "{} crates: {foreign:#?}", foreign.len());
 }
 
 /// Returns the number of lines of all Rust files in a folder and its subfolders.

@@ -2,12 +2,13 @@
 //! users.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use syshandle_types::Guid;
+use toml_span::de_helpers::TableHelper;
+use toml_span::value::ValueInner;
+use toml_span::{DeserError, Deserialize, ErrorKind as TomlErrorKind, Span, Value};
 
 use crate::{Error, ErrorKind, Policy, Result};
 
@@ -45,9 +46,9 @@ pub struct RegisteredClass {
 }
 
 impl Registration {
-    /// Maximum file size. It is enough for thousands of classes, and limits reads from endless
-    /// devices.
-    pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+    /// Maximum file size. It is enough for hundreds of classes. It limits reads from endless
+    /// devices, and the time of the parser, which is quadratic in the number of dotted keys.
+    pub const FILE_BYTES_MAX: u64 = 128 * 1024;
 
     /// The start of the comment with which [`write`](Self::write) begins a file.
     pub const COMMENT: &'static str = "# Written by `syshandle register`";
@@ -61,13 +62,12 @@ impl Registration {
     /// [`ErrorKind::BadRegistration`], with the position in the text.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let bad = |what: String| Error::new(ErrorKind::BadRegistration, what);
-        let file: RegistrationToml = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let file = read(text).map_err(|(position, what)| {
+            let before = text.get(..position).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             let quoted = text.lines().nth(line - 1).unwrap_or_default().trim();
             let quoted: String = quoted.chars().take(QUOTED_MAX).collect();
-            let what = error.message();
             bad(format!("line {line}, column {column}: `{quoted}`: {what}"))
         })?;
         if !file.program.is_absolute() {
@@ -97,7 +97,7 @@ impl Registration {
                 return Err(bad(format!("`{name}` has a value with a zero byte")));
             }
         }
-        let classes = file.class.into_iter().map(|class| {
+        let classes = file.classes.into_iter().map(|class| {
             let guid = |text: &String| {
                 text.parse()
                     .map_err(|error| bad(format!("`{text}` is no identifier")).because(error))
@@ -114,21 +114,16 @@ impl Registration {
             arguments: file.arguments,
             environment: file.environment,
             socket: file.socket,
-            policy: match file.users {
-                UsersToml::Keyword(UsersKeyword::Same) => Policy::same_user(),
-                UsersToml::Keyword(UsersKeyword::Anyone) => Policy::anyone(),
-                UsersToml::Numbers(users) => Policy::users(users),
-            },
+            policy: file.policy,
             start_timeout: file
                 .start_timeout_ms
-                .map_or(Self::START_TIMEOUT, |time| Duration::from_millis(time.get().into())),
+                .map_or(Self::START_TIMEOUT, |time| Duration::from_millis(time.into())),
             classes: classes.collect::<Result<_>>()?,
         })
     }
 
     /// Returns the text of the registration file.
     pub fn write(&self) -> String {
-        let string = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let path = |path: &Path| string(&path.to_string_lossy());
         let strings = |texts: &mut dyn Iterator<Item = String>| {
             let texts: Vec<_> = texts.map(|text| string(&text)).collect();
@@ -168,56 +163,138 @@ impl Registration {
 /// Maximum number of characters of a wrong line that an error quotes.
 const QUOTED_MAX: usize = 80;
 
-/// The contents of the file before validation.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegistrationToml {
-    program: PathBuf,
-    #[serde(default)]
-    arguments: Vec<String>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    socket: Option<PathBuf>,
-    #[serde(default)]
-    users: UsersToml,
-    start_timeout_ms: Option<NonZeroU32>,
-    #[serde(default)]
-    class: Vec<ClassToml>,
+/// Reads the contents of the file. The error is a position in the text and what is wrong there.
+fn read(text: &str) -> std::result::Result<RegistrationToml, (usize, String)> {
+    let mut value = toml_span::parse(text).map_err(|error| describe(&error))?;
+    RegistrationToml::deserialize(&mut value).map_err(|failed| {
+        // A missing key is reported last, because a misspelled key explains it.
+        let rank = |(is_missing, at, _): &(bool, usize, String)| (*is_missing, *at);
+        let errors = failed.errors.iter().map(|error| {
+            let (at, what) = describe(error);
+            (matches!(error.kind, TomlErrorKind::MissingField(_)), at, what)
+        });
+        errors.min_by_key(rank).map(|(_, at, what)| (at, what)).unwrap_or_default()
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Returns the position and the text of a parser's error.
+fn describe(error: &toml_span::Error) -> (usize, String) {
+    match &error.kind {
+        TomlErrorKind::UnexpectedKeys { keys, expected } => {
+            let first = keys.iter().min_by_key(|(_, span)| span.start);
+            let (key, at) = first.map_or(("", 0), |(key, span)| (key.as_str(), span.start));
+            (at, format!("unknown key `{key}`, expected one of `{}`", expected.join("`, `")))
+        }
+        TomlErrorKind::MissingField(key) => (error.span.start, format!("missing key `{key}`")),
+        _ => (error.span.start, error.to_string()),
+    }
+}
+
+/// Returns a string in the format of a registration.
+fn string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\0'..'\x20' | '\x7f' => quoted += &format!("\\u{:04x}", u32::from(character)),
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "\""
+}
+
+/// The contents of the file before validation.
+struct RegistrationToml {
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    socket: Option<PathBuf>,
+    policy: Policy,
+    start_timeout_ms: Option<u32>,
+    classes: Vec<ClassToml>,
+}
+
+impl<'de> Deserialize<'de> for RegistrationToml {
+    fn deserialize(value: &mut Value<'de>) -> std::result::Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let program: String = table.required("program").unwrap_or_default();
+        let arguments = table.optional("arguments").unwrap_or_default();
+        let environment: Option<EnvironmentToml> = table.optional("environment");
+        let socket: Option<String> = table.optional("socket");
+        let users: Option<UsersToml> = table.optional("users");
+        let start_timeout_ms = table.optional_s::<u32>("start_timeout_ms");
+        let classes = table.optional("class").unwrap_or_default();
+        if let Some(time) = start_timeout_ms.as_ref().filter(|time| time.value == 0) {
+            table.errors.push(custom("`start_timeout_ms` must be at least 1", time.span));
+        }
+        table.finalize(None)?;
+        Ok(Self {
+            program: program.into(),
+            arguments,
+            environment: environment.map(|environment| environment.0).unwrap_or_default(),
+            socket: socket.map(PathBuf::from),
+            policy: users.map(|users| users.0).unwrap_or_default(),
+            start_timeout_ms: start_timeout_ms.map(|time| time.value),
+            classes,
+        })
+    }
+}
+
+/// A table `[[class]]`.
 struct ClassToml {
     clsid: String,
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     interfaces: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`users` is \"same\", \"anyone\", or a list of numbers")]
-enum UsersToml {
-    Keyword(UsersKeyword),
-    Numbers(Vec<u32>),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum UsersKeyword {
-    Same,
-    Anyone,
-}
-
-impl Default for UsersToml {
-    fn default() -> Self {
-        Self::Keyword(UsersKeyword::Same)
+impl<'de> Deserialize<'de> for ClassToml {
+    fn deserialize(value: &mut Value<'de>) -> std::result::Result<Self, DeserError> {
+        let mut table = TableHelper::new(value)?;
+        let clsid = table.required("clsid").unwrap_or_default();
+        let name = table.optional("name").unwrap_or_default();
+        let interfaces = table.optional("interfaces").unwrap_or_default();
+        table.finalize(None)?;
+        Ok(Self { clsid, name, interfaces })
     }
+}
+
+/// The table `[environment]`.
+struct EnvironmentToml(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for EnvironmentToml {
+    fn deserialize(value: &mut Value<'de>) -> std::result::Result<Self, DeserError> {
+        let variables = TableHelper::new(value)?.table.into_iter();
+        let variables = variables
+            .map(|(name, mut value)| Ok((name.name.into(), String::deserialize(&mut value)?)));
+        variables.collect::<std::result::Result<_, DeserError>>().map(Self)
+    }
+}
+
+/// The policy under the key `users`.
+struct UsersToml(Policy);
+
+impl<'de> Deserialize<'de> for UsersToml {
+    fn deserialize(value: &mut Value<'de>) -> std::result::Result<Self, DeserError> {
+        match value.take() {
+            ValueInner::String(word) if word == "same" => return Ok(Self(Policy::same_user())),
+            ValueInner::String(word) if word == "anyone" => return Ok(Self(Policy::anyone())),
+            other => value.set(other),
+        }
+        let what = "`users` is \"same\", \"anyone\", or a list of numbers";
+        let users = Vec::<u32>::deserialize(value).map_err(|_| custom(what, value.span))?;
+        Ok(Self(Policy::users(users)))
+    }
+}
+
+fn custom(what: &'static str, at: Span) -> toml_span::Error {
+    (TomlErrorKind::Custom(what.into()), at).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PRINTED: &str = "\u{1}\t\r\n\u{7f}\\'\"é\u{2028}";
 
     #[test]
     fn a_registration_is_read_as_it_was_written() {
@@ -226,7 +303,11 @@ mod tests {
             name: "server".into(),
             program: "/opt/a b/server".into(),
             arguments: vec!["--colour".into(), "\"blue\"".into()],
-            environment: [("MOOD".into(), "good = \n better".into())].into(),
+            environment: [
+                ("MOOD".into(), "good = \n better".into()),
+                ("\"".into(), PRINTED.into()),
+            ]
+            .into(),
             socket: Some("/run/socket".into()),
             policy: Policy::users([0, 7]),
             start_timeout: Duration::from_millis(1500),
@@ -242,15 +323,43 @@ mod tests {
     #[test]
     fn an_error_names_the_mistake_and_its_place() {
         for (text, part) in [
-            ("program = 7", "invalid type"),
+            ("program = 7", "line 1, column 11: `program = 7`: expected a string, found integer"),
             ("program = \"server\"", "absolute"),
-            ("program = \"/s\"\ncolour = 1", "colour"),
-            ("program = \"/s\"\nusers = \"some\"", "users"),
+            ("program = \"/s", "line 1, column 11: `program = \"/s`: unterminated string"),
+            (
+                "program = \"/s\"\ncolour = 1",
+                "line 2, column 1: `colour = 1`: unknown key `colour`",
+            ),
+            ("progran = \"/s\"", "unknown key `progran`, expected one of `program`, `arguments`"),
+            ("users = \"same\"", "missing key `program`"),
+            ("program = \"/s\"\nprogram = \"/t\"", "line 2, column 1"),
+            ("program = \"/s\"\narguments = [\"é\", 1]", "line 2, column 19"),
+            ("program = \"/s\"\nsocket = true", "expected a string, found boolean"),
+            ("program = \"/s\"\nsocket = 1979-05-27", "line 2, column 10"),
+            (
+                "program = \"/s\"\nusers = \"some\"",
+                "line 2, column 10: `users = \"some\"`: `users` is",
+            ),
+            ("program = \"/s\"\nusers = [-1]", "`users` is"),
+            ("program = \"/s\"\nusers = [4294967296]", "`users` is"),
+            ("program = \"/s\"\n[environment]\nA = 1", "line 3, column 5"),
             ("program = \"/s\"\n[environment]\n\"A=B\" = \"\"", "A=B"),
             ("program = \"/s\"\n[environment]\nLISTEN_FDS = \"3\"", "LISTEN_FDS"),
             ("program = \"/s\"\n[environment]\nA = \"\\u0000\"", "zero"),
-            ("program = \"/s\"\nstart_timeout_ms = 0", "start_timeout_ms"),
+            ("program = \"/s\"\nstart_timeout_ms = 0", "`start_timeout_ms` must be at least 1"),
+            ("program = \"/s\"\nstart_timeout_ms = 4294967296", "out of range"),
+            ("program = \"/s\"\n[class]\nclsid = \"1\"", "expected an array, found table"),
+            (
+                "program = \"/s\"\n[[class]]\nname = \"1\"",
+                "line 2, column 1: `[[class]]`: missing key",
+            ),
+            (
+                "program = \"/s\"\n[[class]]\nclsid = \"1\"\nx = 1",
+                "line 4, column 1: `x = 1`: unknown",
+            ),
             ("program = \"/s\"\n[[class]]\nclsid = \"1\"", "identifier"),
+            (&format!("program = {}", "[".repeat(100_000)), "nesting depth"),
+            (&format!("program{} = 1", ".a".repeat(50_000)), "nesting depth"),
             ("\u{0}", ""),
         ] {
             let error = Registration::parse("server", text).unwrap_err();

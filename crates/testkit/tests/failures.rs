@@ -341,11 +341,11 @@ fn a_registration_file_that_is_damaged() {
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let file = registered.path.to_str().unwrap();
     fs::write(&registered.path, "program = \"").unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "invalid basic string", "line 1"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "unterminated string", "line 1"]);
     fs::write(&registered.path, b"program = \"\xff\"").unwrap();
     error(&fixture, ErrorKind::BadRegistration, &[file, "UTF-8"]);
     fs::write(&registered.path, vec![b'#'; 2 << 20]).unwrap();
-    error(&fixture, ErrorKind::BadRegistration, &[file, "limit of 1048576 bytes"]);
+    error(&fixture, ErrorKind::BadRegistration, &[file, "limit of 131072 bytes"]);
     fs::write(&registered.path, format!("program = \"{}\"", SERVER.display())).unwrap();
     error(&fixture, ErrorKind::BadRegistration, &[file, "does not list class"]);
     fs::remove_file(&registered.path).unwrap();
