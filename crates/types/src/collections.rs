@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder};
 
-/// One byte, 0 or 1. The value follows if the byte is 1.
+/// Encoded as one byte, 0 or 1. The value follows if the byte is 1.
 impl<T: Encode> Encode for Option<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[u8::from(self.is_some())]);
@@ -25,7 +25,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// One byte, 0 or 1. The value follows if the byte is 0, and the error if it is 1.
+/// Encoded as one byte, 0 or 1, followed by the value (0) or the error (1).
 impl<T: Encode, E: Encode> Encode for Result<T, E> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[u8::from(self.is_err())]);
@@ -66,8 +66,8 @@ impl<T: Decode> Decode for Box<T> {
     }
 }
 
-/// Encoded like the value that it refers to. `Arc` is meant for values that the sender also keeps,
-/// such as an event that a method returns and sets later.
+/// Encoded like the value that it refers to. Useful for values that the sender also keeps, such as
+/// an event that a method returns and sets later.
 impl<T: Encode + ?Sized> Encode for Arc<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         (**self).encode(out);
@@ -81,7 +81,7 @@ impl<T: Decode> Decode for Arc<T> {
     }
 }
 
-/// The number of items as `u32`, then the items.
+/// Encoded as the number of items, a `u32`, followed by the items.
 impl<T: Encode> Encode for [T] {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put_len(self.len());
@@ -102,7 +102,7 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-/// The items. Their number is part of the type.
+/// Encoded as the items alone, because their number is part of the type.
 impl<T: Encode, const N: usize> Encode for [T; N] {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         T::encode_all(self, out);
@@ -124,8 +124,8 @@ impl<T: Decode, const N: usize> Decode for [T; N] {
 
 macro_rules! impl_map {
     ($map:ident, $($bound:path),+ $(; $state:ident)?) => {
-        /// The number of entries as `u32`, then each key with its value. A key must not occur
-        /// twice.
+        /// Encoded as the number of entries, a `u32`, followed by each key and its value. A key
+        /// must not occur twice.
         impl<K: Encode, V: Encode, $($state)?> Encode for $map<K, V, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
@@ -143,7 +143,7 @@ macro_rules! impl_map {
                 let len = input.take_len()?;
                 let mut map = Self::default();
                 for index in 0..len {
-                    // The capacity of a map grows by doubling, so each entry is charged twice.
+                    // Charges each entry twice, because the capacity of a map grows by doubling.
                     input.charge_value::<[(K, V); 2]>()?;
                     let key = K::decode(input).map_err(|error| error.in_item(index))?;
                     let value = V::decode(input).map_err(|error| error.in_item(index))?;
@@ -161,7 +161,8 @@ impl_map!(HashMap, Eq, Hash; S);
 
 macro_rules! impl_set {
     ($set:ident, $($bound:path),+ $(; $state:ident)?) => {
-        /// The number of items as `u32`, then the items. An item must not occur twice.
+        /// Encoded as the number of items, a `u32`, followed by the items. An item must not occur
+        /// twice.
         impl<T: Encode, $($state)?> Encode for $set<T, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
@@ -194,7 +195,7 @@ impl_set!(HashSet, Eq, Hash; S);
 
 macro_rules! impl_tuple {
     ($($name:ident . $index:tt),+) => {
-        /// The members in order.
+        /// Encoded as the members in order, without a length.
         impl<$($name: Encode),+> Encode for ($($name,)+) {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 $(out.named_field(stringify!($index), &self.$index);)+

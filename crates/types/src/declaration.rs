@@ -1,4 +1,5 @@
-//! Declarations of handles in an interface, and the ways in which a received handle can fail them.
+//! Declarations of handles in an interface, and the error for a received handle that does not
+//! match.
 
 use std::fmt;
 
@@ -21,11 +22,11 @@ pub struct Declaration {
     pub kinds: Kinds,
     /// The handle must have these rights.
     pub at_least: Rights,
-    /// The handle must have no other rights than these, if a maximum is declared.
+    /// The handle must have no other rights than these, if `Some`.
     pub at_most: Option<Rights>,
-    /// If the handle is a socket, it must be of one of these sorts, if declared.
+    /// A socket must be of one of these types, if `Some`.
     pub sockets: Option<Sockets>,
-    /// If the handle is a file, it must be of one of these sorts, if declared.
+    /// A file must be of one of these types, if `Some`.
     pub files: Option<Files>,
 }
 
@@ -40,19 +41,19 @@ impl Declaration {
         Self::new(Kinds::of(kind))
     }
 
-    /// Declares a socket of one of these families and types.
+    /// Declares a socket of one of these types.
     pub const fn socket(sockets: Sockets) -> Self {
         Self::kind(Kind::Socket).sockets(sockets)
     }
 
-    /// Restricts sockets to these families and types.
+    /// Restricts sockets to these types.
     #[must_use]
     pub const fn sockets(mut self, sockets: Sockets) -> Self {
         self.sockets = Some(sockets);
         self
     }
 
-    /// Restricts files to these sorts.
+    /// Restricts files to these types.
     #[must_use]
     pub const fn files(mut self, files: Files) -> Self {
         self.files = Some(files);
@@ -73,8 +74,8 @@ impl Declaration {
         self
     }
 
-    /// Combines two declarations: a handle must meet both. Used for a parameter whose type has a
-    /// declaration too.
+    /// Combines two declarations, for example those of a parameter and of its type. A handle must
+    /// match both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -98,9 +99,8 @@ impl Declaration {
         }
     }
 
-    /// Returns why no handle can ever meet this declaration, or `None` if a handle can. A
-    /// declaration can contradict itself after two were combined, or require a right that no such
-    /// handle has.
+    /// Returns the reason why no handle can match this declaration, or `None` if a handle can. For
+    /// example, the declaration requires a right that no handle of its kinds has.
     pub const fn contradiction(&self) -> Option<&'static str> {
         let socket_alone = matches!(self.kinds.only(), Some(Kind::Socket));
         let file_alone = matches!(self.kinds.only(), Some(Kind::File));
@@ -127,7 +127,7 @@ impl Declaration {
         }
     }
 
-    /// Compares the facts from the kernel with the declaration.
+    /// Checks the kernel's facts about a handle against the declaration.
     ///
     /// # Errors
     /// [`Mismatch`], with the declared and the received properties.
@@ -149,17 +149,17 @@ impl Declaration {
     }
 }
 
-/// Objects that are not sockets pass.
+/// Returns `true` for an object that is not a socket.
 fn is_right_socket(sockets: Sockets, object: Object) -> bool {
     !object.is(Kind::Socket) || sockets.include(object)
 }
 
-/// Objects that are not files pass.
+/// Returns `true` for an object that is not a file.
 fn is_right_file(files: Files, object: Object) -> bool {
     !object.is(Kind::File) || files.include(object)
 }
 
-/// If the handle may write, then `CHANGE` is not a surplus right.
+/// Returns whether all `rights` are in `most`. `WRITE` in `most` also permits `CHANGE`.
 fn allows(most: Rights, rights: Rights) -> bool {
     match most.contains(Rights::WRITE) {
         true => most.union(Rights::CHANGE).contains(rights),
@@ -167,7 +167,7 @@ fn allows(most: Rights, rights: Rights) -> bool {
     }
 }
 
-/// Writes the declaration as an interface would: `file (read | write)`.
+/// Writes the declaration as in an interface: `file (read | write)`.
 impl fmt::Display for Declaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kinds)?;
@@ -186,29 +186,29 @@ impl fmt::Display for Declaration {
     }
 }
 
-/// The error for a received handle that doesn't meet its declaration.
-// Exhaustive: a proof outside of this crate makes it.
+/// The error for a received handle that does not match its declaration.
+// Not `non_exhaustive`, because implementations of `Prove` in other crates construct it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The part of the declaration that the handle fails.
+    /// The part of the declaration that the handle does not match.
     pub wanted: Requirement,
     /// The facts of the received handle.
     pub received: Facts,
 }
 
-/// The part of a declaration that a handle fails.
-// Exhaustive: each variant has a number on the wire, so a new one changes the wire too.
+/// The part of a declaration that a handle does not match.
+// Not `non_exhaustive`, because a new variant needs a new number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// The handle is of none of these kinds.
     Kind(Kinds),
-    /// The handle is a socket of none of these families and types.
+    /// The handle is a socket of none of these types.
     Sockets(Sockets),
-    /// The handle is a file of none of these sorts.
+    /// The handle is a file of none of these types.
     Files(Files),
     /// The handle lacks some of these rights.
     Rights(Rights),
-    /// The handle has other rights than these.
+    /// The handle has rights other than these.
     NoMoreThan(Rights),
 }
 

@@ -1,5 +1,5 @@
-//! Decodes values from bytes and handles. No input of a peer causes a panic, an allocation out of
-//! proportion to the message, or an unproven handle.
+//! Decodes values from bytes and handles. No peer input can cause a panic, make the decoder
+//! allocate memory out of proportion to the message, or deliver an unproven handle.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::{
     BorrowedHandle, Declaration, FieldPath, Handle, Handles, Limits, Mismatch, OwnedHandle,
 };
 
-/// A value that can be received.
+/// A type whose values can be received.
 ///
-/// Can be derived for structs and enums of such values. Every value takes at least one byte, so
-/// that a message cannot claim more values than it has bytes.
+/// Can be derived for structs and enums whose fields implement it. Every value takes at least one
+/// byte, so a message cannot claim to have more values than bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
@@ -21,13 +21,14 @@ pub trait Decode: Sized {
     /// Reads one value.
     ///
     /// # Errors
-    /// The bytes are not a value of this type, or a handle is not as declared.
+    /// The bytes do not encode a value of this type, or a handle does not match its declaration.
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 
-    /// Reads `len` consecutive values. Faster than single reads for bytes.
+    /// Reads `len` consecutive values. The implementation for `u8` copies all bytes at once.
     #[doc(hidden)]
     fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
-        // Every value takes at least one byte, but may be much larger in memory than on the wire.
+        // `len` is at most the number of bytes left, but a value may be much larger in memory than
+        // on the wire. `room_for` charges that memory.
         let mut items = input.room_for(len)?;
         for index in 0..len {
             items.push(Self::decode(input).map_err(|error| error.in_item(index))?);
@@ -36,13 +37,13 @@ pub trait Decode: Sized {
     }
 }
 
-/// Proves kind and rights of handles: the part of decoding that needs the kernel.
+/// Proves the kind and rights of handles. This is the part of decoding that needs the kernel.
 pub trait Prove {
-    /// Proves that a handle is as declared.
+    /// Proves that a handle matches its declaration.
     ///
-    /// Returns a duplicate if the last close of the handle may block. The decoder keeps the duplicate
-    /// until the whole message is decoded: if decoding fails, values that were decoded already are
-    /// dropped in place, and their handles are not the last ones.
+    /// Returns a duplicate of the handle if its last close may block. The decoder keeps the
+    /// duplicate until the whole message is decoded. If decoding fails, the values decoded so far
+    /// are dropped in place, and the duplicates ensure that this never is the last close.
     ///
     /// # Errors
     /// [`DecodeErrorKind::Handle`] or [`DecodeErrorKind::Unproven`].
@@ -52,14 +53,14 @@ pub trait Prove {
         declared: &Declaration,
     ) -> Result<Option<OwnedHandle>, ProofError>;
 
-    /// Closes a handle that was not passed to user code. The close may block and must not delay the
-    /// caller.
+    /// Closes a handle that never reached user code. The close must not delay the caller even if it
+    /// blocks.
     fn refuse(&self, handle: OwnedHandle);
 
-    /// Counts memory that decoded values are about to take.
+    /// Reserves memory for values that are about to be decoded.
     ///
     /// # Errors
-    /// Returns the name of the limit that the sender has reached.
+    /// The name of the limit that the sender would exceed.
     fn reserve(&self, bytes: usize) -> Result<(), &'static str> {
         let _ = bytes;
         Ok(())
@@ -69,7 +70,7 @@ pub trait Prove {
 /// The reason why a handle was not proven.
 #[derive(Debug)]
 pub enum ProofError {
-    /// The kernel reports another kind or other rights.
+    /// The kernel reports a kind or rights that do not match the declaration.
     Mismatch(Mismatch),
     /// The query to the kernel failed.
     Unknown(String),
@@ -77,27 +78,27 @@ pub enum ProofError {
 
 /// Reads the values of one message.
 ///
-/// Bytes and handles that are left unread are dropped.
+/// Bytes and handles left unread are dropped with the decoder.
 pub struct Decoder<'a> {
     bytes: &'a [u8],
-    /// The bytes that follow `bytes`.
+    /// The remaining bytes in memory that the sender may change. They come after those in `bytes`.
     rest: Option<UnreadBytes<'a>>,
     handles: <Handles as IntoIterator>::IntoIter,
-    /// Duplicates of handles in decoded values, until the whole message is decoded.
+    /// Duplicates of handles in decoded values, kept until the whole message is decoded.
     duplicates: Handles,
     next_slot: u16,
     prove: &'a dyn Prove,
     declared: Option<Declaration>,
     parameter: Option<u16>,
     depth: u32,
-    /// Memory that values may still take before the decoder must reserve more.
+    /// Reserved bytes of memory that no value has been charged for yet.
     reserved: usize,
-    /// Memory that may still be reserved.
+    /// Bytes of memory that may still be reserved for this message.
     reservable: usize,
 }
 
 impl<'a> Decoder<'a> {
-    /// Creates a decoder that owns the handles.
+    /// Creates a decoder for bytes that only this process can change. The decoder owns the handles.
     #[inline]
     pub fn new(bytes: &'a [u8], handles: impl Into<Handles>, prove: &'a dyn Prove) -> Self {
         let handles = handles.into().into_iter();
@@ -116,8 +117,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Creates a decoder for bytes in memory that the sender may still change. Each byte is copied
-    /// out once.
+    /// Creates a decoder for bytes in memory that the sender may still change. The decoder reads
+    /// each byte once.
     pub fn shared(
         shared: &'a SharedBytes<'a>,
         handles: impl Into<Handles>,
@@ -130,11 +131,11 @@ impl<'a> Decoder<'a> {
         decoder
     }
 
-    /// Reads the parameter with this index. Its handles must match the declarations of their Rust
-    /// types and, if the interface declares the parameter's handles, that declaration too.
+    /// Reads the parameter with this index. A handle must match the declaration of its Rust type
+    /// and, if there is one, the interface's declaration for the parameter.
     ///
     /// # Errors
-    /// The errors of its type, with the index of the parameter.
+    /// The errors of `T`, with the index of the parameter.
     #[inline]
     pub fn parameter<T: Decode>(
         &mut self,
@@ -146,12 +147,12 @@ impl<'a> Decoder<'a> {
         T::decode(self)
     }
 
-    /// Reads a field of a struct or enum. Its handles must match the declarations of their Rust
-    /// types and the declaration of the field. If the field has none, the declaration of the
-    /// whole value takes its place.
+    /// Reads a field of a struct or enum. A handle must match the declaration of its Rust type and
+    /// the declaration of the field. A field without a declaration inherits the one of the
+    /// enclosing value.
     ///
     /// # Errors
-    /// The errors of its type.
+    /// The errors of `T`.
     #[inline]
     pub fn field<T: Decode>(&mut self, declared: Option<Declaration>) -> Result<T, DecodeError> {
         let outer = self.declared;
@@ -161,10 +162,10 @@ impl<'a> Decoder<'a> {
         value
     }
 
-    /// Reads a field like [`Decoder::field`] and adds its name to an error.
+    /// Reads a field like [`Decoder::field`], and adds the name of the field to an error.
     ///
     /// # Errors
-    /// The errors of its type.
+    /// The errors of `T`.
     #[inline]
     pub fn named_field<T: Decode>(
         &mut self,
@@ -192,8 +193,8 @@ impl<'a> Decoder<'a> {
         value
     }
 
-    /// Counts heap memory that a value is about to take. Callers charge before they allocate, so
-    /// that the values of a message take memory only in proportion to its bytes.
+    /// Charges heap memory that a value is about to take. Callers charge before they allocate, so
+    /// that the memory of the values stays proportional to the size of the message.
     ///
     /// # Errors
     /// [`DecodeErrorKind::TooMuchMemory`] and [`DecodeErrorKind::NoMemory`].
@@ -233,7 +234,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Charges the memory of a value with an allocation of its own.
+    /// Charges the memory of a value in its own heap allocation.
     ///
     /// # Errors
     /// The errors of [`Decoder::charge`].
@@ -242,7 +243,7 @@ impl<'a> Decoder<'a> {
         self.charge(size_of::<T>() + ALLOCATION_COST)
     }
 
-    /// Takes `len` bytes.
+    /// Takes the next `len` bytes.
     ///
     /// # Errors
     /// [`DecodeErrorKind::Truncated`].
@@ -260,7 +261,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes `len` bytes as a vector.
+    /// Takes the next `len` bytes as a vector.
     ///
     /// # Errors
     /// [`DecodeErrorKind::Truncated`].
@@ -279,7 +280,7 @@ impl<'a> Decoder<'a> {
         Ok(out)
     }
 
-    /// Takes `N` bytes as an array.
+    /// Takes the next `N` bytes as an array.
     ///
     /// # Errors
     /// [`DecodeErrorKind::Truncated`].
@@ -300,7 +301,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Copies out the rest of the bytes that the sender may still change.
+    /// Copies the unread bytes out of memory that the sender may still change.
     #[cold]
     fn copy_rest(&mut self) -> Result<(), DecodeError> {
         if let Some(rest) = self.rest.take() {
@@ -315,7 +316,8 @@ impl<'a> Decoder<'a> {
         self.bytes.len() + self.rest.as_ref().map_or(0, UnreadBytes::len)
     }
 
-    /// Reads a number of items. Each item takes at least one of the remaining bytes.
+    /// Reads a number of items. The number must not exceed the number of bytes left, because each
+    /// item takes at least one.
     ///
     /// # Errors
     /// [`DecodeErrorKind::Truncated`].
@@ -327,7 +329,7 @@ impl<'a> Decoder<'a> {
         Ok(len)
     }
 
-    /// Takes the handle of the next slot and proves that it is as declared.
+    /// Takes the handle of the next slot and proves that it matches its declaration.
     ///
     /// # Errors
     /// The variants of [`DecodeErrorKind`] that concern handles.
@@ -358,10 +360,10 @@ impl<'a> Decoder<'a> {
         Err(error)
     }
 
-    /// Checks that no bytes or handles are left over. From now on, the decoded values alone own the
-    /// handles.
+    /// Checks that no bytes or handles are left over, and drops the duplicates of handles.
     ///
-    /// The decoder must outlive the decoded values until this call returns, even if it fails.
+    /// Drop the decoded values before the decoder if this call fails, so that closing their handles
+    /// does not block.
     ///
     /// # Errors
     /// [`DecodeErrorKind::TrailingBytes`] or [`DecodeErrorKind::ExtraHandles`].
@@ -369,7 +371,7 @@ impl<'a> Decoder<'a> {
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
             (0, 0) => {
-                // The decoded values refer to the same kernel objects, so closing the duplicates is
+                // The decoded values hold the same kernel objects open, so closing a duplicate is
                 // never the last close.
                 if !self.duplicates.is_empty() {
                     self.duplicates.clear();
@@ -404,7 +406,8 @@ fn left_over(bytes: usize, handles: usize) -> DecodeError {
     DecodeError { parameter: None, path: FieldPath::default(), kind }
 }
 
-/// Refuses the handles that were not decoded, or all handles if decoding failed.
+/// Refuses the handles that were not decoded. If decoding failed, also refuses the duplicates of
+/// the decoded ones.
 impl Drop for Decoder<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -443,7 +446,7 @@ impl DecodeError {
         self
     }
 
-    /// Adds the index of an item in a list, a map or a set to the path of the error.
+    /// Adds the index of an item in a list, map or set to the path of the error.
     #[cold]
     #[must_use]
     pub fn in_item(mut self, index: usize) -> Self {
@@ -463,26 +466,26 @@ pub enum DecodeErrorKind {
         /// Number of bytes.
         count: u32,
     },
-    /// The message has more handles than values that take one.
+    /// The message has more handles than its values refer to.
     ExtraHandles {
         /// Number of surplus handles.
         count: u16,
     },
-    /// A value takes a handle that was not received.
+    /// A value refers to a handle that was not received.
     MissingHandle {
         /// Slot of the handle.
         slot: u16,
     },
-    /// A value names a slot other than its own.
+    /// A value names a slot that is not the next one.
     WrongSlot {
         /// The slot that the value names.
         slot: u16,
     },
-    /// A handle is not as declared.
+    /// A handle does not match its declaration.
     Handle {
         /// Slot of the handle.
         slot: u16,
-        /// The expected and the received kind and rights.
+        /// The declared and the received properties.
         mismatch: Mismatch,
     },
     /// The query to the kernel about a handle failed.
@@ -506,14 +509,14 @@ pub enum DecodeErrorKind {
         /// The declared maximum.
         to: i128,
     },
-    /// The values take more memory than the limit for the size of the message.
+    /// The values would take more memory than a message of this size may use.
     TooMuchMemory,
-    /// The memory for the values exceeds the named limit.
+    /// The values would take more memory than the named limit permits.
     NoMemory {
-        /// The limit.
+        /// Name of the limit.
         limit: &'static str,
     },
-    /// The values are nested too deeply.
+    /// User-defined types in the value nest deeper than [`Limits::DEPTH_MAX`].
     TooDeep,
     /// A map has two equal keys, or a set two equal items.
     Duplicate,
@@ -569,7 +572,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Returns the limit of memory that the values of a message of `len` bytes may take.
+/// Returns how many bytes of memory the values of a message of `len` bytes may take.
 #[inline]
 const fn memory_limit(len: usize) -> usize {
     let in_proportion = len.saturating_mul(Limits::DECODED_PER_BYTE) + Limits::DECODED_BYTES_MIN;
@@ -580,12 +583,12 @@ const fn memory_limit(len: usize) -> usize {
     }
 }
 
-/// Memory of small messages, which is not reserved.
+/// Memory that the values of each message may take without a reservation, in bytes.
 const RESERVED_AT_FIRST: usize = 64 * 1024;
 const _: () = assert!(RESERVED_AT_FIRST <= Limits::DECODED_BYTES_MIN);
 
-/// Granularity of memory reservations.
+/// Minimum size of a reservation, in bytes.
 const RESERVED_AT_ONCE: usize = 256 * 1024;
 
-/// Overhead of an allocation in bytes.
+/// Bytes charged for the overhead of one heap allocation.
 const ALLOCATION_COST: usize = 16;

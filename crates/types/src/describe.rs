@@ -1,8 +1,9 @@
-//! Descriptions of interfaces at run time, for tools, and the types in the methods of clients.
+//! Descriptions of interfaces at run time, and the types of the parameters and results of client
+//! methods.
 //!
-//! A server's method owns its parameters, and a client's method borrows them. [`Describe`] decides
-//! how a type is lent, so an alias of the type makes no difference, and neither does another type
-//! with the same name:
+//! A server's method owns its parameters, and a client's method borrows them. [`Describe`] selects
+//! the borrowed type, so an alias of `String` is borrowed like `String`, and an unrelated type of
+//! the same name is not:
 //!
 //! | parameter `T` | [`Argument<'_, T>`](Argument) |
 //! |---|---|
@@ -14,9 +15,9 @@
 //! | `Box<U>`, `Arc<U>` | the argument for `U` |
 //! | other types: handles, clients, structs, enums, tuples, arrays, maps, `Duration` … | `&T` |
 //!
-//! A client owns the results that it gets. They have the declared type, except for `Arc<U>`: only
-//! the server keeps the value as well, so the client gets a `U`, and an `Option<U>` for an
-//! `Option<Arc<U>>`. [`Output<T>`](Output) is that type.
+//! A client owns its results. A result has its declared type, except that [`Output<T>`](Output)
+//! replaces `Arc<U>` by `U`, and `Option<Arc<U>>` by `Option<U>`: an `Arc` lets a server keep the
+//! value that it returns, which a client does not need.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use std::time::Duration;
 use crate::{Declaration, Guid};
 
 /// An interface.
-// Exhaustive: code that macros generate in other crates makes it.
+// Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Interface {
     /// IID of the interface.
@@ -35,15 +36,15 @@ pub struct Interface {
     pub name: &'static str,
     /// Documentation of the trait.
     pub docs: &'static str,
-    /// Whether the interface is private to syshandle. Its COM layout may then differ from an `.idl`
-    /// file's, because all callers and servers use the tables of this description.
+    /// Whether the interface is private to syshandle. All clients and servers of a private
+    /// interface use this description, so its COM layout may differ from the `.idl` file.
     pub is_private: bool,
     /// Methods. The number of a method is its index.
     pub methods: &'static [Method],
 }
 
 /// A method of an interface.
-// Exhaustive: code that macros generate in other crates makes it.
+// Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
     /// Name of the method.
@@ -52,36 +53,37 @@ pub struct Method {
     pub docs: &'static str,
     /// Parameters.
     pub parameters: &'static [Parameter],
-    /// Result.
+    /// Result, as a parameter without a name.
     pub result: Parameter,
-    /// The method's error type, if it has one of its own.
+    /// Error type that the method declares, if any.
     pub error: Option<Type>,
     /// Whether the method is declared as blocking. A server runs it on a worker thread from the
     /// start.
     pub blocking: bool,
-    /// The reason why the COM layout differs from the one in the `.idl` file; `None` if it doesn't.
+    /// The reason why the COM layout differs from the one in the `.idl` file; `None` if it does
+    /// not.
     pub differs: Option<&'static str>,
 }
 
 /// A parameter, a result, or a field.
-// Exhaustive: code that macros generate in other crates makes it.
+// Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     /// Name; empty for a result.
     pub name: &'static str,
-    /// Type.
+    /// Rust type.
     pub ty: Type,
-    /// The declaration of the handles in the value, in addition to their types.
+    /// Declaration for the handles in the value, which applies in addition to those of their types.
     pub handle: Option<Declaration>,
 }
 
 impl Parameter {
-    /// Describes a parameter at compile time.
+    /// Describes a parameter. Meant for constants.
     ///
     /// # Panics
-    /// Fails to compile if the declaration contradicts the type: `#[handle(pipe)]` before a `File`,
-    /// or before a number. In a user-defined type, which may refer to itself, only the call detects
-    /// the contradiction.
+    /// The declaration contradicts the type: `#[handle(pipe)]` before a `File`, or before a number.
+    /// In a constant this is a compile error. Contradictions inside a user-defined type are
+    /// detected only when the method is called, because such a type may refer to itself.
     #[track_caller]
     pub const fn new(name: &'static str, ty: Type, handle: Option<Declaration>) -> Self {
         if let Some(declared) = &handle {
@@ -99,13 +101,13 @@ impl Parameter {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Type {
-    /// A type of Rust's standard library, by name: `u32`, `String`.
+    /// A type of the standard library without a variant of its own, by name: `u32`, `String`.
     Plain(&'static str),
     /// A handle.
     Handle {
         /// Name of the type.
         name: &'static str,
-        /// The declaration that applies to a parameter of this type without one of its own.
+        /// The declaration of the type, which applies in addition to one of the parameter.
         declared: Declaration,
     },
     /// An optional value.
@@ -122,7 +124,8 @@ pub enum Type {
     Set(&'static Type),
     /// A tuple.
     Tuple(&'static [Type]),
-    /// A user-defined type. It may refer to itself, so a function returns its definition.
+    /// A user-defined type. A function returns the definition, because the type may refer to
+    /// itself.
     Named {
         /// Name of the type.
         name: &'static str,
@@ -131,15 +134,16 @@ pub enum Type {
         /// Returns the definition.
         definition: fn() -> Definition,
     },
-    /// A reference to an object of this interface, whose methods may pass such references
-    /// themselves.
+    /// A reference to an object with this interface. A function returns the interface, because its
+    /// methods may take or return references of the same type.
     Object(fn() -> &'static Interface),
-    /// A value that is encoded by serde; the function returns the name of its type.
+    /// A value that serde encodes. The function returns the name of its type.
     Serde(fn() -> &'static str),
 }
 
 impl Type {
-    /// Returns the reason why no handle in a value of this type can meet the declaration, if so.
+    /// Returns the reason why no handle in a value of this type can match the declaration, or
+    /// `None`.
     const fn contradiction(&self, declared: &Declaration) -> Option<&'static str> {
         match self {
             Self::Handle { declared: of_type, .. } => declared.and(*of_type).contradiction(),
@@ -165,7 +169,8 @@ impl Type {
         }
     }
 
-    /// Returns whether a value of this type may contain handles. A user-defined type is assumed to.
+    /// Returns whether a value of this type may contain handles. Returns `true` for every
+    /// user-defined type.
     const fn may_hold_handles(&self) -> bool {
         match self {
             Self::Handle { .. } | Self::Named { .. } => true,
@@ -189,7 +194,7 @@ impl Type {
 }
 
 /// The definition of a user-defined type.
-// Exhaustive: code that macros generate in other crates makes it.
+// Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub enum Definition {
     /// A struct with these fields.
@@ -198,21 +203,21 @@ pub enum Definition {
     Enum(&'static [Variant]),
 }
 
-/// A variant of an enum. Its number on the wire is its index.
-// Exhaustive: code that macros generate in other crates makes it.
+/// A variant of an enum. Its index in the enum is its number on the wire.
+// Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
     /// Name of the variant.
     pub name: &'static str,
-    /// Discriminant in Rust, which is the value in COM: as written (`Busy = 5`), or one more than
-    /// the previous variant's.
+    /// Discriminant in Rust, which is the value in COM. Without an explicit discriminant (`Busy =
+    /// 5`), it is one more than that of the previous variant.
     pub value: i64,
     /// Fields of the variant.
     pub fields: &'static [Parameter],
 }
 
-/// A type that can be a parameter or a result. Can be derived together with
-/// [`Encode`](crate::Encode): a client then passes a reference to a value, and gets a value.
+/// A type that can be a parameter or a result. Deriving [`Encode`](crate::Encode) also implements
+/// this trait. Clients then pass `&Self` and receive `Self`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
@@ -228,15 +233,15 @@ pub trait Describe {
     where
         Self: 'a;
 
-    /// The type that a client gets for a result of this type, with the same encoding. For most types
-    /// it is `Self`.
+    /// The type that a client receives for a result of this type, with the same encoding. For most
+    /// types it is `Self`.
     type Output;
 }
 
 /// The type that a client passes for a parameter of type `T`. The [module](self) lists these types.
 pub type Argument<'a, T> = <T as Describe>::Argument<'a>;
 
-/// The type that a client gets for a result of type `T`: `T`, or `U` if `T` is `Arc<U>`.
+/// The type that a client receives for a result of type `T`: `T`, or `U` if `T` is `Arc<U>`.
 pub type Output<T> = <T as Describe>::Output;
 
 macro_rules! plain {

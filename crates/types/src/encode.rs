@@ -1,4 +1,4 @@
-//! Encodes values as bytes, and the handles among them as slots.
+//! Encodes values as bytes, and each handle in a value as the number of its slot.
 
 use std::fmt;
 use std::io;
@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use crate::{BorrowedHandle, FieldPath, Limits, MessageHandle, OutgoingHandles, Payload};
 
-/// A value that can be sent.
+/// A type whose values can be sent.
 ///
-/// Can be derived for structs and enums of such values. A handle in the value is lent for the
-/// duration of the call.
+/// Can be derived for structs and enums whose fields implement it. A handle in the value is lent
+/// for the duration of the call.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
@@ -19,7 +19,7 @@ pub trait Encode {
     /// Writes the value.
     fn encode<'a>(&'a self, out: &mut Encoder<'a>);
 
-    /// Writes consecutive values. Faster than single writes for bytes.
+    /// Writes consecutive values. The implementation for `u8` copies all bytes at once.
     #[doc(hidden)]
     fn encode_all<'a>(items: &'a [Self], out: &mut Encoder<'a>)
     where
@@ -63,7 +63,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Returns the deadline of the call, if known. A value whose encoding must wait for something
-    /// waits until then at most.
+    /// waits at most until then.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -81,20 +81,21 @@ impl<'a> Encoder<'a> {
         value.encode(self);
     }
 
-    /// Writes a field of a struct, or of an enum's variant, and adds its name to an error.
+    /// Writes a field of a struct or of an enum's variant, and adds the name of the field to an
+    /// error.
     #[inline]
     pub fn named_field<T: Encode + ?Sized>(&mut self, name: &str, value: &'a T) {
         self.within(value, |path| path.put_before(name));
     }
 
-    /// Writes an item of a list, a map or a set, and adds its index to an error.
+    /// Writes an item of a list, map or set, and adds its index to an error.
     #[inline]
     pub fn item<T: Encode + ?Sized>(&mut self, index: usize, value: &'a T) {
         self.within(value, |path| path.put_item_before(index));
     }
 
-    /// Writes a nested value. If the first error of the message occurs in it, `place` puts the name
-    /// of the value before the path of the error.
+    /// Writes a nested value. If the value causes the first error of the message, calls `place` to
+    /// prepend the name of the value to the path of the error.
     #[inline]
     fn within<T: Encode + ?Sized>(&mut self, value: &'a T, place: impl FnOnce(&mut FieldPath)) {
         let has_failed = self.error.is_some();
@@ -106,7 +107,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Writes a value of a user-defined type, unless it is nested deeper than the receiver accepts.
+    /// Writes a value of a user-defined type. Fails if it nests deeper than [`Limits::DEPTH_MAX`].
     /// Only user-defined types can contain values of their own type.
     #[inline]
     pub fn nested(&mut self, write: impl FnOnce(&mut Self)) {
@@ -126,7 +127,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Appends bytes. Large slices are lent until the message is sent instead of being copied.
+    /// Appends bytes. Large slices are not copied but lent until the message is sent.
     pub fn lend(&mut self, bytes: &'a [u8]) {
         if self.has_room(bytes.len()) {
             self.payload.lend(bytes);
@@ -145,7 +146,8 @@ impl<'a> Encoder<'a> {
 
     /// Appends a number of items.
     pub fn put_len(&mut self, len: usize) {
-        // A length that doesn't fit also exceeds the limit of bytes, which `finish` reports.
+        // A length that does not fit in a `u32` also exceeds the limit of bytes, which `finish`
+        // reports.
         self.put(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     }
 
@@ -157,14 +159,15 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Puts an owned handle in the next slot. The message owns it until it is sent.
+    /// Puts an owned handle in the next slot. The message closes the handle after it is sent.
     pub fn give_handle(&mut self, handle: impl MessageHandle + 'static) {
         if self.put_slot() {
             self.handles.give(Box::new(handle));
         }
     }
 
-    /// Writes the number of the next slot, unless the limit of handles is reached.
+    /// Writes the number of the next slot. Records an error and returns `false` if the message
+    /// already has the maximum number of handles.
     #[inline]
     fn put_slot(&mut self) -> bool {
         let slot = self.handles.len() as u16;
@@ -178,7 +181,7 @@ impl<'a> Encoder<'a> {
         fits
     }
 
-    /// Records an error, unless one is recorded already.
+    /// Records an error, unless an earlier one is recorded.
     #[cold]
     pub fn fail(&mut self, kind: EncodeErrorKind) {
         let parameter = self.parameter;
@@ -188,7 +191,7 @@ impl<'a> Encoder<'a> {
     /// Returns the bytes and handles of a message that owns no handles.
     ///
     /// # Errors
-    /// The first error, or [`EncodeErrorKind::Value`] for a message that owns handles.
+    /// The first recorded error, or [`EncodeErrorKind::Value`] for a message that owns handles.
     pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
         let parameter = self.parameter;
         let (payload, handles) = self.finish_lent()?;
@@ -199,10 +202,10 @@ impl<'a> Encoder<'a> {
         Ok((payload.into_vec(), handles))
     }
 
-    /// Returns the bytes and handles. Some bytes may still be lent.
+    /// Returns the bytes and handles of the message. Some of the bytes may be lent.
     ///
     /// # Errors
-    /// The first error.
+    /// The first recorded error.
     #[inline]
     pub fn finish_lent(self) -> Result<(Payload<'a>, OutgoingHandles<'a>), EncodeError> {
         match self.error {
@@ -224,7 +227,7 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    /// Creates an error of a whole parameter or result.
+    /// Creates an error that concerns a whole parameter or result.
     pub fn new(parameter: Option<u16>, kind: EncodeErrorKind) -> Self {
         Self { parameter, path: FieldPath::default(), kind }
     }
@@ -236,20 +239,20 @@ impl EncodeError {
 pub enum EncodeErrorKind {
     /// The value has more bytes than one message may have.
     TooManyBytes {
-        /// Limit in bytes.
+        /// Maximum number of bytes.
         limit: u32,
     },
-    /// The value has more handles than one message may have.
+    /// The value contains more handles than one message may have.
     TooManyHandles {
-        /// Limit of handles.
+        /// Maximum number of handles.
         limit: u16,
     },
     /// User-defined types in the value nest deeper than the receiver accepts
     /// ([`Limits::DEPTH_MAX`]).
     TooDeep,
-    /// Getting a handle of the value failed.
+    /// The value could not provide its handle.
     Handle(io::Error),
-    /// The value's own conversion to bytes failed.
+    /// The implementation of [`Encode`] for the value failed.
     Value(String),
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// A path within a value in Rust's notation, such as `rings[2].size`. The path is empty for the
-/// value itself.
+/// The path of a field within a value, in Rust's notation: `rings[2].size`. Empty for the value
+/// itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(String);
 
 impl FieldPath {
-    /// Maximum length in bytes. An ellipsis replaces the outermost parts of a longer path.
+    /// Maximum length in bytes. If a path is longer, an ellipsis replaces its beginning.
     pub const LEN_MAX: usize = 256;
 
     /// Returns the path as text.
@@ -16,15 +16,14 @@ impl FieldPath {
         &self.0
     }
 
-    /// Returns the path within a value with this name: `setup.rings[2].size`.
+    /// Returns the path, prefixed with the name of the enclosing value: `setup.rings[2].size`.
     pub fn within(&self, name: &str) -> String {
         let mut whole = Self(self.0.clone());
         whole.join_before(name);
         whole.0
     }
 
-    /// Writes the place of an error before its text: the index of the parameter, if known, and the
-    /// path.
+    /// Writes the prefix of an error message: the index of the parameter, if known, and the path.
     pub(crate) fn write_before_error(
         &self,
         parameter: Option<u16>,
@@ -39,10 +38,10 @@ impl FieldPath {
         Ok(())
     }
 
-    /// Puts the name of a field, or of an enum's variant and its field, before the path.
+    /// Prepends a part to the path: the name of a field, or of an enum's variant and its field.
     pub(crate) fn put_before(&mut self, part: &str) {
         if self.0.starts_with('…') {
-            // The path is full, so the levels above add nothing.
+            // The path has reached its maximum length, so the outer parts are omitted.
         } else if self.0.len() + part.len() + 4 < Self::LEN_MAX {
             self.join_before(part);
         } else {
@@ -50,7 +49,7 @@ impl FieldPath {
         }
     }
 
-    /// Puts the index of a list item before the path.
+    /// Prepends the index of a list item to the path.
     pub(crate) fn put_item_before(&mut self, index: usize) {
         self.put_before(&format!("[{index}]"));
     }
@@ -61,7 +60,7 @@ impl FieldPath {
     }
 }
 
-/// Keeps the text up to the maximum length.
+/// Truncates the text to the maximum length.
 impl From<&str> for FieldPath {
     fn from(text: &str) -> Self {
         Self(text[..text.floor_char_boundary(Self::LEN_MAX)].to_owned())

@@ -1,31 +1,31 @@
-//! Sorts of files that an interface can declare.
+//! File types that an interface can declare.
 
 use crate::{Object, flag_names};
 
 bitflags::bitflags! {
-    /// A set of sorts of files, which a parameter of the kind `file` takes.
+    /// The file types that a parameter of kind `file` accepts.
     ///
-    /// The bits travel on the wire and never change.
+    /// The bits are part of the wire format and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Files: u32 {
-        /// A regular file whose content is stored in a file system. A read of it waits for the file
-        /// system alone.
+        /// A regular file whose content is stored in a file system. A read waits only for the file
+        /// system.
         const REGULAR = 1 << 0;
         /// A character or block device.
         const DEVICE = 1 << 1;
-        /// A file whose content the kernel makes when it is read, as in `/proc` and `/sys`. A read of
-        /// it may wait for an event.
+        /// A file whose content the kernel generates when it is read, as in `/proc` and `/sys`. A
+        /// read may wait for an event.
         const SPECIAL = 1 << 2;
     }
 }
 
 impl Files {
-    /// Returns the sort with this name, as written in an interface: `regular`.
+    /// Returns the file type with this name, as written in an interface: `regular`.
     pub fn from_word(word: &str) -> Option<Self> {
         flag_names::find(word)
     }
 
-    /// Returns whether the set includes files of this type.
+    /// Returns whether the set includes the type of this file.
     pub const fn include(self, file: Object) -> bool {
         self.contains(match file {
             Object::RegularFile => Self::REGULAR,

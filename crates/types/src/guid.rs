@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 /// A GUID: the identifier of an interface (IID) or a class (CLSID).
 ///
-/// The text form follows [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562), with or without
-/// braces. It is displayed in lower case without braces. On the wire, a GUID is its sixteen bytes
-/// in the order of the text form.
+/// The text form follows [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562). Parsing accepts it
+/// with or without braces, and `Display` writes it in lower case without braces. On the wire, a
+/// GUID is its sixteen bytes in the order of the text form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid([u8; 16]);
 
 impl Guid {
-    /// The GUID of zeros, which means "none".
+    /// The GUID whose bytes are all zero, which means "none".
     pub const NIL: Self = Self([0; 16]);
 
     /// Creates a GUID from its bytes in the order of the text form.
@@ -23,7 +23,7 @@ impl Guid {
     /// Parses the text form, with or without braces. Can be used in constants.
     ///
     /// # Errors
-    /// The text is not a GUID.
+    /// The text is not a valid GUID.
     pub const fn parse(text: &str) -> Result<Self, ParseGuidError> {
         let inner = match text.as_bytes() {
             [b'{', inner @ .., b'}'] => inner,
@@ -80,7 +80,7 @@ impl fmt::Debug for Guid {
     }
 }
 
-/// The error of a text that is not a GUID.
+/// The error for a text that is not a valid GUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseGuidError;
 

@@ -8,21 +8,22 @@ use crate::{Declaration, Kind, Kinds, Rights};
 
 /// A type that owns one handle.
 ///
-/// Implemented for types of the standard library and of `syshandle-os`. `from_handle` takes a handle
-/// that was proven to match [`Handle::DECLARATION`] or the declaration of its parameter.
+/// Implemented for types of the standard library and of `syshandle-os`. Callers prove a handle
+/// before they pass it to `from_handle`.
 pub trait Handle: Sized {
-    /// The declaration of a parameter of this type, unless the parameter declares something else.
+    /// The declaration that every handle of this type must match.
     const DECLARATION: Declaration;
 
     /// Borrows the handle.
     fn as_handle(&self) -> BorrowedHandle<'_>;
 
-    /// Takes ownership of a proven handle.
+    /// Creates the value from a handle that was proven to match [`Handle::DECLARATION`] and, if
+    /// there is one, the declaration of its parameter.
     fn from_handle(handle: OwnedHandle) -> Self;
 }
 
 /// Implements [`Handle`](crate::Handle), [`Encode`](crate::Encode), [`Decode`](crate::Decode) and
-/// [`Describe`](crate::Describe) for types that convert from and to an owned handle.
+/// [`Describe`](crate::Describe) for types that convert to and from `OwnedHandle`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! impl_handle {
@@ -43,8 +44,9 @@ macro_rules! impl_handle {
     )+};
 }
 
-/// Implements the traits of values for a type that implements [`Handle`](crate::Handle). The handle
-/// is encoded as its slot, a `u16`. The handle itself accompanies the bytes.
+/// Implements [`Encode`](crate::Encode), [`Decode`](crate::Decode) and
+/// [`Describe`](crate::Describe) for a type that implements [`Handle`](crate::Handle). The handle
+/// is encoded as the number of its slot, a `u16`, and the handle itself accompanies the bytes.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! impl_handle_value {
@@ -75,7 +77,7 @@ macro_rules! impl_handle_value {
 }
 
 impl_handle!(
-    // Any kind; the parameter usually declares one.
+    // `OwnedHandle` permits any kind. The parameter usually declares one.
     OwnedHandle => Declaration::new(Kinds::ANY),
     File => Declaration::kind(Kind::File),
     PipeReader => Declaration::kind(Kind::Pipe).at_least(Rights::READ),

@@ -7,8 +7,8 @@ use crate::Rights;
 /// The kind of object that a handle refers to.
 ///
 /// The first thirteen kinds come from MIDL's `system_handle` attribute
-/// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)); the last two are
-/// additions for Linux. The discriminants travel on the wire and never change.
+/// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)). The last two are
+/// additions of syshandle. The discriminants are part of the wire format and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -23,19 +23,19 @@ pub enum Kind {
     Mutex = 3,
     /// A process (`sh_process`).
     Process = 4,
-    /// A user namespace, which stands for a token (`sh_token`).
+    /// An access token, which a user namespace represents on Linux (`sh_token`).
     Token = 5,
     /// A shared memory section (`sh_section`).
     Section = 6,
-    /// A key in a tree of names: a directory (`sh_reg_key`).
+    /// A key in a hierarchy of names, which is a directory on Linux (`sh_reg_key`).
     RegKey = 7,
     /// A thread (`sh_thread`).
     Thread = 8,
-    /// A buffer of a device, shared with the compositor (`sh_composition`).
+    /// A graphics buffer shared with the compositor (`sh_composition`).
     Composition = 9,
     /// A socket (`sh_socket`).
     Socket = 10,
-    /// A control group (`sh_job`).
+    /// A job, which a control group represents on Linux (`sh_job`).
     Job = 11,
     /// An end of a pipe (`sh_pipe`).
     Pipe = 12,
@@ -65,7 +65,7 @@ impl Kind {
         Self::Timer,
     ];
 
-    /// Returns the name as written in an interface: `file`, `reg_key`.
+    /// Returns the name as written in an interface, for example `file` or `reg_key`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -86,7 +86,8 @@ impl Kind {
         }
     }
 
-    /// Returns all rights that a handle of this kind can have. Declaring another right is an error.
+    /// Returns all rights that a handle of this kind can have. A declaration must not name any
+    /// other right.
     pub const fn rights(self) -> Rights {
         const DATA: Rights = Rights::READ.union(Rights::WRITE);
         match self {
@@ -116,7 +117,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A set of kinds. A parameter takes one kind, or a union of several.
+/// A set of kinds. The declaration of a parameter names one kind or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kinds(u32);
 
@@ -127,12 +128,12 @@ impl Kinds {
     /// The set of all kinds.
     pub const ANY: Self = Self((1 << Kind::ALL.len()) - 1);
 
-    /// Returns the set of just this kind.
+    /// Returns the set that contains only this kind.
     pub const fn of(kind: Kind) -> Self {
         Self(1 << kind as u32)
     }
 
-    /// Adds a kind to the set.
+    /// Returns the set with this kind added.
     #[must_use]
     pub const fn or(self, kind: Kind) -> Self {
         Self(self.0 | 1 << kind as u32)
@@ -143,7 +144,7 @@ impl Kinds {
         self.0 & (1 << kind as u32) != 0
     }
 
-    /// Returns the kind if the set has just one.
+    /// Returns the kind if the set contains exactly one.
     pub const fn only(self) -> Option<Kind> {
         match self.0.is_power_of_two() {
             true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
@@ -151,7 +152,7 @@ impl Kinds {
         }
     }
 
-    /// Returns all rights that a handle of one of these kinds can have.
+    /// Returns all rights that a handle of any of these kinds can have.
     pub const fn rights(self) -> Rights {
         let mut rights = Rights::empty();
         let mut number = 0;
@@ -164,17 +165,17 @@ impl Kinds {
         rights
     }
 
-    /// Returns the kinds of the set, in the order of their numbers.
+    /// Returns the kinds in the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
 
-    /// Returns the set as bits, one bit for the number of each kind. This is its form on the wire.
+    /// Returns the wire form of the set, in which bit N stands for the kind with the number N.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Returns the set of the known kinds among these bits.
+    /// Returns the set with these bits, ignoring bits that stand for no known kind.
     pub const fn from_bits_truncate(bits: u32) -> Self {
         Self(bits & Self::ANY.0)
     }

@@ -1,10 +1,10 @@
-//! The vocabulary of syshandle: kinds, rights and declarations of handles, and the encoding of
+//! The basic types of syshandle: kinds, rights and declarations of handles, and the encoding of
 //! values.
 //!
-//! The crate consists of types, and of pure functions on bytes and handles: no system calls, no
-//! threads, no clock. All other crates share these types. `syshandle-os` implements the traits for
-//! its handle types and proves handles by kernel queries. `syshandle-wire` carries the encoded values
-//! in frames.
+//! The crate contains only types and pure functions on bytes and handles. It makes no system calls,
+//! starts no threads and reads no clock. All other crates use these types. `syshandle-os`
+//! implements the traits for its handle types and proves handles by kernel queries.
+//! `syshandle-wire` transmits the encoded values in frames.
 //!
 //! ```
 //! use syshandle_types::{Declaration, Facts, Kind, Object, Rights};
@@ -15,9 +15,10 @@
 //! assert_eq!(mismatch.to_string(), "expected write, got a file with read");
 //! ```
 //!
-//! Reading order: [`Kind`], [`Rights`] and [`Declaration`]; [`Object`], which maps objects to kinds;
-//! [`Handle`], the trait of all types that own a handle. Then [`Encode`] and [`Decode`], which convert
-//! between values and bytes with handles, and [`Describe`], the run-time form of a type.
+//! Suggested reading order: [`Kind`], [`Rights`] and [`Declaration`]; then [`Object`], which maps
+//! kernel objects to kinds; then [`Handle`], the trait of all types that own a handle; then
+//! [`Encode`] and [`Decode`], which convert between values and bytes with handles; and last
+//! [`Describe`], which describes a type at run time.
 
 mod collections;
 mod declaration;

@@ -1,56 +1,59 @@
-//! The limits of a connection and their reasons.
+//! The limits of a connection, and the reasons for their values.
 
 /// The limits that one side imposes on the other. The server's limits are part of its greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of arguments or results in one call.
+    /// Maximum size in bytes of the arguments or results of one call.
     pub message_bytes_max: u32,
-    /// Handles of arguments or results in one call.
+    /// Maximum number of handles in the arguments or results of one call.
     pub handles_max: u16,
-    /// Calls of one connection that run or are queued.
+    /// Maximum number of calls that run or are queued on one connection.
     pub calls_max: u16,
 }
 
 impl Limits {
-    /// Values up to this size travel in the frame itself, larger ones through shared memory. Above
-    /// it, a copy through a socket costs more than a copy from shared memory.
+    /// Maximum size of a value that is part of a frame. Larger values travel through shared memory,
+    /// because copying them through a socket would take longer.
     pub const INLINE_BYTES_MAX: usize = 32 * 1024;
 
-    /// Size of the shared memory of one direction, and thus of the largest message.
+    /// Size of the shared memory for one direction of a connection, and thus of the largest
+    /// message.
     pub const ARENA_BYTES: usize = 16 * 1024 * 1024;
 
-    /// Limit of the kernel for one message (`SCM_MAX_FD`).
+    /// Maximum number of handles in a message, which is the kernel's `SCM_MAX_FD`.
     pub const HANDLES_MAX: u16 = 253;
 
-    /// Calls in flight on one connection. The limit is high enough to keep every core busy, and low
-    /// enough that the unread replies of a client take little memory.
+    /// Maximum number of calls in flight on one connection. The number is high enough to keep every
+    /// core busy, and low enough that the unread replies of a client take little memory.
     pub const CALLS_MAX: u16 = 64;
 
-    /// Memory that decoded values may take per byte of their message. For example, an
-    /// `Option<String>` of one byte takes 24.
+    /// Maximum memory of decoded values per byte of their message. For example, an `Option<String>`
+    /// takes one byte in the message and 24 in memory.
     pub const DECODED_PER_BYTE: usize = 32;
 
-    /// Memory that the values of any message may take, however short the message is.
+    /// Memory that the decoded values of any message may take, however short the message is.
     pub const DECODED_BYTES_MIN: usize = 1024 * 1024;
 
-    /// Maximum memory of the values of a message: eight times the largest message.
+    /// Maximum memory of the decoded values of a message: eight times the size of the largest
+    /// message.
     pub const DECODED_BYTES_MAX: usize = 8 * Self::ARENA_BYTES;
 
-    /// Depth of nested values. User types may refer to themselves, and the stack is finite.
+    /// Maximum nesting depth of user-defined types. They may refer to themselves, and decoding is
+    /// recursive, so the stack limits the depth.
     pub const DEPTH_MAX: u32 = 64;
 
-    /// Ranges of shared memory that one frame can release.
+    /// Maximum number of shared-memory ranges that one frame can release.
     pub const RELEASES_MAX: usize = 16;
 
-    /// Interfaces that one greeting can offer, so that it fits in a frame.
+    /// Maximum number of interfaces in a greeting, so that the greeting fits in a frame.
     pub const OFFERS_MAX: usize = 512;
 
-    /// Maximum length of a text in a fault or an error. Longer texts are cut off.
+    /// Maximum length in bytes of a text in a fault or an error. Longer texts are truncated.
     pub const TEXT_BYTES_MAX: usize = 4096;
 }
 
 impl Limits {
-    /// Returns the lower value of each limit.
+    /// Returns the limits with the lower of the two values for each.
     #[must_use]
     pub fn at_most(self, other: Self) -> Self {
         Self {

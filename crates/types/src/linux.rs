@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::{Declaration, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
 
-/// An owned handle of unknown kind; closes when dropped.
+/// An owned handle of unknown kind, which is closed on drop.
 pub type OwnedHandle = OwnedFd;
 
 /// A borrowed handle.
 pub type BorrowedHandle<'a> = BorrowedFd<'a>;
 
-/// Borrows the handle of a value.
+/// Borrows a value's handle.
 #[doc(hidden)]
 #[inline]
 pub fn borrow(value: &impl AsFd) -> BorrowedHandle<'_> {
@@ -31,7 +31,8 @@ impl_handle!(
     UdpSocket => Declaration::socket(Sockets::UDP_SOCKET),
 );
 
-/// A path: its bytes, which need not be UTF-8.
+/// Encoded as the number of bytes, a `u32`, followed by the bytes of the path, which need not be
+/// UTF-8.
 impl Encode for Path {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let bytes = self.as_os_str().as_bytes();

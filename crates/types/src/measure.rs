@@ -1,10 +1,10 @@
-//! Measures values for the bounds that an interface declares: `#[range(1..=10)]`.
+//! Compares values with the bounds that an interface declares: `#[range(1..=10)]`.
 
 use std::sync::Arc;
 
 use crate::{DecodeError, DecodeErrorKind, Decoder};
 
-/// A value for which bounds can be declared.
+/// A type that can have declared bounds.
 pub trait Measure {
     /// Returns the number that is compared with the bounds: the value of a number, the number of
     /// items, or the length of a text in UTF-16 units. Returns `None` if there is no value.
@@ -22,8 +22,8 @@ macro_rules! impl_measure {
 }
 impl_measure!(u8, i8, u16, i16, u32, i32, u64, i64);
 
-/// The length is counted in UTF-16 units as in COM strings, so that a bound is the same on both
-/// systems.
+/// Measures the length in UTF-16 units, as COM strings do, so that a bound means the same on Linux
+/// and on Windows.
 impl Measure for String {
     fn measure(&self) -> Option<i128> {
         Some(self.encode_utf16().count() as i128)

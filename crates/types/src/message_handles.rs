@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::{BorrowedHandle, OwnedHandle};
 
-/// The handles that arrived with a message. A few handles need no heap memory.
+/// The handles that arrived with a message. Up to four handles need no heap allocation.
 pub type Handles = SmallVec<[OwnedHandle; FEW]>;
 
 /// The handles of an outgoing message, in the order of their slots.
@@ -14,14 +14,14 @@ pub struct OutgoingHandles<'a> {
     owned: Option<Box<MessageHandles>>,
 }
 
-/// Handles that a message owns, each with its slot. Few messages own any, and a message is moved
-/// several times, so the message holds only a pointer to them.
+/// Handles that a message owns, each with its slot. `OutgoingHandles` holds only a pointer to them,
+/// because few messages own handles and each message is moved several times.
 #[derive(Debug, Default)]
 struct MessageHandles(Vec<(usize, Box<dyn MessageHandle>)>);
 
 /// A handle that is created for one message.
 pub trait MessageHandle: std::fmt::Debug + Send {
-    /// Lends the handle.
+    /// Borrows the handle.
     fn lend(&self) -> BorrowedHandle<'_>;
 }
 
@@ -47,7 +47,7 @@ impl<'a> OutgoingHandles<'a> {
         self.owned.get_or_insert_default().0.push((slot, handle));
     }
 
-    /// Calls `send` with all handles.
+    /// Calls `send` with all handles in the order of their slots.
     #[inline]
     pub fn with<R>(&self, send: impl FnOnce(&[BorrowedHandle<'_>]) -> R) -> R {
         let Some(owned) = &self.owned else { return send(&self.lent) };
@@ -58,12 +58,12 @@ impl<'a> OutgoingHandles<'a> {
         send(&all)
     }
 
-    /// Returns the lent handles, or `None` if the message owns some.
+    /// Returns the lent handles, or `None` if the message owns any handle.
     pub(crate) fn into_lent(self) -> Option<Vec<BorrowedHandle<'a>>> {
         self.owned.is_none().then(|| self.lent.into_vec())
     }
 }
 
-/// Number of handles that take no more space on Linux than the pointer and length of a heap
-/// allocation.
+/// Number of handles that are stored inline. On Linux they take as much space as the pointer and
+/// length of a heap allocation.
 const FEW: usize = 4;

@@ -1,11 +1,12 @@
-//! The objects that a handle may refer to, and the facts from the kernel about a handle.
+//! Kernel objects that a handle may refer to, and the facts that the kernel reports about a handle.
 
 use std::fmt;
 
 use crate::{Kind, Kinds, Rights};
 
-/// The facts from the kernel about a handle: its object and its rights.
-// Exhaustive: programs make it, to compare with a declaration and in fakes.
+/// The facts that the kernel reports about a handle: its object and its rights.
+// Not `non_exhaustive`, so that programs can check made-up facts against a declaration, for example
+// in tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The object that the handle refers to.
@@ -14,50 +15,52 @@ pub struct Facts {
     pub rights: Rights,
 }
 
-/// The kernel objects that a handle may refer to, as far as kinds distinguish them.
+/// The types of kernel objects that a proof distinguishes.
 ///
-/// [`Object::kinds`] maps each object to the kinds it counts as. A variant that exists on one system
-/// only says so: a proof on the other system never returns it, but an error from a peer may name it.
-/// The discriminants travel on the wire, in errors, and never change.
+/// [`Object::kinds`] maps each object to its kinds. The documentation of a variant says if it
+/// exists on one system only. A proof on the other system never returns such a variant, but an
+/// error from a peer may contain it. The discriminants are part of the wire format and never
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Object {
-    /// An object without a kind: on Linux an epoll, a signalfd or another namespace, on Windows a
-    /// completion port, a desktop or a symbolic link.
+    /// An object without a kind. Examples are an epoll instance, a signalfd or a mount namespace on
+    /// Linux, and a completion port, a desktop or a symbolic link on Windows.
     Other = 0,
-    /// A regular file of a file system.
+    /// A regular file in a file system.
     RegularFile = 1,
     /// A character device, or on Linux a block device.
     Device = 2,
     /// A directory.
     Directory = 3,
-    /// A descriptor that only names a place (`O_PATH`) and gives no access. Linux only.
+    /// A descriptor that was opened with `O_PATH`: it identifies a file but gives no access to it.
+    /// Linux only.
     PathOnly = 4,
-    /// An end of a pipe, or on Linux of a FIFO.
+    /// An end of a pipe. On Linux, also an open FIFO.
     Pipe = 5,
-    /// A socket of a family or type without a variant here, or whose family and type were not
-    /// queried.
+    /// A socket whose family and type have no variant here, or were not queried.
     Socket = 6,
-    /// An eventfd, or an event of Windows (`Event`).
+    /// An eventfd, or a Windows event (object type `Event`).
     Event = 7,
-    /// An eventfd that counts down (`EFD_SEMAPHORE`), or a semaphore of Windows (`Semaphore`).
+    /// An eventfd with `EFD_SEMAPHORE`, or a Windows semaphore (object type `Semaphore`).
     Semaphore = 8,
-    /// A timerfd, or a waitable timer of Windows (`Timer`).
+    /// A timerfd, or a Windows waitable timer (object type `Timer`).
     Timer = 9,
-    /// Memory made by `memfd_create`, or a section of Windows (`Section`), also called file mapping.
+    /// Memory created by `memfd_create`, or a Windows section (object type `Section`), also called
+    /// file mapping.
     Memory = 10,
-    /// A pidfd of a process, or a process of Windows (`Process`).
+    /// A pidfd of a process, or a Windows process (object type `Process`).
     Process = 11,
-    /// A pidfd of a thread (`PIDFD_THREAD`), or a thread of Windows (`Thread`).
+    /// A pidfd of a thread (`PIDFD_THREAD`), or a Windows thread (object type `Thread`).
     Thread = 12,
-    /// A user namespace, or an access token of Windows (`Token`).
+    /// A user namespace, or a Windows access token (object type `Token`).
     Token = 13,
-    /// A directory of the control group file system, version 2, or a job of Windows (`Job`).
+    /// A directory of the cgroup v2 file system, or a Windows job (object type `Job`).
     Job = 14,
-    /// A dma-buf, or a surface of DirectComposition.
+    /// A dma-buf, or a DirectComposition surface.
     Composition = 15,
-    /// Memory that holds a mutex, or a mutex of Windows (`Mutant`).
+    /// Memory that contains a mutex, or a Windows mutex (object type `Mutant`).
     Mutex = 16,
     /// A file on a file system that isn't trusted to answer. Linux only.
     Unjudged = 17,
@@ -81,7 +84,7 @@ pub enum Object {
     VsockStream = 26,
     /// A listening stream socket of the family `AF_VSOCK`. Linux only.
     VsockListener = 27,
-    /// A key of the registry (`Key`). Windows only.
+    /// A registry key (object type `Key`). Windows only.
     RegistryKey = 28,
     /// A file whose content the kernel generates, as in `/proc` and `/sys`. Linux only.
     SpecialFile = 29,
@@ -122,13 +125,13 @@ impl Object {
         Self::SpecialFile,
     ];
 
-    /// Returns the kinds that this object counts as: one for most objects, none for some. On Linux a
-    /// directory is also a key, and a job is also both.
+    /// Returns the kinds of this object. Most objects have one kind, and some have none. On Linux a
+    /// directory is also a registry key, and a job is also a directory and a registry key.
     pub const fn kinds(self) -> Kinds {
         Kinds::of(match self {
             Self::Other | Self::PathOnly | Self::Unjudged => return Kinds::NONE,
             Self::RegularFile | Self::SpecialFile | Self::Device => Kind::File,
-            // The keys of the registry are directories on Linux, and so are jobs.
+            // On Linux, directories serve as registry keys, and a job is a directory.
             Self::Directory if cfg!(not(windows)) => {
                 return Kinds::of(Kind::Directory).or(Kind::RegKey);
             }
@@ -162,29 +165,29 @@ impl Object {
         })
     }
 
-    /// Returns whether this object counts as the kind.
+    /// Returns whether this object is of the kind.
     pub const fn is(self, kind: Kind) -> bool {
         self.kinds().contains(kind)
     }
 
-    /// Returns whether this object counts as one of the kinds.
+    /// Returns whether this object is of one of the kinds.
     pub const fn is_one_of(self, kinds: Kinds) -> bool {
         self.kinds().bits() & kinds.bits() != 0
     }
 
     /// Returns whether closing the last handle to this object can block.
     ///
-    /// The objects that can't block belong to the kernel alone and to no mount, their memory has a
-    /// small fixed size, and no driver, file system or peer takes part in their release. Handles to
-    /// all others, if an untrusted peer sent them, must be closed in the background.
-    /// `docs/kinds.md` gives the reason for each. This is about Linux: on Windows the runtime closes
-    /// all handles at once.
+    /// For an object of which this returns `false`, the kernel alone is involved in the release: it
+    /// belongs to no mount, its memory has a small fixed size, and no driver, file system or peer
+    /// takes part. If an untrusted peer sent a handle to any other object, close it in the
+    /// background. `docs/kinds.md` gives the reason for each object. The result is only relevant on
+    /// Linux, because the runtime closes all handles at once on Windows.
     pub const fn close_may_block(self) -> bool {
         !matches!(self, Self::Event | Self::Semaphore | Self::Timer | Self::Process | Self::Thread)
     }
 }
 
-/// Writes the name with its article, for the middle of a sentence: `a pipe`.
+/// Writes the name with its indefinite article, for use in a sentence: `a pipe`.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

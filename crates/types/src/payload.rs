@@ -1,8 +1,8 @@
-//! The bytes of a message, without unnecessary copies.
+//! The bytes of a message, which are copied as rarely as possible.
 //!
-//! In an outgoing message, large slices are lent until the message is sent. Incoming bytes in the
-//! sender's memory are copied once, directly to their destination. They are never accessed as a
-//! slice, and no byte is read twice, because the sender may change them at any time.
+//! An outgoing message borrows large slices until it is sent. Incoming bytes in the sender's memory
+//! are copied once, directly to their destination. The sender may change them at any time, so they
+//! are never accessed as a slice, and no byte is read twice.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -26,7 +26,7 @@ impl<'a> Payload<'a> {
         self.own.len() + self.lent_len
     }
 
-    /// Returns the total number of bytes, and the number before the first lent slice.
+    /// Returns the total number of bytes, and the number of bytes before the first lent slice.
     #[inline]
     pub fn size(&self) -> BodySize {
         BodySize { len: self.len(), ahead: self.lent.first().map_or(0, |(place, _)| *place) }
@@ -37,8 +37,8 @@ impl<'a> Payload<'a> {
         self.len() == 0
     }
 
-    /// Passes all bytes to `write`, piece by piece in order. Stops and returns `false` if `write`
-    /// fails.
+    /// Passes all bytes to `write` in order, one piece at a time. Stops and returns `false` as soon
+    /// as `write` returns `false`.
     pub fn write(&self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
         let mut start = 0;
         for (place, bytes) in &self.lent {
@@ -50,7 +50,7 @@ impl<'a> Payload<'a> {
         write(&self.own[start..])
     }
 
-    /// Returns all bytes in one piece, as a copy if some are lent.
+    /// Returns all bytes as one slice, copied if some of them are lent.
     #[inline]
     pub fn as_slice(&self) -> Cow<'_, [u8]> {
         match self.lent.is_empty() {
@@ -76,7 +76,8 @@ impl<'a> Payload<'a> {
         all
     }
 
-    /// Returns the buffer of the bytes that are not lent, for reuse.
+    /// Returns the buffer of the bytes that were not lent, so that the caller can reuse its
+    /// allocation.
     #[inline]
     pub fn into_room(self) -> Vec<u8> {
         self.own
@@ -87,7 +88,7 @@ impl<'a> Payload<'a> {
         self.own.extend_from_slice(bytes);
     }
 
-    /// Appends bytes. Lends them instead of copying if there are at least [`LENT_MIN`].
+    /// Appends bytes. Borrows them instead of copying if there are at least [`LENT_MIN`].
     pub(crate) fn lend(&mut self, bytes: &'a [u8]) {
         match bytes.len() {
             0..LENT_MIN => self.put(bytes),
@@ -99,12 +100,12 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// The size of a body, and its alignment in shared memory.
+/// The size of a message's body, and the position that decides its alignment in shared memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodySize {
     /// Length in bytes.
     pub len: usize,
-    /// Number of bytes before the first part that is copied in one piece.
+    /// Number of bytes before the first slice that is copied in one piece.
     pub ahead: usize,
 }
 
@@ -124,10 +125,10 @@ impl From<Vec<u8>> for Payload<'_> {
 
 /// Memory that the sender of a message may still change.
 pub trait ByteSource {
-    /// Copies bytes from `at` on to `out`. Returns `false` if there are too few.
+    /// Copies bytes from offset `at` to `out`. Returns `false` if the source is too short.
     fn copy(&self, at: usize, out: &mut [u8]) -> bool;
 
-    /// Appends a copy of `len` bytes from `at` on to `out`. Returns `false` if there are too few.
+    /// Appends `len` bytes from offset `at` to `out`. Returns `false` if the source is too short.
     fn append(&self, at: usize, len: usize, out: &mut Vec<u8>) -> bool;
 }
 
@@ -135,7 +136,7 @@ pub trait ByteSource {
 pub struct SharedBytes<'s> {
     source: &'s dyn ByteSource,
     len: usize,
-    /// A copy of the bytes that couldn't be copied directly to their destination.
+    /// A copy of the bytes that the decoder needs as a slice.
     copy: OnceCell<Vec<u8>>,
 }
 
@@ -145,7 +146,7 @@ impl<'s> SharedBytes<'s> {
         Self { source, len, copy: OnceCell::new() }
     }
 
-    /// Returns the bytes that haven't been copied out yet, which are all.
+    /// Returns all bytes of the message as unread.
     pub(crate) fn rest(&self) -> UnreadBytes<'_> {
         UnreadBytes { shared: self, at: 0, singles: 0 }
     }
@@ -157,12 +158,12 @@ impl fmt::Debug for SharedBytes<'_> {
     }
 }
 
-/// The bytes that haven't been copied out yet.
+/// The bytes of a message that the decoder has not read yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnreadBytes<'a> {
     shared: &'a SharedBytes<'a>,
     at: usize,
-    /// Number of small values that were copied one by one.
+    /// Number of small values copied one by one since the last large one.
     singles: u32,
 }
 
@@ -172,8 +173,9 @@ impl<'a> UnreadBytes<'a> {
         self.shared.len - self.at
     }
 
-    /// Copies a small value out. Returns `None` if it isn't complete, or if [`SINGLES_MAX`] values
-    /// were copied one by one: copying all the rest at once is then faster.
+    /// Copies the next `N` bytes. Returns `None` if fewer are left, or if [`SINGLES_MAX`] values in
+    /// a row were copied one by one. In the second case it is faster to copy all remaining bytes at
+    /// once.
     pub(crate) fn take_array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let mut out = [0; N];
         if N > self.len() || self.singles == SINGLES_MAX {
@@ -184,7 +186,7 @@ impl<'a> UnreadBytes<'a> {
         Some(out)
     }
 
-    /// Appends `len` bytes to `out`.
+    /// Appends the next `len` bytes to `out`. Returns `None` if fewer are left.
     pub(crate) fn take_vec(&mut self, len: usize, out: &mut Vec<u8>) -> Option<()> {
         if len > self.len() {
             return None;
@@ -193,7 +195,8 @@ impl<'a> UnreadBytes<'a> {
         self.shared.source.append(self.at, len, out).then(|| self.at += len)
     }
 
-    /// Copies all remaining bytes into a vector that has capacity for them.
+    /// Copies all remaining bytes into `copy`, which must have capacity for them, and returns them
+    /// as a slice.
     pub(crate) fn copy(self, mut copy: Vec<u8>) -> Option<&'a [u8]> {
         self.shared.source.append(self.at, self.len(), &mut copy).then_some(())?;
         self.shared.copy.set(copy).ok()?;
@@ -201,11 +204,11 @@ impl<'a> UnreadBytes<'a> {
     }
 }
 
-/// Minimum size of a lent slice. A smaller one is copied as fast as it is recorded.
+/// Minimum size of a slice that is lent. Copying a smaller slice is as fast as recording it.
 const LENT_MIN: usize = 8 * 1024;
 
-/// Number of consecutive small values after which the rest is copied at once, because many more
-/// probably follow.
+/// Number of consecutive small values after which all remaining bytes are copied at once, because
+/// many more small values probably follow.
 const SINGLES_MAX: u32 = 16;
 
 #[cfg(test)]
@@ -266,7 +269,7 @@ mod tests {
         assert_eq!(input.parameter::<Message>(0, None).unwrap(), message);
         input.finish().unwrap();
         assert!(source.reads.borrow().iter().all(|reads| *reads == 1));
-        // No truncated message decodes, and none is read beyond its end.
+        // Decoding a truncated message fails and reads no byte beyond its end.
         for len in (0..source.bytes.len()).step_by(997) {
             let shared = SharedBytes::new(&source, len);
             let mut input = crate::Decoder::shared(&shared, Vec::new(), &AnyHandle);

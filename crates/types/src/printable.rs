@@ -1,15 +1,16 @@
-//! Displays untrusted text so that terminals and log files show it and don't interpret it.
+//! Escapes untrusted text, so that terminals and log files show every character and interpret none.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use crate::Limits;
 
-/// Displays untrusted text safely, such as a fault, a file name, or an argument of a call.
+/// Displays untrusted text safely. Examples are the text of a fault, a file name, or an argument of
+/// a call.
 ///
-/// Control characters, line breaks, and characters that reorder or hide text are shown as their
-/// escapes (`\n`, `\u{1b}`), and the output is cut to [`Limits::TEXT_BYTES_MAX`] bytes. The output is
-/// one line, and displaying it again changes nothing.
+/// Control characters, line breaks, and characters that reorder or hide text are shown as escapes
+/// (`\n`, `\u{1b}`). The output is one line of at most [`Limits::TEXT_BYTES_MAX`] bytes. Displaying
+/// the output again leaves it unchanged.
 ///
 /// ```
 /// # use syshandle_types::Printable;
@@ -28,8 +29,8 @@ impl<T: Display> Display for Printable<T> {
 }
 
 impl Printable<&str> {
-    /// Returns a text of many lines with the same escapes in each line, and without a limit: for
-    /// output whose line breaks and length the program itself decides.
+    /// Escapes a text like [`Printable`], but keeps its line breaks and does not limit its length.
+    /// For output whose line breaks and length the program itself determines.
     pub fn lines(text: &str) -> Cow<'_, str> {
         if text.chars().all(|c| c == '\n' || is_plain(c)) {
             return text.into();
@@ -47,7 +48,7 @@ impl Printable<&str> {
 }
 
 impl Printable<String> {
-    /// Returns the text as it is displayed. Allocates only if that differs from the text.
+    /// Returns the text as displayed. Allocates only if escaping or truncation changes the text.
     pub fn into_text(self) -> String {
         if is_printable(&self.0) { self.0 } else { self.to_string() }
     }
@@ -59,7 +60,7 @@ pub fn is_printable(text: &str) -> bool {
     content.len() + ELLIPSIS.len() <= Limits::TEXT_BYTES_MAX && content.chars().all(is_plain)
 }
 
-/// Escapes written text, up to a number of bytes.
+/// Escapes the text that is written to it, up to a number of bytes.
 struct Escape<'a, 'b> {
     to: &'a mut fmt::Formatter<'b>,
     /// Bytes that may still be written.
@@ -68,7 +69,7 @@ struct Escape<'a, 'b> {
 }
 
 impl Escape<'_, '_> {
-    /// Writes one character, plain or escaped, if there is room for it and the ellipsis.
+    /// Writes one character, plain or escaped, if it and a possible ellipsis still fit.
     fn put(&mut self, text: &str) -> fmt::Result {
         if self.cut {
             return Ok(());
@@ -84,7 +85,7 @@ impl Escape<'_, '_> {
 
 impl Write for Escape<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Most texts are plain and short. They are written in one piece.
+        // Fast path: most texts are short and need no escapes, so they are written in one piece.
         if !self.cut && text.len() + ELLIPSIS.len() <= self.left && text.chars().all(is_plain) {
             self.left -= text.len();
             return self.to.write_str(text);
@@ -103,9 +104,9 @@ impl Write for Escape<'_, '_> {
     }
 }
 
-/// Returns whether a character is shown by itself, in its place, and has no other effect. Not plain
-/// are the general categories Cc (control), Cf (format), Zl and Zp (separators of lines and
-/// paragraphs) of Unicode 17, and the variation selectors, which are invisible.
+/// Returns whether a terminal shows the character visibly, in its place, and without another
+/// effect. Returns `false` for the Unicode 17 general categories Cc (control), Cf (format), Zl and
+/// Zp (line and paragraph separators), and for the variation selectors, which are invisible.
 fn is_plain(c: char) -> bool {
     match c {
         ' '..='~' => true,
@@ -134,7 +135,7 @@ fn is_plain(c: char) -> bool {
     }
 }
 
-/// Marks a text that was cut.
+/// Follows the text if it was truncated.
 const ELLIPSIS: &str = "…";
 
 #[cfg(test)]

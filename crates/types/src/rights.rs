@@ -7,33 +7,33 @@ use crate::flag_names;
 bitflags::bitflags! {
     /// The operations that a handle permits.
     ///
-    /// The enforcement of a right depends on the kind. The kernel refuses a write on a file that
-    /// was opened for reading, and a seal refuses a write on a section. But no mechanism prevents
-    /// the holder of an event from signalling it. The page of each kind documents this. The bits
-    /// travel on the wire and never change.
+    /// Whether a right is enforced depends on the kind. For example, the kernel rejects a write to
+    /// a file that was opened for reading, and a seal prevents writes to a section, but nothing
+    /// prevents the holder of an event from signalling it. The documentation of each kind describes
+    /// the enforcement. The bits are part of the wire format and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Rights: u32 {
-        /// Permits reading data, and listing a directory.
+        /// Permits reading data and listing a directory.
         const READ = 1 << 0;
-        /// Permits writing data at any place. No directory has this right: the permissions of the
-        /// process that makes a change decide.
+        /// Permits writing data anywhere in the object. No directory has this right, because
+        /// changing a directory depends on the permissions of the process.
         const WRITE = 1 << 1;
-        /// Permits writing data at the end. That data can't be written elsewhere is advisory: any
-        /// holder can remove the flag that tells the kernel so (`O_APPEND`).
+        /// Permits appending data. Without `WRITE`, the restriction to the end is advisory: any
+        /// holder can clear `O_APPEND`.
         const APPEND = 1 << 2;
-        /// Permits signalling an event, releasing a semaphore, and sending a signal to a process.
+        /// Permits setting an event, releasing a semaphore, and sending a signal to a process.
         const SIGNAL = 1 << 3;
         /// Permits waiting for the object.
         const WAIT = 1 << 4;
-        /// Permits mapping into memory.
+        /// Permits mapping the object into memory.
         const MAP = 1 << 5;
-        /// Permits adding seals.
+        /// Permits adding seals to a section.
         const SEAL = 1 << 6;
-        /// The size of a section can change, through this handle or another one, because no seal
-        /// forbids it.
+        /// States that the size of a section can change, through this handle or another one,
+        /// because no seal forbids it.
         const RESIZE = 1 << 7;
-        /// The content of a section can change, through this handle or another one, because no seal
-        /// forbids it. A maximum that has `WRITE` allows this too.
+        /// States that the content of a section can change, through this handle or another one,
+        /// because no seal forbids it. A declared maximum with `WRITE` also permits this right.
         const CHANGE = 1 << 8;
     }
 }
@@ -45,7 +45,8 @@ impl Rights {
     }
 }
 
-/// Writes the names with `|` between them, as in an interface; `no rights` for the empty set.
+/// Writes the names with `|` between them, as in an interface. Writes `no rights` for the empty
+/// set.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_empty() {

@@ -1,12 +1,13 @@
-//! Sorts of sockets that an interface can declare.
+//! Socket types that an interface can declare.
 
 use crate::{Object, flag_names};
 
 bitflags::bitflags! {
-    /// A set of sorts of sockets, which a parameter of the kind `socket` takes.
+    /// The socket types that a parameter of kind `socket` accepts.
     ///
-    /// The protocol is not checked: a stream socket of the internet families counts as TCP. The
-    /// bits travel on the wire and never change.
+    /// A type is determined by address family, socket type and listening state. The protocol is not
+    /// checked, so every internet stream socket counts as TCP. The bits are part of the wire format
+    /// and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Sockets: u32 {
         /// A stream socket of the family `AF_UNIX` that isn't listening.
@@ -35,12 +36,12 @@ bitflags::bitflags! {
 }
 
 impl Sockets {
-    /// Returns the sort with this name, as written in an interface: `unix_stream`.
+    /// Returns the socket type with this name, as written in an interface: `unix_stream`.
     pub fn from_word(word: &str) -> Option<Self> {
         flag_names::find(word)
     }
 
-    /// Returns whether the set includes sockets of this type.
+    /// Returns whether the set includes the type of this socket.
     pub const fn include(self, socket: Object) -> bool {
         self.contains(match socket {
             Object::UnixStream => Self::UNIX_STREAM,

@@ -1,4 +1,4 @@
-//! Encoding of plain values: fixed width, little endian, without padding.
+//! Encoding of simple values: fixed width, little endian, without padding.
 
 use crate::{Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Guid};
 
@@ -21,7 +21,7 @@ macro_rules! impl_number {
 }
 impl_number!(i8, u16, i16, u32, i32, u64, i64, u128, i128, f32, f64);
 
-/// One byte. Slices of bytes are copied at once.
+/// Encoded as one byte. A slice is copied in one piece.
 impl Encode for u8 {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -45,7 +45,7 @@ impl Decode for u8 {
     }
 }
 
-/// Encoded as `u64`, independent of the width of this machine.
+/// Encoded as `u64` on every machine.
 impl Encode for usize {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -61,7 +61,7 @@ impl Decode for usize {
     }
 }
 
-/// Encoded as `i64`, independent of the width of this machine.
+/// Encoded as `i64` on every machine.
 impl Encode for isize {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -77,7 +77,7 @@ impl Decode for isize {
     }
 }
 
-/// One byte, 0 or 1.
+/// Encoded as one byte, 0 or 1.
 impl Encode for bool {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -96,7 +96,7 @@ impl Decode for bool {
     }
 }
 
-/// One byte, 0, because every value takes at least one.
+/// Encoded as one zero byte, because every value takes at least one byte.
 impl Encode for () {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -114,7 +114,7 @@ impl Decode for () {
     }
 }
 
-/// The scalar value as `u32`.
+/// Encoded as the Unicode scalar value, a `u32`.
 impl Encode for char {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -130,7 +130,7 @@ impl Decode for char {
     }
 }
 
-/// The length in bytes as `u32`, then the text as UTF-8.
+/// Encoded as the length in bytes, a `u32`, followed by the text in UTF-8.
 impl Encode for str {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -156,7 +156,7 @@ impl Decode for String {
     }
 }
 
-/// The sixteen bytes of the GUID.
+/// Encoded as the sixteen bytes of the GUID.
 impl Encode for Guid {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -171,7 +171,7 @@ impl Decode for Guid {
     }
 }
 
-/// Seconds as `u64`, nanoseconds as `u32`.
+/// Encoded as seconds, a `u64`, followed by nanoseconds, a `u32`.
 impl Encode for std::time::Duration {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {

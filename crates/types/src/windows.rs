@@ -17,21 +17,22 @@ use crate::{
     Declaration, Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Handle, Sockets,
 };
 
-/// An owned handle of unknown kind; closes when dropped.
+/// An owned handle of unknown kind, which is closed on drop.
 pub type OwnedHandle = io::OwnedHandle;
 
 /// A borrowed handle.
 pub type BorrowedHandle<'a> = io::BorrowedHandle<'a>;
 
-/// Borrows the handle of a value.
+/// Borrows a value's handle.
 #[doc(hidden)]
 #[inline]
 pub fn borrow(value: &impl AsHandle) -> BorrowedHandle<'_> {
     value.as_handle()
 }
 
-/// Implements the traits for a socket, which is a handle to the kernel and a number to Winsock. The
-/// conversions make no system call. The proof of a handle has started Winsock in this process.
+/// Implements the handle traits for a socket type of the standard library. The kernel treats a
+/// socket as a handle, and Winsock as a number, so the conversions make no system call. Winsock is
+/// already initialized, because the proof of the handle used it.
 macro_rules! impl_socket {
     ($($type:ty => $sockets:expr),+ $(,)?) => {$(
         impl Handle for $type {
@@ -39,14 +40,15 @@ macro_rules! impl_socket {
 
             fn as_handle(&self) -> BorrowedHandle<'_> {
                 let raw = ptr::without_provenance_mut(self.as_socket().as_raw_socket() as usize);
-                // SAFETY: the sockets of Windows are handles. The handle is open as long as the
-                // socket is, which `self` owns.
+                // SAFETY: on Windows, a socket is a handle. It is open as long as `self` owns the
+                // socket.
                 unsafe { BorrowedHandle::borrow_raw(raw) }
             }
 
             fn from_handle(handle: OwnedHandle) -> Self {
                 let raw = handle.into_raw_handle();
-                // SAFETY: the number was owned as a handle, and is owned as a socket from now on.
+                // SAFETY: the number is that of an owned handle, and the returned socket takes over
+                // the ownership.
                 unsafe { OwnedSocket::from_raw_socket(raw.addr() as u64) }.into()
             }
         }
@@ -60,7 +62,8 @@ impl_socket!(
     UdpSocket => Sockets::UDP_SOCKET,
 );
 
-/// A path: its UTF-16 units as bytes, which need not be valid UTF-16.
+/// Encoded as the number of bytes, a `u32`, followed by the path's UTF-16 units in little endian,
+/// which need not be valid UTF-16.
 impl Encode for Path {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let units: Vec<u8> = self.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect();

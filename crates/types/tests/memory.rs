@@ -1,4 +1,5 @@
-//! Tests that the memory limits for the values of a message hold before memory is allocated.
+//! Tests that a message whose values exceed the memory limits is rejected before the memory is
+//! allocated.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -44,7 +45,7 @@ fn decode<T: Decode>(bytes: &[u8]) -> (Result<T, DecodeError>, usize) {
     (value, meter.reserved.get())
 }
 
-/// Returns a list of `len` items whose bytes are all zero.
+/// Encodes a list of `len` items, each as one zero byte.
 fn zeros(len: u32) -> Vec<u8> {
     let mut bytes = len.to_le_bytes().to_vec();
     bytes.resize(4 + len as usize, 0);
@@ -72,7 +73,7 @@ fn values_that_are_much_larger_in_memory_than_on_the_wire_are_refused() {
     takes_too_much::<Vec<Option<Large>>>(&largest);
     takes_too_much::<Vec<Option<(Box<Large>, u8)>>>(&largest);
     takes_too_much::<Vec<Result<(), Large>>>(&largest);
-    // For a small message, the limit is proportional to its size.
+    // For a small message, the limit is proportional to the size of the message.
     takes_too_much::<Vec<Option<Large>>>(&zeros(50_000));
 }
 
@@ -83,7 +84,7 @@ fn boxes_maps_sets_and_nested_lists_count_with_what_they_allocate() {
         value.encode(&mut out);
         out.finish().unwrap().0
     }
-    // Each item is small on the wire and takes an allocation of its own.
+    // Each item is small on the wire, but has its own heap allocation in memory.
     takes_too_much::<Vec<Box<Option<Large>>>>(&zeros(LARGEST));
     let nested = encoded(&vec![Vec::<u8>::new(); 4_000_000]);
     takes_too_much::<Vec<Vec<[u64; 4]>>>(&nested);

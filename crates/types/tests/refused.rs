@@ -1,5 +1,5 @@
-//! If a message does not decode, its handles are passed to the prover, which may close them in the
-//! background. Dropping the values that were already decoded is never the last close of a handle.
+//! If a message does not decode, the decoder passes its handles to `Prove::refuse`, which may close
+//! them in the background. Dropping the values decoded so far is never the last close of a handle.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a test fails so")]
 
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use syshandle_types::{BorrowedHandle, Declaration, OwnedHandle};
 use syshandle_types::{Decode, DecodeError, Decoder, ProofError, Prove};
 
-/// Collects refused handles.
+/// A prover that collects the refused handles.
 #[derive(Default)]
 struct Refusals(RefCell<Vec<OwnedHandle>>);
 
@@ -30,7 +30,7 @@ impl Prove for Refusals {
     }
 }
 
-/// Decodes one handle, then panics.
+/// A value that decodes a handle and then panics.
 struct Panics(#[expect(dead_code, reason = "the handle must be part of the value")] OwnedHandle);
 
 impl Decode for Panics {
@@ -42,8 +42,8 @@ impl Decode for Panics {
     }
 }
 
-/// Decodes a message with two handles as a `T`, and returns which of the handles were refused and are
-/// the last ones to their sockets.
+/// Decodes a message with two sockets as a `T`, which must fail. Returns the number of sockets that
+/// stayed open until `refuse` received their last handle.
 fn refused<T: Decode>(bytes: &[u8]) -> usize {
     let (mut readers, mut handles): (Vec<UnixStream>, Vec<OwnedHandle>) = Default::default();
     for _ in 0..2 {
@@ -62,7 +62,7 @@ fn refused<T: Decode>(bytes: &[u8]) -> usize {
     let refused = refusals.0.into_inner();
     for mut reader in &readers {
         reader.set_nonblocking(true).unwrap();
-        // The other end is open.
+        // A read would return end of file if the other end were closed.
         let error = reader.read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
@@ -76,16 +76,16 @@ fn refused<T: Decode>(bytes: &[u8]) -> usize {
 
 #[test]
 fn handles_that_were_decoded_before_an_error_are_refused() {
-    // The second field is not a bool.
+    // The second field is not a valid `bool`.
     assert_eq!(refused::<(OwnedHandle, bool, OwnedHandle)>(&[0, 0, 7, 1, 0]), 2);
-    // The message ends after the handles.
+    // The message ends after its handles.
     assert_eq!(refused::<(OwnedHandle, OwnedHandle, u32)>(&[0, 0, 1, 0]), 2);
     assert_eq!(refused::<Vec<OwnedHandle>>(&[3, 0, 0, 0, 0, 0, 1, 0]), 2);
-    // A byte is left over.
+    // One byte is left over.
     assert_eq!(refused::<(OwnedHandle, OwnedHandle)>(&[0, 0, 1, 0, 0]), 2);
-    // A handle is left over.
+    // One handle is left over.
     assert_eq!(refused::<OwnedHandle>(&[0, 0]), 2);
-    // A key occurs twice.
+    // A key of the map occurs twice.
     let twice = [2, 0, 0, 0, 9, 0, 0, 9, 1, 0];
     assert_eq!(refused::<BTreeMap<u8, OwnedHandle>>(&twice), 2);
 }
