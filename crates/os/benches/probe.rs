@@ -1,4 +1,4 @@
-//! Measures the cost of the proof of each kind, relative to the cheapest system call.
+//! Measures how long the proof of each kind takes, relative to the cheapest system call.
 //!
 //! `cargo bench -p syshandle-os` prints the median and the minimum of several rounds in
 //! nanoseconds, and the ratio of the minimum to the minimum of the cheapest system call in the same
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     let mut floor = Vec::new();
     let mut costs = vec![Vec::new(); rows.len()];
     let null = File::open("/dev/null")?;
-    // The rows alternate within a round, so that a slow phase of the machine affects all of them.
+    // Each round measures every row, so that a slow phase of the machine affects all rows.
     for _ in 0..ROUNDS {
         floor.push(measure(|| _ = black_box(rustix::fs::fcntl_getfl(&null))));
         for (row, costs) in rows.iter().zip(&mut costs) {
@@ -55,7 +55,7 @@ fn rows() -> io::Result<Vec<Row>> {
     let file = tempfile::tempfile()?;
     let (pipe, _) = io::pipe()?;
     let (stream, other) = UnixStream::pair()?;
-    // The other end stays open, because a closed peer makes the kernel answer differently.
+    // Keeps the other end open, because the kernel answers differently once the peer has closed.
     std::mem::forget(other);
     let mut rows = vec![
         row("file", file.try_clone()?, Declaration::kind(Kind::File).at_least(Rights::READ)),
@@ -93,7 +93,7 @@ fn row(name: &'static str, handle: impl Into<OwnedFd>, declared: Declaration) ->
     Row { name, handle: handle.into(), declared }
 }
 
-/// Returns the time per step in nanoseconds.
+/// Returns the mean time of one step in nanoseconds.
 fn measure(mut step: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..STEPS {

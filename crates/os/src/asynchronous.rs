@@ -11,30 +11,31 @@ use tokio::io::unix::AsyncFd;
 
 use crate::{Readiness, Waitable};
 
-/// Waits until the object can be taken, and takes it. Must run in a tokio runtime with I/O enabled.
+/// Waits until the object is ready, and takes it: an event that resets itself is unset, for
+/// example. Must run in a tokio runtime with I/O enabled.
 ///
-/// A future that is dropped before it completes has taken nothing, so `tokio::time::timeout` can be
-/// used as a deadline. For several objects there are [`wait_any`] and [`wait_all`].
+/// Dropping the future before it completes takes nothing, so `tokio::time::timeout` can limit the
+/// wait. [`wait_any`] and [`wait_all`] wait for several objects.
 ///
 /// # Panics
 /// Panics outside of a tokio runtime with I/O enabled.
 ///
 /// # Errors
-/// Returns the errors of `epoll_ctl(2)` and of the object's [`Waitable::take`]; fails if no
-/// descriptor is left.
+/// Returns the errors of `epoll_ctl(2)` and of the object's [`Waitable::take`]. Fails if this
+/// process can't open more file descriptors.
 pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     let interest = match object.readiness() {
         Readiness::Readable => Interest::READABLE,
         Readiness::Changed => Interest::PRIORITY,
     };
-    // The wait uses a duplicate, because the runtime registers each descriptor only once and
-    // another task may wait for the same object.
+    // Uses a duplicate, because the runtime registers each descriptor only once and another task
+    // may wait for the same object.
     let handle = object.handle().try_clone_to_owned()?;
     #[expect(deprecated, reason = "its unsafe replacement wants what an OwnedFd always keeps")]
     let handle = AsyncFd::with_interest(handle, interest)?;
     loop {
-        // The object may be ready already, and the runtime reports changes only. So the first look
-        // comes before the wait.
+        // Checks the object before the first wait, because it may already be ready and the runtime
+        // reports only changes.
         if is_ready(object)? && object.take()? {
             return Ok(());
         }
@@ -42,19 +43,19 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     }
 }
 
-/// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
-/// first in order.
+/// Waits until one of the objects is ready, and takes it. If several are ready, takes the first of
+/// them in the list.
 ///
-/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout the wait
-/// has no time limit; with one, the runtime needs its timer enabled too. A future that is dropped
-/// has taken nothing.
+/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout, waits
+/// indefinitely. With a timeout, the runtime also needs its timer enabled. Dropping the future
+/// takes nothing.
 ///
 /// # Panics
 /// Panics under the same conditions as [`wait`].
 ///
 /// # Errors
-/// Returns the errors of [`wait`]; `InvalidInput` for no objects without a timeout, because that
-/// wait would never end.
+/// Returns the errors of [`wait`]. Returns `InvalidInput` for an empty list without a timeout,
+/// because that wait would never end.
 ///
 /// # Examples
 ///
@@ -81,12 +82,12 @@ pub async fn wait_any(
     within(timeout, poll_fn(|context| waits.poll_any(context))).await.transpose()
 }
 
-/// Waits until each of the objects has been taken. Returns the indices of the objects that were not
-/// taken before `timeout` passed; the list is empty if all were taken. Without a timeout the wait
-/// has no time limit; with one, the runtime needs its timer enabled too.
+/// Waits until all objects have been taken. Returns the indices of those that were not taken before
+/// `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely. With a
+/// timeout, the runtime also needs its timer enabled.
 ///
-/// Each object is taken as soon as it can be, independently of the other objects. A taken object
-/// stays taken after a timeout, and also if the future is dropped.
+/// Takes each object as soon as it is ready, independently of the others. A taken object remains
+/// taken after a timeout and if the future is dropped.
 ///
 /// # Panics
 /// Panics under the same conditions as [`wait`].
@@ -119,7 +120,7 @@ async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -
     }
 }
 
-/// The pending waits for several objects, in order, each with the index of its object.
+/// The pending waits for several objects in list order, each with the index of its object.
 struct Waits<'a>(Vec<(usize, Wait<'a>)>);
 
 type Wait<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
@@ -146,13 +147,14 @@ impl<'a> Waits<'a> {
     }
 }
 
-/// Returns whether the kernel reports the object as ready now.
+/// Returns whether the object may be ready now. `false` means that the kernel reports it as not
+/// ready.
 fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
     let mut polls = [object.poll_fd()];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(match object.readiness() {
-        // The kernel reports only changes, so the caller has to look at the object itself, which
-        // does no harm.
+        // Polling can't tell whether the content has changed, so the caller has to try to take the
+        // object. That has no effect if the content has not changed.
         Readiness::Changed => true,
         Readiness::Readable => rustix::event::poll(&mut polls, Some(&now))? > 0,
     })

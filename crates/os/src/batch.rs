@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::sys::messages;
 use crate::{OwnedHandle, ReceivedMessage, Seqpacket};
 
-/// Limits the messages that one call sends or receives.
+/// Maximum number of messages that one call sends or receives.
 pub const MESSAGES_AT_ONCE_MAX: usize = messages::MESSAGES_MAX;
 
-/// The buffers for one of several received messages.
+/// The buffers for one received message.
 #[derive(Debug, Default)]
 pub struct Slot<B, H> {
     /// The buffer for the bytes of the message.
@@ -23,18 +23,17 @@ pub struct Slot<B, H> {
 }
 
 impl Seqpacket {
-    /// Receives the queued messages in their order, up to one per slot and up to
-    /// [`MESSAGES_AT_ONCE_MAX`], into the slots from the first one on. Returns the number of
-    /// messages, which is at least one. With `timeout`, waits up to that time for the first
-    /// message, as [`Seqpacket::receive_within`] does; without it, doesn't wait. Never waits for a
-    /// further message.
+    /// Receives queued messages in order, at most one per slot and at most
+    /// [`MESSAGES_AT_ONCE_MAX`], and returns their number, which is at least one. With `timeout`,
+    /// waits for the first message at most that long, as [`Seqpacket::receive_within`] does.
+    /// Without a timeout, does not wait. Never waits for a second message.
     ///
-    /// Each message is received as by a call of its own. At the end of the connection the call
-    /// returns messages without bytes, one for each slot.
+    /// Each message is received as by a separate call. After the peer has closed the connection,
+    /// the call fills every slot with an empty message.
     ///
     /// # Errors
     /// Returns the errors of [`Seqpacket::receive`] or [`Seqpacket::receive_within`] if nothing was
-    /// received. An error after the first message is returned by the next call.
+    /// received. If an error occurs after the first message, the next call returns it.
     #[doc(hidden)]
     pub fn receive_several<B, H>(
         &self,
@@ -53,9 +52,9 @@ impl Seqpacket {
         }
     }
 
-    /// Sends messages without handles in their order, without waiting. Returns the number of
-    /// messages sent, which may be less than the number passed, but is at least one and at most
-    /// [`MESSAGES_AT_ONCE_MAX`].
+    /// Sends messages without handles in order, without waiting. Returns the number of messages
+    /// sent, which is at least one and at most [`MESSAGES_AT_ONCE_MAX`], and may be less than the
+    /// number passed.
     ///
     /// # Errors
     /// Returns the errors of [`Seqpacket::send`] if nothing was sent.
@@ -141,8 +140,7 @@ mod tests {
         for len in 1..=20 {
             assert_eq!(b.receive(&mut [0; 64], &mut Vec::new()).unwrap().len, len);
         }
-        // Messages are sent as long as there is room, also if the room ends in the middle of a
-        // batch.
+        // Sends until the socket's buffer is full, which may happen in the middle of a batch.
         let large = [0; 10_000];
         let (mut sent, all) = (0, [IoSlice::new(&large); MESSAGES_AT_ONCE_MAX]);
         let last = loop {

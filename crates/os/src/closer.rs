@@ -1,9 +1,9 @@
 //! Closes handles on other threads, because closing a handle can block.
 //!
-//! The process that closes the last descriptor of an object also cleans the object up
-//! ([close(2)](https://man7.org/linux/man-pages/man2/close.2.html)). At that point a TCP socket
-//! with `SO_LINGER` waits for its peer, a file waits for its file system, the last file of a
-//! detached mount waits for the unmount, and a UNIX socket closes every handle in its queue.
+//! The process that closes the last descriptor of an object also releases the object
+//! ([close(2)](https://man7.org/linux/man-pages/man2/close.2.html)). The release can take long: a
+//! TCP socket with `SO_LINGER` waits for its peer, a file waits for its file system, the last file
+//! of a detached mount waits for the unmount, and a UNIX socket closes every handle in its queue.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,16 +14,17 @@ use std::time::Duration;
 
 use crate::{OwnedHandle, PerProcess, ProcessMark};
 
-/// Closes the handles that one peer has sent, in the background.
+/// Closes the handles that one peer has sent, on a background thread.
 ///
-/// At most one thread at a time closes handles of the same closer. So a peer whose handles block
+/// At most one thread at a time closes handles of a given closer. So a peer whose handles block
 /// delays neither the caller nor the handles of other peers.
 ///
-/// A process that has called [`prepare`](crate::prepare) and serves nothing starts no thread and
-/// closes handles in place. It has one peer, whose handles delay no other peer.
+/// A process that has called [`prepare`](crate::prepare) and runs no server starts no threads and
+/// closes handles on the calling thread. Such a process has only one peer, so no other peer is
+/// delayed.
 ///
-/// A forked copy of the process has none of these threads. It closes handles in place, because they
-/// are not the last handles as long as the other process has them.
+/// A forked child has none of these threads and closes handles on the calling thread. Its
+/// descriptors are not the last ones while the parent has them open.
 #[derive(Clone)]
 pub struct Closer(Arc<CloserState>);
 
@@ -39,28 +40,28 @@ struct CloserState {
 #[derive(Default)]
 struct Queue {
     handles: VecDeque<OwnedHandle>,
-    /// Whether the pool has this closer in its list, or a thread works on it.
+    /// Whether the pool has queued this closer, or one of its threads serves it.
     is_scheduled: bool,
 }
 
 impl Closer {
-    /// Limits the threads of a process that close handles, and so the peers that can block at once
+    /// Maximum number of threads that close handles in one process. As many peers can block at once
     /// without delaying other peers.
     pub const THREADS_MAX: usize = 64;
 
-    /// Makes a closer without handles.
+    /// Creates a closer without handles.
     pub fn new() -> Self {
         let (queue, pending) = (Mutex::default(), AtomicUsize::new(0));
         Self(Arc::new(CloserState { owner: ProcessMark::current(), queue, pending }))
     }
 
-    /// Sets whether handles are closed by threads, which is the default, or in place.
+    /// Sets whether threads close the handles, which is the default, or the caller of
+    /// [`Closer::close`] does.
     pub fn use_threads(uses_threads: bool) {
         USES_THREADS.store(uses_threads, Ordering::Relaxed);
     }
 
-    /// Returns whether handles are closed by threads, which means that this process may start
-    /// threads.
+    /// Returns whether threads close the handles. If so, this process may start threads.
     pub fn uses_threads() -> bool {
         USES_THREADS.load(Ordering::Relaxed)
     }
@@ -116,7 +117,7 @@ impl CloserState {
     }
 }
 
-/// The threads of all closers.
+/// The threads that serve all closers of this process.
 #[derive(Default)]
 struct Pool {
     state: Mutex<PoolState>,
@@ -125,14 +126,14 @@ struct Pool {
 
 #[derive(Default)]
 struct PoolState {
-    /// Closers that have handles but no thread, in the order in which they get a thread.
+    /// Closers that wait for a thread, in the order in which they are served.
     ready: VecDeque<Arc<CloserState>>,
     threads: usize,
     idle_threads: usize,
 }
 
-/// Returns the pool of this process. If the kernel cannot clear memory on `fork`, a copy sees its
-/// parent's pool and does not use it.
+/// Returns the pool of this process. If the kernel cannot clear memory on `fork`, a forked child
+/// sees the parent's pool but does not use it.
 fn pool() -> &'static Pool {
     static POOL: PerProcess<Pool> = PerProcess::new();
     static ONLY: LazyLock<Pool> = LazyLock::new(Pool::default);
@@ -147,13 +148,13 @@ impl Pool {
             self.wake.notify_one();
         } else if state.threads < Closer::THREADS_MAX {
             let started = thread::Builder::new().name("closer".to_owned()).spawn(|| pool().run());
-            // If no thread could be started, the closer waits for a running thread or for the next
-            // call.
+            // If no thread could be started, a running thread or the next call serves the closer.
             state.threads += usize::from(started.is_ok());
         }
     }
 
-    /// Closes one handle of each closer in turn, and returns after a period without work.
+    /// Serves the closers in turn, one handle at a time. Returns when no closer has had a handle
+    /// for [`IDLE`].
     fn run(&self) {
         let mut state = self.state();
         while let Some(closer) = state.ready.pop_front() {
@@ -179,7 +180,7 @@ impl Pool {
     }
 }
 
-/// How long an idle thread waits for work. Starting a thread costs more than waking one.
+/// Time after which an idle thread ends. Starting a thread costs more than waking one.
 const IDLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -190,8 +191,8 @@ mod tests {
 
     use super::*;
 
-    /// Makes a TCP socket whose last close blocks for up to `linger`. Also returns the other end,
-    /// which must stay open for that.
+    /// Creates a TCP socket whose last close blocks for up to `linger`. Also returns the other end,
+    /// which must stay open for the close to block.
     fn lingering(linger: Duration) -> (OwnedHandle, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -208,7 +209,7 @@ mod tests {
         for _ in 0..10 {
             let (mut reader, writer) = io::pipe().unwrap();
             closer.close(writer.into());
-            // The pipe ends when the writer is closed.
+            // The read returns 0 once the writer is closed.
             assert_eq!(reader.read(&mut [0]).unwrap(), 0);
         }
     }
@@ -225,7 +226,8 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         Closer::new().close(writer.into());
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
-        // If the machine was too slow, the closes did not block, and the test shows nothing.
+        // If the machine was too slow, the closes did not block for the whole time, and the check
+        // would prove nothing.
         if begin.elapsed() < LINGER / 2 {
             assert!(peers.iter().all(|(closer, _)| closer.pending() == 1), "the closes block");
         }

@@ -3,27 +3,27 @@
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | a [dma-buf](https://docs.kernel.org/driver-api/dma-buf.html) | a surface of [DirectComposition](https://learn.microsoft.com/windows/win32/directcomp/directcomposition-portal) |
-//! | proof | `/proc/self/fdinfo` has `exp_name`, which it has for no other object; after the first one, `statx` shows the device of dma-bufs | the object's type is `Composition` or `DxgkCompositionObject` |
-//! | rights | `read`, `write` and `map` by the access mode: enforced by the kernel when it is mapped. A device that imports the buffer may read and write it | none that can be queried |
+//! | proof | `/proc/self/fdinfo` has `exp_name`, which it has for no other object. The first proof learns the device number of dma-bufs, and later proofs only compare it with the one in `statx` | the object's type is `Composition` or `DxgkCompositionObject` |
+//! | rights | `read`, `write` and `map` by the access mode: enforced by the kernel when the buffer is mapped. A device that imports the buffer may read and write it | none that can be queried |
 //! | `try_clone` | the same buffer | the same surface |
 //! | MIDL | | `sh_composition` |
 //!
-//! On Linux, the buffer comes from a driver and does not describe its content. Format, stride and
-//! modifier travel as ordinary parameters. On Windows, surfaces are only passed on.
-//! `DCompositionCreateSurfaceHandle` makes one.
+//! On Linux, a device driver creates the buffer, which does not describe its content. Format,
+//! stride and modifier are passed as ordinary parameters. On Windows,
+//! `DCompositionCreateSurfaceHandle` creates a surface, and this type only passes it on.
 
 use crate::owned::impl_owned;
 use crate::{Declaration, Kind, OwnedHandle};
 #[cfg(not(windows))]
 use crate::{Handle, SectionMap, sys};
 
-/// A buffer of a device on Linux, a surface of DirectComposition on Windows.
+/// A device's graphics buffer on Linux, a DirectComposition surface on Windows.
 #[derive(Debug)]
 pub struct Composition(OwnedHandle);
 
 impl_owned!(Composition, "composition", Declaration::kind(Kind::Composition));
 
-/// Linux only: the content of the buffer.
+/// Linux only: access to the content of the buffer.
 #[cfg(not(windows))]
 impl Composition {
     /// Returns the size in bytes, which never changes.
@@ -35,8 +35,8 @@ impl Composition {
         sys::composition::len(self.as_handle())
     }
 
-    /// Maps the buffer for copying from it and, with the right to write, to it. Writes of the
-    /// device are visible only within [`Composition::access`].
+    /// Maps the buffer. The mapping copies from the buffer and, with the right to write, to it. Use
+    /// [`Composition::access`] to see writes by the device.
     ///
     /// # Errors
     /// Returns the errors of `mmap(2)`. Some drivers don't allow mapping.
@@ -44,7 +44,7 @@ impl Composition {
         sys::composition::map(self.as_handle()).map(SectionMap::of)
     }
 
-    /// Runs `step` while the processor and the device have the same view of the buffer.
+    /// Runs `step` with the processor's caches synchronized with the device (`DMA_BUF_IOCTL_SYNC`).
     ///
     /// # Errors
     /// Returns the errors of `DMA_BUF_IOCTL_SYNC` and of `step`.

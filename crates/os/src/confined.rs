@@ -1,21 +1,22 @@
-//! Restrictions of the calling thread, which the programs that it starts inherit.
+//! Restrictions of the calling thread that programs started by it inherit.
 
 use std::io;
 
 use rustix::thread::SecureComputingMode;
 
-/// Returns whether filters of system calls
-/// ([seccomp(2)](https://man7.org/linux/man-pages/man2/seccomp.2.html)) confine the calling thread.
+/// Returns whether system call filters
+/// ([seccomp(2)](https://man7.org/linux/man-pages/man2/seccomp.2.html)) restrict the calling
+/// thread.
 pub fn is_filtered() -> bool {
-    // A filter may also refuse this query.
+    // If a filter rejects this query too, the thread is restricted.
     !matches!(rustix::thread::secure_computing_mode(), Ok(SecureComputingMode::Disabled))
 }
 
-/// Returns whether the calling thread can't gain privileges by starting a program
+/// Returns whether the calling thread and its children can't gain privileges by executing a program
 /// ([PR_GET_NO_NEW_PRIVS(2const)](https://man7.org/linux/man-pages/man2/PR_GET_NO_NEW_PRIVS.2const.html)).
 ///
 /// # Errors
-/// Fails if a filter of system calls refuses the query.
+/// Fails if a system call filter rejects the query.
 pub fn has_no_new_privileges() -> io::Result<bool> {
     Ok(rustix::thread::no_new_privs()?)
 }

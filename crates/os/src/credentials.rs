@@ -6,29 +6,30 @@ use crate::Process;
 #[cfg(not(windows))]
 use crate::{GroupId, UserId};
 
-/// The process at the other end of a connection.
+/// The identity of the process at the other end of a connection.
 ///
-/// On Linux the kernel reports it, with its user and group. On Windows the RPC runtime reports it,
-/// and COM decides before a call arrives whether the user of the process may use the server, by the
-/// class's launch and access permissions.
+/// On Linux, the kernel reports the process, its user and its group. On Windows, the RPC runtime
+/// reports the process. There, COM checks before each call whether the user of the process may use
+/// the server, by the class's launch and access permissions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(windows, derive(Eq))]
 #[non_exhaustive]
 pub struct Credentials {
-    /// The number of the process; on Linux, in this pid namespace, and 0 if it isn't visible there.
+    /// The process ID. On Linux, it is the ID in this pid namespace, or 0 if the process isn't
+    /// visible there.
     ///
-    /// The number is for display only. It may refer to another process by the time it is used.
+    /// The ID is for display only. Another process may have it by the time it is used.
     pub pid: u32,
-    /// Linux only: the effective user of the process.
+    /// Linux only: the effective user ID of the process.
     #[cfg(not(windows))]
     pub uid: UserId,
-    /// Linux only: the effective group of the process.
+    /// Linux only: the effective group ID of the process.
     #[cfg(not(windows))]
     pub gid: GroupId,
 }
 
 impl Credentials {
-    /// Returns the credentials of this process. A test changes their fields to simulate another
+    /// Returns the credentials of this process. Tests can change the fields to simulate another
     /// process.
     pub fn current() -> Self {
         #[cfg(windows)]
@@ -37,16 +38,15 @@ impl Credentials {
         Self { pid: std::process::id(), uid: UserId::current(), gid: GroupId::current() }
     }
 
-    /// Opens the process with the number [`pid`](Self::pid). The caller owns the handle. On Linux it
-    /// is a pidfd, which requires Linux 5.3.
+    /// Opens the process with the ID [`pid`](Self::pid), on Linux as a pidfd (Linux 5.3).
     ///
-    /// If the process has ended, the number may belong to another process by now. On Linux 6.13 or
-    /// later, a process of another user is detected. A method that needs certainty calls
+    /// If the process has ended, another process may have its ID. From Linux 6.13 on, this call
+    /// fails if that process belongs to another user. A method that needs certainty calls
     /// `Context::client_process`, which gets the handle from the connection.
     ///
     /// # Errors
-    /// `NotFound` if no process has this number, if the number is 0, or if the process has another
-    /// user; the other errors of [`Process::open`].
+    /// `NotFound` if no process has this ID, if the ID is 0, or if the process belongs to another
+    /// user. Otherwise the errors of [`Process::open`].
     pub fn process(&self) -> io::Result<Process> {
         let process = Process::open(self.pid)?;
         #[cfg(not(windows))]
@@ -65,7 +65,7 @@ impl Credentials {
         Self { pid, uid: UserId::from_kernel(uid), gid: GroupId::from_kernel(gid) }
     }
 
-    /// Windows only: makes the credentials of the process with this number.
+    /// Windows only: creates the credentials of the process with this ID.
     #[cfg(windows)]
     pub const fn of_process(pid: u32) -> Self {
         Self { pid }

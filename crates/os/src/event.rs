@@ -3,21 +3,22 @@
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or positive (set) | an [event](https://learn.microsoft.com/windows/win32/sync/event-objects) |
-//! | proof | an inode without a type, and `/proc/self/fdinfo` has `eventfd-count` | the object's type is `Event` |
-//! | rights | `signal` and `wait`: advisory. Each holder of an eventfd can do both | `signal` (`EVENT_MODIFY_STATE`) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
+//! | proof | `statx` shows an inode without a type, and `/proc/self/fdinfo` has `eventfd-count` | the object's type is `Event` |
+//! | rights | `signal` and `wait`: advisory. Any holder of an eventfd can do both | `signal` (`EVENT_MODIFY_STATE`) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same event | the same event |
 //! | MIDL | | `sh_event` |
 //!
-//! The mode is part of the type, and so of the interface: [`Event`] resets itself when one wait
-//! succeeds, [`ManualEvent`] stays set. An eventfd has no such mode, and the mode of a received event
-//! of Windows can't be checked.
+//! The reset mode is part of the type, and thus of the interface: a successful wait resets an
+//! [`Event`], while a [`ManualEvent`] stays set. An eventfd has no reset mode, and the mode of a
+//! received Windows event can't be checked.
 //!
-//! On Linux, a holder can fill the count, take it, and switch the event to blocking, at any time.
-//! Neither `set` nor a wait with a timeout is blocked by that: `set` makes the kernel signal the
-//! event (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with
-//! `RWF_NOWAIT`. A process that serves no peers ([`prepare_to_serve`](crate::prepare_to_serve)), or
-//! that may not use `io_setup(2)`, writes instead. In such a process, `set` blocks if a holder
-//! switches the event to blocking and fills it during the call.
+//! On Linux, any holder can fill the event's counter, empty it, and switch the event to blocking
+//! mode, at any time. None of these blocks `set` or a wait with a timeout: `set` makes the kernel
+//! signal the event (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits
+//! read with `RWF_NOWAIT`. There is one exception: a process that does not serve peers
+//! ([`prepare_to_serve`](crate::prepare_to_serve)), or that may not call `io_setup(2)`, writes to
+//! the event. There, `set` blocks if a holder switches the event to blocking mode and fills the
+//! counter during the call.
 
 use std::io;
 
@@ -25,38 +26,39 @@ use crate::owned::impl_owned;
 use crate::wait::impl_wait;
 use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys, try_take};
 
-/// An event that resets itself: each `set` lets at most one wait through.
+/// An event that resets itself (auto-reset): each `set` releases at most one waiter.
 #[derive(Debug)]
 pub struct Event(OwnedHandle);
 
-/// An event that stays set until it is reset: `set` lets every wait through.
+/// An event that stays set until it is reset (manual-reset): while it is set, all waits succeed.
 #[derive(Debug)]
 pub struct ManualEvent(OwnedHandle);
 
 macro_rules! impl_event {
     ($type:ident, $is_manual:literal) => {
         impl $type {
-            /// Makes an event that is not set, without a name.
+            /// Creates an unnamed event that is not set.
             ///
             /// # Errors
-            /// Returns the errors of `eventfd(2)` on Linux, for example if no descriptor is left, and
-            /// of `CreateEvent` on Windows.
+            /// Returns the errors of `eventfd(2)` on Linux, for example if this process can't open
+            /// more file descriptors, and of `CreateEvent` on Windows.
             pub fn new() -> io::Result<Self> {
                 sys::event::create($is_manual).map(Self)
             }
 
-            /// Sets the event. Setting a set event changes nothing. On Linux that holds even if a
-            /// holder has filled the count, and other holders can't block this call, with the
-            /// exceptions that the module documents.
+            /// Sets the event. Has no effect if it is already set. On Linux, other holders can't
+            /// block this call, even by filling the counter, with the exception that the
+            /// module documentation describes.
             ///
             /// # Errors
-            /// Returns the errors of `write(2)` on an eventfd, except for a full count, and the errors
-            /// of `SetEvent` on Windows, for example if the handle lacks the right.
+            /// On Linux, returns the errors of `write(2)` on an eventfd, except for a full counter.
+            /// On Windows, returns the errors of `SetEvent`, for example if the handle lacks the
+            /// right.
             pub fn set(&self) -> io::Result<()> {
                 sys::event::set(self.as_handle())
             }
 
-            /// Linux only: sets an event that no other process holds. Takes less time than
+            /// Linux only: sets an event that no other process holds. Faster than
             /// [`set`](Self::set).
             ///
             /// # Errors
@@ -67,7 +69,7 @@ macro_rules! impl_event {
                 sys::event::set_unshared(self.as_handle())
             }
 
-            /// Unsets the event. An unset event is not an error.
+            /// Resets the event to unset. Has no effect if it is already unset.
             ///
             /// # Errors
             /// Returns the errors of `read(2)` on an eventfd, and of `ResetEvent` on Windows, for
@@ -85,7 +87,7 @@ impl_event!(Event, false);
 impl_event!(ManualEvent, true);
 
 impl Event {
-    /// Takes the event if it is set, and returns whether it was. Never blocks.
+    /// Takes the event if it is set, which resets it. Returns whether it was set. Never blocks.
     ///
     /// # Errors
     /// Returns the errors of [`wait`](Self::wait).
@@ -103,7 +105,7 @@ impl ManualEvent {
         try_take(self)
     }
 
-    /// Windows only: returns a second handle to the same event, which can only wait.
+    /// Windows only: returns a second handle to the same event that only permits waiting.
     ///
     /// # Errors
     /// Returns the errors of `DuplicateHandle`.
@@ -119,7 +121,7 @@ impl Waitable for Event {
         self.as_handle()
     }
 
-    /// If several threads wait, the one that takes the count gets the event.
+    /// If several threads wait, the thread that reads the counter first takes the event.
     #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool> {
         sys::counter::take(self.as_handle())

@@ -1,11 +1,11 @@
-//! Files: the kind of the standard library's own type.
+//! Files, which are represented by the type of the standard library.
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | an open regular file or device ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)) | an open file or character device ([CreateFile](https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew)) |
 //! | proof | `statx` shows a regular file or device, and `F_GETFL` shows the access mode and not `O_PATH`; memory files and similar objects of the kernel are excluded by their device and file system | the object's type is `File`, and `GetFileType` returns disk or character device; a directory is its own kind |
 //! | rights | `read`, `write`: enforced by the kernel on the descriptor. A process with permission to open the file by its path can get more rights. `append` without `write` is advisory: any holder can remove `O_APPEND` | `read`, `write`, `append`: enforced by the kernel on the handle |
-//! | `try_clone` | shares the offset and the flags | shares the offset |
+//! | `try_clone` | shares the file offset and the status flags | shares the file offset |
 //! | MIDL | | `sh_file` |
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! File locks that belong to a process.
 //!
-//! A lock is a record lock (`F_SETLK`) for writing. Unlike a lock of `flock(2)`, a record lock has
-//! three properties that matter here:
+//! A lock is a record lock (`F_SETLK`) for writing. A record lock differs from a lock of `flock(2)`
+//! in three ways that matter here:
 //!
 //! - Taking it requires permission to write the file. A process that may only read the file, for
-//!   example in a sandbox, can take a read lock, which conflicts too. But the kernel tells read
-//!   locks from write locks, and a file with a foreign read lock is replaced.
-//! - It belongs to the process. A forked child doesn't hold it, and it ends with the process even
-//!   if such a child continues to run.
-//! - The kernel reports its holder.
+//!   example in a sandbox, can obstruct it with a read lock. The kernel distinguishes read locks
+//!   from write locks, so [`FileLock::try_take`] replaces a file on which another process has a
+//!   read lock.
+//! - It belongs to the process. A forked child doesn't hold it. When the process ends the lock
+//!   ends, even if such a child continues to run.
+//! - The kernel reports which process holds it.
 //!
 //! A process loses its locks on a file when it closes any descriptor of that file. So this module
-//! keeps a list of the files that this process holds locks on, and opens none of them again.
+//! keeps a list of the files on which this process holds locks, and doesn't open them again.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -27,7 +28,7 @@ use crate::sys::fork::{PerProcess, ProcessMark};
 use crate::sys::record_lock::{self, Range};
 use crate::{FileStatus, unfinished};
 
-/// A lock, held until it is dropped or this process ends.
+/// A file lock, which ends when the value is dropped or this process ends.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -35,25 +36,24 @@ pub struct FileLock {
     process: ProcessMark,
 }
 
-/// The result of trying to take a lock.
+/// The result of an attempt to take a lock.
 #[derive(Debug)]
 pub enum LockAttempt {
     /// The lock was taken.
     Taken(FileLock),
-    /// Another process, or another thread of this process, holds the lock. The value is the number
-    /// of the process, or 0 if it isn't visible in this pid namespace.
+    /// Another process, or another thread of this process, holds the lock. Contains the process ID,
+    /// or 0 if the process isn't visible in this pid namespace.
     Held(u32),
 }
 
-/// The name of a file and the identity of its folder. The key is the same for different paths to
-/// the file.
+/// The name of a file and the identity of its directory. All paths to the file give the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LockKey {
     folder: (u64, u64),
     name: OsString,
 }
 
-/// The files that this process holds locks on. A forked copy holds no locks.
+/// The files on which this process holds locks. Empty in a forked child, which holds no locks.
 static HELD: PerProcess<Mutex<Vec<LockKey>>> = PerProcess::new();
 
 impl FileLock {
@@ -67,7 +67,7 @@ impl FileLock {
         Self::try_take_range(path, WHOLE)
     }
 
-    /// Takes a lock that marks this process as one of several holders, which don't exclude each
+    /// Takes a lock that registers this process as one of several holders, which don't exclude each
     /// other.
     ///
     /// # Errors
@@ -77,7 +77,8 @@ impl FileLock {
         let mut start = i64::from(own);
         for _ in 0..HOLDERS_MAX {
             match Self::try_take_range(path, Range { start, len: 1 })? {
-                // A process of another pid namespace has the same number.
+                // The holder is a process of another pid namespace that has the same process ID
+                // there. Tries the next range.
                 LockAttempt::Held(holder) if holder != own => start += NUMBERS_MAX,
                 attempt => return Ok(attempt),
             }
@@ -94,7 +95,7 @@ impl FileLock {
         for _ in 0..ROUNDS_MAX {
             let file = open(path)?;
             match record_lock::lock(file.as_fd(), range) {
-                // If another process has replaced the file in between, the lock has no effect.
+                // The lock is ineffective if another process replaced the file before it was taken.
                 Ok(()) if is_at(&file, path) => {
                     held.push(key.clone());
                     return Ok(LockAttempt::Taken(Self {
@@ -116,11 +117,12 @@ impl FileLock {
                 Err(error) => return Err(error),
             }
         }
-        // Other processes keep replacing or locking the file.
+        // Other processes kept replacing or locking the file.
         Ok(LockAttempt::Held(0))
     }
 
-    /// Returns the processes that hold a lock on the file and are visible in this pid namespace.
+    /// Returns the process IDs of the holders of a lock on the file that are visible in this pid
+    /// namespace.
     ///
     /// # Errors
     /// Fails if the file can't be read; `NotFound` if it doesn't exist.
@@ -128,8 +130,8 @@ impl FileLock {
         let mut holders = Vec::new();
         let held = held()?;
         if held.contains(&LockKey::of(path)?) {
-            // The kernel doesn't report a process's own locks, and closing the file would release
-            // them.
+            // The kernel doesn't report this process's own locks, and closing the file would
+            // release them.
             return Ok(vec![std::process::id()]);
         }
         let file = File::open(path)?;
@@ -148,12 +150,12 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // A forked copy of the process doesn't hold the lock.
+        // A forked child doesn't hold the lock.
         if !self.process.is_current() {
             return;
         }
         let Ok(mut held) = held() else { return };
-        // If this fails, the kernel releases the lock when the process ends.
+        // If unlocking fails, the kernel releases the lock when this process ends.
         let _ = record_lock::unlock(self.file.as_fd(), WHOLE);
         held.retain(|key| *key != self.key);
     }
@@ -188,11 +190,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!(ids, (Ok(file), Ok(path)) if file.id == path.id)
 }
 
-/// Replaces a file on which a process that may only read it holds a lock. With that lock, no
-/// process that may write the file can lock it.
+/// Replaces a file on which a process that may only read it holds a read lock. While that lock
+/// exists, no process can take a write lock on the file.
 ///
-/// The files are exchanged, which shows which file was replaced. If another process has replaced
-/// the file first, its file is put back.
+/// Exchanges the old file and a new one atomically, and checks which file was replaced. If another
+/// process has replaced the file first, exchanges the two again.
 fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
     let new = unfinished(path);
     let exchange = || {
@@ -211,14 +213,15 @@ fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
     result
 }
 
-/// The range of all bytes.
+/// The range that covers all bytes of a file.
 const WHOLE: Range = Range { start: 0, len: 0 };
 
-/// Limits how often other processes may replace or lock the file before the lock counts as held.
+/// Number of attempts before the lock counts as held, because other processes keep replacing or
+/// locking the file.
 const ROUNDS_MAX: usize = 8;
 
-/// The kernel's process numbers are below this (`PID_MAX_LIMIT`).
+/// Upper bound of process IDs (`PID_MAX_LIMIT`).
 const NUMBERS_MAX: i64 = 1 << 22;
 
-/// Limits the servers of one program that run at once.
+/// Maximum number of processes that can hold a lock of [`FileLock::try_take_own`] on one file.
 const HOLDERS_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! The owner, mode and type of a file, from the kernel.
 //!
-//! These are system calls of this crate, without libc. Under fakeroot, libc reports that files
-//! belong to root, while the kernel checks access as the real user of the process.
+//! This module makes its system calls without libc. Under fakeroot, libc reports that files belong
+//! to root, while the kernel checks access for the real user of the process.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -21,12 +21,12 @@ pub struct FileStatus {
     pub group: GroupId,
     /// The permission bits.
     pub mode: u32,
-    /// The device and inode numbers, which identify the file while it exists.
+    /// The device and inode numbers, which identify the file as long as it exists.
     pub id: (u64, u64),
-    /// The number of names (hard links) of the file.
+    /// The number of hard links to the file.
     pub links: u32,
-    /// The time of the last change of content, owner, mode or names, in nanoseconds of the wall
-    /// clock since 1970.
+    /// The time of the last change to the content, owner, mode or links (ctime), in nanoseconds
+    /// since 1970.
     pub changed: i128,
     file_type: FileType,
 }
@@ -64,7 +64,7 @@ impl FileStatus {
         }
     }
 
-    /// Returns whether the file is a folder.
+    /// Returns whether the file is a directory.
     pub fn is_folder(&self) -> bool {
         self.file_type == FileType::Directory
     }

@@ -1,8 +1,8 @@
-//! The file systems that are trusted to answer.
+//! The policy on which file systems are trusted to answer without delay.
 //!
 //! A file system in user space can delay `fstat`, `fstatfs`, `read` and even `close` of its files
-//! for any time, and in a container it can be mounted without any privilege. So a file from a peer
-//! is first judged by its mount, which the kernel knows without asking the file system.
+//! indefinitely, and in a container it can be mounted without privileges. So a file from a peer is
+//! first checked by its mount, which the kernel knows without asking the file system.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,44 +13,45 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::stat::Stat;
 use crate::sys::{device, mounts};
 
-/// The file systems from which a peer may send files.
+/// The file systems on which a peer's files may be.
 ///
-/// The default is the local file systems of the kernel ([`Filesystems::local`]), which have no
-/// network or server in user space behind them. A file is on one of them if its mount, or another
-/// mount of the same file system, is in this process's own [mount
-/// namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html), or if it is on a
-/// tmpfs of any namespace and tmpfs is allowed. Files of btrfs and overlay show other device
-/// numbers than their file system has; for these, the kernel compares the file systems themselves.
-/// A file that is mounted only in another namespace, such as the sender's container, is refused as
-/// [`Object::Unjudged`](crate::Object::Unjudged).
+/// The default is [`Filesystems::local`]: the kernel's own file systems, which depend on neither a
+/// network nor a server in user space. The mount of a file, or another mount of its file system,
+/// must be in the [mount namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html)
+/// of this process. A tmpfs may be in any namespace, if the policy allows tmpfs. A file that is
+/// only mounted in another namespace, such as the sender's container, is rejected as
+/// [`Object::Unjudged`](crate::Object::Unjudged). Files of btrfs and overlay report device numbers
+/// that differ from that of their file system; for them, the kernel compares the file systems
+/// themselves.
 ///
-/// A value caches its verdicts on mounts: keep one value and lend it to each proof.
+/// Each value caches its decisions about mounts, so create one value and pass it to each proof.
 #[derive(Debug)]
 pub struct Filesystems {
-    /// The allowed types, with their names in `/proc/self/mountinfo`; `None` allows all.
+    /// The allowed types of file system, by their names in `/proc/self/mountinfo`; `None` allows
+    /// all.
     allowed: Option<Vec<Cow<'static, str>>>,
     cache: VerdictCache,
 }
 
 impl Filesystems {
-    /// Allows the local file systems of the kernel.
+    /// Allows the kernel's local file systems.
     pub fn local() -> Self {
         Self::with(Some(LOCAL.iter().copied().map(Cow::Borrowed).collect()))
     }
 
-    /// Allows any file system. Only for peers that are trusted not to stall this process.
+    /// Allows every file system. Only for peers that are trusted not to stall this process.
     pub fn any() -> Self {
         Self::with(None)
     }
 
-    /// Allows no file system: files, directories and devices are refused, memory is not.
+    /// Allows no file system: rejects files, directories and devices, but not memory.
     pub fn none() -> Self {
         Self::with(Some(Vec::new()))
     }
 
-    /// Allows one more type of file system, by its name in
-    /// [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html):
-    /// `nfs4`, `fuse.sshfs`.
+    /// Also allows a type of file system, by its name in
+    /// [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html),
+    /// for example `nfs4` or `fuse.sshfs`.
     #[must_use]
     pub fn allow(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         if let Some(allowed) = &mut self.allowed {
@@ -59,16 +60,16 @@ impl Filesystems {
         Self::with(self.allowed)
     }
 
-    /// Returns the policy of [`prove`](crate::prove) and [`identify`](crate::identify).
+    /// Returns the policy that [`prove`](crate::prove) and [`identify`](crate::identify) use.
     pub(crate) fn usual() -> &'static Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         &USUAL
     }
 
-    /// Returns whether the file system of a file is allowed, by its mount alone.
+    /// Returns the verdict on a file, determined from its mount alone.
     ///
     /// # Errors
-    /// `Unsupported` without `/proc`, unless any file system is allowed.
+    /// `Unsupported` if `/proc` isn't mounted, unless every file system is allowed.
     pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
         let (mount, is_unique) = device::mount(stat);
         if is_unique && let Some(verdict) = self.cache.verdict(mount) {
@@ -81,12 +82,12 @@ impl Filesystems {
         Ok(verdict)
     }
 
-    /// Returns whether files of this type of file system are allowed.
+    /// Returns whether this type of file system is allowed.
     pub(crate) fn allows(&self, name: &str) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == name))
     }
 
-    /// Returns whether files of any file system are allowed.
+    /// Returns whether every file system is allowed.
     pub(crate) fn allow_any(&self) -> bool {
         self.allowed.is_none()
     }
@@ -95,14 +96,15 @@ impl Filesystems {
         Self { allowed, cache: VerdictCache::default() }
     }
 
-    /// Returns the verdict by the current mounts.
+    /// Determines the verdict from the current mounts.
     fn look_up(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
-        // The open file keeps its mount alive, so the kernel can't reuse the mount's number now.
+        // The open file keeps its mount alive, so the kernel can't give the mount's ID to another
+        // mount now.
         let number = device::reused_mount(handle)?;
         let found = mounts::file_system(number, device::of(stat));
         let found = match found {
-            // Only a device number with the major number 0 can differ from the number of the file
-            // system.
+            // A file's device number can differ from that of its file system only if the major
+            // number is 0.
             Ok(None) if device::of(stat).0 == 0 => mounts::shared_file_system(handle),
             found => found,
         };
@@ -131,24 +133,23 @@ impl Default for Filesystems {
     }
 }
 
-/// The judgement of a file by its mount.
+/// The verdict on a file, by its mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Its file system is allowed.
+    /// The file system is allowed.
     Trusted,
-    /// The file system is allowed, and is the one of control groups, version 2.
+    /// The file system is allowed, and is cgroup v2.
     ControlGroups,
-    /// The file system is allowed, and the kernel generates the content of its files.
+    /// The file system is allowed, and the kernel generates its files' content.
     Special,
     /// The file system isn't allowed.
     Untrusted,
-    /// The file is on no file system that is mounted in this mount namespace.
+    /// The file system is not mounted in this mount namespace.
     Unknown,
 }
 
-/// A lock-free cache of verdicts on mounts whose numbers are never reused, so that verdicts never
-/// expire. The number of a mount determines its entry, and a newer verdict replaces an older one in
-/// the same entry.
+/// A lock-free cache of verdicts on mounts. Mount IDs are never reused, so verdicts don't expire.
+/// The mount ID selects the entry, and a newer verdict overwrites an older one in the same entry.
 #[derive(Debug)]
 struct VerdictCache([AtomicU64; 64]);
 
@@ -170,10 +171,11 @@ impl VerdictCache {
             Verdict::ControlGroups => 2,
             Verdict::Untrusted => 3,
             Verdict::Special => 4,
-            // The file system may be mounted here later.
+            // Not cached, because the file system may be mounted here later.
             Verdict::Unknown => return,
         };
-        // A larger number would lose its highest bits and be confused with another one.
+        // The entry has 61 bits for the mount ID. A larger ID isn't cached, because it could be
+        // confused with another one.
         if mount >> 61 == 0 {
             self.place(mount).store(mount << 3 | code, Ordering::Relaxed);
         }
@@ -190,18 +192,18 @@ impl Default for VerdictCache {
     }
 }
 
-/// Asks the file system of a file whether it is one of [`SPECIAL`]. The answer may take long, so
-/// this is only for a policy that allows any file system.
+/// Returns whether the file system of a file is one of [`SPECIAL`]. This asks the file system
+/// itself, which may take long, so it is only for a policy that allows every file system.
 ///
 /// # Errors
 /// Returns the errors of [`fstatfs(2)`](https://man7.org/linux/man-pages/man2/fstatfs.2.html).
 pub(crate) fn has_special_number(handle: BorrowedFd<'_>) -> io::Result<bool> {
-    // The kernel uses 32 bits; the type of the field differs between machines.
+    // Magic numbers have 32 bits, but the width and sign of the field depend on the architecture.
     let number = rustix::fs::fstatfs(handle)?.f_type as u64 & u64::from(u32::MAX);
     Ok(SPECIAL.iter().any(|(_, special)| *special == number))
 }
 
-/// File systems without stored content, with their numbers from `linux/magic.h`. The kernel
+/// File systems without stored content, with their magic numbers from `linux/magic.h`. The kernel
 /// generates the content at each read, and a read may wait for an event.
 const SPECIAL: &[(&str, u64)] = &[
     ("anon_inodefs", 0x0904_1934),
@@ -229,7 +231,7 @@ const SPECIAL: &[(&str, u64)] = &[
     ("xenfs", 0xabba_1974),
 ];
 
-/// For these file systems the kernel answers itself, from memory or from a local device.
+/// File systems that the kernel serves itself, from memory or from a local device.
 const LOCAL: &[&str] = &[
     "bcachefs",
     "binfmt_misc",

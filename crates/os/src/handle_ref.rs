@@ -1,4 +1,4 @@
-//! A borrowed form of all types that own a handle.
+//! Borrows a handle as a value of a type that owns one.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -10,8 +10,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle};
 
 use crate::{BorrowedHandle, OwnedHandle};
 
-/// A typed handle over a handle with another owner. `HandleRef<File>` can be lent as `&File`,
-/// and closes nothing when dropped.
+/// A borrowed handle with a type. `HandleRef<File>` can be passed as `&File`, and does not close
+/// the handle when it is dropped.
 pub struct HandleRef<'a, H> {
     handle: ManuallyDrop<H>,
     lender: std::marker::PhantomData<BorrowedHandle<'a>>,
@@ -21,8 +21,8 @@ impl<'a, H: From<OwnedHandle>> HandleRef<'a, H> {
     /// Wraps a borrowed handle.
     #[expect(unsafe_code, reason = "a second owner of a handle, which never closes it")]
     pub fn new(handle: BorrowedHandle<'a>) -> Self {
-        // SAFETY: the handle is open for 'a, which this value can't outlive. The second owner made
-        // here is never dropped, so only the first owner closes the handle.
+        // SAFETY: the handle is open for 'a, which this value can't outlive. The second owner
+        // created here is never dropped, so only the first owner closes the handle.
         #[cfg(not(windows))]
         let second = unsafe { OwnedHandle::from_raw_fd(handle.as_raw_fd()) };
         // SAFETY: as above.

@@ -1,15 +1,15 @@
-//! Jobs: groups of processes that are ended together.
+//! Jobs: groups of processes that can be ended together.
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a directory of the control group file system, version 2 ([cgroups(7)](https://man7.org/linux/man-pages/man7/cgroups.7.html)) | a [job](https://learn.microsoft.com/windows/win32/procthread/job-objects) |
+//! | object | a directory of the cgroup v2 file system ([cgroups(7)](https://man7.org/linux/man-pages/man7/cgroups.7.html)) | a [job](https://learn.microsoft.com/windows/win32/procthread/job-objects) |
 //! | proof | `statx` shows a directory, on a mount of the file system `cgroup2` | the object's type is `Job` |
-//! | rights | `read`. The handle lends no authority: the kernel checks the permissions of the process that moves or kills another one | `read` (`JOB_OBJECT_QUERY`), `write` (`JOB_OBJECT_ASSIGN_PROCESS`), `signal` (`JOB_OBJECT_TERMINATE`): enforced by the kernel on the handle |
+//! | rights | `read`. The handle gives no authority: the kernel checks the permissions of the process that moves or kills another one | `read` (`JOB_OBJECT_QUERY`), `write` (`JOB_OBJECT_ASSIGN_PROCESS`), `signal` (`JOB_OBJECT_TERMINATE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same job | the same job |
 //! | MIDL | | `sh_job` |
 //!
-//! On Linux, a job is also a directory, and is accepted if a directory is declared. A job of Windows
-//! has no jobs below it, and no path.
+//! On Linux, a job is also a directory, and is accepted where a directory is declared. A Windows
+//! job has no child jobs and no path.
 
 use std::io;
 use std::time::Duration;
@@ -19,36 +19,37 @@ use crate::sys::job::JobHandle;
 use crate::wait::deadline_after;
 use crate::{Declaration, Kind, Process, Rights, sys};
 
-/// A group of processes, on Linux including the groups below it.
+/// A group of processes. On Linux, it includes the processes of its child jobs.
 #[derive(Debug)]
 pub struct Job(JobHandle);
 
 impl_owned!(Job, "job", Declaration::kind(Kind::Job).at_least(Rights::READ));
 
 impl Job {
-    /// Moves a process to this job, for good on Windows. Children that it creates later start in the
-    /// job. On Linux, its existing children stay in their own jobs.
+    /// Moves a process to this job. Children that it creates later also start in the job. On
+    /// Windows, the process can't leave the job. On Linux, existing children stay in their own
+    /// jobs.
     ///
     /// # Errors
-    /// On Linux: `NotFound` if the process has ended or isn't visible in this pid namespace;
-    /// `PermissionDenied`; `ResourceBusy` for a job whose controllers are in use below it. On
+    /// On Linux: `NotFound` if the process has ended or isn't visible in this pid namespace,
+    /// `PermissionDenied`, and `ResourceBusy` if controllers are enabled for the job's children. On
     /// Windows: the errors of `AssignProcessToJobObject`.
     pub fn add(&self, process: &Process) -> io::Result<()> {
         sys::job::add(&self.0, process)
     }
 
-    /// Kills all processes of the job, and on Linux of the jobs below it. The processes end a moment
-    /// later; the job is then empty.
+    /// Kills all processes of the job and, on Linux, of its child jobs. The call returns before the
+    /// processes have ended.
     ///
     /// # Errors
-    /// On Linux: `PermissionDenied`; `NotFound` for the root of all jobs. On Windows: the errors of
+    /// On Linux: `PermissionDenied`, and `NotFound` for the root job. On Windows: the errors of
     /// `TerminateJobObject`.
     pub fn kill(&self) -> io::Result<()> {
         sys::job::kill(&self.0)
     }
 
-    /// Returns the numbers of the processes in this job, on Linux without the jobs below it and in
-    /// this pid namespace.
+    /// Returns the IDs of the processes in this job. On Linux, processes of child jobs are not
+    /// included, and the IDs are those of this pid namespace.
     ///
     /// # Errors
     /// Returns the errors of `read(2)` on Linux, and of `QueryInformationJobObject` on Windows.
@@ -56,50 +57,50 @@ impl Job {
         sys::job::process_ids(&self.0)
     }
 
-    /// Waits until the job has no process, on Linux neither in the jobs below it, but at most
-    /// `timeout`, if there is one. Returns whether the job is empty.
+    /// Waits until the job has no processes. On Linux, its child jobs must be empty too. Waits at
+    /// most `timeout`, if `Some`. Returns whether the job is empty.
     ///
     /// # Errors
-    /// On Linux: `NotFound` for the root of all jobs, which is never empty; the errors of `poll(2)`.
-    /// On Windows: the errors of [`Job::process_ids`], and of waiting for a process.
+    /// On Linux: `NotFound` for the root job, which is never empty, and the errors of `poll(2)`. On
+    /// Windows: the errors of [`Job::process_ids`] and of waiting for a process.
     pub fn wait_empty(&self, timeout: Option<Duration>) -> io::Result<bool> {
         sys::job::wait_empty(&self.0, timeout.and_then(deadline_after))
     }
 }
 
-/// Linux only: the tree of jobs.
+/// Linux only: the hierarchy of jobs.
 #[cfg(not(windows))]
 impl Job {
-    /// Opens the job whose directory is at a path.
+    /// Opens the job with this directory.
     ///
     /// # Errors
-    /// Returns the errors of [`Directory::open`](crate::Directory::open); `Unsupported` for a
-    /// directory that isn't of control groups of version 2, for example if only version 1 is mounted.
+    /// Returns the errors of [`Directory::open`](crate::Directory::open). Returns `Unsupported` for
+    /// a directory that isn't on a cgroup v2 file system, for example if only version 1 is mounted.
     pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
         sys::job::open(path.as_ref()).map(Self)
     }
 
-    /// Makes a job below this one. The job outlives this process: [`Job::remove`] removes it.
+    /// Creates a child job. The job outlives this process: [`Job::remove`] removes it.
     ///
     /// # Errors
-    /// `AlreadyExists`; `PermissionDenied` unless this user may create it, for example because a
-    /// service manager has delegated the parent; `InvalidInput` for a name that is a path.
+    /// Returns `AlreadyExists`, `InvalidInput` for a name that is a path, and `PermissionDenied`
+    /// unless this user may create it. A service manager can grant that by delegating the parent.
     pub fn create(&self, name: impl AsRef<std::ffi::OsStr>) -> io::Result<Self> {
         self.0.create_directory(name.as_ref().as_ref()).map(Self)
     }
 
-    /// Removes a job below this one, which must be empty.
+    /// Removes a child job, which must be empty.
     ///
     /// # Errors
-    /// `ResourceBusy` while the job has processes or jobs; `NotFound`.
+    /// Returns `ResourceBusy` while the job has processes or child jobs, and `NotFound`.
     pub fn remove(&self, name: impl AsRef<std::ffi::OsStr>) -> io::Result<()> {
         self.0.remove(name.as_ref().as_ref())
     }
 
-    /// Returns a watch that waits until the job is empty.
+    /// Returns an object that becomes ready when the job is empty.
     ///
     /// # Errors
-    /// `NotFound` for the root of all jobs, which is never empty.
+    /// `NotFound` for the root job, which is never empty.
     pub fn watch(&self) -> io::Result<crate::JobWatch> {
         sys::job::watch(&self.0)
     }
@@ -108,7 +109,7 @@ impl Job {
 /// Windows only.
 #[cfg(windows)]
 impl Job {
-    /// Makes a job without processes and without a name.
+    /// Creates an unnamed job without processes.
     ///
     /// # Errors
     /// Returns the errors of `CreateJobObject`.

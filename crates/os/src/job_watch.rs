@@ -1,4 +1,4 @@
-//! Waits for the end of a job. Exists on Linux only.
+//! Waits until a job is empty. Exists on Linux only.
 
 use std::fs::File;
 use std::io;
@@ -11,15 +11,15 @@ use rustix::event::{PollFd, PollFlags};
 use crate::sys::wait::poll;
 use crate::{Readiness, Waitable};
 
-/// Waits until the last process of a job has ended; see [`Job::watch`](crate::Job::watch).
+/// Becomes ready when the last process of a job has ended. See [`Job::watch`](crate::Job::watch).
 #[derive(Debug)]
 pub struct JobWatch(pub(crate) File);
 
 impl JobWatch {
-    /// Returns whether neither the job nor a job below it has a process.
+    /// Returns whether the job and its child jobs have no processes.
     ///
     /// # Errors
-    /// Returns the errors of `read(2)`; `ENODEV` if the job was removed.
+    /// Returns the errors of `read(2)`, for example `ENODEV` if the job was removed.
     pub fn is_empty(&self) -> io::Result<bool> {
         let mut text = [0; 128];
         let len = self.0.read_at(&mut text, 0)?;
@@ -28,7 +28,7 @@ impl JobWatch {
 
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> io::Result<bool> {
         loop {
-            // Reading the file also marks its changes as seen.
+            // Reading the file also acknowledges its last change.
             if self.is_empty()? {
                 return Ok(true);
             }

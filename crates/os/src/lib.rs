@@ -1,8 +1,8 @@
 //! Typed handles to kernel objects, and sockets that carry them.
 //!
-//! A handle is an owned descriptor with a known kind and known rights. These are established by
-//! *proof*: before any other use of a handle that arrives from another process, the kernel is asked
-//! whether the handle matches a [`Declaration`] kind and rights ([`prove`]).
+//! A handle is an owned file descriptor with a known kind and known rights. They are established by
+//! *proof*: before any other use of a handle from another process, [`prove`] asks the kernel
+//! whether the handle matches a [`Declaration`].
 //!
 //! ```
 //! use syshandle_os::{Declaration, Event, Handle, Kind, Rights, prove};
@@ -18,19 +18,19 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`Kind`], [`Rights`] and [`Declaration`]; [`Object`], which maps objects to kinds;
-//! [`prove`] and [`identify`], with `Filesystems`, the policy on trusted file systems of Linux. Then
-//! one file per kind of object ([`Event`] is a good start), each of which documents the proof and
-//! the enforcement of the rights. On Linux, `Seqpacket` carries handles between processes.
-//! [`Waitable`], [`wait_any`] and [`wait_all`] wait for objects; with the feature `tokio`,
-//! `asynchronous` waits in a tokio runtime.
+//! Suggested reading order: [`Kind`], [`Rights`] and [`Declaration`]; then [`Object`], which maps
+//! objects to kinds; then [`prove`] and [`identify`], with `Filesystems`, the Linux policy on
+//! trusted file systems. Then one module per kind of object, for example [`Event`], each of which
+//! documents the proof and the enforcement of the rights. On Linux, `Seqpacket` transfers handles
+//! between processes. [`Waitable`], [`wait_any`] and [`wait_all`] wait for objects. With the
+//! feature `tokio`, `asynchronous` waits in a tokio runtime.
 //!
-//! A type that exists on Linux and on Windows is declared once. Its documentation names what differs,
-//! and marks a method that exists on one system as "Linux only" or "Windows only".
+//! A type that exists on both Linux and Windows is declared once. Its documentation names the
+//! differences, and marks methods that exist on one system as "Linux only" or "Windows only".
 //!
-//! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system call
-//! per block. The meaning of messages belongs to `syshandle-wire`. This crate never narrows a
-//! handle implicitly, and lends no authority that a descriptor doesn't carry.
+//! On Linux, all `unsafe` code of syshandle is in this crate, with one system call per block. The
+//! crate doesn't interpret messages, which is the task of `syshandle-wire`. It never reduces the
+//! rights of a handle implicitly, and never grants authority that a descriptor doesn't carry.
 
 mod composition;
 mod credentials;
@@ -79,7 +79,7 @@ pub use timer::Timer;
 pub use token::Token;
 pub use wait::{Waitable, try_take, wait_all, wait_any};
 
-// Modules that exist on one system only.
+// Modules for one system only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod transfer;

@@ -1,4 +1,4 @@
-//! Limits that the system sets for this process.
+//! Resource limits of this process.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use crate::sys::proc;
 use crate::sys::signal::{self, FileSizeSignalBlock};
 use crate::sys::this_process::set_descriptor_limit;
 
-/// Returns the limits in force for this process, which its child processes inherit, always for the
-/// same resources in the same order. An unlimited resource has the largest number.
+/// Returns the soft limits of this process that can prevent a child process from starting. The
+/// order of the resources is always the same. An unlimited resource is reported as `u64::MAX`.
 pub fn resource_limits() -> Vec<u64> {
     INHERITED.map(|resource| getrlimit(resource).current.unwrap_or(u64::MAX)).into()
 }
@@ -31,24 +31,25 @@ const INHERITED: [Resource; 9] = [
     Resource::Stack,
 ];
 
-/// The soft limit of descriptors before this process raised it; `None` if there was no limit.
+/// The soft limit of file descriptors before this process raised it. `None` if it was unlimited.
 static ORIGINAL: OnceLock<Option<u64>> = OnceLock::new();
 
-/// Raises the soft limit of descriptors of this process to the hard limit, and returns the new
-/// limit. The usual limit of 1,024 exists for programs that call `select(2)`; programs that this
-/// process starts get it back by [`restore_descriptor_limit`].
+/// Raises this process's soft limit of file descriptors to the hard limit, and returns the new
+/// limit. The usual soft limit of 1,024 protects programs that call `select(2)`.
+/// [`restore_descriptor_limit`] restores it in programs that this process starts.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     ORIGINAL.get_or_init(|| current);
-    // A process may raise its limit up to the maximum. If that fails, the present limit stays.
+    // A process may raise its soft limit up to the hard limit. If that fails, the current limit
+    // remains.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     descriptor_limit()
 }
 
-/// Makes the program of a command start with the limit of descriptors that this process had before
-/// it raised its own. A [`Server`](https://docs.rs/syshandle) raises the limit, but a program that
-/// calls `select(2)` does not work with descriptors above 1,024. Does nothing if this process has
-/// not raised its limit.
+/// Makes a command start its program with the limit of file descriptors that this process had
+/// before it raised the limit. A [`Server`](https://docs.rs/syshandle) raises the limit, but a
+/// program that calls `select(2)` does not work with descriptors from 1,024 on. Has no effect if
+/// this process has not raised its limit.
 ///
 /// ```
 /// let mut command = std::process::Command::new("sh");
@@ -62,24 +63,25 @@ pub fn restore_descriptor_limit(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Returns the soft limit of descriptors from before this process raised it, if it did.
+/// Returns the soft limit of file descriptors before this process raised it, or `None` if the limit
+/// was not raised or was unlimited.
 pub(crate) fn original_descriptor_limit() -> Option<u64> {
     ORIGINAL.get().copied().flatten()
 }
 
-/// Returns how many descriptors this process may have open; `None` without a limit.
+/// Returns the soft limit of file descriptors; `None` if unlimited.
 pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Returns the size in bytes of the largest file that this process may write (`RLIMIT_FSIZE`, which
-/// counts for memory files too); `None` without a limit.
+/// Returns the size in bytes of the largest file that this process may write (`RLIMIT_FSIZE`);
+/// `None` if unlimited. The limit also applies to memory files.
 pub fn file_size_limit() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// Runs `write`, which may exceed the limit of file sizes. Exceeding the limit is then an error
-/// that names the limit, instead of the signal `SIGXFSZ`, which would end this process.
+/// Runs `write` with the signal `SIGXFSZ` suppressed, which would end this process. If `write`
+/// exceeds the file size limit, an error that names the limit is returned instead.
 ///
 /// # Errors
 /// Returns the errors of `write`; `FileTooLarge` beyond the limit.
@@ -93,13 +95,13 @@ pub fn within_file_size_limit<T>(write: impl FnOnce() -> io::Result<T>) -> io::R
     })
 }
 
-/// Makes this process ignore `SIGXFSZ`, unless it has its own handler. A write beyond the limit of
-/// file sizes is then an error, also on the standard output.
+/// Makes this process ignore `SIGXFSZ`, unless it has its own handler. A write beyond the file size
+/// limit then fails with an error. That includes writes to the standard output.
 pub fn ignore_file_size_signal() {
     signal::ignore_file_size_signal();
 }
 
-/// Returns the error for a file that would exceed the limit of file sizes.
+/// Returns the error for a file that would exceed the file size limit.
 pub(crate) fn past_file_size_limit() -> io::Error {
     let text = match file_size_limit() {
         Some(limit) => {
@@ -110,13 +112,13 @@ pub(crate) fn past_file_size_limit() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
-/// Returns how much memory this process may use, in bytes: the minimum of the machine's memory and
-/// the limits of the control groups. `None` if the system doesn't report it.
+/// Returns how many bytes of memory this process may use: the smallest of the machine's memory and
+/// the limits of its control groups. `None` if the system doesn't report it.
 pub fn memory_limit() -> Option<u64> {
     let physical = proc::read("/proc/meminfo").ok().and_then(|text| total_memory(&text));
     let groups = proc::read("/proc/self/cgroup").unwrap_or_default();
     let limits = group_files(&groups).filter_map(|file| {
-        // The text `max`, for a group without a limit, fails to parse and is skipped.
+        // A group without a limit has the text `max`, which does not parse and is skipped.
         fs::read_to_string(file).ok()?.trim().parse().ok()
     });
     limits.chain(physical).min()
@@ -128,8 +130,8 @@ fn total_memory(meminfo: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// Returns the files that hold the memory limits of the control groups in `/proc/self/cgroup` and
-/// of their ancestors.
+/// Returns the paths of the memory limit files of the control groups in `/proc/self/cgroup` and of
+/// their ancestors.
 fn group_files(groups: &str) -> impl Iterator<Item = PathBuf> {
     groups.lines().flat_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);

@@ -1,4 +1,4 @@
-//! The socket with a path on which a server listens and to which clients connect.
+//! Sockets with a path in the file system, on which servers listen and to which clients connect.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,27 +14,27 @@ use crate::Seqpacket;
 use crate::seqpacket::pass_rights;
 use crate::sys::{listen, option};
 
-/// A socket that isn't connected yet. After a failed attempt the same socket can try again.
+/// A socket that isn't connected yet. It can be reused after a failed attempt.
 #[derive(Debug)]
 pub struct UnconnectedSocket(OwnedFd);
 
 impl UnconnectedSocket {
-    /// Makes a socket that names the sender of each message.
+    /// Creates a socket with `SO_PASSCRED`, so that the kernel reports the sender of each message.
     ///
     /// # Errors
-    /// Fails if no descriptor is left.
+    /// Fails if this process can't open more file descriptors.
     pub fn new() -> io::Result<Self> {
         let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::sockopt::set_socket_passcred(&socket, true)?;
         Ok(Self(socket))
     }
 
-    /// Connects to the socket at `path`. Waits until `deadline` if the listener's queue is full.
+    /// Connects to the socket at `path`. If the listener's queue is full, waits until `deadline`.
     ///
     /// # Errors
-    /// Returns the socket with the error of
-    /// [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound` if there is
-    /// no socket, `ConnectionRefused` if no process listens, `TimedOut` after the deadline.
+    /// Returns the socket and the error of
+    /// [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound` if the path
+    /// doesn't exist, `ConnectionRefused` if no process listens, `TimedOut` after the deadline.
     pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
         match self.try_to_connect(path, deadline) {
             Ok(()) => Ok(Seqpacket::exclusive(self.0)),
@@ -44,8 +44,8 @@ impl UnconnectedSocket {
 
     fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
         let address = address(path)?;
-        // The kernel reports no event for room in a listener's queue, so this polls with increasing
-        // pauses.
+        // The kernel reports no event when a listener's queue has room again, so this polls with
+        // increasing pauses.
         let mut pause = Duration::from_micros(100);
         loop {
             match rustix::net::connect(&self.0, &address) {
@@ -63,8 +63,8 @@ impl UnconnectedSocket {
     }
 }
 
-/// Returns the address of a socket in the file system. Refuses an empty path and a path that begins
-/// with a zero byte, because the kernel takes these for names outside of the file system.
+/// Returns the socket address of a path. Rejects an empty path and a path that begins with a zero
+/// byte, because the kernel would not interpret them as names in the file system.
 fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.contains(&0) || !(1..=PATH_MAX).contains(&bytes.len()) {
@@ -77,7 +77,7 @@ fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path)?)
 }
 
-/// `sun_path` has 108 bytes, including its terminating zero.
+/// Maximum length of a path. `sun_path` has 108 bytes, including the terminating zero.
 const PATH_MAX: usize = 107;
 
 /// A socket that clients connect to.
@@ -85,24 +85,25 @@ const PATH_MAX: usize = 107;
 pub struct Listener(OwnedFd);
 
 impl Listener {
-    /// Creates the socket at `path`, which must not exist, and listens. From now on clients queue,
-    /// up to the system's limit (`net.core.somaxconn`).
+    /// Creates the socket at `path` and listens on it. From then on clients can queue, up to the
+    /// system's limit (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// Returns the errors of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html);
-    /// `AddrInUse` if the path exists.
+    /// Returns the errors of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html), for
+    /// example `AddrInUse` if the path exists.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::bind(&socket, &address(path)?)?;
         Self::listen(socket)
     }
 
-    /// Takes over a socket that another process has bound. Listens on it again, so that the kernel
-    /// names this process to clients instead of the other one, and refuses handles until a client
-    /// is accepted.
+    /// Takes over a socket that another process has bound. Calls `listen` again, so that the kernel
+    /// reports this process to clients instead of the other one. Also makes the kernel reject
+    /// handles until a client is accepted.
     ///
     /// # Errors
-    /// `InvalidInput` if the descriptor is not such a socket; otherwise the errors of `listen(2)`.
+    /// `InvalidInput` if the descriptor is not a `SOCK_SEQPACKET` socket of the family `AF_UNIX`;
+    /// otherwise the errors of `listen(2)`.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
         let right = rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::UNIX
             && rustix::net::sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
@@ -115,8 +116,8 @@ impl Listener {
     }
 
     fn listen(socket: OwnedFd) -> io::Result<Self> {
-        // Accepted sockets inherit these options. A kernel that doesn't know an option can't have
-        // it on.
+        // Accepted sockets inherit these options. If the kernel doesn't know an option, the option
+        // can't be enabled either.
         for option in option::CONTROL_OPTIONS {
             let _ = option::set(socket.as_fd(), option, false);
         }
@@ -125,7 +126,7 @@ impl Listener {
         Ok(Self(socket))
     }
 
-    /// Returns the path to which the socket is bound; `None` if it has another kind of address.
+    /// Returns the path to which the socket is bound; `None` if its address is not a path.
     ///
     /// # Errors
     /// Returns the errors of
@@ -138,8 +139,8 @@ impl Listener {
     /// Accepts the next client in the queue, without waiting.
     ///
     /// # Errors
-    /// Returns the errors of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html);
-    /// `WouldBlock` without a client.
+    /// Returns the errors of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html),
+    /// for example `WouldBlock` if the queue is empty.
     pub fn accept(&self) -> io::Result<Seqpacket> {
         loop {
             match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
@@ -150,9 +151,9 @@ impl Listener {
         }
     }
 
-    /// Refuses new clients from now on. Clients in the queue can still be accepted.
+    /// Makes new clients fail to connect. Clients in the queue can still be accepted.
     pub fn shut_down(&self) {
-        // The call fails only if the socket was shut down before.
+        // This can only fail if the socket was shut down before.
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
 }
@@ -163,9 +164,9 @@ impl AsFd for Listener {
     }
 }
 
-/// Takes the socket that this program received by the protocol of
-/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html);
-/// `None` if it received none, or if the socket was taken before.
+/// Takes the listening socket that the service manager passed to this program as described in
+/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
+/// Returns `None` if there is none, or if it was already taken.
 ///
 /// # Errors
 /// `InvalidInput` if the program received more than one socket.

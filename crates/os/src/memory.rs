@@ -1,18 +1,19 @@
-//! Shared memory with one writing and one reading process, for values too large for a message.
+//! Shared memory for values too large for a message. One process writes to it and another one
+//! reads.
 //!
-//! The writer makes a memory file, sealed so that its size never changes, and sends its handle
-//! once. The reader checks the seals and maps the file read-only. It copies bytes out before it
-//! decodes them, so that they can't change during decoding.
+//! The writer creates a memory file, seals its size, and sends its handle once. The reader checks
+//! the seals and maps the file read-only. The reader copies bytes out before it decodes them, so
+//! that they can't change during decoding.
 //!
-//! A page of such a file is charged to the process that touches it first, and stays charged as long
-//! as a process holds the file. Therefore the writer allocates pages as it needs them, so that a
-//! failure is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole also allocates
-//! a page, and charges it to the reader. Therefore each side frees all pages of the file when it is
-//! done, even if other processes still hold the file.
+//! The kernel charges a page of such a file to the process that touches it first, and keeps the
+//! charge while any process holds the file. Therefore the writer allocates pages as it needs them,
+//! so that a failure is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole also
+//! allocates a page, and charges it to the reader. Therefore each side frees all pages of the file
+//! when it closes, even if other processes still hold the file.
 //!
-//! A system that accounts memory strictly (`vm.overcommit_memory` = 2) sends `SIGBUS` to a reader
-//! for whose hole no page is left. There the reader uses `pread(2)` instead of its mapping: it
-//! copies zeros for a hole and allocates nothing, but takes up to 2.7 times as long.
+//! With strict memory accounting (`vm.overcommit_memory` = 2), a reader of a hole gets a `SIGBUS`
+//! if no page is available. On such a system the reader uses `pread(2)` instead of its mapping.
+//! `pread(2)` reads zeros from a hole without allocating a page, but takes up to 2.7 times as long.
 
 use std::ffi::CStr;
 use std::io;
@@ -32,7 +33,8 @@ use crate::system_call::failed;
 #[derive(Debug)]
 pub struct SharedWriter {
     memory: Memory,
-    /// The offset up to which pages are allocated, unless the reader has freed some.
+    /// The offset up to which pages are allocated. Pages below it are missing only if the reader
+    /// has freed them.
     allocated: AtomicUsize,
 }
 
@@ -43,12 +45,12 @@ pub struct SharedReader {
     access: ReadAccess,
 }
 
-/// The way in which a reader gets at the bytes.
+/// The method by which a reader copies bytes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadAccess {
-    /// Reads the mapping. A hole allocates a page.
+    /// Reads the mapping. Reading a hole allocates a page.
     Mapping,
-    /// Calls `pread(2)`. A hole allocates nothing.
+    /// Calls `pread(2)`. Reading a hole allocates nothing.
     Call,
 }
 
@@ -57,17 +59,18 @@ enum ReadAccess {
 struct Memory {
     file: OwnedFd,
     mapping: Mapping,
-    /// The process that made this value. A forked copy frees no pages.
+    /// The process that created this value. A forked child must not free the pages.
     epoch: Option<u32>,
 }
 
 impl SharedWriter {
-    /// Makes shared memory of `len_max` bytes, or of the largest file size that this process may
-    /// write. No page is allocated yet.
+    /// Creates shared memory of `len_max` bytes. If this process may not write files that large,
+    /// creates it with the largest permitted size. Allocates no pages.
     ///
     /// # Errors
-    /// Returns the errors of [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
-    /// `mmap(2)`; `FileTooLarge` if this process may write nothing to a file.
+    /// Returns the errors of
+    /// [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
+    /// `mmap(2)`. Returns `FileTooLarge` if the file size limit of this process is zero.
     pub fn new(len_max: usize) -> io::Result<Self> {
         let limit = file_size_limit()
             .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -98,11 +101,12 @@ impl SharedWriter {
     /// # Errors
     /// Returns the errors of
     /// [`fallocate(2)`](https://man7.org/linux/man-pages/man2/fallocate.2.html), for example if no
-    /// memory is left.
+    /// memory is available.
     pub fn allocate(&self, end: usize) -> io::Result<()> {
         let (mut start, end) = (self.allocated(), end.min(self.len()));
         while start < end {
-            // A signal makes the kernel undo the work of one call, so each call is short.
+            // If a signal arrives, the kernel undoes the work of the current call, so each call
+            // allocates a small piece.
             let piece = (end - start).min(ALLOCATE_AT_ONCE);
             match rustix::fs::fallocate(
                 &self.memory.file,
@@ -112,8 +116,8 @@ impl SharedWriter {
             ) {
                 Ok(()) => start += piece,
                 Err(Errno::INTR) => continue,
-                // A filter of system calls refuses `fallocate`. Pages are then allocated when they
-                // are written.
+                // A system call filter rejects `fallocate`. The kernel then allocates the pages
+                // when they are written.
                 Err(Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => start = end,
                 Err(error) => return Err(error.into()),
             }
@@ -122,7 +126,7 @@ impl SharedWriter {
         Ok(())
     }
 
-    /// Frees all whole pages from the offset `start` on. No range there may be in use.
+    /// Frees all whole pages from the offset `start` to the end. That range must not be in use.
     pub fn free_from(&self, start: usize) {
         let start = start.next_multiple_of(rustix::param::page_size());
         if self.allocated() > start {
@@ -131,8 +135,8 @@ impl SharedWriter {
         }
     }
 
-    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
-    /// offset.
+    /// Copies bytes into the memory at the offset. Returns `false` and copies nothing if the range
+    /// isn't within the memory.
     #[must_use]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         self.memory.mapping.write(offset, bytes)
@@ -147,13 +151,14 @@ impl AsFd for SharedWriter {
 }
 
 impl SharedReader {
-    /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes.
+    /// Maps the memory of another process's [`SharedWriter`], which must have at most `len_max`
+    /// bytes.
     ///
     /// # Errors
-    /// Returns the handle with the error. `InvalidData` if it is not a memory file, isn't sealed
-    /// against changing its size, has pages that this process can't free, or is larger than
-    /// `len_max`. Otherwise the error of `mmap(2)`, or of another system call that failed for lack
-    /// of memory or descriptors.
+    /// Returns the handle with the error. The error is `InvalidData` if the handle is not a memory
+    /// file, isn't sealed against changing its size, has pages that this process can't free, or is
+    /// larger than `len_max`. Otherwise it is the error of `mmap(2)`, or of a system call that
+    /// failed for lack of memory or descriptors.
     pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
         match check(file.as_fd(), len_max) {
             Ok(len) => {
@@ -163,8 +168,8 @@ impl SharedReader {
         }
     }
 
-    /// Appends a copy of a range to `out`. Returns `false`, and appends nothing, unless the memory
-    /// contains the whole range.
+    /// Appends a copy of a range to `out`. Returns `false` and appends nothing if the memory
+    /// doesn't contain the whole range.
     #[must_use]
     pub fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
         match self.access {
@@ -173,8 +178,8 @@ impl SharedReader {
         }
     }
 
-    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the memory contains the
-    /// whole range.
+    /// Copies a range to `out`. Returns `false` and copies nothing if the memory doesn't contain
+    /// the whole range.
     #[must_use]
     pub fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         match self.access {
@@ -183,7 +188,8 @@ impl SharedReader {
         }
     }
 
-    /// Appends a range by `pread(2)`. Returns `false`, and appends nothing, if the call fails.
+    /// Appends a range to `out` by `pread(2)`. Returns `false` and appends nothing if the call
+    /// fails.
     fn append(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         out.resize(start + len, 0);
@@ -194,7 +200,7 @@ impl SharedReader {
         is_read
     }
 
-    /// Fills a slice by `pread(2)`. Returns `false` if the call fails.
+    /// Fills `out` by `pread(2)`. Returns `false` if the call fails.
     fn fill(&self, offset: usize, out: &mut [u8]) -> bool {
         let mut filled = 0;
         while filled < out.len() {
@@ -220,8 +226,8 @@ impl SharedReader {
 }
 
 impl ReadAccess {
-    /// Returns the way that is safe under the system's accounting of memory, which is read once. A
-    /// process without `/proc` that has not called [`prepare`](crate::prepare) takes the careful one.
+    /// Returns the method that is safe under the system's memory accounting, which is read once. A
+    /// process without `/proc` that has not called [`prepare`](crate::prepare) uses `pread(2)`.
     fn of_system() -> Self {
         static ACCESS: OnceLock<ReadAccess> = OnceLock::new();
         *ACCESS.get_or_init(|| match proc::read("/proc/sys/vm/overcommit_memory") {
@@ -231,13 +237,13 @@ impl ReadAccess {
     }
 }
 
-/// Reads how the system accounts memory, for a process that cannot do so later.
+/// Reads the system's memory accounting mode now, for a process that can't do so later.
 pub(crate) fn learn() {
     ReadAccess::of_system();
 }
 
 impl Memory {
-    /// Maps the file; on failure, returns it with the error.
+    /// Maps the file. Returns the file with the error if that fails.
     fn new(file: OwnedFd, len: usize, writable: bool) -> Result<Self, (OwnedFd, io::Error)> {
         match Mapping::new(file.as_fd(), len, writable) {
             Ok(mapping) => Ok(Self { file, mapping, epoch: fork::epoch() }),
@@ -245,12 +251,12 @@ impl Memory {
         }
     }
 
-    /// Frees all pages from `start` on, which must be the start of a page.
+    /// Frees all pages from the offset `start` on, which must be a multiple of the page size.
     fn free(&self, start: usize) {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if let Some(len) = self.mapping.len().checked_sub(start).filter(|len| *len > 0) {
-            // The seals allow this call. If a filter of system calls refuses it, the pages stay as
-            // long as a process holds the file.
+            // The seals permit this call. If a system call filter rejects it, the pages stay
+            // allocated as long as a process holds the file.
             while rustix::fs::fallocate(&self.file, flags, start as u64, len as u64)
                 == Err(Errno::INTR)
             {}
@@ -266,7 +272,7 @@ impl Drop for Memory {
     }
 }
 
-/// Checks that a handle is shared memory as [`SharedWriter`] makes it, and returns its size.
+/// Checks that a handle is memory created by [`SharedWriter`], and returns its size.
 fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
     let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     device::learn()?;
@@ -290,16 +296,16 @@ fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
 /// Changes the size of a memory file.
 ///
 /// # Errors
-/// Returns the errors of `ftruncate(2)`; `FileTooLarge` beyond the limit of file sizes.
+/// Returns the errors of `ftruncate(2)`, and `FileTooLarge` beyond the file size limit.
 pub(crate) fn resize(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     within_file_size_limit(|| Ok(rustix::fs::ftruncate(file, len)?))
 }
 
-/// Makes an empty memory file that can be sealed and not executed.
+/// Creates an empty memory file that can be sealed and is not executable.
 pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let created = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3, the flag against execution does not exist.
+        // Linux versions before 6.3 don't know the flag `MFD_NOEXEC_SEAL`.
         Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
         created => created,
     };
@@ -311,12 +317,12 @@ pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(stat(file, StatxFlags::SIZE)?.size)
 }
 
-/// The required seals: the size and the seals can't change. Without a seal against writing, both
-/// sides can free pages.
+/// The required seals: neither the size nor the seals can change. A seal against writing must be
+/// absent, because it would prevent freeing pages.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// The pages allocated by one call, which takes less than a millisecond, so that it ends between
-/// two signals.
+/// Bytes allocated by one call. It takes less than a millisecond, so it completes between two
+/// signals.
 const ALLOCATE_AT_ONCE: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -329,7 +335,7 @@ mod tests {
         (writer, SharedReader::new(handle, len).unwrap())
     }
 
-    /// Returns how many bytes of pages a memory file has.
+    /// Returns how many bytes are allocated for the pages of a memory file.
     fn charged(file: &OwnedFd) -> i64 {
         rustix::fs::fstat(file).unwrap().st_blocks * 512
     }

@@ -2,27 +2,28 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a page of sealed memory with a priority-inheriting futex in it ([futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html), `FUTEX_LOCK_PI`) | a [mutex](https://learn.microsoft.com/windows/win32/sync/mutex-objects) |
-//! | proof | the seals of a mutex, read and write access, and its mark in the memory | the object's type is `Mutant` |
-//! | rights | `wait` (lock) and `signal` (unlock): advisory. Each holder can lock it for ever, and can overwrite it | `wait` (lock): `SYNCHRONIZE`, enforced by the kernel; its owner may unlock it with any handle |
+//! | object | a page of sealed memory that contains a priority-inheriting futex ([futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html), `FUTEX_LOCK_PI`) | a [mutex](https://learn.microsoft.com/windows/win32/sync/mutex-objects) |
+//! | proof | the seals of a mutex, read and write access, and the tag of a mutex in the memory | the object's type is `Mutant` |
+//! | rights | `wait` (lock) and `signal` (unlock): advisory. Any holder can keep it locked, and can overwrite it | `wait` (lock): `SYNCHRONIZE`, enforced by the kernel. Its owner may unlock it with any handle |
 //! | `try_clone` | the same mutex | the same mutex |
 //! | MIDL | | `sh_mutex` |
 //!
-//! A mutex of Windows is recursive: a thread that owns it can lock it again. On Linux, that is an
-//! error.
+//! A Windows mutex is recursive: the thread that owns it can lock it again. On Linux, locking it
+//! again is an error.
 //!
-//! A mutex of Linux is for cooperating processes in one pid namespace, because the memory names the owner by
-//! its thread number there. It is not suitable across a trust boundary: a hostile holder can
-//! prevent others from ever locking it, though it can do no other harm. The memory holds no
-//! pointers. That is why this isn't a robust `pthread_mutex_t`, which keeps the links of a list in
-//! shared memory: a process that unlocks such a mutex writes to the addresses in these links.
+//! A Linux mutex is for cooperating processes in one pid namespace, because the memory identifies
+//! the owner by its thread ID there. It is not suitable across a trust boundary: a hostile holder
+//! can prevent others from ever locking it, though it can do no other harm. The memory contains no
+//! pointers. For that reason the mutex isn't a robust `pthread_mutex_t`, which keeps a linked list
+//! in shared memory: a process that unlocks one writes to the addresses in the list.
 //!
-//! **Death**: a thread that ends while it owns the mutex abandons it, and the next owner is told
-//! ([`MutexGuard::is_abandoned`]). Waiters learn of it at once, because the kernel knows the owner
-//! they wait for. A thread that locks later finds the number of a thread that no longer exists, or
-//! a number that another thread has now. A stamp of the owner's identity beside the number tells
-//! these apart. The stamp requires Linux 6.9. Before that, an abandoned mutex whose owner's number
-//! is in use again stays locked until the thread with that number ends.
+//! **Owner death**: a thread that ends while it owns the mutex abandons it, and the next owner is
+//! told so ([`MutexGuard::is_abandoned`]). Threads that already wait are woken at once by the
+//! kernel, which knows the owner. A thread that locks later finds the owner's thread ID in the
+//! memory, and must determine whether that thread has ended and its ID now belongs to another
+//! thread. A stamp next to the ID, which identifies the owner uniquely, tells these cases apart.
+//! The stamp requires Linux 6.9. On older kernels, an abandoned mutex whose owner's ID is reused
+//! stays locked until the thread with that ID ends.
 
 use std::io;
 use std::marker::PhantomData;
@@ -32,40 +33,40 @@ use crate::owned::impl_owned;
 use crate::sys::mutex::MutexHandle;
 use crate::{Declaration, Kind, sys};
 
-/// A mutex that processes share.
+/// A mutex that several processes can share.
 #[derive(Debug)]
 pub struct Mutex(MutexHandle);
 
 impl_owned!(Mutex, "mutex", Declaration::kind(Kind::Mutex));
 
-/// The ownership of a mutex. Dropping the guard unlocks the mutex, in the thread that locked it.
+/// Ownership of a locked mutex. Dropping the guard unlocks the mutex.
 #[derive(Debug)]
 #[must_use = "the mutex is unlocked as soon as its guard is dropped"]
 pub struct MutexGuard<'a> {
     mutex: &'a Mutex,
     is_abandoned: bool,
-    /// A thread owns the mutex, so the guard can't move to another thread.
+    /// Makes the guard `!Send`, because only the thread that locked the mutex may unlock it.
     thread: PhantomData<*const ()>,
 }
 
-/// The state in which a thread gets the ownership of a mutex.
+/// The state of the mutex when a thread acquires it.
 pub(crate) struct Ownership {
-    /// Whether the last owner ended without unlocking the mutex.
+    /// Whether the previous owner ended without unlocking the mutex.
     pub(crate) is_abandoned: bool,
 }
 
 impl Mutex {
-    /// Makes a mutex that isn't locked, without a name.
+    /// Creates an unnamed mutex that isn't locked.
     ///
     /// # Errors
-    /// Returns the errors of `memfd_create(2)` on Linux, for example if no descriptor or memory is
-    /// left, and of `CreateMutex` on Windows.
+    /// Returns the errors of `memfd_create(2)` on Linux, for example if no file descriptors or
+    /// memory are available, and of `CreateMutex` on Windows.
     pub fn new() -> io::Result<Self> {
         sys::mutex::create().map(Self)
     }
 
-    /// Windows only: opens the mutex of this name in the user's session, and creates it if it doesn't
-    /// exist.
+    /// Windows only: opens the mutex with this name in the user's session, and creates it if it
+    /// doesn't exist.
     ///
     /// # Errors
     /// Returns the errors of `CreateMutex`, for example if another object has the name.
@@ -74,11 +75,11 @@ impl Mutex {
         sys::mutex::named(&format!(r"Local\{name}")).map(Self)
     }
 
-    /// Locks the mutex, waiting without a time limit.
+    /// Locks the mutex. Waits indefinitely.
     ///
     /// # Errors
-    /// On Linux: `Deadlock` if this thread owns the mutex already; `InvalidData` if the memory is not
-    /// a mutex; the errors of `mmap(2)`. On Windows: the errors of `WaitForSingleObject`.
+    /// On Linux: `Deadlock` if this thread already owns the mutex, `InvalidData` if the memory is
+    /// not a mutex, and the errors of `mmap(2)`. On Windows: the errors of `WaitForSingleObject`.
     pub fn lock(&self) -> io::Result<MutexGuard<'_>> {
         match self.acquire(None)? {
             Some(guard) => Ok(guard),
@@ -86,7 +87,7 @@ impl Mutex {
         }
     }
 
-    /// Locks the mutex, waiting at most `timeout`; returns `None` if it passes first.
+    /// Locks the mutex, waiting at most `timeout`. Returns `None` if the timeout passes first.
     ///
     /// # Errors
     /// Returns the errors of [`Mutex::lock`].
@@ -94,8 +95,8 @@ impl Mutex {
         self.acquire(Some(timeout))
     }
 
-    /// Locks the mutex if no thread owns it; otherwise returns `None`. On Windows, also locks a mutex
-    /// that this thread owns.
+    /// Locks the mutex if no thread owns it; otherwise returns `None`. On Windows, also succeeds if
+    /// this thread already owns the mutex.
     ///
     /// # Errors
     /// Returns the errors of [`Mutex::lock`], except for `Deadlock`.
@@ -117,8 +118,8 @@ impl Mutex {
 }
 
 impl MutexGuard<'_> {
-    /// Returns whether the last owner ended without unlocking the mutex. The data that the mutex
-    /// guards may then be inconsistent.
+    /// Returns whether the previous owner ended without unlocking the mutex. The data that the
+    /// mutex guards may then be inconsistent.
     pub fn is_abandoned(&self) -> bool {
         self.is_abandoned
     }
@@ -148,7 +149,7 @@ mod tests {
                         let guard = mutex.lock().unwrap();
                         assert!(!guard.is_abandoned());
                         let place = shared.load(std::sync::atomic::Ordering::Relaxed);
-                        // If two threads were in here at once, updates would be lost.
+                        // If two threads were here at the same time, updates would be lost.
                         let place: &std::cell::Cell<i32> = as_cell(place);
                         place.set(place.get() + 1);
                     }
@@ -160,8 +161,8 @@ mod tests {
 
     #[expect(unsafe_code, reason = "the mutex under test is what makes this sound")]
     fn as_cell<'a>(place: *mut i32) -> &'a std::cell::Cell<i32> {
-        // SAFETY: the number outlives all threads, and the mutex lets only one thread at a time use
-        // it.
+        // SAFETY: the integer outlives all threads, and the mutex lets only one thread at a time
+        // access it.
         unsafe { &*place.cast() }
     }
 

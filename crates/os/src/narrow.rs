@@ -1,4 +1,4 @@
-//! Narrowing: making handles with fewer rights.
+//! Narrowing: creating handles with fewer rights.
 
 use std::fs::File;
 use std::io;
@@ -10,48 +10,49 @@ use rustix::fs::SealFlags;
 use crate::sys::directory::{open_anew, open_flags};
 use crate::{Filesystems, Handle, Object, Rights, Section, identify, identify_with};
 
-/// A handle from which one with fewer rights can be made.
+/// A handle type whose handles can be narrowed to fewer rights.
 ///
-/// Nothing is narrowed implicitly: a client that wants to pass fewer rights than it has calls this,
-/// and accepts the documented consequences.
+/// Nothing is narrowed implicitly. A client that wants to pass fewer rights than it has calls
+/// [`Narrow::narrow`], and accepts the documented consequences.
 pub trait Narrow: Handle {
     /// Returns a handle to the same object with exactly these rights.
     ///
     /// # Errors
-    /// `PermissionDenied` for rights that this handle lacks, and if the object can't be opened
-    /// anew; `InvalidInput` for rights that can't be separated on this kind.
+    /// `PermissionDenied` for rights that this handle lacks, or if the object can't be reopened.
+    /// `InvalidInput` for a combination of rights that this kind doesn't support.
     fn narrow(&self, rights: Rights) -> io::Result<Self>;
 }
 
-/// Opens the file anew, through `/proc/self/fd`.
+/// Reopens the file through `/proc/self/fd`.
 ///
-/// The new handle has its own offset, at the start, and its own locks. An
+/// The new handle has its own offset, which starts at zero, and its own locks: an
 /// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through the original
-/// handle isn't held through the new one. The process needs permission to open the file now, even
-/// if this handle was opened with more permissions. Opening a device may have side effects.
+/// handle isn't held through the new one. The process needs permission to open the file now,
+/// whatever permissions it had when this handle was opened. Opening a device may have side effects.
 ///
-/// A handle that is narrowed to `append` writes at the end unless its holder removes that flag.
-/// This prevents mistakes, and is not a security boundary.
+/// A handle with `append` alone writes at the end unless its holder clears `O_APPEND`. This
+/// prevents mistakes, but is not a security boundary.
 impl Narrow for File {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
-        // The handle belongs to the caller, so the caller accepts that its file system may be slow.
+        // Any file system is permitted, because the handle belongs to the caller, who accepts a
+        // slow one.
         let facts = identify_with(self.as_fd(), any_file_system())?;
         if !matches!(facts.object, Object::RegularFile | Object::SpecialFile | Object::Device) {
             let what = "only files and devices are narrowed by opening them anew";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         refuse_more(facts.rights, rights)?;
-        // WRITE includes APPEND, but not the other way round.
+        // `WRITE` includes `APPEND`, but not vice versa.
         open_anew(self.as_fd(), open_flags(rights)?)
     }
 }
 
-/// Seals the section. The given-up rights are lost for all holders of the section, and for ever.
+/// Seals the section. All holders of the section permanently lose the rights that are given up.
 ///
-/// `write`, `change` and `seal` can be given up. Without `write` and `change`, no process can ever
-/// write to the section. Without `write` but with `change`, only processes that have mapped it for
-/// writing already can write ([`Section::freeze_for_others`]). Without `seal`, its seals stay as
-/// they are. The new handle refers to the same memory.
+/// `write`, `change` and `seal` can be given up. Without `write` and `change`, no process can write
+/// to the section. Without `write` but with `change`, processes can write only through mappings
+/// that already exist ([`Section::freeze_for_others`]). Without `seal`, no more seals can be added.
+/// The new handle refers to the same memory.
 impl Narrow for Section {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
         let facts = identify(self.as_fd())?;
@@ -157,7 +158,7 @@ mod tests {
     fn a_file_of_the_same_user_is_narrowed_on_any_file_system() {
         use rustix::fs::{Mode, OFlags};
         use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
-        // This file system is not mounted anywhere, so a receiver would refuse its files.
+        // This file system is not mounted anywhere, so a receiver would reject its files.
         let mount = rustix::mount::fsopen("ramfs", FsOpenFlags::FSOPEN_CLOEXEC)
             .and_then(|fs| rustix::mount::fsconfig_create(&fs).map(|()| fs))
             .and_then(|fs| {

@@ -1,7 +1,7 @@
-//! Conversions and duplication, which all types with one handle have.
+//! Conversions and duplication, which all types with one handle share.
 
-/// Implements, for a type that wraps its owned handle, [`Handle`](crate::Handle), the conversions
-/// from and to an owned handle, and `try_clone`. The last argument is a function that makes the
+/// For a type that wraps an owned handle, implements [`Handle`](crate::Handle), the conversions to
+/// and from an owned handle, and `try_clone`. The last argument is a function that creates the
 /// wrapped value from an owned handle.
 macro_rules! impl_owned {
     ($type:ident, $noun:literal, $declared:expr) => {
@@ -12,7 +12,7 @@ macro_rules! impl_owned {
             #[doc = concat!("Returns a second handle to the same ", $noun, ", with the same rights.")]
             ///
             /// # Errors
-            /// Fails if this process can't have more handles.
+            /// Fails if this process can't open more handles.
             pub fn try_clone(&self) -> std::io::Result<Self> {
                 self.0.try_clone().map(Self).map_err($crate::system_call::failed($crate::sys::DUPLICATE))
             }

@@ -1,16 +1,17 @@
-//! Pipes: the kind of the standard library's own pipe ends.
+//! Pipes, which are represented by the types of the standard library.
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | an end of a [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html) or an open FIFO | an end of a [pipe](https://learn.microsoft.com/windows/win32/ipc/pipes), anonymous or named |
 //! | proof | `F_GETPIPE_SZ` succeeds, which it does for no other object; `F_GETFL` shows the direction | the object's type is `File`, `GetFileType` returns pipe, and it isn't a socket |
-//! | rights | `read` or `write`, or both for a FIFO opened for both: enforced by the kernel on the descriptor. A process that may open `/proc/self/fd` anew can open the other end | `read` or `write`: enforced by the kernel on the handle |
-//! | `try_clone` | the same end: each byte reaches only one of several readers, and the pipe ends with its last writer | the same end |
+//! | rights | `read` or `write`, or both for a FIFO opened for both: enforced by the kernel on the descriptor. A process that may reopen `/proc/self/fd` can open the other end | `read` or `write`: enforced by the kernel on the handle |
+//! | `try_clone` | the same end: each byte reaches only one of several readers, and the pipe ends when its last writer is closed | the same end |
 //! | MIDL | | `sh_pipe` |
 //!
-//! The type of an end includes its direction: [`PipeReader`](std::io::PipeReader) declares `read` and [`PipeWriter`](std::io::PipeWriter)
-//! declares `write`. A reader learns at once that the other end was closed. So a pipe is a one-way
-//! signal that also reports the end of the sender.
+//! The type of an end determines its direction: [`PipeReader`](std::io::PipeReader) declares `read`
+//! and [`PipeWriter`](std::io::PipeWriter) declares `write`. A reader is notified when the last
+//! writer is closed. So a pipe can serve as a one-way signal that also reports that the sender has
+//! ended.
 
 /// Linux only: waits until data can be read or the last writer is closed.
 #[cfg(not(windows))]

@@ -1,4 +1,4 @@
-//! Waits for many descriptors at once, from any number of threads.
+//! Waits for many descriptors at once, on any number of threads.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,26 +12,26 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 use crate::Waitable;
 use crate::system_call::failed;
 
-/// A set of descriptors, each with a key: an
+/// A set of descriptors, each with a key, that threads can wait for. Uses
 /// [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
 #[derive(Debug)]
 pub struct Poller(OwnedFd);
 
-/// The condition to wait for on a descriptor.
+/// The condition under which a descriptor is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Ready while data can be read or the other end is closed.
+    /// While data can be read or the other end is closed (level-triggered).
     WhileReadable,
-    /// Ready while data can be read, the other end is closed, or data can be written.
+    /// While data can be read or written, or the other end is closed (level-triggered).
     WhileBoth,
-    /// Ready each time that data arrives or the other end closes.
+    /// Each time that data arrives or the other end closes (edge-triggered).
     EachReadable,
-    /// Ready each time that data arrives, the other end closes, or room to write appears; and once
-    /// if there is room now.
+    /// Each time that data arrives, the other end closes, or room to write appears
+    /// (edge-triggered). Also once after it is added, if there is room to write.
     EachBoth,
-    /// Ready once, when data can be read or the other end is closed.
+    /// Once, when data can be read or the other end is closed (one-shot).
     OnceReadable,
-    /// Ready once, when the content to read has changed.
+    /// Once, when the content of the file has changed (one-shot).
     OnceChanged,
 }
 
@@ -47,33 +47,33 @@ pub struct PollEvent {
 }
 
 impl PollEvent {
-    /// Makes a readiness for reading.
+    /// Creates an event for a readable descriptor.
     pub const fn to_read(key: u64) -> Self {
         Self { key, readable: true, writable: false }
     }
 }
 
 impl Poller {
-    /// Makes an empty set.
+    /// Creates an empty set.
     ///
     /// # Errors
-    /// Fails if no descriptor is left.
+    /// Fails if this process can't open more file descriptors.
     pub fn new() -> io::Result<Self> {
         epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(failed("epoll_create1"))
     }
 
-    /// Adds a descriptor, which must be removed before it is closed.
+    /// Adds a descriptor. Remove it before you close it.
     ///
     /// # Errors
     /// Returns the errors of
-    /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): no memory is left,
-    /// or the limit of watches is reached (`fs.epoll.max_user_watches`).
+    /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html), for example if no
+    /// memory is available or the limit `fs.epoll.max_user_watches` is reached.
     pub fn add(&self, handle: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
         let added = epoll::add(&self.0, handle, EventData::new_u64(key), interest.flags());
         added.map_err(failed("epoll_ctl"))
     }
 
-    /// Changes the condition of a descriptor that was added, or arms a one-time condition again.
+    /// Changes the condition of a descriptor in the set, or rearms a one-shot condition.
     ///
     /// # Errors
     /// Returns the errors of `epoll_ctl(2)`.
@@ -82,19 +82,19 @@ impl Poller {
         changed.map_err(failed("epoll_ctl"))
     }
 
-    /// Removes a descriptor.
+    /// Removes a descriptor from the set.
     pub fn remove(&self, handle: impl AsFd) {
-        // The call fails only for a descriptor that was not added.
+        // This fails only if the descriptor is not in the set.
         let _ = epoll::delete(&self.0, handle);
     }
 
-    /// Waits until descriptors are ready, without a time limit, and appends them. Appends at most
-    /// as many as fit into the free capacity of `ready`, or one if there is no free capacity.
+    /// Waits until a descriptor is ready, without a time limit, and appends the ready descriptors.
+    /// Appends at most as many as the free capacity of `ready`, but at least one.
     ///
     /// # Errors
     /// Returns the errors of
-    /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html), except for a
-    /// signal.
+    /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html), except for
+    /// `EINTR`.
     pub fn wait(&self, ready: &mut Vec<PollEvent>) -> io::Result<()> {
         loop {
             if self.wait_within(ready, None)? > 0 {
@@ -104,20 +104,20 @@ impl Poller {
     }
 
     /// Appends the descriptors that are ready now, as [`Poller::wait`] does, and returns their
-    /// number. Doesn't wait.
+    /// number. Does not wait.
     ///
     /// # Errors
-    /// Returns the errors of `epoll_wait(2)`, except for a signal.
+    /// Returns the errors of `epoll_wait(2)`, except for `EINTR`.
     pub fn look(&self, ready: &mut Vec<PollEvent>) -> io::Result<usize> {
         self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
 
-    /// Waits until a descriptor is ready, as [`Poller::wait`] does, or until `object` is, which
-    /// need not be added. Returns whether `object` may be taken now.
+    /// Waits until a descriptor of the set is ready, as [`Poller::wait`] does, or until `object`
+    /// is, which need not be in the set. Returns whether `object` is ready.
     ///
     /// # Errors
     /// Returns the errors of `epoll_wait(2)` and
-    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html), except for a signal.
+    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html), except for `EINTR`.
     pub fn wait_beside(
         &self,
         object: &dyn Waitable,
@@ -130,7 +130,7 @@ impl Poller {
         }
     }
 
-    /// Polls like [`Poller::wait_beside`], without waiting: returns `None` if nothing is ready.
+    /// Polls like [`Poller::wait_beside`], but does not wait. Returns `None` if nothing is ready.
     ///
     /// # Errors
     /// Returns the errors of [`Poller::wait_beside`].
@@ -148,7 +148,7 @@ impl Poller {
         ready: &mut Vec<PollEvent>,
         time: Option<&Timespec>,
     ) -> io::Result<Option<bool>> {
-        // A poller is itself a descriptor that becomes readable.
+        // An epoll descriptor is itself readable when one of its descriptors is ready.
         let mut polls = [PollFd::new(&self.0, PollFlags::IN), object.poll_fd()];
         match rustix::event::poll(&mut polls, time) {
             Ok(0) | Err(Errno::INTR) => return Ok(None),
@@ -156,7 +156,7 @@ impl Poller {
         };
         let [poller, object] = polls.map(|polled| !polled.revents().is_empty());
         if poller && self.look(ready)? == 0 && !object {
-            // Another thread has taken the ready descriptors first.
+            // Another thread has fetched the ready descriptors first.
             return Ok(None);
         }
         Ok(Some(object))
@@ -175,7 +175,7 @@ impl Poller {
             count => count?,
         };
         ready.extend(events[..count].iter().map(|event| {
-            // The fields are copied first, because the kernel's layout doesn't align them.
+            // Copies the fields, because the kernel's struct is packed and they may be unaligned.
             let (flags, data) = (event.flags, event.data);
             PollEvent {
                 key: data.u64(),
@@ -187,11 +187,11 @@ impl Poller {
     }
 }
 
-/// The flags for data to read or a closed other end.
+/// The epoll flags that mean "data can be read" or "the other end is closed".
 const READABLE: EventFlags =
     EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
 
-/// Limits the descriptors that one system call returns.
+/// Maximum number of descriptors that one system call returns.
 const AT_ONCE: usize = 32;
 
 impl Interest {
@@ -208,23 +208,23 @@ impl Interest {
     }
 }
 
-/// A [timerfd](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) for a [`Poller`],
-/// readable from a point in time on.
+/// A [timerfd](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) for a [`Poller`], which
+/// becomes readable at a given time.
 #[derive(Debug)]
 pub struct Alarm(OwnedFd);
 
 impl Alarm {
-    /// Makes an alarm that isn't set.
+    /// Creates an alarm that isn't set.
     ///
     /// # Errors
-    /// Fails if no descriptor is left.
+    /// Fails if this process can't open more file descriptors.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let made = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags);
         made.map(Self).map_err(failed("timerfd_create"))
     }
 
-    /// Sets the alarm to another time, or unsets it.
+    /// Sets the alarm to this time, or cancels it if `None`.
     ///
     /// # Errors
     /// Returns the errors of `timerfd_settime(2)`.
@@ -232,7 +232,7 @@ impl Alarm {
         let left = time.map(|time| time.saturating_duration_since(Instant::now()));
         let it_value = match left {
             None => Timespec { tv_sec: 0, tv_nsec: 0 },
-            // Zero would unset the alarm.
+            // A duration of zero would cancel the alarm.
             Some(left) => Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: i64::from(left.subsec_nanos()).max(1),

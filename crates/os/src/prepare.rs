@@ -1,4 +1,4 @@
-//! Prepares this process to receive handles in a sandbox.
+//! Prepares this process to receive handles while it is confined to a sandbox.
 
 use std::io;
 use std::sync::OnceLock;
@@ -7,19 +7,21 @@ use crate::sys::fork::PerProcess;
 use crate::sys::{counter, device, mounts, probe};
 use crate::{Closer, memory, user};
 
-/// Opens all files that are needed to examine handles later. A process that is confined afterwards
-/// (seccomp, Landlock, `chroot`, no `/proc`) can then still receive handles. May be called more
-/// than once.
+/// Opens all files that are needed to examine handles later. A process that enters a sandbox
+/// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can then still receive handles. May be
+/// called more than once.
 ///
-/// From now on no thread is started to close handles ([`Closer`]), until the process serves. No
-/// file is opened either: a file of btrfs or overlay from another mount namespace is refused, and
-/// the overflow id (65534) is an unknown user or group.
+/// From now on, no thread is started to close handles ([`Closer`]) until this process runs a
+/// server. No more files are opened either, with two consequences: a btrfs or overlay file from
+/// another mount namespace is rejected, and the overflow ID (65534) counts as an unknown user or
+/// group.
 ///
-/// The process keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
-/// `/proc/self/mountinfo`. A forked copy of this process has to call this function itself.
+/// The process keeps three descriptors open: a file of `/proc/self/fdinfo`, a duplicate of it, and
+/// `/proc/self/mountinfo`. A forked child has to call this function itself.
 ///
 /// # Errors
-/// Names the file that can't be opened: `Unsupported` without `/proc`, or no descriptor is left.
+/// The error names the file that can't be opened: `Unsupported` if `/proc` isn't mounted, or the
+/// error for too many open file descriptors.
 pub fn prepare() -> io::Result<()> {
     open_all()?;
     if let Some(done) = DONE.get() {
@@ -31,9 +33,8 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares this process to serve peers that don't trust each other. From now on threads close
-/// handles, and no other holder of an event can block setting it
-/// ([`Event::set`](crate::Event::set)).
+/// Prepares this process to serve peers that don't trust each other. From now on, threads close
+/// handles, and other holders of an event can't block [`Event::set`](crate::Event::set).
 pub fn prepare_to_serve() {
     Closer::use_threads(true);
     counter::serve();
@@ -47,10 +48,10 @@ fn open_all() -> io::Result<()> {
     mounts::prepare()
 }
 
-/// Set once this process was prepared, successfully or not.
+/// Whether this process was prepared, successfully or not.
 static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
 
-/// Prepares this process once, as far as possible. If it fails, examining a handle later returns
+/// Prepares this process once, and ignores errors. If the preparation failed, a later proof returns
 /// the error.
 pub fn prepare_once() {
     if let Some(done) = DONE.get() {

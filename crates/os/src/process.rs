@@ -1,10 +1,10 @@
-//! Processes: wait for their end, read their exit status, end them.
+//! Processes: waiting for their end, reading their exit status, ending them.
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which can't come to refer to another process | a [process](https://learn.microsoft.com/windows/win32/procthread/process-handles-and-identifiers) |
+//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which never refers to another process | a [process](https://learn.microsoft.com/windows/win32/procthread/process-handles-and-identifiers) |
 //! | proof | `statx` shows the device of pidfds, and `F_GETFL` doesn't show `PIDFD_THREAD`; before Linux 6.9 `/proc/self/fdinfo` has `Pid` | the object's type is `Process` |
-//! | rights | `wait`: every holder; `signal`: the kernel checks the permissions of the sending process, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), and not a right of the handle | `wait` (`SYNCHRONIZE`) and `signal` (`PROCESS_TERMINATE`): enforced by the kernel on the handle |
+//! | rights | `wait`: every holder. `signal`: the kernel checks the permissions of the sending process, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), and not a right of the handle | `wait` (`SYNCHRONIZE`) and `signal` (`PROCESS_TERMINATE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same process | the same process |
 //! | MIDL | | `sh_process` |
 
@@ -23,56 +23,56 @@ impl_owned!(Process, "process", Declaration::kind(Kind::Process));
 impl_wait!(Process, "the process has ended");
 
 impl Process {
-    /// Returns a handle to this process. On Windows it is a real handle, never the pseudo-handle,
-    /// which refers to the process that uses it.
+    /// Returns a handle to this process. On Windows, it is a real handle and not the pseudo-handle,
+    /// which always refers to the process that uses it.
     ///
     /// # Errors
-    /// Returns the errors of `pidfd_open(2)` on Linux, for example if no descriptor is left, and of
-    /// `DuplicateHandle` on Windows.
+    /// Returns the errors of `pidfd_open(2)` on Linux, for example if this process can't open more
+    /// file descriptors, and of `DuplicateHandle` on Windows.
     pub fn current() -> io::Result<Self> {
         sys::process::current().map(Self)
     }
 
-    /// Opens the process that has this number now. On Windows the handle is for waiting, for queries
-    /// and, if permitted, for ending the process.
+    /// Opens the process that has this ID now. On Windows, the handle permits waiting, queries and,
+    /// if permitted, ending the process.
     ///
-    /// The number certainly refers to the intended process only for this process itself, for a child
-    /// that wasn't waited for yet, and on Windows while another handle keeps the process from being
-    /// removed.
+    /// The caller can be sure that the ID still refers to the intended process in three cases only:
+    /// for this process itself, for a child that wasn't waited for yet, and on Windows while
+    /// another handle to the process is open.
     ///
     /// # Errors
-    /// `NotFound` without such a process; the other errors of `pidfd_open(2)` on Linux, and of
-    /// `OpenProcess` on Windows.
+    /// `NotFound` if there is no such process. Otherwise the errors of `pidfd_open(2)` on Linux and
+    /// of `OpenProcess` on Windows.
     pub fn open(id: u32) -> io::Result<Self> {
         sys::process::open(id).map(Self)
     }
 
-    /// Returns a handle to a child of this process. The owner of the [`Child`] still has to wait
-    /// for it.
+    /// Returns a handle to a child process. The owner of the [`Child`] still has to wait for the
+    /// child.
     ///
     /// # Errors
-    /// On Linux: `NotFound` if the owner has waited for the child already; the other errors of
+    /// On Linux: `NotFound` if the child was already waited for, and the other errors of
     /// `pidfd_open(2)`. On Windows: the errors of `DuplicateHandle`.
     pub fn of(child: &Child) -> io::Result<Self> {
         sys::process::of(child).map(Self)
     }
 
-    /// Returns the number of the process, on Linux in the pid namespace of this process; `None` if it
-    /// isn't visible there, or no longer exists.
+    /// Returns the process ID, on Linux in the pid namespace of this process. Returns `None` if the
+    /// process isn't visible there or no longer exists.
     ///
-    /// The number is for display only. It may refer to another process by the time it is used.
+    /// The ID is for display only. Another process may have it by the time it is used.
     ///
     /// # Errors
-    /// `Unsupported` before Linux 6.13 without `/proc`; the errors of `GetProcessId` on Windows, for
-    /// example if the handle lacks the right.
+    /// `Unsupported` before Linux 6.13 if `/proc` isn't mounted; the errors of `GetProcessId` on
+    /// Windows, for example if the handle lacks the right.
     pub fn id(&self) -> io::Result<Option<u32>> {
         sys::process::id(self.as_handle())
     }
 
-    /// Returns how the process ended; `None` while it runs, and if the kernel doesn't tell.
+    /// Returns how the process ended. Returns `None` while it runs, or if the kernel doesn't tell.
     ///
-    /// The kernel of Linux reports the status to the parent. From Linux 6.15 on it reports it to
-    /// every holder, once the parent has received it.
+    /// Linux reports the exit status to the parent. From Linux 6.15 on, it also reports it to any
+    /// holder of a pidfd after the parent has received it.
     ///
     /// # Errors
     /// Returns the errors of [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html) on
@@ -85,8 +85,8 @@ impl Process {
 /// Linux only.
 #[cfg(not(windows))]
 impl Process {
-    /// Returns whether two pidfds refer to the same process; `None` if the kernel cannot tell
-    /// (before Linux 6.9).
+    /// Returns whether two pidfds refer to the same process. Returns `None` if the kernel can't
+    /// tell (before Linux 6.9).
     #[doc(hidden)]
     pub fn are_same(one: BorrowedHandle<'_>, other: BorrowedHandle<'_>) -> Option<bool> {
         sys::process::are_same(one, other)
@@ -101,13 +101,13 @@ impl Process {
     }
 
     /// Sends a signal to the process, by its number in
-    /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html); number 0 only checks
-    /// whether a signal could be sent.
+    /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html). Signal 0 only checks
+    /// whether the process could be signalled.
     ///
     /// # Errors
     /// Returns the errors of
-    /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
-    /// `PermissionDenied`; `NotFound` if the process no longer exists.
+    /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html),
+    /// for example `PermissionDenied`, or `NotFound` if the process no longer exists.
     pub fn signal(&self, number: i32) -> io::Result<()> {
         sys::process::signal(self.as_handle(), number, "process")
     }
@@ -116,8 +116,8 @@ impl Process {
 /// Windows only.
 #[cfg(windows)]
 impl Process {
-    /// Opens the process that has this number now, for duplicating handles from it and into it
-    /// ([`pull`](crate::pull), [`push`](crate::push)), and for waiting.
+    /// Opens the process that has this ID now. The handle permits waiting, and duplicating handles
+    /// from and into the process ([`pull`](crate::pull), [`push`](crate::push)).
     ///
     /// # Errors
     /// Returns the errors of [`Process::open`].
@@ -126,7 +126,7 @@ impl Process {
         sys::process::open_to_duplicate(id).map(Self)
     }
 
-    /// Opens the process that has this number now, only for waiting for its end.
+    /// Opens the process that has this ID now. The handle only permits waiting for its end.
     ///
     /// # Errors
     /// Returns the errors of [`Process::open`].
@@ -139,13 +139,13 @@ impl Process {
     ///
     /// # Errors
     /// Returns the errors of `TerminateProcess`, for example if the handle lacks the right, or if
-    /// the process has ended already.
+    /// the process has already ended.
     pub fn kill(&self) -> io::Result<()> {
         sys::process::terminate(self.as_handle())
     }
 }
 
-/// The object stays ready, because an ended process stays ended.
+/// Taking the object doesn't change it, because an ended process stays ended.
 impl Waitable for Process {
     fn handle(&self) -> BorrowedHandle<'_> {
         self.as_handle()
@@ -157,15 +157,16 @@ impl Waitable for Process {
     }
 }
 
-/// Windows only: sets a variable of this process's environment, which any thread may read at the
-/// same time there. Ignores an invalid name or value.
+/// Windows only: sets an environment variable of this process. On Windows, this is safe while other
+/// threads read the environment. Ignores an invalid name or value.
 #[cfg(windows)]
 pub fn set_variable(name: &str, value: &str) {
-    // The call fails for names with `=` and texts with zeros, which no registration contains.
+    // The call fails for names with `=` and for texts with zero characters, which registrations
+    // don't contain.
     let _ = sys::process::set_variable(name, value);
 }
 
-/// Returns the error for a number that no process or thread has.
+/// Returns the error for an ID that no process or thread has.
 pub(crate) fn no_such(noun: &str, id: u32) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("no {noun} has the number {id}"))
 }
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_number_that_no_process_has_is_not_found() {
-        // The kernel assigns neither 0 nor such high numbers.
+        // The kernel assigns neither 0 nor IDs this high.
         for id in [0, i32::MAX as u32, u32::MAX] {
             let error = Process::open(id).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -1,8 +1,8 @@
 //! Proves that a handle matches the declaration of an interface.
 //!
-//! A proof asks only for the facts that the declaration needs. If one kind is declared and one
-//! query identifies it, only that query is made. All other cases and all failures use the slower
-//! [`identify`], which names the received object.
+//! A proof queries only the facts that the declaration needs. If one kind is declared and one query
+//! can identify it, only that query is made. In all other cases, and to describe the received
+//! object in an error, the slower [`identify`] is used.
 
 use std::{fmt, io};
 
@@ -12,14 +12,14 @@ use crate::{BorrowedHandle, Declaration, Facts, Mismatch, identify, sys};
 #[cfg(not(windows))]
 use crate::{Filesystems, identify_with};
 
-/// The reason why a handle wasn't proven.
-// Exhaustive: a handle that is proven by no kernel query either doesn't match or couldn't be asked
-// about, and a program refuses it for both.
+/// The reason why a handle was not proven.
+// Not `non_exhaustive`, because there can't be other reasons: the handle does not match, or the
+// query failed. Programs reject the handle in both cases.
 #[derive(Debug)]
 pub enum ProofFailure {
-    /// The handle doesn't match the declaration.
+    /// The handle does not match the declaration.
     Mismatch(Mismatch),
-    /// The kernel couldn't be asked.
+    /// A query to the kernel failed.
     Failed(io::Error),
 }
 
@@ -41,7 +41,7 @@ impl std::error::Error for ProofFailure {
     }
 }
 
-/// Converts the failure for the decoder of a message.
+/// Converts the failure to the error type of the message decoder.
 impl From<ProofFailure> for ProofError {
     fn from(failure: ProofFailure) -> Self {
         match failure {
@@ -51,18 +51,17 @@ impl From<ProofFailure> for ProofError {
     }
 }
 
-/// Proves that a handle matches the declaration, by asking the kernel. Never blocks: on Linux, only
-/// files on local file systems are trusted (`Filesystems::local`).
+/// Proves by kernel queries that a handle matches the declaration. Never blocks: on Linux, only
+/// files on local file systems are accepted (`Filesystems::local`).
 ///
 /// # Errors
-/// [`ProofFailure::Mismatch`] with the declared and the received properties; [`ProofFailure::Failed`] if
-/// the kernel couldn't be asked. A handle never passes without proof.
+/// [`ProofFailure::Mismatch`] with the declared and the received properties, or
+/// [`ProofFailure::Failed`] if a query failed. A handle is never accepted without proof.
 pub fn prove(handle: BorrowedHandle<'_>, declared: &Declaration) -> Result<Facts, ProofFailure> {
     prove_by(handle, declared, || identify(handle))
 }
 
-/// Linux only: proves a handle like [`prove`], with another policy on the file systems from which
-/// files may come.
+/// Linux only: proves a handle like [`prove`], with another policy on trusted file systems.
 ///
 /// # Errors
 /// Returns the errors of [`prove`].

@@ -1,17 +1,17 @@
-//! Registry keys: names with values, and keys below them.
+//! Registry keys, which contain named values and other keys.
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | an open directory, as for a [`Directory`](crate::Directory): a key is a directory, a value is a file in it | an open [key](https://learn.microsoft.com/windows/win32/sysinfo/registry) of the registry |
-//! | proof | as for a directory | the object's type is `Key` |
-//! | rights | as for a directory: `read`; for writing, the kernel checks the permissions of the process that writes | `read` (`KEY_QUERY_VALUE`) and `write` (`KEY_SET_VALUE`): enforced by the kernel on the handle |
+//! | proof | as for a [`Directory`](crate::Directory) | the object's type is `Key` |
+//! | rights | as for a [`Directory`](crate::Directory): `read`. For writing, the kernel checks the permissions of the writing process | `read` (`KEY_QUERY_VALUE`) and `write` (`KEY_SET_VALUE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same key | the same key |
 //! | MIDL | | `sh_reg_key` |
 //!
-//! On Linux, values are bytes without a type. A value is replaced as a whole: a reader sees either
-//! the old or the new value, never a mixture. On Windows, a predefined key (`HKEY_CURRENT_USER`) is a
-//! number that has a meaning only within the library that implements the calls. So it is opened
-//! before it becomes a handle.
+//! On Linux, values are bytes without a type. A value is replaced atomically: a reader sees either
+//! the old or the new value, never a mixture. On Windows, a predefined key such as
+//! `HKEY_CURRENT_USER` is a constant that only this process's library interprets, and not a handle.
+//! So it is opened to get a handle.
 
 use std::io;
 
@@ -26,16 +26,16 @@ pub struct RegKey(RegKeyHandle);
 impl_owned!(RegKey, "key", Declaration::kind(Kind::RegKey).at_least(Rights::READ));
 
 impl RegKey {
-    /// Opens a key below this one, on Windows with the rights of this handle or fewer.
+    /// Opens a subkey. On Windows, the new handle has the rights of this one or fewer.
     ///
     /// # Errors
-    /// `NotFound` without the key; `InvalidInput` on Linux for an invalid name; the other errors of
-    /// `RegOpenKeyEx` on Windows.
+    /// `NotFound` if the key doesn't exist. On Linux: `InvalidInput` for an invalid name. On
+    /// Windows: the other errors of `RegOpenKeyEx`.
     pub fn key(&self, name: &str) -> io::Result<Self> {
         sys::reg_key::key(&self.0, name).map(Self)
     }
 
-    /// Opens a key below this one, and creates it first if it doesn't exist.
+    /// Opens a subkey, and creates it first if it doesn't exist.
     ///
     /// # Errors
     /// On Linux: `InvalidInput` for an invalid name; the errors of `Directory::create_directory`. On
@@ -44,18 +44,18 @@ impl RegKey {
         sys::reg_key::create_key(&self.0, name).map(Self)
     }
 
-    /// Reads a value: on Linux, of at most [`RegKey::VALUE_LEN_MAX`] bytes; on Windows, the bytes of
-    /// a value of any type.
+    /// Reads a value. On Linux, it may have at most [`RegKey::VALUE_LEN_MAX`] bytes. On Windows,
+    /// returns the bytes of a value of any type.
     ///
     /// # Errors
-    /// `NotFound` without the value. On Linux: `InvalidInput` for an invalid name; `InvalidData` if
-    /// the name refers to something else than a value; `FileTooLarge` for a larger value. On Windows:
-    /// the errors of `RegQueryValueEx`.
+    /// `NotFound` if the value doesn't exist. On Linux: `InvalidInput` for an invalid name;
+    /// `InvalidData` if the name isn't that of a value; `FileTooLarge` for a larger value. On
+    /// Windows: the errors of `RegQueryValueEx`.
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
         sys::reg_key::value(&self.0, name)
     }
 
-    /// Sets a value, replacing an existing one. On Windows, the value has the type `REG_BINARY`.
+    /// Sets a value, or replaces an existing one. On Windows, the value has the type `REG_BINARY`.
     ///
     /// # Errors
     /// On Linux: `InvalidInput` for an invalid name; `FileTooLarge` for more than
@@ -68,27 +68,27 @@ impl RegKey {
     /// Removes a value.
     ///
     /// # Errors
-    /// `NotFound` without the value. On Linux: `InvalidInput` for an invalid name; `IsADirectory` for
-    /// a key. On Windows: the errors of `RegDeleteValue`.
+    /// `NotFound` if the value doesn't exist. On Linux: `InvalidInput` for an invalid name;
+    /// `IsADirectory` for a key. On Windows: the errors of `RegDeleteValue`.
     pub fn remove_value(&self, name: &str) -> io::Result<()> {
         sys::reg_key::remove_value(&self.0, name)
     }
 
-    /// Removes a key below this one. On Linux, it must be empty. On Windows, all its values and keys
-    /// are removed with it.
+    /// Removes a subkey. On Linux, it must be empty. On Windows, all its values and subkeys are
+    /// removed too.
     ///
     /// # Errors
-    /// `NotFound` without the key. On Linux: `InvalidInput` for an invalid name; `DirectoryNotEmpty`.
-    /// On Windows: the errors of `RegDeleteTree`.
+    /// `NotFound` if the key doesn't exist. On Linux: `InvalidInput` for an invalid name;
+    /// `DirectoryNotEmpty`. On Windows: the errors of `RegDeleteTree`.
     pub fn remove_key(&self, name: &str) -> io::Result<()> {
         sys::reg_key::remove_key(&self.0, name)
     }
 
-    /// Limits the bytes of a value on Linux, as the registry of Windows does.
+    /// Maximum size of a value on Linux, in bytes. The Windows registry has the same limit.
     pub const VALUE_LEN_MAX: usize = 1 << 20;
 }
 
-/// Returns the error for a name that no value or key can have.
+/// Returns the error for a name that is invalid for a value or key.
 pub(crate) fn invalid_name() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a value or key can't have this name")
 }
@@ -96,7 +96,7 @@ pub(crate) fn invalid_name() -> io::Error {
 /// Linux only.
 #[cfg(not(windows))]
 impl RegKey {
-    /// Opens the key whose directory is at a path.
+    /// Opens the key that is the directory at a path.
     ///
     /// # Errors
     /// Returns the errors of [`Directory::open`](crate::Directory::open).
@@ -104,7 +104,7 @@ impl RegKey {
         sys::directory::open(path.as_ref()).map(Self)
     }
 
-    /// Returns the names of the values and keys directly below this one, in no particular order.
+    /// Returns the names of the values and subkeys, in no particular order.
     ///
     /// # Errors
     /// Returns the errors of [`Directory::names`](crate::Directory::names).
@@ -113,19 +113,20 @@ impl RegKey {
     }
 }
 
-/// Windows only: paths from a predefined key, and values with a type.
+/// Windows only: keys by path, and values with a type.
 #[cfg(windows)]
 impl RegKey {
-    /// Opens a key for reading and writing, by its path from a predefined key: `HKCU\Software`.
+    /// Opens a key for reading and writing, by a path that starts with a predefined key:
+    /// `HKCU\Software`.
     ///
     /// # Errors
-    /// `InvalidInput` for a path that begins with neither `HKCU` nor `HKLM`; the errors of
+    /// `InvalidInput` for a path that starts with neither `HKCU` nor `HKLM`; the errors of
     /// `RegOpenKeyEx`.
     pub fn open(path: &str) -> io::Result<Self> {
         sys::reg_key::open(path).map(Self)
     }
 
-    /// Opens a key for reading.
+    /// Opens a key for reading only.
     ///
     /// # Errors
     /// Returns the errors of [`RegKey::open`].
@@ -157,7 +158,7 @@ impl RegKey {
         sys::reg_key::set_text(&self.0, name, text)
     }
 
-    /// Returns the names of the keys below this one.
+    /// Returns the names of the subkeys.
     ///
     /// # Errors
     /// Returns the errors of `RegEnumKeyEx`.

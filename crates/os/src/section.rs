@@ -3,19 +3,19 @@
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | a [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html) file | a [section](https://learn.microsoft.com/windows/win32/memory/file-mapping), also called file mapping, backed by the paging file |
-//! | proof | `F_GET_SEALS` shows seals that not a regular file has, or `statx` shows the device of memory files | the object's type is `Section` |
-//! | rights | `read`, `write`, `map` by the access mode, which a process can bypass by opening `/proc/self/fd` anew; `write` and `change` (the content), `resize` (the size) and `seal` by seals, which can't be removed | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Every section has `change`, because another handle may have more rights. No section can shrink |
+//! | proof | `F_GET_SEALS` shows seals that a regular file can't have, or `statx` shows the device of memory files | the object's type is `Section` |
+//! | rights | `read`, `write` and `map` by the access mode, which a process can bypass by reopening `/proc/self/fd`; `write` and `change` (the content), `resize` (the size) and `seal` by seals, which can't be removed | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Every section has `change`, because another handle may have more rights. No section can shrink |
 //! | `try_clone` | the same memory, offset and flags | the same memory |
 //! | MIDL | | `sh_section` |
 //!
-//! On Linux, a process that touches a page of memory which another process has removed by shrinking it is
-//! killed by SIGBUS. So a [`Section`] is sealed against changing its size. Memory without that seal
-//! has its own type, [`UnsealedSection`](crate::UnsealedSection), which is only read and written by system calls. Memory
-//! that another process can write can't be a `&[u8]`. Only a section that is also sealed against
-//! writing can be viewed as a slice ([`Section::view`]); from and to other sections, bytes are
-//! copied ([`Section::map`]).
+//! On Linux, if one process shrinks a memory file, any process that touches a removed page of its
+//! mapping is killed by SIGBUS. So a [`Section`] is sealed against changing its size. Memory
+//! without that seal has its own type, [`UnsealedSection`](crate::UnsealedSection), which is read
+//! and written only by system calls. Memory that another process can write can't be a `&[u8]`. So
+//! only a section that is also sealed against writing can be viewed as a slice ([`Section::view`]).
+//! From and to other sections, bytes are copied ([`Section::map`]).
 //!
-//! Windows has no seals, so a section that no process can write any more can't be told from others.
+//! Windows has no seals, so there is no way to tell that no process can write to a section.
 //! Therefore its bytes can only be copied, not viewed as a slice.
 
 use std::io;
@@ -23,30 +23,30 @@ use std::io;
 use crate::owned::impl_owned;
 use crate::{Handle, OwnedHandle, sys};
 
-/// Memory that processes share, of a size that never changes.
+/// Memory of fixed size that several processes can share.
 #[derive(Debug)]
 pub struct Section(OwnedHandle);
 
 impl_owned!(Section, "memory", sys::section::DECLARATION);
 
 impl Section {
-    /// Makes a section of `len` zero bytes. On Linux, pages are allocated only when they are written.
-    /// On Windows, the length is rounded up to whole pages.
+    /// Creates a section of `len` zero bytes. On Linux, pages are allocated only when they are
+    /// written. On Windows, the length is rounded up to whole pages.
     ///
     /// # Errors
-    /// Returns the errors of `memfd_create(2)` and of
+    /// Returns the errors of `memfd_create(2)` and
     /// [`ftruncate(2)`](https://man7.org/linux/man-pages/man2/ftruncate.2.html) on Linux, and of
-    /// `CreateFileMapping` on Windows; `InvalidInput` for a length of zero on Windows.
+    /// `CreateFileMapping` on Windows, where a length of zero is `InvalidInput`.
     pub fn new(len: u64) -> io::Result<Self> {
         sys::section::create(len).map(Self)
     }
 
-    /// Makes a section with these bytes. On Linux, they never change. On Windows, the handle can't
-    /// write, and neither can handles that are duplicated from it.
+    /// Creates a read-only section with these bytes. On Linux, the bytes never change. On Windows,
+    /// neither this handle nor its duplicates permit writing.
     ///
     /// # Errors
-    /// Returns the errors of [`Section::new`] and of writing, for example if no memory is left, and
-    /// of `DuplicateHandle` on Windows.
+    /// Returns the errors of [`Section::new`] and of writing, for example if no memory is
+    /// available, and of `DuplicateHandle` on Windows.
     pub fn frozen(bytes: &[u8]) -> io::Result<Self> {
         let section = Self::new(bytes.len() as u64)?;
         section.write(0, bytes)?;
@@ -63,12 +63,12 @@ impl Section {
         sys::section::len(self.as_handle())
     }
 
-    /// Maps the section into this process's memory, to copy from it and, with the right to write, to
-    /// it.
+    /// Maps the section into this process's memory. The mapping copies from the section and, with
+    /// the right to write, to it.
     ///
     /// # Errors
-    /// Returns the errors of `mmap(2)` on Linux, and of `MapViewOfFile` on Windows; `InvalidInput` on
-    /// Linux if the section isn't sealed against shrinking, or is empty.
+    /// Returns the errors of `mmap(2)` on Linux, and of `MapViewOfFile` on Windows. On Linux,
+    /// returns `InvalidInput` if the section isn't sealed against shrinking, or is empty.
     pub fn map(&self) -> io::Result<SectionMap> {
         sys::section::map(self.as_handle()).map(SectionMap)
     }
@@ -76,9 +76,9 @@ impl Section {
     /// Copies bytes from the section.
     ///
     /// # Errors
-    /// Beyond the end, `UnexpectedEof` on Linux and `InvalidInput` on Windows; the errors of
-    /// [`pread(2)`](https://man7.org/linux/man-pages/man2/pread.2.html) on Linux, and of mapping the
-    /// section on Windows.
+    /// Beyond the end of the section, `UnexpectedEof` on Linux and `InvalidInput` on Windows.
+    /// Otherwise the errors of [`pread(2)`](https://man7.org/linux/man-pages/man2/pread.2.html) on
+    /// Linux, and of mapping the section on Windows.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         sys::section::read(self.as_handle(), offset, out)
     }
@@ -86,53 +86,55 @@ impl Section {
     /// Copies bytes into the section.
     ///
     /// # Errors
-    /// On Linux: the errors of `pwrite(2)`; `PermissionDenied` if a seal forbids writing, or growing
-    /// beyond the end; `FileTooLarge` beyond the limit of file sizes (`RLIMIT_FSIZE`). On Windows:
-    /// `InvalidInput` beyond the end, or if the handle may not write; the errors of mapping the
-    /// section.
+    /// On Linux: the errors of `pwrite(2)`; `PermissionDenied` if a seal prevents writing, or
+    /// writing beyond the end; `FileTooLarge` beyond the file size limit (`RLIMIT_FSIZE`). On
+    /// Windows: `InvalidInput` beyond the end, or if the handle doesn't permit writing; the errors
+    /// of mapping the section.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         sys::section::write(self.as_handle(), offset, bytes)
     }
 }
 
-/// Linux only: seals.
+/// Linux only: adding seals.
 #[cfg(not(windows))]
 impl Section {
-    /// Seals the section against writing and against more seals, for all holders and for ever.
+    /// Permanently seals the section against writing and against more seals, for all holders.
     ///
     /// # Errors
-    /// `ResourceBusy` while a process has it mapped for writing; `PermissionDenied` if it was
-    /// sealed against more seals; the errors of `F_ADD_SEALS` in
+    /// `ResourceBusy` while a process has the section mapped for writing; `PermissionDenied` if it
+    /// was sealed against more seals; the errors of `F_ADD_SEALS` in
     /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze(&self) -> io::Result<()> {
         sys::section::freeze(self.as_handle())
     }
 
-    /// Seals the section against new ways to write and against more seals, for all holders and for
-    /// ever. Mappings for writing that exist now stay writable. So its owner can continue to write
-    /// through its [`SectionMap`], while the processes that receive the section can only read.
+    /// Permanently seals the section against new writable mappings, against writes by system calls,
+    /// and against more seals, for all holders. Existing writable mappings remain writable. So the
+    /// owner can continue to write through its [`SectionMap`], while processes that receive the
+    /// section can only read it.
     ///
     /// The content can still change. So the section can't become a [`SectionView`], and a receiver
-    /// declares `at_most = read | map | change`.
+    /// must permit `change`: `at_most = read | map | change`.
     ///
     /// # Errors
-    /// `PermissionDenied` if it was sealed against more seals; the errors of `F_ADD_SEALS` in
-    /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
+    /// `PermissionDenied` if the section was sealed against more seals; the errors of `F_ADD_SEALS`
+    /// in [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze_for_others(&self) -> io::Result<()> {
         sys::section::freeze_for_others(self.as_handle())
     }
 
-    /// Returns the content as bytes that never change.
+    /// Maps the content as a byte slice. Requires a section that is sealed against writing and
+    /// shrinking.
     ///
     /// # Errors
-    /// `InvalidInput` unless the section is sealed against writing and shrinking; the errors of
+    /// `InvalidInput` if the section lacks one of these seals; the errors of
     /// [`mmap(2)`](https://man7.org/linux/man-pages/man2/mmap.2.html).
     pub fn view(&self) -> io::Result<SectionView> {
         sys::map::View::new(self.as_handle()).map(SectionView)
     }
 }
 
-/// Linux only: the bytes of a section whose content never changes.
+/// Linux only: the mapped bytes of a section whose content never changes.
 #[cfg(not(windows))]
 #[derive(Debug)]
 pub struct SectionView(sys::map::View);
@@ -146,16 +148,17 @@ impl std::ops::Deref for SectionView {
     }
 }
 
-/// A section that is mapped into this process's memory, for copying from and to it.
+/// A section mapped into this process's memory. Its bytes can be copied from and to the mapping.
 ///
-/// Other processes may write at any time. A copy made during such a write is a mixture of old and
+/// Other processes may write at any time. A copy made during such a write can contain both old and
 /// new bytes.
 ///
-/// There are no atomic operations on it. A program that needs them, for a ring or a lock of its
-/// own, maps the section itself: on Linux, it passes the descriptor (`AsFd`) to `mmap`, with a crate such as
-/// `memmap2` (`MmapRaw`) or `rustix`, and accesses the memory only as atomics. That takes `unsafe`,
-/// whose proof rests on two facts: a [`Section`] never shrinks, and another process may write at
-/// any time. An event or a semaphore next to the section needs no such code.
+/// The mapping has no atomic operations. A program that needs them, for its own ring buffer or
+/// lock, maps the section itself: on Linux, it passes the descriptor (`AsFd`) to `mmap`, with a
+/// crate such as `memmap2` (`MmapRaw`) or `rustix`, and accesses the memory only as atomics. That
+/// requires `unsafe`, whose safety depends on two facts: a [`Section`] never shrinks, and another
+/// process may write at any time. No such code is needed for an event or a semaphore, which a
+/// program can pass along with the section.
 #[derive(Debug)]
 pub struct SectionMap(sys::section::Mapping);
 
@@ -174,7 +177,7 @@ impl SectionMap {
     /// Copies bytes from the section.
     ///
     /// # Errors
-    /// `InvalidInput`, with nothing copied, unless the section contains the whole range.
+    /// `InvalidInput` if the section doesn't contain the whole range. Nothing is copied then.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> io::Result<()> {
         match self.0.copy(offset, out) {
             true => Ok(()),
@@ -185,8 +188,8 @@ impl SectionMap {
     /// Copies bytes into the section.
     ///
     /// # Errors
-    /// `InvalidInput`, with nothing copied, unless the section contains the whole range and may be
-    /// written.
+    /// `InvalidInput` if the section doesn't contain the whole range, or is mapped read-only.
+    /// Nothing is copied then.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         match self.0.write(offset, bytes) {
             true => Ok(()),
@@ -195,7 +198,7 @@ impl SectionMap {
     }
 }
 
-/// Returns the error for a range that can't be read or written.
+/// Returns the error for a range that is outside the section or not writable.
 pub(crate) fn outside(kind: io::ErrorKind) -> io::Error {
     io::Error::new(kind, "the range is outside of the section, or the section is read-only")
 }

@@ -2,14 +2,14 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) with `EFD_SEMAPHORE`: its count | a [semaphore](https://learn.microsoft.com/windows/win32/sync/semaphore-objects), whose maximum is as large as can be |
+//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) with `EFD_SEMAPHORE` | a [semaphore](https://learn.microsoft.com/windows/win32/sync/semaphore-objects) with the largest possible maximum |
 //! | proof | `/proc/self/fdinfo` has `eventfd-count` and `eventfd-semaphore: 1`. Before Linux 6.5 it lacks the latter, and any eventfd passes | the object's type is `Semaphore` |
-//! | rights | `signal` (release) and `wait` (acquire): advisory. Each holder can do both | `signal` (release) and `wait` (acquire): enforced by the kernel on the handle |
+//! | rights | `signal` (release) and `wait` (acquire): advisory. Any holder can do both | `signal` (release) and `wait` (acquire): enforced by the kernel on the handle |
 //! | `try_clone` | the same semaphore | the same semaphore |
 //! | MIDL | | `sh_semaphore` |
 //!
-//! The maximum of a semaphore is the maximum of the system. Only agreement between its holders keeps
-//! the count from exceeding its initial value.
+//! A semaphore has no maximum other than that of the system. If its count must not exceed the
+//! initial value, its holders have to agree on that.
 
 use std::io;
 use std::time::Duration;
@@ -19,34 +19,36 @@ use crate::{
     BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys, try_take, wait_any,
 };
 
-/// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
+/// A counting semaphore. `acquire` subtracts one from the count, and waits while the count is zero.
+/// `release` adds to the count.
 #[derive(Debug)]
 pub struct Semaphore(OwnedHandle);
 
 impl_owned!(Semaphore, "semaphore", Declaration::kind(Kind::Semaphore));
 
 impl Semaphore {
-    /// Makes a semaphore with this count, without a name.
+    /// Creates an unnamed semaphore with this count.
     ///
     /// # Errors
-    /// Returns the errors of `eventfd(2)` on Linux, for example if no descriptor is left, and of
-    /// `CreateSemaphore` on Windows, for example for more than `i32::MAX`.
+    /// Returns the errors of `eventfd(2)` on Linux, for example if this process can't open more
+    /// file descriptors, and of `CreateSemaphore` on Windows, for example for a count above
+    /// `i32::MAX`.
     pub fn new(count: u32) -> io::Result<Self> {
         sys::semaphore::create(count).map(Self)
     }
 
-    /// Adds to the count, so that `count` more acquires succeed.
+    /// Adds `count` to the semaphore's count, so that as many more acquires succeed.
     ///
     /// On Linux, other holders can't block this call if `count` is at most 4,096, with the
-    /// exceptions of [`Event::set`](crate::Event::set). A greater count is one `write(2)`, which a
-    /// hostile holder can block by switching the semaphore to blocking. On Windows this call never
-    /// blocks.
+    /// exception documented for [`Event::set`](crate::Event::set). A greater `count` uses
+    /// `write(2)`, which a hostile holder can block by switching the semaphore to blocking mode. On
+    /// Windows, this call never blocks.
     ///
     /// # Errors
-    /// `WouldBlock`, with nothing added, if the count is at its maximum: `u64::MAX - 1` on Linux,
-    /// `i32::MAX` on Windows. If the sum would exceed the maximum, then on Linux the count may become
-    /// the maximum, and on Windows nothing is added. On Windows also returns the other errors of
-    /// `ReleaseSemaphore`.
+    /// `WouldBlock` if the semaphore's count is already at its maximum, which is `u64::MAX - 1` on
+    /// Linux and `i32::MAX` on Windows. The same error is returned if the sum would exceed the
+    /// maximum. On Linux, the count may then have become the maximum; on Windows, it is unchanged.
+    /// On Windows, also the other errors of `ReleaseSemaphore`.
     pub fn release(&self, count: u32) -> io::Result<()> {
         match sys::semaphore::release(self.as_handle(), count)? {
             true => Ok(()),
@@ -57,7 +59,7 @@ impl Semaphore {
         }
     }
 
-    /// Subtracts one from the count, waiting without a time limit.
+    /// Subtracts one from the count. If the count is zero, waits indefinitely.
     ///
     /// # Errors
     /// Returns the errors of [`wait_any`].
@@ -65,7 +67,7 @@ impl Semaphore {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Subtracts one from the count unless it is zero; returns whether it did. Never blocks.
+    /// Subtracts one from the count unless it is zero. Returns whether it did. Never blocks.
     ///
     /// # Errors
     /// Returns the errors of [`wait_any`].
@@ -73,7 +75,8 @@ impl Semaphore {
         try_take(self)
     }
 
-    /// Subtracts one from the count, waiting at most `timeout`; returns whether it did.
+    /// Subtracts one from the count. If the count is zero, waits at most `timeout`. Returns whether
+    /// it subtracted.
     ///
     /// # Errors
     /// Returns the errors of [`wait_any`].
@@ -84,7 +87,7 @@ impl Semaphore {
     /// Linux only: returns the count, which may change at any time.
     ///
     /// # Errors
-    /// `Unsupported` without `/proc`.
+    /// `Unsupported` if `/proc` isn't mounted.
     #[cfg(not(windows))]
     pub fn count(&self) -> io::Result<u64> {
         sys::semaphore::count(self.as_handle())

@@ -1,6 +1,7 @@
-//! Sockets that carry messages with handles: `AF_UNIX`, `SOCK_SEQPACKET`.
+//! Sockets that transfer messages with handles (`AF_UNIX`, `SOCK_SEQPACKET`).
 //!
-//! One message is one system call on each side, so its handles always arrive with its bytes.
+//! Each message is sent and received by one system call, so its handles always arrive together with
+//! its bytes.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,16 +23,17 @@ mod wait;
 
 pub use wait::{ReadySet, WaitOutcome};
 
-/// Limits the handles of one message; this is the kernel's own limit (`SCM_MAX_FD`).
+/// Maximum number of handles in one message, which is the kernel's limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
 
 /// One end of a connection.
 #[derive(Debug)]
 pub struct Seqpacket {
     fd: OwnedFd,
-    /// The receive timeout set on the socket for [`Seqpacket::receive_within`]; 0 until it is set.
+    /// The receive timeout currently set on the socket for [`Seqpacket::receive_within`], in
+    /// milliseconds; 0 until one is set.
     timeout_ms: AtomicU32,
-    /// Whether no other process holds this end. Then no other process can change its options.
+    /// Whether no other process has this end, so that only this process can change its options.
     is_exclusive: bool,
 }
 
@@ -43,21 +45,21 @@ pub struct ReceivedMessage {
     pub len: usize,
     /// Whether the message had more bytes than the buffer.
     pub bytes_truncated: bool,
-    /// Whether the message had more handles than were received, because of a limit of this process
-    /// or because it may not have them.
+    /// Whether some of the message's handles were not received. The reason is a limit of this
+    /// process, or a security policy that denied it the handles.
     pub handles_truncated: bool,
     /// The sender of the message, on a connection made with [`Seqpacket::connect`].
     pub sender: Option<Credentials>,
     /// A pidfd of the sending process, if [`Seqpacket::pass_sender_processes`] or another holder of
-    /// the socket asked for it.
+    /// the socket enabled it.
     pub sender_process: Option<OwnedHandle>,
     /// Whether the kernel attached a control message of a type unknown to this crate. It may have
-    /// carried descriptors, which then have no owner: end the connection.
+    /// contained descriptors that nobody owns now, so end the connection.
     pub unknown_control: bool,
 }
 
 impl Seqpacket {
-    /// Makes two connected ends.
+    /// Creates two connected ends.
     ///
     /// # Errors
     /// Returns the errors of
@@ -73,12 +75,12 @@ impl Seqpacket {
         Ok((Self::exclusive(a), Self::exclusive(b)))
     }
 
-    /// Takes over one end of a connection that another process made or passed on. Sets the flags
-    /// that such a descriptor may lack: close-on-exec and blocking.
+    /// Takes over one end of a connection that another process created or passed on. Makes the
+    /// descriptor close-on-exec and blocking.
     ///
     /// # Errors
-    /// `InvalidInput` if the descriptor is not an `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or
-    /// if it is not connected.
+    /// `InvalidInput` if the descriptor is not a `SOCK_SEQPACKET` socket of the family `AF_UNIX`,
+    /// or if it is not connected.
     #[doc(hidden)]
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
         if crate::sys::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
@@ -91,15 +93,15 @@ impl Seqpacket {
         Ok(fd.into())
     }
 
-    /// Returns whether a socket is one end of a connection, instead of an unconnected or listening
+    /// Returns whether a socket is one end of a connection, and not an unconnected or listening
     /// socket.
     pub fn is_connected(socket: BorrowedFd<'_>) -> bool {
         rustix::net::getpeername(socket).is_ok()
     }
 
-    /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
+    /// Connects to the socket at `path`, and makes the kernel report the sender of each message.
     ///
-    /// Waits until `deadline` if the listener's queue is full.
+    /// If the listener's queue is full, waits until `deadline`.
     ///
     /// # Errors
     /// Returns the errors of [`UnconnectedSocket::connect`].
@@ -107,7 +109,8 @@ impl Seqpacket {
         UnconnectedSocket::new()?.connect(path, deadline).map_err(|(_, error)| error)
     }
 
-    /// Asks the kernel to name the sender of each message that comes from now on.
+    /// Makes the kernel report the sender of each message that arrives from now on
+    /// ([`ReceivedMessage::sender`]).
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSCRED` in
@@ -118,17 +121,17 @@ impl Seqpacket {
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
-    /// Asks the kernel for a pidfd of the sender with each message
+    /// Makes the kernel attach a pidfd of the sender to each message
     /// ([`ReceivedMessage::sender_process`]).
     ///
     /// # Errors
-    /// Returns the errors of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
+    /// Returns the errors of `SO_PASSPIDFD`, for example `ENOPROTOOPT` before Linux 6.5.
     #[doc(hidden)]
     pub fn pass_sender_processes(&self) -> io::Result<()> {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
     }
 
-    /// Stops the kernel from passing pidfds, which [`Seqpacket::pass_sender_processes`] began.
+    /// Undoes [`Seqpacket::pass_sender_processes`].
     ///
     /// # Errors
     /// Returns the errors of `SO_PASSPIDFD`.
@@ -137,7 +140,7 @@ impl Seqpacket {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, false)
     }
 
-    /// Stops the kernel from naming senders, which costs time for each message. Use this once the
+    /// Undoes [`Seqpacket::name_senders`], which takes time for each message. Call this once the
     /// sender is known.
     ///
     /// # Errors
@@ -148,8 +151,8 @@ impl Seqpacket {
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
-    /// Accepts handles from now on. Does nothing before Linux 6.16, because older sockets always
-    /// accept handles.
+    /// Accepts handles from now on. Has no effect before Linux 6.16, where sockets always accept
+    /// handles.
     ///
     /// # Errors
     /// Returns the errors of `setsockopt(2)`, except for an unknown option.
@@ -161,19 +164,19 @@ impl Seqpacket {
     /// Sends one message with its handles, without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if the other end has to receive first; `BrokenPipe` if it is closed;
-    /// `PermissionDenied` if it doesn't accept handles.
+    /// `WouldBlock` if the queue of the other end is full; `BrokenPipe` if the other end is closed;
+    /// `PermissionDenied` if it does not accept handles.
     #[inline]
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
         message::send(self.fd.as_fd(), parts, handles).map(drop)
     }
 
-    /// Receives one message, without waiting. Its handles are appended to `handles`. They are
-    /// close-on-exec and owned by this process from the first instruction on.
+    /// Receives one message, without waiting, and appends its handles to `handles`. The kernel
+    /// opens them close-on-exec.
     ///
     /// # Errors
-    /// `WouldBlock` without a message; `ConnectionReset` if the other end closed while messages of
-    /// this end were unread. Messages that the other end queued before can still be received after
+    /// `WouldBlock` if there is no message; `ConnectionReset` if the other end was closed before it
+    /// read all messages. Messages that the other end had already sent can still be received after
     /// that error.
     #[inline]
     pub fn receive(
@@ -184,13 +187,13 @@ impl Seqpacket {
         message::receive(self.fd.as_fd(), bytes, handles, false)
     }
 
-    /// Receives one message, waiting at most `timeout`. If no other process holds this end, one
-    /// system call waits and receives, by `SO_RCVTIMEO`. The kernel then rounds the time up, by an
-    /// eighth for long times. Therefore this function is for waits of some milliseconds, and no
-    /// deadline may depend on it.
+    /// Receives one message, waiting at most `timeout`. If no other process has this end, a single
+    /// system call waits and receives (`SO_RCVTIMEO`). The kernel then rounds a long timeout up, by
+    /// as much as an eighth. Use this only to wait for a few milliseconds, and don't use it to
+    /// enforce a deadline.
     ///
     /// # Errors
-    /// `WouldBlock` if that time has passed; `Interrupted` by a signal; and the errors of
+    /// `WouldBlock` after the timeout; `Interrupted` by a signal; and the errors of
     /// [`Seqpacket::receive`].
     #[inline]
     pub fn receive_within(
@@ -202,7 +205,8 @@ impl Seqpacket {
         self.wait_within(timeout, |wait| message::receive(self.fd.as_fd(), bytes, handles, wait))
     }
 
-    /// Receives with `receive`, which waits if its argument says so.
+    /// Calls `receive` within the timeout. The argument of `receive` says whether it should wait
+    /// itself.
     #[inline]
     pub(crate) fn wait_within<T>(
         &self,
@@ -230,27 +234,27 @@ impl Seqpacket {
         Ok(())
     }
 
-    /// Wraps a socket that this process has made or accepted, so that no other process holds this
+    /// Wraps a socket that this process has created or accepted, so that no other process has this
     /// end.
     pub(crate) fn exclusive(fd: OwnedFd) -> Self {
         Self { fd, timeout_ms: AtomicU32::new(0), is_exclusive: true }
     }
 
-    /// Doubles the buffer for messages that the other end hasn't received, as far as the system
-    /// allows.
+    /// Doubles the send buffer, up to the system's limit, so that more messages can wait to be
+    /// received.
     ///
     /// # Errors
     /// Returns the errors of `SO_SNDBUF` in
     /// [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
     #[doc(hidden)]
     pub fn enlarge_room(&self) -> io::Result<()> {
-        // The kernel doubles the value that it is given.
+        // The kernel doubles the value, so the current size is passed.
         let size = rustix::net::sockopt::socket_send_buffer_size(&self.fd)?;
         Ok(rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, size)?)
     }
 
-    /// Returns how many bytes of sent messages the other end has not received yet. A message counts
-    /// with the memory that the kernel uses for it, so even an empty message counts.
+    /// Returns how many bytes of sent messages the other end has not received yet. The kernel
+    /// counts the memory that each message uses, so even an empty message counts.
     ///
     /// # Errors
     /// Returns the errors of `SIOCOUTQ` in
@@ -263,26 +267,28 @@ impl Seqpacket {
     /// Returns whether a message with content is waiting to be received.
     #[doc(hidden)]
     pub fn has_message(&self) -> bool {
-        // The kernel reports the end of the peer once before the queued messages, so a second look
-        // may find a message.
+        // If the peer has closed the connection, the kernel reports that once before it reports the
+        // queued messages. So a second query may find a message.
         (0..2).any(|_| matches!(message::is_at_end(self.fd.as_fd()), Ok(false)))
     }
 
-    /// Ends the connection for all holders of this end, and returns whether its queue is empty.
+    /// Shuts down the connection for all holders of this end. Returns whether the receive queue is
+    /// empty.
     ///
-    /// A queue that is not empty may hold handles. Closing the socket closes them, which can block:
-    /// use a [`Closer`](crate::Closer) then.
+    /// If the queue is not empty, it may contain handles. Closing the socket then closes them,
+    /// which can block, so use a [`Closer`](crate::Closer).
     #[doc(hidden)]
     pub fn end_and_check_empty(&self) -> bool {
         self.shut_down();
-        // With this option the kernel distinguishes an empty message from the end of the stream.
+        // `SO_PASSCRED` makes the kernel distinguish an empty message from the end of the stream.
         self.name_senders().is_ok() && matches!(message::is_at_end(self.fd.as_fd()), Ok(true))
     }
 
-    /// Ends the connection for all holders of this end. Queued messages can still be received.
+    /// Shuts down the connection for all holders of this end. Queued messages can still be
+    /// received.
     #[doc(hidden)]
     pub fn shut_down(&self) {
-        // The call fails only if the connection has ended already.
+        // The call can only fail if the connection was already shut down.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }
 }
@@ -295,7 +301,7 @@ impl AsFd for Seqpacket {
     }
 }
 
-/// Wraps a descriptor of unknown origin: another process may hold this end too, and may change its
+/// Wraps a descriptor of unknown origin. Another process may have this end too, and may change its
 /// options.
 impl From<OwnedFd> for Seqpacket {
     fn from(fd: OwnedFd) -> Self {
@@ -309,8 +315,8 @@ impl From<Seqpacket> for OwnedFd {
     }
 }
 
-/// Kernels before 6.16 don't have the option. There the connection drops handles that arrive too
-/// early.
+/// Sets whether the socket accepts descriptors. Has no effect before Linux 6.16. On such kernels, a
+/// connection discards descriptors that arrive too early.
 pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
     match option::set(socket, option::SO_PASSRIGHTS, pass) {
         Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),

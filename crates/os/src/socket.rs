@@ -2,17 +2,17 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a socket of any family | a socket of Winsock |
-//! | proof | `SO_TYPE` has a value, which it has for no other object. For a declared family and type, also `SO_DOMAIN`, `SO_ACCEPTCONN` or the address of the peer | `getsockopt` returns its type and whether it listens, `getsockname` returns its family |
+//! | object | a socket of any family | a Winsock socket |
+//! | proof | `SO_TYPE` has a value, which it has for no other object. If a socket type is declared, also `SO_DOMAIN`, `SO_ACCEPTCONN` or the peer's address | `getsockopt` returns its type and whether it listens, and `getsockname` returns its family |
 //! | rights | `read` and `write`: Linux enforces neither | `read` and `write`: Windows enforces neither |
 //! | `try_clone` | the same socket | the same socket |
 //! | MIDL | | `sh_socket` |
 //!
-//! A parameter can declare the family and type of a socket in addition to its kind
-//! ([`Sockets`](crate::Sockets)), and each type of socket declares its own.
+//! In addition to the kind, a parameter can declare the family and type of a socket
+//! ([`Sockets`](crate::Sockets)). Each Rust socket type declares its own.
 //!
-//! Sockets can't be passed between processes under Wine. Its Winsock knows only the sockets that a
-//! process has made itself, so a received socket is refused as an object of another kind.
+//! Under Wine, sockets can't be passed between processes. Wine's Winsock only knows sockets that
+//! the process has created itself, so a received socket is rejected as an object of another kind.
 
 use crate::Rights;
 
@@ -21,5 +21,5 @@ syshandle_types::impl_handle!(
     crate::Seqpacket => crate::Declaration::socket(crate::Sockets::SEQPACKET)
 );
 
-/// The rights of every socket, neither of which the kernel enforces.
+/// The rights of every socket. The kernel enforces neither of them.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);

@@ -1,9 +1,9 @@
 //! Starts server programs.
 //!
-//! A server should inherit nothing from the client that happens to start it. It gets its own
-//! session, `/` as its working directory, only the given environment and descriptors, default
-//! signal handlers, and init as its parent. It keeps the properties that a process can't reset:
-//! namespaces, seccomp, control group, resource limits.
+//! A server must not inherit anything from the client that happens to start it. It gets its own
+//! session, the working directory `/`, only the given environment and descriptors, default signal
+//! handlers, and init as its parent. It does inherit the properties that a process can't reset:
+//! namespaces, seccomp filters, control group and resource limits.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -31,33 +31,32 @@ use crate::{Peer, Seqpacket};
 /// A program to start.
 #[derive(Debug)]
 pub struct Program<'a> {
-    /// The file of the program.
+    /// The path of the program file.
     pub path: &'a Path,
-    /// The arguments of the program, without its name.
+    /// The arguments of the program, without the program name.
     pub arguments: &'a [String],
-    /// The environment of the program, to which the variables of the `LISTEN_FDS` protocol are
-    /// added.
+    /// The environment of the program. The variables of the `LISTEN_FDS` protocol are added to it.
     pub environment: &'a [(OsString, OsString)],
-    /// The file for the standard output and the standard error.
+    /// The file for standard output and standard error.
     pub log: BorrowedFd<'a>,
-    /// The listening sockets, passed from fd 3 on by the protocol of
+    /// The listening sockets, passed from descriptor 3 on as described in
     /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
-    /// The program becomes their listener.
+    /// `listen` is called again for the new program.
     pub listeners: &'a [BorrowedFd<'a>],
 }
 
-/// A step of starting a program.
+/// A step of starting a program, named in errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnStep {
-    /// Convert the path, arguments and environment to C strings, which can't contain a zero byte.
+    /// Convert the path, arguments and environment to C strings, which can't contain zero bytes.
     Arguments,
     /// Open `/dev/null` for the standard input.
     Null,
-    /// Pass the descriptors, and no others.
+    /// Pass the given descriptors and close all others.
     Descriptors,
     /// Create a process.
     Clone,
-    /// Change to the root folder.
+    /// Change to the root directory.
     Folder,
     /// Execute the program.
     Exec,
@@ -67,11 +66,11 @@ pub enum SpawnStep {
 #[derive(Debug)]
 pub struct SpawnedProcess(OwnedFd);
 
-/// Starts a program. Returns when the program has been executed, without waiting for its end.
+/// Starts a program. Returns once the program is executing.
 ///
 /// # Errors
-/// The step that failed, with the error of its system call; for [`SpawnStep::Exec`] an error of
-/// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html).
+/// Returns the failed step, with the error of its system call. For [`SpawnStep::Exec`], that is an
+/// error of [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html).
 pub fn spawn(program: &Program<'_>) -> Result<SpawnedProcess, (SpawnStep, io::Error)> {
     let in_arguments = |error| (SpawnStep::Arguments, error);
     let path = c_string(program.path.as_os_str()).map_err(in_arguments)?;
@@ -100,7 +99,7 @@ pub fn spawn(program: &Program<'_>) -> Result<SpawnedProcess, (SpawnStep, io::Er
 }
 
 impl SpawnedProcess {
-    /// Waits until the program has ended; returns `false` if the deadline passes first.
+    /// Waits until the program has ended. Returns `false` if the deadline passes first.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -117,8 +116,8 @@ impl SpawnedProcess {
     /// Kills the program, unless it has ended.
     ///
     /// # Errors
-    /// `Unsupported` if the program runs in a pid namespace that is neither this process's own nor
-    /// below it; `PermissionDenied` if it belongs to another user.
+    /// `Unsupported` if the program runs in a pid namespace that is neither that of this process
+    /// nor a descendant of it; `PermissionDenied` if the program belongs to another user.
     pub fn kill(&self) -> io::Result<()> {
         use rustix::process::{Signal, pidfd_send_signal};
         match pidfd_send_signal(&self.0, Signal::KILL) {
@@ -131,42 +130,43 @@ impl SpawnedProcess {
         }
     }
 
-    /// Describes how the program ended. The kernel tells a process other than the parent only until
-    /// init has waited for the program, and from Linux 6.15 on also after that.
+    /// Describes how the program ended. This process is not the parent, so the kernel reports the
+    /// exit status only until init has waited for the program. From Linux 6.15 on, it also reports
+    /// the status after that.
     pub fn exit_text(&self) -> String {
         let told = || told_exit_status(self.0.as_fd());
-        // Init may have waited for the program between the first two attempts.
+        // Tries again, because init may have waited for the program between the first two attempts.
         let status = told().or_else(|| self.zombie_status()).or_else(told);
         status.map_or_else(|| "it ended at once".to_owned(), |status| status.to_string())
     }
 
-    /// Returns the status in
-    /// [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html) of a process
-    /// that has ended and has not been waited for.
+    /// Returns the exit status in
+    /// [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html) if the
+    /// process is a zombie.
     fn zombie_status(&self) -> Option<ExitStatus> {
         let pid = id(self.0.as_fd()).ok()??;
         let stat = proc::read(&format!("/proc/{pid}/stat")).ok()?;
-        // The fields follow the program's name, which may contain any characters.
+        // The fields follow the name of the program, which may contain any characters.
         let (_, fields) = stat.rsplit_once(") ")?;
         let status = fields.trim_end().rsplit_once(' ')?.1.parse().ok()?;
-        // If the pidfd still has the number, the file was about this process.
+        // If the pidfd still has the same process ID, the file described this process.
         let is_there = |pid| id(self.0.as_fd()).is_ok_and(|now| now == Some(pid));
         (fields.starts_with('Z') && is_there(pid)).then(|| ExitStatus::from_raw(status))
     }
 
-    /// Returns the program that listens at the other end of a connection.
+    /// Returns the program that called `listen` for this connection.
     ///
     /// # Errors
-    /// Returns the errors of [`Peer::peer_process`]; `NotFound` if the program is this process, or
-    /// isn't visible here.
+    /// Returns the errors of [`Peer::peer_process`]. Returns `NotFound` if the program is this
+    /// process, or isn't visible in this pid namespace.
     pub fn of_peer(socket: &Seqpacket) -> io::Result<Self> {
         let pid = socket.peer()?.pid;
         if pid == std::process::id() {
             return Err(io::ErrorKind::NotFound.into());
         }
         match socket.peer_process() {
-            // Before Linux 6.5, the process is found by its number. The program hangs, so its
-            // number is unlikely to refer to another process now.
+            // Before Linux 6.5, opens the process by its ID. The program is known to hang, so its
+            // ID is unlikely to have been reused.
             Err(error) if raw_os_error(&error) == Some(Errno::NOPROTOOPT.raw_os_error()) => {
                 Ok(Self(pidfd_open(pid, PidfdFlags::empty(), "process")?))
             }
@@ -175,7 +175,7 @@ impl SpawnedProcess {
     }
 }
 
-/// The pidfd of the program, which is readable once the program has ended.
+/// The pidfd of the program, which becomes readable when the program ends.
 impl AsFd for SpawnedProcess {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -226,7 +226,7 @@ mod tests {
         let (reader, _writer) = io::pipe().unwrap();
         let leak = rustix::io::dup(&reader).unwrap();
         let text = run("exec 9</dev/null; cd /proc/self/fd; echo *", &[reader.as_fd()]);
-        // The shell opens one more descriptor for its glob.
+        // The fourth descriptor is the one that the shell opens for the glob.
         let open: Vec<u32> = text.split_whitespace().filter_map(|fd| fd.parse().ok()).collect();
         assert_eq!(&open[..4], [0, 1, 2, 3], "{text}");
         assert!(open.len() <= 6, "{text}");
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_spawned_program_leads_a_session_in_the_root_folder_with_default_signals() {
-        // The status of a child of the shell is read, because the shell itself blocks signals while
+        // Reads the status of a child of the shell, because the shell itself blocks signals while
         // it forks.
         let text = run(
             "pwd; echo $$; cut -d' ' -f6 /proc/self/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status",

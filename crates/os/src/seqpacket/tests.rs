@@ -34,7 +34,7 @@ fn as_many_handles_as_the_kernel_allows_arrive() {
 fn control_messages_that_another_holder_asks_for_leave_no_descriptor_and_cost_no_handle() {
     let (a, b) = Seqpacket::pair().unwrap();
     for option in option::CONTROL_OPTIONS.into_iter().chain([option::SO_PASSPIDFD]) {
-        // An older kernel lacks some of these options.
+        // Older kernels lack some of these options.
         let _ = option::set(b.as_fd(), option, true);
     }
     let own = std::process::id();
@@ -95,7 +95,7 @@ fn a_wait_for_a_message_ends_with_it_or_with_the_time() {
     let error = b.receive_within(&mut bytes, &mut handles, timeout).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     assert!(start.elapsed() >= Duration::from_millis(10));
-    // A timeout set for a shorter wait doesn't end a longer wait.
+    // A timeout that was set for a shorter wait does not shorten a longer one.
     let (start, longer) = (Instant::now(), Duration::from_millis(120));
     let error = b.receive_within(&mut bytes, &mut handles, longer).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

@@ -1,4 +1,4 @@
-//! Waits for a socket, alone or beside an object.
+//! Waits for a socket, alone or together with an object.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use super::Seqpacket;
 use crate::sys::wait::poll;
 use crate::{ManualEvent, Waitable};
 
-/// The result of a wait for an object that also watches a connection.
+/// The result of waiting for an object while watching a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOutcome {
     /// The object was taken.
@@ -23,12 +23,12 @@ pub enum WaitOutcome {
     TimedOut,
 }
 
-/// The result of waiting for a socket and an object. After a timeout neither is ready.
+/// The result of waiting for a socket and an object. Both fields are `false` after a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadySet {
-    /// Whether something can be received, or the other end is closed.
+    /// Whether a message can be received, or the other end is closed.
     pub socket: bool,
-    /// Whether the object may be taken.
+    /// Whether the object is ready.
     pub object: bool,
 }
 
@@ -43,8 +43,8 @@ impl Seqpacket {
         self.wait(PollFlags::IN, deadline)
     }
 
-    /// Waits until the socket can send or receive a message, whichever is possible first, or until
-    /// the other end is closed. Returns `false` if the deadline passes first.
+    /// Waits until the socket can send or receive a message, or the other end is closed. Returns
+    /// `false` if the deadline passes first.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -53,9 +53,9 @@ impl Seqpacket {
         self.wait(PollFlags::OUT | PollFlags::IN, deadline)
     }
 
-    /// Waits until the socket can send a message or the other end is closed. Returns `false` if the
-    /// deadline passes first. Unlike [`Seqpacket::wait_writable`], continues to wait if the socket
-    /// can receive a message.
+    /// Waits until the socket can send a message, or the other end is closed. Returns `false` if
+    /// the deadline passes first. Unlike [`Seqpacket::wait_writable`], does not return early when a
+    /// message can be received.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -69,9 +69,9 @@ impl Seqpacket {
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
 
-    /// Waits until an object can be taken, and takes it. The wait also ends if the other end is
-    /// closed, if `cancel` is set, or if the deadline passes; the first two count only if the
-    /// object can't be taken.
+    /// Waits until an object is ready, and takes it. The wait also ends when the other end is
+    /// closed, when `cancel` is set, or when the deadline passes. If the object is ready at the
+    /// same time, taking it has priority.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)` and of the object's [`Waitable::take`].
@@ -82,7 +82,7 @@ impl Seqpacket {
         cancel: Option<&ManualEvent>,
         deadline: Instant,
     ) -> io::Result<WaitOutcome> {
-        // Without `cancel`, this placeholder is beyond `count` and is not polled.
+        // Without `cancel`, `count` excludes this placeholder from the poll.
         let cancel_fd = cancel.map_or(self.fd.as_fd(), AsFd::as_fd);
         let count = 2 + usize::from(cancel.is_some());
         loop {
@@ -96,22 +96,23 @@ impl Seqpacket {
             match () {
                 () if is_ready(0) && object.take()? => return Ok(WaitOutcome::Taken),
                 () if is_ready(1) => {
-                    // The object may have been signalled between the poll and the end of the
+                    // The object may have become ready between the poll and the end of the
                     // connection.
                     let now = Some(Instant::now());
                     let taken = poll(&mut [object.poll_fd()], now)? > 0 && object.take()?;
                     return Ok(if taken { WaitOutcome::Taken } else { WaitOutcome::PeerGone });
                 }
                 () if is_ready(2) => return Ok(WaitOutcome::Cancelled),
-                // Other waiters may take the object each time, so that it is ready again and again.
+                // Checks the deadline each time, because other waiters could take the object every
+                // time it becomes ready.
                 () if ready == 0 || Instant::now() >= deadline => return Ok(WaitOutcome::TimedOut),
                 () => {}
             }
         }
     }
 
-    /// Waits until something can be received, the other end is closed, `object` may be taken, or
-    /// the deadline passes.
+    /// Waits until a message can be received, the other end is closed, `object` is ready, or the
+    /// deadline passes.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -127,8 +128,8 @@ impl Seqpacket {
         Ok(ReadySet { socket, object })
     }
 
-    /// Waits until something can be received, the other end is closed (as
-    /// [`Seqpacket::wait_readable`] does), or `cancel` is set.
+    /// Waits until a message can be received, the other end is closed, `cancel` is set, or the
+    /// deadline passes.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.

@@ -1,17 +1,17 @@
-//! Signals an eventfd by a request whose completion the kernel reports to it. This is the only way
-//! to add to the count of an eventfd that never waits for room.
+//! Signals an eventfd through a completed asynchronous request. This is the only way to add to the
+//! counter of an eventfd without ever blocking.
 //!
-//! `write(2)` waits if the count is full and the open file description is blocking, and every
-//! holder of an eventfd can change both at any time. A completed request of
-//! [io_submit(2)](https://man7.org/linux/man-pages/man2/io_submit.2.html) with `IOCB_FLAG_RESFD`
-//! adds one to the count, or nothing if the count has its maximum.
+//! `write(2)` blocks if the counter is full and the open file description is in blocking mode, and
+//! any holder of an eventfd can change both at any time. By contrast, the completion of a request
+//! of [io_submit(2)](https://man7.org/linux/man-pages/man2/io_submit.2.html) with `IOCB_FLAG_RESFD`
+//! adds one to the counter, or nothing if the counter is at its maximum.
 #![expect(unsafe_code, reason = "the C library has no wrappers of these system calls")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// `struct iocb` of `linux/aio_abi.h`. On big-endian machines `key` and `rw_flags` change places;
-/// both are zero.
+/// `struct iocb` of `linux/aio_abi.h`. On big-endian machines `key` and `rw_flags` are swapped,
+/// which makes no difference because both are zero.
 #[repr(C)]
 #[derive(Default)]
 struct Request {
@@ -36,31 +36,35 @@ struct Completion([u64; 4]);
 
 const _: () = assert!(size_of::<Request>() == 64 && size_of::<Completion>() == 32);
 
-/// A context for requests. It is never destroyed, and a forked copy of the process has none.
+/// An AIO context, which accepts requests. It is never destroyed. A forked child doesn't inherit
+/// it.
 #[derive(Debug)]
 pub(crate) struct Context(libc::c_ulong);
 
 impl Context {
-    /// Makes a context.
+    /// Creates a context.
     ///
     /// # Errors
-    /// `EAGAIN`: the system's limit of contexts is reached (`fs.aio-max-nr`); `ENOSYS` or `EPERM`:
-    /// the kernel or a filter of system calls does not provide the call.
+    /// `EAGAIN` if the system's limit of requests is reached (`fs.aio-max-nr`); `ENOSYS` or `EPERM`
+    /// if the kernel lacks the system call or a filter rejects it.
     pub(crate) fn new() -> io::Result<Self> {
         let mut id: libc::c_ulong = 0;
-        // SAFETY: the call writes the number. No memory is owned: the process has one context for
-        // its lifetime.
+        // SAFETY: the call writes the ID of the context. There is no memory to free, because the
+        // process keeps the context for its lifetime.
         check(unsafe { libc::syscall(libc::SYS_io_setup, ROOM, &raw mut id) })?;
         Ok(Self(id))
     }
 
-    /// Adds up to [`AT_ONCE`] to the count of an eventfd, and returns how many were added.
+    /// Adds `count`, but at most [`AT_ONCE`], to the counter of an eventfd. Returns how much was
+    /// added.
     ///
     /// # Errors
-    /// `EAGAIN`: completions have to be taken first; `EINVAL`: the descriptor is not an eventfd.
+    /// `EAGAIN` if completions have to be taken first; `EINVAL` if the descriptor is not an
+    /// eventfd.
     pub(crate) fn signal(&self, eventfd: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         let fd = eventfd.as_raw_fd() as u32;
-        // An eventfd is always readable, writable, or both, so the request completes at once.
+        // An eventfd is always readable, writable, or both, so a poll request completes
+        // immediately.
         let mut request = Request {
             opcode: IOCB_CMD_POLL,
             fd,
@@ -71,24 +75,24 @@ impl Context {
         };
         let requests = [&raw mut request; AT_ONCE];
         let count = count.min(AT_ONCE);
-        // SAFETY: the call reads `count` of the pointers, and reads and writes the request that
-        // each of them points to, which lives in this function. A request of this type has no
-        // buffer, so the kernel uses none of this memory after the call.
+        // SAFETY: the call reads `count` of the pointers. It reads and writes the request behind
+        // each pointer, which lives until this function returns. A poll request has no buffer, so
+        // the kernel uses none of this memory after the call.
         let submitted = check(unsafe {
             libc::syscall(libc::SYS_io_submit, self.0, count as libc::c_long, requests.as_ptr())
         })?;
         Ok(submitted as usize)
     }
 
-    /// Takes completions, so that there is room for more requests. Does not wait.
+    /// Removes completions from the context, so that it accepts more requests. Does not wait.
     ///
     /// # Errors
-    /// Fails if a filter of system calls refuses the call.
+    /// Fails if a system call filter rejects the call.
     pub(crate) fn take_completions(&self) -> io::Result<()> {
         let mut taken = [Completion::default(); AT_ONCE];
         let (least, most) = (0 as libc::c_long, AT_ONCE as libc::c_long);
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call writes up to `most` completions to the array, and reads the time.
+        // SAFETY: the call writes at most `most` completions to the array, and reads the timeout.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_io_getevents,
@@ -110,11 +114,11 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// The number of requests of one system call.
+/// Maximum number of requests submitted by one system call.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// The number of requests that counts toward `fs.aio-max-nr`. The kernel makes room for more,
-/// depending on the number of cores.
+/// Requested capacity, which counts toward `fs.aio-max-nr`. The kernel provides more, depending on
+/// the number of cores.
 const ROOM: libc::c_uint = 1;
 
 const IOCB_CMD_POLL: u16 = 5;

@@ -1,4 +1,5 @@
-//! Starts a program that is not a child of this process, without copying this process.
+//! Starts a program that is not a child of this process, without copying the memory of this
+//! process.
 #![expect(unsafe_code, reason = "clone with a stack of its own, and what may be done before exec")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -11,43 +12,42 @@ use super::listen::{BACKLOG, FIRST};
 use super::this_process::set_own_descriptor_limit;
 use crate::spawn::SpawnStep;
 
-/// A program in the form that `execve` takes. All memory is allocated in advance, because nothing
-/// may be allocated between clone and exec.
+/// A program in the form that `execve` takes. All memory is allocated in advance, because
+/// allocating between `clone` and `execve` isn't safe.
 pub(crate) struct Image<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) arguments: &'a [&'a CStr],
     pub(crate) environment: &'a [&'a CStr],
-    /// The descriptors of the program, which become 0, 1, 2 and so on in this order. All other
-    /// descriptors are closed.
+    /// The descriptors of the program, which get the numbers 0, 1, 2 and so on in this order. All
+    /// others are closed.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
-    /// The soft limit of descriptors of the program, if it differs from this process's limit.
+    /// The program's soft limit of file descriptors, if it differs from that of this process.
     pub(crate) descriptor_limit: Option<u64>,
 }
 
-/// The memory that the three processes share. Only one of them runs at a time, because each waits
-/// until the next one has called exec or exit.
+/// Memory shared by the three processes that take part in a start. Only one of them runs at a time,
+/// because each is suspended until the next one has called `execve` or `_exit`.
 struct StartMemory {
     path: *const c_char,
     arguments: *const *const c_char,
     environment: *const *const c_char,
     descriptors: Vec<RawFd>,
     descriptor_limit: Option<u64>,
-    /// `LISTEN_PID=` and room for the process id, which only the last process knows.
+    /// `LISTEN_PID=` and space for the process ID, which only the last process knows.
     listen_pid: [u8; LISTEN_PID.len() + 11],
     stack_top: *mut c_void,
     pidfd: RawFd,
     errno: c_int,
-    /// The step that failed.
+    /// The failed step.
     step: SpawnStep,
 }
 
 /// Starts the program and returns its pidfd. Adds `LISTEN_PID` to its environment.
 ///
-/// A middle process starts the program and ends at once, so that init becomes the parent of the
-/// program and the program never becomes a zombie of this process.
+/// An intermediate process starts the program and ends immediately. So init becomes the parent of
+/// the program, and the program never becomes a zombie of this process.
 pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)> {
-    // Descriptors whose numbers are among the target numbers are duplicated to higher numbers
-    // first.
+    // Descriptors whose numbers are needed as targets are first duplicated to higher numbers.
     let first_free = image.descriptors.len() as RawFd;
     let mut moved = Vec::new();
     let mut descriptors = Vec::with_capacity(image.descriptors.len());
@@ -87,21 +87,23 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
 
     let in_clone = |error| (SpawnStep::Clone, error);
     let signals = block_all_signals().map_err(in_clone)?;
-    // CLONE_FILES: the pidfd that the middle process gets also belongs to this process. There is no
-    // exit signal, so a caller that waits for its own children is not notified of this one.
+    // `CLONE_FILES`: the pidfd that the intermediate process opens also belongs to this process. No
+    // exit signal is requested, so a thread that waits for its own children is not notified of this
+    // one.
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
-    // SAFETY: `middle` runs on its own stack while this thread is suspended (CLONE_VFORK). It
-    // touches only `memory`, which outlives it, and never returns to code of this process.
+    // SAFETY: `middle` runs on its own stack while this thread is suspended (`CLONE_VFORK`). It
+    // accesses only `memory`, which outlives it, and never returns to code of this process.
     let middle_pid =
         check(unsafe { libc::clone(middle, middle_stack.top(), flags, (&raw mut memory).cast()) });
     restore_signals(&signals);
     let middle_pid = middle_pid.map_err(in_clone)?;
-    // SAFETY: the call waits for that process alone, and writes no status.
+    // SAFETY: the call waits for this one process, and writes no status.
     while check(unsafe { libc::waitpid(middle_pid, ptr::null_mut(), libc::__WALL) })
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     {}
-    // The last process has written its error here before it ended, which the compiler can't know.
-    // SAFETY: all fields are plain values of `memory`, whose other users have called exit or exec.
+    // A volatile read, because the compiler can't know that the last process may have written its
+    // error here. SAFETY: all fields are plain values of `memory`, and the other processes that
+    // used it have called `_exit` or `execve`.
     let (pidfd, errno, step) = unsafe {
         (
             ptr::read_volatile(&memory.pidfd),
@@ -111,8 +113,8 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
     };
     let process = match pidfd {
         -1 => None,
-        // SAFETY: the kernel opened it in the descriptor table that this process shares with the
-        // middle process, which has ended. So this value is its only owner.
+        // SAFETY: the kernel opened the descriptor in the table that this process shares with the
+        // intermediate process, which has ended. So this value is the only owner.
         raw => Some(unsafe { OwnedFd::from_raw_fd(raw) }),
     };
     match (process, errno) {
@@ -122,58 +124,60 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
     }
 }
 
-/// Runs in the middle process: starts the last process and ends.
+/// Runs in the intermediate process: starts the last process and ends.
 extern "C" fn middle(memory: *mut c_void) -> c_int {
     let memory = memory.cast::<StartMemory>();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: as in `start`, for the next process. The pidfd is written to `memory`.
+    // SAFETY: as in `start`, for the last process. The kernel writes the pidfd to `memory`.
     let pid = unsafe {
         libc::clone(last, (*memory).stack_top, flags, memory.cast(), &raw mut (*memory).pidfd)
     };
     if pid == -1 {
         fail(memory, SpawnStep::Clone);
     }
-    // SAFETY: the call ends this process without running other code of the program whose memory it
-    // shares.
+    // SAFETY: the call ends this process without running other code that could access the shared
+    // memory.
     unsafe { libc::_exit(0) }
 }
 
-/// Runs in the last process: becomes the program. Makes only system calls.
+/// Runs in the last process: executes the program. Makes only system calls.
 extern "C" fn last(memory: *mut c_void) -> c_int {
     let memory = memory.cast::<StartMemory>();
-    // SAFETY: the other two processes are suspended, so this is the only user of `memory`.
+    // SAFETY: the other two processes are suspended, so nothing else accesses `memory`.
     let image = unsafe { &mut *memory };
     for signal in 1..=64 {
         // The system call is made directly, because libc reserves two signals for itself. An action
-        // of all zeros is SIG_DFL.
+        // of all zeros means `SIG_DFL`.
         let default = [0_u64; 4];
-        // SAFETY: the table of handlers is this process's own copy, and the kernel reads four
+        // SAFETY: this process has its own copy of the handler table, and the kernel reads four
         // words. The call fails for the two signals that can't have a handler.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0, size_of::<u64>()) };
     }
-    // SAFETY: no memory is involved. The call can't fail, because a new process leads no process
-    // group.
+    // SAFETY: the call accesses no memory. It can't fail, because a new process is not the leader
+    // of a process group.
     unsafe { libc::setsid() };
-    // SAFETY: no memory is involved.
+    // SAFETY: the call accesses no memory.
     unsafe { libc::umask(0o022) };
     // SAFETY: the argument is a constant string.
     if unsafe { libc::chdir(c"/".as_ptr()) } == -1 {
         fail(memory, SpawnStep::Folder);
     }
     for (place, &descriptor) in image.descriptors.iter().enumerate() {
-        // SAFETY: no memory is involved; the table of descriptors is this process's own copy.
+        // SAFETY: the call accesses no memory, and this process has its own copy of the descriptor
+        // table.
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
             fail(memory, SpawnStep::Descriptors);
         }
         if place >= FIRST as usize {
-            // The kernel tells clients which process called `listen`. From now on this is the new
-            // process, even if the program is never executed. SAFETY: no memory is involved.
+            // The kernel reports to clients the process that last called `listen`. From now on this
+            // is the new process, even if executing the program fails. SAFETY: the call accesses no
+            // memory.
             unsafe { libc::listen(place as c_int, BACKLOG) };
         }
     }
     let first = image.descriptors.len() as libc::c_uint;
-    // SAFETY: no memory is involved. All other descriptors are close-on-exec, or were leaked by
-    // other code.
+    // SAFETY: the call accesses no memory. It closes descriptors of this process's own table: those
+    // that are close-on-exec anyway, and those that other code leaked.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
         fail(memory, SpawnStep::Descriptors);
     }
@@ -187,16 +191,17 @@ extern "C" fn last(memory: *mut c_void) -> c_int {
         &mut image.listen_pid[LISTEN_PID.len()..],
     );
     unblock_all_signals();
-    // SAFETY: the path and both arrays are terminated and outlive the call.
+    // SAFETY: the path and the entries of both arrays are zero-terminated, both arrays end with a
+    // null pointer, and all outlive the call.
     unsafe { libc::execve(image.path, image.arguments, image.environment) };
     fail(memory, SpawnStep::Exec)
 }
 
-/// Writes the error of the last system call and its step to `memory`, and ends.
+/// Writes the failed step and `errno` to `memory`, and ends this process.
 fn fail(memory: *mut StartMemory, step: SpawnStep) -> ! {
-    // SAFETY: errno belongs to the thread that is suspended in the parent.
+    // SAFETY: `errno` is that of the thread of the parent, which is suspended.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: `memory` outlives this process, and no other process uses it now.
+    // SAFETY: `memory` outlives this process, and no other process accesses it now.
     unsafe { ptr::write_volatile(&raw mut (*memory).errno, errno) };
     // SAFETY: as above.
     unsafe { ptr::write_volatile(&raw mut (*memory).step, step) };
@@ -204,7 +209,8 @@ fn fail(memory: *mut StartMemory, step: SpawnStep) -> ! {
     unsafe { libc::_exit(127) }
 }
 
-/// Writes a number in decimal, terminated by zero. `out` has room for ten digits and the zero.
+/// Writes a number in decimal, terminated by a zero byte. `out` must have room for ten digits and
+/// the zero byte.
 fn write_decimal(mut number: u32, out: &mut [u8]) {
     let mut digits = [0; 10];
     let mut len = 0;
@@ -223,9 +229,9 @@ fn write_decimal(mut number: u32, out: &mut [u8]) {
 
 /// Blocks all signals, because a signal handler in the child would run in this process's memory.
 fn block_all_signals() -> io::Result<libc::sigset_t> {
-    // SAFETY: a sigset_t is a plain array of integers, for which zeros are values.
+    // SAFETY: a `sigset_t` is a plain array of integers, for which zero is a valid value.
     let (mut all, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
-    // SAFETY: the call writes a set.
+    // SAFETY: the call initializes the set.
     unsafe { libc::sigfillset(&mut all) };
     // SAFETY: the call reads one set and writes the other.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old) } {
@@ -235,12 +241,12 @@ fn block_all_signals() -> io::Result<libc::sigset_t> {
 }
 
 fn restore_signals(old: &libc::sigset_t) {
-    // SAFETY: the call reads a set that the kernel has written.
+    // SAFETY: the call reads an initialized set.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, old, ptr::null_mut()) };
 }
 
 fn unblock_all_signals() {
-    // SAFETY: an empty set is all zeros.
+    // SAFETY: a set of all zeros is valid, and empty.
     let none: libc::sigset_t = unsafe { std::mem::zeroed() };
     restore_signals(&none);
 }
@@ -253,7 +259,7 @@ impl Stack {
         Self(vec![0; STACK_SIZE / size_of::<u128>()])
     }
 
-    /// Returns the address after the end of the stack, aligned to 16 bytes. The stack grows down
+    /// Returns the address after the end of the memory, aligned to 16 bytes. The stack grows down
     /// from there.
     fn top(&mut self) -> *mut c_void {
         self.0.as_mut_ptr_range().end.cast()
@@ -266,8 +272,8 @@ fn null_terminated(pointers: impl Iterator<Item = *const c_char>) -> Vec<*const 
 
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// `execve` and the calls before it need a few hundred bytes. Lazy binding of a libc symbol needs a
-/// few thousand.
+/// `execve` and the calls before it need a few hundred bytes of stack. Lazy binding of a libc
+/// symbol needs a few thousand.
 const STACK_SIZE: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(crate) fn end_access(buffer: BorrowedFd<'_>) -> io::Result<()> {
     ioctl::sync_buffer(buffer, SYNC_READ_WRITE | SYNC_END)
 }
 
-// From linux/dma-buf.h.
+// Constants from `linux/dma-buf.h`.
 const SYNC_READ_WRITE: u64 = 3;
 const SYNC_END: u64 = 1 << 2;
 

@@ -1,7 +1,7 @@
-//! The count of an eventfd, which hostile holders share.
+//! The counter of an eventfd that untrusted processes also have open.
 //!
-//! Every holder can fill the count, take it, and switch the open file description to blocking at
-//! any time. The functions of this module don't wait for a holder that does so.
+//! Any holder can fill the counter, empty it, and switch the open file description to blocking mode
+//! at any time. The functions of this module don't block even then.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::BorrowedFd;
@@ -15,11 +15,11 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::sys::aio::Context;
 use crate::sys::fork::PerProcess;
 
-/// Adds to the count; returns `false` if it is full.
+/// Adds to the counter. Returns `false` if it is full.
 ///
-/// Never waits, except if [`context`] returns `None` or `count` is greater than [`SIGNALS_MAX`]. In
-/// these cases the call is a `write(2)`, which waits if a holder switches the eventfd to blocking
-/// and fills it after the check for room.
+/// Never blocks, except if [`context`] returns `None` or `count` is greater than [`SIGNALS_MAX`].
+/// Then this is a `write(2)`, which blocks if another holder switches the eventfd to blocking mode
+/// and fills the counter after this function has checked it.
 pub(crate) fn add(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     match context() {
         Some(context) if count <= SIGNALS_MAX => signal(context, eventfd, count),
@@ -38,15 +38,15 @@ fn signal(context: &Context, eventfd: BorrowedFd<'_>, count: u32) -> io::Result<
         if left == 0 {
             return Ok(true);
         }
-        // Other threads may use the freed room first.
+        // Retries, because other threads may use the freed capacity first.
         let _ = context.take_completions();
     }
     write(eventfd, left as u32)
 }
 
-/// Adds to the count by `write(2)` if there is room.
+/// Adds to the counter by `write(2)`. Returns `false` if it is full.
 pub(crate) fn write(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
-    // This call never fails on an eventfd. On other objects this function promises nothing.
+    // This call can't fail on an eventfd. For other objects, this function guarantees nothing.
     let _ = rustix::fs::fcntl_setfl(eventfd, OFlags::RDWR | OFlags::NONBLOCK);
     while has_room(eventfd)? {
         match rustix::io::write(eventfd, &u64::from(count).to_ne_bytes()) {
@@ -59,7 +59,7 @@ pub(crate) fn write(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Returns whether at least one can be added to the count.
+/// Returns whether the counter is below its maximum.
 pub(crate) fn has_room(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut polls = [PollFd::from_borrowed_fd(eventfd, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -67,8 +67,8 @@ pub(crate) fn has_room(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(polls[0].revents().contains(PollFlags::OUT))
 }
 
-/// Takes the whole count of an event, or one from the count of a semaphore; returns `false` if the
-/// count is zero. Never waits.
+/// Sets an event's counter to zero, or subtracts one from a semaphore's. Returns `false` if it is
+/// already zero. Never blocks.
 pub(crate) fn take(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     loop {
         let mut count = [0; 8];
@@ -82,9 +82,10 @@ pub(crate) fn take(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
-/// Returns the context of this process if the process serves and the system provides one.
+/// Returns the AIO context of this process. Returns `None` if the process does not serve peers, or
+/// if the system does not provide one.
 ///
-/// A context delays the end of the process by 30 ms, because the kernel waits for all cores.
+/// A process with a context takes 30 ms longer to end, because the kernel waits for all cores.
 fn context() -> Option<&'static Context> {
     static CONTEXT: PerProcess<OnceLock<Option<Context>>> = PerProcess::new();
     if !SERVES.load(Ordering::Relaxed) {
@@ -93,20 +94,20 @@ fn context() -> Option<&'static Context> {
     CONTEXT.get()?.get_or_init(|| Context::new().ok()).as_ref()
 }
 
-/// Makes [`add`] use asynchronous requests from now on, instead of `write(2)`.
+/// Makes [`add`] use asynchronous requests instead of `write(2)` from now on.
 pub(crate) fn serve() {
     SERVES.store(true, Ordering::Relaxed);
 }
 
 static SERVES: AtomicBool = AtomicBool::new(false);
 
-/// Limits the signals per call, because more would take longer than a millisecond.
+/// Maximum number of requests per call of [`add`]. More would take longer than a millisecond.
 const SIGNALS_MAX: u32 = 4096;
 
-/// How often completions are taken to make room for requests, before `write(2)` is used.
+/// Number of attempts to make room for requests before `write(2)` is used.
 const TRIES: u32 = 16;
 
-/// The offset argument of `preadv2` that means the current position.
+/// Offset argument of `preadv2` that stands for the current file offset.
 const CURRENT: u64 = u64::MAX;
 
 #[cfg(test)]
@@ -130,7 +131,7 @@ mod tests {
         context.ok()
     }
 
-    /// Runs `add_often` on a thread, while this thread fills the count again and again.
+    /// Runs `add_often` on another thread while this thread keeps filling the counter.
     fn while_a_holder_fills(
         eventfd: OwnedFd,
         add_often: impl FnOnce(BorrowedFd<'_>) + Send + 'static,
@@ -163,7 +164,7 @@ mod tests {
             let Some(context) = new_context() else { return };
             while_a_holder_fills(eventfd(0, flags).unwrap(), move |eventfd| {
                 for _ in 0..50_000 {
-                    // The count has room now.
+                    // Empties the counter, so that one can be added again.
                     take(eventfd).unwrap();
                     assert!(signal(&context, eventfd, 1).unwrap());
                 }

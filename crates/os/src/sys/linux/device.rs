@@ -1,9 +1,9 @@
-//! The devices of the kernel's internal file systems, on which memory files, pidfds, namespaces and
-//! anonymous inodes are.
+//! Device numbers of the kernel's internal file systems. These contain memory files, pidfds,
+//! namespaces and anonymous inodes.
 //!
-//! No file of a mounted file system is on one of these devices, and each device exists once, from
-//! boot on. So comparing the device of a received object with the device of an object made here
-//! identifies it.
+//! No mounted file system has one of these device numbers, and each number is fixed at boot. So the
+//! type of a received object can be determined by comparing its device number with that of an
+//! object created here.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,11 +19,11 @@ use crate::sys::proc;
 use crate::sys::stat::Stat;
 use crate::system_call::failed;
 
-/// A device number in the form of `statx`.
+/// A device number (major, minor), as in `statx`.
 pub(crate) type Device = (u32, u32);
 
-/// Asks for the type and place of a descriptor's file. No file system can delay this, because the
-/// kernel answers from its own memory.
+/// Queries the type, device and inode of a descriptor's file. No file system can delay this,
+/// because the kernel answers from its own memory.
 pub(crate) fn stat(handle: impl AsFd) -> io::Result<Stat> {
     let mut mask = StatxFlags::TYPE | StatxFlags::MNT_ID;
     if may_use(Feature::UniqueMounts) {
@@ -32,23 +32,23 @@ pub(crate) fn stat(handle: impl AsFd) -> io::Result<Stat> {
     sys::stat::stat(handle.as_fd(), mask)
 }
 
-/// Returns the device of a file.
+/// Returns the device number of a file.
 pub(crate) const fn of(stat: &Stat) -> Device {
     stat.device
 }
 
-/// Returns whether a file was made by `memfd_create`.
+/// Returns whether a file was created by `memfd_create`.
 pub(crate) fn is_memory(stat: &Stat) -> bool {
     MEMORY.device().ok() == Some(of(stat))
 }
 
-/// Returns whether the file has no inode of its own: an eventfd, a timerfd, an epoll, or before
-/// Linux 6.9 a pidfd.
+/// Returns whether the descriptor has an anonymous inode: an eventfd, a timerfd, an epoll
+/// descriptor or, before Linux 6.9, a pidfd.
 pub(crate) fn is_anonymous(stat: &Stat) -> bool {
     ANONYMOUS.device().ok() == Some(of(stat))
 }
 
-/// Returns whether the file is a pidfd, from Linux 6.9 on.
+/// Returns whether the file is a pidfd. Works from Linux 6.9 on.
 pub(crate) fn is_pidfd(stat: &Stat) -> bool {
     !is_anonymous(stat) && PIDFS.device().ok() == Some(of(stat))
 }
@@ -58,15 +58,15 @@ pub(crate) fn is_namespace(stat: &Stat) -> bool {
     NSFS.device().ok() == Some(of(stat))
 }
 
-/// Reads all devices now, so that none has to be read in a sandbox.
+/// Determines all device numbers now, so that this isn't necessary in a sandbox later.
 ///
 /// # Errors
-/// Fails if no descriptor is left. A device that this system lacks is not an error, because no peer
-/// can send an object on it.
+/// Fails if this process can't open more file descriptors. An unsupported object type is not an
+/// error, because no peer can send such an object.
 pub(crate) fn learn() -> io::Result<()> {
     MEMORY.device()?;
     ANONYMOUS.device()?;
-    // A sandbox or a system without /proc may lack these. They are read again when needed.
+    // A sandbox or a system without `/proc` may lack these. They are determined again when needed.
     let _ = (PIDFS.device(), NSFS.device());
     Ok(())
 }
@@ -84,7 +84,7 @@ static PIDFS: KernelDevice = KernelDevice::new(|| {
 static NSFS: KernelDevice =
     KernelDevice::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
 
-/// The device of all objects of one sort, read from an object made here.
+/// The device number of all objects of one type, read from an object created here.
 struct KernelDevice {
     device: OnceLock<Device>,
     make: fn() -> io::Result<OwnedFd>,
@@ -95,7 +95,7 @@ impl KernelDevice {
         Self { device: OnceLock::new(), make }
     }
 
-    /// Returns the device. If no object could be made, the next call tries again.
+    /// Returns the device number. If no object could be created, the next call tries again.
     fn device(&self) -> io::Result<Device> {
         if let Some(device) = self.device.get() {
             return Ok(*device);
@@ -106,33 +106,32 @@ impl KernelDevice {
     }
 }
 
-/// Returns whether the file is on the known device of dma-bufs. Not every machine can make a
-/// dma-buf to read the device from. So the first one is identified by other means and then
-/// [remembered](remember_buffer).
+/// Returns whether the file has the known device number of dma-bufs. Not every machine can create a
+/// dma-buf to read the number from. So the first one is identified by other means, and its number
+/// is then [remembered](remember_buffer).
 pub(crate) fn is_buffer(stat: &Stat) -> bool {
     BUFFERS.get() == Some(&of(stat))
 }
 
-/// Remembers the device of an object that was identified as a dma-buf.
+/// Remembers the device number of an object that was identified as a dma-buf.
 pub(crate) fn remember_buffer(stat: &Stat) {
     let _ = BUFFERS.set(of(stat));
 }
 
 static BUFFERS: OnceLock<Device> = OnceLock::new();
 
-/// Returns the number of the mount through which a file was opened, and whether this number is
-/// never reused.
+/// Returns the ID of the mount through which a file was opened, and whether IDs are never reused.
 pub(crate) fn mount(stat: &Stat) -> (u64, bool) {
     (stat.mount, stat.mask.contains(UNIQUE_MOUNT))
 }
 
-/// Returns the number of the mount as in `/proc/self/mountinfo`. The kernel may reuse this number
-/// after an unmount.
+/// Returns the mount ID that `/proc/self/mountinfo` shows. The kernel may reuse this ID after an
+/// unmount.
 pub(crate) fn reused_mount(handle: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.mount)
 }
 
-/// `STATX_MNT_ID_UNIQUE` of `linux/stat.h`, Linux 6.8.
+/// `STATX_MNT_ID_UNIQUE` of `linux/stat.h` (Linux 6.8).
 const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 #[cfg(test)]

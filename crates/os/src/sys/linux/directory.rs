@@ -1,4 +1,4 @@
-//! Directories, in which paths are resolved by `openat2`.
+//! Directories, in which `openat2` resolves paths.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -29,19 +29,19 @@ pub(crate) fn open(path: &Path) -> io::Result<DirectoryHandle> {
 }
 
 impl DirectoryHandle {
-    /// Opens a directory within this one.
+    /// Opens a subdirectory.
     pub(crate) fn directory(&self, path: &Path) -> io::Result<Self> {
         let handle = self.open_beneath(path, DIRECTORY, Mode::empty())?;
         Ok(Self { handle, resolve: self.resolve })
     }
 
-    /// Opens a file or device within this directory with these rights. Doesn't wait for the other
-    /// end if the path is a FIFO.
+    /// Opens a file or device in this directory with these rights. Opening a FIFO does not wait for
+    /// its other end.
     pub(crate) fn file(&self, path: &Path, rights: Rights) -> io::Result<File> {
         let flags = open_flags(rights)?;
         let place = self.open_beneath(path, PLACE, Mode::empty())?;
         refuse_others(place.as_fd())?;
-        // The checked object itself is opened, even after a rename.
+        // Reopens the object that was checked, even if it was renamed since.
         match open_anew(place.as_fd(), flags) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.file_without_proc(path, flags)
@@ -50,7 +50,7 @@ impl DirectoryHandle {
         }
     }
 
-    /// Opens the path a second time. The path may refer to another object by then.
+    /// Opens the path a second time. It may refer to another object by then.
     fn file_without_proc(&self, path: &Path, flags: OFlags) -> io::Result<File> {
         let not_blocking = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let file = self.open_beneath(path, not_blocking, Mode::empty())?;
@@ -60,13 +60,13 @@ impl DirectoryHandle {
     }
 
     /// Creates a file for reading and writing, with the permissions that the umask allows. The path
-    /// must not exist yet.
+    /// must not exist.
     pub(crate) fn create_file(&self, path: &Path) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         self.open_beneath(path, flags, Mode::from_raw_mode(0o666)).map(File::from)
     }
 
-    /// Creates a directory in this one and opens it.
+    /// Creates a subdirectory and opens it.
     pub(crate) fn create_directory(&self, name: &Path) -> io::Result<Self> {
         let name = single(name)?;
         rustix::fs::mkdirat(&self.handle, name, Mode::from_raw_mode(0o777))?;
@@ -82,7 +82,7 @@ impl DirectoryHandle {
         }
     }
 
-    /// Returns the names in this directory, in no particular order.
+    /// Returns the names of the directory's entries, in no particular order.
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.handle)? {
@@ -99,7 +99,7 @@ impl DirectoryHandle {
         Ok(Self { handle: self.handle.try_clone()?, resolve: self.resolve })
     }
 
-    /// Opens a name in this directory, unless it is a link.
+    /// Opens a name in this directory, unless it is a symbolic link.
     pub(crate) fn open_unlinked(&self, name: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = self.resolve | ResolveFlags::NO_SYMLINKS;
         self.open_resolved(name, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
@@ -118,8 +118,8 @@ impl DirectoryHandle {
     ) -> rustix::io::Result<OwnedFd> {
         loop {
             match rustix::fs::openat2(&self.handle, path, flags, mode, resolve) {
-                // A name was changed during the lookup, and the kernel could not rule out that the
-                // path leads out.
+                // A component was renamed during the lookup, so the kernel could not rule out that
+                // the path leaves the directory.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 opened => return opened,
             }
@@ -133,8 +133,8 @@ impl AsFd for DirectoryHandle {
     }
 }
 
-/// Wraps a received directory. Opening a path in it never crosses into a file system mounted below
-/// it, because the sender may have mounted one that never answers.
+/// Wraps a received directory. Paths in it can't enter a file system mounted below it, because the
+/// sender may have mounted one that never answers.
 impl From<OwnedFd> for DirectoryHandle {
     fn from(handle: OwnedFd) -> Self {
         Self { handle, resolve: WITHIN.union(ResolveFlags::NO_XDEV) }
@@ -147,7 +147,7 @@ impl From<DirectoryHandle> for OwnedFd {
     }
 }
 
-/// Returns the flags that open a file with exactly these rights.
+/// Returns the flags to open a file with exactly these rights.
 ///
 /// # Errors
 /// `InvalidInput` for rights that no file has.
@@ -184,10 +184,10 @@ fn refuse_others(handle: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Opens the file of a descriptor once more, with these flags.
+/// Reopens the file of a descriptor with these flags.
 ///
 /// # Errors
-/// Returns the errors of `open(2)`; `Unsupported` without `/proc`.
+/// Returns the errors of `open(2)`, and `Unsupported` if `/proc` isn't mounted.
 pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<File> {
     let without_proc = || {
         io::Error::new(io::ErrorKind::Unsupported, "opening what a handle refers to needs /proc")
@@ -200,7 +200,7 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
         Err(Errno::NOENT) => Err(without_proc()),
         opened => {
             let opened = opened?;
-            // Another file system may be mounted at /proc, and its links may lead to other files.
+            // Another file system may be mounted at `/proc`, so its links may lead to other files.
             let id = |file: BorrowedFd<'_>| device::stat(file).map(|is| (is.device, is.inode));
             match id(opened.as_fd())? == id(handle)? {
                 true => Ok(opened.into()),
@@ -210,7 +210,7 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
     }
 }
 
-/// Returns the name, if it is a single component and not a path.
+/// Returns the name if it is a single component, and not a path.
 fn single(name: &Path) -> io::Result<&Path> {
     match name.file_name() {
         Some(file_name) if file_name == name.as_os_str() => Ok(name),
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_arrived_does_not_lead_into_what_is_mounted_below() {
-        // A file on a mount that every system has.
+        // A file in a mount that every system has.
         let mounted = Path::new("proc/self/status");
         let own = Directory::open("/").unwrap();
         if let Err(error) = own.file(mounted, Rights::READ) {

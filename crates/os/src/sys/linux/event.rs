@@ -8,7 +8,8 @@ use rustix::event::EventfdFlags;
 use super::counter;
 use crate::system_call::failed;
 
-/// Makes an event. An eventfd has no mode; the type knows whether the event resets itself.
+/// Creates an eventfd, which has no reset mode. The Rust type determines whether the event resets
+/// itself.
 pub(crate) fn create(_manual: bool) -> io::Result<OwnedFd> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     rustix::event::eventfd(0, flags).map_err(failed("eventfd2"))
@@ -55,8 +56,8 @@ mod tests {
         let setter = event.clone();
         std::thread::spawn(move || done.send(setter.set().is_ok()));
         let result = is_done.recv_timeout(Duration::from_secs(20));
-        // Switching the event to nonblocking and resetting it ends a blocked thread before the
-        // assertion fails.
+        // Making the event nonblocking and resetting it releases a thread that may be blocked,
+        // before the assertion can fail.
         event.reset().unwrap();
         assert_eq!(result, Ok(true));
     }

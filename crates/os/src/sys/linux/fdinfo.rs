@@ -1,5 +1,5 @@
-//! Reads the text that the kernel prints about a descriptor in `/proc/self/fdinfo`. Only this text
-//! tells an event from a semaphore and, on older kernels, identifies some of the kernel's own
+//! Reads the kernel's description of a descriptor in `/proc/self/fdinfo`. It is the only way to
+//! distinguish an event from a semaphore and, on older kernels, to identify some other kernel
 //! objects.
 
 use std::io::{self, ErrorKind};
@@ -9,14 +9,14 @@ use crate::sys::feature::{Feature, may_use};
 use crate::sys::probe;
 use crate::sys::stat::Stat;
 
-/// The text that the kernel prints about a descriptor, truncated to the size of the buffer.
+/// The kernel's description of a descriptor, truncated to the size of the buffer.
 pub(crate) struct FdInfo<'r> {
     text: &'r [u8],
-    /// The offset of the lines that are specific to the type of object.
+    /// The offset of the lines that are specific to the type of the object.
     own: usize,
 }
 
-/// The buffer for the text. The caller owns it, so that the text isn't copied.
+/// The buffer for the description. The caller owns it, so that the text isn't copied.
 pub(crate) struct Room(pub(crate) [u8; LEN_MAX]);
 
 impl Room {
@@ -25,14 +25,14 @@ impl Room {
     }
 }
 
-/// Reads the text about an object that is on no mounted file system, such as an eventfd. `stat` is
-/// the result of [`device::stat`](crate::sys::device::stat) for the object.
+/// Reads the description of an object that is on no mounted file system, such as an eventfd. `stat`
+/// is the result of [`device::stat`](crate::sys::device::stat) for the object.
 ///
-/// A file of a mounted file system must not be passed: the function closes a duplicate of its
-/// descriptor, which a file system in user space may delay.
+/// A file of a mounted file system must not be passed. The function closes a duplicate of its
+/// descriptor, and a file system in user space could delay that.
 ///
 /// # Errors
-/// Returns the error of [`probe::read`]; `Unsupported` without `/proc`.
+/// Returns the error of [`probe::read`], and `Unsupported` if `/proc` isn't mounted.
 pub(crate) fn read<'r>(
     handle: BorrowedFd<'_>,
     stat: &Stat,
@@ -45,8 +45,8 @@ pub(crate) fn read<'r>(
     Ok(FdInfo { text: &room.0[..own.end], own: own.start })
 }
 
-/// Reads the lines that the kernel prints about all descriptors. Returns the inode number and the
-/// offset of the end of these lines.
+/// Parses the lines that every descriptor has. Returns the inode number and the offset after these
+/// lines.
 pub(crate) fn general(text: &[u8]) -> Option<(u64, usize)> {
     let mut rest = text;
     for name in ["pos:", "flags:", "mnt_id:"] {
@@ -78,37 +78,38 @@ impl FdInfo<'_> {
         self.rest(start).is_some()
     }
 
-    /// Returns the rest of the line with this prefix, without the space around it.
+    /// Returns the trimmed rest of the line with this prefix.
     pub(crate) fn value(&self, start: &str) -> Option<&str> {
         self.rest(start).map(str::trim)
     }
 
     fn rest(&self, start: &str) -> Option<&str> {
         let text = std::str::from_utf8(self.text).ok()?;
-        // The lines that are specific to the object come last.
+        // Searches from the end, because the lines that are specific to the object come last.
         text.rsplit('\n').find_map(|line| line.strip_prefix(start))
     }
 }
 
-/// How a read of an eventfd counts.
+/// The effect of a read on the counter of an eventfd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Eventfd {
-    /// A read takes the whole count.
+    /// A read sets the counter to zero.
     Event,
-    /// A read takes one from the count.
+    /// A read subtracts one from the counter.
     Semaphore,
-    /// The kernel doesn't print the mode (before Linux 6.5).
+    /// Unknown, because the kernel doesn't print the mode (before Linux 6.5).
     Unknown,
 }
 
 impl FdInfo<'_> {
-    /// Returns how the eventfd counts, or `None` if the object is not an eventfd.
+    /// Returns the mode of the eventfd, or `None` if the object is not an eventfd.
     pub(crate) fn eventfd(&self) -> Option<Eventfd> {
         if !self.own().starts_with(b"eventfd-count:") {
             return None;
         }
         let says_mode = may_use(Feature::SemaphoreMode);
-        // All kernels so far print this line last, so the other lines need not be searched.
+        // Fast path: all kernels so far print this line last, so the other lines need not be
+        // searched.
         if says_mode && self.text.ends_with(b"\neventfd-semaphore: 0\n") {
             return Some(Eventfd::Event);
         }
@@ -119,9 +120,9 @@ impl FdInfo<'_> {
         })
     }
 
-    /// Returns the lines that are specific to the object, after the common lines and the locks. The
-    /// first line identifies the object. A later line may contain text that a user has chosen,
-    /// including line breaks: the name of a dma-buf, or a path of a bpf link.
+    /// Returns the lines that are specific to the object, which follow the common lines and the
+    /// locks. The first of them identifies the object. Later lines may contain text that a user has
+    /// chosen, including line breaks, such as the name of a dma-buf or a path of a bpf link.
     fn own(&self) -> &[u8] {
         let mut own = &self.text[self.own..];
         while own.starts_with(b"lock:") {
@@ -131,8 +132,8 @@ impl FdInfo<'_> {
     }
 }
 
-/// Returns the text after the line with this prefix. Compares byte by byte, which is faster for
-/// such short lines.
+/// Returns the text after the line if it has this prefix. Compares byte by byte, which is faster
+/// for such short lines.
 #[inline]
 fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
     let mut rest = text.strip_prefix(start.as_bytes())?;
@@ -145,14 +146,14 @@ fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
     None
 }
 
-/// Returns the error for a question that only `/proc` could answer.
+/// Returns the error for a query that needs `/proc`.
 pub(crate) fn without_proc() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "telling what this handle is needs /proc")
 }
 
 /// The size of the buffer. The kernel prints a few common lines, then the locks held through the
-/// descriptor, then the lines specific to the object. If the locks leave no room for the specific
-/// lines, the object isn't recognized.
+/// descriptor, then the lines specific to the object. If the locks fill the buffer, the object
+/// isn't recognized.
 const LEN_MAX: usize = 256;
 
 #[cfg(test)]
@@ -187,7 +188,7 @@ mod tests {
         let lock = "lock:\t1: FLOCK  ADVISORY  WRITE 9 00:0f:7 0 EOF\n";
         assert_eq!(printed(&format!("{lock}{event}")), Some(Eventfd::Event));
         assert_eq!(printed(&event.replace(": 0", ": 1")), Some(Eventfd::Semaphore));
-        // The text of a dma-buf, whose name any holder can choose.
+        // The description of a dma-buf, whose name any holder can choose.
         let buffer = "size:\t4096\ncount:\t1\nexp_name:\tudmabuf\nname:\tx";
         assert_eq!(printed(&format!("{buffer}\neventfd-semaphore: 0\n")), None);
         assert_eq!(printed(&format!("{buffer}\neventfd-count: 0\n")), None);

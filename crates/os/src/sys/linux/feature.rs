@@ -1,22 +1,23 @@
-//! Newer features of the kernel. A test can disable each of them for its own thread, to test the
-//! behaviour without it.
+//! Optional features of newer kernels. A test can disable each of them for its own thread, to test
+//! the behaviour on older kernels.
 
-/// An optional feature of the system, which this crate uses if present.
+/// An optional feature of the system, which this crate uses if available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
     /// `/proc` is mounted.
     Proc,
-    /// The number of a mount is never reused (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
+    /// Mount IDs that are never reused (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
     UniqueMounts,
-    /// `/proc/self/fdinfo` shows whether an eventfd is a semaphore (Linux 6.5).
+    /// A line in `/proc/self/fdinfo` that shows whether an eventfd is a semaphore (Linux 6.5).
     SemaphoreMode,
-    /// Pidfds have a file system of their own, and so a unique inode number (Linux 6.9).
+    /// A separate file system for pidfds, which gives each of them a unique inode number (Linux
+    /// 6.9).
     Pidfs,
-    /// A pidfd answers queries about its process (`PIDFD_GET_INFO`, Linux 6.13).
+    /// Queries about the process of a pidfd (`PIDFD_GET_INFO`, Linux 6.13).
     ProcessInfo,
 }
 
-/// Returns whether the feature may be used. The kernel may lack it nevertheless.
+/// Returns whether the feature may be used. The kernel may still lack it.
 pub(crate) fn may_use(feature: Feature) -> bool {
     !seam::is_off(feature)
 }
@@ -42,7 +43,7 @@ pub(crate) mod seam {
         OFF.with_borrow(|off| off.contains(&feature))
     }
 
-    /// Runs a step of a test as if the kernel lacked the feature.
+    /// Runs a step of a test as if the system lacked the feature.
     pub(crate) fn without<R>(feature: Feature, step: impl FnOnce() -> R) -> R {
         OFF.with_borrow_mut(|off| off.push(feature));
         let result = step();

@@ -1,4 +1,4 @@
-//! Recognizes a process that was made by `fork`, so that it does not use its parent's resources.
+//! Detects that this process was created by `fork`, so that it does not use its parent's resources.
 #![expect(unsafe_code, reason = "a page of memory that the kernel clears in the copy")]
 
 use std::fmt;
@@ -8,14 +8,14 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
-/// Returns the generation of this process. A forked copy has a different generation than its
-/// parent.
+/// Returns a number that identifies this process among its ancestors and forked children, called
+/// its epoch.
 ///
 /// A process that shares its parent's memory (`vfork`, `posix_spawn`, `clone` with `CLONE_VM`) has
-/// the parent's generation, because it uses the parent's objects and not copies.
+/// the parent's epoch, because it uses the parent's objects and not copies of them.
 ///
-/// Returns `None` if the kernel can't clear memory on fork. Then no value may be cached that a copy
-/// must not use.
+/// Returns `None` if the kernel can't clear memory on fork. In that case, don't cache a value that
+/// a forked child must not use.
 #[inline]
 pub(crate) fn epoch() -> Option<u32> {
     let page = (*PAGE.get_or_init(Page::new)).as_ref()?.word();
@@ -25,18 +25,18 @@ pub(crate) fn epoch() -> Option<u32> {
     }
 }
 
-/// Assigns a generation to this process on its first call.
+/// Assigns an epoch to this process on its first call.
 #[cold]
 fn begin(page: &AtomicU32) -> u32 {
-    // If several threads call this at once, the first one sets the generation.
+    // If several threads call this at once, the first one sets the epoch.
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     let swapped = page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
     swapped.map_or_else(|current| current, |_| next)
 }
 
-/// The process that made a value. A forked copy of that process is a different process.
+/// Identifies the process that created a value. A forked child is a different process.
 ///
-/// Objects that share a kernel object with their copy after `fork`, such as a connection, keep a
+/// Objects that share a kernel object with their copy after `fork`, such as a connection, store a
 /// mark and compare it before they act. The comparison reads one word of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessMark(u32);
@@ -45,19 +45,19 @@ impl ProcessMark {
     /// Returns the mark of this process.
     #[inline]
     pub fn current() -> Self {
-        // Without a generation, the process id is used, which costs a system call.
+        // Without an epoch, the process ID is used, which needs a system call.
         Self(epoch().unwrap_or_else(std::process::id))
     }
 
-    /// Returns whether this process is the one that made the mark.
+    /// Returns whether this process created the mark.
     #[inline]
     pub fn is_current(self) -> bool {
         self == Self::current()
     }
 }
 
-/// A value that exists once per process. A forked copy starts without a value, so it finds neither
-/// a lock that a thread of its parent held nor descriptors that describe its parent.
+/// A static value of which every process has its own. A forked child starts without a value, so it
+/// doesn't inherit a lock that another thread held, nor descriptors that describe its parent.
 pub struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);
 
 struct Entry<T> {
@@ -66,21 +66,21 @@ struct Entry<T> {
 }
 
 impl<T: Send + Sync + Default> PerProcess<T> {
-    /// Makes a place without a value.
+    /// Creates an empty static.
     #[expect(clippy::new_without_default, reason = "for statics")]
     pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Returns the value of this process. It is made on first use.
+    /// Returns the value of this process, which is created on first use.
     ///
     /// Returns `None` if the kernel can't clear memory on fork.
     pub fn get(&'static self) -> Option<&'static T> {
         let epoch = epoch()?;
         let mut current = self.0.load(Ordering::Acquire);
         loop {
-            // SAFETY: the pointer is null, or was leaked from a box below and is never freed. A
-            // forked copy has a copy of the memory to which it points.
+            // SAFETY: the pointer is null or was leaked from a box below, and the box is never
+            // freed. A forked child has a copy of the memory to which it points.
             if let Some(entry) = unsafe { current.as_ref() }
                 && entry.epoch == epoch
             {
@@ -88,10 +88,10 @@ impl<T: Send + Sync + Default> PerProcess<T> {
             }
             let made = Box::into_raw(Box::new(Entry { epoch, value: T::default() }));
             match self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
-                // The entry of the parent stays in memory, because its lock may be held for ever.
+                // The parent's entry is never freed, because its lock may be held for ever.
                 Ok(_) => current = made,
                 Err(quicker) => {
-                    // SAFETY: the box was made above, and no other thread has seen the pointer.
+                    // SAFETY: the box was created above, and no other thread has seen the pointer.
                     drop(unsafe { Box::from_raw(made) });
                     current = quicker;
                 }
@@ -99,8 +99,7 @@ impl<T: Send + Sync + Default> PerProcess<T> {
         }
     }
 
-    /// Returns whether an ancestor from which this process was forked had a value, while this
-    /// process has none.
+    /// Returns whether this process has no value but a process from which it was forked had one.
     pub(crate) fn is_inherited(&self) -> bool {
         // SAFETY: as in `get`.
         let entry = unsafe { self.0.load(Ordering::Acquire).as_ref() };
@@ -108,16 +107,16 @@ impl<T: Send + Sync + Default> PerProcess<T> {
     }
 }
 
-/// A page whose content is zero in a child after `fork`.
+/// A page of memory that the kernel clears in a child on `fork`.
 struct Page(NonNull<AtomicU32>);
 
-// SAFETY: the page is never unmapped, and is only used as an atomic.
+// SAFETY: the page is never unmapped, and is only accessed atomically.
 unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
 
-/// The last assigned generation. This is ordinary memory, which a copy keeps, so the copy's
-/// generation differs from all earlier ones.
+/// The last assigned epoch. This is ordinary memory that a forked child inherits, so the child's
+/// epoch differs from all earlier ones.
 static LAST: AtomicU32 = AtomicU32::new(0);
 static PAGE: OnceLock<Option<Page>> = OnceLock::new();
 
@@ -130,13 +129,13 @@ impl Page {
             rustix::mm::mmap_anonymous(ptr::null_mut(), len, protection, MapFlags::PRIVATE)
         }
         .ok()?;
-        // SAFETY: the range is that mapping, whose content is not used yet.
+        // SAFETY: the range is that new mapping, whose content is not used yet.
         unsafe { rustix::mm::madvise(start, len, Advice::LinuxWipeOnFork) }.ok()?;
         NonNull::new(start.cast()).map(Self)
     }
 
     fn word(&self) -> &AtomicU32 {
-        // SAFETY: the page lives as long as the process, is aligned, and starts as zeros.
+        // SAFETY: the page is never unmapped, is aligned for the type, and is initially zero.
         unsafe { self.0.as_ref() }
     }
 }
@@ -164,7 +163,8 @@ mod tests {
         assert!(epoch().is_some());
     }
 
-    /// Runs a step in a child that `make` creates; returns whether the step returned `true` there.
+    /// Runs a step in a child that `make` creates. Returns whether the step returned `true` in the
+    /// child.
     fn in_child(make: impl FnOnce() -> libc::c_long, step: impl FnOnce() -> bool) -> bool {
         let child = make() as libc::pid_t;
         if child == 0 {
@@ -173,7 +173,7 @@ mod tests {
             unsafe { libc::_exit(i32::from(!passed)) }
         }
         let mut status = -1;
-        // SAFETY: the call writes the status of the child made above.
+        // SAFETY: the call waits for the child created above, and writes its status.
         unsafe { libc::waitpid(child, &mut status, 0) };
         status == 0
     }
@@ -192,9 +192,10 @@ mod tests {
     fn each_process_has_its_own_value() {
         static VALUE: PerProcess<Mutex<u32>> = PerProcess::new();
         *VALUE.get().unwrap().lock().unwrap() = 7;
-        // The lock is held as if by another thread while this one forks.
+        // Simulates another thread that holds the lock while this one forks.
         let held = VALUE.get().unwrap().lock().unwrap();
-        // SAFETY: as above; the child also allocates, which glibc and musl allow after fork.
+        // SAFETY: as above. The child also allocates memory, which glibc and musl allow after
+        // `fork`.
         let fork = || libc::c_long::from(unsafe { libc::fork() });
         assert!(in_child(fork, || {
             VALUE.is_inherited() && VALUE.get().is_some_and(|own| *own.try_lock().unwrap() == 0)

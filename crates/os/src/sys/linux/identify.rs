@@ -1,8 +1,9 @@
-//! Asks the kernel what a descriptor refers to.
+//! Asks the kernel for the object and the rights of a descriptor.
 //!
-//! Queries that no peer can delay come first. The kernel alone answers `F_GETFL` and `statx` with
-//! `AT_STATX_DONT_SYNC`. Objects on a device of the kernel's own are identified by further queries.
-//! A file of a mounted file system is queried further only if the [`Filesystems`] policy trusts it.
+//! Queries that no peer can delay come first: the kernel answers `F_GETFL` and `statx` with
+//! `AT_STATX_DONT_SYNC` by itself. Objects with one of the kernel's internal device numbers are
+//! then identified by further queries. A file of a mounted file system is queried further only if
+//! the [`Filesystems`] policy trusts it.
 
 use std::io;
 
@@ -15,12 +16,12 @@ use crate::filesystems::Verdict;
 use crate::socket::RIGHTS;
 use crate::{BorrowedHandle, Facts, Filesystems, Object, Rights, filesystems as policy};
 
-/// Identifies a handle by the usual policy on file systems.
+/// Identifies a handle with the default policy on file systems.
 pub(crate) fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     identify_with(handle, Filesystems::usual())
 }
 
-/// Identifies a handle by a policy on which file systems may be asked.
+/// Identifies a handle with this policy on trusted file systems.
 pub(crate) fn identify_with(
     handle: BorrowedHandle<'_>,
     filesystems: &Filesystems,
@@ -46,9 +47,10 @@ pub(crate) fn identify_with(
     Ok(Facts { object, rights })
 }
 
-/// Returns the rights that the flags of an open file give to its holder.
+/// Returns the rights that correspond to the status flags of an open file.
 pub(crate) fn access_rights(flags: OFlags) -> Rights {
-    // With O_APPEND a holder can't choose the place of a write, which is less than WRITE.
+    // With `O_APPEND` a holder can't choose the offset of a write, so the right is less than
+    // `WRITE`.
     let write = match flags.contains(OFlags::APPEND) {
         true => Rights::APPEND,
         false => Rights::WRITE | Rights::APPEND,
@@ -57,16 +59,15 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
         OFlags::RDWR => Rights::READ | write,
         OFlags::WRONLY => write,
         OFlags::RDONLY => Rights::READ,
-        // The file is open for neither reading nor writing (open(2), access mode 3), only for
-        // ioctls.
+        // The file was opened with access mode 3 (open(2)), which permits `ioctl` only.
         _ => Rights::empty(),
     }
 }
 
-/// Identifies a pidfd. A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags.
-/// A pidfd of a thread that was opened anew by its file handle (Linux 6.14) lacks the flag: it
-/// waits for the thread but signals the process, so it counts as neither. Once the thread has
-/// ended, the kernel can't tell such a pidfd from one of a process.
+/// Identifies a pidfd. The flag `PIDFD_THREAD` (equal to `O_EXCL`) distinguishes a pidfd of a
+/// thread. A thread's pidfd that was reopened by its file handle (Linux 6.14) lacks the flag: it
+/// waits for the thread but signals the process, so it counts as neither. After the thread has
+/// ended, the kernel can't distinguish such a pidfd from that of a process.
 fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
         true => (Object::Thread, WAIT_AND_SIGNAL),
@@ -82,7 +83,7 @@ fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
     })
 }
 
-/// Identifies an object without an inode of its own. `stat` shows the same for all of these.
+/// Identifies an object with an anonymous inode. `stat` is the same for all of these.
 fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rights)> {
     let mut room = fdinfo::Room::new();
     let info = fdinfo::read(handle, stat, &mut room)?;
@@ -97,14 +98,14 @@ fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rig
 fn other_anonymous(info: &FdInfo<'_>) -> io::Result<(Object, Rights)> {
     let object = match () {
         () if info.has("clockid:") && info.has("ticks:") => Object::Timer,
-        // Before Linux 6.9 there are no pidfds of threads.
+        // Before Linux 6.9, there are no pidfds of threads.
         () if info.has("Pid:") => Object::Process,
         () => return Ok((Object::Other, Rights::empty())),
     };
     Ok((object, WAIT_AND_SIGNAL))
 }
 
-/// Identifies a file that isn't on a known device of the kernel's own.
+/// Identifies a file that has none of the kernel's internal device numbers.
 fn of_file_system(
     handle: BorrowedHandle<'_>,
     stat: &Stat,
@@ -123,8 +124,8 @@ fn of_file_system(
         _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
         }
-        // Only objects of the kernel's own have no file type, so no file system can delay an
-        // answer.
+        // Only internal objects of the kernel have no file type, and no file system can delay
+        // queries about them.
         Ok(Verdict::Unknown)
             if kind == FileType::Unknown
                 && fdinfo::read(handle, stat, &mut fdinfo::Room::new())?.has("exp_name:") =>
@@ -146,7 +147,7 @@ fn of_file_system(
     }
 }
 
-/// Identifies a file of a trusted file system by its type.
+/// Maps the type of a file on a trusted file system to an object.
 fn by_type(kind: FileType) -> Object {
     match kind {
         FileType::RegularFile => Object::RegularFile,
@@ -156,8 +157,9 @@ fn by_type(kind: FileType) -> Object {
     }
 }
 
-/// Identifies a file that has seals, even if only the seal against more seals. The kernel keeps
-/// such a file in memory, so that no peer can delay queries about it, wherever it is mounted.
+/// Identifies a file that has seals, including one that only has the seal against more seals. The
+/// kernel keeps such a file in memory, so no peer can delay queries about it, wherever it is
+/// mounted.
 fn in_memory(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -175,7 +177,8 @@ fn in_memory(
     }
 }
 
-/// Returns the rights of a buffer, which can always be mapped; its access mode says how.
+/// Returns the rights of a dma-buf. It can always be mapped, with the access mode of its
+/// descriptor.
 fn buffer_rights(access: Rights) -> Rights {
     access.difference(Rights::APPEND) | Rights::MAP
 }
@@ -184,7 +187,8 @@ pub(crate) const WAIT_AND_SIGNAL: Rights = Rights::WAIT.union(Rights::SIGNAL);
 
 const UNJUDGED: Facts = Facts { object: Object::Unjudged, rights: Rights::empty() };
 
-/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
+/// From `linux/magic.h`. Magic numbers have 32 bits, but the width of the field depends on the
+/// architecture.
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const MAGIC_MASK: u64 = u32::MAX as u64;
 
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_pidfd_without_an_inode_of_its_own_is_told_by_what_proc_says() {
-        // Before Linux 6.9, a pidfd is among the anonymous objects.
+        // Before Linux 6.9, a pidfd has an anonymous inode.
         let process = crate::Process::current().unwrap();
         let stat = device::stat(&process).unwrap();
         let told = anonymous(process.as_fd(), &stat).unwrap();

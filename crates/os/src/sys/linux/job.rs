@@ -1,4 +1,4 @@
-//! Jobs: control groups of version 2.
+//! Jobs, which are cgroup v2 directories.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use crate::{JobWatch, Process};
 
 pub(crate) fn open(path: &Path) -> io::Result<JobHandle> {
     let directory = directory::open(path)?;
-    // The caller chose the path, so waiting for its file system is acceptable.
+    // The caller chose the path, so it is acceptable that its file system may be slow.
     match rustix::fs::fstatfs(&directory)?.f_type as u64 & MAGIC_MASK == CGROUP2_MAGIC {
         true => Ok(directory),
         false => {
@@ -27,8 +27,8 @@ pub(crate) fn open(path: &Path) -> io::Result<JobHandle> {
 pub(crate) fn add(job: &JobHandle, process: &Process) -> io::Result<()> {
     let id = process.id()?.ok_or_else(|| ended("process"))?;
     write(job, "cgroup.procs", id.to_string().as_bytes())?;
-    // The kernel takes a process number here. If the process is still alive afterwards, the
-    // number was its own.
+    // The kernel takes a process ID here. If the process is still alive afterwards, the ID cannot
+    // have been reused before.
     match process.wait_timeout(Duration::ZERO)? {
         true => Err(ended("process")),
         false => Ok(()),
@@ -58,16 +58,15 @@ fn write(job: &JobHandle, name: &str, text: &[u8]) -> io::Result<()> {
         if error.raw_os_error() == Some(libc::ESRCH) {
             return ended("process");
         }
-        // A job of threads takes no processes (`EOPNOTSUPP`), and a job with controllers in use
-        // takes no processes of its own (`EBUSY`). A bare error number would not name the job's
-        // file.
+        // A threaded control group accepts no processes (`EOPNOTSUPP`), and neither does one with
+        // controllers enabled for its children (`EBUSY`). The error names the control file, which
+        // an error number alone would not.
         io::Error::new(error.kind(), format!("{name} of the job can't be written: {error}"))
     })
 }
 
-/// Opens one of the files that the kernel puts in each job. A directory from a peer was proven
-/// to be of that file system when it arrived, but the peer may have mounted something over the
-/// file.
+/// Opens one of the control files of a job. The kernel proved the job's directory to be on a cgroup
+/// file system, but the peer that sent it may have mounted something over the file.
 fn control(job: &JobHandle, name: &str, access: OFlags) -> io::Result<File> {
     let opened = job.open_unlinked(name.as_ref(), access).map_err(|error| {
         let error = io::Error::from(error);
@@ -76,7 +75,8 @@ fn control(job: &JobHandle, name: &str, access: OFlags) -> io::Result<File> {
     Ok(opened.into())
 }
 
-/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
+/// From `linux/magic.h`. Magic numbers have 32 bits, but the width of the field depends on the
+/// architecture.
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 const MAGIC_MASK: u64 = u32::MAX as u64;
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::{Job, Object, identify, wait_any};
 
-    /// A job for a test, removed at the end of the test.
+    /// A job for a test, which is removed at the end of the test.
     struct Temporary {
         parent: Job,
         name: String,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     impl Temporary {
-        /// Returns `None`, with the reason printed, if this machine or this user can't have a job.
+        /// Returns `None` and prints the reason if this machine or this user can't create a job.
         fn new() -> Option<Self> {
             static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
             let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_file_of_a_job_that_fails_is_named() {
-        // A directory of another file system, as a peer could pass it if nothing were proven.
+        // A directory on another file system, which a peer could pass as a job if there were no
+        // proof.
         let folder = tempfile::tempdir().unwrap();
         let job = Job::from(OwnedFd::from(File::open(folder.path()).unwrap()));
         let error = job.kill().unwrap_err();

@@ -1,4 +1,4 @@
-//! Shared memory mapped for one direction: one side writes, the other copies out.
+//! Shared memory mappings. One process writes, and the other copies the bytes out.
 #![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
 
 use std::io;
@@ -15,7 +15,7 @@ use crate::system_call::failed;
 
 /// A shared mapping of the first `len` bytes of a memory file.
 ///
-/// The type never returns a slice, because another process may write at any time.
+/// This type never returns a slice, because another process may write at any time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -23,15 +23,15 @@ pub(crate) struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping is not tied to a thread. Its bytes are only copied, never borrowed.
+// SAFETY: the mapping isn't tied to a thread. Its bytes are only copied, never borrowed.
 unsafe impl Send for Mapping {}
-// SAFETY: as above. Concurrent copies of overlapping ranges mix bytes, as they do with another
+// SAFETY: as above. Concurrent copies of overlapping ranges may mix bytes, as they may with another
 // process.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the file, which must be sealed against shrinking. Access beyond the end of a shorter
-    /// file would raise SIGBUS.
+    /// Maps the file. It must be at least `len` bytes long and sealed against shrinking, because
+    /// access beyond its end raises `SIGBUS`.
     pub(crate) fn new(file: BorrowedFd<'_>, len: usize, writable: bool) -> io::Result<Self> {
         let protection = match writable {
             true => ProtFlags::READ | ProtFlags::WRITE,
@@ -46,29 +46,29 @@ impl Mapping {
         Ok(Self { start, len, writable })
     }
 
-    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
-    /// offset.
+    /// Copies bytes into the mapping at the offset. Returns `false` and copies nothing if the
+    /// mapping doesn't contain the whole range.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         let fits = self.contains(offset, bytes.len()) && self.writable;
         if fits {
             // SAFETY: the range lies within the mapping, which is writable and lives as long as
-            // self. `bytes` is ordinary memory, so they don't overlap.
+            // `self`. `bytes` is ordinary memory, so the two don't overlap.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
         }
         fits
     }
 
-    /// Appends a copy of a range to `out`. Returns `false`, and appends nothing, unless the mapping
-    /// contains the whole range.
+    /// Appends a copy of a range to `out`. Returns `false` and appends nothing if the mapping
+    /// doesn't contain the whole range.
     #[must_use]
     pub(crate) fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
         let fits = self.contains(offset, len);
         if fits {
             out.reserve(len);
-            // SAFETY: the range lies within the mapping, and `out` has room for `len` more bytes.
-            // If the writer changes the range at the same time, the copy is a mixture, but any
-            // bytes are valid.
+            // SAFETY: the range lies within the mapping, and `out` has capacity for `len` more
+            // bytes. If the writer changes the range at the same time, the copy may mix old and new
+            // bytes, but any bytes are valid.
             unsafe {
                 ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr().add(out.len()), len)
             };
@@ -78,29 +78,31 @@ impl Mapping {
         fits
     }
 
-    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the mapping contains
+    /// Copies a range to `out`. Returns `false` and copies nothing if the mapping doesn't contain
     /// the whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         let fits = self.contains(offset, out.len());
         if fits {
-            // SAFETY: the range lies within the mapping. `out` is ordinary memory, so they don't
-            // overlap. If the writer changes the range at the same time, the copy is a mixture, but
-            // any bytes are valid.
+            // SAFETY: the range lies within the mapping. `out` is ordinary memory, so the two don't
+            // overlap. If the writer changes the range at the same time, the copy may mix old and
+            // new bytes, but any bytes are valid.
             unsafe { ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr(), out.len()) };
         }
         fits
     }
 
-    /// Returns the word at an aligned offset within a mapping that is used only for words. Returns
-    /// `None` if there is no such word, or if the mapping isn't writable.
+    /// Returns the 64-bit word at an aligned offset, for a mapping that is accessed only in such
+    /// words. Returns `None` if the word isn't within the mapping, or if the mapping isn't
+    /// writable.
     pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
         let end = offset.checked_add(size_of::<AtomicU64>())?;
         if !self.writable || end > self.len || !offset.is_multiple_of(align_of::<AtomicU64>()) {
             return None;
         }
-        // SAFETY: the word lies within the mapping, which starts at a page and lives as long as
-        // self. The word is aligned and writable, and other processes can only change its value.
+        // SAFETY: the word lies within the mapping, which starts at a page boundary and lives as
+        // long as `self`. The word is aligned and writable, and other processes can only change its
+        // value.
         Some(unsafe { &*self.at(offset).cast::<AtomicU64>() })
     }
 
@@ -119,8 +121,8 @@ impl Mapping {
     }
 }
 
-/// Returns the half of a word that holds its lower 32 bits, for a system call that changes only
-/// these. Rust code must access only the whole word.
+/// Returns the half of a word with its lower 32 bits, for a system call that changes only these.
+/// Rust code must access only the whole word.
 pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
     let halves: *const AtomicU32 = ptr::from_ref(word).cast();
     let place = if cfg!(target_endian = "little") { 0 } else { 1 };
@@ -129,15 +131,15 @@ pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
     unsafe { &*halves.add(place) }
 }
 
-/// A mapping of a memory file whose bytes never change, so that a slice of them can be borrowed.
+/// A mapping of a memory file whose bytes never change, so that they can be borrowed as a slice.
 #[derive(Debug)]
 pub(crate) struct View(Option<Mapping>);
 
 impl View {
-    /// Maps the whole file, once its seals have proven that no process can write or shrink it.
+    /// Maps the whole file. Its seals must prove that no process can write or shrink it.
     ///
     /// # Errors
-    /// `InvalidInput` without those seals; otherwise the errors of `mmap(2)`.
+    /// `InvalidInput` if one of those seals is missing; otherwise the errors of `mmap(2)`.
     pub(crate) fn new(file: BorrowedFd<'_>) -> io::Result<Self> {
         let frozen = SealFlags::SHRINK | SealFlags::WRITE;
         if !rustix::fs::fcntl_get_seals(file)?.contains(frozen) {
@@ -153,8 +155,8 @@ impl View {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
-            // SAFETY: the mapping has that length and lives as long as self. `new` has proven the
-            // seals, which can't be removed, so its bytes neither change nor vanish.
+            // SAFETY: the mapping has that length and lives as long as `self`. `new` has checked
+            // the seals, which can't be removed, so the bytes can neither change nor disappear.
             Some(mapping) => unsafe { slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
             None => &[],
         }
@@ -163,7 +165,7 @@ impl View {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: this is the mapping made in `new`, and no reference to it is left.
+        // SAFETY: this is the mapping created in `new`, and no references to it exist.
         let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "a whole mapping can be unmapped: {unmapped:?}");
     }

@@ -1,10 +1,10 @@
-//! `sendmsg` and `recvmsg` with descriptors and credentials in addition to the bytes.
+//! `sendmsg` and `recvmsg`, which transfer descriptors and credentials in addition to bytes.
 //!
-//! A message of one part without descriptors is sent by `sendto`, which needs no list of parts and
-//! saves 0.2 µs.
+//! A message that consists of one part without descriptors is sent by `sendto`, which needs no list
+//! of parts and saves 0.2 µs.
 //!
-//! All calls are made by their numbers. The C library's functions are cancellation points of
-//! threads, which doubles the time that the calls here take outside of the kernel.
+//! All calls use `syscall(2)`. The functions of the C library are thread cancellation points, which
+//! doubles the time spent outside of the kernel.
 #![expect(unsafe_code, reason = "the control buffer of a message is raw memory")]
 
 use std::io::{self, IoSlice};
@@ -14,19 +14,19 @@ use std::ptr;
 
 use crate::ReceivedMessage;
 
-/// Limits the descriptors of one message, as the kernel does (`SCM_MAX_FD`).
+/// Maximum number of descriptors in one message, which is the kernel's limit (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
 
 /// The control buffer of one message, aligned for the headers in it.
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [MaybeUninit<u8>; CONTROL_SIZE]);
 
-/// The size of the buffer: room for all descriptors and for every other control message that a
-/// socket option adds.
+/// The size of the control buffer. It holds all descriptors and every other control message that a
+/// socket option can add.
 ///
 /// Another holder of the socket can set such an option at any time. The kernel writes some of these
-/// messages before the descriptors, and closes descriptors for which no room is left.
-// SAFETY: CMSG_SPACE only computes.
+/// messages before the descriptors, and closes descriptors that don't fit.
+// SAFETY: `CMSG_SPACE` is a pure computation.
 pub(super) const CONTROL_SIZE: usize = unsafe {
     libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
         + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32)
@@ -34,20 +34,21 @@ pub(super) const CONTROL_SIZE: usize = unsafe {
 } as usize
     + OTHER_CONTROL_SIZE;
 
-/// Room for a security label (`SO_PASSSEC`), timestamps, and other control messages without
+/// Space for a security label (`SO_PASSSEC`), timestamps, and other control messages without
 /// descriptors.
 const OTHER_CONTROL_SIZE: usize = 1024;
 
-/// From `linux/socket.h`, Linux 6.5: a pidfd of the sender (`SO_PASSPIDFD`).
+/// From `linux/socket.h` (Linux 6.5): a pidfd of the sender (`SO_PASSPIDFD`).
 const SCM_PIDFD: libc::c_int = 4;
 
-/// The control messages of level `SOL_SOCKET` that carry no descriptor, from `linux/socket.h` and
-/// `asm-generic/socket.h`: a security label, timestamps in all forms, a mark, a priority, counts of
-/// dropped and waiting messages, and reports of network devices.
+/// The types of control messages of level `SOL_SOCKET` that contain no descriptors, from
+/// `linux/socket.h` and `asm-generic/socket.h`: a security label, timestamps in all forms, a mark,
+/// a priority, counts of dropped and waiting messages, and reports of network devices.
 const WITHOUT_DESCRIPTORS: [libc::c_int; 16] =
     [3, 12, 29, 35, 36, 37, 40, 41, 54, 58, 61, 63, 64, 65, 81, 84];
 
-/// Sends one message with its descriptors, without waiting for room and without `SIGPIPE`.
+/// Sends one message with its descriptors. Does not wait for buffer space, and does not raise
+/// `SIGPIPE`.
 #[inline]
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
@@ -68,12 +69,12 @@ pub(crate) fn send(
     if !handles.is_empty() {
         let data_len = size_of_val(handles) as u32;
         message.msg_control = control.0.as_mut_ptr().cast();
-        // SAFETY: CMSG_SPACE only computes.
+        // SAFETY: `CMSG_SPACE` is a pure computation.
         message.msg_controllen = unsafe { libc::CMSG_SPACE(data_len) } as _;
-        // SAFETY: the control buffer has room for a header and DESCRIPTORS_MAX descriptors.
+        // SAFETY: the control buffer has space for a header and `DESCRIPTORS_MAX` descriptors.
         let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
         let mut first = empty_header();
-        // SAFETY: CMSG_LEN only computes.
+        // SAFETY: `CMSG_LEN` is a pure computation.
         first.cmsg_len = unsafe { libc::CMSG_LEN(data_len) } as _;
         first.cmsg_level = libc::SOL_SOCKET;
         first.cmsg_type = libc::SCM_RIGHTS;
@@ -81,7 +82,8 @@ pub(crate) fn send(
         unsafe { header.write(first) };
         // SAFETY: the data of the first header lies within the control buffer.
         let data = unsafe { libc::CMSG_DATA(header) };
-        // SAFETY: a BorrowedFd is a RawFd in memory; there is room for `data_len` bytes of them.
+        // SAFETY: a `BorrowedFd` has the layout of a `RawFd`, and there is space for `data_len`
+        // bytes of them.
         unsafe { ptr::copy_nonoverlapping(handles.as_ptr().cast::<u8>(), data, data_len as usize) };
     }
     // SAFETY: every pointer of `message` refers to memory that lives until the call returns, and
@@ -91,7 +93,7 @@ pub(crate) fn send(
     })
 }
 
-/// Sends a message of one part.
+/// Sends a message that consists of one part.
 fn send_piece(socket: BorrowedFd<'_>, piece: &[u8]) -> io::Result<usize> {
     let (to, to_len) = (ptr::null::<libc::sockaddr>(), 0_usize);
     // SAFETY: the call reads the piece up to its length, and no other memory.
@@ -101,7 +103,7 @@ fn send_piece(socket: BorrowedFd<'_>, piece: &[u8]) -> io::Result<usize> {
     })
 }
 
-/// Repeats a call that a signal interrupted.
+/// Repeats a call as long as a signal interrupts it (`EINTR`).
 #[inline]
 pub(super) fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Result<usize> {
     loop {
@@ -113,10 +115,9 @@ pub(super) fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Resul
     }
 }
 
-/// Receives one message, with `O_CLOEXEC` on each descriptor. The descriptors are appended to
-/// `handles`.
+/// Receives one message, and appends its descriptors to `handles`. They are close-on-exec.
 ///
-/// Waits for a message only if `wait` is set and the socket's own timeout hasn't passed.
+/// Waits for a message only if `wait` is set, and at most for the socket's own timeout.
 #[inline]
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
@@ -134,42 +135,42 @@ pub(crate) fn receive(
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     let len = loop {
         // SAFETY: every pointer of `message` refers to memory that lives until the call returns.
-        // The call may write to it up to the lengths beside the pointers.
+        // The call may write to it up to the accompanying lengths.
         let received = unsafe {
             libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
         };
         match usize::try_from(received) {
             Ok(len) => break len,
-            // A waiting caller gets the interruption, so that it can check its deadline.
+            // A caller that waits gets the `EINTR`, so that it can check its deadline.
             Err(_) if interrupted() && !wait => continue,
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };
-    // SAFETY: the kernel has just filled this message, and it is taken once.
+    // SAFETY: the kernel has just filled this message, and its descriptors are taken only once.
     Ok(unsafe { take(&message, len, handles) })
 }
 
-/// Returns whether nothing is left to receive: the queue is empty, and the end of the stream is
-/// reached. Removes no message from the queue. Requires `SO_PASSCRED`, which attaches a control
-/// message to every message.
+/// Returns whether the queue is empty and the end of the stream is reached. Removes no message from
+/// the queue. Requires `SO_PASSCRED`, which adds a control message to every message.
 pub(crate) fn is_at_end(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let mut message = empty_message();
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: `message` lives until the call returns, and has no buffers to which the call could
-    // write.
+    // SAFETY: `message` lives until the call returns. It has no buffers, so the call writes nothing
+    // else.
     let len = uninterrupted(|| unsafe {
         libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
     })?;
-    // Without a control buffer, the kernel reports a message's control message as truncated.
+    // There is no control buffer, so the kernel reports the control message of any message as
+    // truncated.
     let is_message = message.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) != 0;
     Ok(len == 0 && !is_message)
 }
 
-/// Converts a received message of `len` bytes. Its descriptors are appended to `handles`.
+/// Converts a received message of `len` bytes, and appends its descriptors to `handles`.
 ///
 /// # Safety
-/// The kernel must have filled `message`, with the control buffer that it was given, and the
-/// message must not have been taken before: its descriptors have no owner yet.
+/// The kernel must have filled `message` and its control buffer. Call this only once per message,
+/// because the returned values become the owners of its descriptors.
 #[inline(always)]
 pub(super) unsafe fn take(
     message: &libc::msghdr,
@@ -182,38 +183,38 @@ pub(super) unsafe fn take(
         handles_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
         ..ReceivedMessage::default()
     };
-    // SAFETY: the kernel filled the control buffer and left its length in the message.
+    // SAFETY: the kernel has filled the control buffer and stored its length in the message.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: a header that is not null lies within the control buffer.
     while let Some(fields) = unsafe { header.as_ref() } {
         let cmsg_len: usize = fields.cmsg_len as _;
         // SAFETY: the header lies within the control buffer, and so does its data.
         let data = unsafe { libc::CMSG_DATA(header) };
-        // SAFETY: CMSG_LEN only computes.
+        // SAFETY: `CMSG_LEN` is a pure computation.
         let data_len = cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
         match (fields.cmsg_level, fields.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 handles.extend((0..data_len / size_of::<RawFd>()).map(|i| {
                     // SAFETY: the i-th descriptor lies within the data of this header.
                     let raw = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
-                    // SAFETY: the kernel has just opened this descriptor for this process. No other
-                    // value owns it, so this is its only owner.
+                    // SAFETY: the kernel has just opened this descriptor for this process, and no
+                    // other value owns it.
                     unsafe { OwnedFd::from_raw_fd(raw) }
                 }));
             }
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if data_len >= size_of::<libc::ucred>() => {
-                // SAFETY: the data contains a whole ucred, for which any bytes are values.
+                // SAFETY: the data contains a whole `ucred`, for which any bytes are valid.
                 let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
                 received.sender = Some(crate::Credentials::from_kernel(sender));
             }
             (libc::SOL_SOCKET, SCM_PIDFD) if data_len >= size_of::<RawFd>() => {
-                // SAFETY: the data has room for one descriptor.
+                // SAFETY: the data has the size of one descriptor.
                 let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
-                // If the process no longer exists, the kernel reports an error in place of the
-                // descriptor.
+                // If the process no longer exists, the kernel stores a negative error number
+                // instead of a descriptor.
                 if raw >= 0 {
-                    // SAFETY: the kernel has just opened this descriptor for this process. No other
-                    // value owns it, so this is its only owner.
+                    // SAFETY: the kernel has just opened this descriptor for this process, and no
+                    // other value owns it.
                     received.sender_process = Some(unsafe { OwnedFd::from_raw_fd(raw) });
                 }
             }
@@ -226,19 +227,20 @@ pub(super) unsafe fn take(
     received
 }
 
-/// Sending neither waits nor raises a signal.
+/// Flags for sending without waiting and without `SIGPIPE`.
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 #[inline(always)]
 pub(super) fn empty_message() -> libc::msghdr {
-    // SAFETY: a msghdr of zeros has no name, no parts and no control data.
+    // SAFETY: zero is valid for all fields of a `msghdr`: no name, no parts and no control data.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
-/// Returns the header of a control message with all fields zero. The C library decides which padding
-/// fields `cmsghdr` and `msghdr` have and how wide their lengths are: musl's lengths have 32 bits.
+/// Returns the header of a control message with all fields zero. It can't be written as a literal,
+/// because the padding fields and the width of the lengths depend on the C library. For example,
+/// lengths have 32 bits in musl.
 fn empty_header() -> libc::cmsghdr {
-    // SAFETY: a cmsghdr has integers only, for which zeros are values.
+    // SAFETY: a `cmsghdr` consists of integers, for which zero is valid.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 

@@ -1,6 +1,6 @@
-//! `sendmmsg` and `recvmmsg`: several messages with one system call.
+//! `sendmmsg` and `recvmmsg`, which transfer several messages with one system call.
 //!
-//! The calls are made by their numbers, as in [`super::message`].
+//! The calls use `syscall(2)`, as in [`super::message`].
 #![expect(unsafe_code, reason = "arrays of messages and their control buffers are raw memory")]
 
 use std::io::{self, IoSlice};
@@ -14,11 +14,11 @@ use super::message::{
 };
 use crate::Slot;
 
-/// Limits the messages of one call, because their control buffers are on the stack.
+/// Maximum number of messages in one call, because their control buffers are on the stack.
 pub(crate) const MESSAGES_MAX: usize = 16;
 
-/// Sends messages without descriptors, in their order, without waiting for room and without
-/// `SIGPIPE`. Returns how many were sent, at least one.
+/// Sends messages without descriptors in order. Does not wait for buffer space, and does not raise
+/// `SIGPIPE`. Returns the number of messages sent, which is at least one.
 pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result<usize> {
     let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = frames.len().min(MESSAGES_MAX);
@@ -27,19 +27,20 @@ pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result
         message.msg_hdr.msg_iov = ptr::from_ref(frame).cast_mut().cast();
         message.msg_hdr.msg_iovlen = 1;
     }
-    // SAFETY: an IoSlice has the layout of an iovec. Every pointer of the first `count` messages
-    // refers to memory that lives until the call returns, and the call writes only their lengths.
+    // SAFETY: an `IoSlice` has the layout of an `iovec`. Every pointer of the first `count`
+    // messages refers to memory that lives until the call returns, and the call writes only their
+    // lengths.
     uninterrupted(|| unsafe {
         let (socket, messages) = (socket.as_raw_fd(), messages.as_mut_ptr());
         libc::syscall(libc::SYS_sendmmsg, socket, messages, count, SEND_FLAGS)
     })
 }
 
-/// Receives the queued messages, up to one per slot, with `O_CLOEXEC` on each descriptor. Returns
-/// how many were received, at least one.
+/// Receives queued messages, at most one per slot. Their descriptors are close-on-exec. Returns the
+/// number of messages received, which is at least one.
 ///
-/// Waits for the first message only if `wait` is set and the socket's own timeout hasn't passed.
-/// Never waits for a further message.
+/// Waits for the first message only if `wait` is set, and at most for the socket's own timeout.
+/// Never waits for a second message.
 pub(crate) fn receive<B, H>(
     socket: BorrowedFd<'_>,
     slots: &mut [Slot<B, H>],
@@ -50,7 +51,7 @@ where
     H: Extend<OwnedFd>,
 {
     let mut controls = [const { Control([MaybeUninit::uninit(); CONTROL_SIZE]) }; MESSAGES_MAX];
-    // Only the used entries are initialized.
+    // Only the entries in use are initialized.
     let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MESSAGES_MAX];
     let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = slots.len().min(MESSAGES_MAX);
@@ -68,8 +69,8 @@ where
     let flags = libc::MSG_CMSG_CLOEXEC | wait_flag;
     let received = loop {
         // SAFETY: the first `count` messages are initialized. Each of their pointers refers to
-        // memory that lives until the call returns, that no other pointer refers to, and that the
-        // call may write to up to the length beside the pointer. There is no timeout to point to.
+        // memory that lives until the call returns and to which no other pointer refers. The call
+        // may write to it up to the accompanying length. The pointer to a timeout is null.
         let received = unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
@@ -82,7 +83,7 @@ where
         };
         match usize::try_from(received) {
             Ok(received) => break received,
-            // A waiting caller gets the interruption, so that it can check its deadline.
+            // A caller that waits gets the `EINTR`, so that it can check its deadline.
             Err(_) if interrupted() && !wait => continue,
             Err(_) => return Err(io::Error::last_os_error()),
         }
@@ -91,7 +92,8 @@ where
         // SAFETY: `received` is at most `count`, and the first `count` messages were initialized
         // before the call.
         let message = unsafe { message.assume_init_ref() };
-        // SAFETY: the kernel has just filled the first `received` messages, and each is taken once.
+        // SAFETY: the kernel has just filled the first `received` messages, and each is taken only
+        // once.
         slot.received =
             unsafe { take(&message.msg_hdr, message.msg_len as usize, &mut slot.handles) };
     }

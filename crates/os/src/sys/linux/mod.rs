@@ -1,8 +1,8 @@
-//! Linux: the queries and system calls that the public modules share.
+//! The Linux queries and system calls that the public modules share.
 //!
-//! The modules with `unsafe` wrap a system call directly in a safe function.
+//! Modules with `unsafe` code wrap each system call in a safe function.
 //!
-//! The `SAFETY` comment of each call proves who owns each descriptor on success and on failure.
+//! The `SAFETY` comment of each call states who owns each descriptor on success and on failure.
 
 pub(crate) mod aio;
 pub(crate) mod clone;
@@ -45,7 +45,8 @@ pub(crate) mod wait;
 
 use std::io;
 
-/// Converts the result of a system call through libc: -1 means that `errno` has the error.
+/// Converts the result of a system call made through libc. If it is -1, returns the error in
+/// `errno`.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     match result {
         -1 => Err(io::Error::last_os_error()),
@@ -53,10 +54,11 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// The system call that duplicates a handle.
+/// The system call that duplicates a handle, for error messages.
 pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
 
-/// Returns the meaning and the remedy of an error of a system call.
+/// Returns a text for an error message: what the error of this system call means, and what to do
+/// about it.
 pub(crate) fn remedy(call: &str, errno: i32) -> Option<&'static str> {
     Some(match errno {
         libc::EMFILE => {

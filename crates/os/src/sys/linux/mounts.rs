@@ -1,8 +1,8 @@
-//! The mounts of this process, from `/proc/self/mountinfo`. Maps the number of a mount, or the
-//! device of a file system, to the type of the file system.
+//! The mounts of this process, from `/proc/self/mountinfo`. Maps a mount ID, or the device number
+//! of a file system, to the type of the file system.
 //!
-//! The file stays open. The kernel reports on it when something was mounted or unmounted, so the
-//! table is read again only then, however many files of unknown mounts a peer sends. A prepared
+//! The file is kept open. The kernel signals on it when something was mounted or unmounted, so the
+//! table is only read again then, even if a peer sends many files on unknown mounts. A prepared
 //! process can also read the table in a sandbox in which it can't open files.
 
 use std::collections::HashMap;
@@ -26,11 +26,11 @@ use crate::sys::proc;
 use crate::sys::stat::stat;
 use crate::system_call::failed;
 
-/// Returns the type of the file system of a mount, by the mount's number in `mountinfo`, or else by
-/// the file system's device. Returns `None` if this mount namespace has neither.
+/// Returns the type of a mounted file system. Searches by mount ID first, and then by the device
+/// number of the file system. Returns `None` if this mount namespace has neither.
 ///
 /// # Errors
-/// `Unsupported` without `/proc`; fails in a sandbox in which the file can't be opened.
+/// `Unsupported` if `/proc` isn't mounted. In a sandbox, the error of opening the file.
 pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<str>>> {
     if !may_use(Feature::Proc) {
         return Err(without_proc());
@@ -47,15 +47,15 @@ pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<
     Ok(moved.table()?.file_system(number, device))
 }
 
-/// Opens no file from now on, because a sandbox may end a process that tries to.
+/// Opens no file from now on, because a sandbox might kill a process that tries to.
 pub(crate) fn open_nothing() {
     OPENS_NOTHING.store(true, Ordering::Relaxed);
 }
 
 static OPENS_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// Opens the file, so that no file has to be opened later. The table is read when it is first
-/// needed, because that takes long on a machine with thousands of mounts.
+/// Opens the file, so that it need not be opened later. Reading the table takes long on a machine
+/// with thousands of mounts, so it is only read when needed.
 ///
 /// # Errors
 /// Fails if the file can't be opened.
@@ -66,13 +66,13 @@ pub(crate) fn prepare() -> io::Result<()> {
     opened(&mut mounts).map(drop)
 }
 
-/// Returns the type of a mounted file system whose files show other device numbers than the file
-/// system has (btrfs, overlay), if the handle is of that file system. So a file that was opened in
-/// another mount namespace is recognized.
+/// Returns the type of the file system of a handle, for types whose files have other device numbers
+/// than their mounts (btrfs, overlay). This recognizes files that were opened in another mount
+/// namespace.
 ///
 /// The kernel compares the file systems of two files before it clones one into the other
-/// (`FICLONE`), without asking either file system. The other file is the root of a mount here, a
-/// directory, so nothing is ever cloned.
+/// (`FICLONE`), without asking either file system. Here the other file is the root directory of a
+/// mount, which can't be cloned, so only the comparison takes place.
 ///
 /// # Errors
 /// Returns the errors of [`file_system`].
@@ -99,11 +99,11 @@ fn opened(mounts: &mut Option<Mounts>) -> io::Result<&mut Mounts> {
     }
 }
 
-/// The mounts of one namespace.
+/// The mounts of one mount namespace.
 #[derive(Debug)]
 struct Mounts {
     file: OwnedFd,
-    /// The inode number of the mount namespace, if it could be read.
+    /// The inode number of the mount namespace; `None` if it could not be read.
     namespace: Option<u64>,
     table: Option<Table>,
 }
@@ -114,11 +114,11 @@ struct Table {
     names: HashMap<Box<str>, Arc<str>>,
     by_number: HashMap<u64, Arc<str>>,
     by_device: HashMap<Device, Arc<str>>,
-    /// One mount of each file system whose files show other devices.
+    /// One mount of each file system whose files have other device numbers than their mounts.
     roots: Vec<Root>,
 }
 
-/// The root of a mount.
+/// The root directory of a mount.
 #[derive(Debug)]
 struct Root {
     number: u64,
@@ -128,8 +128,8 @@ struct Root {
 }
 
 impl Root {
-    /// Opens the directory, unless that could involve another file system. The path is looked up
-    /// only in the kernel's cache, and must lead to this mount.
+    /// Opens the directory if that involves no other file system. Looks the path up only in the
+    /// kernel's cache, and checks that it leads to this mount.
     fn open(&self) -> Option<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let cached = ResolveFlags::CACHED;
@@ -159,7 +159,7 @@ impl Mounts {
         Ok(Self { file, namespace: own_namespace(), table: None })
     }
 
-    /// Returns the table, which is read again if something has changed.
+    /// Returns the table. Reads it again if something was mounted or unmounted.
     fn table(&mut self) -> io::Result<&Table> {
         if self.has_changed()? {
             self.table = None;
@@ -176,14 +176,14 @@ impl Mounts {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match rustix::event::poll(&mut polls, Some(&now)) {
             Ok(count) => Ok(count > 0),
-            // After a signal the state is unknown, and reading the table again is always correct.
+            // A signal leaves this unknown. Reading the table again is always correct.
             Err(Errno::INTR) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Returns whether this thread has entered another mount namespace; `false` if the kernel can't
-    /// be asked.
+    /// Returns whether this thread has entered another mount namespace. Returns `false` if that
+    /// can't be determined.
     fn has_moved(&self) -> bool {
         own_namespace().is_some_and(|namespace| Some(namespace) != self.namespace)
     }
@@ -240,14 +240,14 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// File systems whose files have separate device numbers for each subvolume or layer.
+/// File systems whose files have a separate device number per subvolume or layer.
 const SHOW_OTHER_DEVICES: [&str; 3] = ["bcachefs", "btrfs", "overlay"];
 
-/// Limits the kept roots. A file of a file system beyond this limit is not recognized if it is
-/// opened in another namespace.
+/// Maximum number of stored roots. If there are more such file systems, files of the others aren't
+/// recognized when they were opened in another mount namespace.
 const ROOTS_MAX: usize = 64;
 
-/// Decodes a path of `mountinfo`, in which spaces and backslashes are octal escapes.
+/// Decodes a path in `mountinfo`, in which spaces and backslashes are written as octal escapes.
 fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -268,8 +268,8 @@ fn unescape(text: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Reads the whole file from its start. A path in it may not be UTF-8; the relevant fields are
-/// ASCII.
+/// Reads the whole file from its start. Paths may contain invalid UTF-8, but the relevant fields
+/// are ASCII.
 fn read(file: &OwnedFd) -> io::Result<String> {
     let (mut text, mut part) = (Vec::new(), vec![0; 64 * 1024]);
     loop {

@@ -1,4 +1,4 @@
-//! Mutexes: pages of sealed memory with a futex.
+//! Mutexes, each of which is a page of sealed memory with a futex.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,7 +16,7 @@ use crate::{BorrowedHandle, HandleRef, Rights, memory};
 
 mod lock;
 
-/// A mutex's memory file.
+/// The memory file of a mutex.
 #[derive(Debug)]
 pub(crate) struct MutexHandle {
     file: OwnedFd,
@@ -33,7 +33,7 @@ pub(crate) fn create() -> io::Result<MutexHandle> {
     Ok(file.into())
 }
 
-/// Makes this thread the owner; returns `None` if the timeout passes first.
+/// Locks the mutex for this thread. Returns `None` if the timeout passes first.
 pub(crate) fn lock(
     mutex: &MutexHandle,
     timeout: Option<Duration>,
@@ -53,7 +53,7 @@ impl MutexHandle {
         self.file.try_clone().map(Self::from)
     }
 
-    /// Returns the mapped memory. It is mapped on first use, and only if it can't shrink.
+    /// Returns the mapped memory. Maps it on first use, if it is sealed against shrinking.
     fn mapping(&self) -> io::Result<&Mapping> {
         if let Some(mapping) = self.mapping.get() {
             return Ok(mapping);
@@ -85,7 +85,7 @@ impl From<MutexHandle> for OwnedFd {
     }
 }
 
-/// Returns whether memory is a mutex. Checks its seals first and its mark second.
+/// Returns whether memory is a mutex. Checks its seals first, and then the tag in the memory.
 pub(crate) fn is_mutex(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -105,16 +105,16 @@ fn not_a_mutex() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "this memory holds no mutex")
 }
 
-/// The size of the memory. It does not depend on the machine's page size. Only the first
-/// bytes are used.
+/// The size of the memory, which does not depend on the page size of the machine.
 const LEN: usize = 4096;
-/// The offset of the word that names the owner.
+/// The offset of the 64-bit word that identifies the owner.
 const WORD_AT: usize = 0;
-/// The mark, which is at the end of the memory, so that it also proves the length.
+/// The tag that identifies a mutex. It is at the end of the memory, so that its presence also
+/// proves the length.
 const MARK: &[u8; 16] = b"syshandle mutex\x01";
 const MARK_AT: u64 = (LEN - MARK.len()) as u64;
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
-/// From `linux/fcntl.h`, Linux 6.3.
+/// From `linux/fcntl.h` (Linux 6.3).
 const F_SEAL_EXEC: u32 = 0x20;
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use crate::sys::feature::{Feature, seam::without};
     use crate::{Mutex, Object, identify};
 
-    /// Locks the mutex in a thread that ends without unlocking it.
+    /// Locks the mutex on a thread that ends without unlocking it.
     fn abandon(mutex: &Mutex) {
         std::thread::scope(|scope| {
             scope.spawn(|| std::mem::forget(mutex.lock().unwrap())).join().unwrap();
@@ -159,7 +159,7 @@ mod tests {
             scope.spawn(move || {
                 lock(mutex, None).unwrap().unwrap();
                 locked.send(rustix::thread::gettid()).unwrap();
-                // The loop ends once another thread waits.
+                // Waits until another thread waits for the mutex.
                 while !lock::is_waited_for(mutex.mapping().unwrap().word(WORD_AT).unwrap()) {
                     std::thread::yield_now();
                 }
@@ -186,7 +186,7 @@ mod tests {
         for scribble in [1, u64::MAX, u64::MAX << 32, 0x4000_0000, 0x8000_0000, 0xdead_beef] {
             let mutex = create().unwrap();
             mutex.mapping().unwrap().write(WORD_AT, &scribble.to_ne_bytes()).then_some(()).unwrap();
-            // Any result is accepted, but the call must return.
+            // The result is irrelevant, but the call must return.
             drop(lock(&mutex, Some(Duration::from_millis(5))));
             let mutex = create().unwrap();
             lock(&mutex, None).unwrap().unwrap();

@@ -1,14 +1,15 @@
 //! Reads `/proc/self/fdinfo` without opening a file for each descriptor.
 //!
-//! A process keeps one file, `/proc/self/fdinfo/N`, for a descriptor number N that it reserves. To
-//! examine a handle, the handle is duplicated onto N and the file is read: the kernel prints a
-//! description of the current N. Afterwards the file itself is duplicated onto N, so that the
-//! number stays reserved and no handle of a peer stays open. So a prepared process can examine
-//! handles in a sandbox in which it can't open files, after `chroot`, and without `/proc`.
+//! This process reserves a descriptor number N and keeps the file `/proc/self/fdinfo/N` open. To
+//! examine a handle, it duplicates the handle onto N and reads the file, because the kernel
+//! describes whatever N refers to at that time. Afterwards it duplicates the file itself onto N, so
+//! that the number stays reserved and no peer's handle stays open. So a prepared process can
+//! examine handles in a sandbox in which it can't open files, after `chroot`, and without `/proc`.
 //!
-//! The kept file describes the descriptor table of the thread that opened it. So the following
-//! cases are detected, and the `fdinfo` file of the handle's own number is opened instead:
-//! - a forked copy of the process: [`PerProcess`];
+//! The open file describes the descriptor table of the thread that opened it. In the following
+//! cases another table is in use. They are detected, and the `fdinfo` file of the handle's own
+//! number is opened instead:
+//! - in a forked child: [`PerProcess`];
 //! - a thread with its own descriptor table (`unshare` with `CLONE_FILES`), or any other reason why
 //!   N in the file isn't the handle: the text has another inode number than the handle;
 //! - the thread that opened the file has exited: reading fails;

@@ -1,23 +1,24 @@
-//! The locking protocol on the 64-bit word in a mutex's memory.
+//! The locking protocol for the 64-bit word in the memory of a mutex.
 //!
 //! ```text
 //! bits 63…32                     31        30          29…0
 //! stamp of the owner's identity  waiters   owner died  owner's thread number
 //! ```
 //!
-//! The lower half is the futex, whose meaning the kernel defines (`FUTEX_LOCK_PI` of
-//! [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)). The upper half, the stamp,
-//! belongs to this module. Rust code always accesses both halves together.
+//! The kernel defines the lower half of the word, which is the futex (`FUTEX_LOCK_PI` of
+//! [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)). This module defines the upper
+//! half, the stamp. Rust code always accesses both halves together.
 //!
-//! - No owner: the word is zero. A thread that locks the mutex writes its number and stamp.
-//! - An owner exists: the thread asks the kernel to wait. The kernel hands the lower half to a
-//!   waiter when the owner unlocks, and also when the owner ends; then it sets the bit for a dead
-//!   owner.
-//! - The owner ended while no thread waited: the kernel reports that its number has no thread, or
-//!   the stamp shows that another thread has the number. The thread that detects this takes the
-//!   word over.
-//! - During a handover the stamp is zero or not yet the new owner's. A thread that unlocks for a
-//!   waiter clears the stamp first, and a stamp beside the bit for a dead owner is ignored.
+//! - No owner: the word is zero. A thread that locks the mutex writes its thread ID and its stamp.
+//! - The mutex is owned: a thread that wants it asks the kernel to wait. When the owner unlocks or
+//!   ends, the kernel writes the ID of a waiter to the lower half. If the owner ended, the kernel
+//!   also sets the owner-died bit.
+//! - The owner ended while no thread waited: the kernel reports that no thread has the owner's ID,
+//!   or the stamp shows that the ID now belongs to another thread. The thread that detects this
+//!   takes the mutex over.
+//! - During a handover the stamp is zero, or is not yet that of the new owner. A thread that
+//!   unlocks for a waiter clears the stamp first, and a stamp next to the owner-died bit is
+//!   ignored.
 
 use std::cell::Cell;
 use std::io;
@@ -34,7 +35,7 @@ use crate::sys::feature::{Feature, may_use};
 use crate::sys::process::THREAD;
 use crate::sys::wait::timespec;
 
-/// Makes this thread the owner; returns `None` if the deadline passes first.
+/// Locks the mutex for this thread. Returns `None` if the deadline passes first.
 pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Ownership>> {
     let me = Owner::this_thread();
     if word.compare_exchange(0, me.word(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
@@ -50,13 +51,14 @@ pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Op
         }
         match wait_in_kernel(word, deadline) {
             Ok(()) => return Ok(Some(Ownership { is_abandoned: sign(word, &me) })),
-            // The owner's number has no thread. The kernel may have set the bit for waiters by now.
+            // No thread has the owner's ID. The kernel may have set the waiters bit since the word
+            // was read.
             Err(Errno::SRCH)
                 if take_over(word, seen, &me) || take_over(word, seen | WAITERS, &me) =>
             {
                 return Ok(Some(Ownership { is_abandoned: true }));
             }
-            // AGAIN: the owner is about to end. SRCH: the word has changed since the last read.
+            // `EAGAIN`: the owner is about to end. `ESRCH`: the word has changed since it was read.
             Err(Errno::SRCH | Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
             Err(error) => return Err(error.into()),
         }
@@ -66,8 +68,8 @@ pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Op
     }
 }
 
-/// Ends the ownership of this thread. If the word names another owner, because this process is a
-/// copy made by `fork` or because a peer has overwritten it, leaves the word unchanged.
+/// Unlocks the mutex. Leaves the word unchanged if it names another owner, because this process is
+/// a forked child or because a peer has overwritten the word.
 pub(super) fn unlock(word: &AtomicU64) {
     let me = this_thread();
     let mut seen = word.load(Ordering::Relaxed);
@@ -84,14 +86,14 @@ pub(super) fn unlock(word: &AtomicU64) {
     }
 }
 
-/// Lets the kernel choose the next owner.
+/// Makes the kernel choose the next owner.
 fn hand_over(word: &AtomicU64) {
     loop {
         match futex::unlock_pi(half(word), futex::Flags::empty()) {
             Ok(()) => return,
             Err(Errno::AGAIN | Errno::INTR) => {}
             // The kernel and the word disagree, because a peer has overwritten the word. The mutex
-            // now has no owner, and waiters look again when their turn ends.
+            // has no owner now. Waiters check it again after [`TURN`].
             Err(_) => {
                 word.fetch_and(!OWNER, Ordering::Release);
                 return;
@@ -100,8 +102,8 @@ fn hand_over(word: &AtomicU64) {
     }
 }
 
-/// Waits for a limited time until the kernel hands the lower half to this thread. After that time
-/// the caller checks the owner's identity again.
+/// Waits until the kernel writes this thread's ID to the lower half, but at most [`TURN`]. After
+/// that the caller checks the owner's identity again.
 fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Result<()> {
     let left = deadline
         .map_or(TURN, |deadline| deadline.saturating_duration_since(Instant::now()).min(TURN));
@@ -110,8 +112,8 @@ fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Re
     futex::lock_pi2(half(word), futex::Flags::empty(), Some(&timespec(now.saturating_add(left))))
 }
 
-/// Writes this thread's stamp to the word of a mutex, after the kernel has made this thread the
-/// owner in the lower half of the word. Returns whether the previous owner ended without unlocking.
+/// Writes this thread's stamp to the word after the kernel has made this thread the owner. Returns
+/// whether the previous owner ended without unlocking.
 fn sign(word: &AtomicU64, me: &Owner) -> bool {
     let mut seen = word.load(Ordering::Relaxed);
     loop {
@@ -123,15 +125,15 @@ fn sign(word: &AtomicU64, me: &Owner) -> bool {
     }
 }
 
-/// Replaces an owner that no longer exists; returns `false` if another thread was quicker.
+/// Replaces an owner that no longer exists. Returns `false` if another thread did so first.
 fn take_over(word: &AtomicU64, seen: u64, me: &Owner) -> bool {
     let mine = me.word() | (seen & WAITERS);
     owner(seen) != 0
         && word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
-/// Returns whether the thread with the owner's number is a different thread than the one that
-/// signed.
+/// Returns whether the owner's thread ID now belongs to another thread than the one that wrote the
+/// stamp.
 fn is_gone(seen: u64, me: &Owner) -> io::Result<bool> {
     let stamp = (seen >> 32) as u32;
     let is_signed = stamp != 0 && seen & OWNER_DIED == 0;
@@ -144,17 +146,17 @@ fn is_gone(seen: u64, me: &Owner) -> io::Result<bool> {
     Ok(is_signed && owner(seen) != 0 && identity(owner(seen)).is_some_and(|now| now != stamp))
 }
 
-/// Returns whether a thread waits for the owner.
+/// Returns whether a thread is waiting for the mutex.
 #[cfg(test)]
 pub(super) fn is_waited_for(word: &AtomicU64) -> bool {
     word.load(Ordering::Relaxed) & WAITERS != 0
 }
 
-/// A thread in the form in which the word names it.
+/// A thread as the word identifies it.
 #[derive(Clone, Copy)]
 struct Owner {
     number: u32,
-    /// The thread's stamp; zero if the kernel reports no identity.
+    /// The thread's stamp; zero if the kernel does not provide an identity.
     stamp: u32,
 }
 
@@ -167,7 +169,7 @@ impl Owner {
         if !may_use(Feature::Pidfs) {
             return Self { number, stamp: 0 };
         }
-        // In a copy made by `fork`, the thread has another number, and so another identity.
+        // In a forked child, the thread has another ID and thus another stamp.
         if STAMPED.get().number != number {
             STAMPED.set(Self { number, stamp: identity(number).unwrap_or(0) });
         }
@@ -183,9 +185,9 @@ fn this_thread() -> u32 {
     rustix::thread::gettid().as_raw_pid().unsigned_abs()
 }
 
-/// Returns a number that distinguishes the thread from all earlier threads with the same thread
-/// number: the inode number of its pidfd, which is never reused. Returns `None` before Linux 6.9,
-/// and if there is no such thread.
+/// Returns a number that distinguishes the thread from all earlier threads with the same thread ID:
+/// the inode number of its pidfd, which is never reused. Returns `None` before Linux 6.9, and if
+/// there is no such thread.
 fn identity(number: u32) -> Option<u32> {
     if !may_use(Feature::Pidfs) {
         return None;
@@ -193,7 +195,7 @@ fn identity(number: u32) -> Option<u32> {
     let number = i32::try_from(number).ok().and_then(Pid::from_raw)?;
     let pidfd = rustix::process::pidfd_open(number, THREAD).ok()?;
     let stat = device::stat(&pidfd).ok()?;
-    // Zero means that there is no stamp.
+    // Uses 1 in place of 0, because a stamp of zero means that there is none.
     device::is_pidfd(&stat).then_some((stat.inode as u32).max(1))
 }
 
@@ -201,7 +203,7 @@ const fn owner(word: u64) -> u32 {
     (word & OWNER) as u32
 }
 
-/// Returns the lower half, only for system calls.
+/// Returns the lower half of the word. Only system calls may access it.
 fn half(word: &AtomicU64) -> &AtomicU32 {
     crate::sys::map::lower_half(word)
 }
@@ -211,8 +213,8 @@ const WAITERS: u64 = libc::FUTEX_WAITERS as u64;
 const OWNER_DIED: u64 = libc::FUTEX_OWNER_DIED as u64;
 const OWNER: u64 = libc::FUTEX_TID_MASK as u64;
 
-/// The time to wait before the owner's identity is checked again. The check matters only if the
-/// owner's number has gone to another thread between the last check and the wait.
+/// Time after which a waiter checks the owner's identity again. The check matters only if the
+/// owner's ID was reused between the previous check and the wait.
 const TURN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -225,7 +227,7 @@ mod tests {
         if identity(this_thread()).is_none() {
             return println!("skipped: threads have no identity here (Linux 6.9)");
         }
-        // The number of a running thread: the first one of this process.
+        // The ID of a running thread: the main thread of this process.
         let number = std::process::id();
         let stale = Owner { number, stamp: identity(number).unwrap() ^ 1 };
         let word = AtomicU64::new(stale.word());
