@@ -1,18 +1,18 @@
-//! Errors of system calls, with the name of the call and a remedy.
+//! Errors of system calls that include the name of the call and a remedy.
 
 use std::{error, fmt, io};
 
 use crate::sys;
 
-/// An error of a system call with the name of the call. It becomes the source of an [`io::Error`]
-/// of the same kind.
+/// The error of a system call together with the name of the call. It becomes the source of an
+/// [`io::Error`] of the same kind.
 #[derive(Debug)]
 struct FailedCall {
     name: &'static str,
     error: io::Error,
 }
 
-/// Returns a function that adds the name of the system call to its error.
+/// Returns a function that adds the name of the system call to an error.
 pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -> io::Error {
     move |error| {
         let error = error.into();
@@ -20,13 +20,12 @@ pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -
     }
 }
 
-/// Returns the system's error number, even if the error names its system call.
+/// Returns the OS error number, also of an error to which a system call's name was added.
 pub fn raw_os_error(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| named(error)?.error.raw_os_error())
 }
 
-/// Returns the system's error without the name of the system call, for a text that already contains
-/// the name.
+/// Removes the name of the system call from an error, for a text that already contains it.
 pub fn without_call(error: io::Error) -> io::Error {
     match named(&error).and_then(|named| named.error.raw_os_error()) {
         Some(errno) => io::Error::from_raw_os_error(errno),
@@ -34,8 +33,8 @@ pub fn without_call(error: io::Error) -> io::Error {
     }
 }
 
-/// Returns the meaning and the remedy of an error. The system call must be one that takes no
-/// arguments from a peer.
+/// Returns a text about what an error means and what to do about it. Pass only system calls whose
+/// arguments don't come from a peer.
 pub fn remedy(call: &str, error: &io::Error) -> Option<&'static str> {
     sys::remedy(call, raw_os_error(error)?)
 }

@@ -2,9 +2,9 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a [timerfd_create(2)](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) timer, with the monotonic clock if made by this type | a [waitable timer](https://learn.microsoft.com/windows/win32/sync/waitable-timer-objects) that resets itself |
+//! | object | a [timerfd_create(2)](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) timer. [`Timer::new`](crate::Timer::new) uses the monotonic clock | a [waitable timer](https://learn.microsoft.com/windows/win32/sync/waitable-timer-objects) that resets itself |
 //! | proof | `timerfd_gettime` succeeds, which it does for no other object | the object's type is `Timer` |
-//! | rights | `signal` (set it) and `wait`: advisory. Each holder can do both | `signal` (`TIMER_MODIFY_STATE`, to set it) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
+//! | rights | `signal` (set the timer) and `wait`: advisory. Any holder can do both | `signal` (`TIMER_MODIFY_STATE`, set the timer) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same timer | the same timer |
 //! | MIDL | | none |
 
@@ -15,9 +15,9 @@ use crate::owned::impl_owned;
 use crate::wait::impl_wait;
 use crate::{BorrowedHandle, Declaration, Handle, Kind, OwnedHandle, Waitable, sys};
 
-/// A timer. Each expiration lets at most one wait through.
+/// A timer. Each expiration releases at most one waiter.
 ///
-/// On Linux, converting an owned handle to a timer switches it to nonblocking for all its holders.
+/// On Linux, converting an owned handle to a timer makes it nonblocking for all its holders.
 #[derive(Debug)]
 pub struct Timer(OwnedHandle);
 
@@ -25,16 +25,16 @@ impl_owned!(Timer, "timer", Declaration::kind(Kind::Timer), sys::timer::adopt);
 impl_wait!(Timer, "the timer expires");
 
 impl Timer {
-    /// Makes a timer that isn't set, without a name.
+    /// Creates an unnamed timer that isn't set.
     ///
     /// # Errors
-    /// Returns the errors of `timerfd_create(2)` on Linux, for example if no descriptor is left, and
-    /// of `CreateWaitableTimer` on Windows.
+    /// Returns the errors of `timerfd_create(2)` on Linux, for example if this process can't open
+    /// more file descriptors, and of `CreateWaitableTimer` on Windows.
     pub fn new() -> io::Result<Self> {
         sys::timer::create().map(Self)
     }
 
-    /// Sets the timer to expire once, after this time. Replaces the previous setting.
+    /// Sets the timer to expire once, after this duration. Replaces the previous setting.
     ///
     /// # Errors
     /// Returns the errors of
@@ -44,8 +44,8 @@ impl Timer {
         sys::timer::set(self.as_handle(), after, None)
     }
 
-    /// Sets the timer to expire periodically. Replaces the previous setting. On Windows, the period
-    /// is rounded up to whole milliseconds.
+    /// Sets the timer to expire after every `period`. Replaces the previous setting. On Windows,
+    /// the period is rounded up to whole milliseconds.
     ///
     /// # Errors
     /// Returns the errors of [`once`](Self::once).
@@ -53,8 +53,8 @@ impl Timer {
         sys::timer::set(self.as_handle(), period, Some(period))
     }
 
-    /// Stops the timer. On Linux, expirations that were not waited for are discarded. On Windows,
-    /// an earlier expiration can still be waited for.
+    /// Stops the timer. On Linux, expirations that no wait has taken are discarded. On Windows, a
+    /// wait can still take an earlier expiration.
     ///
     /// # Errors
     /// Returns the errors of `timerfd_settime(2)` on Linux, and of `CancelWaitableTimer` on Windows,
@@ -63,8 +63,8 @@ impl Timer {
         sys::timer::stop(self.as_handle())
     }
 
-    /// Linux only: returns the time until the next expiration; `None` if the timer isn't set, or
-    /// will not expire again.
+    /// Linux only: returns the time until the next expiration. Returns `None` if the timer isn't
+    /// set or will not expire again.
     ///
     /// # Errors
     /// Returns the errors of `timerfd_gettime(2)`.
@@ -73,9 +73,10 @@ impl Timer {
         sys::timer::remaining(self.as_handle())
     }
 
-    /// Linux only: returns the number of expirations since the timer was set, waited for, or last
-    /// queried by this function. Never blocks, with one exception: before Linux 6.10, a holder
-    /// blocks this call by switching the timer to blocking and taking the count during the call.
+    /// Linux only: returns the number of expirations since the timer was last set, waited for, or
+    /// queried by this function, and resets that number to zero. Never blocks from Linux 6.10 on.
+    /// Before, another holder can block this call by switching the timer to blocking mode and
+    /// reading it during the call.
     ///
     /// # Errors
     /// Returns the errors of `read(2)` on a timerfd.

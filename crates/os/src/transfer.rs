@@ -1,7 +1,7 @@
-//! Passes handles between processes, if no runtime carries them.
+//! Passes handles between processes without the help of a runtime.
 //!
-//! The other process must be identified by the kernel or by the RPC runtime, never by a message,
-//! because the numbers in a message are looked up in *its* table of handles.
+//! Identify the other process by the kernel or by the RPC runtime, never by a message, because the
+//! handle numbers in a message are looked up in the table of *that* process.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -9,13 +9,13 @@ use std::os::windows::io::AsHandle;
 use crate::sys::object;
 use crate::{BorrowedHandle, OwnedHandle, Process};
 
-/// Returns whether a number is not a handle, or is a pseudo-handle, which refers to the process or
-/// thread that uses it. These are zero and all negative numbers (-1 is the current process, -2 the
-/// current thread, and so on). None of them may be duplicated: `DuplicateHandle` of -1 returns a
-/// handle to the process itself.
+/// Returns whether a number is not a real handle. Zero is no handle. Negative numbers are
+/// pseudo-handles, which refer to the process or thread that uses them (-1 is the current process,
+/// -2 the current thread, and so on). They must not be duplicated: `DuplicateHandle` of -1 returns
+/// a handle to the process itself, with full access.
 pub const fn is_pseudo(handle: u64) -> bool {
-    // Handles have 32 bits. So a number that is negative in 32 bits is a pseudo-handle too, and a
-    // larger number is not a handle.
+    // Handles have 32 significant bits. So a number that is negative as a 32-bit integer is also a
+    // pseudo-handle, and a larger number is not a handle.
     handle == 0 || handle > i32::MAX as u64
 }
 
@@ -30,8 +30,8 @@ pub fn pull(from: &Process, handle: u64) -> io::Result<OwnedHandle> {
     object::pull(from.as_handle(), handle)
 }
 
-/// Duplicates a handle of this process into another one, with the same rights. Returns its number
-/// there. The duplicate belongs to that process from then on.
+/// Duplicates a handle of this process into another one, with the same rights. Returns the number
+/// of the duplicate, which the other process owns from then on.
 ///
 /// # Errors
 /// Returns the errors of `DuplicateHandle`.

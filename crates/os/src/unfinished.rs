@@ -1,10 +1,10 @@
-//! Names for files that are renamed when they are complete.
+//! Names for files that are renamed once they are complete.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-/// Returns a path beside `path` that no other process uses. This includes processes of other pid
-/// namespaces, because two processes that share a folder may have the same number.
+/// Returns a path next to `path` that no other process uses, even in another pid namespace. Two
+/// processes that share a directory but not a pid namespace may have the same process ID.
 pub fn unfinished(path: &Path) -> PathBuf {
     let number = RandomState::new().hash_one(std::process::id());
     let mut name = path.as_os_str().to_owned();

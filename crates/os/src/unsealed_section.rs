@@ -1,4 +1,4 @@
-//! Shared memory without the seal that fixes its size. Exists on Linux only.
+//! Shared memory without the seals that fix its size. Exists on Linux only.
 
 use std::io;
 
@@ -12,7 +12,7 @@ pub struct UnsealedSection(OwnedHandle);
 impl_owned!(UnsealedSection, "memory", Declaration::kind(Kind::Section));
 
 impl UnsealedSection {
-    /// Makes a section of `len` zero bytes. Pages are allocated only when they are written.
+    /// Creates a section of `len` zero bytes. Pages are allocated only when they are written.
     ///
     /// # Errors
     /// Returns the errors of `memfd_create(2)` and `ftruncate(2)`.
@@ -20,20 +20,21 @@ impl UnsealedSection {
         sys::section::create_unsealed(len).map(Self)
     }
 
-    /// Changes the size for all holders of the section. Bytes beyond a smaller size are lost; bytes
-    /// added by a larger size are zero.
+    /// Changes the size for all holders of the section. If it shrinks, the bytes beyond the new
+    /// size are lost. If it grows, the added bytes are zero.
     ///
     /// # Errors
     /// Returns the errors of `ftruncate(2)`; `PermissionDenied` if a seal forbids it;
-    /// `FileTooLarge` beyond the limit of file sizes (`RLIMIT_FSIZE`).
+    /// `FileTooLarge` beyond the file size limit (`RLIMIT_FSIZE`).
     pub fn resize(&self, len: u64) -> io::Result<()> {
         memory::resize(self.as_handle(), len)
     }
 
-    /// Fixes the size for ever.
+    /// Permanently fixes the size.
     ///
     /// # Errors
-    /// Returns the errors of `F_ADD_SEALS`; `PermissionDenied` if it was sealed against more seals.
+    /// Returns the errors of `F_ADD_SEALS`, for example `PermissionDenied` if the section was
+    /// sealed against more seals.
     pub fn seal_size(self) -> io::Result<Section> {
         sys::section::seal_size(self.as_handle())?;
         Ok(self.0.into())
@@ -48,7 +49,7 @@ impl UnsealedSection {
         sys::section::len(self.as_handle())
     }
 
-    /// Copies bytes from the section, by a system call.
+    /// Copies bytes from the section by a system call.
     ///
     /// # Errors
     /// Returns the errors of [`Section::read`].
@@ -56,7 +57,7 @@ impl UnsealedSection {
         sys::section::read(self.as_handle(), offset, out)
     }
 
-    /// Copies bytes into the section, by a system call.
+    /// Copies bytes into the section by a system call.
     ///
     /// # Errors
     /// Returns the errors of [`Section::write`].

@@ -1,13 +1,12 @@
-//! Users and groups as the kernel shows them to this process.
+//! User and group IDs as the kernel reports them to this process.
 //!
-//! A user namespace maps some numbers to users of the machine. The kernel shows all unmapped users
-//! as one number, the overflow id (`/proc/sys/kernel/overflowuid`, 65534 unless configured
-//! otherwise). Such a number identifies no user: the host's root and every other host user look
-//! alike. So an id that may be the overflow id is *unknown*, and an unknown id equals no id, not
-//! even itself.
+//! A user namespace maps some IDs to users of the machine. The kernel reports all unmapped users as
+//! one ID, the overflow ID (`/proc/sys/kernel/overflowuid`, 65534 unless configured otherwise).
+//! That ID identifies no user: the host's root and every other host user look alike. So an ID that
+//! may be the overflow ID is *unknown*, and an unknown ID equals no ID, not even itself.
 //!
-//! A namespace that maps every number, as the initial one does, has no unmapped users. There 65534
-//! is an ordinary user.
+//! A namespace that maps every ID, as the initial one does, has no unmapped users. There, 65534 is
+//! an ordinary user.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -19,7 +18,7 @@ macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $noun:literal, $space:ident) => {
         $(#[$meta])*
         ///
-        /// Two ids are equal if both are known and have the same number.
+        /// Two values are equal if both are known and have the same number.
         #[derive(Clone, Copy)]
         pub struct $name {
             shown: u32,
@@ -27,18 +26,19 @@ macro_rules! id {
         }
 
         impl $name {
-            /// Makes an id from the number that the kernel shows.
+            /// Creates a value from the ID that the kernel reported.
             #[doc(hidden)]
             pub fn from_kernel(shown: u32) -> Self {
                 Self { shown, is_known: !$space.is_unknown(shown) }
             }
 
-            #[doc = concat!("The number of the ", $noun, "; `None` if it is unknown.")]
+            #[doc = concat!("Returns the ID of the ", $noun, "; `None` if it is unknown.")]
             pub fn number(self) -> Option<u32> {
                 self.is_known.then_some(self.shown)
             }
 
-            /// Returns the number that the kernel shows. Use it in messages, never for decisions.
+            /// Returns the ID as the kernel reported it, even if it is unknown. For display only,
+            /// never for decisions.
             pub fn shown(self) -> u32 {
                 self.shown
             }
@@ -78,32 +78,33 @@ macro_rules! id {
 }
 
 id! {
-    /// A user.
+    /// A user ID.
     UserId, "user", USERS
 }
 
 id! {
-    /// A group.
+    /// A group ID.
     GroupId, "group", GROUPS
 }
 
 impl UserId {
-    /// Returns the effective user of this process.
+    /// Returns the effective user ID of this process.
     pub fn current() -> Self {
         Self::from_kernel(rustix::process::geteuid().as_raw())
     }
 }
 
 impl GroupId {
-    /// Returns the effective group of this process.
+    /// Returns the effective group ID of this process.
     pub fn current() -> Self {
         Self::from_kernel(rustix::process::getegid().as_raw())
     }
 }
 
-/// Reads the information that tells known ids from unknown ones, for later use without `/proc`.
+/// Reads the files that distinguish known IDs from unknown ones, so that `/proc` isn't needed
+/// later.
 ///
-/// The information is about the user namespace of the process at that time.
+/// The files describe the user namespace of the process at the time of the call.
 pub(crate) fn prepare() {
     for space in [&USERS, &GROUPS] {
         space.overflow();
@@ -111,20 +112,21 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Reads no map from now on. The overflow id is then unknown in every namespace that this process
-/// enters.
+/// Stops reading ID maps. From now on, the overflow ID is unknown in every namespace that this
+/// process enters.
 pub(crate) fn open_nothing() {
     OPENS_NOTHING.store(true, Ordering::Relaxed);
 }
 
 static OPENS_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// The user numbers or the group numbers of this namespace.
+/// The user IDs or the group IDs of this namespace.
 struct IdSpace {
     overflow_file: &'static str,
     map_file: &'static str,
     overflow: OnceLock<u32>,
-    /// The result of the last successful read of the map: [`UNREAD`], [`COMPLETE`] or [`PARTIAL`].
+    /// The result of the last successful read of the ID map: [`UNREAD`], [`COMPLETE`] or
+    /// [`PARTIAL`].
     map: AtomicU8,
 }
 
@@ -144,7 +146,7 @@ impl IdSpace {
         shown == INVALID || (shown == self.overflow() && !self.maps_every_id())
     }
 
-    /// Returns the number by which the kernel shows unmapped ids.
+    /// Returns the ID that the kernel reports for unmapped users or groups.
     fn overflow(&self) -> u32 {
         *self.overflow.get_or_init(|| {
             let text = proc::read(self.overflow_file).ok();
@@ -152,9 +154,9 @@ impl IdSpace {
         })
     }
 
-    /// Returns whether the namespace maps every id, so that none is shown as the overflow id. Reads
-    /// the map each time, because a process can enter another user namespace. This costs time only
-    /// for ids that look like the overflow id.
+    /// Returns whether the namespace maps every ID, so that the overflow ID is an ordinary one.
+    /// Reads the map each time, because a process can enter another user namespace. This is only
+    /// called for IDs that look like the overflow ID.
     fn maps_every_id(&self) -> bool {
         if OPENS_NOTHING.load(Ordering::Relaxed) {
             return false;
@@ -167,18 +169,18 @@ impl IdSpace {
     }
 }
 
-/// Returns whether a map in the form of
-/// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html) covers all
-/// ids. The highest number is not an id.
+/// Returns whether an ID map covers all IDs. Its format is that of
+/// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html). The highest
+/// number is not an ID.
 fn is_complete(map: &str) -> bool {
     let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     map.lines().filter_map(count).sum::<u64>() >= u64::from(INVALID)
 }
 
-/// The number that is not an id: `(uid_t) -1`.
+/// The number `(uid_t) -1`, which is not a valid ID.
 const INVALID: u32 = u32::MAX;
 
-/// The overflow id unless configured otherwise (`DEFAULT_OVERFLOWUID` in the kernel).
+/// The default overflow ID (`DEFAULT_OVERFLOWUID` in the kernel).
 const OVERFLOW: u32 = 65_534;
 
 #[cfg(test)]

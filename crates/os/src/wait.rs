@@ -1,4 +1,4 @@
-//! Waits for one of several objects, with a deadline.
+//! Waits for one or several objects, with a timeout.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -7,38 +7,38 @@ use crate::{BorrowedHandle, sys};
 
 /// An object that a thread can wait for.
 ///
-/// Of several waiters only one may get, for example, an event that resets itself. The kernel of
-/// Windows takes the object for the waiter at the end of the wait. The kernel of Linux only reports
-/// that the object's descriptor is readable, and then `take` claims the object. So all
-/// methods except `handle` exist on Linux only.
+/// If several threads wait for an object, for example an event that resets itself, only one may
+/// take it. On Windows, the kernel takes the object for a waiter when the wait ends. On Linux, the
+/// kernel only reports that the object's descriptor is readable, and then `take` takes the object.
+/// So all methods except `handle` exist on Linux only.
 pub trait Waitable {
     /// Returns the handle to wait for.
     fn handle(&self) -> BorrowedHandle<'_>;
 
-    /// Linux only: claims the object after its descriptor became readable; returns `false` if
-    /// another waiter was quicker. Never blocks.
+    /// Linux only: takes the object after its descriptor became ready. Returns `false` if another
+    /// waiter was faster. Never blocks.
     ///
     /// # Errors
     /// Returns the errors of the object.
     #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool>;
 
-    /// Linux only: returns how the kernel reports that the object may be taken.
+    /// Linux only: returns how the kernel reports that the object is ready.
     #[cfg(not(windows))]
     fn readiness(&self) -> Readiness {
         Readiness::Readable
     }
 
-    /// Linux only: returns whether [`Waitable::take`] itself detects that the object isn't
-    /// signalled, so that polling before it is unnecessary.
+    /// Linux only: returns whether [`Waitable::take`] itself detects an object that isn't ready, so
+    /// that polling first is unnecessary.
     #[cfg(not(windows))]
     fn take_finds_out(&self) -> bool {
         false
     }
 
     /// Linux only: returns the argument of
-    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) that asks whether the object
-    /// may be taken.
+    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) to query whether the object
+    /// is ready.
     #[cfg(not(windows))]
     #[doc(hidden)]
     fn poll_fd(&self) -> rustix::event::PollFd<'_> {
@@ -46,29 +46,29 @@ pub trait Waitable {
     }
 }
 
-/// Linux only: how the kernel reports a descriptor whose wait may end.
+/// Linux only: how the kernel reports that an object's descriptor is ready.
 #[cfg(not(windows))]
-// Exhaustive: every event loop has to support each way of waiting.
+// Not `non_exhaustive`, because every event loop has to support all variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// The descriptor is readable: `POLLIN`.
+    /// The descriptor is readable (`POLLIN`).
     Readable,
-    /// The content to read has changed since it was last read: `POLLPRI`. Check the content before
-    /// the first wait, as [`Waitable::take`] does.
+    /// The content of the file has changed since it was last read (`POLLPRI`). Call
+    /// [`Waitable::take`] before the first wait, because the content may already be as expected.
     Changed,
 }
 
-/// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
-/// first in order.
+/// Waits until one of the objects is ready, and takes it. If several are ready, takes the first of
+/// them in the list.
 ///
-/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout the wait
-/// has no time limit.
+/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout, waits
+/// indefinitely.
 ///
 /// # Errors
-/// `InvalidInput` for no objects without a timeout, because that wait would never end. On Linux,
-/// returns the errors of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of
-/// taking the object. On Windows, returns the errors of `WaitForMultipleObjects`, for example for a
-/// handle without the right to wait, and `InvalidInput` for more than 64 objects.
+/// `InvalidInput` for an empty list without a timeout, because that wait would never end. On Linux,
+/// also the errors of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of taking
+/// the object. On Windows, also the errors of `WaitForMultipleObjects`, for example for a handle
+/// without the right to wait, and `InvalidInput` for more than 64 objects.
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
     if objects.is_empty() && timeout.is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to wait for"));
@@ -76,7 +76,7 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     sys::wait::any(objects, timeout.and_then(deadline_after))
 }
 
-/// Takes an object if it can be taken now; returns whether it was taken. Never blocks.
+/// Takes an object if it is ready now. Returns whether it did. Never blocks.
 ///
 /// # Errors
 /// Returns the errors of [`wait_any`].
@@ -84,12 +84,11 @@ pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     sys::wait::try_take(object)
 }
 
-/// Waits until each of the objects has been taken. Returns the indices of the objects that were not
-/// taken before `timeout` passed; the list is empty if all were taken. Without a timeout the wait
-/// has no time limit.
+/// Waits until all objects have been taken. Returns the indices of those that were not taken before
+/// `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely.
 ///
-/// Each object is taken as soon as it can be, independently of the other objects. A taken object
-/// stays taken after a timeout.
+/// Takes each object as soon as it is ready, independently of the others. A taken object remains
+/// taken after a timeout.
 ///
 /// # Errors
 /// Returns the errors of [`wait_any`].
@@ -107,16 +106,16 @@ pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     Ok(left)
 }
 
-/// Returns the point in time when a timeout ends; `None` if the timeout is too long to represent.
+/// Returns the time at which a timeout ends. Returns `None` if it is too far away to represent.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// Implements the waits for an object that is [`Waitable`].
+/// Implements the wait methods of a type that is [`Waitable`].
 macro_rules! impl_wait {
     ($type:ident, $condition:literal) => {
         impl $type {
-            #[doc = concat!("Waits until ", $condition, ", without a time limit.")]
+            #[doc = concat!("Waits indefinitely until ", $condition, ".")]
             ///
             /// # Errors
             /// Returns the errors of [`wait_any`](crate::wait_any).
@@ -124,8 +123,8 @@ macro_rules! impl_wait {
                 $crate::wait_any(&[self], None).map(drop)
             }
 
-            #[doc = concat!("Waits until ", $condition, ", but at most `timeout`; returns")]
-            /// `false` if the timeout passes first.
+            #[doc = concat!("Waits until ", $condition, ", at most for `timeout`.")]
+            /// Returns `false` if the timeout passes first.
             ///
             /// # Errors
             /// Returns the errors of [`wait_any`](crate::wait_any).

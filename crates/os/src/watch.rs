@@ -1,4 +1,4 @@
-//! Waits that don't block a thread of the program.
+//! Waits that don't occupy a thread of the program.
 
 use std::io;
 use std::time::Duration;
@@ -9,19 +9,20 @@ use crate::sys::watch::PoolWait;
 /// The reason why the wait of a [`Watch`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchOutcome {
-    /// The object was signalled, and was taken.
+    /// The object became ready, and was taken.
     Signalled,
-    /// The timeout passed.
+    /// The timeout passed first.
     TimedOut,
 }
 
-/// A wait for an object. When it ends, a thread of the system's pool runs a function.
+/// A wait for an object that calls a function on a thread of the system's thread pool when it ends.
 ///
-/// Dropping the watch ends the wait. After the drop, the function has either completed or will
-/// never run, unless the function itself drops the watch.
+/// Dropping the watch cancels the wait. After the drop, the function has either completed or will
+/// never run. If the function itself drops the watch, it continues to run.
 #[derive(Debug)]
 pub struct Watch {
-    /// Declared before the object, so that the wait ends before the object's handle is closed.
+    /// Fields are dropped in order of declaration, so the wait ends before the object's handle is
+    /// closed.
     _wait: PoolWait,
     _object: WatchedObject,
 }
@@ -34,7 +35,8 @@ impl Watch {
     /// Waits for `object`, at most for `timeout`, and then calls `work` once.
     ///
     /// # Errors
-    /// Returns the errors of `RegisterWaitForSingleObject`; the work is then dropped.
+    /// Returns the errors of `RegisterWaitForSingleObject`. Then `work` is dropped without being
+    /// called.
     pub fn start(
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Option<Duration>,

@@ -1,5 +1,5 @@
-//! A process that is killed while it owns a mutex abandons it. A waiting process and a process that
-//! locks later are both told.
+//! A process that is killed while it owns a mutex abandons it. Both a process that is already
+//! waiting and a process that locks it later are told so.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use syshandle_os::{Handle, Mutex};
 
-/// Tells this program, when it is run again, to be the owner.
+/// Environment variable that makes this test program act as the owner process.
 const OWNER: &str = "SYSHANDLE_TEST_OWNER";
 
 /// A timeout that is long enough for every step of the tests.
@@ -28,7 +28,8 @@ fn a_waiter_gets_the_mutex_of_a_killed_owner_as_abandoned() {
             let guard = mutex.lock_timeout(PATIENCE).unwrap().expect("it was abandoned");
             guard.is_abandoned()
         });
-        // The waiter must be told, whether it already waits or locks after the owner's end.
+        // Whether the waiter is already waiting or locks after the owner's end, it must be told.
+        // The pause makes the first more likely.
         thread::sleep(Duration::from_millis(20));
         owner.kill();
         assert!(waiter.join().unwrap());
@@ -72,7 +73,7 @@ impl Owner {
     }
 }
 
-/// A failed test must leave no process behind.
+/// Ensures that a failed test leaves no process behind.
 impl Drop for Owner {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -80,8 +81,7 @@ impl Drop for Owner {
     }
 }
 
-/// The code of the owner process, with the mutex as its standard input. This is not a test of its
-/// own.
+/// Runs as the owner process, with the mutex as its standard input. Not a test by itself.
 #[test]
 fn the_owner() {
     if std::env::var_os(OWNER).is_none() {

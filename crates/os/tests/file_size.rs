@@ -1,5 +1,6 @@
-//! Memory files under a limit of file sizes (`RLIMIT_FSIZE`). The kernel ends a process that
-//! exceeds the limit. The limit applies to a whole process, so each test runs in its own process.
+//! Memory files under a file size limit (`RLIMIT_FSIZE`). By default, the kernel kills a process
+//! that exceeds the limit. The limit applies to a whole process, so each test runs in a process of
+//! its own.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -11,7 +12,7 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle_os::{Mutex, Section, SharedWriter, UnsealedSection, within_file_size_limit};
 
-/// Runs the rest of a test in its own process, which may write files of at most `limit` bytes.
+/// Runs `test` in a separate process that may write files of at most `limit` bytes.
 fn limited(name: &str, limit: u64, test: impl FnOnce()) {
     const INSIDE: &str = "SYSHANDLE_TEST_FILE_SIZE";
     if std::env::var_os(INSIDE).is_some() {
@@ -20,7 +21,7 @@ fn limited(name: &str, limit: u64, test: impl FnOnce()) {
         return test();
     }
     let output = Command::new(std::env::current_exe().unwrap())
-        // The output goes to pipes, to which the limit doesn't apply.
+        // The output goes to pipes, which the limit doesn't affect.
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, "1")
         .output()
@@ -43,7 +44,7 @@ fn a_section_past_the_file_size_limit_is_an_error_that_names_the_limit() {
             section.write(10_000, b"one").unwrap_err(),
             section.write(u64::MAX, b"one").unwrap_err(),
         ] {
-            // A number that isn't a valid offset gives a different error.
+            // A length that isn't a valid file offset causes a different error.
             if error.kind() != ErrorKind::InvalidInput {
                 assert_eq!(error.kind(), ErrorKind::FileTooLarge, "{error}");
                 assert_eq!(error.to_string(), text);
@@ -87,7 +88,7 @@ fn a_write_to_an_ordinary_file_past_the_limit_is_an_error() {
         let write = || std::fs::write(&path, b"longer than that");
         let error = within_file_size_limit(write).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);
-        // No signal remains pending.
+        // Checks that no signal is left pending.
         within_file_size_limit(|| Ok(())).unwrap();
     });
 }

@@ -1,6 +1,6 @@
-//! A file system in user space that stops answering can't delay proofs, closers, or peers.
+//! A file system in user space that stops answering delays neither proofs nor closers nor peers.
 //!
-//! Mounting it requires root. Otherwise the test prints that it was skipped.
+//! Mounting the file system requires root. Without root, the tests print that they were skipped.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
@@ -25,7 +25,7 @@ use crate::silent::Fuse;
 mod namespace;
 mod silent;
 
-/// Runs a step that must return without delay.
+/// Runs a step, and fails if it does not return promptly.
 fn at_once<R: Send + 'static>(step: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(step()));
@@ -38,7 +38,7 @@ fn a_silent_file_system_delays_no_other_client() {
     let file = fuse.open_silent();
     let declared = Declaration::kind(Kind::File);
 
-    // The hazard: an ordinary query of the file is never answered.
+    // Demonstrates the hazard: an ordinary query about the file is never answered.
     let (send, receive) = mpsc::channel();
     let asked = Arc::clone(&file);
     let stalled = thread::spawn(move || send.send(rustix::fs::fstat(&*asked).is_ok()));
@@ -54,13 +54,13 @@ fn a_silent_file_system_delays_no_other_client() {
         "expected a file, got a file on a file system that isn't trusted"
     );
 
-    // The proof isn't delayed either if the policy allows such files.
+    // The proof isn't delayed even if the policy allows the file system.
     let proven = Arc::clone(&file);
     let allowed = Filesystems::local().allow("fuse");
     let facts = at_once(move || prove_with(proven.as_fd(), &declared, &allowed)).unwrap();
     assert_eq!(facts.object, Object::RegularFile);
 
-    // The closer of this peer blocks; the closers of other peers do not.
+    // The closer of this peer blocks, but those of other peers do not.
     let suspect = file.as_fd().try_clone_to_owned().unwrap();
     let blocked = Closer::new();
     let closer = blocked.clone();
@@ -72,7 +72,7 @@ fn a_silent_file_system_delays_no_other_client() {
     });
     assert_eq!(blocked.pending(), 1);
 
-    // A file that isn't mounted in this mount namespace is refused as well.
+    // A file that is no longer mounted in this mount namespace is also rejected.
     rustix::mount::unmount(fuse.path(), UnmountFlags::DETACH).unwrap();
     let proven = Arc::clone(&file);
     let facts = at_once(move || identify(proven.as_fd())).unwrap();
@@ -83,8 +83,8 @@ fn a_silent_file_system_delays_no_other_client() {
     assert_eq!(stalled.join().unwrap(), Ok(()));
 }
 
-/// A process that has prepared examines handles although `/proc` doesn't answer any more. One that
-/// hasn't waits for `/proc`, which only an administrator of its mount namespace can cause.
+/// A process that has called `prepare` can examine handles even if `/proc` doesn't answer. Without
+/// `prepare`, it waits for `/proc`. Only an administrator of its mount namespace can cause that.
 #[test]
 fn a_silent_file_system_over_proc_delays_no_process_that_has_prepared() {
     if !is_within() {
@@ -94,7 +94,7 @@ fn a_silent_file_system_over_proc_delays_no_process_that_has_prepared() {
     syshandle_os::prepare().unwrap();
     let file = File::open(std::env::args().next().unwrap()).unwrap();
     let Some(fuse) = Fuse::mount_over(Path::new("/proc")) else { return };
-    // The hazard: a file of `/proc` can't be opened.
+    // Demonstrates the hazard: opening a file in `/proc` never returns.
     let (send, receive) = mpsc::channel();
     let stalled =
         thread::spawn(move || send.send(syshandle_os::read_proc("/proc/self/status").is_ok()));
@@ -109,7 +109,7 @@ fn a_silent_file_system_over_proc_delays_no_process_that_has_prepared() {
     for (handle, kind) in handles {
         at_once(move || prove(handle.as_fd(), &Declaration::kind(kind)).map(drop)).unwrap();
     }
-    // The kernel shows users of other namespaces so.
+    // 65534 is the ID by which the kernel reports users of other namespaces.
     assert_eq!(at_once(|| UserId::from_kernel(65_534).number()), None);
     at_once(syshandle_os::prepare).unwrap();
 

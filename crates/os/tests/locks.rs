@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use syshandle_os::{FileLock, LockAttempt};
 
-/// Tells this program, when it is run again, what to do with the file.
+/// Environment variable that makes this test program act as another process, with a given role.
 const ROLE: &str = "SYSHANDLE_TEST_ROLE";
 const FILE: &str = "SYSHANDLE_TEST_FILE";
 
@@ -34,7 +34,7 @@ fn a_lock_excludes_threads_by_whichever_path_until_it_is_dropped() {
     let lock = taken(&path).unwrap();
     assert!(taken(&path).is_none() && taken(&link.join("lock")).is_none());
     assert_eq!(FileLock::holders(&path).unwrap(), [std::process::id()]);
-    // None of these attempts has released the lock.
+    // None of these attempts may have released the lock.
     assert!(!Other::run("take", &path).0.wait().unwrap().success());
     drop(lock);
     assert!(Other::run("take", &path).0.wait().unwrap().success());
@@ -90,7 +90,7 @@ fn a_lock_ends_with_its_process_though_a_forked_child_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lock");
     let mut parent = Other::start("fork", &path);
-    // The child ends when its standard input does.
+    // The child ends at the end of its standard input.
     let input = parent.0.stdin.take();
     parent.0.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -110,7 +110,7 @@ fn processes_with_one_number_mark_a_file_beside_each_other() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lock");
-    // Each process is the first one of its pid namespace.
+    // Each process has the process ID 1 in its own pid namespace.
     let mut others: Vec<_> = (0..3)
         .map(|_| Other::start_by(Command::new("unshare").args(options), "mark", &path))
         .collect();
@@ -132,7 +132,7 @@ impl Other {
         Self::run_by(&mut Command::new("env"), role, path)
     }
 
-    /// Runs the process through a program that takes another program as its argument.
+    /// Runs the process through a program that executes the command line passed to it.
     fn run_by(program: &mut Command, role: &str, path: &Path) -> Self {
         let child = program
             .arg(std::env::current_exe().unwrap())
@@ -147,7 +147,7 @@ impl Other {
         Self(child)
     }
 
-    /// Starts the process, and returns when it has its lock.
+    /// Starts the process, and waits until it holds the lock.
     fn start(role: &str, path: &Path) -> Self {
         Self::start_by(&mut Command::new("env"), role, path)
     }
@@ -168,7 +168,7 @@ impl Drop for Other {
     }
 }
 
-/// The code of the other process. This is not a test of its own.
+/// Runs as the other process. Not a test by itself.
 #[test]
 fn the_other_process() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -211,7 +211,7 @@ fn say_and_wait() {
     wait();
 }
 
-/// Waits until the standard input ends.
+/// Waits for the end of the standard input.
 fn wait() {
     let _ = io::stdin().read(&mut [0]);
 }

@@ -1,5 +1,5 @@
-//! Tries every object that Linux can make here against every declared kind. Only the pairs of the
-//! table pass, and every refusal names the wanted and the received object.
+//! Proves every type of object that can be created here as every kind. Only the pairs of the table
+//! pass, and every rejection names the declared and the received object.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be made fails the test")]
 #![expect(clippy::print_stdout, reason = "what is skipped is said")]
@@ -24,7 +24,7 @@ use syshandle_os::{
 
 mod raw;
 
-/// An object with its type and the kinds that it counts as.
+/// An object with its type and the kinds that it belongs to.
 struct Row {
     name: &'static str,
     handle: OwnedFd,
@@ -122,7 +122,7 @@ impl Table {
         self.rows.push(Row { name, handle: handle.into(), object, kinds });
     }
 
-    /// Adds an object that a machine may lack.
+    /// Adds an object that not every machine can create.
     fn add_if(
         &mut self,
         name: &'static str,
@@ -303,7 +303,7 @@ impl Table {
         zombie.wait().unwrap();
         match (Thread::current(), Thread::open(std::process::id())) {
             (Ok(thread), Ok(first)) => {
-                // This thread is not the first one, because tests run on threads of their own.
+                // Tests run on their own threads, so this is not the main thread.
                 let anew = raw::thread_by_handle(&thread.try_clone().unwrap().into());
                 self.add_if("a thread opened anew", anew, Object::Other, NO_KIND);
                 self.add("this thread", thread, Object::Thread, &[Kind::Thread]);
@@ -351,7 +351,7 @@ impl Table {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         for (name, made) in raw::without_a_kind() {
             let (object, kinds): (_, &[Kind]) = match name {
-                // The result depends on whether its file system is mounted here.
+                // The result depends on whether the file system of message queues is mounted here.
                 "a message queue" if mounts.contains(" - mqueue ") => {
                     (Object::RegularFile, &[Kind::File])
                 }
@@ -362,7 +362,7 @@ impl Table {
         }
     }
 
-    /// Adds files that are mounted nowhere, as if in another namespace.
+    /// Adds files that are not mounted anywhere, like files from another mount namespace.
     fn elsewhere(&mut self) {
         let mount = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)
             .and_then(|fs| rustix::mount::fsconfig_create(&fs).map(|()| fs))
@@ -380,7 +380,8 @@ impl Table {
         let file = rustix::fs::openat(&mount, c"file", file, Mode::RUSR).unwrap();
         self.add("a mount", mount, Object::PathOnly, NO_KIND);
         self.add("a directory that is mounted nowhere", root, Object::Unjudged, NO_KIND);
-        // The seals identify its file system: the kernel keeps the file in memory.
+        // The seals show that the kernel keeps the file in memory, so its file system need not be
+        // known.
         let kinds: &[Kind] = &[Kind::File];
         self.add("a file on a tmpfs that is mounted nowhere", file, Object::RegularFile, kinds);
     }

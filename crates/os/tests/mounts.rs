@@ -1,6 +1,6 @@
-//! The cost of a refused file on a machine with many mounts.
+//! Measures the cost of rejecting files on a machine with many mounts.
 //!
-//! The test runs itself again in its own namespaces, which it fills with mounts.
+//! The test runs itself again in new namespaces, and creates many mounts there.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
@@ -14,10 +14,10 @@ use namespace::{in_namespace, is_within};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use syshandle_os::{Declaration, Kind, prove};
 
-/// The number of mounts. A container host has thousands.
+/// Number of mounts. A container host has thousands.
 const MOUNTS: u32 = 8_000;
 
-/// The number of files that a peer sends.
+/// Number of files that the simulated peer sends.
 const FILES: u32 = 100;
 
 #[test]
@@ -26,7 +26,7 @@ fn refused_files_cost_no_reading_of_a_table_of_8000_mounts_each() {
         let test = "refused_files_cost_no_reading_of_a_table_of_8000_mounts_each";
         return in_namespace(test, "mount -t tmpfs tmpfs /mnt\nmount -t ramfs ramfs /media");
     }
-    // The file is on a mount that is no longer in any table, as if it came from another namespace.
+    // The file's mount is in no mount table any more, as if the file came from another namespace.
     let file = File::create("/media/file").unwrap();
     unmount("/media", UnmountFlags::DETACH).unwrap();
     fs::create_dir("/mnt/source").unwrap();
@@ -50,7 +50,7 @@ fn refused_files_cost_no_reading_of_a_table_of_8000_mounts_each() {
     assert!(bytes < 4096 && calls < 8, "each file: {bytes} bytes in {calls} calls");
 }
 
-/// The bytes and calls of reads by this thread so far, from `proc_pid_io(5)`.
+/// The bytes read and the read calls of this thread so far, from `proc_pid_io(5)`.
 #[derive(Debug)]
 struct Reads {
     bytes: u64,

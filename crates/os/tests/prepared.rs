@@ -1,5 +1,5 @@
-//! Tests a process that has called `prepare`. The call affects all threads, so these tests have
-//! their own program.
+//! Tests a process that has called `prepare`. The call affects all threads, so these tests are a
+//! separate program.
 #![cfg(target_os = "linux")]
 
 use syshandle_os::{UserId, prepare};

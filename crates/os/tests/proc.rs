@@ -1,7 +1,6 @@
-//! A file system at `/proc` is trusted only if it is the kernel's procfs.
+//! A file system mounted at `/proc` is trusted only if it is the kernel's procfs.
 //!
-//! The test runs itself again in its own namespaces, in which another file system is mounted at
-//! `/proc`.
+//! The test runs itself again in namespaces in which another file system is mounted at `/proc`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
@@ -22,7 +21,7 @@ use syshandle_os::{
     read_proc_link,
 };
 
-/// Asserts that a proof failed because procfs is missing.
+/// Asserts that a proof failed because `/proc` is not procfs.
 #[track_caller]
 fn not_believed(proven: Result<(), ProofFailure>) {
     match proven.unwrap_err() {
@@ -52,7 +51,7 @@ fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
         "pos:\t0\nflags:\t02\nmnt_id:\t16\nino:\t{inode}\neventfd-count: 0\neventfd-id: 1\n\
          eventfd-semaphore: 0\n"
     );
-    // The forged table lists this file's file system under a trusted name.
+    // The forged mount table lists this file's file system with the name of a trusted one.
     let file = File::open(std::env::args().next().unwrap()).unwrap();
     let device = file.metadata().unwrap().dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -68,7 +67,7 @@ fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
         fs::write(format!("{folder}/mountinfo"), line).unwrap();
     }
     not_believed(prove_as(&timer, Kind::Event));
-    // Even true statements of the forged files are not accepted.
+    // Even correct statements in forged files are not accepted.
     not_believed(prove_as(Event::new().unwrap(), Kind::Event));
     not_believed(prove_as(&file, Kind::File));
     assert!(prove_as(File::open("/proc/self/ns/user").unwrap(), Kind::Token).is_err());
@@ -148,6 +147,6 @@ fn another_file_over_a_setting_of_the_system_is_not_read() {
     let error = read_proc("/proc/sys/kernel/overflowuid").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(read_proc("/proc/sys/kernel/overflowgid").is_ok());
-    // The number that the kernel has unless it is configured otherwise.
+    // 65534 is the overflow ID unless the kernel is configured otherwise.
     assert_eq!(UserId::from_kernel(65_534).number(), None);
 }

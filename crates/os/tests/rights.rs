@@ -1,4 +1,4 @@
-//! Rights never widen through any sequence of operations of this crate on a handle.
+//! No sequence of operations of this crate on a handle increases its rights.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be made fails the test")]
 
@@ -11,8 +11,7 @@ use syshandle_os::{
     identify, prove,
 };
 
-/// A random generator with the same numbers in each run, so that a failing sequence can be
-/// repeated.
+/// A pseudorandom generator with a fixed seed, so that a failing sequence can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -23,19 +22,19 @@ impl Random {
         self.0 % end
     }
 
-    /// Returns a random set of rights, or a random subset of the handle's rights.
+    /// Returns a random set of rights, or a random subset of `has`.
     fn rights(&mut self, has: Rights) -> Rights {
         let any = Rights::from_bits_truncate(u32::try_from(self.below(1 << 9)).unwrap());
         match self.below(4) {
             0 => any,
             1 => any & has,
-            // Half of all sets omit only rights that a section can give up.
+            // In half of the cases, all rights remain that a section can't give up.
             _ => (any | Rights::READ | Rights::MAP) & has,
         }
     }
 }
 
-/// A handle with its type at each step, which determines how it can be narrowed.
+/// A handle and its type, which determines how it can be narrowed.
 enum Held {
     File(File),
     Section(Section),
@@ -63,7 +62,7 @@ impl Held {
         }
     }
 
-    /// Makes another handle to the same object in a random way.
+    /// Creates another handle to the same object by a random operation.
     fn hop(&self, random: &mut Random) -> Option<Self> {
         let has = self.facts().rights;
         match random.below(3) {

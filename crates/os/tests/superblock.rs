@@ -1,4 +1,5 @@
-//! Files of file systems that show other device numbers, opened in another mount namespace.
+//! Files whose device number differs from that of their file system, opened in another mount
+//! namespace.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(unsafe_code, reason = "unshare, which has no safe form")]
@@ -10,10 +11,10 @@ use std::path::Path;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use syshandle_os::{Object, identify};
 
-/// Moves this thread to its own mount namespace; returns `false` if that isn't permitted.
+/// Moves this thread to a new mount namespace. Returns `false` if that isn't permitted.
 fn unshare() -> bool {
-    // SAFETY: no memory is involved. Afterwards the thread shares its root and working directory
-    // with no other thread.
+    // SAFETY: the call accesses no memory. Afterwards the thread shares its root and working
+    // directory with no other thread.
     if unsafe { libc::unshare(libc::CLONE_FS | libc::CLONE_NEWNS) } != 0 {
         return false;
     }
@@ -34,7 +35,8 @@ fn an_overlay_file_from_another_mount_namespace_is_a_file_if_the_overlay_is_moun
         if !unshare() {
             return println!("skipped: no mount namespace without root");
         }
-        // The layers are on two file systems, so that files show the device of their layer.
+        // The layers are on two file systems, so that each file reports the device number of its
+        // layer.
         let (lower, upper, merged) = (root.join("lower"), root.join("upper"), root.join("merged"));
         assert!(mount_at(&lower, "tmpfs", "") && mount_at(&upper, "tmpfs", ""));
         fs::write(lower.join("file"), "hello").unwrap();
@@ -64,7 +66,8 @@ fn an_overlay_file_from_another_mount_namespace_is_a_file_if_the_overlay_is_moun
         let file = elsewhere("file");
         assert_eq!(identify(file.as_fd()).unwrap().object, Object::RegularFile);
         assert_eq!(identify(elsewhere(".").as_fd()).unwrap().object, Object::Directory);
-        // An overlay that is mounted only in the other namespace may have any layers.
+        // An overlay that is mounted only in the other namespace could have any layers, so its
+        // files are rejected.
         let unknown = std::thread::spawn(move || {
             assert!(unshare());
             let other = root.join("other");
@@ -88,7 +91,7 @@ fn a_btrfs_file_from_another_mount_namespace_is_a_file_if_btrfs_is_mounted_here_
         }
         fs::create_dir(&root).unwrap();
         File::create(&image).unwrap().set_len(256 << 20).unwrap();
-        // The loop device is released when the namespace, and so the mount, no longer exists.
+        // The loop device is released when the namespace ends, and its mount with it.
         let script = "mkfs.btrfs -q \"$0\" && mount -o loop \"$0\" \"$1\" && \
                       btrfs -q subvolume create \"$1/sub\" && echo hello > \"$1/sub/file\"";
         let mut command = std::process::Command::new("sh");

@@ -1,6 +1,6 @@
-//! An error of a function that makes a handle names the failed system call and the remedy.
+//! If a function that creates a handle fails, its error names the failed system call and a remedy.
 //!
-//! The test has its own program, because it lowers the limit of descriptors.
+//! This test is a separate program, because it lowers the limit of file descriptors.
 #![cfg(not(windows))]
 
 use std::fs::File;

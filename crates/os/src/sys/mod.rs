@@ -1,5 +1,5 @@
-//! The part of the crate that depends on the system: one folder for each, with the same names where
-//! both systems do the same.
+//! The system-dependent part of the crate. There is one directory per system, and equivalent items
+//! have the same name in both.
 
 cfg_if::cfg_if! {
     if #[cfg(windows)] {

@@ -1,11 +1,12 @@
-//! Runs tests again in their own namespaces.
+//! Runs tests again in namespaces of their own.
 
 use std::process::Command;
 
-/// Names the part of the test that runs within the namespaces.
+/// Environment variable that names the part of the test to run within the namespaces.
 const PART: &str = "SYSHANDLE_TEST_NAMESPACE";
 
-/// Runs the test of this name again in its own user and mount namespace, after a script.
+/// Runs the test with this name again in its own user and mount namespace, after running a script
+/// there.
 pub(crate) fn in_namespace(test: &str, script: &str) {
     let script = format!("set -e\n{script}\nexec \"$0\" --exact {test} --nocapture");
     let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];
@@ -19,7 +20,7 @@ pub(crate) fn in_namespace(test: &str, script: &str) {
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
         assert!(out.contains("1 passed"), "{out}");
-        // What the part within the namespaces could not do.
+        // Repeats the messages about skipped steps.
         out.lines()
             .filter(|line| line.starts_with("skipped: "))
             .for_each(|line| println!("{line}"));
@@ -30,7 +31,7 @@ pub(crate) fn in_namespace(test: &str, script: &str) {
     }
 }
 
-/// Returns whether this is the run within the namespaces.
+/// Returns whether this process is the run within the namespaces.
 pub(crate) fn is_within() -> bool {
     std::env::var_os(PART).is_some()
 }

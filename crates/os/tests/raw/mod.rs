@@ -1,4 +1,4 @@
-//! Makes objects that require raw system calls, for the table of all objects.
+//! Creates objects that require raw system calls, for the table of all objects.
 #![expect(unsafe_code, reason = "system calls that nothing else here makes")]
 
 use std::io;
@@ -7,7 +7,8 @@ use std::ptr;
 
 use rustix::fs::OFlags;
 
-/// Returns objects with their names, or the reason why this machine can't make one.
+/// Returns objects without a kind, each with its name. If this machine can't create an object,
+/// returns the error instead.
 pub(crate) fn without_a_kind() -> Vec<(&'static str, io::Result<OwnedFd>)> {
     let secret = call(libc::SYS_memfd_secret, [0; 5]);
     vec![
@@ -24,10 +25,10 @@ pub(crate) fn without_a_kind() -> Vec<(&'static str, io::Result<OwnedFd>)> {
     ]
 }
 
-/// Opens the pidfd of a thread anew by its file handle. The result lacks the flag that marks
-/// threads.
+/// Reopens the pidfd of a thread by its file handle. The result lacks the flag that marks a
+/// thread's pidfd.
 pub(crate) fn thread_by_handle(pidfd: &OwnedFd) -> io::Result<OwnedFd> {
-    /// `struct file_handle` of `linux/fs.h`, with room for the largest.
+    /// `struct file_handle` of `linux/fs.h`, with space for the largest handle.
     #[repr(C)]
     struct FileHandle {
         len: u32,
@@ -54,26 +55,26 @@ pub(crate) fn thread_by_handle(pidfd: &OwnedFd) -> io::Result<OwnedFd> {
     call(libc::SYS_open_by_handle_at, [raw, (&raw mut handle) as i64, 0, 0, 0])
 }
 
-/// Makes a socket for which the standard library has no type.
+/// Creates a socket for which the standard library has no type.
 pub(crate) fn socket(family: i32, sort: i32, protocol: i32) -> io::Result<OwnedFd> {
     let sort = sort | libc::SOCK_CLOEXEC;
     call(libc::SYS_socket, [family.into(), sort.into(), protocol.into(), 0, 0])
 }
 
-/// Makes a listening socket between virtual machines, on a free port.
+/// Creates a listening `AF_VSOCK` socket on a free port.
 pub(crate) fn vsock_listener() -> io::Result<OwnedFd> {
     let socket = socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0)?;
-    // SAFETY: the struct has only integers, for which zeros are values.
+    // SAFETY: the struct consists of integers, for which zero is valid.
     let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
     address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
     address.svm_cid = libc::VMADDR_CID_ANY;
     address.svm_port = libc::VMADDR_PORT_ANY;
     let len = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address is initialized and has that length.
+    // SAFETY: the address is initialized and has that size.
     let bound = unsafe {
         libc::bind(socket.as_raw_fd(), (&raw const address).cast::<libc::sockaddr>(), len)
     };
-    // SAFETY: no memory is involved.
+    // SAFETY: the call accesses no memory.
     match bound == 0 && unsafe { libc::listen(socket.as_raw_fd(), 1) } == 0 {
         true => Ok(socket),
         false => Err(io::Error::last_os_error()),
@@ -93,14 +94,14 @@ fn rings() -> io::Result<OwnedFd> {
 }
 
 fn map() -> io::Result<OwnedFd> {
-    // `union bpf_attr`, for an array of one value of 8 bytes.
+    // `union bpf_attr`, for an array with one value of 8 bytes.
     let mut attributes = [0_u32; 32];
     attributes[..4].copy_from_slice(&[2, 4, 8, 1]);
     call(libc::SYS_bpf, [0, attributes.as_mut_ptr() as i64, size_of_val(&attributes) as i64, 0, 0])
 }
 
 fn counter() -> io::Result<OwnedFd> {
-    // The first version of `struct perf_event_attr` has 64 bytes. It describes the clock of this
+    // The first version of `struct perf_event_attr` has 64 bytes. The event is the clock of this
     // thread.
     let mut attributes = [0_u64; 8];
     attributes[0] = u64::from_ne_bytes(
@@ -118,20 +119,20 @@ fn file_system() -> io::Result<OwnedFd> {
     call(libc::SYS_fsopen, [c"tmpfs".as_ptr() as i64, 1, 0, 0, 0])
 }
 
-/// Makes a message queue, and removes its name.
+/// Creates a message queue and removes its name.
 fn queue() -> io::Result<OwnedFd> {
     let name = std::ffi::CString::new(format!("syshandle-{}", std::process::id())).unwrap();
     let flags = i64::from((OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC).bits());
     let opened = call(libc::SYS_mq_open, [name.as_ptr() as i64, flags, 0o600, 0, 0]);
-    // SAFETY: the name is a C string.
+    // SAFETY: the name is zero-terminated.
     unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) };
     opened
 }
 
-/// Makes a system call that returns a new descriptor.
+/// Makes a system call that opens a new descriptor, and returns the descriptor.
 fn call(number: libc::c_long, [a, b, c, d, e]: [i64; 5]) -> io::Result<OwnedFd> {
-    // SAFETY: the memory that each call above reads or writes has the size that the kernel expects,
-    // and outlives the call.
+    // SAFETY: the memory that each caller above passes has the size that the kernel expects, and
+    // outlives the call.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, ptr::null::<u8>()) };
     match i32::try_from(result) {
         // SAFETY: the kernel has just opened the descriptor, and no other value owns it.

@@ -1,7 +1,7 @@
 //! A file system in user space that stops answering.
 //!
-//! The test itself is the file system: it implements the protocol of `/dev/fuse` as far as needed
-//! to open a file. This requires root.
+//! The test itself serves the file system: it implements the part of the `/dev/fuse` protocol that
+//! is needed to open a file. This requires root.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,7 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MountFlags, UnmountFlags};
 use syshandle_os::Event;
 
-/// A mounted file system with one file, `file`. It answers requests until it is told to be silent.
+/// A mounted file system with one file, `file`. It answers requests until it is told to stop
+/// answering.
 pub(crate) struct Fuse {
     path: PathBuf,
     _dir: Option<tempfile::TempDir>,
@@ -27,15 +28,15 @@ pub(crate) struct Fuse {
 }
 
 impl Fuse {
-    /// Mounts the file system. Returns `None`, with the reason printed, if that isn't possible.
+    /// Mounts the file system. Returns `None` and prints the reason if that isn't possible.
     pub(crate) fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_owned();
         Self::mount_at(&path, Some(dir))
     }
 
-    /// Mounts the file system over a folder. No request for its files is answered. Returns `None`, with
-    /// the reason printed, if that isn't possible.
+    /// Mounts the file system over a directory and answers no request for its files. Returns `None`
+    /// and prints the reason if that isn't possible.
     pub(crate) fn mount_over(folder: &Path) -> Option<Self> {
         let fuse = Self::mount_at(folder, None)?;
         fuse.is_silent.store(true, Ordering::SeqCst);
@@ -68,8 +69,9 @@ impl Fuse {
         &self.path
     }
 
-    /// Opens the file; from then on no request is answered. This value also keeps the file, and
-    /// closes it after the file system has ended, because closing it waits for the file system.
+    /// Opens the file, and stops answering requests. Another reference to the file remains in this
+    /// value, which closes it after the file system has ended, because closing waits for the file
+    /// system.
     pub(crate) fn open_silent(&mut self) -> Arc<OwnedFd> {
         let file = Arc::new(OwnedFd::from(File::open(self.path().join("file")).unwrap()));
         self.file = Some(file.clone());
@@ -78,11 +80,12 @@ impl Fuse {
     }
 }
 
-/// Requests that still wait for an answer get an error.
+/// Unmounts the file system. Requests that are still waiting for an answer fail.
 impl Drop for Fuse {
     fn drop(&mut self) {
         self.stop.set().unwrap();
-        // The server's device is the last handle to it, so closing it ends the connection.
+        // The server thread holds the last handle to `/dev/fuse`, so closing it ends the
+        // connection.
         self.server.take().unwrap().join().unwrap();
         rustix::mount::unmount(&self.path, UnmountFlags::DETACH).unwrap();
     }
@@ -138,7 +141,7 @@ fn init() -> Vec<u8> {
     body
 }
 
-/// `struct fuse_entry_out` of node 2. Its attributes expire at once.
+/// `struct fuse_entry_out` for node 2. Its attributes expire immediately.
 fn entry() -> Vec<u8> {
     let mut body = vec![0; 40];
     body[0..8].copy_from_slice(&2_u64.to_ne_bytes());
@@ -155,6 +158,6 @@ fn attributes(node: u64, mode: u32) -> Vec<u8> {
     body
 }
 
-/// The longest time that the file system runs, even if the test fails. Without this limit a process
-/// with a thread that waits for the file system could not be killed.
+/// Time after which the file system ends even if the test is stuck. Without it, a process with a
+/// thread that waits for the file system could not be killed.
 const LIFETIME: Duration = Duration::from_secs(90);

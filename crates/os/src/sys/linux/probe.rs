@@ -11,12 +11,12 @@
 //! number is opened instead:
 //! - in a forked child: [`PerProcess`];
 //! - a thread with its own descriptor table (`unshare` with `CLONE_FILES`), or any other reason why
-//!   N in the file isn't the handle: the text has another inode number than the handle;
-//! - the thread that opened the file has exited: reading fails;
-//! - the program has closed N, like daemons that close all descriptors: the open file at N no
-//!   longer has the [`tag`]. Nothing is duplicated onto such a number, which may be in use again.
-//!   The number of the file is below N, so a program that closes all descriptors from a number on
-//!   closes N if it closes the file. If only the file was closed, the text doesn't describe the
+//!   N in the file isn't the handle: the inode number in the text isn't that of the handle;
+//! - the thread that opened the file has exited: reading the file fails;
+//! - other code in this program has closed N, as daemons do that close all descriptors: the open
+//!   file at N no longer has the [`tag`]. Nothing is duplicated onto such a number, which may be in
+//!   use again. The file has a number below N, so code that closes all descriptors from some number
+//!   on closes N if it closes the file. If only the file was closed, the text doesn't describe the
 //!   handle.
 
 use std::io::{self, ErrorKind};
@@ -33,12 +33,12 @@ use crate::sys::tag;
 use crate::sys::{device, fdinfo, proc};
 use crate::system_call::failed;
 
-/// Reads the kernel's text about a handle with the inode number `inode` into `text`. Returns the
-/// range of the lines that are specific to the type of object.
+/// Reads the kernel's description of a handle with the inode number `inode` into `text`. Returns
+/// the range of the lines that are specific to the type of the object.
 ///
 /// # Errors
-/// Fails if the file can't be opened: `Unsupported` without a `/proc` that is procfs,
-/// `PermissionDenied` in a sandbox.
+/// Fails if the file can't be opened: with `Unsupported` if procfs isn't mounted at `/proc`, and
+/// with `PermissionDenied` in a sandbox.
 pub(crate) fn read(
     handle: BorrowedFd<'_>,
     inode: u64,
@@ -56,8 +56,8 @@ pub(crate) fn read(
 /// Opens the file, so that no file has to be opened later.
 ///
 /// # Errors
-/// Fails if the file can't be opened, if no descriptor is left, or if the kernel can't recognize a
-/// forked copy.
+/// Fails if the file can't be opened, if this process can't open more file descriptors, or if the
+/// kernel can't detect a forked child.
 pub(crate) fn prepare() -> io::Result<()> {
     let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
     let mut probe =
@@ -74,13 +74,13 @@ static PROBE: PerProcess<Mutex<Probe>> = PerProcess::new();
 #[derive(Debug, Default)]
 struct Probe {
     reserved: Option<ReservedNumber>,
-    /// How many times the file had to be replaced.
+    /// Number of times that other code made the file unusable.
     losses: u32,
 }
 
 impl Probe {
-    /// Returns the range of the lines that are specific to the object; `None` if the reserved
-    /// number can't be used.
+    /// Returns the range of the lines that are specific to the object. Returns `None` if the
+    /// reserved number can't be used.
     fn read(
         &mut self,
         handle: BorrowedFd<'_>,
@@ -97,7 +97,7 @@ impl Probe {
                     Ok(ProbeResult::Described(own)) => return Some(own),
                     Ok(ProbeResult::NotDescribed) => return None,
                     Ok(ProbeResult::ThreadGone) => {}
-                    // The number is no longer reserved.
+                    // The file is not ours, so the number is no longer reserved.
                     Ok(ProbeResult::NotOurFile) => {
                         if let Some(ReservedNumber { file, number }) = self.reserved.take() {
                             drop(number);
@@ -125,7 +125,7 @@ impl Probe {
     }
 }
 
-/// The result of reading the kept file.
+/// The result of reading the open `fdinfo` file.
 enum ProbeResult {
     /// The text describes the handle. The range contains the lines that are specific to the object.
     Described(Range<usize>),
@@ -133,24 +133,25 @@ enum ProbeResult {
     NotDescribed,
     /// The thread that opened the file has exited.
     ThreadGone,
-    /// The number of the file is in use for another object. The duplicate of the handle is still at
-    /// N.
+    /// The file's descriptor number now belongs to other code. The duplicate of the handle is still
+    /// at N.
     NotOurFile,
 }
 
-/// A reserved descriptor number, and the file in which the kernel describes it.
+/// A reserved descriptor number N, and the open file in which the kernel describes N.
 #[derive(Debug)]
 struct ReservedNumber {
-    /// The file `/proc/self/fdinfo/N`, at a number below N.
+    /// The file `/proc/self/fdinfo/N`, whose descriptor number is below N.
     file: OwnedFd,
-    /// The number N: a duplicate of `file`, except while a handle is examined.
+    /// Descriptor N: a duplicate of `file`, except while a handle is examined.
     number: OwnedFd,
 }
 
 impl ReservedNumber {
     fn new() -> io::Result<Self> {
-        // The file of the process lives as long as its first thread, which is usually the longest.
-        // This file can't be used if that thread has exited or has another descriptor table.
+        // The file in `self` stays usable as long as the main thread, which is usually the longest.
+        // If the main thread has exited or has another descriptor table, the file in `thread-self`
+        // is used.
         Self::of("self").or_else(|_| Self::of("thread-self"))
     }
 
@@ -174,7 +175,7 @@ impl ReservedNumber {
         Ok(Self { file, number })
     }
 
-    /// Returns whether both descriptors still have the tag of the file opened here.
+    /// Returns whether both descriptors still have the tag that was set when they were opened.
     fn is_intact(&self) -> bool {
         tag::is_set(self.number.as_fd()) && tag::is_set(self.file.as_fd())
     }
@@ -202,20 +203,18 @@ impl ReservedNumber {
     }
 }
 
-/// Duplicates a descriptor onto a number. The same step closes the previous descriptor of that
-/// number.
+/// Duplicates a descriptor onto a number, atomically closing the previous descriptor there.
 fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
     loop {
         match rustix::io::dup3(from, number, DupFlags::CLOEXEC) {
-            // Another thread is opening a file at this number at the moment, so the call is
-            // repeated.
+            // Another thread is just opening a file at this number. Tries again.
             Err(Errno::BUSY | Errno::INTR) => {}
             result => return result,
         }
     }
 }
 
-/// Opens the file that describes a descriptor number of the first thread (`self`) or of the calling
+/// Opens the file that describes a descriptor number of the main thread (`self`) or of the calling
 /// thread (`thread-self`).
 fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     let path = format!("/proc/{whose}/fdinfo/{number}");
@@ -227,7 +226,7 @@ fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     })
 }
 
-/// Returns the error of a process that can't open files, with the remedy.
+/// Returns the error for a process that can't open files, with a remedy.
 fn denied(error: Errno) -> io::Error {
     let error = io::Error::from(error);
     let remedy = match PROBE.is_inherited() {
@@ -243,8 +242,8 @@ fn read_start(file: &OwnedFd, text: &mut [u8]) -> Result<usize, Errno> {
     rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *text, 0))
 }
 
-/// Limits how often the file is replaced. Beyond that, other code in the process closes it each
-/// time.
+/// Maximum number of replacements of the file. If it is exceeded, other code in the process keeps
+/// closing the file.
 const LOSSES_MAX: u32 = 16;
 
 #[cfg(test)]
@@ -265,7 +264,8 @@ mod tests {
         rustix::event::eventfd(count, EventfdFlags::CLOEXEC).unwrap()
     }
 
-    /// Makes a separate probe for the test, because the process has one for all tests.
+    /// Creates a separate probe for the test, because all tests in this process share the global
+    /// one.
     fn probe() -> Probe {
         Probe { reserved: Some(ReservedNumber::new().unwrap()), losses: 0 }
     }
@@ -292,7 +292,7 @@ mod tests {
         let writer = OwnedFd::from(writer);
         examine(&mut probe, &writer).unwrap();
         drop(writer);
-        // The pipe ends when its last writer is closed.
+        // The read returns 0 when the last writer is closed.
         assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
         assert!(probe.reserved.unwrap().is_intact());
     }
@@ -301,11 +301,11 @@ mod tests {
     fn a_thread_with_a_descriptor_table_of_its_own_reads_of_its_own_descriptors() {
         let there = std::thread::spawn(|| {
             drop(text_of(&event(1)));
-            // SAFETY: no memory is involved. The thread gets copies of all descriptors.
+            // SAFETY: the call accesses no memory. The thread gets copies of all descriptors.
             #[expect(unsafe_code, reason = "a system call that has no safe form")]
             let unshared = unsafe { libc::unshare(libc::CLONE_FILES) };
             assert_eq!(unshared, 0);
-            // Its number may be open or closed in the rest of the process.
+            // The number of the event may be open or closed in the rest of the process.
             text_of(&event(5))
         });
         assert!(there.join().unwrap().contains("eventfd-count:                5"));
@@ -315,10 +315,10 @@ mod tests {
     fn a_number_that_the_program_closed_and_uses_again_is_left_alone() {
         let mut probe = probe();
         let number = probe.reserved.as_ref().unwrap().number.as_raw_fd();
-        // Like a program that closes all descriptors and opens its own afterwards.
+        // Simulates a program that closes all descriptors and then opens its own.
         #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
         // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
-        // recognize. So this value is the only owner that closes it.
+        // recognize. So only this value closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(number) };
         let (reader, _writer) = io::pipe().unwrap();
         put(reader.as_fd(), &mut taken).unwrap();
@@ -336,14 +336,15 @@ mod tests {
         assert!(file < number);
         #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
         // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
-        // recognize. So this value is the only owner that closes it.
+        // recognize. So only this value closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(file) };
         let (reader, writer) = io::pipe().unwrap();
         put(writer.as_fd(), &mut taken).unwrap();
         drop(writer);
         assert!(examine(&mut probe, &event(4)).unwrap().contains("eventfd-count"));
         drop(taken);
-        // Neither the reserved number nor another descriptor keeps the program's descriptor open.
+        // The read returns 0 only if the probe has left no duplicate of the program's descriptor
+        // open.
         assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
     }
 
@@ -360,7 +361,7 @@ mod tests {
         })
         .join()
         .unwrap();
-        // The kernel removes an exited thread a moment after it was joined.
+        // The kernel may remove an exited thread shortly after it was joined.
         assert!(
             examine(&mut probe, &event(2)).unwrap().contains("eventfd-count:                2")
         );

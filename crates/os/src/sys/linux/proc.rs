@@ -1,13 +1,14 @@
-//! Opens files of `/proc`, and accepts no other files.
+//! Opens files in `/proc`, and ensures that they are in procfs.
 //!
-//! In a container or a sandbox another file system may be mounted over `/proc` or a part of it: a
-//! tmpfs, or a file system in user space. Its owner controls the content of the files there. So
-//! after opening a file, this module checks that it is of procfs. For files about this process it
-//! also checks that they belong to the mount at `/proc`, because a file of another process may be
-//! bind-mounted over one of them.
+//! In a container or a sandbox, another file system may be mounted over `/proc` or a part of it: a
+//! tmpfs, or a file system in user space. The owner of that file system controls the content of its
+//! files. So after opening a file, this module checks that the file is in procfs. For a file about
+//! this process, it also checks that the file is in the mount at `/proc`, because a file of another
+//! process may be bind-mounted over it.
 //!
-//! A file system in user space at `/proc` can still delay the opening. Only an administrator of the
-//! mount namespace can mount there. [`prepare`](crate::prepare) opens the files early.
+//! A file system in user space that is mounted at `/proc` can still delay the opening. Only an
+//! administrator of the mount namespace can mount it. [`prepare`](crate::prepare) opens the files
+//! in advance.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -21,8 +22,8 @@ use crate::sys::device;
 /// Opens a file about this process (`/proc/self/…`, `/proc/thread-self/…`).
 ///
 /// # Errors
-/// Returns the errors of `open(2)`; [`Errno::OPNOTSUPP`] if another file system is mounted there:
-/// [`unverified`].
+/// Returns the errors of `open(2)`, and [`Errno::OPNOTSUPP`] if another file system is mounted
+/// there ([`unverified`]).
 pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
     let root = retry_on_intr(|| rustix::fs::openat(CWD, c"/proc", ROOT, Mode::empty()))?;
@@ -33,12 +34,11 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     if mount(&file)? == mount(&root)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
-/// Reads a file about this process, or a setting of the whole system (`/proc/sys/…`). A container
-/// runtime may have mounted `/proc/sys` separately, so a setting need not belong to the mount at
-/// `/proc`.
+/// Reads a file about this process, or a system-wide setting (`/proc/sys/…`). A setting need not be
+/// in the mount at `/proc`, because a container runtime may have mounted `/proc/sys` separately.
 ///
 /// # Errors
-/// Returns the errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
+/// Returns the errors of `open(2)` and `read(2)`, and `Unsupported` if the file isn't in procfs.
 pub fn read(path: &str) -> io::Result<String> {
     let file = if path.starts_with("/proc/sys/") { open_system(path) } else { open(path) };
     let mut text = String::new();
@@ -46,19 +46,21 @@ pub fn read(path: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// Reads a link in a folder about this process, such as `ns/mnt` of `/proc/thread-self`.
+/// Reads a symbolic link in a directory about this process, such as `ns/mnt` in
+/// `/proc/thread-self`.
 ///
-/// No file system can be mounted over the link itself.
+/// The link itself needs no check, because nothing can be mounted over it.
 ///
 /// # Errors
-/// Returns the errors of `open(2)` and `readlink(2)`; `Unsupported` if the folder isn't of procfs.
+/// Returns the errors of `open(2)` and `readlink(2)`, and `Unsupported` if the directory isn't in
+/// procfs.
 pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
     let folder = open(folder).map_err(explained)?;
     let link = retry_on_intr(|| rustix::fs::readlinkat(&folder, name, Vec::new()))?;
     Ok(link.to_string_lossy().into_owned())
 }
 
-/// Opens a file about the whole system. Another file may not be mounted over this one alone.
+/// Opens a system-wide file. Rejects a file that is itself a mount point.
 fn open_system(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
     let statx = || rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE);
@@ -83,12 +85,12 @@ pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
     if is_of(&file, NSFS_MAGIC)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
-/// Converts an error of [`open`] to one with its reason.
+/// Converts an error of [`open`] to one that states the reason.
 pub(crate) fn explained(error: Errno) -> io::Error {
     if error == Errno::OPNOTSUPP { unverified() } else { error.into() }
 }
 
-/// Returns the error for another file system than procfs.
+/// Returns the error for a file that isn't in procfs.
 fn unverified() -> io::Error {
     let what = "/proc is not the kernel's procfs, or something is mounted over its files, so it proves \
                 nothing about a handle";
@@ -102,7 +104,8 @@ fn is_of(file: &OwnedFd, magic: u64) -> Result<bool, Errno> {
 
 const ROOT: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
+/// From `linux/magic.h`. Magic numbers have 32 bits, but the width of the field depends on the
+/// architecture.
 const PROC_MAGIC: u64 = 0x9fa0;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 const MAGIC_MASK: u64 = u32::MAX as u64;

@@ -1,4 +1,4 @@
-//! Processes and threads: pidfds.
+//! Processes and threads, which pidfds represent.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,7 +39,7 @@ pub(crate) fn open_thread(id: u32) -> io::Result<OwnedFd> {
     }
 }
 
-/// Returns whether two pidfds refer to the same process; `None` if the kernel cannot tell.
+/// Returns whether two pidfds refer to the same process. Returns `None` if the kernel can't tell.
 pub(crate) fn are_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Option<bool> {
     let [one, other] = [one, other].map(|pidfd| device::stat(pidfd).ok());
     let (one, other) = (one?, other?);
@@ -52,7 +52,7 @@ pub(crate) fn exit_status(process: &Process) -> io::Result<Option<ExitStatus>> {
     if let Some(status) = told_exit_status(process) {
         return Ok(Some(status));
     }
-    // This call doesn't reap the child, so that its owner can still wait for it.
+    // `NOWAIT` does not reap the child, so that its owner can still wait for it.
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match rustix::process::waitid(WaitId::PidFd(process), options) {
         Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
@@ -61,7 +61,7 @@ pub(crate) fn exit_status(process: &Process) -> io::Result<Option<ExitStatus>> {
             (None, Some(signal)) => Some(ExitStatus::from_raw(signal)),
             (None, None) => None,
         }),
-        // The process isn't a child of this process, or was waited for already.
+        // The process isn't a child of this process, or was already waited for.
         Ok(None) | Err(Errno::CHILD) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -86,7 +86,7 @@ pub(crate) fn signal(pidfd: BorrowedFd<'_>, number: i32, noun: &str) -> io::Resu
 /// Opens a pidfd of a process or, with the flag `PIDFD_THREAD`, of a thread.
 pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags, noun: &str) -> io::Result<OwnedFd> {
     let missing = || no_such(noun, id);
-    // No process can have a number outside of the range.
+    // No process can have an ID outside of the range.
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(missing)?;
     rustix::process::pidfd_open(pid, flags).map_err(|error| match error {
         Errno::SRCH => missing(),
@@ -103,8 +103,8 @@ pub(crate) fn named_pidfd_open(error: io::Error) -> io::Error {
     }
 }
 
-/// Returns the number of a process or thread in this pid namespace. Returns `None` if the process
-/// no longer exists or isn't visible here.
+/// Returns the ID of a process or thread in this pid namespace. Returns `None` if the process no
+/// longer exists or isn't visible here.
 pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     match process_info(pidfd) {
         Ok(info) => return Ok(Some(info.pid).filter(|&pid| pid != 0)),
@@ -116,21 +116,21 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
         let what = format!("the number of a process is read from /proc before Linux 6.13: {error}");
         io::Error::new(error.kind(), what)
     })?;
-    // The kernel prints -1 if the process no longer exists, 0 if it isn't visible here.
+    // The kernel prints -1 if the process no longer exists, and 0 if it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))
 }
 
-/// Returns how a process ended, if its parent has waited for it and the kernel reports the status
-/// to every holder (Linux 6.15).
+/// Returns how a process ended, if the kernel reports that to any holder of a pidfd (Linux 6.15).
+/// It does so after the parent has waited for the process.
 pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     let info = process_info(pidfd).ok()?;
     info.exit_code().map(ExitStatus::from_raw)
 }
 
-/// Returns whether a pidfd certainly refers to a thread that isn't the first of its process.
+/// Returns whether a pidfd certainly refers to a thread other than the main thread of its process.
 pub(crate) fn is_thread(pidfd: BorrowedFd<'_>) -> bool {
-    // Older kernels report no number, and neither do processes that no longer exist or aren't
+    // The IDs are unknown on older kernels, if the process no longer exists, and if it isn't
     // visible here.
     process_info(pidfd).is_ok_and(|info| info.pid != info.tgid)
 }
@@ -156,8 +156,8 @@ fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     })
 }
 
-/// Returns whether a handle is certainly not a pidfd. Before Linux 6.9 pidfds share their device
-/// with other objects.
+/// Returns whether a handle is certainly not a pidfd. Before Linux 6.9, pidfds have the same device
+/// number as other objects.
 fn is_other(handle: BorrowedFd<'_>) -> bool {
     device::stat(handle).is_ok_and(|stat| !device::is_pidfd(&stat) && !device::is_anonymous(&stat))
 }
@@ -173,7 +173,7 @@ pub(crate) use id as thread_id;
 /// `PIDFD_THREAD` of `linux/pidfd.h`.
 pub(crate) const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
 
-/// The bit of a raw exit status for a core dump.
+/// The bit in a raw exit status that reports a core dump.
 const CORE: i32 = 0x80;
 
 #[cfg(test)]
@@ -224,7 +224,7 @@ mod tests {
     fn the_number_of_a_child_that_was_waited_for_is_not_found() {
         let mut child = shell("exit 0");
         child.wait().unwrap();
-        // Another process may have its number by now, but usually none has.
+        // Another process may already have the child's ID, but that is rare.
         match Process::of(&child) {
             Ok(_) => println!("skipped: the number of the child is used again"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),

@@ -1,4 +1,4 @@
-//! Queries that identify a handle of one declared kind, more cheaply than
+//! Queries that identify a handle of a declared kind at less cost than
 //! [`identify_with`](crate::identify_with).
 
 use std::io;
@@ -12,9 +12,9 @@ use super::{device, section, socket};
 use crate::socket::RIGHTS;
 use crate::{BorrowedHandle, Declaration, Facts, Kind, Object};
 
-/// Identifies a handle with queries that are specific to the declared kind and cheaper than
+/// Identifies a handle by a query that is specific to the declared kind and cheaper than
 /// [`identify_with`](crate::identify_with). Returns `None` if several kinds are declared, if the
-/// kind has no such query, or if the result isn't certain.
+/// kind has no such query, or if the result isn't conclusive.
 pub(crate) fn quick(
     handle: BorrowedHandle<'_>,
     declared: &Declaration,
@@ -30,7 +30,7 @@ pub(crate) fn quick(
     }
 }
 
-/// Recognizes a pipe by its buffer size, which only pipes have.
+/// Recognizes a pipe by its buffer size, a property that only pipes have.
 fn pipe(handle: BorrowedHandle<'_>) -> Option<Facts> {
     rustix::pipe::fcntl_getpipe_size(handle).ok()?;
     let rights = access_rights(rustix::fs::fcntl_getfl(handle).ok()?);
@@ -44,15 +44,15 @@ fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declaration) -> io::Resul
     };
     match object {
         Ok(object) => Ok(Some(Facts { object, rights: RIGHTS })),
-        // EBADF: O_PATH, which refers to no open socket.
+        // `EBADF` means that the descriptor was opened with `O_PATH`, so it is not a socket.
         Err(Errno::NOTSOCK | Errno::BADF) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Recognizes an eventfd by the count in `fdinfo`, which the kernel prints for no other object.
-/// `stat` excludes files of mounted file systems first, because a file system can delay the close
-/// that reading `fdinfo` involves.
+/// Recognizes an eventfd by its count in `fdinfo`, which the kernel prints for no other object.
+/// `stat` rules out files of mounted file systems first, because reading `fdinfo` involves a close,
+/// which a file system can delay.
 fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
     let stat = device::stat(handle)?;
     if !device::is_anonymous(&stat) {
@@ -61,21 +61,21 @@ fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Fact
     let object = match fdinfo::read(handle, &stat, &mut fdinfo::Room::new())?.eventfd() {
         Some(Eventfd::Event) => Object::Event,
         Some(Eventfd::Semaphore) => Object::Semaphore,
-        // Without the mode, the eventfd passes as either kind.
+        // Without the mode, the eventfd is accepted as either kind.
         Some(Eventfd::Unknown) => wanted,
         None => return Ok(None),
     };
     Ok(Some(Facts { object, rights: WAIT_AND_SIGNAL }))
 }
 
-/// Recognizes a timer by its remaining time, which only timers have.
+/// Recognizes a timer by its remaining time, a property that only timers have.
 fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
     rustix::time::timerfd_gettime(handle).ok()?;
     Some(Facts { object: Object::Timer, rights: WAIT_AND_SIGNAL })
 }
 
-/// Recognizes memory by its seals. An ordinary file on a tmpfs shows the same seals as memory that
-/// can't be sealed, so that case isn't certain.
+/// Recognizes memory by its seals. The result isn't conclusive if the only seal is the one against
+/// more seals: an ordinary file on a tmpfs has it too.
 fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
     match rustix::fs::fcntl_get_seals(handle) {
         Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),

@@ -1,4 +1,4 @@
-//! Registry keys: directories, with a file for each value.
+//! Registry keys, each of which is a directory with one file per value.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -28,7 +28,8 @@ pub(crate) fn create_key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHan
 pub(crate) fn value(key: &RegKeyHandle, name: &str) -> io::Result<Vec<u8>> {
     let not_a_value =
         || io::Error::new(ErrorKind::InvalidData, "the name refers to something else than a value");
-    // NONBLOCK: any process that can write to the directory can put a FIFO there.
+    // Opens with `O_NONBLOCK`, because any process that may write to the directory can create a
+    // FIFO there.
     let opened = key.open_unlinked(valid(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
     let file = match opened {
         Err(Errno::LOOP | Errno::NXIO | Errno::XDEV) => return Err(not_a_value()),
@@ -57,13 +58,13 @@ pub(crate) fn set_value(key: &RegKeyHandle, name: &str, bytes: &[u8]) -> io::Res
         .write_all(bytes)
         .and_then(|()| Ok(rustix::fs::renameat(key, unfinished.as_str(), key, name)?));
     if renamed.is_err() {
-        // An error of the removal would hide the original error.
+        // An error of the removal is ignored, because it would hide the original error.
         let _ = key.remove(unfinished.as_ref());
     }
     renamed
 }
 
-/// Creates a file that isn't a value yet, and returns it with its name.
+/// Creates a file for a new value, under a name that no value has. Returns the name and the file.
 fn create_unfinished(key: &RegKeyHandle) -> io::Result<(String, File)> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let mut tries = 0;
@@ -72,8 +73,8 @@ fn create_unfinished(key: &RegKeyHandle) -> io::Result<(String, File)> {
         // The name of a value never starts with a dot.
         let name = format!(".{}.{number}.unfinished", std::process::id());
         match key.create_file(name.as_ref()) {
-            // The file belongs to a process with the same number: one that crashed, or one in
-            // another pid namespace.
+            // The file belongs to a process with the same ID: one that crashed, or one in another
+            // pid namespace.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES_MAX => {
                 tries += 1;
             }
@@ -96,12 +97,11 @@ pub(crate) fn names(key: &RegKeyHandle) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Limits the unfinished files that are skipped. More of them mean a defect in the writer, which an
-/// error should show.
+/// Maximum number of existing files to skip. More of them indicate a defect in the writer, which an
+/// error should reveal.
 const TRIES_MAX: u32 = 1000;
 
-/// Returns the name if it is a valid name of a value or a key: not a path, and without a leading
-/// dot.
+/// Returns the name if it is valid for a value or a key: it must not be a path or start with a dot.
 fn valid(name: &str) -> io::Result<&Path> {
     match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         true => Err(invalid_name()),
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn unfinished_values_of_other_processes_are_left_alone() {
         let (dir, key) = key();
-        // Tests that run at the same time also use numbers.
+        // Creates many files, because other tests in this process advance the number at the same
+        // time.
         let theirs: Vec<_> = (0..500)
             .map(|number| dir.path().join(format!(".{}.{number}.unfinished", std::process::id())))
             .collect();

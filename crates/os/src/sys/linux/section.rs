@@ -1,4 +1,4 @@
-//! Sections: memory files.
+//! Sections, which are memory files.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,10 +14,10 @@ use crate::section::outside;
 use crate::system_call::failed;
 use crate::{BorrowedHandle, Declaration, Facts, HandleRef, Kind, Object, Rights, memory};
 
-/// The declaration of a section: its size is sealed.
+/// The declaration of a section, which requires a sealed size.
 pub(crate) const DECLARATION: Declaration = Declaration::kind(Kind::Section).at_most(OF_FIXED_SIZE);
 
-/// All rights that a section can give, except for changing its size.
+/// All rights that a section can have, except for changing its size.
 const OF_FIXED_SIZE: Rights = Rights::READ
     .union(Rights::WRITE)
     .union(Rights::APPEND)
@@ -37,7 +37,7 @@ pub(crate) fn create_unsealed(len: u64) -> io::Result<OwnedFd> {
     Ok(section)
 }
 
-/// Makes the content of a new section constant.
+/// Seals a new section against writing.
 pub(crate) fn freeze_new(section: OwnedFd) -> io::Result<OwnedFd> {
     freeze(section.as_fd())?;
     Ok(section)
@@ -99,7 +99,7 @@ pub(crate) fn write(section: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> io::R
     }
 }
 
-/// Returns the object that memory is, and the rights to it, by its access mode and its seals.
+/// Determines the object and the rights of memory from its access mode and its seals.
 pub(crate) fn memory_facts(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -110,7 +110,7 @@ pub(crate) fn memory_facts(
     }
     let mut rights = access;
     rights.set(Rights::MAP, access.contains(Rights::READ));
-    // Seals can be added only through handles that can write.
+    // Only writable descriptors can add seals.
     let may_seal = access.contains(Rights::APPEND) && !seals.contains(SealFlags::SEAL);
     rights.set(Rights::SEAL, may_seal);
     rights.set(Rights::RESIZE, !seals.contains(SealFlags::SHRINK | SealFlags::GROW));

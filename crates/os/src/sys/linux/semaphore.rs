@@ -1,4 +1,4 @@
-//! Semaphores: eventfds with `EFD_SEMAPHORE`.
+//! Adds to the counter. Returns `false` if it is full.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -52,12 +52,12 @@ mod tests {
         let (done, is_done) = std::sync::mpsc::channel();
         let releaser = semaphore.clone();
         std::thread::spawn(move || {
-            // The count has room for one.
+            // The counter is one below its maximum.
             done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
             done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
         });
         let results = [(); 2].map(|()| is_done.recv_timeout(Duration::from_secs(20)));
-        // This ends a blocked thread before the assertion fails.
+        // Releases a thread that may be blocked, before the assertion can fail.
         let _ = rustix::fs::fcntl_setfl(&*semaphore, flags | rustix::fs::OFlags::NONBLOCK);
         (0..4).for_each(|_| drop(semaphore.try_acquire()));
         assert_eq!(results, [Ok(Ok(())), Ok(Err(io::ErrorKind::WouldBlock))]);

@@ -1,4 +1,4 @@
-//! Sockets: their family and type.
+//! Sockets, and their family and type.
 
 use rustix::net::{AddressFamily, SocketType};
 
@@ -17,8 +17,8 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object>
             _ => Object::Socket,
         });
     }
-    // One query answers two questions: a socket with a peer doesn't listen, and its family is the
-    // same as its peer's.
+    // Uses one query for both facts: a socket with a peer isn't listening, and has the same family
+    // as its peer.
     let (family, listens) = match rustix::net::getpeername(handle) {
         Ok(Some(peer)) => (peer.address_family(), false),
         _ => (

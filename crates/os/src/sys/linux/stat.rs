@@ -1,4 +1,4 @@
-//! `statx` of an open file itself, without a path.
+//! `statx` on an open file, without a path.
 #![expect(unsafe_code, reason = "a null pointer for the path")]
 
 use std::io;
@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
-/// The fields of `struct statx` that this crate uses. They are a sixth of that struct, which saves
-/// copying the rest.
+/// The fields of `struct statx` that this crate uses. They are a sixth of the size of that struct,
+/// which makes copies cheaper.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
-    /// The fields that the kernel has filled.
+    /// The mask of the fields that the kernel has filled.
     pub(crate) mask: StatxFlags,
     pub(crate) mode: u16,
-    /// The number of the file's device.
+    /// The device number of the file (major, minor).
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
     pub(crate) size: u64,
-    /// The number of the mount through which the file was opened.
+    /// The ID of the mount through which the file was opened.
     pub(crate) mount: u64,
 }
 
@@ -36,22 +36,22 @@ impl Stat {
         }
     }
 
-    /// Returns the type of the file.
+    /// Returns the file type.
     pub(crate) fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.mode.into())
     }
 }
 
-/// Asks for the kernel's own information about an open file, without asking its file system.
+/// Queries what the kernel itself knows about an open file, without asking its file system.
 ///
-/// From Linux 6.11 on the path may be null, which saves the kernel a fifth of the work.
+/// From Linux 6.11 on, the path may be null, which makes the call a fifth faster.
 pub(crate) fn stat(file: BorrowedFd<'_>, mask: StatxFlags) -> io::Result<Stat> {
     static TAKES_NULL: AtomicBool = AtomicBool::new(true);
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     if TAKES_NULL.load(Ordering::Relaxed) {
         let mut stat = MaybeUninit::<Statx>::uninit();
-        // SAFETY: the kernel writes a struct statx, which Statx defines. With AT_EMPTY_PATH the
-        // kernel takes a null path as an empty one, or fails with EFAULT.
+        // SAFETY: the kernel writes a `struct statx`, which has the layout of `Statx`. With
+        // `AT_EMPTY_PATH`, the kernel treats a null path as an empty one, or fails with `EFAULT`.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_statx,
@@ -63,7 +63,7 @@ pub(crate) fn stat(file: BorrowedFd<'_>, mask: StatxFlags) -> io::Result<Stat> {
             )
         };
         if result == 0 {
-            // SAFETY: on success the kernel has written the whole struct.
+            // SAFETY: the call succeeded, so the kernel has written the whole struct.
             return Ok(Stat::of(unsafe { stat.assume_init_ref() }));
         }
         let error = io::Error::last_os_error();

@@ -1,8 +1,8 @@
-//! A tag on an open file, by which its descriptor is recognized later.
+//! A tag on an open file description, by which its descriptors are recognized later.
 //!
-//! The tag is the number of the signal for `O_ASYNC` (`F_SETSIG`), which this crate does not use
-//! otherwise. The kernel keeps it with the open file, so exactly the descriptors of that open file
-//! have it.
+//! The tag is the signal number for `O_ASYNC` (`F_SETSIG`), which this crate does not use
+//! otherwise. The kernel stores it in the open file description, so exactly the descriptors of that
+//! description have the tag.
 #![expect(unsafe_code, reason = "commands of fcntl that neither libc nor rustix has")]
 
 use std::io;
@@ -10,20 +10,20 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check;
 
-/// Tags the open file.
+/// Sets the tag on the open file description.
 pub(crate) fn set(file: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the command takes a number and reads no memory.
+    // SAFETY: the command takes an integer and accesses no memory.
     check(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, TAG) }).map(drop)
 }
 
-/// Returns whether the descriptor is open and its open file has the tag.
+/// Returns whether the descriptor is open and has the tag.
 #[inline]
 pub(crate) fn is_set(file: BorrowedFd<'_>) -> bool {
-    // SAFETY: the command takes no argument. It fails if the number isn't open.
+    // SAFETY: the command takes no argument, and fails if the descriptor isn't open.
     unsafe { libc::fcntl(file.as_raw_fd(), F_GETSIG) == TAG }
 }
 
-/// From `asm-generic/fcntl.h`, which all architectures except PA-RISC use.
+/// From `asm-generic/fcntl.h`. The value is the same on all architectures except PA-RISC.
 const F_SETSIG: libc::c_int = 10;
 const F_GETSIG: libc::c_int = 11;
 

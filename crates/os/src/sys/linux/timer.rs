@@ -1,4 +1,4 @@
-//! Timers: timerfds.
+//! Timers, which are timerfds.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -17,14 +17,14 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
     rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).map_err(failed("timerfd_create"))
 }
 
-/// Takes over a timerfd, and switches it to nonblocking for all its holders.
+/// Takes over a timerfd, and makes it nonblocking for all its holders.
 pub(crate) fn adopt(handle: OwnedFd) -> OwnedFd {
-    // This call never fails on a timerfd. On other objects the type promises nothing.
+    // This call can't fail on a timerfd. For other objects, this type guarantees nothing.
     let _ = rustix::fs::fcntl_setfl(&handle, OFlags::RDWR | OFlags::NONBLOCK);
     handle
 }
 
-/// Sets the timer to expire after `first`, and then once in each `period`, if there is one.
+/// Sets the timer to expire after `first` and, if `period` is `Some`, again after each period.
 pub(crate) fn set(
     timer: BorrowedFd<'_>,
     first: Duration,
@@ -64,9 +64,9 @@ pub(crate) fn expirations(timer: BorrowedFd<'_>) -> io::Result<u64> {
 
 fn read(timer: BorrowedFd<'_>, count: &mut [u8; 8]) -> rustix::io::Result<usize> {
     let buffers = &mut [IoSliceMut::new(count)];
-    // NOWAIT: an untrusted holder may have switched the timer back to blocking.
+    // `NOWAIT` is needed because another holder may have switched the timer back to blocking mode.
     match rustix::io::preadv2(timer, buffers, u64::MAX, ReadWriteFlags::NOWAIT) {
-        // Before Linux 6.10 timers don't support NOWAIT.
+        // Before Linux 6.10, timers don't support `NOWAIT`.
         Err(Errno::OPNOTSUPP) => {
             let mut polls = [PollFd::from_borrowed_fd(timer, PollFlags::IN)];
             match rustix::event::poll(&mut polls, Some(&timespec(Duration::ZERO)))? {
@@ -78,7 +78,7 @@ fn read(timer: BorrowedFd<'_>, count: &mut [u8; 8]) -> rustix::io::Result<usize>
     }
 }
 
-/// Replaces a time of zero, which would stop the timer.
+/// Replaces zero by the shortest time, because zero would stop the timer.
 fn at_least_one(time: Duration) -> Duration {
     time.max(Duration::from_nanos(1))
 }

@@ -1,4 +1,4 @@
-//! Tokens: user namespaces.
+//! Tokens, which are user namespaces.
 #![expect(unsafe_code, reason = "code that runs between fork and exec")]
 
 use std::io::{self, ErrorKind};
@@ -55,15 +55,15 @@ pub(crate) fn id(namespace: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(stat(namespace, StatxFlags::INO)?.inode)
 }
 
-/// Makes the program of the command run in the namespace. The command takes ownership of the
+/// Makes the command run its program in the user namespace. The command takes ownership of the
 /// handle.
 pub(crate) fn enter(command: &mut Command, namespace: OwnedFd) {
     let enter = move || -> io::Result<()> {
-        // SAFETY: no memory is involved; the descriptor is open, because the closure owns it.
+        // SAFETY: the call accesses no memory. The closure owns the descriptor, so it is open.
         check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWUSER) }).map(drop)
     };
-    // SAFETY: the closure makes one system call and allocates nothing, and neither does making an
-    // io::Error from errno.
+    // SAFETY: the closure makes one system call. Neither it nor creating an `io::Error` from
+    // `errno` allocates memory.
     unsafe { command.pre_exec(enter) };
 }
 
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
     use crate::{Declaration, Kind, Object, Process, ProofFailure, Token, identify, prove};
 
-    /// Starts a process in its own user namespace, which runs until its input ends. Returns `None`,
-    /// with the reason printed, if that isn't possible.
+    /// Starts a process in its own user namespace, which runs until its standard input ends.
+    /// Returns `None` and prints the reason if that isn't possible.
     fn elsewhere(options: &[&str]) -> Option<(Child, Token)> {
         let mut child = Command::new("unshare")
             .args(options)

@@ -1,4 +1,4 @@
-//! Makes a dma-buf out of ordinary memory, for tests.
+//! Creates a dma-buf from ordinary memory, for tests.
 #![expect(unsafe_code, reason = "the argument of an ioctl is raw memory")]
 
 use std::fs::File;
@@ -17,20 +17,20 @@ struct CreateRequest {
     size: u64,
 }
 
-/// Makes a dma-buf of one page of zeros.
+/// Creates a dma-buf of one zeroed page.
 ///
 /// # Errors
-/// `NotFound` without `/dev/udmabuf`; `PermissionDenied`.
+/// `NotFound` if `/dev/udmabuf` doesn't exist; `PermissionDenied`.
 pub(crate) fn create() -> io::Result<OwnedFd> {
     let device = File::options().read(true).write(true).open("/dev/udmabuf")?;
     let size = rustix::param::page_size() as u64;
     let section = Section::new(size)?;
     let memory = std::os::fd::AsFd::as_fd(&section).as_raw_fd();
     let create = CreateRequest { memory, flags: CLOEXEC, offset: 0, size };
-    // SAFETY: UDMABUF_CREATE reads a CreateRequest.
+    // SAFETY: `UDMABUF_CREATE` reads a `CreateRequest`.
     let raw = check(unsafe { libc::ioctl(device.as_raw_fd(), UDMABUF_CREATE, &raw const create) })?;
-    // SAFETY: on success the kernel has opened this descriptor for this process, and no other value
-    // owns it.
+    // SAFETY: on success, the kernel has opened this descriptor for this process, and no other
+    // value owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 

@@ -1,4 +1,4 @@
-//! Waits by `ppoll`.
+//! Waits with `ppoll`.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use crate::{Readiness, Waitable};
 
-/// Waits until one of the objects was taken, or until the deadline; returns its index.
+/// Waits until one of the objects is ready, takes it, and returns its index. Returns `None` if the
+/// deadline passes first.
 pub(crate) fn any(
     objects: &[&dyn Waitable],
     deadline: Option<Instant>,
@@ -33,7 +34,7 @@ pub(crate) fn any(
     }
 }
 
-/// Takes an object if it can be taken now.
+/// Takes an object if it is ready now. Returns whether it did.
 pub(crate) fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     match object.readiness() {
         Readiness::Changed => object.take(),
@@ -59,13 +60,13 @@ pub(crate) fn poll_fd(handle: BorrowedFd<'_>, readiness: Readiness) -> PollFd<'_
     )
 }
 
-/// Calls `ppoll` until something is ready or the deadline passes. A signal doesn't end the wait.
-/// Returns how many are ready.
+/// Calls `ppoll` until a descriptor is ready or the deadline passes, and repeats the call after a
+/// signal. Returns the number of ready descriptors.
 pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // The kernel may end a wait late by a thousandth of its length, or by five thousandths in a
-        // process of low priority. So the last hundredth of a long wait is a separate wait.
+        // The kernel may end a wait late by 0.1 % of its length, or by 0.5 % in a low-priority
+        // process. So a long wait is split, and its last hundredth is a separate wait.
         let is_long = left.is_some_and(|left| left > LONG_WAIT);
         let wait = left.map(|left| timespec(if is_long { left - left / 100 } else { left }));
         match rustix::event::poll(polls, wait.as_ref()) {
@@ -76,7 +77,7 @@ pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::R
     }
 }
 
-/// The shortest wait that the kernel may end more than a few milliseconds late.
+/// Waits longer than this are split. The kernel may end them more than a few milliseconds late.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn timespec(duration: Duration) -> Timespec {

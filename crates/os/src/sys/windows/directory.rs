@@ -14,5 +14,5 @@ pub(crate) fn open(path: &Path) -> io::Result<DirectoryHandle> {
     Ok(options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?.into())
 }
 
-/// Without this flag, `CreateFile` opens only files; from `winbase.h`.
+/// Flag that makes `CreateFile` open directories too, from `winbase.h`.
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;

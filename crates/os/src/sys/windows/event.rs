@@ -1,4 +1,4 @@
-//! Events.
+//! SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
@@ -30,8 +30,8 @@ pub(crate) fn reset(event: BorrowedHandle<'_>) -> io::Result<()> {
 pub(crate) fn to_wait(event: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let access = SYNCHRONIZATION_SYNCHRONIZE;
-    // SAFETY: both processes are this one, and the handle is open. On success the new handle
-    // belongs to the caller.
+    // SAFETY: both processes are this process, and the handle is open. On success, the caller owns
+    // the new handle.
     unsafe {
         let (process, raw) = (GetCurrentProcess(), event.as_raw_handle());
         check(DuplicateHandle(process, raw, process, &mut handle, access, 0, 0))?;

@@ -1,8 +1,8 @@
-//! Asks the kernel what a handle refers to.
+//! Asks the kernel for the type and the rights of a handle's object.
 //!
-//! The kernel's name for the type of the object comes first, because no peer can delay this query.
-//! Only a `File` is queried further: whether it is on a disk, a device, a pipe or a socket, and
-//! whether it is a directory.
+//! The kernel's name of the object type comes first, because no peer can delay this query. Only a
+//! `File` is queried further, to distinguish files on disks, devices, pipes, sockets and
+//! directories.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     Ok(Facts { object, rights: rights(object, access) })
 }
 
-/// Returns the object for the kernel's name of its type, for types that need no further queries.
+/// Maps the kernel's name of a type to the object, for types that need no further queries.
 fn of_type(name: &str) -> Object {
     match name {
         "Event" => Object::Event,
@@ -38,19 +38,19 @@ fn of_type(name: &str) -> Object {
     }
 }
 
-/// Returns the object that a handle of the type `File` refers to.
+/// Returns the object that a handle of type `File` refers to.
 fn file(handle: BorrowedHandle<'_>) -> io::Result<Object> {
     Ok(match object::file_type(handle) {
         object::FileType::Disk if object::is_directory(handle)? => Object::Directory,
         object::FileType::Disk => Object::RegularFile,
         object::FileType::Character => Object::Device,
-        // `GetFileType` reports sockets as pipes too.
+        // `GetFileType` also returns pipe for a socket.
         object::FileType::Pipe if object::is_pipe(handle) => Object::Pipe,
         _ => socket::identify(handle).unwrap_or(Object::Other),
     })
 }
 
-/// Returns the rights that an access mask stands for.
+/// Maps an access mask to rights.
 fn rights(object: Object, access: u32) -> Rights {
     let table: &[(u32, Rights)] = match object {
         Object::RegularFile | Object::Device | Object::Pipe => &FILE,
@@ -72,16 +72,16 @@ fn rights(object: Object, access: u32) -> Rights {
     };
     let granted = table.iter().filter(|(mask, _)| access & mask == *mask).map(|(_, right)| *right);
     let always = match object {
-        // Another handle may always have the right to write.
+        // A handle with the right to write may always exist elsewhere.
         Object::Memory => Rights::CHANGE,
-        // The owner of a mutex may always unlock it.
+        // The owner of a mutex may always unlock it, with any handle.
         Object::Mutex => Rights::SIGNAL,
         _ => Rights::empty(),
     };
     granted.fold(always, Rights::union)
 }
 
-/// From `winnt.h`, as are the numbers below.
+/// From `winnt.h`, like the access bits below.
 const SYNCHRONIZE: u32 = 0x0010_0000;
 const FILE_READ_DATA: u32 = 1;
 const TOKEN_QUERY: u32 = 8;
@@ -90,13 +90,13 @@ const TOKEN_QUERY: u32 = 8;
 const FILE: [(u32, Rights); 3] =
     [(FILE_READ_DATA, Rights::READ), (2, Rights::WRITE), (4, Rights::APPEND)];
 
-/// `EVENT_MODIFY_STATE`, and the equivalent rights of semaphores and timers.
+/// `EVENT_MODIFY_STATE`, and the equivalent access bits of semaphores and timers.
 const SIGNALLED: [(u32, Rights); 2] = [(2, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
 
 /// `SECTION_MAP_READ` and `SECTION_MAP_WRITE`.
 const SECTION: [(u32, Rights); 2] = [(4, Rights::READ.union(Rights::MAP)), (2, Rights::WRITE)];
 
-/// `PROCESS_TERMINATE`, and the equivalent right of threads.
+/// `PROCESS_TERMINATE`, and the equivalent access bit of threads.
 const PROCESS: [(u32, Rights); 2] = [(1, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
 
 /// `JOB_OBJECT_QUERY`, `JOB_OBJECT_ASSIGN_PROCESS`, `JOB_OBJECT_TERMINATE`.

@@ -20,7 +20,7 @@ use crate::Process;
 pub(crate) type JobHandle = OwnedHandle;
 
 pub(crate) fn create() -> io::Result<JobHandle> {
-    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
+    // SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
     unsafe { own(CreateJobObjectW(ptr::null(), ptr::null())) }
 }
 
@@ -38,10 +38,10 @@ pub(crate) fn kill(job: &JobHandle) -> io::Result<()> {
 pub(crate) fn process_ids(job: &JobHandle) -> io::Result<Vec<u32>> {
     let mut room = 64;
     loop {
-        // The structure has two counts of 32 bits each, followed by the numbers.
+        // The structure consists of two 32-bit counts, followed by the process IDs.
         let mut list = vec![0_usize; HEAD + room];
         let len = size_of_val(list.as_slice()) as u32;
-        // SAFETY: `list` has that length, and the alignment of the structure.
+        // SAFETY: `list` has that size, and is aligned for the structure.
         let told = check(unsafe {
             QueryInformationJobObject(
                 job.as_raw_handle(),
@@ -55,7 +55,8 @@ pub(crate) fn process_ids(job: &JobHandle) -> io::Result<Vec<u32>> {
             Err(error) if error.raw_os_error() == Some(ERROR_MORE_DATA as i32) => room *= 2,
             Err(error) => return Err(error),
             Ok(()) => {
-                // SAFETY: the call has filled the head, and `list` is aligned for it.
+                // SAFETY: the call has filled the start of `list`, which is aligned for the
+                // structure.
                 let head =
                     unsafe { list.as_ptr().cast::<JOBOBJECT_BASIC_PROCESS_ID_LIST>().read() };
                 let ids = &list[HEAD..][..room.min(head.NumberOfProcessIdsInList as usize)];
@@ -69,7 +70,7 @@ pub(crate) fn wait_empty(job: &JobHandle, deadline: Option<Instant>) -> io::Resu
     loop {
         let Some(id) = process_ids(job)?.into_iter().next() else { return Ok(true) };
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        // A process that can't be opened has just ended, or this process may not wait for it.
+        // If a process can't be opened, it has just ended, or this process may not wait for it.
         let ended = match (Process::open(id), left) {
             (Ok(process), Some(left)) => process.wait_timeout(left)?,
             (Ok(process), None) => process.wait().map(|()| true)?,
@@ -84,10 +85,10 @@ pub(crate) fn wait_empty(job: &JobHandle, deadline: Option<Instant>) -> io::Resu
     }
 }
 
-/// The pause before a process that can't be opened is looked up again.
+/// Pause before the IDs are queried again because a process couldn't be opened.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The number of words before the first process number.
+/// The number of words before the first process ID.
 const HEAD: usize =
     std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();
 

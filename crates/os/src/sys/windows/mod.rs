@@ -1,6 +1,6 @@
-//! The calls of the Windows API, each wrapped directly in a safe function.
+//! Windows API calls, each wrapped in a safe function.
 //!
-//! The `SAFETY` comment of each call proves who owns each handle on success and on failure.
+//! The `SAFETY` comment of each call states who owns each handle on success and on failure.
 
 pub(crate) mod directory;
 pub(crate) mod event;
@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::HANDLE;
 
-/// Converts the result of a call that returns zero if it fails, with the reason in `GetLastError`.
+/// Converts the result of a call that returns zero on failure and stores the reason in
+/// `GetLastError`.
 fn check(result: i32) -> io::Result<()> {
     match result {
         0 => Err(io::Error::last_os_error()),
@@ -35,20 +36,20 @@ fn check(result: i32) -> io::Result<()> {
 }
 
 /// Takes ownership of the handle that a call returned. A null handle means that the call failed,
-/// with the reason in `GetLastError`.
+/// and `GetLastError` returns the reason.
 ///
 /// # Safety
-/// The handle, unless it is null, must belong to the caller.
+/// The caller must own the handle, unless it is null.
 #[expect(unsafe_code, reason = "takes ownership of what a call returned")]
 unsafe fn own(handle: HANDLE) -> io::Result<OwnedHandle> {
     match handle.is_null() {
         true => Err(io::Error::last_os_error()),
-        // SAFETY: the caller owns the handle and passes it on.
+        // SAFETY: the caller owns the handle, and transfers the ownership.
         false => Ok(unsafe { OwnedHandle::from_raw_handle(handle) }),
     }
 }
 
-/// Converts the status of a call below the Windows API.
+/// Converts the `NTSTATUS` of a native API call.
 fn check_status(status: i32) -> io::Result<()> {
     match status {
         0.. => Ok(()),
@@ -56,7 +57,7 @@ fn check_status(status: i32) -> io::Result<()> {
     }
 }
 
-/// Converts a text to the form of the API: UTF-16 with a terminating zero.
+/// Converts a text to zero-terminated UTF-16.
 fn wide(text: &str) -> io::Result<Vec<u16>> {
     match text.contains('\0') {
         true => Err(io::ErrorKind::InvalidInput.into()),
@@ -64,19 +65,19 @@ fn wide(text: &str) -> io::Result<Vec<u16>> {
     }
 }
 
-/// Returns a time in milliseconds, rounded up, and at most some 49 days.
+/// Converts a duration to milliseconds, rounded up and limited to about 49 days.
 fn milliseconds(duration: Duration) -> u32 {
     let up = duration.as_nanos().div_ceil(1_000_000);
     u32::try_from(up).unwrap_or(LONGEST).min(LONGEST)
 }
 
-/// The largest finite time. The next number means an infinite time.
+/// The longest finite timeout. `u32::MAX` means an infinite timeout.
 const LONGEST: u32 = u32::MAX - 1;
 
-/// The call that duplicates a handle.
+/// The call that duplicates a handle, for error messages.
 pub(crate) const DUPLICATE: &str = "DuplicateHandle";
 
-/// Returns no remedy: the system's own text explains its errors.
+/// Returns `None`, because the system's own error texts suffice.
 pub(crate) const fn remedy(_: &str, _: i32) -> Option<&'static str> {
     None
 }

@@ -18,18 +18,18 @@ use crate::mutex::Ownership;
 pub(crate) type MutexHandle = OwnedHandle;
 
 pub(crate) fn create() -> io::Result<OwnedHandle> {
-    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
+    // SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
     unsafe { own(CreateMutexW(ptr::null(), 0, ptr::null())) }
 }
 
 pub(crate) fn named(name: &str) -> io::Result<OwnedHandle> {
     let name = wide(name)?;
-    // SAFETY: the call takes no attributes, and a name that ends with a zero. The returned handle
-    // belongs to the caller.
+    // SAFETY: the call gets no attributes, and a zero-terminated name. The caller owns the returned
+    // handle.
     unsafe { own(CreateMutexW(ptr::null(), 0, name.as_ptr())) }
 }
 
-/// Makes this thread the owner; returns `None` if the timeout passes first.
+/// Locks the mutex for this thread. Returns `None` if the timeout passes first.
 pub(crate) fn lock(
     mutex: &MutexHandle,
     timeout: Option<Duration>,
@@ -44,7 +44,7 @@ pub(crate) fn lock(
     }
 }
 
-/// Ends the ownership of this thread.
+/// Unlocks the mutex, which this thread must own.
 pub(crate) fn unlock(mutex: &MutexHandle) {
     // SAFETY: the handle is open. The call can't fail, because this thread owns the mutex.
     let _ = unsafe { ReleaseMutex(mutex.as_raw_handle()) };

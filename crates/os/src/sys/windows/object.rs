@@ -1,4 +1,4 @@
-//! Queries that apply to any handle, and duplication of handles between processes.
+//! Queries for handles of any type, and duplication of handles between processes.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::ffi::c_void;
@@ -26,18 +26,18 @@ pub(crate) enum FileType {
     Unknown,
 }
 
-/// Returns the handle as a number.
+/// Returns the numeric value of the handle.
 pub(crate) fn number(handle: BorrowedHandle<'_>) -> u64 {
     handle.as_raw_handle().addr() as u64
 }
 
-/// Returns the kernel's name for the type of an object: `Event`.
+/// Returns the kernel's name of an object's type, such as `Event`.
 pub(crate) fn type_name(handle: BorrowedHandle<'_>) -> io::Result<String> {
-    // Room for the structure and the longest name after it, aligned for both.
+    // Space for the structure and the longest possible name after it, aligned for both.
     let mut room = [0_u64; 128];
     query(handle, OBJECT_TYPE_INFORMATION, &mut room)?;
-    // SAFETY: the call has filled `room`, which begins with the name and is aligned for it. The
-    // name's text lies within `room`.
+    // SAFETY: the call has filled `room`, which starts with the structure and is aligned for it.
+    // The text of the name lies within `room`.
     let name = unsafe {
         let name = &*room.as_ptr().cast::<UNICODE_STRING>();
         match name.Buffer.is_null() {
@@ -48,9 +48,9 @@ pub(crate) fn type_name(handle: BorrowedHandle<'_>) -> io::Result<String> {
     Ok(String::from_utf16_lossy(name))
 }
 
-/// Returns the access that was granted to the handle.
+/// Returns the access mask of the handle.
 pub(crate) fn granted_access(handle: BorrowedHandle<'_>) -> io::Result<u32> {
-    // `OBJECT_BASIC_INFORMATION` has 56 bytes. Its second word of 32 bits is the access.
+    // `OBJECT_BASIC_INFORMATION` has 56 bytes. Its second 32-bit word is the access mask.
     let mut room = [0_u64; 7];
     query(handle, OBJECT_BASIC_INFORMATION, &mut room)?;
     Ok((room[0] >> 32) as u32)
@@ -58,8 +58,8 @@ pub(crate) fn granted_access(handle: BorrowedHandle<'_>) -> io::Result<u32> {
 
 fn query(handle: BorrowedHandle<'_>, class: u32, room: &mut [u64]) -> io::Result<()> {
     let len = size_of_val(room) as u32;
-    // SAFETY: the handle is open, `room` has that length, and the call writes no length to the null
-    // pointer.
+    // SAFETY: the handle is open, and `room` has that size. The call doesn't return the size,
+    // because that pointer is null.
     check_status(unsafe {
         let room = room.as_mut_ptr().cast();
         NtQueryObject(handle.as_raw_handle(), class, room, len, ptr::null_mut())
@@ -76,17 +76,17 @@ pub(crate) fn file_type(handle: BorrowedHandle<'_>) -> FileType {
     }
 }
 
-/// Returns whether a handle that [`file_type`] reports as a pipe has the properties of one.
+/// Distinguishes pipes from sockets, for both of which [`file_type`] returns pipe.
 pub(crate) fn is_pipe(handle: BorrowedHandle<'_>) -> bool {
     let none = ptr::null_mut();
-    // SAFETY: the handle is open, and the call writes no properties to the null pointers.
+    // SAFETY: the handle is open, and the call writes nothing, because all pointers are null.
     unsafe { GetNamedPipeInfo(handle.as_raw_handle(), none, none, none, none) != 0 }
 }
 
 pub(crate) fn is_directory(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     let mut information = FILE_STANDARD_INFO::default();
     let len = size_of::<FILE_STANDARD_INFO>() as u32;
-    // SAFETY: the handle is open, and the structure has that length.
+    // SAFETY: the handle is open, and the structure has that size.
     check(unsafe {
         let room = (&raw mut information).cast();
         GetFileInformationByHandleEx(handle.as_raw_handle(), FileStandardInfo, room, len)
@@ -98,8 +98,8 @@ pub(crate) fn is_directory(handle: BorrowedHandle<'_>) -> io::Result<bool> {
 pub(crate) fn pull(from: BorrowedHandle<'_>, number: u64) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let theirs: HANDLE = ptr::without_provenance_mut(number as usize);
-    // SAFETY: both processes are open. A number that is not a handle in the other process is an
-    // error. On success the new handle belongs to the caller.
+    // SAFETY: both processes are open. If the number is not a handle of the other process, the call
+    // fails. On success, the caller owns the new handle.
     unsafe {
         check(DuplicateHandle(
             from.as_raw_handle(),
@@ -117,7 +117,7 @@ pub(crate) fn pull(from: BorrowedHandle<'_>, number: u64) -> io::Result<OwnedHan
 /// Duplicates a handle of this process into another one.
 pub(crate) fn push(to: BorrowedHandle<'_>, handle: BorrowedHandle<'_>) -> io::Result<u64> {
     let mut theirs: HANDLE = ptr::null_mut();
-    // SAFETY: both processes and the handle are open. The new handle belongs to the other process.
+    // SAFETY: both processes and the handle are open. The other process owns the new handle.
     check(unsafe {
         DuplicateHandle(
             GetCurrentProcess(),
@@ -132,9 +132,9 @@ pub(crate) fn push(to: BorrowedHandle<'_>, handle: BorrowedHandle<'_>) -> io::Re
     Ok(theirs.addr() as u64)
 }
 
-/// Converts an error of the layer below the Windows API to one of the API.
+/// Converts an `NTSTATUS` to an error of the Windows API.
 pub(super) fn error_of_status(status: i32) -> io::Error {
-    // SAFETY: the call converts a number to another number.
+    // SAFETY: the call only converts an integer.
     io::Error::from_raw_os_error(unsafe { RtlNtStatusToDosError(status) } as i32)
 }
 

@@ -36,10 +36,10 @@ pub(crate) fn current_thread() -> io::Result<OwnedHandle> {
     real(unsafe { GetCurrentThread() })
 }
 
-/// Returns a real handle to the current process or thread, for its pseudo-handle.
+/// Returns a real handle for the pseudo-handle of the current process or thread.
 fn real(pseudo: HANDLE) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
-    // SAFETY: both processes are this one. On success `handle` belongs to the caller.
+    // SAFETY: both processes are this process. On success, the caller owns `handle`.
     unsafe {
         let own_process = GetCurrentProcess();
         check(DuplicateHandle(
@@ -75,17 +75,17 @@ pub(crate) fn open_to_watch(id: u32) -> io::Result<OwnedHandle> {
 }
 
 fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {
-    // SAFETY: the call reads no memory; the returned handle belongs to the caller.
+    // SAFETY: the call accesses no memory. The caller owns the returned handle.
     unsafe { own(OpenProcess(access, 0, id)) }.map_err(|error| opened_number(error, "process", id))
 }
 
 pub(crate) fn open_thread(id: u32) -> io::Result<OwnedHandle> {
     let access = THREAD_SYNCHRONIZE | THREAD_QUERY_LIMITED_INFORMATION;
-    // SAFETY: the call reads no memory; the returned handle belongs to the caller.
+    // SAFETY: the call accesses no memory. The caller owns the returned handle.
     unsafe { own(OpenThread(access, 0, id)) }.map_err(|error| opened_number(error, "thread", id))
 }
 
-/// Returns the error of opening a process or thread by its number.
+/// Returns the error for a process or thread that can't be opened by its ID.
 fn opened_number(error: io::Error, noun: &str, id: u32) -> io::Error {
     match error.raw_os_error() == Some(ERROR_INVALID_PARAMETER as i32) {
         true => no_such(noun, id),
@@ -115,7 +115,7 @@ pub(crate) fn exit_status(process: &Process) -> io::Result<Option<ExitStatus>> {
         return Ok(None);
     }
     let mut code = 0;
-    // SAFETY: the handle is open, and the call writes `code`.
+    // SAFETY: the handle is open, and the call only writes `code`.
     check(unsafe { GetExitCodeProcess(AsHandle::as_handle(process).as_raw_handle(), &mut code) })?;
     Ok(Some(ExitStatus::from_raw(code)))
 }
@@ -125,12 +125,12 @@ pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
     check(unsafe { TerminateProcess(process.as_raw_handle(), KILLED) })
 }
 
-/// The exit code of a process that this process has ended.
+/// The exit code of processes that this crate terminates.
 pub(super) const KILLED: u32 = 1;
 
 pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
     let (name, value) = (wide(name)?, wide(value)?);
-    // SAFETY: both texts end with a zero. Windows has a lock for the environment, so other threads
-    // may read it.
+    // SAFETY: both strings are zero-terminated. Windows locks the environment, so other threads may
+    // read it meanwhile.
     check(unsafe { SetEnvironmentVariableW(name.as_ptr(), value.as_ptr()) })
 }

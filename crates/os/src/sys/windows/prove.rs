@@ -1,10 +1,10 @@
-//! Queries that identify a handle of one declared kind.
+//! Queries that identify a handle of a declared kind.
 
 use std::io;
 
 use crate::{BorrowedHandle, Declaration, Facts};
 
-/// Returns `None`: no query is cheaper than [`identify`](crate::identify).
+/// Returns `None`, because no query is cheaper than [`identify`](crate::identify).
 pub(crate) const fn quick(_: BorrowedHandle<'_>, _: &Declaration) -> io::Result<Option<Facts>> {
     Ok(None)
 }
@@ -18,7 +18,7 @@ mod tests {
         Semaphore, Thread, Timer, Token, prove,
     };
 
-    /// Tries every object that can be made here against every kind. Only the object's own kind
+    /// Proves each type of object that can be created here as each kind. Only the object's own kind
     /// passes.
     #[test]
     fn each_object_is_of_one_kind() {

@@ -15,15 +15,14 @@ use windows_sys::Win32::System::Registry::{
 use super::wide;
 use crate::reg_key::invalid_name;
 
-/// The access with which a key is opened.
+/// The access rights with which a key is opened.
 #[derive(Clone, Copy)]
 enum Access {
     Read,
     ReadWrite,
 }
 
-/// A key from which to open others: a predefined key, or a key that is open as long as it is
-/// borrowed.
+/// A key below which others are opened: a predefined key, or an open key that is borrowed.
 #[derive(Clone, Copy)]
 struct ParentKey<'a>(HKEY, std::marker::PhantomData<BorrowedHandle<'a>>);
 
@@ -45,7 +44,7 @@ pub(crate) fn create(path: &str) -> io::Result<RegKeyHandle> {
     create_below(root, path)
 }
 
-/// Opens a key with the rights of the other one or fewer.
+/// Opens a subkey with the rights of this key or fewer.
 pub(crate) fn key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHandle> {
     let key = as_parent(key);
     open_below(key, name, Access::ReadWrite).or_else(|_| open_below(key, name, Access::Read))
@@ -55,7 +54,7 @@ pub(crate) fn create_key(key: &RegKeyHandle, name: &str) -> io::Result<RegKeyHan
     create_below(as_parent(key), name)
 }
 
-/// Splits a path into the predefined key with which it begins, and the rest.
+/// Splits a path into the predefined key at its start, and the rest.
 fn root(path: &str) -> io::Result<(ParentKey<'static>, &str)> {
     let (name, rest) = path.split_once('\\').unwrap_or((path, ""));
     let root = match name {
@@ -80,8 +79,8 @@ fn open_below(key: ParentKey<'_>, path: &str, access: Access) -> io::Result<Owne
         Access::ReadWrite => KEY_READ | KEY_WRITE,
     };
     let mut opened = ptr::null_mut();
-    // SAFETY: the key is open, and the path ends with a zero. On success the new key belongs to the
-    // caller. It is a handle of the kernel, because no other machine is queried.
+    // SAFETY: the key is open, and the path is zero-terminated. On success, the caller owns the new
+    // key, which is a kernel handle because the registry is not that of another machine.
     unsafe {
         check(RegOpenKeyExW(key.0, path.as_ptr(), 0, access, &mut opened))?;
         Ok(OwnedHandle::from_raw_handle(opened))
@@ -91,7 +90,7 @@ fn open_below(key: ParentKey<'_>, path: &str, access: Access) -> io::Result<Owne
 fn create_below(key: ParentKey<'_>, path: &str) -> io::Result<OwnedHandle> {
     let path = wide(path)?;
     let mut made = ptr::null_mut();
-    // SAFETY: as for `open`. The call takes no class and no attributes, and writes nothing to the
+    // SAFETY: as for `open`. The call gets no class and no attributes, and writes nothing to the
     // null pointer.
     unsafe {
         check(RegCreateKeyExW(
@@ -114,7 +113,7 @@ pub(crate) fn value(key: &RegKeyHandle, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 256];
     loop {
         let mut len = bytes.len() as u32;
-        // SAFETY: the key is open, the name ends with a zero, and `bytes` has that length.
+        // SAFETY: the key is open, the name is zero-terminated, and `bytes` has that size.
         let told = unsafe {
             RegQueryValueExW(
                 key.as_raw_handle(),
@@ -157,7 +156,7 @@ pub(crate) fn set_text(key: &RegKeyHandle, name: &str, text: &str) -> io::Result
 fn set(key: &RegKeyHandle, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let name = wide(name)?;
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the key is open, the name ends with a zero, and `bytes` has that length.
+    // SAFETY: the key is open, the name is zero-terminated, and `bytes` has that size.
     check(unsafe {
         RegSetValueExW(key.as_raw_handle(), name.as_ptr(), 0, kind, bytes.as_ptr(), len)
     })
@@ -165,17 +164,17 @@ fn set(key: &RegKeyHandle, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()
 
 pub(crate) fn remove_value(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     let name = wide(name)?;
-    // SAFETY: the key is open, the name ends with a zero.
+    // SAFETY: the key is open, and the name is zero-terminated.
     check(unsafe { RegDeleteValueW(key.as_raw_handle(), name.as_ptr()) })
 }
 
 pub(crate) fn remove_key(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     if name.is_empty() {
-        // An empty name would mean the key itself.
+        // An empty name would delete the content of the key itself.
         return Err(invalid_name());
     }
     let name = wide(name)?;
-    // SAFETY: the key is open, the name ends with a zero.
+    // SAFETY: the key is open, and the name is zero-terminated.
     check(unsafe { RegDeleteTreeW(key.as_raw_handle(), name.as_ptr()) })
 }
 
@@ -184,7 +183,7 @@ pub(crate) fn key_names(key: &RegKeyHandle) -> io::Result<Vec<String>> {
     loop {
         let mut name = [0; NAME_MAX + 1];
         let mut len = name.len() as u32;
-        // SAFETY: the key is open, `name` has that length, and the call writes nothing to the null
+        // SAFETY: the key is open, and `name` has that size. The call writes nothing to the null
         // pointers.
         let told = unsafe {
             RegEnumKeyExW(
@@ -213,7 +212,7 @@ fn check(told: u32) -> io::Result<()> {
     }
 }
 
-/// The longest name of a key.
+/// Maximum length of the name of a key.
 const NAME_MAX: usize = 255;
 
 #[cfg(test)]

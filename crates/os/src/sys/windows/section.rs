@@ -1,4 +1,4 @@
-//! Sections, and views of them.
+//! Sections, and mapped views of them.
 #![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
 
 use std::ffi::c_void;
@@ -25,8 +25,8 @@ pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty section can't be made"));
     }
     let (high, low) = ((len >> 32) as u32, len as u32);
-    // SAFETY: the call takes no attributes and no name, and the section is backed by the paging
-    // file. The returned handle belongs to the caller.
+    // SAFETY: the call gets no attributes and no name, and no file, so that the paging file backs
+    // the section. The caller owns the returned handle.
     unsafe {
         own(CreateFileMappingW(
             INVALID_HANDLE_VALUE,
@@ -39,12 +39,12 @@ pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
     }
 }
 
-/// Replaces a handle by one that can only read.
+/// Replaces a handle by a read-only one.
 pub(crate) fn freeze_new(section: OwnedHandle) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let access = SECTION_MAP_READ | SECTION_QUERY;
-    // SAFETY: both processes are this one, and the handle is open. On success the new handle
-    // belongs to the caller.
+    // SAFETY: both processes are this process, and the handle is open. On success, the caller owns
+    // the new handle.
     unsafe {
         let own_process = GetCurrentProcess();
         let raw = section.as_raw_handle();
@@ -56,8 +56,8 @@ pub(crate) fn freeze_new(section: OwnedHandle) -> io::Result<OwnedHandle> {
 pub(crate) fn len(section: BorrowedHandle<'_>) -> io::Result<u64> {
     let mut information = SectionBasicInformation { base: ptr::null_mut(), attributes: 0, size: 0 };
     let len = size_of::<SectionBasicInformation>();
-    // SAFETY: the handle is open, the structure has that length, and the call writes no length to
-    // the null pointer.
+    // SAFETY: the handle is open, and the structure has that size. The call doesn't return the
+    // size, because that pointer is null.
     check_status(unsafe {
         let room = (&raw mut information).cast();
         NtQuerySection(section.as_raw_handle(), 0, room, len, ptr::null_mut())
@@ -99,8 +99,8 @@ windows_link::link!("ntdll.dll" "system" fn NtQuerySection(
     written: *mut usize,
 ) -> i32);
 
-/// A section that is mapped into this process's memory. The type never returns a slice, because
-/// other processes may write at any time.
+/// A section mapped into this process's memory. This type never returns a slice, because other
+/// processes may write at any time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -108,14 +108,14 @@ pub(crate) struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping is not tied to a thread. Its bytes are only copied, never borrowed.
+// SAFETY: the mapping isn't tied to a thread. Its bytes are only copied, never borrowed.
 unsafe impl Send for Mapping {}
-// SAFETY: as above. Concurrent copies of overlapping ranges mix bytes, as they do with another
+// SAFETY: as above. Concurrent copies of overlapping ranges may mix bytes, as they may with another
 // process.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the whole section, for writing too if the handle has that right.
+    /// Maps the whole section. The view is writable if the handle has that right.
     pub(crate) fn new(section: BorrowedHandle<'_>) -> io::Result<Self> {
         let len = usize::try_from(len(section)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let (view, writable) = match view(section, FILE_MAP_READ | FILE_MAP_WRITE) {
@@ -129,30 +129,30 @@ impl Mapping {
         self.len
     }
 
-    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
-    /// offset.
+    /// Copies bytes into the view at the offset. Returns `false` and copies nothing if the view
+    /// doesn't contain the whole range.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         let fits = self.contains(offset, bytes.len()) && self.writable;
         if fits {
             let to = self.start.as_ptr().wrapping_add(offset);
-            // SAFETY: the range lies within the view, which is writable and lives as long as self.
-            // `bytes` is ordinary memory, so they don't overlap.
+            // SAFETY: the range lies within the view, which is writable and lives as long as
+            // `self`. `bytes` is ordinary memory, so the two don't overlap.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
         }
         fits
     }
 
-    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the view contains the
+    /// Copies a range to `out`. Returns `false` and copies nothing if the view doesn't contain the
     /// whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         let fits = self.contains(offset, out.len());
         if fits {
             let from = self.start.as_ptr().wrapping_add(offset);
-            // SAFETY: the range lies within the view. `out` is ordinary memory, so they don't
-            // overlap. If a writer changes the range at the same time, the copy is a mixture, but
-            // any bytes are valid.
+            // SAFETY: the range lies within the view. `out` is ordinary memory, so the two don't
+            // overlap. If a writer changes the range at the same time, the copy may mix old and new
+            // bytes, but any bytes are valid.
             unsafe { ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
         }
         fits
@@ -167,7 +167,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.start.as_ptr().cast() };
-        // SAFETY: this is the view made in `new`, and no reference to it is left.
+        // SAFETY: this is the view created in `new`, and no references to it exist.
         let unmapped = unsafe { UnmapViewOfFile(view) };
         debug_assert!(unmapped != 0, "a whole view can be unmapped");
     }

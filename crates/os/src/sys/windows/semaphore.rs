@@ -12,18 +12,19 @@ use super::{check, own};
 
 pub(crate) fn create(count: u32) -> io::Result<OwnedHandle> {
     let count = i32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
+    // SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
     unsafe { own(CreateSemaphoreW(ptr::null(), count, i32::MAX, ptr::null())) }
 }
 
-/// Adds to the count; returns `false` if the sum would exceed the maximum.
+/// Adds to the count. Returns `false` if the sum would exceed the maximum.
 pub(crate) fn release(semaphore: BorrowedHandle<'_>, count: u32) -> io::Result<bool> {
-    // The call refuses a count of zero.
+    // `ReleaseSemaphore` rejects a count of zero.
     if count == 0 {
         return Ok(true);
     }
     let count = i32::try_from(count).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the handle is open, and the call writes no previous count to the null pointer.
+    // SAFETY: the handle is open. The call doesn't return the previous count, because that pointer
+    // is null.
     let released =
         check(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, ptr::null_mut()) });
     match released {

@@ -1,4 +1,4 @@
-//! Sockets, which are handles to the kernel and numbers of their own to Winsock.
+//! Sockets, which the kernel treats as handles and Winsock as numbers.
 #![expect(unsafe_code, reason = "calls of Winsock")]
 
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
@@ -11,7 +11,7 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use crate::Object;
 
-/// Returns the family and type of a socket; `None` if the handle is not a socket.
+/// Returns the family and type of a socket. Returns `None` if the handle is not a socket.
 pub(crate) fn identify(handle: BorrowedHandle<'_>) -> Option<Object> {
     start();
     let socket = handle.as_raw_handle().addr();
@@ -28,34 +28,35 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> Option<Object> {
     })
 }
 
-/// Returns the value of a numeric option; `None` if the query fails.
+/// Returns the value of an integer option. Returns `None` if the query fails.
 fn option(socket: SOCKET, name: i32) -> Option<i32> {
     let mut value = 0_i32;
     let mut len = size_of::<i32>() as i32;
-    // SAFETY: `value` has that length. A handle that is not a socket is an error.
+    // SAFETY: `value` has that size. The call fails if the handle is not a socket.
     let told = unsafe {
         let room = (&raw mut value).cast();
         getsockopt(socket, SOL_SOCKET, name, room, &mut len)
     };
-    // Some options are a single byte.
+    // Some options consist of a single byte.
     (told == 0).then_some(if len == 1 { value & 0xff } else { value })
 }
 
-/// Returns the family of the address to which the socket is bound; `None` if it isn't bound.
+/// Returns the family of the address to which the socket is bound. Returns `None` if it isn't
+/// bound.
 fn family(socket: SOCKET) -> Option<u16> {
     let mut address = SOCKADDR_STORAGE::default();
     let mut len = size_of::<SOCKADDR_STORAGE>() as i32;
-    // SAFETY: the structure has that length. A handle that is not a socket is an error.
+    // SAFETY: the structure has that size. The call fails if the handle is not a socket.
     let told = unsafe { getsockname(socket, (&raw mut address).cast(), &mut len) };
     (told == 0).then_some(address.ss_family)
 }
 
-/// Initializes Winsock, which is required once before its first use.
+/// Initializes Winsock on the first call, which is required before any other Winsock call.
 fn start() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         let mut data = WSADATA::default();
-        // SAFETY: the call writes the structure. If it fails, later calls of Winsock fail too.
+        // SAFETY: the call writes the structure. If it fails, later Winsock calls fail too.
         unsafe { WSAStartup(0x202, &mut data) };
     });
 }

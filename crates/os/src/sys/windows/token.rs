@@ -22,7 +22,7 @@ pub(crate) fn current() -> io::Result<OwnedHandle> {
 pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut token = ptr::null_mut();
     let access = TOKEN_QUERY | TOKEN_DUPLICATE;
-    // SAFETY: the handle is open. On success `token` belongs to the caller.
+    // SAFETY: the handle is open. On success, the caller owns `token`.
     unsafe {
         check(OpenProcessToken(process.as_raw_handle(), access, &mut token))?;
         own(token)
@@ -30,10 +30,11 @@ pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
 }
 
 pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
-    // Room for the structure and for the longest identifier (68 bytes) after it, aligned for both.
+    // Space for the structure and for the longest security identifier (68 bytes) after it, aligned
+    // for both.
     let mut room = [0_u64; 16];
     let mut len = 0;
-    // SAFETY: the handle is open, and `room` has that length.
+    // SAFETY: the handle is open, and `room` has that size.
     check(unsafe {
         let buffer = room.as_mut_ptr().cast();
         GetTokenInformation(
@@ -46,8 +47,8 @@ pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
     })?;
     let mut text = ptr::null_mut();
     // SAFETY: the call has filled `room`, which is aligned for the structure. The identifier to
-    // which it points lies within `room`. On success `text` belongs to the caller and ends with a
-    // zero.
+    // which it points lies within `room`. On success, the caller owns `text`, which is
+    // zero-terminated.
     unsafe {
         let user = &*room.as_ptr().cast::<TOKEN_USER>();
         check(ConvertSidToStringSidW(user.User.Sid, &mut text))?;

@@ -1,4 +1,4 @@
-//! Waits for objects.
+//! Waits with `WaitForMultipleObjects`.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
@@ -11,7 +11,8 @@ use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
 use super::milliseconds;
 use crate::Waitable;
 
-/// Waits until one of the objects was taken, or until the deadline; returns its index.
+/// Waits until one of the objects is ready, takes it, and returns its index. Returns `None` if the
+/// deadline passes first.
 pub(crate) fn any(
     objects: &[&dyn Waitable],
     deadline: Option<Instant>,
@@ -29,11 +30,11 @@ pub(crate) fn any(
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let time = left.map_or(INFINITE, milliseconds);
         if count == 0 {
-            // The call requires at least one object.
+            // `WaitForMultipleObjects` requires at least one object.
             std::thread::sleep(left.unwrap_or(std::time::Duration::MAX));
             return Ok(None);
         }
-        // SAFETY: `raw` has `count` handles, all of which are open, because the objects are borrowed.
+        // SAFETY: `raw` contains `count` handles. They are open, because the objects are borrowed.
         let ended = unsafe { WaitForMultipleObjects(count, raw.as_ptr(), 0, time) };
         match ended {
             WAIT_TIMEOUT if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
@@ -49,7 +50,7 @@ pub(crate) fn any(
     }
 }
 
-/// Takes an object if it can be taken now.
+/// Takes an object if it is ready now. Returns whether it did.
 pub(crate) fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     Ok(any(&[object], Some(Instant::now()))?.is_some())
 }

@@ -1,4 +1,4 @@
-//! Waits on threads of the system's thread pool.
+//! Waits on a thread of the system's thread pool.
 #![expect(unsafe_code, reason = "a callback of the system's, whose context is a pointer")]
 
 use std::ffi::c_void;
@@ -21,8 +21,8 @@ use crate::WatchOutcome;
 
 type Work = Box<dyn FnOnce(WatchOutcome) + Send>;
 
-/// A wait of the thread pool. Dropping it ends the wait. If the work has begun on another thread,
-/// the drop waits for its end.
+/// A wait by the thread pool. Dropping it cancels the wait. If the callback is already running on
+/// another thread, the drop waits until it returns.
 pub(crate) struct PoolWait {
     wait: HANDLE,
     state: *const WatchState,
@@ -30,20 +30,20 @@ pub(crate) struct PoolWait {
 
 struct WatchState {
     work: Mutex<Option<Work>>,
-    /// Whether the callback has taken its reference.
+    /// Whether the callback has taken over its reference to this state.
     entered: AtomicBool,
-    /// The thread that does the work.
+    /// The ID of the thread that runs the callback.
     thread: AtomicU32,
 }
 
-// SAFETY: the wait is not tied to a thread, and `state` points to a reference-counted value that
-// is Sync.
+// SAFETY: the wait isn't tied to a thread, and `state` points to a reference-counted value that is
+// `Sync`.
 unsafe impl Send for PoolWait {}
-// SAFETY: as above. A shared reference allows no operation.
+// SAFETY: as above. Nothing can be done through a shared reference.
 unsafe impl Sync for PoolWait {}
 
 impl PoolWait {
-    /// Begins the wait. The handle must stay open until this value is dropped.
+    /// Starts the wait. The object must stay open until this value is dropped.
     pub(crate) fn new(
         object: BorrowedHandle<'_>,
         timeout: Option<Duration>,
@@ -52,13 +52,13 @@ impl PoolWait {
         let work = Mutex::new(Some(work));
         let entered = AtomicBool::new(false);
         let state = Arc::new(WatchState { work, entered, thread: AtomicU32::new(0) });
-        // Two references: one for the callback and one for this value.
+        // Creates two references: one for the callback and one for this value.
         let context = Arc::into_raw(state.clone());
         let state = Arc::into_raw(state);
         let mut wait = ptr::null_mut();
         let time = timeout.map_or(INFINITE, milliseconds);
         let flags = WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION;
-        // SAFETY: the object is open. The context is a reference that the callback takes once.
+        // SAFETY: the object is open. The context is a reference that the callback takes over once.
         let registered = check(unsafe {
             let context = context.cast::<c_void>();
             RegisterWaitForSingleObject(
@@ -71,7 +71,8 @@ impl PoolWait {
             )
         });
         if let Err(error) = registered {
-            // SAFETY: both pointers come from `into_raw` above, and no callback was registered.
+            // SAFETY: both pointers come from `into_raw` above, and no callback was registered that
+            // would take the context.
             unsafe { drop((Arc::from_raw(context), Arc::from_raw(state))) };
             return Err(error);
         }
@@ -81,16 +82,17 @@ impl PoolWait {
 
 impl Drop for PoolWait {
     fn drop(&mut self) {
-        // SAFETY: this is this value's own reference, which is released below.
+        // SAFETY: this value owns the reference, which is released below.
         let state = unsafe { &*self.state };
         // SAFETY: the call takes no arguments.
         let inside = state.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
-        // The work must not wait for its own end.
+        // If the callback itself drops this value, the drop must not wait for the callback.
         let wait_for = if inside { ptr::null_mut() } else { INVALID_HANDLE_VALUE };
-        // SAFETY: the wait was registered in `new` and is unregistered only here.
+        // SAFETY: the wait was registered in `new`, and is unregistered only here.
         let ended = unsafe { UnregisterWaitEx(self.wait, wait_for) };
-        // SAFETY: the call has waited for the callback, so the callback either has taken its
-        // reference or never will. This value's reference is released once.
+        // SAFETY: the call has waited for the callback. So the callback either has taken over its
+        // reference, or will never run and its reference is released here. The reference of this
+        // value is released once.
         unsafe {
             if ended != 0 && !inside && !state.entered.load(Ordering::SeqCst) {
                 drop(Arc::from_raw(self.state));
@@ -100,10 +102,10 @@ impl Drop for PoolWait {
     }
 }
 
-/// Called by the thread pool when the wait ends.
+/// The callback. The thread pool calls it when the wait ends.
 ///
 /// # Safety
-/// `context` must be a counted reference to a [`WatchState`], which this call takes.
+/// `context` must be a counted reference to a [`WatchState`], which this call takes over.
 unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     // SAFETY: the caller passes a counted reference.
     let state = unsafe { Arc::from_raw(context.cast::<WatchState>().cast_const()) };
@@ -114,7 +116,7 @@ unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     let watched = if timed_out { WatchOutcome::TimedOut } else { WatchOutcome::Signalled };
     if let Some(work) = work {
         // A panic must not unwind into the thread pool, which owns this thread. The panic hook has
-        // reported it.
+        // already reported it.
         let _ = catch_unwind(AssertUnwindSafe(|| work(watched)));
     }
     state.thread.store(0, Ordering::SeqCst);
