@@ -1,8 +1,8 @@
-//! `cargo xtask api`: the listing of the public API, and its changes.
+//! `cargo xtask api`: writes a listing of the public API, and shows changes to it.
 //!
-//! The listing is read from the source, for both systems at once. So it needs no build, and no
-//! unstable form of the compiler's output. Derived traits are listed by name, and the code of other
-//! macros by the call of the macro.
+//! The listing is generated from the source for both operating systems at once. This requires
+//! neither a build nor the compiler's unstable output. Derived traits are listed by name. Code that
+//! other macros generate is listed as the macro call.
 
 mod source;
 mod text;
@@ -20,7 +20,8 @@ use crate::workspace::root;
 const USAGE: &str =
     "cargo xtask api [--accept]    compares the public API with docs/public-api.txt\n";
 
-/// Prints how the public API differs from the committed listing. With `--accept`, writes the listing.
+/// Prints the differences between the public API and the committed listing. With `--accept`, writes
+/// the listing.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let accept = match arguments[..] {
@@ -70,16 +71,16 @@ fn print_difference(committed: &Path, listing: &str) {
     }
 }
 
-/// A public name of the facade.
+/// A public name of the crate `syshandle`.
 struct PublicName {
-    /// Module and name: `handle::Event`.
+    /// The module and the name: `handle::Event`.
     path: String,
-    /// The system that alone has the name.
+    /// The operating system, if only one of them has the name.
     system: Option<&'static str>,
     lines: Vec<String>,
 }
 
-/// Returns the listing.
+/// Returns the text of the listing.
 fn listing(root: &Path) -> String {
     let mut text = String::from(
         "The public API of the crate `syshandle`, by name. `cargo xtask api --accept` writes this file.\n",
@@ -94,7 +95,7 @@ fn listing(root: &Path) -> String {
     text
 }
 
-/// Returns the public names, sorted: those of the root first.
+/// Returns the public names, sorted. Names in the root module come first.
 fn names(root: &Path) -> Vec<PublicName> {
     let load = |name: &str| CrateItems::load(&root.join("crates").join(name).join("src"));
     let facade = Facade {
@@ -114,12 +115,12 @@ fn names(root: &Path) -> Vec<PublicName> {
 struct Facade {
     source: PathBuf,
     own: CrateItems,
-    /// The crates whose items the facade re-exports.
+    /// The crates whose items `syshandle` re-exports.
     foreign: [CrateItems; 3],
 }
 
 impl Facade {
-    /// Reads the public items of a module.
+    /// Collects the public items of a module.
     fn read_items(
         &self,
         items: &[Item],
@@ -186,7 +187,7 @@ impl Facade {
                 if declared.is_empty() || !self.resolve(path, &name).is_empty() {
                     add(name.clone(), name);
                 } else {
-                    // A module of another crate.
+                    // The name refers to a module of another crate.
                     let lines = vec!["pub mod".to_owned()];
                     names.push(PublicName { path: format!("{module}{name}"), system: on, lines });
                     let path = format!("{module}{name}::");
@@ -213,7 +214,7 @@ impl Facade {
         }
     }
 
-    /// Returns the lines of a re-exported item.
+    /// Returns the lines of the listing for a re-exported item.
     fn resolve(&self, path: &[String], name: &str) -> Vec<String> {
         if path.first().is_some_and(|first| first == "syshandle_macros") {
             return vec!["macro".to_owned()];

@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: builds the benchmark's runner, in its own workspace, and runs it.
+//! `cargo xtask bench`: builds and runs the benchmark, which is a separate workspace.
 
 use std::process::ExitCode;
 
 use crate::cargo::{cargo, exit_code};
 use crate::workspace::root;
 
-/// Runs the benchmark with its own arguments (`cargo xtask bench --help`).
+/// Runs the benchmark with these arguments (see `cargo xtask bench --help`).
 pub(crate) fn run(args: &[String]) -> ExitCode {
     exit_code(
         cargo()

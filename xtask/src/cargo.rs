@@ -3,12 +3,12 @@
 use std::env;
 use std::process::{Command, ExitCode};
 
-/// Returns a command of the Cargo that runs this program.
+/// Returns a command that runs the same Cargo as the one that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command. Returns whether it succeeded, and prints why it can't be run.
+/// Runs a command and returns whether it succeeded. If it can't be started, prints the reason.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     match command.status() {
         Ok(status) => status.success(),
@@ -19,7 +19,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     }
 }
 
-/// Runs a command as the only step of this program.
+/// Runs a command and returns its success or failure as an exit code.
 pub(crate) fn exit_code(command: &mut Command) -> ExitCode {
     match succeeds(command) {
         true => ExitCode::SUCCESS,

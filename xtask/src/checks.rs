@@ -1,4 +1,5 @@
-//! `cargo xtask sanitize` and `cargo xtask miri`: run tests with tools that detect more errors.
+//! `cargo xtask sanitize`, `cargo xtask miri` and related commands: run tests with tools that
+//! detect more errors.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ compiler are enabled by RUSTC_BOOTSTRAP=1. `thread` needs a compiler with the so
 library: Debian's rustc-web and rust-web-src.
 ";
 
-/// A sanitizer, with the compiler's name for it.
+/// A sanitizer of the compiler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sanitizer {
     Address,
@@ -36,7 +37,7 @@ impl Sanitizer {
         }
     }
 
-    /// Returns the path of the sanitizer's run-time library.
+    /// Returns the path of the sanitizer's runtime library.
     fn run_time(self) -> Result<PathBuf, String> {
         let output = Command::new(rustc())
             .args(["--target", TARGET, "--print", "target-libdir"])
@@ -55,20 +56,19 @@ impl Sanitizer {
     /// Configures `cargo test` for this sanitizer.
     ///
     /// # Errors
-    /// The reason why the sanitizer can't be used here.
+    /// Returns the reason why the sanitizer can't be used on this machine.
     fn prepare(self, cargo: &mut Command) -> Result<(), String> {
         let library = self.run_time()?;
         let mut flags = format!("-Zsanitizer={}", self.name());
         if self == Self::Thread {
-            // Without an instrumented standard library, every `Condvar` and the last drop of every
-            // `Arc` would be reported. The compiler that comes with the library's source has no
-            // sanitizer run-time, so it uses this toolchain's.
+            // Without an instrumented standard library, the sanitizer would report every `Condvar`
+            // and the last drop of every `Arc`. The compiler that comes with the standard library's
+            // source has no sanitizer runtime, so the runtime of this toolchain is used.
             let rustc = source_rustc()?;
             flags += " -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive";
             flags += &format!(" -Clink-arg={}", library.display());
             flags += " -Clink-arg=-Wl,--no-whole-archive";
-            // The run-time library refers to versioned functions of glibc, which GNU ld doesn't
-            // resolve.
+            // The runtime library refers to versioned glibc symbols, which GNU ld doesn't resolve.
             let linker = library.with_file_name("../bin/gcc-ld");
             flags += &format!(" -Clink-arg=-fuse-ld=lld -Clink-arg=-B{}", linker.display());
             cargo.args(["-Zbuild-std=std,panic_unwind", "--target-dir", "target/thread"]);
@@ -78,13 +78,13 @@ impl Sanitizer {
         } else {
             flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
         }
-        // With `--target`, the flags don't apply to build scripts and macros.
+        // With `--target`, the flags don't apply to build scripts and procedural macros.
         cargo.args(["--target", TARGET]).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
         Ok(())
     }
 }
 
-/// Returns a compiler whose standard library can be built from source: Debian's.
+/// Returns a compiler whose standard library can be built from source: the one from Debian.
 fn source_rustc() -> Result<&'static str, String> {
     let rustc = "/usr/bin/rustc";
     let output = Command::new(rustc).args(["--print", "sysroot"]).output();
@@ -97,24 +97,23 @@ fn source_rustc() -> Result<&'static str, String> {
     }
 }
 
-/// The tests of a crate that run under sanitizers.
+/// The tests of a crate that run with sanitizers.
 struct Suite {
     package: &'static str,
     targets: &'static [&'static str],
-    /// Names of tests to skip.
+    /// The names of tests to skip.
     skipped: &'static [&'static str],
 }
 
-/// The tests of the `syshandle` crate. Skipped are the explored interleavings, which switch stacks
-/// in a way that sanitizers don't support, and the model of activation, which has neither `unsafe`
-/// code nor threads. The other skipped tests repeat a call or a wait so often that they would take
-/// minutes.
+/// The tests of the crate `syshandle`. Skips tests that explore interleavings, because sanitizers
+/// don't support the way they switch stacks. Skips the model of activation, because it uses neither
+/// `unsafe` code nor threads. The other skipped tests repeat calls or waits and would take minutes.
 const RUNTIME: Suite = Suite {
     package: "syshandle",
     targets: &["--lib", "--test", "behaviour"],
     skipped: &[
-        // Leaks a panic's payload on purpose, because the payload could contain another one that
-        // panics.
+        // This test leaks the payload of a panic on purpose, because dropping the payload could
+        // panic again.
         "the_guard_stops_a_panic_with_any_payload",
         "interleavings",
         "activation::linux::tests",
@@ -123,8 +122,8 @@ const RUNTIME: Suite = Suite {
     ],
 };
 
-/// Tests that run under the thread sanitizer. They start no server process, because the sanitizer's
-/// run-time library does not support `clone` with shared memory, by which this crate starts
+/// The tests that run with the thread sanitizer. They start no server process, because the
+/// sanitizer's runtime doesn't support `clone` with shared memory, which this crate uses to start
 /// programs.
 const THREADS: Suite = Suite {
     package: "syshandle",
@@ -132,7 +131,7 @@ const THREADS: Suite = Suite {
     skipped: RUNTIME.skipped,
 };
 
-/// The crates with `unsafe` code, and the decoder.
+/// The crates that contain `unsafe` code, and the decoder of messages.
 const BOTTOM: [Suite; 3] = [
     Suite { package: "syshandle-os", targets: &["--lib", "--tests"], skipped: &[] },
     Suite { package: "syshandle-types", targets: &["--lib", "--tests"], skipped: &[] },
@@ -141,7 +140,7 @@ const BOTTOM: [Suite; 3] = [
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Runs the tests under each sanitizer.
+/// Runs the tests with each sanitizer.
 pub(crate) fn sanitize(arguments: &[String]) -> ExitCode {
     let is_short = arguments.iter().any(|argument| argument == "--short");
     let names: Vec<_> = arguments.iter().filter(|argument| *argument != "--short").collect();
@@ -177,10 +176,10 @@ pub(crate) fn sanitize(arguments: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the tests of a suite. Returns whether they passed.
+/// Runs the tests of a suite with a sanitizer. Returns whether they passed.
 ///
 /// # Errors
-/// The reason why the sanitizer can't be used here.
+/// Returns the reason why the sanitizer can't be used on this machine.
 fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     let mut cargo = cargo();
     cargo.args(["test", "--no-fail-fast", "--package", suite.package]).args(suite.targets);
@@ -189,13 +188,13 @@ fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     Ok(succeeds(&mut cargo))
 }
 
-/// Measures how late calls end after their deadline.
+/// Measures how long calls exceed their deadlines.
 pub(crate) fn deadlines() -> ExitCode {
     run_example("syshandle", "deadlines")
 }
 
-/// Measures a null call while 180 methods of other clients block. Fails if the 99th percentile is
-/// above 2 ms.
+/// Measures the latency of a call that does nothing while 180 methods of other clients block. Fails
+/// if the 99th percentile exceeds 2 ms.
 pub(crate) fn blocked() -> ExitCode {
     run_example("syshandle-testkit", "blocked-methods")
 }
@@ -212,7 +211,7 @@ cargo xtask miri    the tests of the crates without I/O in Miri, which sees unde
 const MIRI_PACKAGES: [&str; 5] =
     ["syshandle-types", "syshandle-wire", "syshandle-model", "syshandle-idl", "syshandle-com"];
 
-/// Runs the tests of the crates without I/O in Miri, if it is installed.
+/// Runs the tests of the crates without I/O with Miri, if Miri is installed.
 pub(crate) fn miri(arguments: &[String]) -> ExitCode {
     if !arguments.is_empty() {
         eprint!("{MIRI}");
@@ -227,7 +226,7 @@ pub(crate) fn miri(arguments: &[String]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut test = Command::new("cargo");
-    // The variables of xtask's own toolchain would override `+nightly`.
+    // These variables, which the toolchain of xtask sets, would override `+nightly`.
     test.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
     test.args(["+nightly", "miri", "test", "--lib"]);
     test.args(MIRI_PACKAGES.iter().flat_map(|package| ["--package", package]));

@@ -1,5 +1,5 @@
 //! `cargo demo`: builds the sample, registers its server in a temporary registry, runs the client
-//! on a file, and prints the timeline.
+//! on a file, and prints a timeline of both programs.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,7 +21,7 @@ use linux as sys;
 #[cfg(windows)]
 use windows as sys;
 
-/// Runs the demo on the given file, or on a temporary one.
+/// Runs the demo with the given file, or with a temporary one.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let file = match arguments {
         [] => None,
@@ -63,10 +63,10 @@ fn demo(file: Option<PathBuf>) -> io::Result<()> {
     ended
 }
 
-/// The files and the environment variables of the demo, removed at its end.
+/// The files and environment variables of the demo. The files are removed at the end.
 struct DemoEnvironment {
     folder: TempDir,
-    /// The folder with the programs.
+    /// The folder that contains the programs.
     programs: PathBuf,
 }
 
@@ -77,12 +77,12 @@ impl DemoEnvironment {
         Ok(Self { folder, programs })
     }
 
-    /// Returns the path of the file in which both programs note their steps.
+    /// Returns the path of the file to which both programs append their steps.
     fn timeline(&self) -> PathBuf {
         self.folder.path().join("timeline")
     }
 
-    /// Runs one of the programs in this environment.
+    /// Runs a program with the demo's environment variables.
     fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
         let status = Command::new(self.programs.join(program))
             .args(arguments)
@@ -95,7 +95,7 @@ impl DemoEnvironment {
         }
     }
 
-    /// Waits until the idle server has ended.
+    /// Waits until the server has ended because it is idle.
     fn wait_for_server(&self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
@@ -108,7 +108,7 @@ impl DemoEnvironment {
     }
 }
 
-/// Builds the programs and returns their folder.
+/// Builds the programs and returns the folder that contains them.
 fn build() -> io::Result<PathBuf> {
     let built = crate::cargo::cargo()
         .args([
@@ -124,12 +124,12 @@ fn build() -> io::Result<PathBuf> {
     if !built.success() {
         return Err(io::Error::other("the sample doesn't build"));
     }
-    // Cargo puts this program in the same folder.
+    // Cargo writes the programs to the same folder as this program.
     let own = std::env::current_exe()?;
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-/// Formats the notes as a table with two columns.
+/// Formats the recorded steps as a table with one column per program.
 fn table(notes: &str) -> String {
     let mut rows: Vec<(u128, &str, &str)> = notes
         .lines()

@@ -8,7 +8,7 @@ cargo xtask faults            hostile clients, failures, signals, load and input
 cargo xtask faults --short    the same in a few minutes, as CI does
 ";
 
-/// Name, package and tests of each part.
+/// The parts of the command. Each has a name, a package, and its test targets.
 const PARTS: [(&str, &str, &[&str]); 6] = [
     ("hostile clients", "syshandle-cli", &["attack"]),
     ("hostile servers", "syshandle-adversary", &["servers"]),
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     };
     let began = Instant::now();
     let mut failed = Vec::new();
-    // The short form uses the build of `cargo test`.
+    // The short form uses the same profile as `cargo test`, so that nothing is rebuilt.
     let profile = if short { "dev" } else { "release" };
     for package in ["syshandle-cli", "sparkle", "syshandle-testkit", "syshandle-fault-injection"] {
         let build = [
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Runs cargo, and returns whether it succeeded.
+/// Runs Cargo and returns whether it succeeded.
 fn cargo(arguments: &[&str], short: bool) -> bool {
     let (form, seconds) = if short { ("short", "5") } else { ("full", "120") };
     crate::cargo::succeeds(

@@ -1,4 +1,4 @@
-//! `cargo xtask full`: runs the checks that take too long for every change.
+//! `cargo xtask full`: runs the checks that take too long to be run for every change.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,10 +17,10 @@ cargo xtask full --only NAME[,NAME]    some of them, in either form; only prints
 struct Part {
     name: &'static str,
     what: &'static str,
-    /// Arguments of cargo.
+    /// The arguments for Cargo.
     full: &'static [&'static str],
     short: &'static [&'static str],
-    /// Whether the full form sets `SYSHANDLE_TEST_FORM`.
+    /// Whether the full form sets the environment variable `SYSHANDLE_TEST_FORM`.
     sets_form: bool,
 }
 
@@ -55,7 +55,7 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-/// The outcome of a part.
+/// The result of a part.
 struct Outcome {
     part: &'static Part,
     passed: bool,
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Runs a part, with its output in a file.
+/// Runs a part and writes its output to a file.
 fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
     let folder = root().join("target/full");
     fs::create_dir_all(&folder)?;
@@ -131,7 +131,7 @@ fn skipped(text: &str) -> Vec<String> {
     lines
 }
 
-/// Formats the results as Markdown.
+/// Formats the results as a Markdown table.
 fn table(outcomes: &[Outcome], is_short: bool) -> io::Result<String> {
     let said = |program: &str, arguments: &[&str]| -> io::Result<String> {
         let output = Command::new(program).args(arguments).current_dir(root()).output()?;

@@ -1,4 +1,4 @@
-//! Development commands: `cargo demo`, `cargo xtask help`.
+//! Commands for developing syshandle. `cargo xtask help` lists them.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]

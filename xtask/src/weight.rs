@@ -1,7 +1,7 @@
-//! `cargo xtask weight`: measures small programs of syshandle and its peers, which say hello.
+//! `cargo xtask weight`: measures "hello" programs that use syshandle or a comparable library.
 //!
-//! The programs are in `bench/weight`. Each library is built alone and with its own dependencies
-//! from nothing, with the default release profile and without symbols.
+//! The programs are in `bench/weight`. Each is built from scratch, with its own dependencies, the
+//! default release profile and no symbols.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ cargo xtask weight              builds the programs and prints the table of docs
 cargo xtask weight --write      writes the table to docs/weight.md as well
 ";
 
-/// The libraries, which are also the names of their folders in `bench/weight`.
+/// The measured libraries, which are also the names of their folders in `bench/weight`.
 const LIBRARIES: [&str; 5] = ["syshandle", "zbus", "zlink", "rsbinder", "ipc-channel"];
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -120,8 +120,8 @@ fn measure(library: &str) -> Result<Weight, String> {
     })
 }
 
-/// Returns the crates that a package depends on. Each line starts with `name vVERSION`; the path
-/// follows for crates of this repository.
+/// Returns the crates that a package depends on. Each entry starts with `name vVERSION`. For a
+/// crate of this repository, its path follows.
 fn crates(package: &str, edges: &str) -> Result<BTreeSet<String>, String> {
     let tree = output(cargo("tree").args([
         "--locked",
@@ -135,12 +135,12 @@ fn crates(package: &str, edges: &str) -> Result<BTreeSet<String>, String> {
     Ok(tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect())
 }
 
-/// Returns whether a line of [`crates`] names a crate of this repository.
+/// Returns whether an entry of [`crates`] is a crate of this repository.
 fn is_ours(line: &str) -> bool {
     line.contains(" (/")
 }
 
-/// Writes the table to the document, and returns it.
+/// Writes the table into the document, and returns the table.
 fn publish(text: &str) -> Result<String, String> {
     let document = root().join("docs/weight.md");
     write_part(&document, "weight", text).map_err(|error| error.to_string())?;
@@ -151,11 +151,11 @@ fn bench() -> PathBuf {
     root().join("bench")
 }
 
-/// Returns a command of Cargo for the workspace of the benchmark.
+/// Returns a Cargo command for the workspace of the benchmark.
 fn cargo(command: &str) -> Command {
     let mut cargo = crate::cargo::cargo();
     cargo.arg(command).arg("--manifest-path").arg(bench().join("Cargo.toml"));
-    // The flags of another build would change the sizes.
+    // Flags of the calling build would change the sizes.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
     cargo
 }
@@ -170,11 +170,12 @@ fn output(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Returns the CPU time of all ended child processes and of their children: the fields `cutime` and
-/// `cstime` of `/proc/self/stat`, in hundredths of a second.
+/// Returns the CPU time of all child processes that have ended, including their descendants. The
+/// value is the sum of `cutime` and `cstime` in `/proc/self/stat`, which are in hundredths of a
+/// second.
 fn cpu_seconds_of_children() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the program, in parentheses, may contain spaces.
+    // Skips the program name, which is in parentheses and may contain spaces.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let ticks = fields.split(' ').skip(13).take(2);
     ticks.filter_map(|ticks| ticks.parse::<u32>().ok()).map(f64::from).sum::<f64>() / 100.0

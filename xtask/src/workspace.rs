@@ -1,16 +1,16 @@
-//! The folder of the workspace, and the generated parts of its documents.
+//! The workspace folder, and generated parts of documents.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the folder of the workspace.
+/// Returns the workspace folder.
 pub(crate) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_owned()
 }
 
-/// Replaces the lines between `<!-- NAME -->` and `<!-- /NAME -->` in a document. The new text ends
+/// Replaces the lines between `<!-- NAME -->` and `<!-- /NAME -->` in a document. `text` must end
 /// with a line break.
 pub(crate) fn write_part(document: &Path, name: &str, text: &str) -> io::Result<()> {
     let failed = |error: &dyn std::fmt::Display| {

@@ -1,4 +1,5 @@
-//! Checks that each published crate has what its page on a registry and its package need.
+//! Checks that each published crate contains everything that its package and its page on crates.io
+//! need.
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;
@@ -35,7 +36,7 @@ fn published_crates_have_metadata_a_readme_and_licences() {
         }
         let readme = package.get("readme").map_or("README.md", |readme| readme.as_str().unwrap());
         assert!(folder.join(readme).is_file(), "{name} has no README");
-        // The command has no library whose documentation could be built.
+        // The command line program has no library to document.
         if folder.join("src/lib.rs").is_file() {
             let docs = &package["metadata"]["docs"]["rs"];
             assert_eq!(docs["all-features"].as_bool(), Some(true), "{name}");

@@ -1,13 +1,13 @@
-//! Limits the size of the code that every user compiles before anything else, and the number of
-//! foreign crates in a user's program.
+//! Limits the size of the code that every user of syshandle must compile first, and the number of
+//! foreign crates that a user's program links.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Maximum number of lines of `syshandle-model`, on which the macros depend. The reader of `.idl`
-/// files, which is much larger, stays in a crate of its own.
+/// Maximum number of lines in `syshandle-model`, on which the macros depend. The much larger reader
+/// of `.idl` files is therefore a separate crate.
 const MODEL_LINES_MAX: usize = 2_000;
 
 /// Maximum number of crates of other projects that a program links with the default features.

@@ -1,4 +1,4 @@
-//! The arguments of the commands that every platform has.
+//! Command line arguments of the commands that exist on every platform.
 
 use std::path::PathBuf;
 
@@ -17,22 +17,23 @@ pub(crate) struct PathArguments {
 }
 
 impl PathArguments {
-    /// Returns all paths.
+    /// Returns the paths from both forms of the argument.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
         let all: Vec<_> = self.paths.iter().chain(&self.named).cloned().collect();
         if all.is_empty() { vec![".".into()] } else { all }
     }
 }
 
-/// The scope of a command's registrations.
+/// The users and the machine for which a command registers.
 #[cfg(not(windows))]
 #[derive(clap::Args)]
 pub(crate) struct Scope {
-    /// For all users of this machine: in /usr/local/share, and in /etc/systemd/system for units
+    /// Register for all users of this machine: write to /usr/local/share, and units to
+    /// /etc/systemd/system
     #[arg(long)]
     pub(crate) system: bool,
-    /// For all users of another machine: write the files of a package below DIR, with the paths
-    /// that they have once installed (/usr/share, and /usr/lib/systemd/system for units)
+    /// Register for all users of another machine: write the files of a package to DIR, as they are
+    /// to be installed later (in /usr/share, and units in /usr/lib/systemd/system)
     #[arg(long, value_name = "DIR")]
     pub(crate) destdir: Option<PathBuf>,
 }
@@ -64,33 +65,34 @@ pub(crate) struct RegisterArguments {
     pub(crate) proxy: bool,
 }
 
-/// Values of the registration. Without an option, the value of an earlier registration is kept.
+/// Values of the registration. If an option is absent, the value of an earlier registration is
+/// kept.
 #[derive(clap::Args)]
 pub(crate) struct RegistrationOptions {
-    /// An environment variable of the servers
+    /// An environment variable for the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) environment: Vec<(String, String)>,
-    /// An argument of the servers; several are passed in order
+    /// An argument for the servers; repeat the option to pass several, in order
     #[cfg(not(windows))]
     #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
-    /// The users that may connect: `same` (the server's user), `anyone`, or user numbers. Other
-    /// users reach servers that are registered with --system, or a --socket in a folder that lets
-    /// them through
+    /// The users that may connect: `same` (the server's user), `anyone`, or user IDs. Other users
+    /// can connect only to servers that are registered with --system, or through a --socket in a
+    /// folder that they can enter
     #[cfg(not(windows))]
     #[arg(long, value_name = "USERS", value_parser = users)]
     pub(crate) users: Option<Policy>,
-    /// The maximum time from the start of a server to the greeting of its first client
+    /// The maximum time from the start of a server until it answers its first client
     #[cfg(not(windows))]
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) start_timeout_ms: Option<u32>,
-    /// The socket of another program that listens on it and starts the server
+    /// The socket of another program, which listens on it and starts the server
     #[cfg(not(windows))]
     #[arg(long, value_name = "SOCKET", conflicts_with = "systemd")]
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// The registrations to remove. The programs and their folders need not exist any more.
+/// The registrations to remove. The programs and their folders need not exist.
 #[derive(clap::Args)]
 pub(crate) struct CleanArguments {
     #[command(flatten)]
@@ -108,7 +110,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Parses `same`, `anyone`, or user numbers separated by commas.
+/// Parses `same`, `anyone`, or user IDs separated by commas.
 #[cfg(not(windows))]
 fn users(text: &str) -> Result<Policy, String> {
     match text {

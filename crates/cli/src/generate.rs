@@ -1,4 +1,4 @@
-//! `syshandle completions` and `syshandle man`: files that are made from the definition of the
+//! `syshandle completions` and `syshandle man`: files that are generated from the definition of the
 //! command line.
 
 use std::fs;
@@ -22,12 +22,12 @@ pub(crate) struct CompletionsArguments {
 /// Arguments of `syshandle man`.
 #[derive(clap::Args)]
 pub(crate) struct ManArguments {
-    /// The folder, which is created if it does not exist
+    /// The folder; created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// Prints the completions of the command for a shell.
+/// Prints shell completions for the command.
 pub(crate) fn completions(arguments: &CompletionsArguments, mut command: Command) -> ExitCode {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn completions(arguments: &CompletionsArguments, mut command: Command
     ExitCode::SUCCESS
 }
 
-/// Writes the manual pages of the command and of each subcommand.
+/// Writes a manual page for the command and for each subcommand.
 pub(crate) fn man(arguments: &ManArguments, command: Command) -> Result<ExitCode> {
     let directory = &arguments.directory;
     let written =

@@ -25,12 +25,12 @@ pub(crate) enum IdlCommand {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Convert them to Rust as well, and fail if a method's COM layout in Rust differs from the
-        /// file's
+        /// Also convert the files to Rust, and fail if a method's COM layout in Rust differs from
+        /// the layout in the file
         #[arg(long)]
         com: bool,
-        /// With --com: an interface whose callers and servers all use syshandle, which is not
-        /// checked
+        /// With --com: do not check this interface, because all its callers and servers use
+        /// syshandle
         #[arg(long, value_name = "NAME", requires = "com")]
         private: Vec<String>,
         /// With --com: an enum whose constants can be combined (see `idl rust`)
@@ -41,21 +41,22 @@ pub(crate) enum IdlCommand {
     },
     /// Write the Rust source of an .idl file
     ///
-    /// A method whose COM layout differs from the file's is reported with a warning and marked: a
-    /// proxy DLL refuses its interface. An interface with an unsupported part is omitted
-    /// completely; the others are written, and the exit code is 1.
+    /// If a method's COM layout in Rust differs from the layout in the file, a warning is printed
+    /// and the method is marked, so that a proxy DLL refuses its interface. An interface with an
+    /// unsupported part is omitted completely; the others are written, and the exit code is 1.
     Rust {
         /// The file
         file: PathBuf,
-        /// An interface or a class of the file, written with everything that it uses; by default,
-        /// all are written
+        /// Write only this interface or class, with everything that it uses; by default, everything
+        /// is written
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
-        /// An enum whose constants can be combined, which becomes an integer type with constants
+        /// An enum whose constants can be combined; it is converted to an integer type with
+        /// constants
         #[arg(long, value_name = "NAME")]
         flags: Vec<String>,
-        /// An interface of the file whose callers and servers all use syshandle: a COM layout that
-        /// differs from the file's is not reported
+        /// An interface whose callers and servers all use syshandle; a COM layout that differs from
+        /// the file is not reported
         #[arg(long, value_name = "NAME")]
         private: Vec<String>,
         /// The output file; by default, the standard output
@@ -64,12 +65,12 @@ pub(crate) enum IdlCommand {
         #[command(flatten)]
         read_options: ReadOptions,
     },
-    /// Write the .idl file for the interfaces of a Rust file
+    /// Write an .idl file for the interfaces in a Rust file
     ///
-    /// A method whose COM layout in the file would differ from the trait's is an error, unless its
-    /// interface is private; only access masks may differ, with a warning.
+    /// It is an error if a method's COM layout in the .idl file would differ from the layout of the
+    /// trait, unless the interface is private. If only access masks differ, a warning is printed.
     Emit {
-        /// The file, with `#[interface]` traits
+        /// The Rust file, with `#[interface]` traits
         file: PathBuf,
         /// The output file; by default, the standard output
         #[arg(short, long)]
@@ -83,7 +84,7 @@ pub(crate) enum IdlCommand {
     Diff(diff::DiffArguments),
 }
 
-/// Options for reading files.
+/// Options for reading `.idl` files.
 #[derive(clap::Args)]
 pub(crate) struct ReadOptions {
     /// A directory to search for imported files
@@ -137,7 +138,7 @@ pub(crate) fn run(command: &IdlCommand) -> Result<ExitCode> {
             };
             let lowered = describe(std::slice::from_ref(file), &options);
             let code = print_report(&lowered.report);
-            // Interfaces without errors are written even if others have errors.
+            // Valid interfaces are written even if other interfaces have errors.
             if !lowered.description.is_empty() || lowered.report.is_success() {
                 write_text(output.as_ref(), &lowered.rust())?;
             }
@@ -175,7 +176,7 @@ impl ReadOptions {
     }
 }
 
-/// Reports the methods whose COM layout differs. Each counts as an error of the report.
+/// Reports the methods whose COM layout differs, and counts each as an error.
 fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
     let code = print_report(&lowered.report);
     let interfaces = lowered.description.interfaces.iter().filter(|of| !of.is_private);
@@ -188,10 +189,10 @@ fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
     code
 }
 
-/// Returns the .idl file for a Rust file.
+/// Converts a Rust file to the text of an `.idl` file.
 ///
 /// # Errors
-/// The parts that MIDL can't express, and the methods whose COM layout would differ.
+/// Returns the constructs that MIDL can't express, and the methods whose COM layout would differ.
 fn emit_file(file: &Path) -> std::result::Result<String, String> {
     let message =
         |what: &str, text: String| format!("{what}: {}: {text}\n", Printable(file.display()));
@@ -209,7 +210,7 @@ fn emit_file(file: &Path) -> std::result::Result<String, String> {
     if wrong.is_empty() { Ok(text) } else { Err(wrong) }
 }
 
-/// Prints the findings and returns the exit code.
+/// Prints the diagnostics and returns the exit code.
 fn print_report(report: &Report) -> ExitCode {
     write_err(format_args!("{report}"));
     if report.is_success() {

@@ -35,7 +35,7 @@ enum Command {
     List,
     /// Remove the registrations of servers, or of all servers in a folder
     Clean(CleanArguments),
-    /// End the servers of a class; the next client starts a new one
+    /// End the running servers of a class; the next client starts a new one
     #[cfg(not(windows))]
     Stop(sys::stop::StopArguments),
     /// Show the output of a class's server
@@ -87,13 +87,13 @@ fn run(command: Command) -> ExitCode {
     }
 }
 
-/// Prints the requested help or version, or the error of the arguments.
+/// Prints the requested help or version, or the error in the arguments.
 fn unparsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         write_out(format_args!("{}", error.render()));
         return ExitCode::SUCCESS;
     }
-    // The message quotes arguments, which may be file names chosen by another user.
+    // The message quotes the arguments. They may be file names that another user has chosen.
     let arguments = env::args_os().map(|argument| Printable(argument.display()).to_string());
     let printable = CommandLine::try_parse_from(arguments).err();
     write_err(format_args!("{}", printable.as_ref().unwrap_or(error).render()));

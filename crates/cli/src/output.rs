@@ -1,8 +1,7 @@
-//! Writes to the standard output and the standard error. Every command uses [`outln!`] and
-//! [`errln!`].
+//! Writes to standard output and standard error. Every command uses [`outln!`] and [`errln!`].
 //!
-//! A failed write does not end a command: the command completes its work, and [`exit_code`] reports
-//! the failure. Control characters are always escaped, independent of the origin of the text.
+//! A failed write does not end a command. The command completes its work, and [`exit_code`] reports
+//! the failure. Control characters are always escaped, even in trusted text.
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
@@ -11,28 +10,28 @@ use std::sync::OnceLock;
 
 use syshandle_types::Printable;
 
-/// Writes one line to the standard output, like `println!`.
+/// Writes one line to standard output, like `println!`.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::output::write_out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Writes one line to the standard error, like `eprintln!`.
+/// Writes one line to standard error, like `eprintln!`.
 macro_rules! errln {
     ($($text:tt)*) => { $crate::output::write_err(format_args!("{}\n", format_args!($($text)*))) };
 }
 
 pub(crate) use {errln, outln};
 
-/// The first failure to write to the standard output.
+/// The first failure to write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes lines to the standard output.
+/// Writes lines to standard output.
 pub(crate) fn write_out(text: Arguments<'_>) {
     write_file(&Printable::lines(&text.to_string()));
 }
 
-/// Writes the content of a file to the standard output. Control characters are escaped if the
-/// output is a terminal.
+/// Writes the content of a file to standard output. Escapes control characters if the output is a
+/// terminal.
 pub(crate) fn write_content(text: &str) {
     if io::stdout().is_terminal() {
         write_out(format_args!("{text}"));
@@ -42,8 +41,8 @@ pub(crate) fn write_content(text: &str) {
 }
 
 fn write_file(text: &str) {
-    // After a failed write, further output is dropped, so that an incomplete output is not mistaken
-    // for a complete one.
+    // After a failed write, further output is dropped. Otherwise, output with a gap could be
+    // mistaken for complete output.
     if FAILURE.get().is_none()
         && let Err(error) = io::stdout().write_all(text.as_bytes())
     {
@@ -51,13 +50,13 @@ fn write_file(text: &str) {
     }
 }
 
-/// Writes lines to the standard error. A failure is ignored, because it can't be reported anywhere.
+/// Writes lines to standard error. Ignores a failure, because it can't be reported anywhere.
 pub(crate) fn write_err(text: Arguments<'_>) {
     let _ = io::stderr().write_all(Printable::lines(&text.to_string()).as_bytes());
 }
 
-/// Returns the exit code of the process: the command's, or a failure if the command succeeded but
-/// its output was lost.
+/// Returns the exit code of the process. This is the exit code of the command, or a failure if the
+/// command succeeded but a write failed.
 pub(crate) fn exit_code(command: ExitCode) -> ExitCode {
     if let Err(error) = io::stdout().flush() {
         let _ = FAILURE.set(error);
@@ -74,5 +73,5 @@ pub(crate) fn exit_code(command: ExitCode) -> ExitCode {
     command
 }
 
-/// The exit code that a shell reports for a program ended by SIGPIPE: 128 + 13.
+/// The exit code that shells report for a program that SIGPIPE has ended: 128 + 13.
 const SIGPIPE_EXIT: u8 = 141;

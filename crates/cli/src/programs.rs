@@ -1,16 +1,16 @@
-//! Programs that serve classes.
+//! Program files of servers.
 
 use std::path::PathBuf;
 
 use syshandle_registry::mark::Mark;
 
-/// A program that serves classes.
+/// The program file of a server.
 pub(crate) struct Program {
-    /// Absolute path of the program, which keeps the links in the user's path.
+    /// The absolute path. Symbolic links in the path that the user specified are kept.
     pub(crate) path: PathBuf,
-    /// The classes that it serves.
+    /// The classes that the program serves.
     pub(crate) classes: Vec<Mark>,
 }
 
-/// Maximum size of a program. Larger files are skipped.
+/// Maximum size of a program file in bytes. Larger files are skipped.
 pub(crate) const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

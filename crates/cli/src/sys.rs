@@ -1,4 +1,4 @@
-//! The commands on each platform.
+//! The platform-specific commands.
 
 #[cfg(not(windows))]
 mod linux;

@@ -1,4 +1,4 @@
-//! Tests registering for all users: on this machine, and into the folder of a package.
+//! Tests registering for all users of this machine, and in the folder of a package.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -13,7 +13,7 @@ use syshandle_testkit::{Fixture, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// Runs the command with a umask that would prevent other users from reading its files.
+/// Runs the command with a umask with which other users could not read its files.
 fn syshandle(fixture: &Fixture, arguments: &[&str]) -> Output {
     let mut command = fixture.command("/bin/sh".as_ref());
     command.args(["-c", "umask 077; exec \"$0\" \"$@\"", COMMAND]).args(arguments);
@@ -33,7 +33,7 @@ fn refused(output: Output) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Creates a folder like one that `make install DESTDIR=…` fills.
+/// Creates a folder that looks like the result of `make install DESTDIR=…`.
 fn package(fixture: &Fixture) -> PathBuf {
     let package = fixture.path().join("package");
     fs::create_dir_all(package.join("usr/bin")).unwrap();
@@ -41,7 +41,7 @@ fn package(fixture: &Fixture) -> PathBuf {
     package
 }
 
-/// Returns the relative paths of all files, links and folders below a folder.
+/// Returns the relative paths of all files, links and folders in a folder, recursively.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let (mut all, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -82,7 +82,7 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
         let file = package.join(file);
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains(root), "{} names the package's folder: {text}", file.display());
-        // All users can read the files and search the folders.
+        // All users can read the files and enter the folders.
         for (path, mode) in [(file.as_path(), 0o644), (file.parent().unwrap(), 0o755)] {
             let is = fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(is, mode, "{}", path.display());
@@ -95,21 +95,21 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
     assert_eq!(registration.policy, Policy::anyone());
     let socket = fs::read_to_string(package.join(&files[2])).unwrap();
     assert!(socket.contains("ListenSequentialPacket=/run/syshandle/sparkle-server.sock\n"));
-    // The server asks the kernel for the user of a client, so each user may connect.
+    // Any user may connect, because the server asks the kernel for the user of each client.
     assert!(socket.contains("SocketMode=0666\nDirectoryMode=0755\n"), "{socket}");
     let service = fs::read_to_string(package.join(&files[1])).unwrap();
     let names = "SYSHANDLE_REGISTRATION=/usr/share/syshandle/programs/sparkle-server.toml";
     assert!(service.contains(names), "{service}");
-    // This did not create a registration of this user.
+    // The command has not created a registration for this user.
     assert!(below(&fixture.data()).is_empty());
 
-    // A second build, through a link, produces the same files.
+    // Registering again through a link produces the same files.
     let link = fixture.path().join("link");
     std::os::unix::fs::symlink(&package, &link).unwrap();
     register(link.join("usr/bin").to_str().unwrap());
     assert_eq!(below(&package), files.each_ref().map(PathBuf::from));
 
-    // A registration without units names no socket.
+    // A registration without units contains no socket.
     well(syshandle(&fixture, &["register", "--destdir", root, bin]));
     assert_eq!(below(&package).len(), 3);
     let text = fs::read_to_string(package.join(&files[4])).unwrap();
@@ -148,7 +148,8 @@ fn a_program_outside_of_the_package_is_refused() {
     assert!(below(&elsewhere).is_empty());
 }
 
-/// Empty folders replace the folders of the system, visible only to this process and its children.
+/// Replaces system folders with empty ones, which are visible only to this process and its
+/// children.
 #[test]
 fn a_server_that_is_registered_for_all_users_is_found_and_removed() {
     let fixture = Fixture::new();

@@ -1,4 +1,5 @@
-//! Hostile clients against a server: promises 5, 6, 7, 10 and 11 of `docs/promises.md`.
+//! Runs hostile clients against a server, to test promises 5, 6, 7, 10 and 11 of
+//! `docs/promises.md`.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what it measured, and what it could not do")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -10,12 +11,13 @@ use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD, 
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// The scenarios that take a few seconds at most. `cargo xtask faults` runs all.
+/// The scenarios that take at most a few seconds. `cargo xtask faults` runs all scenarios.
 const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
                      slots,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
                      churn,death,arena,sparse-memory,amplification,blocking,refused-user";
 
-/// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM=full`; see `xtask`.
+/// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM` is `full` (see `xtask`). Returns
+/// the output.
 fn accepted() -> String {
     match std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") {
         true => format!("{QUICK},batch,silence,never-reads,door-flood"),
@@ -56,7 +58,7 @@ fn fixture_for(policy: Policy) -> Fixture {
     fixture
 }
 
-/// The hostile clients run as another user whom the server serves. They still cause no harm.
+/// Runs the hostile clients as another user that the server accepts. They must not cause any harm.
 #[test]
 fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
     let fixture = fixture_for(Policy::anyone());
@@ -69,7 +71,8 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
     assert!(table.contains("truncated") && table.contains("arena"), "{table}");
 }
 
-/// A user whom the server doesn't allow gets an error, and its handles are not accepted.
+/// A user that the server doesn't accept gets an error, and the server doesn't receive this user's
+/// handles.
 #[test]
 fn a_user_whom_the_server_is_not_for_gets_nothing() {
     let fixture = fixture_for(Policy::same_user());
@@ -82,7 +85,7 @@ fn a_user_whom_the_server_is_not_for_gets_nothing() {
     assert!(table.contains("the server does not allow user 65534 (2000 times)"), "{table}");
 }
 
-/// A client that requests references without end leaves enough for the others.
+/// A client that requests an unlimited number of references must leave enough for other clients.
 #[test]
 fn one_client_does_not_get_all_references_and_connections() {
     let fixture = fixture_for(Policy::anyone());
@@ -90,13 +93,13 @@ fn one_client_does_not_get_all_references_and_connections() {
     assert!(table.contains("of one client"), "{table}");
 }
 
-/// A server with few descriptors refuses a client that receives no handles, and still serves other
-/// clients.
+/// A server with few file descriptors refuses further calls from a client that doesn't receive its
+/// handles, and still serves other clients.
 #[test]
 fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     let fixture = fixture_for(Policy::anyone());
     let mut command = fixture.command("sh".as_ref());
-    // The server that this command starts inherits the limit.
+    // The server that this command starts inherits the limit on open files.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
     command.args(["attack", &TEST_SERVICE.clsid().to_string()]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
@@ -104,7 +107,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     assert!(table.contains("refused: the server is busy: it has reached its limit of"), "{table}");
 }
 
-/// The replies that a client doesn't read are limited.
+/// The server limits the number of replies that a client hasn't read.
 #[test]
 fn a_client_that_never_reads_is_cut_off() {
     let fixture = fixture_for(Policy::same_user());
@@ -112,7 +115,8 @@ fn a_client_that_never_reads_is_cut_off() {
     assert!(table.contains("closed (4 times)"), "{table}");
 }
 
-/// A client that starts background tasks without end leaves enough for the others.
+/// A client that starts an unlimited number of background tasks must leave enough for other
+/// clients.
 #[test]
 fn a_client_whose_background_tasks_never_end_uses_up_its_own_quota_alone() {
     let fixture = fixture_for(Policy::anyone());
@@ -120,7 +124,8 @@ fn a_client_whose_background_tasks_never_end_uses_up_its_own_quota_alone() {
     assert!(table.contains("of one client"), "{table}");
 }
 
-/// Methods that set an event return although a client has filled the event and made it blocking.
+/// Methods that set an event must return, even if a client has filled the event's counter and made
+/// the event blocking.
 #[test]
 fn setting_a_full_and_blocking_event_returns_at_once() {
     let fixture = fixture_for(Policy::anyone());
@@ -128,7 +133,8 @@ fn setting_a_full_and_blocking_event_returns_at_once() {
     assert!(table.contains("served (64 times)"), "{table}");
 }
 
-/// Scenarios that need a method are skipped if the user names none, and unknown names are errors.
+/// Scenarios that need a method are skipped if the user specifies none. Unknown scenario names are
+/// errors.
 #[test]
 fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
     let fixture = fixture_for(Policy::same_user());

@@ -1,4 +1,4 @@
-//! Tests the command line: registering, listing and removing classes.
+//! Tests registering, listing and removing classes on the command line.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -19,10 +19,10 @@ use syshandle_testkit::{Fixture, Process, SERVER, SocketActivator, TEST_SERVICE,
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
 
-/// The sample's class, as the command prints it.
+/// The sample's class as the command prints it.
 const CLASS: &str = "SPARKLE_FINISHER {ea27c73a-48c2-4714-9d20-a9d2c4f6aed3}";
 
-/// The outcome of a run of the command.
+/// The result of running the command.
 struct Said {
     succeeded: bool,
     out: String,
@@ -55,7 +55,7 @@ impl Said {
     }
 }
 
-/// Creates a folder with copies of programs.
+/// Creates a folder that contains copies of programs.
 fn folder_with(fixture: &Fixture, name: &str, programs: &[(&Path, &str)]) -> PathBuf {
     let folder = fixture.path().join(name);
     fs::create_dir(&folder).unwrap();
@@ -107,7 +107,8 @@ fn only_programs_that_serve_are_registered_and_nothing_is_run() {
     let own = Path::new(COMMAND);
     let programs = [(&*SPARKLE as &Path, "server"), (&client, "client"), (own, "syshandle")];
     let folder = folder_with(&fixture, "bin", &programs);
-    // A copy without execute permission, a script that would report being run, and a dangling link.
+    // Files that must not be registered: a copy without execute permission, a script that would
+    // leave a trace if it were run, and a dangling link.
     copy(&SPARKLE, &folder.join("data"));
     fs::set_permissions(folder.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
     let trace = fixture.path().join("trace");
@@ -182,11 +183,11 @@ fn another_program_for_the_same_class_takes_it_over() {
     let instead = fixture.data().join("syshandle/programs/other-server.toml");
     assert!(list.contains(&format!("    instead  {}\n", instead.display())), "{list}");
 
-    // Removing the first folder leaves the class registered for the second.
+    // After the first folder is removed, the class is still registered for the second.
     syshandle(&fixture, &[&"clean", &"--path", &first]).well();
     assert_eq!(program(&fixture), second.join("other-server"));
 
-    // Another build of the same program replaces the registration.
+    // Another build of the same program replaces the earlier registration.
     let third = folder_with(&fixture, "third", &[(&SPARKLE, "other-server")]);
     syshandle(&fixture, &[&"register", &"--path", &third]).well();
     assert_eq!(program(&fixture), third.join("other-server"));
@@ -231,7 +232,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     syshandle(&fixture, &[&"register", &"--path", &folder]).well();
-    // Root can write everything, so the command runs as another user.
+    // Root can write to any folder, so the command must run as another user.
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let command = fixture.path().join("syshandle");
     copy(COMMAND.as_ref(), &command);
@@ -259,7 +260,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     fs::set_permissions(registry.join("programs"), fs::Permissions::from_mode(0o777)).unwrap();
     let error = run(&[&"register", &"--path", &folder]).no();
     assert!(error.contains("can't be trusted: other users may write to it"), "{error}");
-    // So that the folder can be removed.
+    // Makes it possible to remove the folder.
     fs::set_permissions(registry.join("classes"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -311,7 +312,8 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
             0 => drop(by_folder(&[&"register", &current])),
             1 => drop(by_folder(&[&"register", &server])),
             2 => drop(by_folder(&[&"register", &stranger])),
-            // In the folder, with the path that a shell shows after it followed the link.
+            // Registers the current folder, with the path that a shell shows after it has followed
+            // a link.
             _ => {
                 let mut command = fixture.command(COMMAND.as_ref());
                 command.arg("register").current_dir(&current).env("PWD", &current);
@@ -334,7 +336,8 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         let process = Process::open(process).unwrap();
         process.kill();
         process.wait();
-        // Named by the link, by its current target, and by the link after it became dangling.
+        // Removes the registration by the link, by the link's current target, and by the link when
+        // it is dangling.
         match register {
             0 => drop(by_folder(&[&"clean", &current])),
             1 => drop(by_folder(&[&"clean", &fixture.path().join("app-2")])),
@@ -422,7 +425,7 @@ fn each_value_of_a_registration_has_an_option() {
     assert_eq!(registration.start_timeout.as_millis(), 700);
     assert_eq!(registration.socket, Some(socket.clone()));
     assert_eq!(registration.environment, [("A".to_owned(), "B".to_owned())].into());
-    // The socket of another program is kept, too.
+    // A socket that belongs to another program is also kept.
     syshandle(&fixture, &[&"register", &folder, &"--users", &"7,8"]).well();
     let registration = fixture.registry().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
@@ -518,7 +521,8 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         let units_socket = fs::read_to_string(&units[0]).unwrap();
         let listens = format!("ListenSequentialPacket={}\n", socket.display());
         assert!(units_socket.contains(&listens), "{units_socket}");
-        // Without systemd no process listens, and the client doesn't start the server.
+        // Without systemd, no process listens on the socket, and the client doesn't start the
+        // server.
         let activation = fixture.activation();
         let error =
             activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
@@ -527,7 +531,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         let list = syshandle(&fixture, &[&"list"]).well();
         assert!(list.contains("server   started by the listener of its socket"), "{list}");
 
-        // Starts the server like systemd does.
+        // Starts the server in the same way as systemd.
         let activator = SocketActivator::new(socket);
         let client = std::thread::scope(|scope| {
             let client = scope.spawn(|| {
@@ -553,7 +557,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
     assert!(error.contains("systemd runs no program with quotes"), "{error}");
 }
 
-/// Lets systemd check the units.
+/// Lets systemd verify the units.
 fn verify(fixture: &Fixture, units: &[PathBuf]) {
     let mut command = fixture.command(Path::new("/usr/bin/env"));
     command.args(["systemd-analyze", "verify", "--user", "--man=no", "--recursive-errors=no"]);
@@ -576,7 +580,7 @@ fn registered_again_without_systemd_the_units_go() {
     let client: SparkleFinisherClient =
         fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     assert!(client.as_client().server().is_ok());
-    // A unit that `register` did not write is kept.
+    // A unit that `register` has not written is kept.
     fs::write(units.join("server.socket"), "[Socket]\n").unwrap();
     syshandle(&fixture, &[&"clean", &"--path", &folder]).well();
     assert!(units.join("server.socket").exists());

@@ -1,7 +1,8 @@
-//! Builds and runs the packages that documents show file by file, and compares the output.
+//! Builds and runs the packages that documents show as code blocks, and compares their output with
+//! the documents.
 //!
-//! The files are compiled against the library that Cargo built for this test, because a package of
-//! its own would build all dependencies again.
+//! The files are compiled against the library that Cargo built for this test. A separate package
+//! would have to build all dependencies again.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -34,7 +35,7 @@ fn the_first_interface_of_the_readme_compiles() {
     compile(&file, &["--crate-type=lib", "--emit=metadata"]);
 }
 
-/// A package whose files are code blocks of a document.
+/// A package whose files are the code blocks of a document.
 struct Package<'a> {
     document: &'a str,
     name: &'a str,
@@ -74,7 +75,7 @@ impl<'a> Package<'a> {
         self.fixture.path().join(self.name)
     }
 
-    /// Runs the commands of the document, which must print what the document says.
+    /// Runs the commands in the document. Their output must be the same as in the document.
     fn prints_what_the_document_says(&self) {
         let client = format!("$ target/debug/{}-client\n", self.name);
         let console = blocks(self.document, "console").find(|block| block.contains(&client));
@@ -95,21 +96,21 @@ impl<'a> Package<'a> {
     }
 }
 
-/// Reads a document of this repository.
+/// Reads a document in this repository.
 fn document(path: &str) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     fs::read_to_string(repository.join(path)).unwrap()
 }
 
-/// Returns the code blocks of a language.
+/// Returns the code blocks in a language.
 fn blocks<'a>(document: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     let start = format!("```{language}\n");
     let parts: Vec<&str> = document.split(&start).skip(1).collect();
     parts.into_iter().map(|part| part.split_once("```").unwrap().0)
 }
 
-/// Compiles a file against the newest built library that fits. A library of an earlier build may
-/// have lost its dependencies.
+/// Compiles a file against a built library. Starts with the newest one, because the dependencies of
+/// an older one may have been removed.
 fn compile(file: &Path, arguments: &[&str]) {
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().unwrap();

@@ -1,22 +1,22 @@
-//! Tests the completions and the manual pages: they name every subcommand.
+//! Tests that completions and manual pages include every subcommand.
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;
 use std::process::Command;
 
-/// Runs the command and returns its standard output.
+/// Runs the command and returns its output.
 fn run(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_syshandle")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Returns the subcommands that the help of a command lists.
+/// Returns the subcommands that a command lists in its help.
 fn subcommands(command: &[&str]) -> Vec<String> {
     let help = run(&[command, &["--help"]].concat());
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let list = list.take_while(|line| !line.is_empty());
-    // A wrapped line of a description is indented further than a name.
+    // The continuation line of a description is indented further than a subcommand's name.
     let names =
         list.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
     names.map(|line| line.split(' ').next().unwrap().to_owned()).collect()

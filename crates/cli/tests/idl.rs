@@ -13,7 +13,7 @@ interface IFinisher : IUnknown {
 }
 "#;
 
-/// Runs the command in a folder with one file, `a.idl`.
+/// Runs the command in a folder that contains one file, `a.idl`.
 fn run(text: &str, arguments: &[&str]) -> (TempDir, Output) {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a.idl"), text).expect("a file");
@@ -140,7 +140,8 @@ fn emitted_file_is_valid_and_gives_the_same_interface() {
         assert!(output.status.success(), "{arguments:?}\n{said}");
         (String::from_utf8_lossy(&output.stdout).into_owned(), said)
     };
-    // Rights become an access mask, which the tables of the trait don't have.
+    // Rights become an access mask in the file. The trait's tables contain no masks, so a warning
+    // is printed.
     let (_, warnings) = run(&["emit", "a.rs", "-o", "a.idl"]);
     assert_eq!(warnings.matches("warning: ").count(), 1, "{warnings}");
     assert!(warnings.contains("the access mask 0x12019f"), "{warnings}");
@@ -168,7 +169,7 @@ fn emit_names_what_midl_cant_express() {
     assert!(text.contains("parameter `wide`: MIDL has no type for `u128`"), "{text}");
 }
 
-/// Writes files to a folder and compares two of them.
+/// Writes files to a folder and compares two of them with `idl diff`.
 fn diff(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
@@ -330,7 +331,7 @@ fn diff_finds_changes_of_the_com_layout_that_rust_does_not_show() {
         let same = diff(&[("a.idl", old)], &["a.idl", "a.idl"]);
         assert_eq!(same, (Some(0), String::new(), String::new()));
     }
-    // The names of parameters and typedefs are not part of a layout.
+    // The names of parameters and typedefs don't affect a layout.
     let old = file("", "[in] long n, [in, size_is(n)] BYTE *a");
     let new =
         file("typedef LONG Count;", "[in] Count count, [in, size_is(count)] unsigned char *a");
@@ -375,7 +376,7 @@ fn rust_makes_numbers_of_enums_that_are_named_as_flags() {
     assert!(String::from_utf8_lossy(&flags.stdout).contains("pub type Look = u32;"));
 }
 
-/// Two interfaces, one of which has a method whose COM layout differs in Rust.
+/// Two interfaces. One of them has a method whose COM layout differs in Rust.
 const LAYOUTS: &str = "import \"oaidl.idl\";
     [object, uuid(1284c788-6978-43d5-9a02-414901a2ec76)]
     interface IMeter : IUnknown {
@@ -403,7 +404,7 @@ fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
     let same = check_com(&LAYOUTS.replace("VARIANT_BOOL", "BOOL"), &[]);
     let shown = "0 of 3 methods have another COM layout in Rust\n".to_owned();
     assert_eq!(same, (Some(0), shown, String::new()));
-    // Without `--com`, the command checks only the IDL, and the file is valid.
+    // Without `--com`, the command checks only the IDL, which is valid.
     let (_folder, plain) = run(LAYOUTS, &["check", "a.idl"]);
     assert_eq!(String::from_utf8_lossy(&plain.stdout), "1 file is valid\n");
 }

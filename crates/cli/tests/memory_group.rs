@@ -1,5 +1,5 @@
-//! Tests that a server in a memory cgroup stays below the limit, and frees memory after its clients
-//! used it.
+//! Tests that a server in a memory cgroup stays below the memory limit, and frees memory after
+//! clients have used it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and what it measured")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -14,14 +14,16 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
 const MIB: u64 = 1024 * 1024;
 
-/// A server in a memory cgroup. The fixture is dropped first, with all processes of the group.
+/// A server in a memory cgroup. The field order ensures that the fixture, which ends all processes
+/// in the group, is dropped first.
 struct Confined {
     fixture: Fixture,
     group: ControlGroup,
 }
 
 impl Confined {
-    /// Returns `None`, after printing the reason, if the group can't be created.
+    /// Creates the group and the server. Returns `None` and prints the reason if the group can't be
+    /// created.
     fn new(limit: u64, policy: Policy) -> Option<Self> {
         let group = match ControlGroup::new("memory") {
             Ok(group) => group,
@@ -34,7 +36,8 @@ impl Confined {
         let fixture = Fixture::new();
         let wrapper = fixture.path().join("wrapper");
         let procs = group.procs();
-        // The server returns its environment.
+        // A method of the server returns its environment. With these variables, the reply is larger
+        // than 1 MiB.
         let script = format!(
             "#!/bin/sh\nlarge=$(printf %0120000d 0)\n\
              for letter in A B C D E F G H I J; do export $letter=$large; done\n\
@@ -55,7 +58,7 @@ impl Confined {
 #[test]
 fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup() {
     for policy in [Policy::anyone(), Policy::same_user()] {
-        // The scenario shares a gigabyte of holes.
+        // The hostile clients share one gigabyte of sparse memory.
         let Some(Confined { group, fixture }) = Confined::new(400 * MIB, policy) else { return };
         let client = fixture.activate().unwrap();
         let server = client.peer_ids().unwrap().server_pid;
@@ -88,7 +91,8 @@ fn idle_connections_that_have_received_large_replies_charge_a_server_nothing() {
     let clients: Vec<_> = (0..100)
         .map(|_| {
             let client = fixture.activate().unwrap();
-            // The server frees unused pages after a second. Until then they count for this process.
+            // The server frees unused pages after a second. Until then, they count towards the
+            // quota of this client process.
             wait_until("there is room", || match client.startup_state() {
                 Ok(_) => true,
                 Err(error) => {

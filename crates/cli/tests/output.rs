@@ -1,5 +1,5 @@
-//! Tests the output of every command: untrusted text never controls a terminal, and a failed write
-//! loses no work.
+//! Tests the output of every command: untrusted text can't control a terminal, and a failed write
+//! doesn't stop a command's work.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -17,14 +17,14 @@ use syshandle_testkit::{Fixture, copy, program};
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
 
-/// Sets a terminal's title, clears it, reverses the direction, and starts a line that looks
-/// genuine.
+/// A name that sets a terminal's title, clears the screen, reverses the text direction, and
+/// contains a line that looks like genuine output.
 const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\nregistered FORGED {0}";
 
 const IDL: &str = "import \"unknwn.idl\"; [uuid(1284c788-6978-43d5-9a02-414901a2ec75), object] \
                    interface IOne : IUnknown { HRESULT one(); }";
 
-/// Creates a folder with a copy of the sample's server under this name.
+/// Creates a folder that contains a copy of the sample's server with this name.
 fn server_named(fixture: &Fixture, folder: &str, name: &str) -> PathBuf {
     let folder = fixture.path().join(folder);
     fs::create_dir(&folder).unwrap();
@@ -42,7 +42,7 @@ fn arguments<'a>(arguments: &'a [&'a dyn AsRef<OsStr>]) -> Vec<&'a OsStr> {
     arguments.iter().map(|argument| argument.as_ref()).collect()
 }
 
-/// Asserts that no character of an output controls a terminal, and that no line is forged.
+/// Asserts that an output contains no characters that control a terminal, and no forged line.
 #[track_caller]
 fn check_harmless(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
@@ -152,7 +152,7 @@ fn text_of_a_program_mark_is_escaped_in_output() {
     let folder = server_named(&fixture, "bin", "server");
     let server = folder.join("server");
     let program = fs::read(&server).unwrap();
-    // The mark has a checksum, so a program with another text in the mark is not accepted.
+    // The mark has a checksum, so a program whose mark has been modified is not registered.
     let changed: Vec<u8> = program
         .windows(16)
         .zip(&program)
@@ -165,8 +165,8 @@ fn text_of_a_program_mark_is_escaped_in_output() {
     assert!(text.contains("has no program that serves a class"), "{text}");
 }
 
-/// Returns the commands that write to the standard output, for a folder with a server and two
-/// files.
+/// Returns the commands that write to standard output. They work on a folder that contains a server
+/// and two `.idl` files.
 fn commands_with_output(fixture: &Fixture) -> Vec<Vec<OsString>> {
     let folder = server_named(fixture, "bin", "server");
     let idl = fixture.path().join("one.idl");
@@ -191,7 +191,7 @@ fn commands_with_output(fixture: &Fixture) -> Vec<Vec<OsString>> {
     all.iter().map(|all| arguments(all).into_iter().map(OsStr::to_owned).collect()).collect()
 }
 
-/// Runs all commands with an output to which writes fail.
+/// Runs all commands with a standard output on which writes fail.
 fn run_with(fixture: &Fixture, output: impl Fn() -> Stdio) -> Vec<(String, Output)> {
     let mut all = Vec::new();
     for words in commands_with_output(fixture) {
@@ -201,7 +201,7 @@ fn run_with(fixture: &Fixture, output: impl Fn() -> Stdio) -> Vec<(String, Outpu
         let error = String::from_utf8_lossy(&ran.stderr);
         assert!(!error.contains("panicked"), "{words:?}: {error}");
         assert_eq!(ran.status.signal(), None, "{words:?}");
-        // The command has completed its work.
+        // The command has completed its work although the write failed.
         let is_registered = fixture.registry().find(SPARKLE_FINISHER.clsid()).is_ok();
         match words[0].to_str() {
             Some("register") => assert!(is_registered, "{words:?}"),
@@ -222,8 +222,8 @@ fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
         writer.into()
     };
     for (words, output) in run_with(&fixture, closed) {
-        // The exit code that a shell reports for a program ended by SIGPIPE. Comparing two equal
-        // interfaces writes nothing.
+        // `idl diff` writes nothing for two equal interfaces. For the other commands, this is the
+        // exit code that a shell reports for a program that SIGPIPE has ended.
         let expected = if words.starts_with("idl diff") { 0 } else { 141 };
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(expected), "{words}: {error}");
@@ -282,7 +282,7 @@ fn a_failed_command_has_a_nonzero_exit_code_with_any_output() {
 fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
     let fixture = Fixture::new();
     let idl = fixture.path().join("one.idl");
-    // The text becomes the documentation of the trait.
+    // The help string becomes the documentation of the trait.
     let help = "helpstring(\"\u{1b}]0;title\u{7}\"), ";
     fs::write(&idl, IDL.replace("[uuid", &format!("[{help}uuid"))).unwrap();
     let output = command(&fixture, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();

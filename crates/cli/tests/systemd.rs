@@ -1,5 +1,5 @@
-//! Runs the units that `register --systemd` writes in a user manager of systemd. Each test runs
-//! itself again in its own namespaces and control group, and starts the manager there.
+//! Tests the units that `register --systemd` writes, in a systemd user manager. Each test runs
+//! itself again in separate namespaces and a separate control group, and starts the manager there.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -15,21 +15,22 @@ use syshandle_testkit::{ControlGroup, Fixture, Process, SERVER, TEST_TIMEOUT, co
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 const MANAGER: &str = "/lib/systemd/systemd";
 
-/// Names the part of the test to run within the namespaces.
+/// An environment variable that is set in the second run of a test, within the namespaces.
 const PART: &str = "SYSHANDLE_TEST_SYSTEMD";
 
-/// Runs a test again, by name, in namespaces in which a user manager can be started.
+/// Runs a test again in namespaces in which a user manager can be started.
 fn in_namespace(test: &str) {
     if !Path::new(MANAGER).exists() {
         return println!("skipped: systemd isn't installed");
     }
     let groups = match ["name=systemd", "memory"].map(ControlGroup::new) {
         [Ok(group), _] => vec![group],
-        // Only version 2 of control groups.
+        // The system has only control groups of version 2.
         [_, Ok(group)] => vec![group],
         [Err(why), _] => return println!("skipped: {why}"),
     };
-    // The manager only starts on a system that systemd booted.
+    // The manager starts only on a system that systemd has booted, which the folder
+    // `/run/systemd/system` shows.
     let enter: String =
         groups.iter().map(|group| format!("echo $$ > {}\n", group.procs().display())).collect();
     let inner = "mount -t tmpfs none /run && mkdir -p /run/systemd/system\n\
@@ -52,7 +53,7 @@ fn in_namespace(test: &str) {
     }
 }
 
-/// A user manager, and a registered server.
+/// A user manager with a registered server.
 struct Manager {
     fixture: Fixture,
     child: Child,
@@ -60,7 +61,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// Returns `None`, after printing the reason, if the manager can't run.
+    /// Starts the manager. Returns `None` and prints the reason if that isn't possible.
     fn start(environment: &[&str]) -> Option<Self> {
         let fixture = Fixture::new();
         let folder = fixture.path().join("bin");
@@ -133,7 +134,7 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
         return;
     };
     let fixture = &manager.fixture;
-    // No process listens yet.
+    // No process listens on the socket yet.
     let error = fixture.activate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:#}");
     assert!(error.to_string().contains("systemctl --user start"), "{error}");
@@ -144,20 +145,20 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
     assert_eq!(manager.property("testkit-server.service", "MainPID"), first.to_string());
     let surroundings = client.startup_state().unwrap();
     assert!(surroundings.contains(&"env MOOD=50% \"of\" $HOME".to_owned()), "{surroundings:#?}");
-    // The server ends when it is idle, and the next client starts it again.
+    // The server ends when it is idle. The next client starts it again.
     let process = Process::open(first).unwrap();
     drop(client);
     process.wait();
     let client = fixture.activate().unwrap();
     assert_ne!(client.peer_ids().unwrap().server_pid, first);
-    // More crashes than systemd's start limit, by default 5 in 10 s.
+    // Causes more crashes than systemd's start limit permits (by default 5 in 10 s).
     for _ in 0..7 {
         let client = fixture.activate().unwrap();
         assert_eq!(client.abort().unwrap_err().kind(), ErrorKind::Disconnected);
     }
     fixture.activate().unwrap().peer_ids().unwrap();
     assert_eq!(manager.property("testkit-server.socket", "ActiveState"), "active");
-    // The command that `clean` suggests removes the rest.
+    // Runs the command that the output of `clean` suggests for removing the rest.
     let mut command = fixture.command(COMMAND.as_ref());
     succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
     succeeded(&manager.systemctl(&["stop", "testkit-server.socket", "testkit-server.service"]));
@@ -173,7 +174,7 @@ fn the_error_names_the_units_when_the_start_limit_closed_the_socket() {
     }
     let Some(manager) = Manager::start(&["TESTKIT_STARTUP=exit"]) else { return };
     let fixture = &manager.fixture;
-    // A drop-in of an administrator sets a limit, which the units don't have.
+    // An administrator's drop-in file adds a start limit, which the units themselves don't have.
     let folder = fixture.path().join(".config/systemd/user/testkit-server.service.d");
     fs::create_dir_all(&folder).unwrap();
     let limit = "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n";
@@ -193,7 +194,7 @@ fn the_error_names_the_units_when_the_start_limit_closed_the_socket() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(manager.property("testkit-server.socket", "Result"), "service-start-limit-hit");
-    // The command that the error suggests.
+    // Runs the command that the error message suggests.
     succeeded(&manager.systemctl(&["reset-failed", "testkit-server.service"]));
     succeeded(&manager.systemctl(&["start", "testkit-server.socket"]));
     assert_eq!(manager.property("testkit-server.socket", "ActiveState"), "active");

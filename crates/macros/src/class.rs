@@ -1,4 +1,5 @@
-//! `class! { pub SPARKLE_FINISHER: SparkleFinisher = "…"; }` declares a class as a constant.
+//! Implements the macro `class!`, which declares a class as a constant: `class! { pub
+//! SPARKLE_FINISHER: SparkleFinisher = "…"; }`.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -6,9 +7,9 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
 
-/// Parsed declaration of a class.
+/// The parsed declaration of a class.
 pub(crate) struct ClassDeclaration {
-    /// Path of the library, which the macro `class!` of the library passes.
+    /// The path of the library, which `syshandle::class!` passes as an argument.
     syshandle: Path,
     attributes: Vec<Attribute>,
     visibility: Visibility,
@@ -46,7 +47,7 @@ impl Parse for ClassDeclaration {
     }
 }
 
-/// Checks that the class fits into the mark of a server's program file.
+/// Checks that the class fits into the mark in a server's program file.
 fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
     if name.to_string().len() > NAME_MAX {
         let what = format!("the name of a class has at most {NAME_MAX} bytes");
@@ -65,7 +66,7 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
     Ok(())
 }
 
-/// Generates the constant, and the type that stands for the class.
+/// Generates the constant, and a type that identifies the class at compile time.
 pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
     let ClassDeclaration { syshandle, attributes, visibility, name, interfaces, clsid } = class;
     let marker = format_ident!("__Class_{name}");
@@ -102,8 +103,8 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
     }
 }
 
-/// Maximum number of interfaces in the mark of a server's program file.
+/// Maximum number of interfaces that the mark has space for.
 const INTERFACES_MAX: usize = syshandle_model::CLASS_INTERFACES_MAX;
 
-/// Maximum length of the class name in that mark.
+/// Maximum length of the class name that the mark has space for.
 const NAME_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! `#[derive(Encode, Decode)]` for structs and enums, with handles anywhere inside.
+//! Implements `#[derive(Encode, Decode)]` for structs and enums, which may contain handles.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -11,7 +11,7 @@ use syshandle_model::Library;
 use syshandle_model::generate::{doc_text, handle_declaration, range_check};
 use syshandle_model::traits::{docs, handle, range};
 
-/// Generates `Encode` and `Describe`.
+/// Generates the implementations of `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     let syshandle = &Library::of_type(&input.attrs)?;
     let name = &input.ident;
@@ -23,7 +23,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
             let number = Literal::u32_unsuffixed(number);
             quote!(#syshandle::Encode::encode(&#number, __out);)
         });
-        // Every value is at least one byte long.
+        // An encoded value has at least one byte.
         let filler = (names.is_empty() && number.is_none()).then(|| quote!(__out.put(&[0]);));
         quote! {
             #pattern => {
@@ -50,7 +50,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// Generates `Decode`.
+/// Generates the implementation of `Decode`.
 pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     if let Some(lifetime) = input.generics.lifetimes().next() {
@@ -103,7 +103,8 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// Generates `Measure` for an enum without data: `#[range]` limits the values of its variants.
+/// Generates the implementation of `Measure` for an enum whose variants have no data. With it,
+/// `#[range]` can limit the values of the variants.
 fn measure(input: &DeriveInput, syshandle: &Library) -> Option<TokenStream> {
     let Data::Enum(data) = &input.data else { return None };
     let is_plain = data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
@@ -124,7 +125,7 @@ fn measure(input: &DeriveInput, syshandle: &Library) -> Option<TokenStream> {
     })
 }
 
-/// Generates the description of the type.
+/// Generates the implementation of `Describe`.
 fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenStream {
     let name = &input.ident;
     let text = name.unraw().to_string();
@@ -132,7 +133,7 @@ fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenSt
     let fields = cases.iter().map(|case| {
         let Case { types, declared, labels, .. } = case;
         let parameters = labels.iter().zip(types).zip(declared).map(|((label, ty), declared)| {
-            // With the span of the type, so that the compiler reports a contradicting declaration
+            // Uses the span of the type, so that the compiler reports a contradicting declaration
             // there.
             let syshandle = syshandle.at(ty.span());
             quote_spanned! {ty.span()=>
@@ -169,7 +170,7 @@ fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenSt
             const TYPE: #syshandle::describe::Type = #syshandle::describe::Type::Named {
                 name: #text,
                 docs: #doc,
-                // The definition is a `const` block of its own, because the handles that a generic
+                // The definition is in a separate `const` block, because the handles that a generic
                 // type declares are known only after it is instantiated.
                 definition: || const { #definition },
             };
@@ -179,7 +180,7 @@ fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenSt
     }
 }
 
-/// Returns the discriminants of an enum's variants, as expressions.
+/// Returns expressions for the values of an enum's variants.
 fn values(data: &DataEnum, attributes: &[Attribute]) -> Vec<TokenStream> {
     let repr = representation(attributes);
     let mut written = quote!(0);
@@ -198,7 +199,7 @@ fn values(data: &DataEnum, attributes: &[Attribute]) -> Vec<TokenStream> {
     values.collect()
 }
 
-/// Returns the integer type in `#[repr(…)]`, or `isize`.
+/// Returns the integer type in the attribute `#[repr(…)]`, or `isize` if there is none.
 fn representation(attributes: &[Attribute]) -> Ident {
     let mut found = format_ident!("isize");
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
@@ -218,27 +219,28 @@ fn representation(attributes: &[Attribute]) -> Ident {
 const INTEGERS: [&str; 10] =
     ["i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize"];
 
-/// Struct, or variant of an enum.
+/// A struct, or a variant of an enum.
 struct Case {
-    /// Number of the variant; `None` for a struct.
+    /// The number of the variant; `None` for a struct.
     number: Option<u32>,
-    /// Name of the variant; empty for a struct.
+    /// The name of the variant; empty for a struct.
     label: String,
-    /// Pattern that destructures the value and expression that builds it.
+    /// A pattern that destructures the value, which is also an expression that creates it.
     pattern: TokenStream,
-    /// Variables to which the fields are bound.
+    /// The variables that the pattern binds to the fields.
     names: Vec<Ident>,
-    /// Names of the fields.
+    /// The names of the fields.
     labels: Vec<String>,
     types: Vec<syn::Type>,
-    /// Handle declaration of each field.
+    /// The handle declaration of each field, as an expression.
     declared: Vec<TokenStream>,
-    /// Range check of each field.
+    /// The range check of each field, as code.
     bounds: Vec<TokenStream>,
 }
 
 impl Case {
-    /// Returns the path of each field for errors. In an enum it includes the variant.
+    /// Returns the path of each field for error messages. For an enum, the path includes the
+    /// variant.
     fn paths(&self) -> impl Iterator<Item = String> {
         self.labels.iter().map(|field| match self.label.as_str() {
             "" => field.clone(),
@@ -279,7 +281,7 @@ fn cases(input: &DeriveInput, syshandle: &Library) -> Result<Vec<Case>> {
     }
 }
 
-/// Rejects `#[handle]` and `#[range]` on a type or variant, because they belong to a field.
+/// Rejects `#[handle]` and `#[range]` on a type or variant, because they apply only to fields.
 fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
     let declares = |attribute: &&Attribute| {
         attribute.path().is_ident("handle") || attribute.path().is_ident("range")
@@ -337,7 +339,7 @@ fn case(
     })
 }
 
-/// Returns the generics with the bound added to each type parameter.
+/// Adds a bound to each type parameter.
 fn bounded(generics: &Generics, bound: &TypeParamBound) -> Generics {
     let mut generics = generics.clone();
     for parameter in generics.type_params_mut() {

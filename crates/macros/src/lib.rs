@@ -1,4 +1,5 @@
-//! Macros of syshandle. Use them through the `syshandle` crate, which documents them.
+//! The procedural macros of syshandle. Use them through the `syshandle` crate, which documents
+//! them.
 
 mod class;
 mod derive;
@@ -6,7 +7,7 @@ mod derive;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemTrait, parse_macro_input};
 
-/// Implementation of `syshandle::interface`; use it through that crate.
+/// Implements `syshandle::interface`. Use it through that crate.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let interface = read_trait(item)
@@ -18,13 +19,13 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// Implementation of `syshandle::class`; use it through that crate.
+/// Implements `syshandle::class`. Use it through that crate.
 #[proc_macro]
 pub fn class(input: TokenStream) -> TokenStream {
     class::class(&parse_macro_input!(input as class::ClassDeclaration)).into()
 }
 
-/// Implementation of the derive macro `syshandle::Encode`; use it through that crate.
+/// Implements the derive macro `syshandle::Encode`. Use it through that crate.
 #[proc_macro_derive(Encode, attributes(handle, range, syshandle))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
@@ -32,7 +33,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Implementation of the derive macro `syshandle::Decode`; use it through that crate.
+/// Implements the derive macro `syshandle::Decode`. Use it through that crate.
 #[proc_macro_derive(Decode, attributes(handle, range, syshandle))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
@@ -44,7 +45,7 @@ pub fn decode(input: TokenStream) -> TokenStream {
 fn read_trait(item: TokenStream) -> syn::Result<ItemTrait> {
     syn::parse(item.clone()).map_err(|error| match syn::parse::<syn::Item>(item) {
         Ok(_) => syn::Error::new(error.span(), "an interface is a trait: write this before one"),
-        // The tokens are no item at all. The parser's own error has the best position.
+        // The tokens aren't an item at all. The parser's own error has the best position.
         Err(_) => error,
     })
 }

@@ -1,7 +1,7 @@
-//! Generates the Rust code of an interface.
+//! Generates the Rust code for an interface.
 //!
-//! Generated code has no `unsafe` and no logic: it passes the position and the type of each value
-//! to functions of `syshandle::generated`.
+//! The generated code contains no `unsafe` and no logic. It passes the number and type of each
+//! value to functions in `syshandle::generated`.
 
 mod client;
 mod client_types;
@@ -13,21 +13,21 @@ use quote::{format_ident, quote};
 
 use crate::{Handle, Interface, KINDS, Library, Range};
 
-/// Returns the Rust code of an interface: the trait, the clients, the description and the
-/// implementations that connect them.
+/// Returns the Rust code for an interface: the trait, its clients, its description, and the code
+/// that connects them.
 pub fn interface(interface: &Interface, syshandle: &Library) -> TokenStream {
     let server = server::trait_and_dispatch(interface, syshandle);
     let client = client::client(interface, syshandle);
     quote! { #server #client }
 }
 
-/// Returns a GUID as an expression.
+/// Returns an expression for a GUID.
 fn guid(bytes: &[u8; 16], syshandle: &Library) -> TokenStream {
     let bytes = bytes.iter().map(|byte| Literal::u8_unsuffixed(*byte));
     quote!(#syshandle::Guid::from_bytes([#(#bytes),*]))
 }
 
-/// Returns the declaration of a handle as an expression of type `Option<Declaration>`.
+/// Returns an expression of type `Option<Declaration>` for the declaration of a handle.
 pub fn handle_declaration(handle: Option<&Handle>, syshandle: &Library) -> TokenStream {
     let Some(handle) = handle else {
         return quote!(::core::option::Option::None);
@@ -61,7 +61,7 @@ pub fn handle_declaration(handle: Option<&Handle>, syshandle: &Library) -> Token
     }
 }
 
-/// Returns a check that the value with this name is within its bounds.
+/// Returns code that checks whether the value of a variable is within its bounds.
 pub fn range_check(name: &Ident, Range { from, to }: Range, field: Option<&str>) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     let place = field.map(|field| quote!(.map_err(|error| error.in_field(#field))));
@@ -73,13 +73,13 @@ fn rights(names: &[Ident], syshandle: &Library) -> TokenStream {
     quote!(#syshandle::handle::Rights::empty() #(.union(#syshandle::handle::Rights::#constants))*)
 }
 
-/// Joins documentation lines to a text. The space at the start of each line is removed.
+/// Joins documentation lines to one text. Removes the space at the start of each line.
 pub fn doc_text(lines: &[String]) -> String {
     let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
 }
 
-/// Returns documentation as attributes.
+/// Returns `#[doc]` attributes for documentation lines.
 pub fn docs(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }

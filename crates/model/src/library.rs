@@ -1,20 +1,20 @@
-//! The path of the library in generated code.
+//! The path by which generated code refers to syshandle.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, ExprLit, ExprPath, Lit, Meta, Path, Result, Token};
 
-/// The path by which generated code names the library: `::syshandle`, or the path in
-/// `crate = my_sdk::syshandle`.
+/// The path by which generated code refers to syshandle: `::syshandle`, or the path in an argument
+/// such as `crate = my_sdk::syshandle`.
 #[derive(Clone, Debug, Default)]
 pub struct Library(Option<Path>);
 
 impl Library {
-    /// Reads the value of `crate = …`: a path, or a string with a path.
+    /// Parses the value of `crate = …`, which is a path or a string that contains a path.
     ///
     /// # Errors
-    /// Fails if the value is something else.
+    /// Returns an error for any other value.
     pub fn parse(value: &Expr) -> Result<Self> {
         let path = match ungrouped(value) {
             Expr::Path(ExprPath { qself: None, path, .. }) => path.clone(),
@@ -27,10 +27,11 @@ impl Library {
         Ok(Self(Some(path)))
     }
 
-    /// Reads the path in the attribute `#[syshandle(crate = …)]` of a type, if it has one.
+    /// Returns the path from a type's attribute `#[syshandle(crate = …)]`, or the default path if
+    /// the attribute is absent.
     ///
     /// # Errors
-    /// Fails if the attribute has another form, or if there is a second one.
+    /// Returns an error if the attribute has another form or is repeated.
     pub fn of_type(attributes: &[Attribute]) -> Result<Self> {
         let mut found = Self::default();
         for attribute in attributes.iter().filter(|of| of.path().is_ident("syshandle")) {
@@ -51,7 +52,7 @@ impl Library {
         Ok(found)
     }
 
-    /// Returns the path with the position of `span`, for code whose errors are reported there.
+    /// Returns the path with the given span, so that the compiler reports errors there.
     pub fn at(&self, span: Span) -> TokenStream {
         let Self(Some(path)) = self else { return quote_spanned!(span=> ::syshandle) };
         let tokens = path.to_token_stream().into_iter().map(|mut token: TokenTree| {
@@ -71,7 +72,7 @@ impl ToTokens for Library {
     }
 }
 
-/// Returns an expression without the invisible group around an argument of a macro.
+/// Removes the invisible group that surrounds an expression passed through a macro.
 pub(crate) fn ungrouped(mut of: &Expr) -> &Expr {
     while let Expr::Group(group) = of {
         of = &group.expr;

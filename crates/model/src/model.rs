@@ -1,4 +1,4 @@
-//! The model of an interface. Rust traits and `.idl` files have the same model.
+//! The model of an interface, which is the same for Rust traits and `.idl` files.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Attribute, Type};
 
-/// The description of a source file: interfaces, classes and types.
+/// The interfaces, classes and types of a source file.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// The types and constants.
@@ -17,43 +17,43 @@ pub struct Description {
     pub interfaces: Vec<Interface>,
     /// The classes.
     pub classes: Vec<Class>,
-    /// The COM layouts that an `.idl` file declares, as far as the Rust types don't express them.
-    /// The key is `Trait::method` or the name of a type, and each part has a text. Rust source has
-    /// none.
+    /// The parts of COM layouts in an `.idl` file that Rust types don't express. The key is
+    /// `Trait::method` or the name of a type. The value has one entry per parameter or field. Empty
+    /// for Rust source.
     pub layouts: HashMap<String, Vec<Layout>>,
 }
 
-/// The COM layout of a parameter or a field.
+/// The COM layout of a parameter or field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// The name of the parameter or the field; empty for a type as a whole.
+    /// The name of the parameter or field. Empty if the layout is that of a whole type.
     pub name: String,
-    /// The type in MIDL's terms, with typedefs resolved and with the attributes that affect the
-    /// layout.
+    /// The MIDL type with its typedefs resolved, and the attributes that affect the layout.
     pub text: String,
-    /// `text` with positions in place of the names of parameters. Equal layouts have equal keys.
+    /// A copy of `text` in which parameter names are replaced with positions. Two layouts are equal
+    /// if their keys are.
     pub key: String,
-    /// Whether the value is an output of the method.
+    /// Whether the value is a result of the method.
     pub is_out: bool,
-    /// The Windows access rights that a handle keeps in transit; `None` if it keeps all.
+    /// The Windows access rights that a handle keeps when it is sent; `None` if it keeps all.
     pub mask: Option<u32>,
 }
 
 impl Description {
-    /// Returns whether the description is empty.
+    /// Returns whether the description contains nothing.
     pub fn is_empty(&self) -> bool {
         self.definitions.is_empty() && self.interfaces.is_empty() && self.classes.is_empty()
     }
 }
 
-/// A type or a constant that is declared beside the interfaces.
+/// A type or constant that is declared outside of the interfaces.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
     /// The name.
     pub name: Ident,
-    /// The definition itself.
+    /// The kind of definition, with its contents.
     pub kind: DefinitionKind,
 }
 
@@ -62,16 +62,17 @@ pub struct Definition {
 pub enum DefinitionKind {
     /// A struct with these fields.
     Struct(Vec<Field>),
-    /// An enum with these variants. A variant's number on the wire is its index in the list.
+    /// An enum with these variants. On the wire, a variant is represented by its index in this
+    /// list.
     Enum(Vec<Variant>),
-    /// Another name for a type.
+    /// An alias of another type.
     Alias(Type),
-    /// A constant, with its type and its value.
+    /// A constant with this type and value.
     Constant(Type, TokenStream),
 }
 
 impl Definition {
-    /// Returns the types that the definition consists of.
+    /// Returns the types that the definition refers to.
     pub fn types(&self) -> TokenStream {
         let one = |of: &Parameter| of.ty.to_token_stream();
         match &self.kind {
@@ -87,87 +88,89 @@ impl Definition {
 /// A field of a struct.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
-    /// The name and the type, with the declaration of the handles in it.
+    /// The name, type and handle declaration.
     pub value: Parameter,
 }
 
 /// A variant of an enum.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
     /// The name.
     pub name: Ident,
-    /// The variant's number in the language of the source, if one is written.
+    /// The variant's value, if the source specifies one.
     pub value: Option<i64>,
-    /// The fields. Their names only serve readers of the description.
+    /// The fields. Their names serve only as documentation.
     pub fields: Vec<Parameter>,
 }
 
 /// A class: a named implementation that a server offers.
 #[derive(Clone, Debug)]
 pub struct Class {
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
-    /// The name of the constant.
+    /// The name of the constant that represents the class.
     pub name: Ident,
-    /// The identifier, in the order in which it is written.
+    /// The CLSID, with its bytes in the order in which it is written.
     pub clsid: [u8; 16],
-    /// The names of the class's interfaces.
+    /// The names of the interfaces that the class implements.
     pub interfaces: Vec<Ident>,
 }
 
-/// An interface: a set of methods under one identifier, which never changes.
+/// An interface: a set of methods with an identifier. An interface never changes once it is
+/// published.
 #[derive(Clone, Debug)]
 pub struct Interface {
-    /// The identifier, in the order in which it is written.
+    /// The IID, with its bytes in the order in which it is written.
     pub iid: [u8; 16],
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
     /// The visibility: `pub` or nothing.
     pub visibility: TokenStream,
     /// The name of the trait.
     pub name: Ident,
-    /// The names of the base interfaces in an `.idl` file, nearest first. `methods` includes their
-    /// methods.
+    /// The names of the base interfaces in an `.idl` file, nearest first. Their methods are
+    /// included in `methods`.
     pub bases: Vec<String>,
-    /// Whether the interface is private to syshandle. All callers and servers of a private
-    /// interface have the tables of this trait, so its COM layout may differ from an `.idl` file's.
+    /// Whether only programs that use syshandle call and serve the interface. The COM layout of
+    /// such a private interface may differ from the layout in the `.idl` file.
     pub is_private: bool,
-    /// The methods. A method's number on the wire is its index in the list.
+    /// The methods. On the wire, a method is represented by its index in this list.
     pub methods: Vec<Method>,
 }
 
 /// A method of an interface.
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// Documentation, one entry per line.
+    /// The documentation, one entry per line.
     pub docs: Vec<String>,
-    /// Attributes that the trait and its clients get as well: `#[deprecated]`, `#[must_use]`,
+    /// The attributes that are copied to the trait and the clients: `#[deprecated]`, `#[must_use]`,
     /// `#[allow(…)]` and `#[expect(…)]`.
     pub attributes: Vec<Attribute>,
     /// The name.
     pub name: Ident,
-    /// The parameter for the context of the call, if the method has one.
+    /// The parameter for the call's context, if the method has one.
     pub context: Option<Parameter>,
-    /// The parameters that the client passes.
+    /// The parameters that the client passes, which excludes the context.
     pub parameters: Vec<Parameter>,
     /// The type of the result.
     pub result: Type,
-    /// The declaration of the handles in the result.
+    /// The handle declaration for the result.
     pub result_handle: Option<Handle>,
-    /// The method's own error type, if it has one.
+    /// The method's own error type, if any.
     pub error: Option<Type>,
-    /// Whether the method returns its own error within a `CallError`, so that it can also return
-    /// the errors that every call can have.
+    /// Whether the method wraps its own error in `CallError`, which can also contain errors of the
+    /// library.
     pub returns_call_error: bool,
-    /// The return type as written.
+    /// The return type as written in the source.
     pub returns: Type,
-    /// Whether the method is declared as blocking: `#[blocking]`.
+    /// Whether the method has the attribute `#[blocking]`.
     pub blocking: bool,
-    /// The reason why the COM layout differs from the one in the `.idl` file.
+    /// The reason why the method's COM layout differs from the layout in the `.idl` file, if it
+    /// does.
     pub differs: Option<String>,
 }
 
@@ -176,16 +179,16 @@ pub struct Method {
 pub struct Parameter {
     /// The name.
     pub name: Ident,
-    /// The type at the server, which owns the value.
+    /// The server's type for the value. It owns the value.
     pub ty: Type,
-    /// The declaration of the handles in the value, in addition to its type.
+    /// The declaration of the handles in the value. It restricts them in addition to the type.
     pub handle: Option<Handle>,
-    /// The declared bounds, if any: `#[range(1..=10)]`.
+    /// The allowed range, as in `#[range(1..=10)]`.
     pub range: Option<Range>,
 }
 
-/// Bounds of a number, of a number of items, or of the length of a text in UTF-16 units. Both bounds
-/// are inclusive.
+/// The allowed range of an integer, of a number of items, or of the length of a string in UTF-16
+/// code units. Both bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The lower bound.
@@ -200,22 +203,23 @@ impl fmt::Display for Range {
     }
 }
 
-/// The declaration of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
+/// A handle declaration, such as `#[handle(file | socket(tcp_stream), read, at_most = read |
+/// write)]`.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    /// The possible kinds of the handle.
+    /// The allowed kinds.
     pub kinds: Vec<Ident>,
-    /// The possible sorts of a socket; empty for all.
+    /// The allowed socket types; if empty, all.
     pub sockets: Vec<Ident>,
-    /// The possible sorts of a file; empty for all.
+    /// The allowed file types; if empty, all.
     pub files: Vec<Ident>,
-    /// The rights that the handle must have.
+    /// The required rights.
     pub at_least: Vec<Ident>,
-    /// The rights that the handle may have; `None` for all.
+    /// The allowed rights; `None` for all.
     pub at_most: Option<Vec<Ident>>,
 }
 
-/// The names of the kinds, each with the name of its Rust constant.
+/// The names of the handle kinds. Each is followed by the name of its Rust constant.
 pub const KINDS: [(&str, &str); 15] = [
     ("file", "File"),
     ("semaphore", "Semaphore"),
@@ -234,22 +238,22 @@ pub const KINDS: [(&str, &str); 15] = [
     ("timer", "Timer"),
 ];
 
-/// The methods that every client has. No method of an interface can have one of these names.
+/// The methods that every client type has. A method of an interface can't have one of these names.
 pub const CLIENT_METHODS: [&str; 7] =
     ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
 
-/// Maximum number of interfaces of a class. The mark in a server's program file, by which
-/// `syshandle register` finds the class, has room for this many.
+/// Maximum number of interfaces of a class. The class's mark in the server's program file, which
+/// `syshandle register` reads, has space for this many.
 pub const CLASS_INTERFACES_MAX: usize = 8;
 
 /// The names of the rights.
 pub const RIGHTS: [&str; 9] =
     ["read", "write", "append", "signal", "wait", "map", "seal", "resize", "change"];
 
-/// The names of the sorts of files.
+/// The names of the file types in handle declarations.
 pub const FILES: [&str; 3] = ["regular", "device", "special"];
 
-/// The names of the sorts of sockets.
+/// The names of the socket types in handle declarations.
 pub const SOCKETS: [&str; 11] = [
     "unix_stream",
     "unix_listener",
@@ -264,7 +268,7 @@ pub const SOCKETS: [&str; 11] = [
     "other",
 ];
 
-/// Parses an identifier of the form 8-4-4-4-12, with or without braces.
+/// Parses a GUID of the form 8-4-4-4-12, with or without braces.
 pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
     let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
     let groups: Vec<_> = inner.split('-').collect();
@@ -282,8 +286,8 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// Returns the numbers of an enum's variants in the language of the source. A variant without a
-/// written number has the previous number plus one.
+/// Returns the values of an enum's variants. A variant without a value in the source has the value
+/// of the previous one plus one.
 pub fn discriminants(variants: &[Variant]) -> Vec<i64> {
     let mut next: i64 = 0;
     let numbers = variants.iter().map(|variant| {
@@ -294,12 +298,12 @@ pub fn discriminants(variants: &[Variant]) -> Vec<i64> {
     numbers.collect()
 }
 
-/// Returns a name without the syntax that a Rust keyword needs: `type` for `r#type`.
+/// Returns a name without the prefix `r#`.
 pub fn plain_name(name: &Ident) -> String {
     name.unraw().to_string()
 }
 
-/// Returns the names in a piece of Rust, in source order.
+/// Returns all identifiers in a piece of Rust code, in source order.
 pub fn identifiers(tokens: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     for token in tokens {
@@ -312,7 +316,7 @@ pub fn identifiers(tokens: TokenStream) -> Vec<String> {
     found
 }
 
-/// Formats an identifier as 8-4-4-4-12 lower-case digits.
+/// Formats a GUID in the form 8-4-4-4-12 with lower-case digits.
 pub fn write_guid(bytes: &[u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(*bytes));
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| &digits[group]);

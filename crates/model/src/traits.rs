@@ -1,4 +1,4 @@
-//! Reads traits into the model. Each error has the span of the token that causes it.
+//! Converts traits to the model. Each error has the span of the token that causes it.
 
 mod handle;
 mod method;
@@ -17,11 +17,11 @@ pub use range::range;
 use crate::library::ungrouped;
 use crate::{Interface, Library, parse_guid};
 
-/// Reads a trait with the arguments of its `#[interface(…)]` attribute. Also returns the path of the
-/// library, which is one of these arguments.
+/// Converts a trait to the model. `arguments` are the arguments of its `#[interface(…)]` attribute.
+/// Also returns the path of the library, which can be one of these arguments.
 ///
 /// # Errors
-/// Fails with all errors in the trait, each with its position and a correction.
+/// Returns all errors in the trait, each with its position and a suggested correction.
 pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<(Interface, Library)> {
     let mut errors = Errors::default();
     let arguments = errors.keep(self::arguments(arguments));
@@ -90,15 +90,15 @@ fn arguments(arguments: TokenStream) -> Result<Arguments> {
     Ok(Arguments { iid, is_private, library: library.unwrap_or_default() })
 }
 
-/// Returns whether an expression is this string literal.
+/// Returns whether an expression is a string literal with this value.
 fn is_text(of: &Expr, text: &str) -> bool {
     matches!(ungrouped(of), Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
 }
 
-/// Parses the GUID in a string literal.
+/// Parses a string literal that contains a GUID.
 ///
 /// # Errors
-/// Fails if the literal isn't a GUID.
+/// Returns an error if the expression isn't a string literal or doesn't contain a GUID.
 pub fn guid(value: &Expr) -> Result<[u8; 16]> {
     let text = match ungrouped(value) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text,
@@ -110,7 +110,7 @@ pub fn guid(value: &Expr) -> Result<[u8; 16]> {
     })
 }
 
-/// Checks the trait apart from its methods.
+/// Checks all parts of a trait except its methods.
 fn check_head(item: &ItemTrait, errors: &mut Errors) {
     if !item.generics.params.is_empty() {
         let what = "an interface has one form on the wire: it can't be generic";
@@ -128,7 +128,8 @@ fn check_head(item: &ItemTrait, errors: &mut Errors) {
     refuse_attributes(&item.attrs, "documentation", errors);
 }
 
-/// Refuses attributes that would be lost. `allowed` names the permitted ones, for the message.
+/// Reports attributes, which generated code would lose. `allowed` names the allowed ones, for the
+/// message.
 fn refuse_attributes<'a>(
     attributes: impl IntoIterator<Item = &'a Attribute>,
     allowed: &str,
@@ -139,7 +140,7 @@ fn refuse_attributes<'a>(
     }
 }
 
-/// Returns the lines of the documentation.
+/// Returns the lines of the documentation in the attributes.
 pub fn docs(attributes: &[Attribute]) -> Vec<String> {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
@@ -151,7 +152,7 @@ pub fn docs(attributes: &[Attribute]) -> Vec<String> {
     lines.collect()
 }
 
-/// Collected errors, so that all of them are reported together.
+/// Collects errors, so that all of them are reported together.
 #[derive(Debug, Default)]
 pub struct Errors(Option<Error>);
 
@@ -164,12 +165,12 @@ impl Errors {
         }
     }
 
-    /// Returns the value, or adds the error and returns `None`.
+    /// Returns the value of a result. If it is an error, adds the error and returns `None`.
     pub fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Fails with all collected errors, if there are any.
+    /// Returns an error that contains all collected errors, if there are any.
     pub fn finish(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }

@@ -1,6 +1,6 @@
-//! Errors in traits and the tokens that they point at: compares each `traits/NAME.rs` with
-//! `traits/NAME.txt`. `UPDATE_EXPECTED=1 cargo test -p syshandle-model --test traits` writes the
-//! `.txt` files.
+//! Tests the errors in traits and their positions: compares the errors for each `traits/NAME.rs`
+//! with `traits/NAME.txt`. `UPDATE_EXPECTED=1 cargo test -p syshandle-model --test traits` rewrites
+//! the `.txt` files.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
@@ -29,7 +29,7 @@ fn every_mistake_is_told_at_its_token_with_what_to_write() {
     }
 }
 
-/// Formats all errors in the interfaces of a file as a compiler would.
+/// Formats all errors in the interfaces of a file like a compiler.
 fn mistakes(source: &str) -> String {
     let mut told = String::new();
     for item in syn::parse_file(source).unwrap().items {

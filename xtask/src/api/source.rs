@@ -1,4 +1,4 @@
-//! The public items of a crate, read from its source.
+//! Reads the public items of a crate from its source.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,16 +11,17 @@ use syn::{
 
 use super::text::{self, print};
 
-/// A line of the listing.
+/// A declaration in the listing.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) text: String,
-    /// The system that alone has it.
+    /// The operating system, if only one of them has the declaration.
     pub(super) system: Option<&'static str>,
 }
 
 impl Declared {
-    /// Returns the text, with the system if only one has it.
+    /// Returns the text. If only one operating system has the declaration, appends the system's
+    /// name.
     fn tagged(&self) -> String {
         match self.system {
             Some(system) => format!("{}  [{system}]", self.text),
@@ -33,14 +34,14 @@ impl Declared {
 #[derive(Debug, Default)]
 pub(super) struct CrateItems {
     items: BTreeMap<String, Vec<Declared>>,
-    /// The public items and methods in the rules of each macro.
+    /// The public items and methods that the rules of each macro declare.
     macros: BTreeMap<String, Vec<String>>,
-    /// The public names that each file declares.
+    /// The public names declared in each file.
     files: BTreeMap<String, Vec<String>>,
 }
 
 impl CrateItems {
-    /// Reads all files below a folder.
+    /// Reads all files in a folder and its subfolders.
     pub(super) fn load(source: &Path) -> Self {
         let mut items = Self::default();
         items.load_folder(source, None);
@@ -129,7 +130,7 @@ impl CrateItems {
         }
     }
 
-    /// Reads the call of a macro that declares items or implements traits.
+    /// Reads a macro call that declares items or implements traits.
     fn read_macro(&mut self, call: &ItemMacro, file: &str, on: Option<&'static str>) {
         let called = called(call);
         let tokens: Vec<_> = call.mac.tokens.clone().into_iter().collect();
@@ -168,10 +169,10 @@ impl CrateItems {
         }
     }
 
-    /// Returns the lines of an item: the declaration, then its methods and traits.
+    /// Returns the lines of the listing for an item: its declaration, then its methods and traits.
     pub(super) fn lines(&self, name: &str) -> Vec<String> {
         let Some(declared) = self.items.get(name) else { return Vec::new() };
-        // Implementations alone are those of a type of another crate.
+        // If there are only implementations, the type belongs to another crate.
         let declares = |call: &str| match self.macros.get(call) {
             Some(lines) => lines.iter().any(|line| line.starts_with("pub struct")),
             None => false,
@@ -184,8 +185,8 @@ impl CrateItems {
             return Vec::new();
         }
         let mut lines: Vec<_> = declared.iter().collect();
-        // Fields, variants and methods stay in their order, because that of fields and variants
-        // matters.
+        // Fields, variants and methods keep their source order, because the order of fields and
+        // variants matters.
         lines.sort_by_key(|line| {
             let is_type = ["pub struct", "pub enum", "pub trait"]
                 .iter()
@@ -224,7 +225,7 @@ fn flags(tokens: &[TokenTree]) -> Vec<String> {
     flags.map(|pair| pair[1].to_string()).collect()
 }
 
-/// Returns the name of the macro that is called.
+/// Returns the name of the called macro.
 pub(super) fn called(call: &ItemMacro) -> String {
     call.mac.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default()
 }
@@ -232,7 +233,7 @@ pub(super) fn called(call: &ItemMacro) -> String {
 /// Parses a file.
 ///
 /// # Panics
-/// The file can't be read or parsed. A listing without its items would be wrong.
+/// Panics if the file can't be read or parsed, because the listing would then be incomplete.
 pub(super) fn parse(path: &Path) -> Vec<Item> {
     let text = fs::read_to_string(path);
     let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -240,7 +241,7 @@ pub(super) fn parse(path: &Path) -> Vec<Item> {
     file.unwrap_or_else(|error| panic!("{}: {error}", path.display())).items
 }
 
-/// Returns the items in each branch of `cfg_if!`, with the system of the branch.
+/// Returns the items in each branch of `cfg_if!`, with the branch's operating system.
 pub(super) fn blocks(call: &ItemMacro) -> Vec<(Option<&'static str>, Vec<Item>)> {
     let mut found = Vec::new();
     let mut on = None;
@@ -249,7 +250,7 @@ pub(super) fn blocks(call: &ItemMacro) -> Vec<(Option<&'static str>, Vec<Item>)>
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                 let file: Option<File> = syn::parse2(group.stream()).ok();
                 found.push((on, file.map(|file| file.items).unwrap_or_default()));
-                // The other branch.
+                // The next branch is for the other operating system.
                 on = match on {
                     Some("Windows") => Some("Linux"),
                     Some(_) => Some("Windows"),
@@ -263,7 +264,7 @@ pub(super) fn blocks(call: &ItemMacro) -> Vec<(Option<&'static str>, Vec<Item>)>
     found
 }
 
-/// Returns the system that alone has an item with these attributes.
+/// Returns the operating system to which attributes restrict an item, if any.
 pub(super) fn system(attributes: &[Attribute]) -> Option<&'static str> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => system_of(&list.tokens),
@@ -271,7 +272,7 @@ pub(super) fn system(attributes: &[Attribute]) -> Option<&'static str> {
     })
 }
 
-/// Returns the system that a predicate of `cfg` names.
+/// Returns the operating system to which a `cfg` predicate restricts an item, if any.
 fn system_of(predicate: &TokenStream) -> Option<&'static str> {
     let text: String = predicate.to_string().split_whitespace().collect();
     match text.contains("not(windows)") {
@@ -281,7 +282,7 @@ fn system_of(predicate: &TokenStream) -> Option<&'static str> {
     }
 }
 
-/// Returns whether an item isn't part of the documented API.
+/// Returns whether an item is excluded from the documented API.
 pub(super) fn is_hidden(item: &Item) -> bool {
     hides(attributes(item))
 }
@@ -295,7 +296,7 @@ fn is_hidden_member(member: &TraitItem) -> bool {
     }
 }
 
-/// Returns whether one of the attributes is `doc(hidden)` or `cfg(test)`.
+/// Returns whether `doc(hidden)` or `cfg(test)` is among the attributes.
 fn hides(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => {
@@ -328,7 +329,7 @@ pub(super) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Returns the name of an item that is public.
+/// Returns the name of an item if it is public.
 pub(super) fn public_name(item: &Item) -> Option<String> {
     let (visibility, name) = match item {
         Item::Const(item) => (&item.vis, &item.ident),

@@ -1,4 +1,4 @@
-//! The text of a declaration.
+//! Formats declarations for the listing.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -6,7 +6,7 @@ use syn::{Attribute, Fields, Item, ItemTrait, Meta, TraitItem};
 
 use super::source::is_public;
 
-/// Prints code on one line.
+/// Formats code on one line.
 pub(super) fn print(code: &impl ToTokens) -> String {
     let mut text =
         code.to_token_stream().to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -39,7 +39,8 @@ pub(super) fn print(code: &impl ToTokens) -> String {
     text
 }
 
-/// Returns the lines of an item other than a trait: the declaration, then public fields or variants.
+/// Returns the lines for an item other than a trait: its declaration, then its public fields or
+/// variants.
 pub(super) fn lines(item: &Item) -> Vec<String> {
     match item {
         Item::Struct(item) => {
@@ -89,7 +90,7 @@ pub(super) fn lines(item: &Item) -> Vec<String> {
     }
 }
 
-/// Adds the attributes that users notice.
+/// Prepends the attributes that matter to users of the API.
 fn marked(attributes: &[Attribute], declaration: &str) -> String {
     let mut text = declaration.to_owned();
     for attribute in attributes {
@@ -114,7 +115,7 @@ pub(super) fn header(item: &ItemTrait) -> String {
     format!("pub trait {}{}{above}", item.ident, print(&item.generics))
 }
 
-/// Returns a member of a trait.
+/// Returns the line for a member of a trait.
 pub(super) fn member(member: &TraitItem) -> String {
     match member {
         TraitItem::Fn(method) => {
@@ -127,7 +128,7 @@ pub(super) fn member(member: &TraitItem) -> String {
     }
 }
 
-/// Collects the public structures and methods in the rules of a macro.
+/// Collects the public structs and methods that the rules of a macro declare.
 pub(super) fn declared_by_rules(rules: &TokenStream, declared: &mut Vec<String>) {
     let tokens: Vec<_> = rules.clone().into_iter().collect();
     let mut index = 0;

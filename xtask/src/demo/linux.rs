@@ -1,4 +1,4 @@
-//! The demo on Linux: the registry is a temporary folder.
+//! Linux-specific parts of the demo. The registry is a temporary folder.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ pub(super) fn variables(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     vec![("XDG_DATA_HOME", folder.join("data")), ("XDG_RUNTIME_DIR", folder.join("runtime"))]
 }
 
-/// Returns whether the idle server has ended and removed its socket.
+/// Returns whether the idle server has ended, in which case its socket no longer exists.
 pub(super) fn has_server_ended(folder: &Path, _: &Path) -> bool {
     let is_socket = |entry: fs::DirEntry| entry.path().extension() == Some("sock".as_ref());
     let entries = fs::read_dir(folder.join("runtime/syshandle"));

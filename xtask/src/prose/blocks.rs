@@ -1,17 +1,18 @@
-//! The texts of a file: comments, paragraphs of Markdown, strings shown to users, names of tests.
+//! Splits a file into the texts to check: comments, Markdown paragraphs, strings that users see,
+//! and test names.
 
 use std::str::FromStr;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A run of comment lines, a paragraph or list item of Markdown, a string, or the name of a test.
+/// A group of comment lines, a Markdown paragraph or list item, a string, or the name of a test.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub line: usize,
     pub text: String,
 }
 
-/// Minimum number of words of a comment, paragraph or string. Shorter texts cannot be judged.
+/// Minimum number of words in a comment, paragraph or string. Shorter texts are not checked.
 const WORDS_MIN: usize = 6;
 
 pub(super) fn has_enough_words(block: &Block) -> bool {
@@ -48,13 +49,13 @@ pub(super) fn paragraphs(text: &str) -> Vec<Block> {
     }))
 }
 
-/// The role of a line in the blocks.
+/// The effect of a line on the current block.
 enum Line {
-    /// Continues the block.
+    /// Adds text to the current block.
     Text(String),
-    /// Starts a block.
+    /// Starts a new block with this text.
     Start(String),
-    /// Ends the block.
+    /// Ends the current block.
     Gap,
 }
 
@@ -81,15 +82,15 @@ fn collect(lines: impl Iterator<Item = Line>) -> Vec<Block> {
     blocks
 }
 
-/// The strings of product code, and the names of the tests, of a Rust file.
+/// The strings in product code, and the test names, of a Rust file.
 #[derive(Debug, Default)]
 pub(super) struct Code {
     pub strings: Vec<Block>,
     pub test_names: Vec<Block>,
 }
 
-/// Reads the tokens of a Rust file. Strings inside `#[cfg(test)]` items and test functions are left
-/// out, since users do not see them.
+/// Reads the tokens of a Rust file. Excludes strings in test functions and in `#[cfg(test)]` items,
+/// because users don't see them.
 pub(super) fn code(text: &str) -> Result<Code, proc_macro2::LexError> {
     let mut code = Code::default();
     read(TokenStream::from_str(text)?, true, &mut code);
@@ -98,7 +99,7 @@ pub(super) fn code(text: &str) -> Result<Code, proc_macro2::LexError> {
 
 fn read(tokens: TokenStream, is_product: bool, code: &mut Code) {
     let mut tokens = tokens.into_iter().peekable();
-    // The attributes of the present item.
+    // State of the current item's attributes.
     let (mut is_test, mut is_test_code) = (false, false);
     while let Some(token) = tokens.next() {
         match token {

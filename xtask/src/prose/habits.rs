@@ -1,6 +1,6 @@
-//! Habits of English that make a text hard to read, and how they are recognised.
+//! Defines the habits that make English text hard to read, and finds them in texts.
 
-/// The habits with their phrases. A word of a phrase may have alternatives.
+/// The phrases that indicate each habit. `|` separates alternatives for a word.
 const PHRASES: [(&str, &[&str]); 12] = [
     (
         "headless relative",
@@ -24,7 +24,8 @@ const PHRASES: [(&str, &[&str]); 12] = [
     ("riddle", &["of them is|are|was one", "before it is one"]),
 ];
 
-/// First words of a text that has no subject, or whose pronoun refers to nothing.
+/// The first words that indicate each habit of opening: the text has no subject, or starts with a
+/// pronoun that refers to nothing.
 const OPENINGS: [(&str, &[&str]); 3] = [
     (
         "headless opening",
@@ -34,10 +35,11 @@ const OPENINGS: [(&str, &[&str]); 3] = [
     (PRONOUN, &["it", "its", "whether it|its|they", "they", "their"]),
 ];
 
-/// The habit that a string may have, because it often ends a message that names the subject before.
+/// The one habit that strings may have. A string is often the end of a message, whose subject is
+/// named earlier.
 pub(super) const PRONOUN: &str = "pronoun without a noun";
 
-/// Returns the names of the habits in a text. A text without any has an empty list.
+/// Returns the names of the habits found in a text. The list is empty if there are none.
 pub(super) fn habits(text: &str) -> Vec<&'static str> {
     let lower = text.to_lowercase();
     let is_word = |c: char| c.is_alphanumeric() || c == '\'' || c == '_';
@@ -68,7 +70,7 @@ fn starts_with(words: &[&str], phrase: &str) -> bool {
 mod tests {
     use super::habits;
 
-    /// Texts of the kind that the check exists for, each with its replacement.
+    /// Examples of texts with habits, each with a better version.
     const PAIRS: &str = include_str!("pairs.txt");
 
     #[test]

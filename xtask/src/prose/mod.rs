@@ -1,8 +1,8 @@
 //! `cargo xtask prose`: counts habits that make English hard to read, in comments, documents,
-//! strings that users see, and names of tests.
+//! strings that users see, and test names.
 //!
-//! Of each crate and each document, at most 3 % of the texts of one form may have such a habit, or
-//! two texts if that is more. Well-written projects stay below 1.5 %.
+//! In each crate and document, at most 3 % of the texts of each form, or two texts if that is more,
+//! may have such a habit. Well-written projects stay below 1.5 %.
 
 mod blocks;
 mod habits;
@@ -22,13 +22,13 @@ cargo xtask prose                checks each crate and each document
 cargo xtask prose --list PATH…   lists the marked texts of files or folders
 ";
 
-/// Maximum percentage of marked texts.
+/// Maximum percentage of texts with a habit.
 const PERCENT_MAX: usize = 3;
 
-/// Number of marked texts that a small crate or document may have at any percentage.
+/// Number of texts with a habit that is always permitted, regardless of the percentage.
 const COUNT_MIN: usize = 2;
 
-/// The forms of text. Each has its own percentage, so that one cannot hide another.
+/// The forms of text. Each form is counted separately, so that one can't hide another.
 const FORMS: [&str; 3] = ["comments", "strings", "test names"];
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Checks each crate and document. Returns whether all are within the limit.
+/// Checks each crate and document. Returns whether all are within the limits.
 fn check() -> io::Result<bool> {
     let root = root();
     let (mut all_texts, mut all_marked, mut passed) = (0, 0, true);
@@ -82,7 +82,7 @@ fn is_within_limit(texts: usize, marked: usize) -> bool {
     marked <= COUNT_MIN || marked * 100 <= texts * PERCENT_MAX
 }
 
-/// Lists the marked texts of files and folders. Returns whether there are none.
+/// Lists the texts with habits in files and folders. Returns whether there are none.
 fn list_texts(paths: &[String]) -> io::Result<bool> {
     let mut count = 0;
     for path in paths {
@@ -100,7 +100,7 @@ fn list_texts(paths: &[String]) -> io::Result<bool> {
     Ok(count == 0)
 }
 
-/// Returns the crates and documents that are checked one by one.
+/// Returns the crates and documents to check.
 fn areas(root: &Path) -> io::Result<Vec<String>> {
     let mut areas: Vec<String> = ["xtask", "fuzz", "bench"].map(str::to_owned).into();
     for folder in ["crates", "samples", "docs", "."] {
@@ -120,7 +120,7 @@ fn areas(root: &Path) -> io::Result<Vec<String>> {
     Ok(areas)
 }
 
-/// Returns the Rust and Markdown files of a folder, or the file itself.
+/// Returns the Rust and Markdown files in a folder. If the path is a file, returns the path.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -142,20 +142,21 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// A text with the names of its habits.
+/// A text with the names of the habits found in it.
 struct Text {
     block: Block,
     habits: Vec<&'static str>,
 }
 
-/// Returns the texts of a file that are long enough to be judged, in the order of [`FORMS`].
+/// Returns the texts of a file that are long enough to be checked, grouped in the order of
+/// [`FORMS`].
 fn texts_of(path: &Path) -> io::Result<[Vec<Text>; FORMS.len()]> {
     let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
     if path.extension().is_some_and(|extension| extension == "md") {
         return Ok([judge(blocks::paragraphs(&text), has_enough_words), Vec::new(), Vec::new()]);
     }
     let comments = judge(blocks::comments(&text), has_enough_words);
-    // Some test inputs are broken Rust on purpose.
+    // Some test inputs are deliberately invalid Rust.
     let code = blocks::code(&text).unwrap_or_default();
     let is_of_tests = path.iter().any(|folder| folder == "tests");
     let mut strings = judge(code.strings, |string| !is_of_tests && has_enough_words(string));

@@ -1,4 +1,4 @@
-//! Decides which code a platform compiles.
+//! Evaluates `cfg` conditions to determine which code is compiled for a platform.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, Lit, Meta, Token};
 use crate::source::{Platform, Reader};
 
 impl Reader {
-    /// Returns whether an item with these attributes is product code of the platform.
+    /// Returns whether an item with these attributes is product code on the platform.
     pub(crate) fn keeps(&self, attributes: &[Attribute]) -> bool {
         attributes.iter().all(|attribute| match &attribute.meta {
             Meta::List(list) if list.path.is_ident("cfg") => {
@@ -19,7 +19,7 @@ impl Reader {
         })
     }
 
-    /// Returns the paths in `#[path = "…"]`, also within `cfg_attr`.
+    /// Returns the paths in `#[path = "…"]` attributes, including those in `cfg_attr`.
     pub(crate) fn path_attributes(&self, attributes: &[Attribute]) -> Vec<PathBuf> {
         let metas = attributes.iter().flat_map(|attribute| match &attribute.meta {
             Meta::List(list) if list.path.is_ident("cfg_attr") => {
@@ -36,7 +36,8 @@ impl Reader {
         paths.map(PathBuf::from).collect()
     }
 
-    /// Evaluates a predicate of `cfg`. Returns `None` if it depends on more than the platform.
+    /// Evaluates a `cfg` predicate. Returns `None` if its value doesn't depend only on the
+    /// platform.
     pub(crate) fn holds(&self, predicate: &Meta) -> Option<bool> {
         if self.platform == Platform::Any {
             return None;
@@ -48,7 +49,8 @@ impl Reader {
             Meta::Path(path) if path.is_ident("unix") => Some(!is_windows),
             Meta::NameValue(pair) if pair.path.is_ident("target_os") => {
                 let is_value = string(&pair.value).is_some_and(|value| value == "windows");
-                // The other systems are one platform, so their names don't matter.
+                // All systems other than Windows are one platform, so the predicate is known to be
+                // false only for Windows.
                 (is_windows || is_value).then_some(is_windows == is_value)
             }
             Meta::List(list) => {
@@ -57,7 +59,7 @@ impl Reader {
                 match list.path.get_ident()?.to_string().as_str() {
                     "not" => parts.next()?.map(|holds| !holds),
                     "all" => all(parts),
-                    // One of them holds, unless each of them doesn't.
+                    // "Any holds" is the negation of "all do not hold".
                     "any" => all(parts.map(|part| part.map(|holds| !holds))).map(|none| !none),
                     _ => None,
                 }
@@ -67,7 +69,7 @@ impl Reader {
     }
 }
 
-/// Returns whether all predicates hold, if that is known.
+/// Returns whether all predicates hold, or `None` if that is unknown.
 fn all(predicates: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let of_two = |one, other| match (one, other) {
         (Some(false), _) | (_, Some(false)) => Some(false),
@@ -77,7 +79,7 @@ fn all(predicates: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     predicates.fold(Some(true), of_two)
 }
 
-/// Returns the parts of `name(…, …)`. Fails for `true` and `false` among them.
+/// Parses the parts of `name(…, …)`. Fails if `true` or `false` is among them.
 fn list_parts(list: &syn::MetaList) -> Option<Vec<Meta>> {
     let parts = Punctuated::<Meta, Token![,]>::parse_terminated;
     list.parse_args_with(parts).ok().map(|parts| parts.into_iter().collect())

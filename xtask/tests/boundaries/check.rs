@@ -1,4 +1,4 @@
-//! Applies rules to the source of a crate and to the manifests of a workspace.
+//! Checks rules for the source of a crate and for the manifests of a workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,25 +8,25 @@ use std::path::{Path, PathBuf};
 use crate::resolve::Import;
 use crate::source::{Platform, Source};
 
-/// A boundary between modules of one crate.
+/// A rule about imports between the modules of a crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Boundary<'r> {
     pub(crate) from: &'r [&'r str],
     pub(crate) never: Never<'r>,
     pub(crate) because: &'r str,
-    /// Imports that cross the boundary: the importing module and the imported one.
+    /// Permitted imports that cross the boundary, each as importing and imported module.
     pub(crate) exceptions: &'r [(&'r str, &'r str)],
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Never<'r> {
-    /// Never imports these modules, or modules within them.
+    /// The modules must not import these modules or modules within them.
     Imports(&'r [&'r str]),
-    /// Never imports items of these modules through a re-export of the root.
+    /// The modules must not import items of these modules through a re-export in the root module.
     ImportsThroughRoot(&'r [&'r str]),
 }
 
-/// A place in the source that breaks a rule. Line 0 stands for the whole file.
+/// A location in the source that breaks a rule. Line 0 means the whole file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     pub(crate) file: PathBuf,
@@ -40,16 +40,16 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A crate as each platform compiles it.
+/// The source of a crate, as compiled for each platform.
 pub(crate) struct Crate {
     path: PathBuf,
     platforms: Vec<(Source, BTreeSet<Import>)>,
-    /// Places that can't be read reliably.
+    /// Locations that the checks can't interpret reliably.
     pub(crate) unreadable: BTreeSet<Violation>,
 }
 
 impl Crate {
-    /// Reads a crate from the folder of its root file, or from its only file.
+    /// Reads a crate. `path` is the folder of its root file, or its only file.
     pub(crate) fn read(path: &Path) -> Self {
         let candidates = [path.to_owned(), path.join("lib.rs"), path.join("main.rs")];
         let root = candidates.iter().find(|root| root.is_file());
@@ -75,7 +75,7 @@ impl Crate {
         Self { path: path.to_owned(), platforms: platforms.into(), unreadable }
     }
 
-    /// Returns the imports that cross a boundary, and the exceptions that aren't necessary.
+    /// Returns the imports that cross a boundary, and the exceptions that are no longer needed.
     pub(crate) fn check(&self, boundary: &Boundary<'_>) -> BTreeSet<Violation> {
         let mut violations = BTreeSet::new();
         let mut unused: BTreeSet<_> = boundary.exceptions.iter().collect();
@@ -117,7 +117,7 @@ impl Crate {
         sources.any(|source| source.modules.iter().any(|module| module.path.join("::") == path))
     }
 
-    /// Returns the cycles of imports between files, the largest one first.
+    /// Returns the cycles of imports between files, largest first.
     pub(crate) fn cycles(&self) -> Vec<BTreeSet<PathBuf>> {
         let cycles = self.platforms.iter().flat_map(|(source, all)| crate::cycles::of(source, all));
         let mut cycles: Vec<_> = cycles.collect();
@@ -127,7 +127,7 @@ impl Crate {
     }
 }
 
-/// Stands for every module except the root.
+/// Represents all modules except the root module.
 pub(crate) const EVERY: &str = "*";
 
 impl<'r> Never<'r> {
@@ -146,7 +146,7 @@ impl<'r> Never<'r> {
     }
 }
 
-/// Returns whether a module is one of these or within one.
+/// Returns whether a module is one of these modules or within one of them.
 fn is_within(module: &str, areas: &[&str]) -> bool {
     areas.iter().any(|area| match *area {
         EVERY => !module.is_empty(),
@@ -166,15 +166,15 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// The dependencies of a package on packages of the workspace.
+/// The dependencies of a package on other packages in the workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Dependencies {
-    /// For all builds: also the optional ones, the ones of one platform, and of build scripts.
+    /// All normal and build dependencies, including optional and platform-specific ones.
     pub(crate) normal: BTreeSet<String>,
     pub(crate) dev: BTreeSet<String>,
 }
 
-/// Reads the manifests of a workspace's crates, by the names of their packages.
+/// Reads the manifests of all crates in a workspace. The result is keyed by package name.
 pub(crate) fn dependencies(workspace: &Path) -> BTreeMap<String, Dependencies> {
     let read = |path: &Path| -> toml::Table {
         let text = fs::read_to_string(path);
@@ -215,8 +215,7 @@ fn name_of(manifest: &toml::Table) -> String {
     name.and_then(|name| name.as_str()).expect("a package with a name").to_owned()
 }
 
-/// Returns the package name of a dependency. The manifest may list the dependency under a different
-/// name (`package = "…"`).
+/// Returns the package name of a dependency, which the manifest may rename (`package = "…"`).
 fn package(name: &str, value: &toml::Value, shared: Option<&toml::Value>) -> String {
     let is_shared = value.get("workspace").is_some();
     let value = if is_shared { shared.and_then(|shared| shared.get(name)) } else { Some(value) };
@@ -224,7 +223,7 @@ fn package(name: &str, value: &toml::Value, shared: Option<&toml::Value>) -> Str
     renamed.unwrap_or(name).to_owned()
 }
 
-/// Returns all packages that a package depends on, directly or not.
+/// Returns all packages that a package depends on, directly or indirectly.
 pub(crate) fn closure(of: &str, all: &BTreeMap<String, Dependencies>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![of];

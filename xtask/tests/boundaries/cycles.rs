@@ -1,4 +1,4 @@
-//! Cycles of imports between files.
+//! Finds cycles of imports between files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::resolve::Import;
 use crate::source::Source;
 
-/// Returns the cycles of imports between the files of a crate, the largest one first.
+/// Returns the cycles of imports between the files of a crate, largest first.
 pub(crate) fn of(source: &Source, imports: &BTreeSet<Import>) -> Vec<BTreeSet<PathBuf>> {
     let mut edges: BTreeMap<&PathBuf, BTreeSet<&PathBuf>> = BTreeMap::new();
     for import in imports {
@@ -27,7 +27,7 @@ pub(crate) fn of(source: &Source, imports: &BTreeSet<Import>) -> Vec<BTreeSet<Pa
     cycles
 }
 
-/// Returns the files that a file imports, directly or through others.
+/// Returns the files that a file imports, directly or indirectly.
 fn reach<'p>(
     file: &'p PathBuf,
     edges: &BTreeMap<&'p PathBuf, BTreeSet<&'p PathBuf>>,

@@ -1,22 +1,23 @@
-//! Finds the module that defines what a path names, through imports, re-exports and aliases.
+//! Finds the module that defines the item that a path refers to. Follows imports, re-exports and
+//! aliases.
 
 use std::collections::BTreeSet;
 
 use crate::source::{Name, PathUse, Problem, Role, Source};
 
-/// A use of something in another module.
+/// A use of a module, or of an item in it, by another module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Import {
     pub(crate) from: usize,
-    /// The module that is named, or that defines the named item.
+    /// The module that the path refers to, or that defines the item.
     pub(crate) to: usize,
     pub(crate) line: usize,
     pub(crate) path: String,
-    /// The modules whose imports the path goes through.
+    /// The modules whose imports were followed to resolve the path.
     pub(crate) through: BTreeSet<usize>,
 }
 
-/// What a path names.
+/// A module or item that a path refers to.
 #[derive(Clone, Debug)]
 struct Place {
     meaning: Meaning,
@@ -26,26 +27,27 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Module(usize),
-    /// Something that this module defines.
+    /// An item that this module defines.
     Item(usize),
-    /// Something of another crate, a local variable, or a primitive type.
+    /// An item of another crate, a local variable, or a primitive type.
     Elsewhere,
-    /// A parameter of a macro names something in this module.
+    /// A name in this module that is a macro parameter and therefore unknown.
     Parameter(usize),
 }
 
-/// Names that are being resolved, so that a cycle of imports ends.
+/// The names that are currently being resolved. Prevents endless recursion in a cycle of imports.
 type Seen<'s> = Vec<(usize, &'s str)>;
 
 impl Source {
-    /// Returns what each module imports, and the paths that can't be resolved.
+    /// Returns the imports of all modules, and the paths that can't be resolved.
     pub(crate) fn imports(&self) -> (BTreeSet<Import>, Vec<Problem>) {
         let (mut imports, mut problems) = (BTreeSet::new(), Vec::new());
         for from in 0..self.modules.len() {
             for path in &self.modules[from].paths {
                 self.add(from, path, path.line, &mut imports, &mut problems);
                 if path.role == Role::Call {
-                    // The rules of the macro are code of the module that calls it, too.
+                    // The code in the macro's rules is also code of the module that calls the
+                    // macro.
                     for inner in self.called(from, path).flat_map(|one| &one.paths) {
                         self.add(from, inner, path.line, &mut imports, &mut Vec::new());
                     }
@@ -66,7 +68,7 @@ impl Source {
         for Place { meaning, through } in self.resolve(from, &path.segments, &mut Vec::new()) {
             let to = match meaning {
                 Meaning::Item(to) => to,
-                // `self` alone is a variable.
+                // A path that consists only of `self` is a variable.
                 Meaning::Module(to) if path.role == Role::Import || path.segments.len() > 1 => to,
                 Meaning::Parameter(module) => {
                     let module = self.modules[module].path.join("::");
@@ -87,7 +89,7 @@ impl Source {
         }
     }
 
-    /// Returns the macros of this crate that a call may mean.
+    /// Returns the macros of this crate that a call may refer to.
     fn called<'s>(
         &'s self,
         from: usize,
@@ -97,7 +99,8 @@ impl Source {
         let is_textual = path.segments.len() == 1;
         self.macros.iter().filter(move |one| {
             let is_named = path.segments.last() == Some(&one.name);
-            // `#[macro_use]` and the order of modules decide which one a bare name means.
+            // A macro name without a path may refer to any macro of this name, depending on
+            // `#[macro_use]` and the order of modules.
             let is_meant = places.iter().any(|place| place.meaning == Meaning::Item(one.module));
             is_named && (is_meant || is_textual)
         })
@@ -122,7 +125,7 @@ impl Source {
                     false => start(Meaning::Elsewhere),
                 }
             }
-            // A parameter of a macro may be any start of a path.
+            // A macro parameter may stand for the start of any path.
             "$" => {
                 let Some(next) = rest.first() else { return Vec::new() };
                 let starts = [0, module].map(|start| self.lookup(start, next, seen));
@@ -138,7 +141,8 @@ impl Source {
             },
         };
         for name in rest {
-            // A macro or function may have the name of a module. A path continues in the module.
+            // A macro or function may have the same name as a module. If the path continues, it
+            // refers to the module.
             let is_module = |place: &Place| matches!(place.meaning, Meaning::Module(_));
             if places.iter().any(is_module) {
                 places.retain(is_module);
@@ -148,7 +152,7 @@ impl Source {
         places
     }
 
-    /// Resolves the next name of a path.
+    /// Resolves the next segment of a path.
     fn step<'s>(&'s self, place: Place, name: &'s str, seen: &mut Seen<'s>) -> Vec<Place> {
         let Meaning::Module(module) = place.meaning else { return vec![place] };
         let found = match name {
@@ -161,14 +165,14 @@ impl Source {
             name => self.lookup(module, name, seen),
         };
         if found.is_empty() {
-            // A macro may have defined the name there.
+            // The name may be defined by a macro in the module.
             return vec![Place { meaning: Meaning::Item(module), ..place }];
         }
         let with = |found: Place| Place { through: &found.through | &place.through, ..found };
         found.into_iter().map(with).collect()
     }
 
-    /// Returns the meanings of a name in a module.
+    /// Returns everything that a name in a module may refer to.
     fn lookup<'s>(&'s self, module: usize, name: &'s str, seen: &mut Seen<'s>) -> Vec<Place> {
         if seen.contains(&(module, name)) {
             return Vec::new();
@@ -196,7 +200,8 @@ impl Source {
         found
     }
 
-    /// Resolves the path of an import in a module.
+    /// Resolves the path of an import in a module. Records the module as one whose imports were
+    /// followed.
     fn passed<'s>(&'s self, module: usize, path: &'s [String], seen: &mut Seen<'s>) -> Vec<Place> {
         let mut places = self.resolve(module, path, seen);
         places.iter_mut().for_each(|place| {

@@ -1,9 +1,9 @@
-//! The boundaries, each with its reason. An exception that isn't necessary any more fails the test,
-//! and so does a number that could be lower.
+//! The boundaries, each with its reason. The test also fails if an exception is no longer needed or
+//! if a number could be lower.
 
 use crate::check::{Boundary, EVERY, Never};
 
-/// The boundaries between the modules of each crate, by the name of its folder.
+/// The boundaries between the modules of each crate, by the name of the crate's folder.
 pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
     "syshandle",
     &[
@@ -35,7 +35,7 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
             from: &[EVERY],
             never: Never::ImportsThroughRoot(&["activation", "client", "server"]),
             because: "the name of the defining module shows the dependency",
-            // Code of other crates, which see only the root.
+            // These modules contain code of other crates, which use only the root module.
             exceptions: &[
                 ("generated", "activation"),
                 ("generated", "client"),
@@ -45,7 +45,8 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
     ],
 )];
 
-/// The number of files in the largest cycle of imports of each crate. 1 means that there is none.
+/// The number of files in the largest cycle of imports in each crate. 1 means that there is no
+/// cycle.
 pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("adversary", 1),
     ("cli", 2),
@@ -66,11 +67,11 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Depends<'r> {
     pub(crate) crates: &'r [&'r str],
-    /// Crates that they don't depend on, neither directly nor through others.
+    /// The crates on which `crates` must not depend, directly or indirectly.
     pub(crate) never: &'r [&'r str],
-    /// If set, the only crates that they depend on.
+    /// If set, the only crates on which `crates` may depend.
     pub(crate) only: Option<&'r [&'r str]>,
-    /// Crates whose tests need a crate of `never`.
+    /// The crates whose tests may depend on a crate in `never`.
     pub(crate) tests_of: &'r [&'r str],
     pub(crate) because: &'r str,
 }
@@ -90,7 +91,7 @@ pub(crate) const DEPENDENCIES: &[Depends<'_>] = &[
         ],
         never: &["syshandle"],
         only: None,
-        // These tests call the macro, whose code refers to the facade.
+        // The tests of this crate use the macro, and the generated code refers to the facade.
         tests_of: &["syshandle-com"],
         because: "the facade is built from these crates",
     },

@@ -1,5 +1,5 @@
 //! Reads the source of a crate: its modules, the names in each module, and every path in product
-//! code. Code under `#[cfg(test)]` is not product code.
+//! code. Code with `#[cfg(test)]` is not product code.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -10,29 +10,30 @@ use proc_macro2::Span;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Ident, Meta, UseTree};
 
-/// The platform whose code is read.
+/// The platform for which the source is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Platform {
     Windows,
-    /// Every platform except Windows.
+    /// All platforms except Windows.
     Unix,
-    /// Every `cfg` holds, also for tests. Shows which files belong to the crate.
+    /// All `cfg` conditions hold, including `test`. Used to find all files that belong to the
+    /// crate.
     Any,
 }
 
-/// The segments of a path. `$crate` is `crate`, and a path with a leading `::` has an empty first
-/// segment.
+/// The segments of a path. `$crate` is represented as `crate`. A path with a leading `::` starts
+/// with an empty segment.
 pub(crate) type Segments = Vec<String>;
 
-/// A crate as one platform compiles it.
+/// The source of a crate, as compiled for one platform.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    /// The modules. The first one is the root.
+    /// All modules. The first is the root module.
     pub(crate) modules: Vec<Module>,
     pub(crate) macros: Vec<Macro>,
-    /// Names by which the crate refers to itself: `extern crate self as name`.
+    /// The names by which the crate refers to itself, as in `extern crate self as name`.
     pub(crate) own_names: BTreeSet<String>,
-    /// Code that this reader can't follow.
+    /// Code that can't be interpreted.
     pub(crate) problems: Vec<Problem>,
     pub(crate) files: BTreeSet<PathBuf>,
 }
@@ -45,7 +46,7 @@ pub(crate) struct Module {
     pub(crate) names: HashMap<String, Vec<Name>>,
     pub(crate) globs: Vec<Segments>,
     pub(crate) paths: Vec<PathUse>,
-    /// The folder of the files of its modules.
+    /// The folder that contains the files of the module's child modules.
     folder: PathBuf,
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct Module {
 pub(crate) enum Name {
     Module(usize),
     Item,
-    /// An import or a type alias, for instance. The path is relative to the module.
+    /// An alias such as an import or a type alias. The path is relative to the module.
     Alias(Segments),
 }
 
@@ -73,7 +74,7 @@ pub(crate) enum Role {
     Other,
 }
 
-/// A macro with the paths of its rules.
+/// A macro, with the paths in its rules.
 #[derive(Debug)]
 pub(crate) struct Macro {
     pub(crate) name: String,
@@ -89,7 +90,7 @@ pub(crate) struct Problem {
 }
 
 impl Source {
-    /// Reads the crate with this root file.
+    /// Reads a crate, given its root file.
     pub(crate) fn read(root: &Path, platform: Platform) -> Self {
         let mut reader = Reader { source: Self::default(), module: 0, platform };
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
@@ -101,7 +102,7 @@ impl Source {
     }
 }
 
-/// Visits the code of one module after another.
+/// Reads the modules of a crate one after the other.
 pub(crate) struct Reader {
     pub(crate) source: Source,
     pub(crate) module: usize,
@@ -128,7 +129,7 @@ impl Reader {
         self.source.modules.len() - 1
     }
 
-    /// Reads a file into the current module.
+    /// Reads a file as the content of the current module.
     fn file(&mut self, file: &Path) -> Result<(), String> {
         let told = |error: &dyn Display| format!("{}: {error}", file.display());
         if !self.source.files.insert(file.to_owned()) {
@@ -144,7 +145,7 @@ impl Reader {
     }
 
     pub(crate) fn problem(&mut self, line: usize, text: impl Into<String>) {
-        // The rules about the form of code are checked once, for the two real platforms.
+        // The rules about the form of code are not checked again for the artificial platform `Any`.
         if self.platform != Platform::Any {
             let file = self.here().file.clone();
             self.source.problems.push(Problem { file, line, text: text.into() });
@@ -164,7 +165,8 @@ impl Reader {
         self.add_name(&plain(name), Name::Item);
     }
 
-    /// Reads a module within the current one: `mod name;`, or `read` reads its code.
+    /// Reads a child module of the current module. Calls `read` for an inline module, and otherwise
+    /// reads the module's file.
     pub(crate) fn child(
         &mut self,
         name: &Ident,
@@ -206,7 +208,7 @@ impl Reader {
         }
     }
 
-    /// Reads a tree of imports. `None` as the prefix's rest means a glob.
+    /// Reads a tree of imports. `prefix` is the path before it.
     pub(crate) fn import(&mut self, prefix: &[String], tree: &UseTree) {
         let with = |name: &Ident| {
             let name = plain(name);
@@ -234,7 +236,8 @@ impl Reader {
     }
 }
 
-/// Visits nodes that product code contains, and defines the names of items.
+/// Implements visitor methods that skip everything except product code and record the names of
+/// items.
 macro_rules! visit_kept {
     ($($visit:ident: $node:ident $(defines $($name:ident).+)?;)*) => { $(
         fn $visit(&mut self, node: &'ast syn::$node) {
@@ -284,7 +287,7 @@ impl<'ast> Visit<'ast> for Reader {
         }
         self.define(&item.ident);
         if let syn::Type::Path(path) = &*item.ty {
-            // An alias may stand for a type of another module, like an import.
+            // Like an import, a type alias may refer to a type in another module.
             self.add_name(&plain(&item.ident), Name::Alias(segments(&path.path)));
         }
         visit::visit_item_type(self, item);
@@ -370,7 +373,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
-        // A visibility can only name modules around this one.
+        // A visibility isn't checked, because it can refer only to enclosing modules.
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
@@ -391,12 +394,12 @@ pub(crate) fn segments(path: &syn::Path) -> Segments {
     first.into_iter().chain(path.segments.iter().map(|segment| plain(&segment.ident))).collect()
 }
 
-/// Returns a name without `r#`.
+/// Returns a name without the prefix `r#`.
 pub(crate) fn plain(name: &Ident) -> String {
     name.to_string().trim_start_matches("r#").to_owned()
 }
 
-/// Returns a path without `folder/..`.
+/// Removes `folder/..` from a path.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();
     for part in path.components() {

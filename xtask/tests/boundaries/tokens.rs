@@ -1,4 +1,4 @@
-//! Finds paths in the tokens of macros and attributes, which have no syntax tree.
+//! Finds paths in the tokens of macro calls and attributes, for which there is no syntax tree.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::visit::Visit;
@@ -7,7 +7,7 @@ use syn::{Lit, Meta};
 use crate::source::{Name, Reader, Role, Segments, plain, segments};
 
 impl Reader {
-    /// Reads a macro call. `is_item` means that the call may define names of the module.
+    /// Reads a macro call. `is_item` means that the call may define names in the module.
     pub(crate) fn call(&mut self, call: &syn::Macro, is_item: bool) {
         let path = segments(&call.path);
         let span = call.path.segments[0].ident.span();
@@ -23,7 +23,7 @@ impl Reader {
         }
     }
 
-    /// Reads the arms of `cfg_if!` that the platform may compile.
+    /// Reads the branches of `cfg_if!` that may be compiled for the platform.
     fn arms(&mut self, tokens: TokenStream) {
         let mut condition = None;
         for tree in tokens {
@@ -68,14 +68,14 @@ impl Reader {
         self.tokens(tokens, false);
     }
 
-    /// Reads the paths in tokens. With `binds`, each path may become a name of the module, because
-    /// the tokens may be the arguments of a macro that imports them.
+    /// Reads the paths in tokens. If `binds` is true, each path may define a name in the module,
+    /// because a macro may import its arguments.
     pub(crate) fn tokens(&mut self, tokens: TokenStream, binds: bool) {
         let trees: Vec<_> = tokens.into_iter().collect();
         let mut place = 0;
         while place < trees.len() {
             match &trees[place..] {
-                // `pub(crate)`, `pub(in …)`: modules around this one.
+                // `pub(crate)` or `pub(in …)`, which can refer only to enclosing modules.
                 [TokenTree::Ident(word), TokenTree::Group(group), ..]
                     if word == "pub" && is_visibility(group) =>
                 {
@@ -114,7 +114,7 @@ impl Reader {
                     self.problem(line, "`include!` hides where code comes from");
                     place += 2;
                 }
-                // A name of a lifetime.
+                // The name of a lifetime.
                 [TokenTree::Punct(mark), TokenTree::Ident(_), ..] if mark.as_char() == '\'' => {
                     place += 2;
                 }
@@ -127,8 +127,8 @@ impl Reader {
         }
     }
 
-    /// Reads a path at the start of these tokens, after a prefix. Returns its number of tokens, or 1
-    /// if there is no path.
+    /// Reads a path at the start of these tokens. `prefix` is the part of the path before them.
+    /// Returns the number of tokens read, or 1 if there is no path.
     fn path(&mut self, trees: &[TokenTree], prefix: &[String], binds: bool) -> usize {
         let mut path: Segments = prefix.to_vec();
         let (mut len, mut first): (usize, Option<&Ident>) = (0, None);
@@ -142,7 +142,7 @@ impl Reader {
                     if name == "crate" && first.is_none() {
                         path.push("crate".to_owned());
                     } else {
-                        // A parameter of the macro.
+                        // A macro parameter.
                         path.push("$".to_owned());
                     }
                     first = first.or(Some(name));
@@ -206,7 +206,7 @@ fn is_colons(trees: &[TokenTree]) -> bool {
     matches!(trees, [first, second, ..] if is_colon(first) && is_colon(second))
 }
 
-/// Returns whether a group after `pub` belongs to it.
+/// Returns whether a group after `pub` is part of the visibility.
 fn is_visibility(group: &Group) -> bool {
     let trees: Vec<_> = group.stream().into_iter().collect();
     match &trees[..] {

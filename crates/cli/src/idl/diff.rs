@@ -1,4 +1,5 @@
-//! `syshandle idl diff`: shows the changes between two files, and fails if a change is denied.
+//! `syshandle idl diff`: shows the changes between two files, and fails if they include denied
+//! ones.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,14 +11,14 @@ use syshandle_model::Description;
 use super::ReadOptions;
 use crate::output::{errln, outln};
 
-/// The files to compare, and the denied changes.
+/// The files to compare, and the changes for which the command fails.
 #[derive(clap::Args)]
 pub(crate) struct DiffArguments {
     /// The old file
     pub(super) old: PathBuf,
     /// The new file
     pub(super) new: PathBuf,
-    /// The sorts of changes for which the command fails with exit code 1
+    /// The categories of changes for which the command fails with exit code 1
     #[arg(
         long,
         value_name = "SORT",
@@ -26,7 +27,7 @@ pub(crate) struct DiffArguments {
         hide_possible_values = false
     )]
     deny: Vec<ChangeCategory>,
-    /// The name of a change that is accepted
+    /// The name of a change to accept, as the output shows it
     #[arg(long, value_name = "NAME")]
     accept: Vec<String>,
     /// The output format
@@ -36,14 +37,14 @@ pub(crate) struct DiffArguments {
     pub(super) read_options: ReadOptions,
 }
 
-/// A sort of change that can be denied.
+/// A category of changes that can be denied.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ChangeCategory {
     /// Changes that break old peers
     Breaks,
-    /// Changes that give a peer more than before: a handle, a right, a higher limit
+    /// Changes that give a peer more authority: a handle, a right, or a higher limit
     Authority,
-    /// None: the command only shows changes
+    /// No changes: the command never fails because of a change
     Nothing,
 }
 
@@ -81,7 +82,8 @@ pub(super) fn run(arguments: &DiffArguments, old: &Description, new: &Descriptio
 }
 
 impl DiffArguments {
-    /// Returns the sorts for which a change is denied. An accepted change has none.
+    /// Returns the categories for which a change is denied. The list is empty for an accepted
+    /// change.
     fn denied(&self, change: &Change) -> Vec<ChangeCategory> {
         if self.accept.contains(&change.name) {
             return Vec::new();
@@ -114,7 +116,7 @@ impl DiffArguments {
     }
 }
 
-/// Returns a text as a JSON string, with escapes for characters outside ASCII.
+/// Returns a JSON string literal, with escapes for non-ASCII characters.
 fn json_text(text: &str) -> String {
     let mut json = String::from('"');
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! The commands on Linux, where registrations are files.
+//! The commands for Linux, where registrations are files.
 
 pub(crate) mod attack;
 mod class;

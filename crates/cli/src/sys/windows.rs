@@ -1,4 +1,4 @@
-//! The commands on Windows, where registrations are in the Windows registry.
+//! The commands for Windows, where registrations are in the Windows registry.
 
 pub(crate) mod clean;
 pub(crate) mod list;

@@ -1,4 +1,4 @@
-//! Generates the clients: types with the methods of the interface, which lend what they pass.
+//! Generates the client types, whose methods send calls of an interface.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -10,7 +10,7 @@ use super::server::client_name;
 use super::{docs, handle_declaration};
 use crate::{Interface, Library, Method, Parameter};
 
-/// Returns the client of an interface.
+/// Returns the code for the clients of an interface.
 pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
@@ -25,9 +25,8 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
         #[doc = #doc]
-        ///
-        /// Cheap to clone, and used by any number of threads. The object is released when the last
-        /// clone is dropped.
+        /// Cheap to clone and usable from any number of threads. Dropping the last clone releases
+        /// the object.
         #[derive(Clone, Debug)]
         #visibility struct #client(#syshandle::Client);
 
@@ -56,7 +55,8 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
     }
 }
 
-/// Returns the asynchronous client, which exists if syshandle has the feature `tokio`.
+/// Returns the code for the asynchronous client, which exists only with the feature `tokio` of
+/// syshandle.
 fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
@@ -71,8 +71,7 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     quote! {
         #syshandle::generated::asynchronous! {
             #[doc = #doc]
-            ///
-            /// A future that is dropped cancels its call.
+            /// Dropping the future of a call cancels the call.
             #[derive(Clone, Debug)]
             #visibility struct #client(#syshandle::Client);
 
@@ -86,7 +85,7 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     }
 }
 
-/// Returns the client whose methods start calls and return before these have completed.
+/// Returns the code for the client whose methods start a call and return before it completes.
 fn starter(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
@@ -115,7 +114,7 @@ fn starter(interface: &Interface, syshandle: &Library) -> TokenStream {
     }
 }
 
-/// The styles in which a client calls a method.
+/// The ways in which a client method makes a call.
 #[derive(Clone, Copy)]
 enum CallStyle {
     Blocking,
@@ -134,7 +133,8 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
-        // An error about a type that can't be sent has the span of that type.
+        // Gives the code the span of the parameter's type, so that the compiler reports there if
+        // the type can't be sent.
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });
@@ -160,8 +160,7 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
     let (before, returns, after) = match style {
         CallStyle::Blocking => (None, returns, None),
         CallStyle::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
-        // Most programs start only few calls this way. The method is `inline`, so that unused ones
-        // aren't compiled.
+        // Most programs start few calls this way. `inline` avoids compiling the unused methods.
         CallStyle::Started => {
             let returns = quote_spanned!(span=> #at_result::pipeline::PendingCall<#returns>);
             (Some(quote!(#[inline] pub)), returns, None)
@@ -180,8 +179,8 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
     }
 }
 
-/// Returns an attribute of a method as its clients get it. `expect` becomes `allow`, because a lint
-/// that the trait triggers may not be triggered by the clients.
+/// Converts an attribute of a trait method for the client method. `expect` becomes `allow`, because
+/// the lint that the trait method triggers may not apply to the client method.
 fn client_attribute(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) if list.path.is_ident("expect") => {

@@ -1,8 +1,8 @@
-//! The types in client methods: arguments are lent, and results are owned.
+//! The argument and result types of client methods. Arguments are borrowed, and results are owned.
 //!
-//! The trait `Describe` decides how a type is lent. Generated code spells the type only where no
-//! other type can have the same spelling, and for primitive types, so that the signatures are easy
-//! to read.
+//! The trait `Describe` determines the borrowed form of a type. Generated code uses this form
+//! directly for primitive types, tuples and arrays, so that signatures are readable. For any other
+//! type, it uses the associated types of `Describe`, because the name may be an alias.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -11,12 +11,13 @@ use syn::{Type, TypePath};
 
 use crate::Library;
 
-/// Returns the type of a client's argument.
+/// Returns the type of an argument in a client method.
 pub(super) fn argument_type(ty: &Type, syshandle: &Library) -> TokenStream {
     match ty {
         _ if is_primitive(ty) => quote!(#ty),
         Type::Tuple(_) | Type::Array(_) => quote!(&#ty),
-        // An error about a type that can't be lent has the span of that type.
+        // Gives the code the span of the type, so that the compiler reports there if the type can't
+        // be borrowed.
         _ => {
             let syshandle = syshandle.at(ty.span());
             quote_spanned!(ty.span()=> #syshandle::describe::Argument<'_, #ty>)
@@ -24,7 +25,7 @@ pub(super) fn argument_type(ty: &Type, syshandle: &Library) -> TokenStream {
     }
 }
 
-/// Returns the type of a client's result.
+/// Returns the type of a result in a client method.
 pub(super) fn output_type(ty: &Type, syshandle: &Library) -> TokenStream {
     match ty {
         Type::Tuple(_) | Type::Array(_) => quote!(#ty),
@@ -36,7 +37,7 @@ pub(super) fn output_type(ty: &Type, syshandle: &Library) -> TokenStream {
     }
 }
 
-/// Returns whether a type is written as the name of a primitive type that is passed by value.
+/// Returns whether a type is written as the name of a primitive type, which is passed by value.
 fn is_primitive(ty: &Type) -> bool {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else { return false };
     path.get_ident().is_some_and(|name| PRIMITIVES.iter().any(|primitive| name == primitive))

@@ -1,4 +1,4 @@
-//! Generates the description of an interface, which tools read at run time.
+//! Generates the run-time description of an interface, which tools read.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use super::{doc_text, guid, handle_declaration};
 use crate::{Handle, Interface, Library, Method};
 
-/// Returns the description of an interface as an expression.
+/// Returns an expression for the description of an interface.
 pub(super) fn interface(interface: &Interface, syshandle: &Library) -> TokenStream {
     let iid = guid(&interface.iid, syshandle);
     let name = interface.name.unraw().to_string();
@@ -72,7 +72,8 @@ fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStrea
 }
 
 fn value(name: &str, ty: &Type, handle: Option<&Handle>, syshandle: &Library) -> TokenStream {
-    // The expression has the span of the type, so that the compiler reports a contradiction there.
+    // Gives the expression the span of the type, so that the compiler reports a contradicting
+    // declaration there.
     let declared = handle_declaration(handle, syshandle);
     let syshandle = syshandle.at(ty.span());
     quote_spanned! {ty.span()=>

@@ -1,4 +1,4 @@
-//! Generates the server's side: the trait, and the dispatch from a method's number to the method.
+//! Generates the server side: the trait, and the dispatch from method numbers to methods.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use super::{describe, docs, handle_declaration, range_check};
 use crate::{Interface, Library, Method, Parameter};
 
-/// Returns the trait, which the server implements, and its dispatch.
+/// Returns the trait that a server implements, and its dispatch code.
 pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, methods, .. } = interface;
     let docs = docs(&interface.docs);
@@ -31,8 +31,9 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
             type Proxy = #client;
 
             const DESCRIPTION: &'static #syshandle::describe::Interface = {
-                // The program has one copy of a `static`. A constant would be copied into each
-                // codegen unit, and the pointers in each copy would be relocated at program start.
+                // A `static` exists once in the program. A constant would be copied into each
+                // codegen unit, and the pointers in each copy would have to be relocated at program
+                // start.
                 static DESCRIPTION: #syshandle::describe::Interface = #description;
                 &DESCRIPTION
             };
@@ -56,7 +57,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
     }
 }
 
-/// Returns the name of an interface's client.
+/// Returns the name of the client type for an interface.
 pub(super) fn client_name(interface: &Ident) -> Ident {
     format_ident!("{interface}Client", span = interface.span())
 }

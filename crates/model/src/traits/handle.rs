@@ -7,10 +7,11 @@ use syn::{Attribute, Error, Result, Token};
 use super::Errors;
 use crate::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 
-/// Returns the declaration in the `#[handle(…)]` attribute, if there is one.
+/// Returns the declaration in the attribute `#[handle(…)]`, if present.
 ///
 /// # Errors
-/// Fails for an unknown kind or right, with the most similar known one, and for a second attribute.
+/// Returns an error if a kind or right is unknown, with the most similar known one, or if the
+/// attribute is repeated.
 pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("handle"));
     let Some(attribute) = found.next() else { return Ok(None) };
@@ -41,7 +42,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     Ok(Some(handle))
 }
 
-/// Checks that a word is one of the known words.
+/// Reports an error unless `word` is one of `words`.
 fn check<'w>(
     word: &Ident,
     what: &str,
@@ -58,7 +59,7 @@ fn check<'w>(
     errors.push(Error::new_spanned(word, format!("`{word}` is no {what}: {hint}")));
 }
 
-/// The content of the parentheses.
+/// The arguments of the attribute.
 struct HandleArguments(Handle);
 
 impl Parse for HandleArguments {
@@ -131,7 +132,7 @@ fn alternatives(input: ParseStream<'_>) -> Result<Vec<Ident>> {
     Ok(words)
 }
 
-/// Returns the most similar of `words`, if one is similar enough.
+/// Returns the most similar word, if any is similar enough.
 fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let near = |word: &&str| {
         let distance = strsim::osa_distance(wrong, word);

@@ -1,4 +1,4 @@
-//! Reads a method of a trait.
+//! Converts the methods of a trait to the model.
 
 use proc_macro2::Ident;
 use syn::spanned::Spanned;
@@ -11,7 +11,7 @@ use syn::{
 use super::{Errors, docs, handle, range, refuse_attributes};
 use crate::{CLIENT_METHODS, Handle, Method, Parameter};
 
-/// Reads a method.
+/// Converts a method to the model.
 pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     let mut errors = Errors::default();
     let Signature { ident, inputs, output, .. } = &function.sig;
@@ -75,7 +75,8 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     })
 }
 
-/// Returns whether a method has the attribute `#[blocking]`, which takes no arguments.
+/// Returns whether a method has the attribute `#[blocking]`. Returns an error if the attribute has
+/// arguments.
 fn blocking(attributes: &[Attribute]) -> Result<bool> {
     let mut blocking = false;
     for attribute in attributes.iter().filter(|of| of.path().is_ident("blocking")) {
@@ -85,7 +86,8 @@ fn blocking(attributes: &[Attribute]) -> Result<bool> {
     Ok(blocking)
 }
 
-/// Returns the reason in `#[com(differs = "…")]`, with which `syshandle idl rust` marks a method.
+/// Returns the reason in the attribute `#[com(differs = "…")]`, with which `syshandle idl rust`
+/// marks a method whose COM layout differs.
 fn com_difference(attributes: &[Attribute]) -> Result<Option<String>> {
     let form =
         "only `#[com(differs = \"…\")]` is known here, once, as `syshandle idl rust` writes it";
@@ -104,7 +106,7 @@ fn com_difference(attributes: &[Attribute]) -> Result<Option<String>> {
     }
 }
 
-/// Checks the signature apart from its parameters.
+/// Checks all parts of a method's signature except its parameters.
 fn check_signature(function: &TraitItemFn, errors: &mut Errors) {
     let signature = &function.sig;
     if CLIENT_METHODS.iter().any(|taken| signature.ident == taken) {
@@ -159,7 +161,7 @@ fn name(input: &PatType) -> Result<Ident> {
     }
 }
 
-/// Returns whether the type is `&Context`.
+/// Returns whether a type is `&Context`.
 fn is_context(ty: &Type) -> bool {
     let Type::Reference(reference) = ty else { return false };
     let Type::Path(path) = &*reference.elem else { return false };
@@ -167,7 +169,7 @@ fn is_context(ty: &Type) -> bool {
         && path.path.segments.last().is_some_and(|last| last.ident == "Context")
 }
 
-/// Reads a parameter.
+/// Converts a parameter to the model.
 fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     let mut errors = Errors::default();
     let others = input.attrs.iter().filter(|of| !is_one_of(of, &["handle", "range"]));
@@ -204,18 +206,18 @@ fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
     refuse_attributes(others, allowed, errors);
 }
 
-/// Attributes of a method that its declaration in the trait and its clients keep.
+/// Attributes that are copied from a method to its clients.
 const FORWARDED_ATTRIBUTES: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
 
-/// Attributes that can remove a method from a build.
+/// Attributes that can exclude a method from compilation.
 const CONDITIONAL_ATTRIBUTES: [&str; 2] = ["cfg", "cfg_attr"];
 
-/// Returns whether an attribute has one of these names.
+/// Returns whether the name of an attribute is in the list.
 fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
     names.iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// Returns the error for a type that doesn't own its value.
+/// Returns an error message if a type is borrowed.
 fn borrow_error(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     match ty {
         Type::Reference(reference) => Some(match owned_type(&reference.elem) {
@@ -248,7 +250,7 @@ fn borrow_error(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     }
 }
 
-/// Returns the owned form of a well-known borrowed type.
+/// Returns the owned type that corresponds to a common borrowed type.
 fn owned_type(ty: &Type) -> Option<String> {
     match ty {
         Type::Slice(slice) => {
@@ -264,13 +266,13 @@ fn owned_type(ty: &Type) -> Option<String> {
 /// The return type of a method.
 struct MethodReturn {
     result: Type,
-    /// The method's own error type.
+    /// The method's own error type, if any.
     error: Option<Type>,
-    /// Whether the method wraps its own errors in a `CallError`.
+    /// Whether the method wraps its own error in `CallError`.
     is_call_error: bool,
 }
 
-/// Returns the result and the error of a method.
+/// Determines the result type and the error type from a method's return type.
 fn method_return(name: &Ident, output: &ReturnType) -> Result<MethodReturn> {
     let ty = match output {
         ReturnType::Default => {
@@ -317,7 +319,7 @@ fn type_arguments(arguments: &AngleBracketedGenericArguments) -> Vec<Type> {
     types.collect()
 }
 
-/// Returns the `E` of a `CallError<E>`.
+/// Returns `E` if the type is `CallError<E>`.
 fn own_error(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "CallError")?;
@@ -325,7 +327,7 @@ fn own_error(ty: &Type) -> Option<Type> {
     type_arguments(arguments).into_iter().next()
 }
 
-/// The reason why a parameter can't be borrowed, and a hint.
+/// The reason why a parameter can't be borrowed, and a hint for the error message.
 const PARAMETER: (&str, &str) =
     ("the server owns what it receives", "; the client lends it by itself");
 

@@ -4,11 +4,11 @@ use syn::{Attribute, Error, Expr, ExprLit, ExprRange, Lit, RangeLimits, Result, 
 
 use crate::Range;
 
-/// Returns the bounds in the `#[range(…)]` attribute, if there is one.
+/// Returns the range in the attribute `#[range(…)]`, if present.
 ///
 /// # Errors
-/// Fails if the attribute doesn't have the form `1..=10`, if the range is empty, or if there is a
-/// second attribute.
+/// Returns an error if the attribute doesn't have the form `1..=10`, if the range is empty, or if
+/// the attribute is repeated.
 pub fn range(attributes: &[Attribute]) -> Result<Option<Range>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("range"));
     let Some(attribute) = found.next() else { return Ok(None) };

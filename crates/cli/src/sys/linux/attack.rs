@@ -24,22 +24,22 @@ pub(crate) struct AttackArguments {
     /// Run only these scenarios
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<String>,
-    /// The number, from 0, of a method that sets its only argument, an event, for the scenario
-    /// full-event
+    /// The number (from 0) of a method that sets the event passed as its only argument; for the
+    /// scenario full-event
     #[arg(long, value_name = "NUMBER")]
     set_method: Option<u32>,
-    /// The number, from 0, of a method that waits for its only argument, an event, in a background
-    /// task, for the scenario endless-tasks
+    /// The number (from 0) of a method that waits in a background task for the event passed as its
+    /// only argument; for the scenario endless-tasks
     #[arg(long, value_name = "NUMBER")]
     wait_method: Option<u32>,
-    /// User id of the hostile clients, if this command runs as root
+    /// The user ID of the hostile clients, if this command runs as root
     #[arg(long, value_name = "UID", default_value_t = NOBODY)]
     user: u32,
-    /// Limit for the median duration of an honest call during an attack, as a multiple of the median
-    /// without an attack
+    /// How many times slower an honest call may become: the limit for its median duration during an
+    /// attack, as a multiple of the median without one
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     slower: f64,
-    /// Run one scenario in this process; the command starts itself this way for each scenario
+    /// Run this scenario in the current process; used internally, once for each scenario
     #[arg(long, hide = true, requires = "address")]
     scenario: Option<String>,
     #[arg(long, hide = true)]
@@ -48,7 +48,7 @@ pub(crate) struct AttackArguments {
     interface: Option<Guid>,
 }
 
-/// User id of `nobody`. This user owns no files.
+/// The user ID of `nobody`, a user that owns no files.
 const NOBODY: u32 = 65534;
 
 fn guid(text: &str) -> std::result::Result<Guid, String> {
@@ -105,7 +105,7 @@ impl AttackArguments {
     }
 }
 
-/// Returns the reason why a scenario can't run here, if there is one.
+/// Returns the reason why a scenario can't run on this system, if any.
 fn why_skipped(
     scenario: &Scenario,
     target: &TargetServer,
@@ -131,7 +131,7 @@ fn find(name: &str) -> Result<&'static Scenario> {
     })
 }
 
-/// Runs one scenario in this process, and prints its attempts.
+/// Runs one scenario in this process, and prints the attempts that it makes.
 fn run_here(
     arguments: &AttackArguments,
     clsid: Guid,
@@ -151,27 +151,27 @@ fn run_here(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the server unless it is running.
+/// Starts the server of a class if it isn't running.
 fn start(registry: &Registry, class: Guid) -> Result<()> {
     match Activation::new().registry(registry.clone()).activate::<AbsentInterfaceClient>(class) {
-        // The server has answered, so it runs.
+        // The server has answered, so it is running.
         Err(error) if error.kind() == ErrorKind::NoSuchInterface => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// An interface that no class has.
+/// An interface that no class implements.
 #[interface(iid = "b1d5a7c2-3c55-4c0c-8a0e-5d6f2e1c9f00")]
 trait AbsentInterface {
     fn nothing(&self) -> Result<()>;
 }
 
-/// The processes of the hostile clients.
+/// Starts the processes of the hostile clients.
 struct HostileClients {
-    /// Whether the processes run as another user.
+    /// Whether the processes run as a different user.
     as_another_user: bool,
     user: u32,
-    /// The socket, to which other users may connect until this value is dropped.
+    /// The server's socket, which other users can connect to until this value is dropped.
     shared_socket: Option<SharedSocket>,
 }
 
@@ -199,14 +199,15 @@ impl HostileClients {
         }
     }
 
-    /// Returns the command that runs one scenario.
+    /// Returns the command that runs one scenario in a separate process.
     fn command(
         &self,
         scenario: &Scenario,
         target: &TargetServer,
         allowed: bool,
     ) -> io::Result<Command> {
-        // Another user can execute this link even if the program's folder is closed to other users.
+        // Through this link, another user can execute the program even if the program's folder is
+        // not accessible to other users.
         let mut command = Command::new("/proc/self/exe");
         let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
         command.args(["attack", &clsid, "--interface", &iid, "--scenario", scenario.name]);
@@ -233,8 +234,8 @@ impl HostileClients {
     }
 }
 
-/// A descriptor of a socket whose mode lets any user connect. Only processes that get the
-/// descriptor can reach the socket, because its folder stays closed to other users.
+/// A descriptor of a socket whose mode permits any user to connect. Because the socket's folder
+/// stays inaccessible to other users, only processes that get the descriptor can reach the socket.
 struct SharedSocket {
     socket: OwnedFd,
     path: PathBuf,
@@ -256,15 +257,15 @@ impl SharedSocket {
 
 impl Drop for SharedSocket {
     fn drop(&mut self) {
-        // The socket is gone if the server has ended.
+        // The socket no longer exists if the server has ended.
         let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode));
     }
 }
 
-/// Returns a function that creates the error of a failed file operation.
+/// Returns a closure that creates the error for a failed file operation.
 fn cannot(what: &str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
     move |error| Error::failed(format!("{} {what}: {error}", Printable(path.as_ref().display())))
 }
 
-/// From `asm-generic/fcntl.h`. Opens a file only as a location, not for reading.
+/// Opens a file only as a location, not for reading. From `asm-generic/fcntl.h`.
 const O_PATH: i32 = 0o10_000_000;

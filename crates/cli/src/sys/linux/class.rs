@@ -1,4 +1,4 @@
-//! A class as a command line argument: an identifier or a name.
+//! Parses a class argument, which is a CLSID or a name.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -23,10 +23,10 @@ impl FromStr for ClassArgument {
 }
 
 impl ClassArgument {
-    /// Returns the identifier of the class. A name is looked up among the registered classes.
+    /// Returns the CLSID of the class. A name is searched among the registered classes.
     ///
     /// # Errors
-    /// No class has this name, or more than one has.
+    /// Returns an error if no class or more than one class has this name.
     pub(crate) fn find(&self, registry: &Registry) -> Result<Guid> {
         let name = match self {
             Self::Id(id) => return Ok(*id),
@@ -59,7 +59,7 @@ impl ClassArgument {
     }
 }
 
-/// Returns the identifiers of the matching classes, without duplicates.
+/// Returns the CLSIDs of the matching classes, without duplicates.
 fn ids(classes: &[RegisteredClass], matches: impl Fn(&RegisteredClass) -> bool) -> Vec<Guid> {
     let mut ids = Vec::new();
     for class in classes.iter().filter(|class| matches(class)) {
@@ -70,7 +70,7 @@ fn ids(classes: &[RegisteredClass], matches: impl Fn(&RegisteredClass) -> bool) 
     ids
 }
 
-/// Maximum number of names that an error lists, so that it fits on a screen.
+/// Maximum number of class names in an error message, so that the message fits on a screen.
 const NAMES_MAX: usize = 20;
 
 #[cfg(test)]

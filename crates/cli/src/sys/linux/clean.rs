@@ -43,8 +43,8 @@ pub(crate) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns whether a program is the named file, or is in the named folder. Compares both the paths
-/// as given and the targets of their links.
+/// Returns whether a program is the file or in the folder that the user named. Compares the paths
+/// both as given and with all links resolved.
 fn is_within(program: &Path, path: &Path) -> bool {
     let names = |program: &Path, path: &Path| program == path || program.parent() == Some(path);
     let end = |path: &Path| -> PathBuf { fs::canonicalize(path).unwrap_or_else(|_| path.into()) };

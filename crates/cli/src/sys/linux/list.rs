@@ -23,8 +23,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     for file in all {
         match file.map_err(Error::from) {
             Ok(file) => show(&file, &registry),
-            // Registrations that other users may have written, or that this process may not read,
-            // do not count as this user's.
+            // Registrations that another user may have written, or that this process can't read,
+            // are not this user's. They are skipped without a failure.
             Err(error)
                 if matches!(error.kind(), ErrorKind::Insecure | ErrorKind::ActivationDenied) =>
             {
@@ -62,8 +62,8 @@ fn show(file: &RegistrationFile, registry: &Registry) {
     }
 }
 
-/// Returns whether a process runs another file than the one that is now at the path of its program.
-/// Returns `false` if this process may not read that information.
+/// Returns whether a process runs a file that has since been replaced at the path of its program.
+/// Returns `false` if this process is not permitted to query that.
 fn is_replaced(pid: u32) -> bool {
     let Ok(running) = std::fs::metadata(format!("/proc/{pid}/exe")) else { return false };
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -74,7 +74,7 @@ fn is_replaced(pid: u32) -> bool {
     running.nlink() == 0 || path.is_absolute() && is_other
 }
 
-/// Describes the running servers, and whether their program was replaced.
+/// Describes the running server processes, and whether their program has been replaced.
 fn running(paths: &RuntimePaths) -> String {
     let process = |pid: u32| match is_replaced(pid) {
         true => format!("process {pid}, whose program was replaced: it ends with the next client"),

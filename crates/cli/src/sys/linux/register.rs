@@ -65,7 +65,7 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
     } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
-        // The systemd units, which have just been removed, defined this socket.
+        // The socket belonged to the systemd units that have just been removed.
         registration.socket = None;
     }
     let file = registry.register(&registration)?;
@@ -96,16 +96,17 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
     Ok(())
 }
 
-/// An earlier registration with the same name, which will be replaced.
+/// An earlier registration with the same name, which the new one replaces.
 struct PreviousRegistration {
     registration: Registration,
     has_comments: bool,
 }
 
-/// Returns the earlier registration with this name.
+/// Returns the earlier registration with this name, if any.
 ///
 /// # Errors
-/// The file can't be read. Registering would then discard the values that its owner wrote.
+/// Returns an error if the file can't be read. Registering would then discard values that its owner
+/// has written.
 fn previous_registration(registry: &Registry, name: &str) -> Result<Option<PreviousRegistration>> {
     let Some(RegistrationFile { registration, path }) = registry.own(name).map_err(|error| {
         let error = Error::from(error);
@@ -123,8 +124,8 @@ fn previous_registration(registry: &Registry, name: &str) -> Result<Option<Previ
     }))
 }
 
-/// Copies the values of an earlier registration that differ from the defaults, and returns their
-/// keys.
+/// Copies the values of an earlier registration that differ from the defaults. Returns the keys of
+/// these values.
 fn keep_values(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
     let mut kept = Vec::new();
     let mut takes = |key, differs: bool| {
@@ -145,7 +146,7 @@ fn keep_values(new: &mut Registration, before: &Registration) -> Vec<&'static st
     if takes("start_timeout_ms", before.start_timeout != new.start_timeout) {
         new.start_timeout = before.start_timeout;
     }
-    // The key is not returned, because `--systemd` determines the socket of units.
+    // The socket is not reported as kept. If it belongs to units, it depends on `--systemd`.
     new.socket.clone_from(&before.socket);
     kept
 }
@@ -168,7 +169,7 @@ impl RegistrationOptions {
     }
 }
 
-/// Reports the classes that were registered for another program.
+/// Reports the classes that were previously registered for another program.
 fn report_replaced(registry: &Registry, new: &Registration) {
     for class in &new.classes {
         if let Ok(old) = registry.find(class.clsid)

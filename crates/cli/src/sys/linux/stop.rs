@@ -14,7 +14,7 @@ use crate::output::outln;
 pub(crate) struct StopArguments {
     /// The class, by its name or identifier
     class: ClassArgument,
-    /// How long to wait for running calls to end
+    /// The time to wait for running calls to end
     #[arg(long, default_value_t = 20_000, value_name = "MILLISECONDS")]
     timeout_ms: u64,
 }
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
             return Err(Error::failed(text));
         }
         let Ok(process) = Process::open(pid) else { continue };
-        // The process id may have been reused before the process was opened.
+        // Checks again, because the process ID may have been reused before the process was opened.
         if paths.servers().contains(&pid) {
             process
                 .signal(SIGTERM)
@@ -55,5 +55,5 @@ pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// From signal(7). Asks a process to end.
+/// Requests a process to end. From signal(7).
 const SIGTERM: i32 = 15;

@@ -1,4 +1,5 @@
-//! Writes systemd units. systemd listens on the socket, and starts the server for the first client.
+//! Writes and removes systemd units. With these units, systemd listens on a server's socket and
+//! starts the server for the first client.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use syshandle_types::Printable;
 use super::target::{Target, Units};
 use crate::output::outln;
 
-/// Writes the units of a registration, and sets the registration's socket to theirs.
+/// Writes the units for a registration, and stores the path of their socket in the registration.
 pub(crate) fn register(target: &Target, registration: &mut Registration) -> Result<()> {
     let folder = target.here(&folder(target.units())?);
     let program = registration.program.to_string_lossy();
@@ -46,7 +47,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
         percent(&socket_path.to_string_lossy()),
         modes(target.units(), &registration.policy),
     );
-    // The colon disables variable expansion in the command line.
+    // The colon disables the expansion of variables in the command line.
     let service = format!(
         "{WRITTEN}\
          [Unit]\nDescription={unit}\nRequires={unit}.socket\nStartLimitIntervalSec=0\n\n\
@@ -75,7 +76,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
     Ok(())
 }
 
-/// Returns the path of the socket on which the system manager listens.
+/// Returns the path of the socket on which systemd's system manager listens.
 fn system_socket(name: &str) -> Result<PathBuf> {
     let path = Path::new("/run/syshandle").join(format!("{name}.sock"));
     let len = path.as_os_str().len();
@@ -90,11 +91,12 @@ fn system_socket(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Maximum length of a socket path ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
+/// Maximum length of a socket path in bytes
+/// ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Returns the modes of the socket and its folder. Letting all users connect is secure, because the
-/// server asks the kernel for the user of each client.
+/// Returns the modes of the socket and of its folder. Permitting all users to connect is secure,
+/// because the server asks the kernel for the user of each client.
 fn modes(units: Units, policy: &Policy) -> &'static str {
     match units {
         Units::User => "SocketMode=0600\nDirectoryMode=0700",
@@ -103,8 +105,8 @@ fn modes(units: Units, policy: &Policy) -> &'static str {
     }
 }
 
-/// Returns the command that controls the service manager, or `None` if the manager is on another
-/// machine.
+/// Returns the command that controls the service manager. Returns `None` if the manager is on
+/// another machine.
 fn systemctl(units: Units) -> Option<&'static str> {
     match units {
         Units::User => Some("systemctl --user"),
@@ -113,10 +115,10 @@ fn systemctl(units: Units) -> Option<&'static str> {
     }
 }
 
-/// Removes the units of a registration that `register --systemd` wrote. Returns whether there were
+/// Removes the units that `register --systemd` wrote for a registration. Returns whether there were
 /// any.
 pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool> {
-    // Without a folder for units there are no units.
+    // If there is no folder for units, there are no units.
     let Ok(folder) = folder(target.units()) else { return Ok(false) };
     let folder = target.here(&folder);
     let unit = unit_name(&registration.name);
@@ -145,7 +147,7 @@ pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool
     Ok(had)
 }
 
-/// Returns the folder for units on the target machine.
+/// Returns the folder for units, as a path on the target machine.
 fn folder(units: Units) -> Result<PathBuf> {
     match units {
         Units::User => {}
@@ -160,8 +162,8 @@ fn folder(units: Units) -> Result<PathBuf> {
     Ok(config.join("systemd/user"))
 }
 
-/// Returns the name of the units without the extension. Special characters are escaped as `\x20`,
-/// like `systemd-escape` does.
+/// Returns the name of the units without extension. Escapes special characters as `\xNN`, like
+/// `systemd-escape`.
 fn unit_name(name: &str) -> String {
     let is_plain = |c: &u8| c.is_ascii_alphanumeric() || b":_.-".contains(c);
     name.bytes()
@@ -169,7 +171,7 @@ fn unit_name(name: &str) -> String {
         .collect()
 }
 
-/// Quotes a word of a unit file, and escapes all characters that systemd would expand.
+/// Quotes a word for a unit file, and escapes all characters that systemd would expand.
 fn quoted(text: &str) -> String {
     let text = percent(text).replace('\\', "\\\\").replace('"', "\\\"");
     let text: String = text
@@ -183,10 +185,11 @@ fn percent(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// If the server crashes, systemd restarts it for each client, but at most once a second. Without
-/// this pause, a few crashes would reach systemd's start limit, and systemd would close the socket
-/// for all clients.
+/// A unit setting that delays the restart of a crashed server by one second. systemd restarts the
+/// server for each client. Without the delay, a few crashes would exceed systemd's start limit, and
+/// systemd would close the socket for all clients.
 const PAUSE: &str = "ExecStopPost=/bin/sh -c 'test \"$$SERVICE_RESULT\" = success || sleep 1'\n";
 
-/// First line of the units. Units without this line belong to other programs.
+/// The first line of units written by this command. Units without this line belong to other
+/// programs and are not changed.
 const WRITTEN: &str = "# Written by `syshandle register --systemd`.\n";

@@ -1,5 +1,4 @@
-//! The place where registrations and units are written: for this user, for all users, or into a
-//! package.
+//! The target of registrations and units: this user, all users of this machine, or a package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,34 +10,35 @@ use syshandle_types::Printable;
 use super::paths;
 use crate::arguments::Scope;
 
-/// The folders that a command writes to.
+/// The folders that a command writes registrations and units to.
 pub(crate) struct Target {
-    /// The folders on this machine.
+    /// The registry, with its folders on this machine.
     pub(crate) registry: Registry,
-    /// The folder that represents the root of the package's target machine.
+    /// The folder that corresponds to the root folder of the machine on which the package will be
+    /// installed.
     destdir: Option<PathBuf>,
     units: Units,
 }
 
-/// The service manager for which units are written.
+/// The service manager that units are written for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Units {
-    /// The user manager of this user.
+    /// The user manager of the current user.
     User,
-    /// The system manager, with units of the administrator.
+    /// The system manager of this machine, with units in the administrator's folder.
     System,
-    /// The system manager of another machine, with units of a package.
+    /// The system manager of another machine, with units in a package.
     Package,
 }
 
 impl Target {
-    /// Returns the folders of this scope.
+    /// Creates the target for a scope.
     ///
     /// # Errors
-    /// The path of the package can't be resolved.
+    /// Returns an error if the package's path can't be resolved.
     pub(crate) fn new(scope: &Scope) -> Result<Self> {
         let all_users = |data: PathBuf, data_dirs| {
-            // A stricter umask would prevent other users from reading the files.
+            // With a stricter umask, other users could not read the files.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             Registry { data_home: Some(data), data_dirs, runtime_dir: None }
         };
@@ -59,21 +59,21 @@ impl Target {
         })
     }
 
-    /// Returns the service manager for which units are written.
+    /// Returns the service manager that units are written for.
     pub(crate) fn units(&self) -> Units {
         self.units
     }
 
-    /// Returns the path of a file on the target machine.
+    /// Returns the path that a file will have on the target machine.
     ///
     /// # Errors
-    /// The file is not in the package.
+    /// Returns an error if the file is not in the package.
     pub(crate) fn installed(&self, path: &Path) -> Result<PathBuf> {
         let Some(destdir) = &self.destdir else { return Ok(path.to_owned()) };
         let within = match path.strip_prefix(destdir) {
             Ok(within) => Some(within.to_owned()),
-            // One of the two paths contains a link. The last component may be a link of the package
-            // and is not resolved.
+            // One of the two paths contains a link. The last component is not resolved, because it
+            // may be a link in the package.
             Err(_) => canonical(path).and_then(|path| {
                 let destdir = fs::canonicalize(destdir).ok()?;
                 Some(path.strip_prefix(destdir).ok()?.to_owned())
@@ -88,7 +88,7 @@ impl Target {
         Ok(Path::new("/").join(within))
     }
 
-    /// Returns the path on this machine of a file of the target machine.
+    /// Returns the path on this machine for a path on the target machine.
     pub(crate) fn here(&self, installed: &Path) -> PathBuf {
         match &self.destdir {
             Some(destdir) => destdir.join(installed.strip_prefix("/").unwrap_or(installed)),
@@ -96,7 +96,7 @@ impl Target {
         }
     }
 
-    /// Describes the registry for messages.
+    /// Describes whose registrations these are, for messages.
     pub(crate) fn whose(&self) -> &'static str {
         match self.units {
             Units::User => "for this user (registrations for all users need --system)",
@@ -106,7 +106,7 @@ impl Target {
     }
 }
 
-/// Returns a path with a canonical folder.
+/// Returns a path whose parent folder is canonical.
 fn canonical(path: &Path) -> Option<PathBuf> {
     Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
 }

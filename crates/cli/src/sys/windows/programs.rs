@@ -1,4 +1,4 @@
-//! Finds servers and proxy DLLs by the marks in their files, without running them.
+//! Finds servers and proxy DLLs by the marks in their files. The files are not executed.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,8 @@ use syshandle_registry::mark::{self, Mark};
 
 use crate::programs::{PROGRAM_BYTES_MAX, Program};
 
-/// Returns the servers in a folder but not in its subfolders, or the server at the path.
+/// Returns the servers in a folder, without its subfolders. If the path is a file, returns the
+/// server in it.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     let found = files(path, "exe")?.into_iter().filter_map(|path| {
         let classes = mark::find(&read_program(&path)?);
@@ -18,7 +19,8 @@ pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     Ok(found.collect())
 }
 
-/// Returns the proxy DLLs in a folder but not in its subfolders, or the DLL at the path.
+/// Returns the proxy DLLs in a folder, without its subfolders. If the path is a file, returns the
+/// DLL in it.
 pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<ProxyRegistration>> {
     let found = files(path, "dll")?.into_iter().filter_map(|library| {
         let marked = mark::find_proxies(&read_program(&library)?);
@@ -30,7 +32,7 @@ pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<ProxyRegistration>> {
     Ok(found.collect())
 }
 
-/// Removes the prefix of a canonical path, which other programs don't accept.
+/// Removes the prefix `\\?\` of a canonical path, because other programs don't support it.
 pub(crate) fn plain(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
         Some(rest) if !rest.starts_with("UNC") => rest.into(),
@@ -38,7 +40,7 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// Returns the files with this extension in a folder, or the file at the path.
+/// Returns the files with this extension in a folder. If the path is a file, returns the path.
 fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     let path = plain(fs::canonicalize(path)?);
     let mut files = match path.is_dir() {
@@ -52,7 +54,7 @@ fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Returns the bytes of a file that may be a program. Unreadable files are skipped.
+/// Reads a file that may be a program. Returns `None` if the file can't be read.
 fn read_program(path: &Path) -> Option<Vec<u8>> {
     let metadata = fs::metadata(path).ok()?;
     let runs = metadata.is_file() && metadata.len() <= PROGRAM_BYTES_MAX;
