@@ -85,7 +85,7 @@ unsafe extern "system" fn create_instance(
     if object.is_null() || iid.is_null() {
         return E_POINTER;
     }
-    // SAFETY: the function's contract, and the checks above.
+    // SAFETY: the caller upholds this function's contract, and the pointers were checked above.
     unsafe {
         *object = ptr::null_mut();
         if !outer.is_null() {

@@ -55,7 +55,7 @@ pub struct IncomingCall {
 /// slots of the method, then space for its result. The pointer is always an `ObjectInterface`,
 /// because only the stub tables of such objects contain this function.
 pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         let stack = (*message).StackTop.cast::<u64>();
         let this: *const ObjectInterface = ptr::with_exposed_provenance(stack.read() as usize);

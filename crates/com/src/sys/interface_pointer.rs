@@ -160,7 +160,7 @@ impl InterfacePointer {
         let pointer = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(pointer as usize))?;
         let Some(registered) = RegisteredInterface::find(iid) else {
             if !is_lent {
-                // SAFETY: the function's contract.
+                // SAFETY: the caller upholds this function's contract.
                 unsafe { release(pointer.as_ptr()) };
             }
             return None;
@@ -286,7 +286,8 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
             $function(this, both(0), both(1), both(2), $(all[$slot]),*)
         };
     }
-    // SAFETY: the function's contract; `extern "C"` is the only calling convention of x64.
+    // SAFETY: the caller upholds this function's contract. `extern "C"` is the only calling
+    // convention of x64.
     unsafe {
         let table = *this.cast::<*const VtableEntry>();
         let function = *table.add(entry);

@@ -130,7 +130,7 @@ impl ObjectInterface {
     /// # Safety
     /// The caller must ensure that a reference to the object exists.
     pub(super) unsafe fn object(&self) -> Arc<dyn Serve> {
-        // SAFETY: the function's contract.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { &*self.start.instance }.object.clone()
     }
 }
@@ -179,7 +179,7 @@ unsafe extern "system" fn query_interface(
     if iid.is_null() || object.is_null() {
         return E_POINTER;
     }
-    // SAFETY: the function's contract, and the checks above.
+    // SAFETY: the caller upholds this function's contract, and the pointers were checked above.
     unsafe {
         *object = ptr::null_mut();
         // The RPC runtime passes IIDs that are part of a format string and may be unaligned.
@@ -205,7 +205,7 @@ unsafe extern "system" fn query_interface(
 /// # Safety
 /// `this` must point to an [`InterfaceHeader`] and be a reference to its object.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     let instance = unsafe { &*(*this.cast::<InterfaceHeader>()).instance };
     instance.count.fetch_add(1, Ordering::Relaxed) + 1
 }
@@ -214,7 +214,7 @@ unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
 /// `this` must point to an [`InterfaceHeader`] and be a reference to its object. The caller gives
 /// up this reference.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     let instance = unsafe { (*this.cast::<InterfaceHeader>()).instance };
     // SAFETY: the caller gives up its reference, which keeps the object alive until here.
     let before = unsafe { (*instance).count.fetch_sub(1, Ordering::Release) };
@@ -236,7 +236,7 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
 /// `this` must point to an [`InterfaceHeader`] and be a reference to its object. `iid` must be as
 /// COM passes it.
 unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         let instance = &*(*this.cast::<InterfaceHeader>()).instance;
         // An IID that is part of a format string may be unaligned.

@@ -51,7 +51,7 @@ unsafe extern "system" fn marshal(
     buffer: *mut u8,
     handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         let handle = handle.cast::<HANDLE>().read_unaligned();
         let number = match is_client(flags) {
@@ -76,7 +76,7 @@ unsafe extern "system" fn unmarshal(
     buffer: *mut u8,
     handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         let target = aligned(buffer);
         let mut number = [0; LEN];
@@ -104,7 +104,7 @@ unsafe extern "system" fn unmarshal(
 /// The interpreter must call this function once for each handle that `unmarshal` returned or that a
 /// reply contains.
 unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         let target = handle.cast::<HANDLE>();
         let raw = target.read_unaligned();
@@ -121,7 +121,7 @@ unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) 
 /// `flags` must be the pointer that the interpreter passes, which points to the first field of a
 /// `USER_MARSHAL_CB`.
 unsafe fn is_client(flags: *mut u32) -> bool {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).IsClient != 0 }
 }
 
@@ -130,7 +130,7 @@ unsafe fn is_client(flags: *mut u32) -> bool {
 /// # Safety
 /// As for [`is_client`].
 unsafe fn message_end(flags: *mut u32) -> usize {
-    // SAFETY: the function's contract.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).BufferEnd.addr() }
 }
 
