@@ -1,5 +1,5 @@
-//! COM support. Builds an interface's format strings, the tables that MIDL would generate, from the
-//! interface's description, and makes and serves calls with them.
+//! COM support. Builds the tables (*format strings*) that MIDL would generate for an interface, and
+//! uses them to make and serve calls.
 //!
 //! COM needs no generated code: Linux and Windows use the same trait, value encoding and dispatch.
 //! [`MethodPlan`] converts between the encoded arguments of a call and the *slots* (arguments) of a

@@ -64,7 +64,7 @@ pub(crate) struct Enumeration {
     pub(crate) values: Vec<i32>,
 }
 
-/// A struct.
+/// The layout of a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Structure {
     pub(crate) name: &'static str,
@@ -73,7 +73,7 @@ pub(crate) struct Structure {
     pub(crate) align: u32,
 }
 
-/// A field of a struct.
+/// The layout of a field in a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
     /// The offset in the struct. For a list, the offset of the count; the pointer follows at the
@@ -313,7 +313,7 @@ impl Field {
     }
 }
 
-/// Determines the shape of a type. Fails if more shapes than a given number are needed.
+/// Determines the shape of a type. Fails if the type consists of too many shapes.
 struct ShapeSearch {
     left: u32,
 }

@@ -128,8 +128,8 @@ fn check_head(item: &ItemTrait, errors: &mut Errors) {
     refuse_attributes(&item.attrs, "documentation", errors);
 }
 
-/// Reports attributes, which generated code would lose. `allowed` names the allowed ones, for the
-/// message.
+/// Reports attributes that aren't allowed, because the generated code would not contain them.
+/// `allowed` lists the allowed ones, for the message.
 fn refuse_attributes<'a>(
     attributes: impl IntoIterator<Item = &'a Attribute>,
     allowed: &str,

@@ -49,8 +49,8 @@ impl Reader {
             Meta::Path(path) if path.is_ident("unix") => Some(!is_windows),
             Meta::NameValue(pair) if pair.path.is_ident("target_os") => {
                 let is_value = string(&pair.value).is_some_and(|value| value == "windows");
-                // All systems other than Windows are one platform, so the predicate is known to be
-                // false only for Windows.
+                // The platform `Unix` represents several systems. For it, the result is known only
+                // if the predicate compares with `windows`.
                 (is_windows || is_value).then_some(is_windows == is_value)
             }
             Meta::List(list) => {
@@ -59,7 +59,7 @@ impl Reader {
                 match list.path.get_ident()?.to_string().as_str() {
                     "not" => parts.next()?.map(|holds| !holds),
                     "all" => all(parts),
-                    // "Any holds" is the negation of "all do not hold".
+                    // One of the predicates holds unless all of them are false.
                     "any" => all(parts.map(|part| part.map(|holds| !holds))).map(|none| !none),
                     _ => None,
                 }

@@ -35,7 +35,8 @@ pub(crate) const BOUNDARIES: &[(&str, &[Boundary<'_>])] = &[(
             from: &[EVERY],
             never: Never::ImportsThroughRoot(&["activation", "client", "server"]),
             because: "the name of the defining module shows the dependency",
-            // These modules contain code of other crates, which use only the root module.
+            // The macros in `generated` expand in other crates, which can name only the root
+            // module.
             exceptions: &[
                 ("generated", "activation"),
                 ("generated", "client"),

@@ -26,7 +26,8 @@ unsafe impl Send for ServedObject {}
 // SAFETY: as above.
 unsafe impl Sync for ServedObject {}
 
-/// An object. Releasing the last reference frees it.
+/// An object in memory: its reference count, its interfaces and its implementation. Releasing the
+/// last reference frees it.
 struct Instance {
     count: AtomicU32,
     interfaces: Box<[ObjectInterface]>,

@@ -108,7 +108,7 @@ fn kind_of(value: &SlotValue) -> Option<u8> {
     }
 }
 
-/// Returns MIDL's number for the kind as which a handle is passed.
+/// Returns the kind under which a handle is passed, as MIDL's number.
 fn number(declared: Kinds, lent: &RawLentHandle) -> Result<u8, Problem> {
     if let [number] = kinds::numbers(declared)[..] {
         return Ok(number);

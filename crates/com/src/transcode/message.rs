@@ -30,7 +30,7 @@ pub enum HandleType {
 pub struct RawReceivedHandle {
     /// The value of the handle or interface pointer.
     pub value: u64,
-    /// The type as which the sender passed the value.
+    /// The type under which the sender passed the value.
     pub handle_type: HandleType,
 }
 

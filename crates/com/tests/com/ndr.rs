@@ -102,8 +102,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the start of a type. For an array of strings, widl 8 refers to the array's count
-    /// instead of the array.
+    /// Corrects the offset of a type. For an array of strings, widl 8 writes the offset of the
+    /// array's count instead of the array's.
     fn mended(&self, at: usize) -> usize {
         match (self.count_bytes, self.types[at]) {
             (4, 0x18 | 0x19 | 0x28 | 0x29) if self.types[at - 4] == 0x21 => at - 4,
@@ -111,8 +111,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the start of a parameter's type. For a pointer to strings, widl 8 refers to the
-    /// inner pointer instead.
+    /// Corrects the offset of a parameter's type. For a pointer to strings, widl 8 writes the
+    /// offset of the inner pointer.
     fn outermost(&self, at: usize) -> usize {
         let before = |bytes: usize| at.checked_sub(bytes).map(|start| &self.types[start..at]);
         match (self.count_bytes, self.types[at]) {

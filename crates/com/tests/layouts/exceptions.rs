@@ -24,8 +24,8 @@ pub(crate) fn compare(ours: &str, theirs: &str, locals: usize) -> Comparison {
 struct Exception {
     #[expect(dead_code, reason = "for readers of the list")]
     reason: &'static str,
-    /// Converts both forms to the same text. The number is that of the preceding methods without a
-    /// proxy in `widl`'s output.
+    /// Converts both forms to the same text. The second argument is the number of preceding methods
+    /// that have no proxy in `widl`'s output.
     normal: fn(&str, usize) -> String,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut from = (0, 0);
     for &(old_at, new_at) in anchors.iter().chain([&(old.len(), new.len())]) {
-        // Handles the members between two kept ones.
+        // Processes the members between two kept ones.
         let is_gone = |at: &usize| !new_places.contains_key(&old[*at]);
         let gone: Vec<usize> = (from.0..old_at).filter(is_gone).collect();
         let is_new = |at: &usize| !old_places.contains_key(&new[*at]);

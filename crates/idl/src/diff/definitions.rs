@@ -130,8 +130,8 @@ impl Comparison<'_> {
                 Step::Kept { old: before, new: at } => {
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                     let numbers = (old_numbers[before], new_numbers[at]);
-                    // This project's wire format transfers the variant's position; COM transfers
-                    // its number.
+                    // In this project's wire format, a variant is represented by its position; in
+                    // COM, by its value.
                     if before == at && numbers.0 != numbers.1 {
                         let description =
                             format!("its number changed from {} to {}", numbers.0, numbers.1);

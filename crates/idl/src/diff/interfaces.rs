@@ -47,8 +47,8 @@ impl<'d> Comparison<'d> {
             );
             self.add(format!("{name}::iid"), description, false, None);
         }
-        // Base interfaces are not compared: a trait has none, and inherited methods are compared as
-        // the interface's own.
+        // A trait has no base. A changed base is therefore reported only for two `.idl` files.
+        // Inherited methods are compared like the interface's own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
         if let (Some(before), Some(after)) = (bases(old), bases(new))
             && before != after
@@ -257,7 +257,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Compares a class with its old version. Added interfaces are not reported.
+    /// Compares a class with its old version. The caller reports added interfaces.
     fn class(&mut self, old: &Class, new: &Class) {
         let name = &new.name;
         if old.name != new.name {

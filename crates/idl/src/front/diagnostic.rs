@@ -31,7 +31,7 @@ pub struct Diagnostic {
     pub label: String,
     /// A second position that explains the diagnostic, with a label.
     pub(crate) related: Option<(Span, String)>,
-    /// A suggestion how to correct the file.
+    /// A suggestion for correcting the file.
     pub hint: Option<String>,
     /// Whether the diagnostic reports that something couldn't be checked.
     pub(crate) is_gap: bool,

@@ -31,7 +31,7 @@ pub(crate) fn lex_with_comments(
     }
 }
 
-/// Returns the error for an unterminated or unknown token.
+/// Returns the error for an unterminated string, character constant or comment.
 pub(crate) fn token_error(token: &Token) -> Diagnostic {
     let (message, hint) = match token.kind {
         TokenKind::String { .. } => {

@@ -26,8 +26,8 @@ pub(super) fn snake(name: &str) -> String {
     }
 }
 
-/// Returns whether the second letter of a word is lower case. A plural `s`, as in `URLs`, doesn't
-/// count.
+/// Returns whether a word continues in lower case after its first letter. `rest` is the text after
+/// that letter. A plural `s`, as in `URLs`, doesn't count.
 fn starts_lower(rest: &[char]) -> bool {
     let is_plural =
         rest.first() == Some(&'s') && !rest.get(1).is_some_and(char::is_ascii_lowercase);

@@ -267,5 +267,5 @@ fn cannot(what: &str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error
     move |error| Error::failed(format!("{} {what}: {error}", Printable(path.as_ref().display())))
 }
 
-/// Opens a file only as a location, not for reading. From `asm-generic/fcntl.h`.
+/// The flag that opens a file only as a location, not for reading. From `asm-generic/fcntl.h`.
 const O_PATH: i32 = 0o10_000_000;

@@ -55,5 +55,5 @@ pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Requests a process to end. From signal(7).
+/// The signal that asks a process to end. From signal(7).
 const SIGTERM: i32 = 15;
