@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -282,6 +283,24 @@ impl Seqpacket {
         self.shut_down();
         // `SO_PASSCRED` makes the kernel distinguish an empty message from the end of the stream.
         self.name_senders().is_ok() && matches!(message::is_at_end(self.fd.as_fd()), Ok(true))
+    }
+
+    /// Shuts down the direction from this end to the other. The other end then receives nothing.
+    #[doc(hidden)]
+    pub fn shut_down_sending(&self) {
+        // The call can only fail if the connection was already shut down.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write);
+    }
+
+    /// Returns whether this end can only send, because the other end called
+    /// [`shut_down_sending`](Self::shut_down_sending).
+    #[doc(hidden)]
+    pub fn can_only_send(&self) -> bool {
+        let mut polls = [PollFd::new(&self.fd, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let polled = rustix::event::poll(&mut polls, Some(&now));
+        // The kernel also reports HUP if both directions were shut down.
+        polled.is_ok() && polls[0].revents() == PollFlags::RDHUP
     }
 
     /// Shuts down the connection for all holders of this end. Queued messages can still be

@@ -58,7 +58,7 @@ pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
 /// socket that another process connected. Takes ownership of the socket.
 ///
 /// # Errors
-/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`],
+/// [`ErrorKind::WrongHandle`] if it is no such socket or a door, [`ErrorKind::NoSuchInterface`],
 /// [`ErrorKind::TimedOut`] if no server greets within [`Client::TIMEOUT`] (see
 /// [`Connector::timeout`]), and the errors of connecting.
 pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
@@ -123,14 +123,15 @@ impl Connector {
     /// Makes a client over one end of a connection, as [`from_socket`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], also if the socket is a door, and the errors of [`from_socket`].
+    /// [`ErrorKind::TimedOut`], and the errors of [`from_socket`].
     pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
         let socket = adopt(socket.into())?;
+        if socket.can_only_send() {
+            let text = "the socket is a door, not one end of a connection: use `from_door`";
+            return Err(Error::detected(ErrorKind::WrongHandle, text));
+        }
         socket.name_senders()?;
-        open(socket, self.deadline()).map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => Error::detected(ErrorKind::TimedOut, NO_GREETING),
-            _ => error,
-        })
+        open(socket, self.deadline())
     }
 
     /// Connects through a door as [`from_door`] does.
@@ -263,9 +264,6 @@ pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
         }
     }
 }
-
-const NO_GREETING: &str = "timed out waiting for the greeting of the server: `from_socket` needs one end \
-                           of a connection, and a door needs `from_door`";
 
 /// Limit of concurrent blocking method calls of one object.
 const CALLS_MAX: usize = 64;

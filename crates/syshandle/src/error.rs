@@ -72,7 +72,11 @@ impl Error {
     /// | [`Disconnected`](ErrorKind::Disconnected), [`Violation`](ErrorKind::Violation), [`Aborted`](ErrorKind::Aborted), [`Panicked`](ErrorKind::Panicked) | how the connection or the method ended |
     ///
     /// If a method only passes on an error with `?`, the caller gets the kind
-    /// [`ErrorKind::Failed`] too, because the other kinds would describe the caller's own call.
+    /// [`ErrorKind::Failed`] too, because the other kinds would describe the caller's own call. The
+    /// errors of [`Context::on_signal`](crate::Context::on_signal),
+    /// [`Context::on_timer`](crate::Context::on_timer) and
+    /// [`Context::serve`](crate::Context::serve) keep their kind, because these functions act for
+    /// the caller: [`ErrorKind::Busy`] means that the caller has reached its quota.
     ///
     /// A fake in a test can produce every kind with
     /// [`testing::simulated_error`](crate::testing::simulated_error).
@@ -96,9 +100,16 @@ impl Error {
     }
 
     /// States that the method refused the call and has had no effects, so the caller may retry.
+    ///
+    /// An error that the method only passes on becomes an error of the method. So the caller gets
+    /// its kind, if a method may report the kind.
     #[must_use]
     pub fn refused(self) -> Self {
-        self.did_not_run()
+        let mut error = self.did_not_run();
+        if error.0.origin == Origin::Runtime {
+            error.0.origin = Origin::Method;
+        }
+        error
     }
 
     /// Creates an error that a method returns to its caller.
@@ -151,11 +162,17 @@ impl Error {
         self
     }
 
-    /// Marks the error as an error of a wait, which is not a call.
-    #[cfg(not(windows))]
+    /// Marks the error as an error of an operation that is not a call, such as a wait.
     pub(crate) fn of_no_call(mut self) -> Self {
         self.0.is_of_call = false;
         self.maybe_ran()
+    }
+
+    /// Marks the error as an error of an operation that a method requested from its context. The
+    /// caller of the method gets its kind.
+    pub(crate) fn of_context(mut self) -> Self {
+        self.0.origin = Origin::Method;
+        self.of_no_call()
     }
 
     /// Marks the operation as one that certainly did not run.

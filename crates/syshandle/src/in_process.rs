@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::Result;
 use crate::class::{Implements, Interface, Object, Proxy};
 use crate::server::Context;
+use crate::{Error, Result};
 
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
@@ -53,12 +53,14 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::System`](crate::ErrorKind::System) if no handle is left. On Linux,
-    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) at the limit of references.
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) at the limit of references. If the method returns
+    /// the error, its caller gets the same kind.
     pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
     where
         I: Interface + Implements<T> + ?Sized,
     {
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        system::serve(self, object, I::DESCRIPTION).map(I::Proxy::from_client)
+        let client = system::serve(self, object, I::DESCRIPTION);
+        client.map(I::Proxy::from_client).map_err(Error::of_context)
     }
 }

@@ -11,7 +11,7 @@ use syshandle_os::{Credentials, Process, Waitable};
 use super::background_task::BackgroundTask;
 use super::outcome::{Outcome, TimerOutcome};
 use super::system::context::CallContext;
-use crate::Result;
+use crate::{Error, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
 ///
@@ -120,14 +120,16 @@ impl Context {
     /// [`ErrorKind::System`](crate::ErrorKind::System) if the object can't be watched, for instance
     /// because of the limit `fs.epoll.max_user_watches` of Linux.
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client has too many tasks. In both cases
-    /// `work` is dropped without running.
+    /// `work` is dropped without running. If the method returns the error, its caller gets the same
+    /// kind, and [`Error::may_have_run`] is `true` unless the method calls [`Error::refused`].
     pub fn on_signal(
         &self,
         object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
-        self.0.start_task(object, timeout, Box::new(work)).map(BackgroundTask::new)
+        let task = self.0.start_task(object, timeout, Box::new(work));
+        task.map(BackgroundTask::new).map_err(Error::of_context)
     }
 
     /// Starts a background task: runs `work` when `delay` has passed or the client has died. The
@@ -150,14 +152,15 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65,536 tasks. On
     /// Windows, an error of the system if no handle is left. In both cases `work` is dropped without
-    /// running.
+    /// running. If the method returns the error, its caller gets the same kind.
     pub fn on_timer(
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
         let work = Box::new(|outcome| work(TimerOutcome::of_wait(outcome)));
-        self.0.start_timer(delay, work).map(BackgroundTask::new)
+        let task = self.0.start_timer(delay, work);
+        task.map(BackgroundTask::new).map_err(Error::of_context)
     }
 
     /// Ends the connection with an error. Every call and wait of the client ends with this text and

@@ -59,8 +59,8 @@ pub struct RefusalStats {
     pub stopping: u64,
     /// Clients and calls that asked for a class, an interface or a method that does not exist.
     pub not_found: u64,
-    /// Calls with arguments that can't be decoded, or with handles of a wrong kind or with wrong
-    /// rights.
+    /// Calls with arguments that can't be decoded, or with handles of a wrong or unknown kind or
+    /// with wrong rights.
     pub invalid: u64,
     /// Calls whose handles were lost, usually because the server had no descriptor left.
     pub handles_lost: u64,
@@ -122,7 +122,8 @@ pub(crate) struct RefusalCounters {
 }
 
 impl RefusalCounters {
-    /// Counts a client or a call that is refused with this fault.
+    /// Counts a client or a call that is refused with this fault. Faults that the program caused
+    /// are no refusals.
     #[cold]
     pub(crate) fn count(&self, fault: &Fault) {
         let counter = match fault {
@@ -134,6 +135,7 @@ impl RefusalCounters {
                 &self.not_found
             }
             Fault::HandlesLost => &self.handles_lost,
+            Fault::Aborted { .. } | Fault::NoObject { .. } => return,
             _ => &self.invalid,
         };
         counter.fetch_add(1, Ordering::Relaxed);

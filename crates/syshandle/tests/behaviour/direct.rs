@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use syshandle::{
     Error, ErrorKind, Server,
-    direct::{Connector, make_door, socket_pair},
+    direct::{Connector, from_door, make_door, socket_pair},
     handle::{Event, ManualEvent},
 };
 
@@ -63,8 +63,7 @@ fn an_object_that_a_client_serves_has_quotas() {
     // 256 waiting calls. The connections below make more calls than that.
     const CONNECTIONS: usize = 8;
     let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
-    let connect =
-        || syshandle::direct::from_door::<BenchClient>(door.as_fd().try_clone_to_owned().unwrap());
+    let connect = || from_door::<BenchClient>(door.as_fd().try_clone_to_owned().unwrap());
     let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect().unwrap()).collect();
     let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
     let (sender, results) = std::sync::mpsc::channel();
@@ -102,10 +101,13 @@ fn one_end_of_a_connection_is_no_door_and_says_so_at_once() {
 }
 
 #[test]
-fn a_door_that_is_taken_for_one_end_of_a_connection_names_the_right_function() {
+fn a_door_is_no_end_of_a_connection_and_says_so_at_once() {
     let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
-    let error = Connector::new().timeout(SHORT).from_socket::<BenchClient>(door).unwrap_err();
-    is(&error, ErrorKind::TimedOut, "a door needs `from_door`");
+    let copy = door.try_clone().unwrap();
+    let error = Connector::new().timeout(LONG).from_socket::<BenchClient>(door).unwrap_err();
+    is(&error, ErrorKind::WrongHandle, "use `from_door`");
+    // The attempt has not harmed the door.
+    from_door::<BenchClient>(copy).unwrap().nothing().unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use syshandle::describe::Type;
 use syshandle::generated::{DecodeError, Decoder, Encoder};
+use syshandle::object::Proxy;
 use syshandle::testing::simulated_error;
 use syshandle::{
     CallError, Context, Decode, Encode, Error, ErrorKind, Result, class, describe::Describe,
@@ -12,15 +13,18 @@ use syshandle::{
 };
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
+use crate::support::world::World;
 
 /// An interface whose methods fail in the way that the caller requests.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a11")]
-trait Failing {
+pub(crate) trait Failing {
     fn io(&self, errno: Option<i32>) -> Result<()>;
     fn fail(&self, number: u8, may_have_run: bool) -> Result<()>;
     fn simulate(&self, number: u8, may_have_run: bool) -> Result<()>;
+    /// Starts background tasks until its client may start no more, and passes on the error.
+    fn start_tasks(&self, context: &Context, refuse: bool) -> Result<()>;
     /// Passes on the error of another call.
-    fn pass_on(&self) -> Result<()>;
+    fn pass_on(&self, refuse: bool) -> Result<()>;
     fn abort(&self, context: &Context) -> Result<()>;
     fn set_up(&self, setup: Setup) -> Result<()>;
     fn list(&self, rings: Vec<Ring>, #[range(0..=3)] count: u8) -> Result<()>;
@@ -32,13 +36,13 @@ trait Failing {
 }
 
 #[derive(Debug, Encode, Decode)]
-struct Setup {
+pub(crate) struct Setup {
     name: String,
     rings: Vec<Ring>,
 }
 
 #[derive(Debug, Encode, Decode)]
-struct Ring {
+pub(crate) struct Ring {
     #[range(1..=64)]
     size: u32,
     pair: (u8, Option<Level>),
@@ -46,17 +50,17 @@ struct Ring {
 
 /// A number of which the server accepts only 0 to 9. The client can send any number.
 #[derive(Debug, Encode, Decode)]
-struct Level(#[range(0..=9)] u8);
+pub(crate) struct Level(#[range(0..=9)] u8);
 
 #[derive(Debug, Encode, Decode)]
-enum Source {
+pub(crate) enum Source {
     Inline { level: Level },
     Pair(u8, Level),
 }
 
 /// Selects how `typed_or_not` ends.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
-enum How {
+pub(crate) enum How {
     Well,
     OfItsOwn,
     Refused(u8),
@@ -67,18 +71,18 @@ enum How {
 
 /// Contains a value that can't be sent, several levels deep.
 #[derive(Debug, Encode, Decode)]
-struct Tree {
+pub(crate) struct Tree {
     branches: Vec<Branch>,
 }
 
 #[derive(Debug, Encode, Decode)]
-enum Branch {
+pub(crate) enum Branch {
     Leaf(Unsendable),
     Pair { two: (u8, Option<Unsendable>) },
 }
 
 #[derive(Debug)]
-struct Unsendable;
+pub(crate) struct Unsendable;
 
 impl Encode for Unsendable {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -99,7 +103,7 @@ impl Describe for Unsendable {
 }
 
 class! {
-    FAILING: Failing = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51";
+    pub(crate) FAILING: Failing = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d61";
 }
 
 /// The kinds that a method may report.
@@ -145,9 +149,9 @@ fn kind(number: u8) -> ErrorKind {
     kinds().nth(number.into()).unwrap().1
 }
 
-struct Fake;
+pub(crate) struct FailingObject;
 
-impl Failing for Fake {
+impl Failing for FailingObject {
     fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>> {
         match how {
             How::Well => Ok(7),
@@ -185,11 +189,18 @@ impl Failing for Fake {
         Err(if may_have_run { error } else { error.refused() })
     }
 
-    fn pass_on(&self) -> Result<()> {
+    fn start_tasks(&self, context: &Context, refuse: bool) -> Result<()> {
+        loop {
+            let task = context.on_timer(Duration::MAX, drop);
+            task.map_err(|error| if refuse { error.refused() } else { error })?;
+        }
+    }
+
+    fn pass_on(&self, refuse: bool) -> Result<()> {
         let other: FailingClient = FAILING.in_process(Self)?;
         let error = other.fail(2, false).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
-        Err(error)
+        Err(if refuse { error.refused() } else { error })
     }
 
     fn abort(&self, context: &Context) -> Result<()> {
@@ -211,7 +222,7 @@ impl Failing for Fake {
 }
 
 fn failing() -> FailingClient {
-    FailingClient::in_process(Fake).unwrap()
+    FailingClient::in_process(FailingObject).unwrap()
 }
 
 #[test]
@@ -243,8 +254,8 @@ fn a_method_can_fail_and_refuse_with_each_kind_that_it_may_report() {
 
 #[test]
 fn a_fake_can_fail_and_refuse_with_every_kind() {
-    let one: FailingClient = FailingClient::in_process(Fake).unwrap();
-    let of_class: FailingClient = FAILING.in_process(Fake).unwrap();
+    let one: FailingClient = FailingClient::in_process(FailingObject).unwrap();
+    let of_class: FailingClient = FAILING.in_process(FailingObject).unwrap();
     let cast: FailingClient = of_class.cast().unwrap();
     for failing in [one, of_class, cast] {
         for (number, kind) in kinds() {
@@ -326,9 +337,47 @@ fn an_object_made_from_one_interface_says_how_to_make_one_with_all_interfaces_of
 
 #[test]
 fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
-    let error = failing().pass_on().unwrap_err();
+    let error = failing().pass_on(false).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Failed, true));
     assert_eq!(error.to_string(), "Failing::pass_on: Failing::fail: so it is");
+    // A method that states that it had no effects makes the error its own.
+    let error = failing().pass_on(true).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
+}
+
+#[test]
+fn an_error_of_the_context_that_a_method_passes_on_keeps_its_kind() {
+    let failing = failing();
+    for (refuse, may_have_run) in [(false, true), (true, false)] {
+        let error = failing.start_tasks(refuse).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, may_have_run));
+        assert!(error.to_string().starts_with("Failing::start_tasks: "), "{error}");
+    }
+}
+
+#[test]
+fn a_method_of_another_process_forges_no_kind_that_only_the_runtime_reports() {
+    let world = World::new();
+    let failing: FailingClient = world.activate(FAILING);
+    assert_ne!(failing.as_client().server().unwrap().pid, std::process::id());
+    for (number, kind) in kinds() {
+        let expected = if KINDS.contains(&kind) { kind } else { ErrorKind::Failed };
+        for may_have_run in [false, true] {
+            for error in [
+                failing.fail(number, may_have_run).unwrap_err(),
+                failing.simulate(number, may_have_run).unwrap_err(),
+            ] {
+                assert_eq!((error.kind(), error.may_have_run()), (expected, may_have_run));
+            }
+        }
+        let own = match failing.typed_or_not(&How::Failed(number)) {
+            Err(CallError::Call(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((own.kind(), own.may_have_run()), (expected, true), "{kind:?}");
+    }
+    let error = failing.pass_on(false).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Failed, true));
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! Servers that run beside other work of their process: their end, and their statistics.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use syshandle::direct::connect;
 use syshandle::handle::{Event, ManualEvent};
-use syshandle::serving::{QuotaOwner, RunningServer, ServerRef};
+use syshandle::object::Interface;
+use syshandle::serving::{QuotaOwner, RefusalStats, RunningServer, ServerRef};
 use syshandle::wait::TimerOutcome;
-use syshandle::{Context, ErrorKind, Result, Server, class, interface};
+use syshandle::{Context, ErrorKind, Guid, Result, Server, class, interface};
+use syshandle_wire::FrameKind;
 
+use crate::support::bench::spare_descriptors;
 use crate::support::process::alone;
+use crate::support::raw::Raw;
 use crate::support::{LONG, eventually};
 
 class! { DESK: Desk = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51"; }
@@ -27,6 +33,23 @@ trait Desk {
     fn block(&self, entered: Event, until: ManualEvent) -> Result<()>;
     /// Starts a background task that sets `stopped` when the server ends.
     fn remind(&self, context: &Context, stopped: Event) -> Result<()>;
+    fn read(
+        &self,
+        #[handle(file, read, at_most = read)] file: File,
+        #[range(0..=9)] number: u8,
+    ) -> Result<()>;
+}
+
+/// A later version of [`Desk`] with one more method.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b51")]
+trait LaterDesk {
+    fn add(&self, one: u32, other: u32) -> Result<u32>;
+    fn count(&self, context: &Context) -> Result<(u64, u64)>;
+    fn shut_down(&self, context: &Context) -> Result<()>;
+    fn block(&self, entered: Event, until: ManualEvent) -> Result<()>;
+    fn remind(&self, context: &Context, stopped: Event) -> Result<()>;
+    fn read(&self, #[handle(file, read)] file: File, number: u8) -> Result<()>;
+    fn none(&self, #[handle(file, read)] file: File) -> Result<()>;
 }
 
 struct Clerk;
@@ -59,6 +82,10 @@ impl Desk for Clerk {
         })?;
         Ok(())
     }
+
+    fn read(&self, _: File, _: u8) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A server that a test starts at a separate path.
@@ -75,8 +102,12 @@ impl Subject {
         Self { server: Some(server), folder }
     }
 
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
     fn desk(&self) -> Result<DeskClient> {
-        connect(self.folder.path().join("socket"))
+        connect(self.path())
     }
 
     fn server(&self) -> ServerRef {
@@ -221,4 +252,71 @@ fn a_server_counts_its_work() {
     drop(desk);
     eventually("the client has gone", || server.stats().clients == 0);
     eventually("its quota has gone", || server.stats().quotas.is_empty());
+}
+
+#[test]
+fn a_refused_call_or_client_is_counted_by_its_reason() {
+    let subject = Subject::new(|server| server.max_concurrent_calls(2));
+    let refusals = || {
+        let RefusalStats { not_allowed, busy, stopping, not_found, invalid, .. } =
+            subject.server().stats().refusals;
+        assert_eq!((not_allowed, busy, stopping), (0, 0, 0));
+        (not_found, invalid)
+    };
+    let desk = subject.desk().unwrap();
+    desk.read(&tempfile::tempfile().unwrap(), 9).unwrap_err();
+    assert_eq!(refusals(), (0, 1), "the handle has a right too many");
+    let null = File::open("/dev/null").unwrap();
+    desk.read(&null, 10).unwrap_err();
+    assert_eq!(refusals(), (0, 2), "the number is past its range");
+    desk.read(&null, 9).unwrap();
+    assert_eq!(refusals(), (0, 2), "the call is not refused");
+
+    let later: LaterDeskClient = connect(subject.path()).unwrap();
+    let error = later.none(&null).unwrap_err();
+    assert_eq!((error.kind(), refusals()), (ErrorKind::NoSuchMethod, (1, 2)));
+    let iid = <dyn Desk as Interface>::DESCRIPTION.iid;
+    let one = Guid::from_bytes([1; 16]);
+    for (clsid, iid, count) in [(one, iid, 2), (DESK.clsid(), one, 3)] {
+        let stranger = Raw::open(&subject.path(), clsid, iid);
+        assert_eq!(stranger.receive().unwrap().header.kind, FrameKind::Refused);
+        assert_eq!(refusals(), (count, 2));
+    }
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_when_its_turn_comes_is_counted_as_expired() {
+    let subject = Subject::new(|server| server.max_concurrent_calls(2));
+    let (server, desk, entered) = (subject.server(), subject.desk().unwrap(), event());
+    let (until, timeout) = (ManualEvent::new().unwrap(), Duration::from_millis(500));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| desk.block(&entered, &until).unwrap());
+            assert!(entered.wait_timeout(LONG).unwrap());
+        }
+        let late = scope.spawn(|| desk.with_timeout(timeout).add(1, 2).unwrap_err().kind());
+        eventually("the call waits for its turn", || server.stats().calls.waiting == 1);
+        // The server has received the call, so its deadline has passed after this.
+        thread::sleep(timeout);
+        assert_eq!(late.join().unwrap(), ErrorKind::TimedOut);
+        assert_eq!(server.stats().refusals.expired, 0);
+        until.set().unwrap();
+        eventually("the call is refused", || server.stats().refusals.expired == 1);
+    });
+    assert_eq!(server.stats().calls.done, 2);
+}
+
+#[test]
+fn a_call_whose_handles_were_lost_is_counted() {
+    alone(|| {
+        let subject = Subject::new(|server| server);
+        let (desk, null) = (subject.desk().unwrap(), File::open("/dev/null").unwrap());
+        desk.read(&null, 9).unwrap();
+        assert_eq!(subject.server().stats().refusals.handles_lost, 0);
+        spare_descriptors(Some(0));
+        let error = desk.read(&null, 9).unwrap_err();
+        spare_descriptors(None);
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::HandlesLost, false));
+        assert_eq!(subject.server().stats().refusals.handles_lost, 1);
+    });
 }

@@ -348,6 +348,7 @@ impl ServerConnection {
 
     /// Ends the connection with a fault.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
+        reactor.count_refusal(fault);
         let (header, body) = ServerEnd::<()>::refused(fault);
         self.send_batch(&mut self.state());
         // A client that has disconnected does not need the fault.

@@ -48,6 +48,8 @@ impl InnerDoor {
         let quota_guard =
             quota_guard.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
         let (inner, outer) = Seqpacket::pair()?;
+        // The outer end receives nothing. This distinguishes a door from an end of a connection.
+        inner.shut_down_sending();
         // With sender names, every message has a sender, even an empty message. The end of the
         // stream has none.
         inner.name_senders()?;

@@ -17,6 +17,7 @@ use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
 use super::eventually;
 use super::hazard::{ARMED, FullDisk, HAZARD, HazardClient, Laboratory, Unread};
 use super::world::World;
+use crate::method_errors::{FAILING, FailingObject};
 
 /// The environment variable with the role of this process.
 pub(crate) const ROLE: &str = "BEHAVIOUR_ROLE";
@@ -51,7 +52,7 @@ pub(crate) fn arguments(test: &str) -> Vec<String> {
 
 /// The classes that the server serves.
 pub(crate) fn classes() -> Vec<Guid> {
-    vec![BENCH.clsid(), DOUBLE.clsid(), HAZARD.clsid()]
+    vec![BENCH.clsid(), DOUBLE.clsid(), HAZARD.clsid(), FAILING.clsid()]
 }
 
 #[test]
@@ -74,6 +75,7 @@ fn serves_where_it_is_started_as_a_server() {
         .class(BENCH, Workbench::default)
         .class(DOUBLE, Workbench::default)
         .class(HAZARD, Laboratory::new)
+        .class(FAILING, || FailingObject)
         .idle_timeout(Duration::from_millis(100));
     if let Some(ms) = number(DRAIN_MS) {
         server = server.drain_timeout(Duration::from_millis(ms));
