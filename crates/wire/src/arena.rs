@@ -1,15 +1,16 @@
-//! Allocates ranges in the shared memory of one direction.
+//! Allocates ranges of the shared memory for one direction of a connection.
 
 use syshandle_types::{BodySize, Limits};
 
-/// The ranges of shared memory that hold messages and that the receiver has not released yet.
+/// The ranges of shared memory that contain messages which the receiver has not released yet.
 ///
-/// `take` uses the lowest free range, so that the same few pages are used again and again.
+/// [`Ranges::take`] uses the lowest free range, so that few pages are in use and they are reused.
 #[derive(Debug)]
 pub struct Ranges {
-    /// Start and end offset of each range, sorted. There is at most one per call in flight.
+    /// Start and end offsets of the allocated ranges, sorted. There is at most one range per call
+    /// in flight.
     taken: Vec<(u32, u32)>,
-    /// The size of the memory.
+    /// The size of the memory in bytes.
     size: usize,
 }
 
@@ -32,18 +33,19 @@ impl Ranges {
 
     /// Allocates a range. Returns `None` if no free range is large enough.
     ///
-    /// If there is room, the range is placed so that the part that is copied in one piece starts on
-    /// a cache line. A copy takes up to a third longer if source and destination have different
-    /// offsets in their cache lines. It takes nine times as long if the two offsets within a page
-    /// differ by less than 32 bytes (measured on an AMD EPYC). Large vectors, which start 16 bytes
-    /// into a page, and bytes that follow a length would have such offsets.
+    /// If possible, the range is placed so that the largest part of the message starts at a cache
+    /// line boundary. Copying takes up to a third longer if source and destination have different
+    /// offsets within a cache line. It takes nine times as long if their offsets within a page
+    /// differ by less than 32 bytes (measured on an AMD EPYC). That would be common, because large
+    /// vectors start 16 bytes after a page boundary, and a length precedes their bytes in a
+    /// message.
     pub fn take(&mut self, size: impl Into<BodySize>) -> Option<u32> {
         let BodySize { len, ahead } = size.into();
         let pad = ahead.next_multiple_of(ALIGNMENT) - ahead;
         self.take_behind(pad, len).or_else(|| self.take_behind(0, len))
     }
 
-    /// Allocates a range of `len` bytes after `pad` unused bytes.
+    /// Allocates a range of `len` bytes that starts `pad` bytes after a cache line boundary.
     fn take_behind(&mut self, pad: usize, len: usize) -> Option<u32> {
         let padded = pad.checked_add(len)?.checked_next_multiple_of(ALIGNMENT)?;
         let padded = u32::try_from(padded).ok()?;
@@ -56,8 +58,8 @@ impl Ranges {
             }
             start = end;
         }
-        // If the size of the memory is not a multiple of the alignment, the memory ends within the
-        // last line.
+        // The last cache line may be incomplete, if the size of the memory is not a multiple of the
+        // alignment.
         if start as usize + padded as usize > self.size.next_multiple_of(ALIGNMENT)
             || start as usize + pad + len > self.size
         {
@@ -68,7 +70,7 @@ impl Ranges {
         Some(offset)
     }
 
-    /// Releases a range. Returns `false` if no allocated range starts at `offset`.
+    /// Releases the range that starts at `offset`. Returns `false` if there is none.
     #[must_use]
     pub fn give_back(&mut self, offset: u32) -> bool {
         let place = self.taken.binary_search_by_key(&offset, |range| range.0);
@@ -76,7 +78,7 @@ impl Ranges {
     }
 }
 
-/// Size of a cache line. No two ranges share one.
+/// Size of a cache line in bytes. No two ranges share a cache line.
 const ALIGNMENT: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The client's end of a connection: the calls that wait for a reply, and the meaning of received
+//! The client's end of a connection. It keeps track of pending calls and interprets received
 //! frames.
 
 use syshandle_types::{BodySize, Limits};
@@ -8,8 +8,8 @@ use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Vio
 
 /// The client's end of a connection.
 ///
-/// Every call gets exactly one reply, even after it was cancelled, and counts as running until
-/// then. `W` identifies the waiter that the driver wakes when the reply arrives.
+/// Every call gets exactly one reply, even if it is cancelled, and counts as running until then.
+/// `W` identifies the waiter that the driver wakes when the reply arrives.
 #[derive(Debug)]
 pub struct ClientEnd<W> {
     limits: Limits,
@@ -17,16 +17,17 @@ pub struct ClientEnd<W> {
     running: u16,
     outgoing: Ranges,
     pending_releases: PendingReleases,
-    /// Set once a reply says that the server expects a `Bye`.
+    /// Whether the server has asked for a `Bye` at the end, in one of its replies.
     awaits_bye: bool,
-    /// Set once a reply has arrived.
+    /// Whether any reply has arrived.
     has_replied: bool,
 }
 
-/// The state of one call. The index of the slot is the low half of the call's id.
+/// The state of one call. The index of the slot is the lower half of the call's ID.
 #[derive(Debug)]
 struct Slot<W> {
-    /// The high half of the id, incremented for each call so that an id is not reused soon.
+    /// The upper half of the call's ID. It is incremented for each call, so that an ID is not
+    /// reused soon.
     turn: u16,
     state: State<W>,
 }
@@ -45,52 +46,53 @@ pub enum ClientEndEvent<W> {
     Reply {
         /// The waiter passed to [`ClientEnd::start`].
         waiter: W,
-        /// The outcome of the call.
+        /// The result of the call.
         status: Status,
         /// Location of the body.
         body: Body,
         /// Whether handles of the reply were lost in transit.
         handles_lost: bool,
     },
-    /// The reply to a cancelled call. The driver must still release its body.
+    /// The reply to a cancelled call. The driver must release its body.
     LateReply(Body),
-    /// The server refuses the connection.
+    /// The server has rejected the connection.
     Refused,
-    /// The server closes the connection.
+    /// The server is closing the connection.
     Bye,
-    /// The handle of the frame is the server's shared memory. The handle may have been lost in
-    /// transit.
+    /// The server's shared memory has arrived as the handle of the frame. The handle may have been
+    /// lost in transit.
     Arena,
-    /// The server did not receive the handle of the client's shared memory. The driver must send it
-    /// again.
+    /// The server did not receive the handle of the client's shared memory. The driver must send
+    /// the handle again.
     ArenaLost,
-    /// The server is short of shared memory. The frame to send releases all ranges that were read.
+    /// The server needs free ranges of its shared memory. The driver must send the contained frame,
+    /// which releases all ranges that were read.
     ReleaseRequest(Option<Header>),
-    /// Nothing to do: the frame only released ranges.
+    /// The frame only released ranges. The driver has nothing to do.
     Nothing,
 }
 
-/// The reason why a call can't start before another one ends.
+/// The reason why a call can't start until another call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The limit of calls in flight is reached.
+    /// The maximum number of calls is in flight.
     TooManyCalls,
-    /// The shared memory has no free range of the size.
+    /// No free range of the shared memory is large enough.
     NoSharedMemory,
 }
 
 impl<W> ClientEnd<W> {
-    /// Opens the connection. `frame` is the server's whole greeting frame. Returns the client's end
-    /// and the contents of the greeting.
+    /// Opens the connection. `frame` is the complete greeting frame of the server. Returns the
+    /// client's end and the decoded greeting.
     ///
     /// # Errors
-    /// The fault if the server refuses the connection; [`Violation`] if the frame is not a
-    /// greeting.
+    /// Returns the fault if the server rejects the connection, and a [`Violation`] if the frame is
+    /// not a greeting.
     pub fn open(frame: &[u8], handles: usize) -> Result<(Self, Greeting), OpenError> {
         let (header, body) = Header::read(frame)?;
         match header.kind {
             _ if handles > 0 || header.handles > 0 => Err(Violation::TooManyHandles.into()),
-            // No range has been allocated yet, so none can be released.
+            // A greeting can't release any range, because the client has not allocated one yet.
             _ if !header.releases.as_slice().is_empty() => Err(Violation::UnknownRelease.into()),
             FrameKind::Greeting => {
                 let greeting = Greeting::read(body)?;
@@ -112,31 +114,31 @@ impl<W> ClientEnd<W> {
         }
     }
 
-    /// Returns the frame that answers the greeting.
+    /// Returns the client's first frame, which answers the greeting.
     pub fn hello(hello: Hello) -> (Header, Vec<u8>) {
         let body = hello.write().to_vec();
         let inline = Body::Inline { len: body.len() as u32 };
         (Header { body: inline, ..Header::new(FrameKind::Hello) }, body)
     }
 
-    /// Returns the limits of calls: for each, the lower one of the server's and the client's.
+    /// Returns the limits of calls. Each is the lower of the server's and the client's limit.
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Returns the number of calls that wait for their reply, including cancelled calls.
+    /// Returns the number of calls that have no reply yet, including cancelled calls.
     #[inline]
     pub fn running(&self) -> usize {
         self.running.into()
     }
 
-    /// Starts a call and returns the header of its frame. For a body that is too large for the
-    /// frame, the header names a range of shared memory, to which the driver copies the body before
-    /// it sends the frame.
+    /// Starts a call and returns the header of its frame. If the body is too large for the frame,
+    /// the header contains the offset of a range of shared memory. The driver must copy the body
+    /// there before it sends the frame.
     ///
     /// # Errors
-    /// [`StartError`] if the call must wait until another one ends.
+    /// [`StartError`] if the call can't start until another one ends.
     #[inline]
     pub fn start(
         &mut self,
@@ -172,12 +174,12 @@ impl<W> ClientEnd<W> {
         })
     }
 
-    /// Forgets a call whose frame could not be sent.
+    /// Undoes [`ClientEnd::start`] for a call whose frame could not be sent.
     pub fn unsent(&mut self, header: &Header) {
         self.end_call(header.call);
         self.pending_releases.put_back(&header.releases);
         if let Body::Shared { offset, .. } = header.body {
-            // The range was allocated for this call, and the server has not learned of it.
+            // The range was allocated for this call, and the server does not know of it.
             let _ = self.outgoing.give_back(offset);
         }
     }
@@ -193,11 +195,12 @@ impl<W> ClientEnd<W> {
         Some(Header { call, ..Header::new(FrameKind::Cancel) })
     }
 
-    /// Processes a frame that arrived with `handles` handles. The number is lower than the one sent
-    /// if the kernel truncated them.
+    /// Processes a received frame. `handles` is the number of received handles, which is lower than
+    /// the number sent if the kernel truncated them.
     ///
     /// # Errors
-    /// [`Violation`]; the connection must be closed.
+    /// Returns a [`Violation`] if the frame breaks the protocol. The connection must then be
+    /// closed.
     #[inline]
     pub fn receive<'f>(
         &mut self,
@@ -245,19 +248,20 @@ impl<W> ClientEnd<W> {
         &mut self.outgoing
     }
 
-    /// Records that a range of the server's shared memory was read. The range is released by the
-    /// next frame, or by the returned one if much is due.
+    /// Records that a range of the server's shared memory was read. The next frame releases the
+    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases them now.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.pending_releases.has_read(body)
     }
 
-    /// Takes back the releases of a frame that could not be sent. They go with the next frame.
+    /// Restores the releases of a frame that could not be sent, so that the next frame contains
+    /// them.
     pub fn unreleased(&mut self, header: &Header) {
         self.pending_releases.put_back(&header.releases);
     }
 
-    /// Returns whether the client must send `Bye`. It must if the server may still hold work for
-    /// it: a reply has said so, or a call is unanswered.
+    /// Returns whether the client must send `Bye` at the end. It must if a reply has asked for it,
+    /// or if a call has no reply yet, because the server may then still hold work for this client.
     pub fn owes_bye(&self) -> bool {
         self.awaits_bye || self.running > 0
     }
@@ -267,7 +271,7 @@ impl<W> ClientEnd<W> {
         self.has_replied
     }
 
-    /// Returns the waiters of all unanswered calls, after the connection has ended.
+    /// Returns the waiters of all calls without a reply, after the connection has ended.
     pub fn into_waiters(&mut self) -> impl Iterator<Item = W> {
         self.running = 0;
         std::mem::take(&mut self.slots).into_iter().filter_map(|slot| match slot.state {
@@ -291,10 +295,10 @@ impl<W> ClientEnd<W> {
     }
 }
 
-/// The reason why a connection couldn't be opened.
+/// The reason why a connection could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// The server refuses the connection.
+    /// The server rejected the connection.
     Refused(Fault),
     /// The server violated the protocol.
     Violation(Violation),
@@ -306,8 +310,8 @@ impl From<Violation> for OpenError {
     }
 }
 
-/// Chooses the location of a body of this size. Returns `None` if the shared memory has no room for
-/// it now.
+/// Chooses where to put a body of this size. Returns `None` if it needs shared memory and none is
+/// free.
 #[inline]
 pub(crate) fn place(size: BodySize, outgoing: &mut Ranges) -> Option<Body> {
     let len = size.len as u32;

@@ -1,4 +1,5 @@
-//! Faults: errors that one side's runtime reports when it does not serve a call or a connection.
+//! Faults: errors that one side's runtime reports to the other when it can't serve a call or a
+//! connection.
 
 use std::{fmt, io};
 
@@ -8,55 +9,55 @@ use syshandle_types::{
     ProofError, Prove, Requirement, Rights, Sockets,
 };
 
-/// The reason why a call or a connection is not served, as reported by the other side's runtime.
+/// The reason why the runtime of the other side does not serve a call or a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The client's user may not use the server.
+    /// The server does not permit the client's user.
     NotAllowed {
-        /// The client's user, as reported by the kernel.
+        /// The client's user ID, as the kernel reports it to the server.
         uid: u32,
     },
     /// The server doesn't serve this class.
     NoSuchClass(Guid),
     /// The object doesn't have this interface.
     NoSuchInterface(Guid),
-    /// The interface doesn't have a method with this number.
+    /// The interface has no method with this number.
     NoSuchMethod(u32),
-    /// A handle is not as the interface declares.
+    /// A handle does not match its declaration in the interface.
     WrongHandle {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
-        /// The place within the parameter or the result.
+        /// The path of the value within the parameter or the result.
         path: FieldPath,
-        /// The slot among all handles of the call.
+        /// The slot of the handle among all handles of the call.
         slot: u16,
-        /// The expected and the received kind and rights.
+        /// The declared and the received properties.
         mismatch: Mismatch,
     },
-    /// The arguments don't match the interface.
+    /// The bytes of the arguments do not match the interface.
     Malformed {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
-        /// The place within the parameter or the result.
+        /// The path of the value within the parameter or the result.
         path: FieldPath,
         /// The cause.
         text: String,
     },
-    /// The query to the kernel about a handle failed.
+    /// A kernel query about a handle failed.
     Unproven {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
-        /// The place within the parameter or the result.
+        /// The path of the value within the parameter or the result.
         path: FieldPath,
         /// The cause.
         text: String,
     },
-    /// Handles were lost in transit because the receiver had no free descriptors.
+    /// Handles were lost in transit, because the receiver had no free file descriptors.
     HandlesLost,
-    /// The call's deadline passed before it ran.
+    /// The deadline of the call passed before the call ran.
     Expired,
-    /// A limit of the server is reached.
+    /// The call would exceed a limit of the server.
     Busy {
         /// Description of the limit.
         limit: String,
@@ -68,12 +69,12 @@ pub enum Fault {
         /// The panic message.
         text: String,
     },
-    /// The method failed with an error for which its interface has no type.
+    /// The method failed with an error type that is not declared in its interface.
     Failed {
-        /// The error message with its causes.
+        /// The error message, including its causes.
         text: String,
     },
-    /// The method ran, but its result can't be sent.
+    /// The method ran, but its result could not be sent.
     Unsendable {
         /// The cause.
         text: String,
@@ -88,39 +89,39 @@ pub enum Fault {
         /// The cause.
         text: String,
     },
-    /// The method returned an error of the runtime's error type.
+    /// The method returned an error of the runtime's own error type.
     Method(MethodError),
-    /// The server's program has ended the connection.
+    /// The server program has ended the connection.
     Aborted {
-        /// The reason that the program gave.
+        /// The reason given by the program.
         text: String,
     },
 }
 
-/// The error of a method without an error type of its own.
+/// The error of a method that declares no error type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodError {
-    /// The number of the error's kind. `docs/wire.md` has the table.
+    /// The number of the error's kind, which `docs/wire.md` defines.
     pub kind: u8,
-    /// Whether the method may have had effects.
+    /// Whether the method may have had side effects.
     pub may_have_run: bool,
-    /// The system error that caused this one, if any.
+    /// The I/O error that caused this one, if any.
     pub io: Option<IoCause>,
-    /// The error message with its causes.
+    /// The error message, including its causes.
     pub text: String,
 }
 
-/// The part of a system error that is sent.
+/// The part of an I/O error that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoCause {
-    /// The number of an error of the operating system.
+    /// An OS error number.
     Errno(i32),
-    /// An error kind without a system error number.
+    /// The kind of an error without an OS error number.
     Kind(io::ErrorKind),
 }
 
 impl IoCause {
-    /// Creates the cause from the system error number, or else the kind, of an error.
+    /// Creates the cause from the OS error number of an error or, if there is none, from its kind.
     pub fn new(raw_os_error: Option<i32>, kind: io::ErrorKind) -> Self {
         raw_os_error.map_or(Self::Kind(kind), Self::Errno)
     }
@@ -133,7 +134,7 @@ impl IoCause {
         }
     }
 
-    /// Returns the system error number, if there is one.
+    /// Returns the OS error number, if there is one.
     pub fn raw_os_error(self) -> Option<i32> {
         match self {
             Self::Errno(errno) => Some(errno),
@@ -142,8 +143,8 @@ impl IoCause {
     }
 }
 
-/// The error kinds that a standard library may use without a system error number. The index of a
-/// kind is its number on the wire. A kind that is not listed is sent as the first one.
+/// The error kinds that the standard library may report without an OS error number. The index of a
+/// kind is its number on the wire. A kind that is not in the list is sent as the first one.
 const IO_KINDS: [io::ErrorKind; 39] = [
     io::ErrorKind::Other,
     io::ErrorKind::NotFound,
@@ -200,15 +201,15 @@ impl Fault {
         }
     }
 
-    /// Returns the body of a frame that carries this fault.
+    /// Returns the body of the frame that reports this fault.
     pub fn write(&self) -> Vec<u8> {
         let mut out = Encoder::new(Vec::new(), Limits::default());
         self.encode(&mut out);
-        // The limit of texts is lower than the limit of messages, so encoding can't fail.
+        // Texts are truncated to less than the limit of a message, so encoding can't fail.
         out.finish().map(|(bytes, _)| bytes).unwrap_or_default()
     }
 
-    /// Reads the body of a frame that carries a fault.
+    /// Parses the body of a frame that reports a fault.
     ///
     /// # Errors
     /// The body is not a fault that this version knows.
@@ -234,7 +235,7 @@ impl From<DecodeError> for Fault {
     }
 }
 
-/// Text from a peer is displayed as [`Printable`].
+/// Displays text from the peer as [`Printable`].
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -376,7 +377,7 @@ impl Decode for Fault {
                     0 => None,
                     1 => Some(IoCause::Errno(i32::decode(input)?)),
                     2 => {
-                        // A kind that only a newer peer knows becomes `Other`.
+                        // A kind that only newer peers know becomes `Other`.
                         let kind = IO_KINDS.get(usize::from(u8::decode(input)?));
                         Some(IoCause::Kind(kind.copied().unwrap_or(io::ErrorKind::Other)))
                     }
@@ -413,7 +414,7 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
         4 => Requirement::Files(Files::from_bits_truncate(bits)),
         _ => return Err(input.error(DecodeErrorKind::Value { expected: "part of a declaration" })),
     };
-    // An object kind that only a newer peer knows is treated as unknown.
+    // An object that only newer peers know becomes unknown.
     let object = u8::decode(input)?;
     let known = Object::ALL.into_iter().find(|known| *known as u8 == object);
     let object = known.unwrap_or(Object::Other);
@@ -435,12 +436,12 @@ fn parameter(input: &mut Decoder<'_>) -> Result<Option<u16>, DecodeError> {
     Ok(Some(u16::decode(input)?).filter(|index| *index != NO_PARAMETER))
 }
 
-/// Returns the text, cut to the limit of a fault.
+/// Truncates the text to the limit for faults.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)]
 }
 
-/// A fault carries no handles.
+/// The prover for decoding a fault, which can't contain handles.
 struct NoHandles;
 
 impl Prove for NoHandles {

@@ -1,4 +1,4 @@
-//! Frames: a header, released ranges of shared memory, and a body.
+//! Frames. Each consists of a header, a list of released ranges of shared memory, and a body.
 
 use std::fmt;
 
@@ -16,25 +16,26 @@ pub enum FrameKind {
     Greeting = 1,
     /// Client to server, first frame: [`crate::Hello`].
     Hello = 2,
-    /// Server to client: the connection is refused. The body is a [`crate::Fault`].
+    /// Server to client: rejects the connection. The body is a [`crate::Fault`].
     Refused = 3,
     /// Client to server: runs a method.
     Call = 4,
-    /// Server to client: the outcome of a call.
+    /// Server to client: the result of a call.
     Reply = 5,
     /// Client to server: cancels a call.
     Cancel = 6,
-    /// Either direction: the sender closes the connection; end of file follows.
+    /// Either direction: the sender closes the connection, and sends nothing more.
     Bye = 7,
-    /// Either direction: the one handle is the shared memory that the sender will write. Without a
-    /// handle: the sender did not receive the peer's shared memory, and the peer must send it
-    /// again.
+    /// Either direction: passes the shared memory that the sender will write, as the only handle.
+    /// If there is no handle, the sender did not receive the peer's shared memory, and the peer
+    /// must send it again.
     Arena = 8,
-    /// Either direction: only releases ranges. Without any: the sender is short of shared memory.
-    /// The receiver must release what it has read, and from now on releases each range at once.
+    /// Either direction: only releases ranges. If it releases none, it is a request by a sender
+    /// that needs shared memory: the receiver must release all ranges that it has read, and from
+    /// now on must release each range immediately.
     Release = 9,
-    /// To a door: the one handle is one end of a return channel. On that channel: the handle is the
-    /// client's end of a new connection.
+    /// Sent to a door: the handle is one end of a return channel. Sent on that channel: the handle
+    /// is the client's end of a new connection.
     Attach = 10,
 }
 
@@ -57,13 +58,13 @@ impl FrameKind {
     }
 }
 
-/// The outcome of a call.
+/// Whether a call succeeded, which determines the content of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Status {
     /// The body is the method's result.
     Done = 0,
-    /// The body is the method's own error.
+    /// The body is an error that the method returned.
     Failed = 1,
     /// The body is a [`crate::Fault`].
     Fault = 2,
@@ -77,7 +78,7 @@ impl Status {
     }
 }
 
-/// The location of a body.
+/// The location and length of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// The body follows the header in the frame.
@@ -85,9 +86,9 @@ pub enum Body {
         /// Length in bytes.
         len: u32,
     },
-    /// The body is in the sender's shared memory.
+    /// The body is in the shared memory that the sender of the frame writes.
     Shared {
-        /// Start offset.
+        /// Offset of the body's first byte in the shared memory.
         offset: u32,
         /// Length in bytes.
         len: u32,
@@ -101,28 +102,29 @@ pub struct Header {
     pub kind: FrameKind,
     /// Number of handles that accompany the frame.
     pub handles: u16,
-    /// Id of the call that the frame concerns; otherwise 0.
+    /// ID of the call that the frame concerns; otherwise 0.
     pub call: u32,
-    /// Method number of a call, [`Status`] of a reply; otherwise 0.
+    /// Method number in a call, [`Status`] in a reply; otherwise 0.
     pub code: u32,
     /// Timeout of a call in milliseconds, rounded up; otherwise 0.
     pub timeout_ms: u32,
-    /// Location of the body.
+    /// Location and length of the body.
     pub body: Body,
-    /// Offsets of ranges of the receiver's shared memory that the sender has read.
+    /// Offsets of the ranges that the sender has read in the receiver's shared memory, and now
+    /// releases.
     pub releases: Releases,
-    /// For a reply: the server may hold work for this client beyond its calls, so the client must
-    /// send `Bye`.
+    /// In a reply: asks the client to send `Bye` at the end, because the server may hold work for
+    /// this client beyond its calls.
     pub awaits_bye: bool,
 }
 
 /// Offsets of the ranges that a frame releases. Most frames release at most one range. Up to four
-/// offsets need no heap memory, so that headers stay small.
+/// offsets are stored without heap memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Releases(SmallVec<[u32; 4]>);
 
 impl Releases {
-    /// Moves as many offsets as fit in a frame out of `due`.
+    /// Removes as many offsets from `due` as fit in a frame, and returns them.
     #[inline]
     pub fn take_from(due: &mut Vec<u32>) -> Self {
         if due.is_empty() {
@@ -140,7 +142,7 @@ impl Releases {
         releases
     }
 
-    /// Returns the offsets.
+    /// Returns the offsets of the released ranges.
     #[inline]
     pub fn as_slice(&self) -> &[u32] {
         &self.0
@@ -148,13 +150,13 @@ impl Releases {
 }
 
 impl Header {
-    /// Size of a header without releases.
+    /// Size of a header without releases, in bytes.
     pub const LEN: usize = 28;
 
-    /// Maximum size of a frame.
+    /// Maximum size of a frame, in bytes.
     pub const FRAME_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX + Limits::INLINE_BYTES_MAX;
 
-    /// Maximum size of a header.
+    /// Maximum size of a header with releases, in bytes.
     pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
 
     /// Creates a header of this kind with all other fields empty.
@@ -172,7 +174,8 @@ impl Header {
         }
     }
 
-    /// Returns whether the frame is an empty `Release`, which asks the peer to release its ranges.
+    /// Returns whether the frame is a `Release` without ranges, which requests that the peer
+    /// release its ranges.
     pub(crate) fn asks(&self) -> bool {
         self.kind == FrameKind::Release && self.releases.as_slice().is_empty()
     }
@@ -242,7 +245,8 @@ impl Header {
         }
     }
 
-    /// Returns whether the frame has only the fields, body and handles that its kind may have.
+    /// Returns whether all fields, the body and the handles are empty that this kind of frame may
+    /// not have.
     #[inline]
     fn has_only_its_own(&self) -> bool {
         let Self { handles, call, code, timeout_ms, body, .. } = self;
@@ -263,7 +267,7 @@ impl Header {
     }
 }
 
-/// A violation of the protocol by the peer. The connection is closed.
+/// A violation of the protocol by the peer, after which the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
@@ -275,34 +279,34 @@ pub enum Violation {
     UnknownKind(u8),
     /// The frame has unknown flags.
     UnknownFlags(u8),
-    /// The length of the body differs from the header's.
+    /// The length of the body differs from that in the header.
     WrongLength,
-    /// The frame releases more ranges than the maximum.
+    /// The frame releases more ranges than permitted.
     TooManyReleases,
     /// The frame releases a range that was not allocated.
     UnknownRelease,
     /// A frame of this kind is not allowed in this state.
     Unexpected(FrameKind),
-    /// The frame has a field other than 0, a body or handles, which its kind may not have.
+    /// The frame has a nonzero field, a body or handles that its kind may not have.
     Surplus(FrameKind),
-    /// The number of handles differs from the header's.
+    /// The number of handles differs from that in the header.
     WrongHandles {
-        /// Number in the header.
+        /// Number of handles in the header.
         declared: u16,
         /// Number of received handles.
         received: u16,
     },
-    /// The kernel attached a control message of an unknown type, which may carry descriptors.
+    /// The kernel attached a control message of an unknown type, which may contain descriptors.
     UnknownControl,
-    /// The number of handles exceeds the limit.
+    /// The frame has more handles than the limit.
     TooManyHandles,
-    /// The number of bytes exceeds the limit.
+    /// The body has more bytes than the limit.
     TooManyBytes,
-    /// The number of calls in flight exceeds the limit.
+    /// The peer starts more calls than the limit.
     TooManyCalls,
-    /// The id of the call is in use by a running call.
+    /// A running call already has this ID.
     CallTwice(u32),
-    /// The reply belongs to no call.
+    /// No running call has the ID of the reply.
     UnknownReply(u32),
     /// The status is unknown.
     UnknownStatus(u32),
@@ -312,7 +316,7 @@ pub enum Violation {
     BadArena,
     /// The peer uses another version of the protocol.
     Version {
-        /// Version of the peer.
+        /// Protocol version of the peer.
         theirs: u16,
     },
 }
@@ -359,10 +363,10 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// Flag: the body is in shared memory.
+/// Flag that states that the body is in shared memory.
 const SHARED: u8 = 1;
 
-/// Flag of a reply: [`Header::awaits_bye`].
+/// Flag for [`Header::awaits_bye`].
 const AWAITS_BYE: u8 = 0x80;
 
 #[cfg(test)]

@@ -1,34 +1,35 @@
-//! The handshake: the server's greeting and the client's answer.
+//! The handshake, which consists of the server's greeting and the client's hello.
 
 use syshandle_types::{Guid, Limits};
 
 use crate::Violation;
 
-/// The server's first frame. The client sends nothing before it has received this frame.
+/// The server's first frame. The client sends nothing before it has received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
     /// The server's limits for this client.
     pub limits: Limits,
-    /// The interfaces that the server offers. The client detects a wrong class or interface by
-    /// itself.
+    /// The interfaces that the server offers. A client compares them with what it needs, so it
+    /// detects a wrong class or interface itself.
     pub offers: Vec<Offer>,
 }
 
-/// An interface of a class that the server offers.
+/// An interface that a class of the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// CLSID of the class; [`Guid::NIL`] if the connection is to an existing object.
+    /// CLSID of the class. [`Guid::NIL`] if the connection is to an existing object.
     pub clsid: Guid,
     /// IID of the interface.
     pub iid: Guid,
 }
 
-/// The client's first frame. It names the class to create an object of, and the interface.
+/// The client's first frame. It requests an object of a class, and selects the interface of the
+/// calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// CLSID of the class; [`Guid::NIL`] if the connection is to an existing object.
+    /// CLSID of the class. [`Guid::NIL`] if the connection is to an existing object.
     pub clsid: Guid,
-    /// IID of the interface that the calls belong to.
+    /// IID of the interface to which all calls belong.
     pub iid: Guid,
 }
 
@@ -36,7 +37,7 @@ impl Greeting {
     /// The version of the protocol.
     pub const VERSION: u16 = 1;
 
-    /// Returns the body of the frame.
+    /// Encodes the body of the frame.
     pub fn write(&self) -> Vec<u8> {
         let offers = &self.offers[..self.offers.len().min(Limits::OFFERS_MAX)];
         let mut out = Vec::with_capacity(HEAD_LEN + 32 * offers.len());
@@ -54,10 +55,10 @@ impl Greeting {
         out
     }
 
-    /// Reads the body of the frame.
+    /// Parses the body of the frame.
     ///
     /// # Errors
-    /// [`Violation::NotOurs`], [`Violation::Version`].
+    /// [`Violation::NotOurs`] or [`Violation::Version`].
     pub fn read(body: &[u8]) -> Result<Self, Violation> {
         let rest = version_checked(body)?;
         let (head, rest) = rest.split_first_chunk::<10>().ok_or(Violation::NotOurs)?;
@@ -84,7 +85,7 @@ impl Greeting {
 }
 
 impl Hello {
-    /// Returns the body of the frame.
+    /// Encodes the body of the frame.
     pub fn write(&self) -> [u8; HELLO_LEN] {
         let mut out = [0; HELLO_LEN];
         out[..8].copy_from_slice(&MAGIC);
@@ -94,10 +95,10 @@ impl Hello {
         out
     }
 
-    /// Reads the body of the frame.
+    /// Parses the body of the frame.
     ///
     /// # Errors
-    /// [`Violation::NotOurs`], [`Violation::Version`].
+    /// [`Violation::NotOurs`] or [`Violation::Version`].
     pub fn read(body: &[u8]) -> Result<Self, Violation> {
         let guids: &[u8; 32] = version_checked(body)?.try_into().map_err(|_| Violation::NotOurs)?;
         let (clsid, iid) = two_guids(guids);
@@ -105,10 +106,11 @@ impl Hello {
     }
 }
 
-/// Size of a greeting without its offers.
+/// Size of a greeting's body without offers, in bytes.
 const HEAD_LEN: usize = 22;
 
-/// Checks magic number and version, with which both frames start. Returns the rest.
+/// Checks the magic number and the version at the start of a greeting or hello. Returns the rest of
+/// the body.
 fn version_checked(body: &[u8]) -> Result<&[u8], Violation> {
     let rest = body.strip_prefix(&MAGIC).ok_or(Violation::NotOurs)?;
     let (version, rest) = rest.split_first_chunk().ok_or(Violation::NotOurs)?;

@@ -1,13 +1,13 @@
 //! The wire protocol of syshandle: frames, the handshake, faults, and the two ends of a connection.
 //!
 //! The crate consists of pure functions on bytes and handles: no I/O, no threads, no clock, no
-//! `unsafe`. A driver moves messages, proves handles by kernel queries, and acts on the results of
-//! [`ClientEnd`] and [`ServerEnd`]. `syshandle-types` encodes the values of messages. `docs/wire.md`
-//! specifies the protocol byte by byte.
+//! `unsafe`. A *driver* in another crate sends and receives the frames, proves handles by kernel
+//! queries, and acts on the results of [`ClientEnd`] and [`ServerEnd`]. `syshandle-types` encodes
+//! the values in messages. `docs/wire.md` specifies the protocol byte by byte.
 //!
-//! Reading order: [`Header`] frames messages. [`Greeting`] and [`Hello`] open a connection.
-//! [`ClientEnd`] and [`ServerEnd`] enforce its rules. [`Fault`] is an error that one side's runtime
-//! reports to the other.
+//! Suggested reading order: [`Header`], the start of each frame; [`Greeting`] and [`Hello`], which
+//! open a connection; [`ClientEnd`] and [`ServerEnd`], which enforce the rules of a connection;
+//! [`Fault`], an error that one side's runtime reports to the other.
 
 mod arena;
 mod client_end;

@@ -1,4 +1,4 @@
-//! Ranges of the peer's shared memory that this side has read and not released yet.
+//! Ranges of the peer's shared memory that this side has read but not released yet.
 
 use syshandle_types::Limits;
 
@@ -7,28 +7,27 @@ use crate::{Body, FrameKind, Header};
 
 /// Ranges that were read and must be released.
 ///
-/// Ranges are released with the next frame of any kind. A peer that is short of memory asks for
-/// them, and from then on each range is released at once, because the next frame may have to wait
+/// The next frame of any kind releases them. If the peer asks for them because it needs shared
+/// memory, each range is released immediately from then on, because the next frame may have to wait
 /// for a slow method.
 #[derive(Debug)]
 pub(crate) struct PendingReleases {
     offsets: Vec<u32>,
     /// Total size of the ranges in bytes.
     bytes: u32,
-    /// Size in bytes from which the ranges are released without waiting for the next frame.
+    /// Size in bytes from which the ranges are released immediately.
     bytes_max: u32,
     at_once: bool,
 }
 
 impl PendingReleases {
-    /// Creates the list of a client. The client's next frame may never be sent, and until then the
+    /// Creates the list of a client. The next frame may never be sent, and until the release the
     /// server can't free the pages.
     pub(crate) fn of_client() -> Self {
         Self::with(256 * 1024)
     }
 
-    /// Creates the list of a server. The server's next frame is the reply, which a slow method
-    /// delays.
+    /// Creates the list of a server. The next frame is the reply, which a slow method delays.
     pub(crate) fn of_server() -> Self {
         Self::with(4 * 1024 * 1024)
     }
@@ -37,8 +36,8 @@ impl PendingReleases {
         Self { offsets: Vec::new(), bytes: 0, bytes_max, at_once: false }
     }
 
-    /// Records that a range was read. Returns the header of a frame that releases it if the release
-    /// should not wait for the next frame.
+    /// Records that a range was read. If the release should not wait for the next frame, returns
+    /// the header of a frame that releases all ranges now.
     #[inline]
     pub(crate) fn has_read(&mut self, body: Body) -> Option<Header> {
         let Body::Shared { offset, len } = body else { return None };
@@ -48,20 +47,21 @@ impl PendingReleases {
         (self.at_once || many).then(|| self.frame())
     }
 
-    /// Handles the peer's request for ranges. Returns the header of the frame that releases them.
+    /// Processes the peer's request to release ranges. Returns the header of the frame that does
+    /// so.
     pub(crate) fn release_at_once(&mut self) -> Option<Header> {
         self.at_once = true;
         (!self.offsets.is_empty()).then(|| self.frame())
     }
 
-    /// Takes the ranges to release with the next frame.
+    /// Removes and returns the ranges that the next frame releases.
     #[inline]
     pub(crate) fn take(&mut self) -> Releases {
         self.bytes = 0;
         Releases::take_from(&mut self.offsets)
     }
 
-    /// Puts back the ranges of a frame that couldn't be sent.
+    /// Adds the ranges of a frame that could not be sent.
     pub(crate) fn put_back(&mut self, releases: &Releases) {
         self.offsets.extend(releases.as_slice());
     }

@@ -1,4 +1,5 @@
-//! The server's end of a connection: the running calls, and the meaning of received frames.
+//! The server's end of a connection. It keeps track of running calls and interprets received
+//! frames.
 
 use syshandle_types::{BodySize, Limits};
 
@@ -8,7 +9,8 @@ use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Vio
 
 /// The server's end of a connection.
 ///
-/// `T` is the driver's data for a running call, through which a call is told that it was cancelled.
+/// `T` is the driver's data for a running call, by which the driver can tell the call that it was
+/// cancelled.
 #[derive(Debug)]
 pub struct ServerEnd<T> {
     limits: Limits,
@@ -20,9 +22,9 @@ pub struct ServerEnd<T> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The greeting was sent; the hello has not arrived.
+    /// The greeting was sent, and the hello has not arrived.
     Greeted,
-    /// Calls may arrive.
+    /// Calls are accepted.
     Open,
     /// The client has closed the connection.
     Closed,
@@ -31,15 +33,15 @@ enum Phase {
 /// An event that a frame from the client causes.
 #[derive(Debug)]
 pub enum ServerEndEvent<'a, T> {
-    /// The client requests an object.
+    /// The client requests an object, or an interface of an existing one.
     Hello(Hello),
-    /// A call to run. The driver reports it with [`ServerEnd::started`].
+    /// A call to run. When it starts, the driver calls [`ServerEnd::started`].
     Call {
-        /// Id of the call.
+        /// ID of the call.
         call: u32,
         /// Number of the method.
         method: u32,
-        /// Timeout of the caller, in milliseconds.
+        /// The caller's timeout in milliseconds.
         timeout_ms: u32,
         /// Location of the arguments.
         body: Body,
@@ -48,22 +50,24 @@ pub enum ServerEndEvent<'a, T> {
     },
     /// The client cancelled the call.
     Cancel(&'a T),
-    /// The client closes the connection.
+    /// The client is closing the connection.
     Bye,
-    /// The handle of the frame is the client's shared memory. The handle may have been lost in
-    /// transit.
+    /// The client's shared memory has arrived as the handle of the frame. The handle may have been
+    /// lost in transit.
     Arena,
-    /// The client did not receive the handle of the server's shared memory. The driver must send it
-    /// again.
+    /// The client did not receive the handle of the server's shared memory. The driver must send
+    /// the handle again.
     ArenaLost,
-    /// The client is short of shared memory. The frame to send releases all ranges that were read.
+    /// The client needs free ranges of its shared memory. The driver must send the contained frame,
+    /// which releases all ranges that were read.
     ReleaseRequest(Option<Header>),
-    /// Nothing to do: the frame released ranges, or cancelled a call that had ended.
+    /// The frame only released ranges, or cancelled a call that had already ended. The driver has
+    /// nothing to do.
     Nothing,
 }
 
 impl<T> ServerEnd<T> {
-    /// Creates the end of a connection whose greeting was sent.
+    /// Creates the server's end after the greeting was sent.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -74,21 +78,22 @@ impl<T> ServerEnd<T> {
         }
     }
 
-    /// Returns the frame that greets a client.
+    /// Returns the server's first frame, which greets a client.
     pub fn greeting(greeting: &Greeting) -> (Header, Vec<u8>) {
         frame(FrameKind::Greeting, greeting.write())
     }
 
-    /// Returns the frame that refuses a connection.
+    /// Returns the frame that rejects a connection.
     pub fn refused(fault: &Fault) -> (Header, Vec<u8>) {
         frame(FrameKind::Refused, fault.write())
     }
 
-    /// Processes a frame that arrived with `handles` handles. The number is lower than the one sent
-    /// if the kernel truncated them.
+    /// Processes a received frame. `handles` is the number of received handles, which is lower than
+    /// the number sent if the kernel truncated them.
     ///
     /// # Errors
-    /// [`Violation`]; the connection must be closed.
+    /// Returns a [`Violation`] if the frame breaks the protocol. The connection must then be
+    /// closed.
     #[inline]
     pub fn receive<'f>(
         &mut self,
@@ -149,7 +154,7 @@ impl<T> ServerEnd<T> {
         }
     }
 
-    /// Records that a call runs. It counts until its reply.
+    /// Records that a call has started. It counts as running until its reply.
     pub fn started(&mut self, call: u32, running: T) {
         self.running.push((call, running));
     }
@@ -159,22 +164,23 @@ impl<T> ServerEnd<T> {
         &mut self.outgoing
     }
 
-    /// Records that a range of the client's shared memory was read. The range is released by the
-    /// next frame, or by the returned one if much is due.
+    /// Records that a range of the client's shared memory was read. The next frame releases the
+    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases them now.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.pending_releases.has_read(body)
     }
 
-    /// Takes back the releases of a frame that could not be sent. They go with the next frame.
+    /// Restores the releases of a frame that could not be sent, so that the next frame contains
+    /// them.
     pub fn unreleased(&mut self, header: &Header) {
         self.pending_releases.put_back(&header.releases);
     }
 
-    /// Ends a call and returns the header of its reply. For a body that is too large for the frame,
-    /// the header names a range of shared memory, to which the driver copies the body before it
-    /// sends the frame.
+    /// Ends a call and returns the header of its reply. If the body is too large for the frame, the
+    /// header contains the offset of a range of shared memory. The driver must copy the body there
+    /// before it sends the frame.
     ///
-    /// Returns `None` if the shared memory has no room for the body until the client releases a
+    /// Returns `None` if the body needs shared memory and none is free until the client releases a
     /// range.
     #[inline]
     pub fn reply(
@@ -199,23 +205,23 @@ impl<T> ServerEnd<T> {
         })
     }
 
-    /// Replaces a reply that couldn't be sent. Returns the header of the replacement, which has its
-    /// body in the frame and no handles.
+    /// Replaces a reply that could not be sent. Returns the header of the replacement, whose body
+    /// is in the frame, and which has no handles.
     pub fn reply_instead(&mut self, unsent: &Header, status: Status, body_len: usize) -> Header {
         if let Body::Shared { offset, .. } = unsent.body {
-            // The range was allocated for this reply, and the client has not learned of it.
+            // The range was allocated for this reply, and the client does not know of it.
             let _ = self.outgoing.give_back(offset);
         }
         let body = Body::Inline { len: body_len as u32 };
         Header { handles: 0, code: status as u32, body, ..unsent.clone() }
     }
 
-    /// Returns the driver's data for the calls that still run.
+    /// Returns the driver's data of all running calls.
     pub fn running(&self) -> impl Iterator<Item = &T> {
         self.running.iter().map(|(_, running)| running)
     }
 
-    /// Returns whether no call runs.
+    /// Returns whether no call is running.
     pub fn is_idle(&self) -> bool {
         self.running.is_empty()
     }

@@ -1,11 +1,11 @@
-//! Pins the bytes of the wire as `docs/wire.md` describes them. Each `golden/NAME.txt` has a line
-//! for every frame or value, and a test fails if one of them changes.
+//! Compares the bytes on the wire with golden files, so that they can't change unnoticed. Each
+//! `golden/NAME.txt` has one line per frame or value. `docs/wire.md` specifies the bytes.
 //!
-//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` rewrites the files. Only do that
-//! together with a new version in the greeting, because programs of an older version read these
-//! bytes.
+//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` rewrites the files. Increase the
+//! protocol version in the greeting at the same time, because programs of an older version read
+//! these bytes.
 
-// A mismatch names kernel objects by Linux's names.
+// The text of a mismatch contains the Linux names of kernel objects.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
@@ -23,7 +23,7 @@ use syshandle_wire::{
     Releases, ServerEnd, Status,
 };
 
-/// The lines of one file.
+/// The lines of one golden file.
 #[derive(Default)]
 struct Golden(String);
 
@@ -49,7 +49,7 @@ impl Golden {
         self.line(name, &[&head[..len], &body].concat());
     }
 
-    /// Compares the lines with those in the file, or writes the file.
+    /// Compares the lines with the file, or rewrites the file.
     fn check(self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let file = folder.join(name).with_extension("txt");

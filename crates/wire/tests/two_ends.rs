@@ -1,4 +1,4 @@
-//! Connects the two ends of a connection directly, without a socket.
+//! Connects a client's and a server's end directly, without a socket.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
@@ -8,7 +8,7 @@ use syshandle_wire::{
     ServerEndEvent, StartError, Status, Violation,
 };
 
-/// A client and a server, and the frames between them.
+/// A client, a server, and the frames in transit between them.
 struct Two {
     client: ClientEnd<u32>,
     server: ServerEnd<u32>,
@@ -32,7 +32,7 @@ fn open(limits: Limits) -> Two {
 }
 
 impl Two {
-    /// Starts a call at the client and delivers it to the server. Returns its id.
+    /// Starts a call at the client and delivers it to the server. Returns the ID of the call.
     fn call(&mut self, waiter: u32, body: &[u8]) -> u32 {
         let header = self.client.start(0, 0, body.len(), 1000, waiter).unwrap();
         let inline = matches!(header.body, Body::Inline { .. });
@@ -43,7 +43,7 @@ impl Two {
         header.call
     }
 
-    /// Returns the violation that the server reports for a frame.
+    /// Delivers a frame to the server, which must reject it. Returns the violation.
     fn refuses(&mut self, header: &Header, body: &[u8]) -> Violation {
         self.server.receive(&bytes(header, body), 0, false).unwrap_err()
     }
