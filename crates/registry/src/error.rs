@@ -8,14 +8,14 @@ use syshandle_types::Printable;
 /// The result of an operation on the registry.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The error of an operation on the registry. The text of an error is [`Printable`].
+/// The error of an operation on the registry. Its text is [`Printable`].
 #[derive(Debug)]
 pub enum Error {
-    /// An operation failed for a reason that the registry describes.
+    /// An operation failed for a reason that this crate describes.
     Described {
         /// The kind of the failure.
         kind: ErrorKind,
-        /// Describes the failure.
+        /// Description of the failure.
         text: String,
         /// The cause.
         source: Option<Box<dyn StdError + Send + Sync>>,
@@ -32,17 +32,17 @@ pub enum ErrorKind {
     NotRegistered,
     /// The registration of the class is not valid.
     BadRegistration,
-    /// Another user could change a file or a folder that activation relies on.
+    /// Another user could change a file or folder that activation relies on.
     Insecure,
-    /// The folder for sockets is missing.
+    /// There is no folder for sockets.
     NoRuntimeDirectory,
-    /// This process has no permission.
+    /// This process lacks a permission.
     ActivationDenied,
-    /// Another server already serves at this place.
+    /// Another server already uses the socket path.
     AlreadyRunning,
-    /// The registered program passed its socket to another process.
+    /// The registered program passed its socket to another process instead of serving itself.
     StartFailed,
-    /// The server serves no class.
+    /// The server serves none of the classes.
     NoSuchClass,
     /// Another process holds the lock.
     Busy,
@@ -55,7 +55,7 @@ impl Error {
         Self::Described { kind, text: Printable(text.into()).into_text(), source: None }
     }
 
-    /// Adds the cause.
+    /// Sets the cause.
     pub(crate) fn because(self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         match self {
             Self::Described { kind, text, .. } => {
@@ -65,7 +65,7 @@ impl Error {
         }
     }
 
-    /// Puts the place of the error before the text.
+    /// Prepends the place of the error to the text.
     #[cfg(not(windows))]
     pub(crate) fn at(self, place: &str) -> Self {
         match self {

@@ -1,6 +1,6 @@
-//! A hash that never changes, for names of files and for checksums.
+//! A hash that is the same in all versions, for file names and checksums.
 
-/// Returns the FNV-1a hash of bytes.
+/// Returns the 64-bit FNV-1a hash of bytes.
 pub(crate) const fn fnv1a(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut i = 0;

@@ -1,13 +1,14 @@
-//! The registry of syshandle: which program serves a class, and where its server is reached.
+//! The registry of syshandle, which records the program that serves a class and the location of its
+//! server.
 //!
-//! On Linux, a `Registration` is a file in the XDG data folders, and a `Registry` finds it by
-//! the CLSID of a class. `RuntimePaths` are the socket, the lock and the notes of the server of
-//! one registration, and `ServerSocket` is the socket that a server listens on. A client starts
-//! a server only from files that other users can't change, which `trust` checks. On Windows,
+//! On Linux, a `Registration` is a file in the XDG data folders, and a `Registry` finds it by the
+//! CLSID of a class. `RuntimePaths` are the paths of the socket, the lock and the notes of one
+//! registration's server, and `ServerSocket` is the socket on which a server listens. A client
+//! starts a server only from files that other users can't change, which `trust` checks. On Windows,
 //! `ComRegistry` is the part of the Windows registry in which COM finds servers.
 //!
 //! A program file contains a [`mark`] for each class that the program serves, so that the program
-//! can be registered without being run.
+//! can be registered without being executed.
 
 mod error;
 mod hash;

@@ -1,25 +1,26 @@
-//! Marks in program files. The mark of a server's program says which classes it serves, so that it
-//! can be registered without being run. The marks of a proxy DLL name its interfaces.
+//! Marks in program files. A server program contains a mark for each class that it serves, so that
+//! it can be registered without being executed. A proxy DLL contains a mark for each of its
+//! interfaces.
 //!
-//! A mark has a fixed size. It consists of a start that is unlikely to occur elsewhere in a
-//! program, the class, and a checksum of the whole.
+//! A mark has a fixed size. It consists of a magic number that is unlikely to occur elsewhere in a
+//! program, the data of the class or interface, and a checksum of both.
 
 use syshandle_types::{Guid, describe, is_printable};
 
 use crate::hash::fnv1a;
 
-/// The content of a mark: a class of a program, or an interface of a proxy DLL.
+/// The content of a mark, which describes a class of a program or an interface of a proxy DLL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// CLSID of the class, or of the proxies.
+    /// CLSID of the class or of the proxy DLL.
     pub clsid: Guid,
-    /// Name of the class, or of the proxies' interface.
+    /// Name of the class or interface.
     pub name: String,
-    /// IIDs of the class's interfaces, or the IID of the proxies' interface.
+    /// IIDs of the class's interfaces, or the IID of the one interface.
     pub interfaces: Vec<Guid>,
 }
 
-/// Returns the mark of a class.
+/// Creates the mark of a class.
 ///
 /// # Panics
 /// Panics if the name of the class has more than 64 bytes.
@@ -43,7 +44,7 @@ pub const fn of_class(
     complete(mark)
 }
 
-/// Returns the marks of a proxy DLL, one for each of its interfaces.
+/// Creates the marks of a proxy DLL, one per interface.
 ///
 /// # Panics
 /// Panics if the name of an interface has more than 63 bytes.
@@ -70,13 +71,12 @@ pub const fn of_proxies<const N: usize>(
     marks
 }
 
-/// Returns the classes of all marks in a program file, without duplicates.
+/// Returns the marks of all classes in a program file, without duplicates.
 pub fn find(program: &[u8]) -> Vec<Mark> {
     find_all(program, false)
 }
 
-/// Returns the interfaces for which a DLL has proxies, by the marks in its file, without
-/// duplicates.
+/// Returns the marks of all interfaces in the file of a proxy DLL, without duplicates.
 pub fn find_proxies(library: &[u8]) -> Vec<Mark> {
     find_all(library, true)
 }
@@ -95,7 +95,7 @@ fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Mark> {
     found
 }
 
-/// Adds the parts that all marks have: the start and the checksum.
+/// Adds the magic number and the checksum.
 const fn complete(mut mark: [u8; MARK_LEN]) -> [u8; MARK_LEN] {
     put(&mut mark, 0, &start());
     let sum = checksum(&mark);
@@ -111,8 +111,8 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Mark> {
         return None;
     }
     let name = std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?;
-    // A valid name is the identifier of a constant or an interface. Marks are not trusted, because
-    // any program can contain one.
+    // A valid name is a Rust identifier. The check is necessary, because any file can contain a
+    // forged mark.
     if !is_printable(name) || name.contains(char::is_whitespace) {
         return None;
     }
@@ -124,8 +124,8 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Mark> {
     })
 }
 
-/// Returns the start of a mark. It is stored encoded, because a tool that searches for marks must
-/// not contain the start in its own file.
+/// Returns the magic number. It is stored encoded, so that the file of a tool that searches for
+/// marks does not contain it.
 const fn start() -> [u8; START_LEN] {
     let mut start = *b"\xaeS-'-6?0:2;~=2?--^_\xa0";
     let mut i = 0;
@@ -144,14 +144,14 @@ const fn put<const N: usize>(out: &mut [u8; N], at: usize, bytes: &[u8]) {
     }
 }
 
-/// Returns the checksum of all bytes before it.
+/// Returns the checksum of the bytes before the checksum.
 const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
     fnv1a(mark.split_at(SUM).0)
 }
 
 const START_LEN: usize = 20;
 const INTERFACES_MAX: usize = 8;
-/// Replaces the number of interfaces in the mark of a proxy DLL.
+/// Flag in the number of interfaces that distinguishes marks of proxy DLLs.
 const IS_PROXY: u8 = 0x80;
 const NAME_MAX: usize = 64;
 const CLSID: usize = START_LEN;

@@ -1,8 +1,8 @@
-//! The users that may connect to a server.
+//! The policy on which users may connect to a server.
 
 use syshandle_os::UserId;
 
-/// The users that may connect to a server. The default is the server's own user.
+/// The users who may connect to a server. By default, this is only the user of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     users: UserSet,
@@ -15,23 +15,23 @@ enum UserSet {
 }
 
 impl Policy {
-    /// Allows only the user that the server runs as. Allows no user if the user namespace does not
-    /// distinguish that user from unknown users.
+    /// Allows only the user of the server. If the user namespace does not distinguish that user
+    /// from unknown users, allows no user.
     pub fn same_user() -> Self {
         Self::users([UserId::current().shown()])
     }
 
-    /// Allows these users, by their user IDs.
+    /// Allows the users with these IDs.
     pub fn users(users: impl IntoIterator<Item = u32>) -> Self {
         Self { users: UserSet::Numbers(users.into_iter().collect()) }
     }
 
-    /// Allows every user of this machine, including users that are unknown in this user namespace.
+    /// Allows every user of this machine, even if the user is unknown in this user namespace.
     pub fn anyone() -> Self {
         Self { users: UserSet::All }
     }
 
-    /// Returns the policy in the format of a registration.
+    /// Writes the policy in the format of a registration file.
     pub(crate) fn write(&self) -> String {
         match &self.users {
             UserSet::All => "\"anyone\"".into(),
@@ -40,7 +40,7 @@ impl Policy {
         }
     }
 
-    /// Returns the policy as one word, for the environment of a server.
+    /// Writes the policy as one word, for an environment variable.
     pub(crate) fn to_word(&self) -> String {
         match &self.users {
             UserSet::All => ANYONE.into(),
@@ -51,7 +51,7 @@ impl Policy {
         }
     }
 
-    /// Parses the word of an environment; `None` if it is invalid.
+    /// Parses the word from an environment variable. Returns `None` if it is invalid.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         if word == ANYONE {
             return Some(Self::anyone());
@@ -61,7 +61,7 @@ impl Policy {
     }
 
     /// Returns whether a client of this user may connect. A user that is unknown in this user
-    /// namespace never matches a list, regardless of the number that is shown for it.
+    /// namespace never matches a list, whatever ID the kernel reports for it.
     pub fn allows(&self, user: UserId) -> bool {
         match &self.users {
             UserSet::All => true,
@@ -76,7 +76,7 @@ impl Default for Policy {
     }
 }
 
-/// The word for a policy that allows every user.
+/// The word that stands for the policy of allowing every user.
 const ANYONE: &str = "anyone";
 
 #[cfg(test)]

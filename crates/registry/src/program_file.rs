@@ -1,27 +1,28 @@
-//! Detects that the file of this program was replaced since the start.
+//! Detects that the file of this program was replaced while the program is running.
 //!
-//! After an update, a running server would otherwise serve the old version as long as clients
-//! connect. So for each new client the server checks whether the path still leads to the file that
-//! was started.
+//! After an update, a running server would continue to serve the old version as long as clients
+//! connect. So for each new client, the server checks whether its path still refers to the file
+//! that was executed.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use syshandle_os::FileStatus;
 
-/// The file of this program, by each path through which the program was started.
+/// The paths of this program's file, and the file's identity.
 #[derive(Debug, Default)]
 pub struct ProgramFile {
-    /// Each path, with the device and inode number of its file at the start.
+    /// Each path by which the program was started, with the device and inode numbers of the file at
+    /// that time.
     paths: Vec<(PathBuf, (u64, u64))>,
 }
 
 impl ProgramFile {
-    /// Returns the file of this process. Watches no path if the system does not report one.
+    /// Returns the file of this process. Contains no paths if the system reports none.
     pub fn current() -> Self {
         let resolved = std::fs::read_link(OWN).ok();
-        // A path through a symbolic link, such as one to the current version, may lead to another
-        // file later.
+        // The path as given may contain a symbolic link, for example to the current version, which
+        // may lead to another file later.
         let given = std::env::args_os().next().map(PathBuf::from).filter(|path| path.is_absolute());
         let own = FileStatus::at(OWN.as_ref()).ok().map(|status| status.id);
         let is_there = |path: PathBuf| {
@@ -29,20 +30,20 @@ impl ProgramFile {
             Some((path, id))
         };
         let mut paths: Vec<_> = given.into_iter().filter_map(is_there).collect();
-        // The file at the resolved path may already be a newer program, so the path is paired with
-        // the identity of the running file.
+        // The resolved path may already refer to a newer program. So it is paired with the identity
+        // of the running file.
         paths.extend(resolved.zip(own).filter(|(path, _)| paths.iter().all(|(p, _)| p != path)));
         Self { paths }
     }
 
-    /// Returns whether the program was replaced or removed.
+    /// Returns whether the program file was replaced or removed.
     pub fn is_replaced(&self) -> bool {
         self.paths.iter().any(|(path, id)| is_other(path, *id))
     }
 }
 
-/// Returns whether the path leads to another file, or to none because the file was removed. In a
-/// `chroot` the path may lead to no file although the program exists.
+/// Returns whether the path refers to another file, or to none because the file was removed. If the
+/// path can't be found in a `chroot`, the program may still exist.
 fn is_other(path: &Path, id: (u64, u64)) -> bool {
     match FileStatus::at(path) {
         Ok(status) => status.id != id,
@@ -53,7 +54,7 @@ fn is_other(path: &Path, id: (u64, u64)) -> bool {
     }
 }
 
-/// The link to the file that this process runs, whatever name that file has now.
+/// A link to the file that this process executes, independent of its current path.
 const OWN: &str = "/proc/self/exe";
 
 #[cfg(test)]

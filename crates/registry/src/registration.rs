@@ -1,4 +1,4 @@
-//! Registrations: small TOML files that say which program serves which classes, and for which
+//! Registrations: small TOML files that record which program serves which classes, and for which
 //! users.
 
 use std::collections::BTreeMap;
@@ -12,23 +12,23 @@ use toml_span::{DeserError, Deserialize, ErrorKind as TomlErrorKind, Span, Value
 
 use crate::{Error, ErrorKind, Policy, Result};
 
-/// A program and the classes that it serves.
+/// A program, how to start it, and the classes that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Name of the registration: the file name without `.toml`.
+    /// Name of the registration, which is the file name without `.toml`.
     pub name: String,
     /// Path of the program.
     pub program: PathBuf,
     /// Arguments of the program.
     pub arguments: Vec<String>,
-    /// Environment variables in addition to the usual ones.
+    /// Environment variables to set in addition to the default environment of servers.
     pub environment: BTreeMap<String, String>,
     /// Path of the socket, if another program such as systemd listens on it and starts the server.
     pub socket: Option<PathBuf>,
-    /// The users that may connect.
+    /// The users who may connect.
     pub policy: Policy,
     /// Maximum time from the start of the program to its greeting. A program that takes longer is
-    /// considered hung and is ended.
+    /// considered hung and is killed.
     pub start_timeout: Duration,
     /// The classes that the program serves.
     pub classes: Vec<RegisteredClass>,
@@ -46,11 +46,12 @@ pub struct RegisteredClass {
 }
 
 impl Registration {
-    /// Maximum file size. It is enough for hundreds of classes. It limits reads from endless
-    /// devices, and the time of the parser, which is quadratic in the number of dotted keys.
+    /// Maximum size of a registration file in bytes. It suffices for hundreds of classes. It ends
+    /// reads of infinite devices, and limits the time of the parser, which is quadratic in the
+    /// number of dotted keys.
     pub const FILE_BYTES_MAX: u64 = 128 * 1024;
 
-    /// The start of the comment with which [`write`](Self::write) begins a file.
+    /// The first words of a file that [`write`](Self::write) creates.
     pub const COMMENT: &'static str = "# Written by `syshandle register`";
 
     /// Default of [`start_timeout`](Self::start_timeout).
@@ -160,14 +161,15 @@ impl Registration {
     }
 }
 
-/// Maximum number of characters of a wrong line that an error quotes.
+/// Maximum number of characters that an error quotes from an invalid line.
 const QUOTED_MAX: usize = 80;
 
-/// Reads the contents of the file. The error is a position in the text and what is wrong there.
+/// Parses the file without validating it. An error consists of a position in the text and a
+/// message.
 fn read(text: &str) -> std::result::Result<RegistrationToml, (usize, String)> {
     let mut value = toml_span::parse(text).map_err(|error| describe(&error))?;
     RegistrationToml::deserialize(&mut value).map_err(|failed| {
-        // A missing key is reported last, because a misspelled key explains it.
+        // Errors about missing keys come last, because a misspelled key is often the reason.
         let rank = |(is_missing, at, _): &(bool, usize, String)| (*is_missing, *at);
         let errors = failed.errors.iter().map(|error| {
             let (at, what) = describe(error);
@@ -177,7 +179,7 @@ fn read(text: &str) -> std::result::Result<RegistrationToml, (usize, String)> {
     })
 }
 
-/// Returns the position and the text of a parser's error.
+/// Converts an error of the parser to a position in the text and a message.
 fn describe(error: &toml_span::Error) -> (usize, String) {
     match &error.kind {
         TomlErrorKind::UnexpectedKeys { keys, expected } => {
@@ -190,7 +192,7 @@ fn describe(error: &toml_span::Error) -> (usize, String) {
     }
 }
 
-/// Returns a string in the format of a registration.
+/// Formats a TOML string.
 fn string(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
@@ -203,7 +205,7 @@ fn string(text: &str) -> String {
     quoted + "\""
 }
 
-/// The contents of the file before validation.
+/// The content of the file before validation.
 struct RegistrationToml {
     program: PathBuf,
     arguments: Vec<String>,
@@ -240,7 +242,7 @@ impl<'de> Deserialize<'de> for RegistrationToml {
     }
 }
 
-/// A table `[[class]]`.
+/// A table with the name `[[class]]`.
 struct ClassToml {
     clsid: String,
     name: String,
@@ -258,7 +260,7 @@ impl<'de> Deserialize<'de> for ClassToml {
     }
 }
 
-/// The table `[environment]`.
+/// The table with the name `[environment]`.
 struct EnvironmentToml(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for EnvironmentToml {
@@ -270,7 +272,7 @@ impl<'de> Deserialize<'de> for EnvironmentToml {
     }
 }
 
-/// The policy under the key `users`.
+/// The policy, from the value of the key `users`.
 struct UsersToml(Policy);
 
 impl<'de> Deserialize<'de> for UsersToml {

@@ -1,7 +1,9 @@
-//! The folders of registrations: the XDG data folders, with the user's before the system's.
+//! The registration folders, which are in the XDG data folders of the user and of the system. Those
+//! of the user come first.
 //!
-//! `syshandle/programs/NAME.toml` is the registration of a program. `syshandle/classes/CLSID` is a
-//! link to it for each class, so that a class is found without reading all registrations.
+//! `syshandle/programs/NAME.toml` is the registration of a program. For each of its classes,
+//! `syshandle/classes/CLSID` is a symbolic link to it, so that a class is found without reading all
+//! registrations.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -17,8 +19,8 @@ use syshandle_types::Guid;
 use crate::registration::{RegisteredClass, Registration};
 use crate::{Error, ErrorKind, Result, trust};
 
-/// The folders with the registrations of programs and the runtime files of servers.
-// Exhaustive: a program with folders of its own makes it.
+/// The folders of registrations, and the folder for the runtime files of servers.
+// Not `non_exhaustive`, so that programs with their own folders can construct it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     /// The user's data folder: `$XDG_DATA_HOME`, or else `~/.local/share`.
@@ -29,7 +31,7 @@ pub struct Registry {
     pub runtime_dir: Option<PathBuf>,
 }
 
-/// A file and the registration that it contains.
+/// A registration and the file that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationFile {
     /// The registration.
@@ -39,9 +41,9 @@ pub struct RegistrationFile {
 }
 
 impl Registry {
-    /// Returns the folders that the environment names ([XDG Base
+    /// Returns the folders according to the environment ([XDG Base
     /// Directory](https://specifications.freedesktop.org/basedir-spec/latest/)). A program with
-    /// more rights than its caller (set-user-id) gets only the system's folders.
+    /// more privileges than its caller (set-user-ID) gets only the system's folders.
     pub fn from_environment() -> Self {
         if syshandle_os::is_elevated() {
             return Self { data_home: None, data_dirs: system_dirs(), runtime_dir: None };
@@ -60,24 +62,24 @@ impl Registry {
         }
     }
 
-    /// Returns the environment variables that name the same folders for another program.
+    /// Returns the environment variables that give another program the same folders.
     pub fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
         let variable = |name: &str, path: &PathBuf| (name.into(), path.clone().into_os_string());
         let home = self.data_home.as_ref().map(|home| variable("XDG_DATA_HOME", home));
         let runtime = self.runtime_dir.as_ref().map(|dir| variable("XDG_RUNTIME_DIR", dir));
-        // A folder with a colon in its name can't be part of a list and is left out.
+        // A folder with a colon in its name can't be part of a list, so it is left out.
         let fits = |dir: &&PathBuf| !dir.as_os_str().as_encoded_bytes().contains(&b':');
         let dirs = std::env::join_paths(self.data_dirs.iter().filter(fits)).unwrap_or_default();
         home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs)])
     }
 
-    /// Returns the folders of registrations, the user's first.
+    /// Returns the registration folders, those of the user first.
     #[doc(hidden)]
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
 
-    /// Finds the registration of a class, from which a server may be started.
+    /// Finds the registration of a class, and checks that a server may be started from it.
     ///
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`], [`ErrorKind::Insecure`],
@@ -87,12 +89,12 @@ impl Registry {
         trusted(self.look_up(clsid)?)
     }
 
-    /// Finds the registration of a class. Also returns the reason why no server may be started from
-    /// it, if any.
+    /// Finds the registration of a class. If no server may be started from it, also returns the
+    /// reason.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`]; [`ErrorKind::ActivationDenied`]
-    /// if this process may not read it.
+    /// [`ErrorKind::NotRegistered`] and [`ErrorKind::BadRegistration`].
+    /// [`ErrorKind::ActivationDenied`] if this process may not read the registration.
     #[doc(hidden)]
     pub fn look_up(&self, clsid: Guid) -> Result<(RegistrationFile, Option<Error>)> {
         for folder in self.folders() {
@@ -102,7 +104,8 @@ impl Registry {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(unreadable(&link, error)),
             };
-            // The link names a file of the same folder of registrations. Its own folder is ignored.
+            // Only the file name of the link's target counts. The registration is always in the
+            // same registration folder as the link.
             let Some(file_name) = program.file_name() else {
                 let text = format!("{} does not link to a registration", link.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
@@ -128,8 +131,8 @@ impl Registry {
         Err(Error::new(ErrorKind::NotRegistered, text))
     }
 
-    /// Returns all registrations, the user's first. An unreadable or untrusted registration is
-    /// returned as its error.
+    /// Returns all registrations, those of the user first. For an unreadable or untrusted
+    /// registration, returns the error.
     #[doc(hidden)]
     pub fn list(&self) -> Vec<Result<RegistrationFile>> {
         let mut all = Vec::new();
@@ -143,18 +146,19 @@ impl Registry {
         all
     }
 
-    /// Returns a name under which a program with these classes can be registered: the name of its
-    /// file. If another program with other classes has that name, a number is appended.
+    /// Returns a name under which a program with these classes can be registered. This is the name
+    /// of the program file. If another program with different classes is registered under that
+    /// name, a number is appended.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRegistration`] if a registration can't contain the program's path.
+    /// [`ErrorKind::BadRegistration`] if the path of the program can't be written to a
+    /// registration.
     #[doc(hidden)]
     pub fn name_for(&self, program: &Path, classes: &[RegisteredClass]) -> Result<String> {
         let name = program.file_name().and_then(|name| name.to_str());
         let (Some(name), Some(_)) = (name, program.to_str()) else { return Err(not_text(program)) };
         let programs = self.own_folder()?.join("programs");
-        // The name belongs to the same program or to another build of it. Only one of two builds
-        // can serve.
+        // The name is used by the same program, or by another build of it, which this one replaces.
         let is_free = |name: &str| match read(&file_of(&programs, name)) {
             Err(_) => true,
             Ok((RegistrationFile { registration: old, .. }, _)) => {
@@ -168,13 +172,13 @@ impl Registry {
         names.find(|name| is_free(name)).ok_or_else(|| not_text(program))
     }
 
-    /// Registers a program for this user: writes its file and the links of its classes, completely
-    /// or not at all. A file or link with the same content stays unchanged. Returns the path of the
-    /// file.
+    /// Registers a program for this user by writing its file and the links of its classes. If an
+    /// error occurs, nothing is changed. A file or link that already has the right content is left
+    /// unchanged. Returns the path of the file.
     ///
     /// # Errors
-    /// The folder can't be written, or other users may write to it; a registration can't contain a
-    /// path.
+    /// The folder can't be written, other users may write to it, or a path can't be written to a
+    /// registration.
     #[doc(hidden)]
     pub fn register(&self, registration: &Registration) -> Result<PathBuf> {
         for path in registration.socket.iter().chain([&registration.program]) {
@@ -186,7 +190,7 @@ impl Registry {
         };
         let [programs, classes] = ["programs", "classes"].map(|folder| own.join(folder));
         for folder in [&programs, &classes] {
-            // Independent of the umask: no other user may write there.
+            // Sets the mode regardless of the umask, because no other user may write there.
             let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
             made.map_err(|error| cannot(folder).because(error))?;
         }
@@ -196,7 +200,7 @@ impl Registry {
         }
         let file = file_of(&programs, &registration.name);
         let old = read(&file).ok().map(|(old, _)| old);
-        // A file with the same content keeps its comments.
+        // A file with the same registration is not rewritten, so that it keeps its comments.
         if old.as_ref().is_none_or(|old| old.registration != *registration) {
             replace(&file, |new| {
                 let mut options = File::options();
@@ -215,18 +219,17 @@ impl Registry {
             replace(&link, |new| symlink(&target, new))
                 .map_err(|error| cannot(&link).because(error))?;
         }
-        // Classes that the program no longer serves.
+        // The classes that the program no longer serves.
         let mut gone = old.map(|old| old.registration.classes).unwrap_or_default();
         gone.retain(|old| registration.classes.iter().all(|class| class.clsid != old.clsid));
         remove_links(&classes, &gone, &file)?;
         Ok(file)
     }
 
-    /// Removes a registration of this user. Links of its classes that lead to other registrations
-    /// stay.
+    /// Removes a registration of this user, and the links that lead to it.
     ///
     /// # Errors
-    /// The folder can't be written.
+    /// The files can't be removed.
     #[doc(hidden)]
     pub fn clean(&self, file: &RegistrationFile) -> Result<()> {
         let own = self.own_folder()?;
@@ -234,10 +237,10 @@ impl Registry {
         fs::remove_file(&file.path).map_err(|error| cannot_be_removed(&file.path).because(error))
     }
 
-    /// Returns the registration of this name in the folder of this user, if there is one.
+    /// Returns this user's registration with this name, if there is one.
     ///
     /// # Errors
-    /// The file can't be read, or is not a registration.
+    /// The file can't be read, or is not a valid registration.
     #[doc(hidden)]
     pub fn own(&self, name: &str) -> Result<Option<RegistrationFile>> {
         let file = file_of(&self.own_folder()?.join("programs"), name);
@@ -247,10 +250,10 @@ impl Registry {
         trusted(read(&file)?).map(Some)
     }
 
-    /// Returns the folder of the registrations of this user.
+    /// Returns the registration folder of this user.
     ///
     /// # Errors
-    /// The environment names no folder for the data of this user.
+    /// The environment names no data folder for this user.
     #[doc(hidden)]
     pub fn own_folder(&self) -> Result<PathBuf> {
         let home = self.data_home.as_ref().ok_or_else(|| {
@@ -261,19 +264,19 @@ impl Registry {
     }
 }
 
-/// Returns the path of a registration file.
+/// Returns the path of the registration file with this name.
 fn file_of(programs: &Path, name: &str) -> PathBuf {
     programs.join(format!("{name}.toml"))
 }
 
-/// Creates a file or link under a temporary name and renames it to `path`, so that it replaces the
-/// old one atomically.
+/// Atomically replaces a file or link. `make` creates it under a temporary name, which is then
+/// renamed to `path`.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let new = unfinished(path);
     make(&new).and_then(|()| fs::rename(&new, path)).inspect_err(|_| drop(fs::remove_file(&new)))
 }
 
-/// Removes the links of classes that lead to a registration file.
+/// Removes the links of these classes that lead to a registration file.
 fn remove_links(folder: &Path, classes: &[RegisteredClass], file: &Path) -> Result<()> {
     for class in classes {
         let link = folder.join(class.clsid.to_string());
@@ -295,13 +298,13 @@ fn not_text(path: &Path) -> Error {
     Error::new(ErrorKind::BadRegistration, text)
 }
 
-/// Reads a registration file. Also returns the reason why no server may be started from it, if any.
+/// Reads a registration file. If no server may be started from it, also returns the reason.
 fn read(path: &Path) -> Result<(RegistrationFile, Option<Error>)> {
     let bad = |what: String| {
         Error::new(ErrorKind::BadRegistration, format!("{}: {what}", path.display()))
     };
     let unreadable = |error| unreadable(path, error);
-    // Checked before opening, because opening a FIFO would wait for a writer.
+    // Checks the type before opening, because opening a FIFO would wait for a writer.
     if !FileStatus::at(path).map_err(unreadable)?.is_file() {
         return Err(bad("it is not a regular file".into()));
     }
@@ -319,12 +322,12 @@ fn read(path: &Path) -> Result<(RegistrationFile, Option<Error>)> {
     Ok((RegistrationFile { registration: parsed, path: path.to_owned() }, distrust))
 }
 
-/// Returns the registration if a server may be started from it.
+/// Returns the registration if a server may be started from it, and otherwise the reason.
 fn trusted((file, distrust): (RegistrationFile, Option<Error>)) -> Result<RegistrationFile> {
     distrust.map_or(Ok(file), Err)
 }
 
-/// Parses a registration. Caches the result, because each activation reads the same text again.
+/// Parses a registration. Caches the result, because each activation parses the same text again.
 fn parse(name: &str, text: String) -> Result<Registration> {
     type CachedRegistration = (String, Registration);
     static LAST: PerProcess<Mutex<VecDeque<CachedRegistration>>> = PerProcess::new();
@@ -346,10 +349,10 @@ fn unreadable(path: &Path, cause: io::Error) -> Error {
     trust::cannot_or(ErrorKind::BadRegistration, path, "read", cause)
 }
 
-/// Initial buffer size. Most registrations are smaller.
+/// Initial size of the read buffer in bytes. Most registrations fit.
 const FILE_BYTES_USUAL: usize = 4096;
 
-/// Number of cached registrations. Few clients use the servers of more programs.
+/// Maximum number of cached registrations. Few clients use the servers of more programs.
 const CACHED_MAX: usize = 8;
 
 fn system_dirs() -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-//! The runtime files of servers: `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
+//! The runtime files of servers in `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
 //! registration.
 
 use std::fs::{self, DirBuilder, File};
@@ -15,22 +15,26 @@ use syshandle_os::{
 use crate::hash::fnv1a;
 use crate::{Error, ErrorKind, RegistrationFile, Registry, Result, trust};
 
-/// The runtime files of one registration's server. The lock guards all other files.
+/// The paths of the runtime files of one registration's server. The holder of the lock may change
+/// the other files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimePaths {
-    /// The socket that clients connect to.
+    /// The socket to which clients connect.
     pub socket: PathBuf,
-    /// Lock file, locked while a server is started or ends.
+    /// The lock file. It is locked while a server is being started or is ending.
     pub lock: PathBuf,
-    /// Standard output and error of the program's last run, after the last lines of earlier runs.
+    /// The log, which contains the standard output and error of the program's last run and the last
+    /// lines of earlier runs.
     pub log: PathBuf,
-    /// The failure note: why the last start failed.
+    /// The failure note, which contains the reason why the last start failed.
     pub failure: PathBuf,
-    /// The start note: when the program was started. It exists until the program takes its socket.
+    /// The start note, which contains the time at which the program was started. It exists until
+    /// the program takes over its socket.
     pub starting: PathBuf,
-    /// Lock file in which each running server locks a byte of its own.
+    /// A lock file in which each running server locks one byte.
     pub running: PathBuf,
-    /// The confinement note: the restrictions of the first client that used this folder.
+    /// The confinement note, which contains the restrictions of the first client that used this
+    /// folder.
     pub confinement: PathBuf,
 }
 
@@ -40,14 +44,14 @@ pub struct Lock {
     _lock: FileLock,
 }
 
-/// The note of a start that failed.
+/// The failure note of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureNote {
-    /// The reason of the failure.
+    /// The reason why the start failed.
     pub text: String,
     /// Time since the failure.
     pub age: Duration,
-    /// Whether the start failed before the activation that reads the note began.
+    /// Whether the start failed before the current activation began.
     pub is_earlier: bool,
 }
 
@@ -55,11 +59,11 @@ impl RuntimePaths {
     /// Minimum time between a failed start and the next attempt.
     pub const BACKOFF: Duration = Duration::from_secs(1);
 
-    /// Returns the runtime files of a registration's server, and creates their folder.
+    /// Returns the runtime paths of a registration's server. Creates the folder if necessary.
     ///
     /// # Errors
-    /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`]; [`ErrorKind::ActivationDenied`]
-    /// if the folder doesn't exist and can't be created.
+    /// [`ErrorKind::NoRuntimeDirectory`] and [`ErrorKind::Insecure`].
+    /// [`ErrorKind::ActivationDenied`] if the folder doesn't exist and can't be created.
     pub fn of(file: &RegistrationFile, registry: &Registry) -> Result<Self> {
         match Self::find(file, registry)? {
             (paths, None) => Ok(paths),
@@ -67,11 +71,11 @@ impl RuntimePaths {
         }
     }
 
-    /// Like [`RuntimePaths::of`], but returns separately the reason why no server may be started there,
-    /// if any.
+    /// Returns the runtime paths like [`RuntimePaths::of`]. If no server may be started there, also
+    /// returns the reason, instead of an error.
     ///
     /// # Errors
-    /// [`ErrorKind::NoRuntimeDirectory`]; [`ErrorKind::ActivationDenied`] if the folder doesn't
+    /// [`ErrorKind::NoRuntimeDirectory`]. [`ErrorKind::ActivationDenied`] if the folder doesn't
     /// exist and can't be created.
     pub fn find(file: &RegistrationFile, registry: &Registry) -> Result<(Self, Option<Error>)> {
         let runtime = registry.runtime_dir.as_ref().ok_or_else(|| {
@@ -114,10 +118,11 @@ impl RuntimePaths {
         Ok((Self::with(socket), distrust))
     }
 
-    /// Returns the runtime files next to a socket whose path a client has just determined.
+    /// Returns the runtime paths that belong to the path of a socket, which a client has just
+    /// determined.
     ///
     /// # Errors
-    /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`].
+    /// [`ErrorKind::NoRuntimeDirectory`] and [`ErrorKind::Insecure`].
     pub fn at(socket: PathBuf) -> Result<Self> {
         let folder = socket.parent().unwrap_or(&socket);
         for folder in folder.parent().into_iter().chain([folder]) {
@@ -141,13 +146,13 @@ impl RuntimePaths {
     /// Takes the lock without waiting. Returns `None` if another process or thread holds it.
     ///
     /// # Errors
-    /// [`ErrorKind::ActivationDenied`] if this process may not write there.
+    /// [`ErrorKind::ActivationDenied`] if this process may not write to the folder.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         Ok(self.try_lock_or_holder()?.ok())
     }
 
-    /// Takes the lock, or returns the process that holds it: 0 if that process isn't visible in
-    /// this pid namespace.
+    /// Takes the lock without waiting, or returns the process ID of its holder. The ID is 0 if the
+    /// holder isn't visible in this pid namespace.
     pub fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
         match FileLock::try_take(&self.lock) {
             Ok(LockAttempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
@@ -156,49 +161,50 @@ impl RuntimePaths {
         }
     }
 
-    /// Returns whether a server runs. The check doesn't connect, because a connection would keep
-    /// the server running, or start one if another program listens.
+    /// Returns whether a server is running. Does not connect to the socket, because that would keep
+    /// the server running, or would start a server if another program such as systemd listens.
     pub fn is_running(&self) -> bool {
         !self.servers().is_empty()
     }
 
-    /// Returns the ids of the running servers, including those that are about to end. A process
-    /// that isn't visible in this pid namespace has the id 0.
+    /// Returns the process IDs of the running servers, including those that are about to end. The
+    /// ID is 0 if the process isn't visible in this pid namespace.
     pub fn servers(&self) -> Vec<u32> {
         FileLock::holders(&self.running).unwrap_or_default()
     }
 
-    /// Marks this process as a running server until the returned lock is dropped.
+    /// Registers this process as a running server until the returned lock is dropped.
     pub fn mark_running(&self) -> Option<FileLock> {
         match FileLock::try_take_own(&self.running) {
             Ok(LockAttempt::Taken(mark)) => Some(mark),
-            // Without the mark, the server is only missing from lists of running servers.
+            // Without the lock, the server only doesn't appear in lists of running servers.
             _ => None,
         }
     }
 
-    /// Writes the start note. The caller holds the lock.
+    /// Writes the start note. The caller must hold the lock.
     ///
-    /// The time is the target of a symbolic link, which takes no data blocks and is exempt from
-    /// file size limits.
+    /// The note is a symbolic link with the time as its target, which needs no data blocks and is
+    /// exempt from file size limits.
     ///
     /// # Errors
     /// The errors of [`symlink(2)`](https://man7.org/linux/man-pages/man2/symlink.2.html).
     pub fn note_start(&self) -> io::Result<()> {
-        // Removes the note of an interrupted start.
+        // Removes the note of a start that was interrupted.
         self.has_started();
         symlink(format!("{} {}", uptime().as_millis(), clock()), &self.starting)
     }
 
-    /// Removes the start note, because the program has taken its socket or has ended.
+    /// Removes the start note after the program has taken over its socket or has ended.
     pub fn has_started(&self) {
         let _ = fs::remove_file(&self.starting);
     }
 
-    /// Returns the uptime at which the program was started, if it hasn't taken its socket yet.
+    /// Returns the system's uptime at which the program was started, if the program hasn't taken
+    /// over its socket yet.
     ///
-    /// Returns `None` for a time from another time namespace: by this namespace's clock, the
-    /// program might seem to have hung for days.
+    /// Returns `None` if the note was written in another time namespace, because the difference of
+    /// the clocks could make the program seem to have hung for days.
     pub fn starting_since(&self) -> Option<Duration> {
         let note = fs::read_link(&self.starting).ok()?;
         let (since, of_clock) = note.to_str()?.split_once(' ')?;
@@ -208,23 +214,24 @@ impl RuntimePaths {
         since.parse().ok().map(Duration::from_millis)
     }
 
-    /// Writes the failure note for the clients that wait for this start. The caller holds the lock.
+    /// Writes the failure note for the clients that wait for this start. The caller must hold the
+    /// lock.
     ///
-    /// `version` identifies the registration and the program whose start failed. `text` is the
-    /// reason.
+    /// `version` identifies the version of the registration and the program whose start failed.
+    /// `text` is the reason.
     pub fn note_failure(&self, text: &str, version: &str) {
         let limits: Vec<_> = resource_limits().iter().map(u64::to_string).collect();
         let (now, limits) = (uptime().as_millis(), limits.join(" "));
-        // If the note can't be written, waiting clients try a start of their own.
+        // If the note can't be written, each waiting client tries to start the server itself.
         let note = || fs::write(&self.failure, format!("{version} {now} {limits}\n{text}"));
         let _ = within_file_size_limit(note);
     }
 
-    /// Returns the note of a start that failed after `since`, or so recently that another attempt is
-    /// not yet useful.
+    /// Returns the note of a start that failed after `since`, or so recently that another attempt
+    /// should wait.
     ///
-    /// Returns `None` if this process has a higher resource limit than the client whose start
-    /// failed, because the limit may have been the reason.
+    /// Returns `None` if this process has higher resource limits than the client whose start
+    /// failed, because the limits may have been the reason.
     pub fn recent_failure(&self, since: Duration, version: &str) -> Option<FailureNote> {
         let note = fs::read_to_string(&self.failure).ok()?;
         let (head, text) = note.split_once('\n')?;
@@ -236,7 +243,8 @@ impl RuntimePaths {
         if own.len() != others.len() || own.iter().zip(&others).any(|(own, other)| own > other) {
             return None;
         }
-        // The uptime can't be set. A note from another boot, with a later uptime, is ignored.
+        // Nobody can set the uptime. A note with a later uptime is from an earlier boot, and is
+        // ignored.
         let age = uptime().checked_sub(noted)?;
         let is_earlier = noted < since;
         if is_earlier && age >= Self::BACKOFF {
@@ -250,11 +258,11 @@ impl RuntimePaths {
         let _ = fs::remove_file(&self.failure);
     }
 
-    /// Opens the log for a new run and keeps the last lines of the runs before. A server that is
+    /// Opens the log for a new run, and keeps the last lines of earlier runs. A server that is
     /// ending may still write to it.
     pub fn new_log(&self) -> io::Result<File> {
         let mut log = File::options().create(true).append(true).read(true).open(&self.log)?;
-        // Failing to keep old lines does not prevent the start.
+        // If the old lines can't be kept, the start continues without them.
         let kept = last_lines(&mut log).unwrap_or_default();
         log.set_len(0)?;
         if !kept.is_empty() {
@@ -264,7 +272,7 @@ impl RuntimePaths {
         Ok(log)
     }
 
-    /// Returns the last lines of the last run's log.
+    /// Returns the last lines of the most recent run from the log.
     pub fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -276,11 +284,11 @@ impl RuntimePaths {
 
 /// Returns an identifier of the clock that [`uptime`] reads. Each time namespace has its own clock.
 fn clock() -> String {
-    // Without `/proc` the clocks can't be distinguished, and all have the same identifier.
+    // Without `/proc`, clocks can't be distinguished, so all have the same identifier.
     read_proc_link("/proc/self/ns", "time").unwrap_or_default()
 }
 
-/// Returns the last complete lines of a log, up to [`LOG_KEPT`] bytes.
+/// Returns the last complete lines of a log, at most [`LOG_KEPT`] bytes.
 fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
     let len = log.metadata()?.len();
     let start = len.saturating_sub(LOG_KEPT);
@@ -294,11 +302,11 @@ fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Creates the folder for sockets, unless it exists.
+/// Creates the folder for sockets if it doesn't exist.
 fn make(folder: &Path) -> Result<()> {
     let denied = |error| Err(trust::cannot_or(ErrorKind::ActivationDenied, folder, "made", error));
     let Err(error) = DirBuilder::new().mode(0o700).create(folder) else { return Ok(()) };
-    // The folder may exist although this process could not make it.
+    // If creating the folder failed, it may still exist.
     match folder.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => denied(error),
@@ -312,8 +320,8 @@ fn unusable(folder: &Path, what: &str) -> Error {
     Error::new(ErrorKind::NoRuntimeDirectory, text)
 }
 
-/// Checks that a folder belongs to this user alone. The returned error is the reason why no server
-/// may be started there.
+/// Checks that only this user may use a folder. If not, returns the reason why no server may be
+/// started there.
 ///
 /// # Errors
 /// The folder does not exist.
@@ -328,8 +336,8 @@ fn check(folder: &Path) -> Result<Option<Error>> {
     Ok(trust::check_private(folder, &status).err())
 }
 
-/// Resolves the folder of a registration file. The file itself isn't resolved: if it is a link, it
-/// is the same registration, independent of its target.
+/// Resolves symbolic links in the folder of a registration file. If the file itself is a link, the
+/// link is not resolved, because the registration stays the same when the link's target changes.
 fn resolved(file: &Path) -> PathBuf {
     let mut folders = file.ancestors().skip(1);
     let there = folders.find_map(|folder| {
@@ -342,17 +350,18 @@ fn resolved(file: &Path) -> PathBuf {
 /// Extension of socket files.
 const SOCKET: &str = "sock";
 
-/// Length of `sun_path` without the terminating zero; see unix(7).
+/// Maximum length of the path of a socket, which is the size of `sun_path` without the terminating
+/// zero (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Maximum length of a registration's name within the names of its files, so that the path of the
-/// socket isn't too long.
+/// Maximum number of bytes that runtime file names take from the name of a registration, so that
+/// the path of the socket isn't too long.
 const NAME_MAX: usize = 32;
 
-/// The line that separates runs in a log.
+/// The line that separates the runs in a log.
 const RUN_FOLLOWS: &str = "---- the server was started again ----";
 
-/// Maximum number of bytes of earlier runs that a log keeps.
+/// Maximum size in bytes of the lines that a log keeps from earlier runs.
 const LOG_KEPT: u64 = 64 * 1024;
 
 /// Maximum number of log lines that an error quotes.

@@ -1,4 +1,4 @@
-//! How a server obtains its listening socket, and how it gives the socket up.
+//! The listening socket of a server: how the server obtains it, and when it removes it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,40 +13,41 @@ use crate::{
     Error, ErrorKind, Lock, Policy, Registration, RegistrationFile, Registry, Result, RuntimePaths,
 };
 
-/// The location of a server's socket, and who removes it.
+/// The location of a server's socket, which determines who removes it.
 #[derive(Debug)]
 pub enum SocketLocation {
     /// In the runtime folder. The server removes the socket while it holds the lock.
     Runtime {
-        /// The runtime files of the registration.
+        /// The runtime paths of the registration.
         paths: RuntimePaths,
-        /// Device and inode of the socket, because another server may have replaced it.
+        /// Device and inode numbers of the socket. They differ if another server has replaced it.
         inode: Option<(u64, u64)>,
-        /// Marks this server as running.
+        /// The lock that registers this server as running.
         running: Option<FileLock>,
     },
     /// At a path that the program chose. The server removes the socket.
     Chosen {
         /// Path of the socket.
         path: PathBuf,
-        /// Device and inode of the socket.
+        /// Device and inode numbers of the socket.
         inode: Option<(u64, u64)>,
     },
-    /// Owned by another program that keeps listening on it, such as systemd.
+    /// Owned by another program that keeps listening on it, such as systemd. The server never
+    /// removes it.
     External {
-        /// Marks this server as running.
+        /// The lock that registers this server as running.
         running: Option<FileLock>,
     },
 }
 
-/// The socket of a server, passed to it or created by it.
+/// The listening socket of a server, which the server either received or created.
 #[derive(Debug)]
 pub struct ServerSocket {
-    /// The socket.
+    /// The listening socket.
     pub listener: Listener,
     /// The location of the socket.
     pub location: SocketLocation,
-    /// The users that the registration allows.
+    /// The users whom the registration allows, if the server has one.
     pub policy: Option<Policy>,
 }
 
@@ -83,18 +84,18 @@ impl ServerSocket {
         Ok(Self { listener, location: SocketLocation::External { running: None }, policy: None })
     }
 
-    /// Takes the socket that was passed by the `LISTEN_FDS` protocol. Without one, creates the socket
-    /// as a client would have.
+    /// Takes the socket that was passed by the `LISTEN_FDS` protocol. If there is none, creates the
+    /// socket at the path in the runtime folder that clients expect.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyRunning`]; errors of finding the registration.
+    /// [`ErrorKind::AlreadyRunning`], and the errors of finding the registration.
     pub fn take(classes: &[Guid]) -> Result<Self> {
         let Some(socket) = take_listener()? else { return Self::make(classes) };
         let listener = Listener::adopt(socket).map_err(|error| {
             let text = "the socket that this server was given can't be used";
             Error::new(ErrorKind::System, text).because(error)
         })?;
-        // A program with more rights than its parent does not trust these variables.
+        // A program with more privileges than its caller does not trust these variables.
         if !is_elevated()
             && let Some((paths, policy)) =
                 told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
@@ -121,7 +122,7 @@ impl ServerSocket {
         Ok(Self { listener, location, policy })
     }
 
-    /// Creates the socket of a server that was started by hand.
+    /// Creates the socket for a server that was started manually.
     fn make(classes: &[Guid]) -> Result<Self> {
         let Some(clsid) = classes.first() else {
             return Err(Error::new(ErrorKind::NoSuchClass, "this server has no class"));
@@ -142,7 +143,7 @@ impl ServerSocket {
             return Err(Error::new(ErrorKind::AlreadyRunning, text));
         }
         let _ = fs::remove_file(&paths.socket);
-        // Removes the start note of another program that never took its socket.
+        // Removes the start note of an earlier program that never took over its socket.
         paths.has_started();
         let listener = Listener::bind(&paths.socket).map_err(|error| {
             let text = format!("the socket {} can't be made", paths.socket.display());
@@ -152,8 +153,8 @@ impl ServerSocket {
         Ok(Self { listener, location: SocketLocation::runtime(paths), policy })
     }
 
-    /// Returns the environment variables from which a program that a client starts learns its socket,
-    /// its registration and the users that may connect.
+    /// Returns the environment variables that tell a server its socket, its registration and the
+    /// users who may connect. A client sets them when it starts the server.
     pub fn environment(file: &RegistrationFile, paths: &RuntimePaths) -> [(OsString, OsString); 3] {
         [
             (USERS.into(), file.registration.policy.to_word().into()),
@@ -163,10 +164,10 @@ impl ServerSocket {
     }
 }
 
-/// Returns the runtime files and the policy that the starting client passed in the environment.
-/// That client has just read the registration; reading it again here would delay the client.
-/// Trusting these variables loses no security: a process that could forge them could also name
-/// another registration in the environment.
+/// Returns the runtime paths and the policy that the starting client passed in the environment.
+/// Reading the registration again here would delay the client, which has just read it. Trusting
+/// these variables is safe: a process that could forge them could also set other variables that
+/// select another registration.
 fn told_by_client(
     listener: &Listener,
     socket: Option<OsString>,
@@ -174,7 +175,7 @@ fn told_by_client(
 ) -> Option<(RuntimePaths, Policy)> {
     let policy = Policy::from_word(&users?)?;
     let socket = PathBuf::from(socket?);
-    // A program that a server starts inherits these variables, but has another socket or none.
+    // Programs that a server starts inherit these variables, but have another socket or none.
     let is_it = listener.path().ok()?? == socket;
     let paths = is_it.then(|| RuntimePaths::at(socket).ok())??;
     Some((paths, policy))
@@ -183,22 +184,22 @@ fn told_by_client(
 impl SocketLocation {
     fn runtime(paths: RuntimePaths) -> Self {
         let inode = inode(&paths.socket);
-        // The server will now accept clients, so the start note is obsolete.
+        // The server now accepts clients, so the start note is obsolete.
         paths.has_started();
         let running = paths.mark_running();
         Self::Runtime { paths, inode, running }
     }
 
-    /// Takes the lock without waiting. Another holder is about to start a server, or to connect to
-    /// this one.
+    /// Takes the lock without waiting. If another process holds it, that process is about to start
+    /// a server, or to connect to this one.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
             Self::External { .. } | Self::Chosen { .. } => Ok(None),
             Self::Runtime { paths, .. } => match paths.try_lock() {
                 Ok(Some(lock)) => Ok(Some(lock)),
                 Ok(None) => Err(Error::new(ErrorKind::Busy, "another process holds the lock")),
-                // The folder is gone, for example because the user's session ended, so no client
-                // can connect any more.
+                // The folder no longer exists, for example because the user's session ended. So no
+                // client can connect any more.
                 Err(_) if inode(&paths.socket).is_none() => Ok(None),
                 Err(error) => Err(error),
             },
@@ -206,19 +207,19 @@ impl SocketLocation {
     }
 
     /// Returns whether the socket belongs to this server, and not to another program that keeps
-    /// listening.
+    /// listening on it.
     pub fn is_ours(&self) -> bool {
         !matches!(self, Self::External { .. })
     }
 
-    /// Removes the socket of a server that will not serve, unless a client holds the lock.
+    /// Removes the socket of a server that will not serve. Does nothing if a client holds the lock.
     pub fn give_up(&self) {
         if let Ok(_lock) = self.try_lock() {
             self.remove();
         }
     }
 
-    /// Removes the socket unless another program owns it. The caller holds the lock.
+    /// Removes the socket unless another program owns it. The caller must hold the lock.
     pub fn remove(&self) {
         let (path, own) = match self {
             Self::Runtime { paths, inode, .. } => (&paths.socket, inode),
@@ -226,8 +227,9 @@ impl SocketLocation {
             Self::External { .. } => return,
         };
         if own.is_some() && inode(path) == *own {
-            // The lock excludes other servers of the registration. At a chosen path there can't be
-            // another server, because a server never replaces an existing socket.
+            // In the runtime folder, the lock excludes other servers. At a chosen path, another
+            // server can't have replaced the socket, because a server never replaces an existing
+            // socket.
             let _ = fs::remove_file(path);
         }
     }
@@ -237,7 +239,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Reads the registration in this file.
+/// Reads the registration in a file. Returns `None` if that fails.
 fn read(path: &Path) -> Option<RegistrationFile> {
     let text = fs::read_to_string(path).ok()?;
     let name = path.file_stem()?.to_string_lossy();
@@ -245,8 +247,8 @@ fn read(path: &Path) -> Option<RegistrationFile> {
     Some(RegistrationFile { registration, path: path.to_owned() })
 }
 
-/// Checks that the socket was not passed to a wrapper of this program: for example, a shell script
-/// that runs the program as a child instead of replacing itself.
+/// Checks that the socket was not passed to a wrapper of this program, such as a shell script that
+/// runs the program as a child process instead of executing it in its place.
 fn check_wrapper(paths: &RuntimePaths) -> Result<()> {
     let given = std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse::<u32>().ok());
     let socket = std::env::var_os(SOCKET).map(PathBuf::from);
@@ -280,16 +282,16 @@ fn wait_for_lock(paths: &RuntimePaths) -> Result<Lock> {
     }
 }
 
-/// Passes a server the users that its registration allows.
+/// Environment variable with the users whom the registration of a server allows.
 const USERS: &str = "SYSHANDLE_USERS";
 
-/// Passes a server the path of its registration file.
+/// Environment variable with the path of a server's registration file.
 const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";
 
-/// Passes a server the path of its socket.
+/// Environment variable with the path of a server's socket.
 const SOCKET: &str = "SYSHANDLE_SOCKET";
 
-/// Maximum wait for the lock. Its holder starts a server, which takes milliseconds.
+/// Maximum time to wait for the lock. Its holder is starting a server, which takes milliseconds.
 const LOCK_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Checks which users may change the files that activation relies on.
+//! Checks that other users can't change the files on which activation relies.
 //!
-//! A client starts a server only from files that other users can't change. Connecting requires no
-//! trust in files, because the kernel reports the user of the process that greets.
+//! A client starts a server only from files that other users can't change. Connecting to a server
+//! needs no such check, because the kernel reports the user of the process at the other end.
 
 use std::io;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::{Error, ErrorKind, Result};
 /// Checks that only root and this user can change a file or folder.
 ///
 /// # Errors
-/// [`ErrorKind::Insecure`], with what to do; [`ErrorKind::ActivationDenied`] if this user namespace
-/// doesn't know the owner, as with root's files in a container.
+/// [`ErrorKind::Insecure`], with advice. [`ErrorKind::ActivationDenied`] if the owner is unknown in
+/// this user namespace, as root often is in a container.
 pub fn check(path: &Path, status: &FileStatus) -> Result<()> {
     if status.user != 0 {
         check_owner(path, status)?;
     }
-    // A private group with only the owner as member is common, and may have write permission.
+    // The group may have write permission if it is the owner's private group, which is common.
     let is_private =
         status.group.number().is_some() && status.group.number() == status.user.number();
     let group_writes = status.mode & 0o020 != 0 && !is_private;
@@ -30,16 +30,16 @@ pub fn check(path: &Path, status: &FileStatus) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a server's program can't be replaced by any user. Its owner may be any user, since the
-/// registration names the program.
+/// Checks that not every user can replace the program of a server. The program may belong to any
+/// user, because the registration names it explicitly.
 ///
 /// # Errors
-/// [`ErrorKind::Insecure`], with what to do.
+/// [`ErrorKind::Insecure`], with advice.
 pub fn check_program(program: &Path) -> Result<()> {
     for path in program.parent().into_iter().chain([program]) {
-        // A missing program is reported by the start.
+        // If the program is missing, starting it reports that.
         let Ok(status) = FileStatus::at(path) else { continue };
-        // In a sticky folder, only the owner of a file can replace it.
+        // In a folder with the sticky bit, only the owner of a file can replace the file.
         let is_sticky = status.is_folder() && status.mode & 0o1000 != 0;
         if status.mode & 0o002 != 0 && !is_sticky {
             let remedy = format!("any user may write to it (fix: `chmod o-w {}`)", path.display());
@@ -49,7 +49,7 @@ pub fn check_program(program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a folder belongs to this user, and that other users may not use it.
+/// Checks that a folder belongs to this user, and that other users have no access to it.
 ///
 /// # Errors
 /// The errors of [`check`].
@@ -78,13 +78,14 @@ fn untrusted(kind: ErrorKind, path: &Path, what: &str) -> Error {
     Error::new(kind, format!("{} can't be trusted: {what}", path.display()))
 }
 
-/// Returns the error for a file or folder that can't be read or written. Its kind depends on the
-/// cause, not on the file.
+/// Returns the error for a file or folder that can't be read or written. The kind of the error
+/// depends only on `cause`.
 pub fn cannot(path: &Path, verb: &str, cause: io::Error) -> Error {
     cannot_or(ErrorKind::System, path, verb, cause)
 }
 
-/// Like [`cannot`], with the kind of an error that isn't about permissions.
+/// Returns the error like [`cannot`]. If the cause is not a lack of permission, the error has the
+/// kind `otherwise`.
 pub(crate) fn cannot_or(otherwise: ErrorKind, path: &Path, verb: &str, cause: io::Error) -> Error {
     let path = path.display();
     let (kind, text) = match cause.kind() {

@@ -11,12 +11,13 @@ use syshandle_types::Guid;
 pub use self::proxies::ProxyRegistration;
 use crate::{Error, ErrorKind, Result};
 
-/// Part of the registry where classes are registered. On Windows it is the current user's, which
-/// requires no privileges. Under Wine it is the machine's, because Wine reads no other.
+/// The part of the registry in which classes are registered. On Windows, it is that of the current
+/// user, which needs no privileges. Under Wine, it is that of the machine, because Wine reads no
+/// other.
 #[derive(Clone, Copy, Debug)]
 pub struct ComRegistry(());
 
-/// Class and the program that serves it.
+/// A class and the program that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassRegistration {
     /// CLSID of the class.
@@ -25,19 +26,19 @@ pub struct ClassRegistration {
     pub name: String,
     /// Program that COM starts.
     pub program: PathBuf,
-    /// Arguments of the program. COM adds one of its own.
+    /// Arguments of the program. COM appends one of its own.
     pub arguments: Vec<String>,
-    /// Variables for the program's environment.
+    /// Environment variables for the program.
     pub environment: Vec<(String, String)>,
 }
 
 impl ComRegistry {
-    /// Returns the part of the registry that this process's user can write and COM reads.
+    /// Returns the part of the registry that COM reads and this user can write.
     pub fn own() -> Self {
         Self(())
     }
 
-    /// Returns the path of the classes in the registry.
+    /// Returns the registry path below which classes are registered.
     pub fn path(self) -> &'static str {
         match under_wine() {
             true => r"HKLM\Software\Classes\CLSID",
@@ -45,7 +46,7 @@ impl ComRegistry {
         }
     }
 
-    /// Registers a class. Replaces an earlier registration of it.
+    /// Registers a class, replacing an earlier registration.
     ///
     /// # Errors
     /// The errors of the registry.
@@ -56,7 +57,7 @@ impl ComRegistry {
             key.set_text("", &class.name)?;
             let server = key.create_key(LOCAL_SERVER)?;
             server.set_text("", &class.command_line())?;
-            // Variables of an earlier registration must not remain.
+            // Removes the environment variables of an earlier registration.
             let _ = key.remove_key(OWN);
             let own = key.create_key(OWN)?;
             own.set_text(PROGRAM, &class.program.display().to_string())?;
@@ -87,7 +88,7 @@ impl ComRegistry {
         Ok(all.remove_key(&braced(clsid))?)
     }
 
-    /// Returns the classes that were registered by this crate.
+    /// Returns the classes that this crate has registered.
     ///
     /// # Errors
     /// The errors of the registry.
@@ -100,7 +101,7 @@ impl ComRegistry {
         Ok(names.iter().filter_map(|name| read(&all, name)).collect())
     }
 
-    /// Sets the environment variables that are registered for a class in this process.
+    /// Sets the environment variables in this process that are registered for a class.
     pub fn set_environment(self, clsid: Guid) {
         let all = RegKey::open_to_read(self.path()).ok();
         let class = all.and_then(|all| read(&all, &braced(clsid)));
@@ -110,7 +111,8 @@ impl ComRegistry {
     }
 }
 
-/// Reads the registration of a class by the name of its key; `None` if this crate didn't make it.
+/// Reads the registration of a class by the name of its key. Returns `None` if this crate did not
+/// create it.
 fn read(all: &RegKey, name: &str) -> Option<ClassRegistration> {
     let clsid = name.parse().ok()?;
     let key = all.key(name).ok()?;
@@ -137,29 +139,29 @@ fn read(all: &RegKey, name: &str) -> Option<ClassRegistration> {
     })
 }
 
-/// Formats a GUID as COM writes it.
+/// Formats a GUID in braces, as COM does.
 fn braced(clsid: Guid) -> String {
     format!("{{{}}}", clsid.to_string().to_uppercase())
 }
 
 impl ClassRegistration {
-    /// Returns the command line for COM. The program and each argument are quoted, because they may
-    /// contain spaces.
+    /// Returns the command line that COM runs. The program and each argument are quoted, because
+    /// they may contain spaces.
     fn command_line(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\\\""));
         let arguments = self.arguments.iter().map(|argument| format!(" {}", quoted(argument)));
         quoted(&self.program.display().to_string()) + &arguments.collect::<String>()
     }
 
-    /// Returns whether `path` is the program of the class or its folder.
+    /// Returns whether `path` is the program of the class or the program's folder.
     pub fn is_served_from(&self, path: &Path) -> bool {
         self.program == path || self.program.parent() == Some(path)
     }
 }
 
-/// Key that COM reads.
+/// Names of the keys that COM reads.
 const LOCAL_SERVER: &str = "LocalServer32";
-/// Keys of this crate, by which it recognizes its registrations.
+/// Names of the keys that only this crate uses, by which it recognizes its registrations.
 const OWN: &str = "syshandle";
 const PROGRAM: &str = "Program";
 const ARGUMENTS: &str = "Arguments";

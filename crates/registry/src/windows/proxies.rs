@@ -1,4 +1,4 @@
-//! Registration of proxy DLLs. COM finds the marshalling code of an interface by it.
+//! Registration of proxy DLLs, in which COM finds the marshalling code of interfaces.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use syshandle_types::Guid;
 use super::{ComRegistry, OWN, braced};
 use crate::{Error, ErrorKind, Result};
 
-/// Proxy DLL with its interfaces.
+/// A proxy DLL and its interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyRegistration {
-    /// CLSID of the proxies.
+    /// CLSID of the proxy DLL.
     pub clsid: Guid,
     /// Path of the DLL.
     pub library: PathBuf,
@@ -21,7 +21,7 @@ pub struct ProxyRegistration {
 }
 
 impl ComRegistry {
-    /// Registers a proxy DLL. Replaces earlier registrations of its CLSID and its interfaces.
+    /// Registers a proxy DLL, replacing earlier registrations of its CLSID and its interfaces.
     ///
     /// # Errors
     /// The errors of the registry.
@@ -32,7 +32,7 @@ impl ComRegistry {
             let server = key.create_key(IN_PROCESS)?;
             server.set_text("", &proxy.library.display().to_string())?;
             server.set_text("ThreadingModel", "Both")?;
-            // An earlier registration of the CLSID may list other interfaces.
+            // Removes an earlier registration of the CLSID, which may list other interfaces.
             let _ = key.remove_key(OWN);
             let own = key.create_key(OWN)?;
             own.set_text(LIBRARY, &proxy.library.display().to_string())?;
@@ -52,7 +52,7 @@ impl ComRegistry {
         })
     }
 
-    /// Removes the registration of a proxy DLL and of its interfaces, except interfaces that
+    /// Removes the registration of a proxy DLL and of its interfaces. Keeps an interface that
     /// another DLL has registered since.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl ComRegistry {
         Ok(RegKey::open(self.path())?.remove_key(&own)?)
     }
 
-    /// Returns the proxy DLLs that were registered by this crate.
+    /// Returns the proxy DLLs that this crate has registered.
     ///
     /// # Errors
     /// The errors of the registry.
@@ -84,7 +84,7 @@ impl ComRegistry {
         Ok(names.iter().filter_map(|name| read(&all, name)).collect())
     }
 
-    /// Returns the registry path of the interfaces.
+    /// Returns the registry path below which interfaces are registered.
     fn interfaces(self) -> &'static str {
         match under_wine() {
             true => r"HKLM\Software\Classes\Interface",
@@ -94,14 +94,14 @@ impl ComRegistry {
 }
 
 impl ProxyRegistration {
-    /// Returns whether `path` is this DLL or its folder.
+    /// Returns whether `path` is this DLL or the DLL's folder.
     pub fn is_from(&self, path: &Path) -> bool {
         self.library == path || self.library.parent() == Some(path)
     }
 }
 
-/// Reads the registration of a proxy DLL by the name of its class's key; `None` if this crate
-/// didn't make it.
+/// Reads the registration of a proxy DLL by the name of its key. Returns `None` if this crate did
+/// not create it.
 fn read(all: &RegKey, name: &str) -> Option<ProxyRegistration> {
     let own = all.key(name).ok()?.key(OWN).ok()?;
     let library = own.text(LIBRARY).ok()?.into();
@@ -114,11 +114,11 @@ fn read(all: &RegKey, name: &str) -> Option<ProxyRegistration> {
     Some(ProxyRegistration { clsid: name.parse().ok()?, library, interfaces })
 }
 
-/// Keys that COM reads.
+/// Names of the keys that COM reads.
 const IN_PROCESS: &str = "InprocServer32";
 const PROXY: &str = "ProxyStubClsid32";
-/// Name of the proxy class that MIDL uses.
+/// The name that MIDL gives to the class of proxy DLLs.
 const FACTORY: &str = "PSFactoryBuffer";
-/// Keys and values of this crate.
+/// Names of the keys and values that only this crate uses.
 const LIBRARY: &str = "Library";
 const INTERFACES: &str = "Interfaces";
