@@ -143,7 +143,8 @@ fn is_plain(value: &TokenStream) -> bool {
 struct DefinitionSorter<'d> {
     all: HashMap<String, &'d Definition>,
     begun: HashSet<String>,
-    /// The types on the path that is currently visited.
+    /// The types on the current traversal path. Finding one of them again means that it contains
+    /// itself.
     open: HashSet<String>,
     /// The types that need a forward declaration, because they contain themselves.
     early: Vec<String>,

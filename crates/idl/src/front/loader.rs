@@ -12,7 +12,7 @@ use super::source::{self, FileId, LineMarker, SourceMap, Span};
 use super::token::{Interner, Token};
 use super::{lexer, system};
 
-/// The files of a run. Each is read and tokenized once.
+/// Loads the files of one run of the front end. Each is read and tokenized once.
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     pub(crate) sources: SourceMap,

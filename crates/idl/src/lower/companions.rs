@@ -33,7 +33,7 @@ impl<'a> Companions<'a> {
         }
     }
 
-    /// Records the bounds of an integer.
+    /// Records the bounds of an integer parameter or field, which may be a companion.
     pub(super) fn add_range(&mut self, declarator: &'a Declarator, range: Option<Range>) {
         if let (Some(name), Some(range)) = (&declarator.name, range) {
             self.ranges.insert(&name.name, range);

@@ -1,4 +1,4 @@
-//! `syshandle clean`.
+//! `syshandle clean` on Linux: removes the registrations of servers.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `syshandle list`.
+//! `syshandle list` on Linux: shows the registered classes and the state of their servers.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;

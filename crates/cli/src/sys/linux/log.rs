@@ -1,4 +1,4 @@
-//! `syshandle log`.
+//! `syshandle log`: shows the output of a class's server.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! `syshandle register`.
+//! `syshandle register` on Linux: registers the servers in files or folders.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

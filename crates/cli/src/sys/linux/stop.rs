@@ -1,4 +1,4 @@
-//! `syshandle stop`.
+//! `syshandle stop`: ends the running servers of a class.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

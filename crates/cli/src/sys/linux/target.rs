@@ -88,7 +88,8 @@ impl Target {
         Ok(Path::new("/").join(within))
     }
 
-    /// Returns the path on this machine for a path on the target machine.
+    /// Converts a path on the target machine to the path on this machine, which is below the
+    /// package's folder.
     pub(crate) fn here(&self, installed: &Path) -> PathBuf {
         match &self.destdir {
             Some(destdir) => destdir.join(installed.strip_prefix("/").unwrap_or(installed)),

@@ -1,4 +1,4 @@
-//! `syshandle clean`, for the Windows registry.
+//! `syshandle clean` on Windows: removes registrations from the Windows registry.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `syshandle list`, for the Windows registry.
+//! `syshandle list` on Windows: shows the registrations in the Windows registry.
 
 use std::process::ExitCode;
 

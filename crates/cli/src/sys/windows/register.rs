@@ -1,4 +1,4 @@
-//! `syshandle register`, for the Windows registry.
+//! `syshandle register` on Windows: writes registrations to the Windows registry.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -153,18 +153,18 @@ pub(crate) struct Declarator {
     pub(crate) span: Span,
 }
 
-/// A pointer, array or function in a declarator. "The rest" is the type that the following
-/// derivations and the specifier form.
+/// A pointer, array or function in a declarator. It applies to the *inner type*, which consists of
+/// the following derivations and the specifier.
 #[derive(Clone, Debug)]
 pub(crate) enum Derivation {
-    /// A pointer to the rest.
+    /// A pointer to the inner type.
     Pointer {
         /// Whether the pointer itself is `const`.
         is_const: bool,
     },
-    /// An array of the rest.
+    /// An array whose elements have the inner type.
     Array(Bounds),
-    /// A function that returns the rest.
+    /// A function that returns the inner type.
     Function(Parameters),
 }
 

@@ -137,8 +137,8 @@ pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Nam
             names(then, pass);
             names(otherwise, pass);
         }
-        // A call is a call of a macro in the C header. The macro interprets its arguments itself,
-        // so their names are not checked.
+        // A call in an expression is a call to a macro in the C header. The arguments may have any
+        // meaning to the macro, so names in them are not checked.
         ExpressionKind::Call(..)
         | ExpressionKind::Number(_)
         | ExpressionKind::String { .. }
