@@ -1,4 +1,4 @@
-//! Runs scenarios one after the other, while an honest client makes calls.
+//! Runs scenarios one after the other while an honest client makes calls.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -9,19 +9,18 @@ use crate::report::{Report, ScenarioResult};
 use crate::resources::ResourceUsage;
 use crate::scenario::{Attempt, Scenario, TargetServer};
 
-/// Runs scenarios one after the other, each in a separate process, while an honest client makes
-/// calls.
+/// Runs scenarios one after the other, each in its own process, while an honest client makes calls.
 pub struct Attack<'a> {
-    /// The server, as the honest client reaches it.
+    /// The server to attack.
     pub target: TargetServer,
     /// The scenarios to run.
     pub scenarios: Vec<&'static Scenario>,
-    /// Returns the command that runs one scenario. The command prints a line for each attempt
+    /// Creates the command that runs one scenario. The command must print one line per attempt
     /// ([`Attempt::write`]).
     pub command: &'a dyn Fn(&Scenario) -> io::Result<Command>,
-    /// The limit for the median duration of the honest client's calls, as a multiple of the median
-    /// without an attack. The time for which a thread waited for a processor does not count, because
-    /// the scenario and the rest of the machine use the processors too.
+    /// Maximum ratio of the honest client's median call latency during an attack to that without an
+    /// attack. Time that a thread waits for a CPU is excluded, because the scenario and other
+    /// programs use the CPUs too.
     pub slower_max: f64,
 }
 
@@ -29,8 +28,8 @@ impl Attack<'_> {
     /// Runs all scenarios.
     ///
     /// # Errors
-    /// Returns an error if the server can't be reached at the beginning, or if its process can't be
-    /// inspected.
+    /// Returns an error if the server can't be reached before the first scenario, or if its process
+    /// can't be inspected.
     pub fn run(&self) -> io::Result<Report> {
         let (mut honest, pid) = HonestClient::new(self.target.clone())?;
         let server = || {
@@ -45,7 +44,7 @@ impl Attack<'_> {
             results.push(match self.run_scenario(scenario, &mut honest, pid, &before) {
                 Ok(result) => result,
                 Err(error) => {
-                    // The server has disconnected the honest client, so a new one replaces it.
+                    // The server may have disconnected the honest client, so a new one replaces it.
                     honest = HonestClient::new(self.target.clone())?.0;
                     ScenarioResult::failed(scenario, &error)
                 }
@@ -104,14 +103,15 @@ impl std::fmt::Debug for Attack<'_> {
     }
 }
 
-/// Time for the server to start its threads and allocate its memory.
+/// Time in which the server starts its threads and allocates its memory before the first
+/// measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Duration of the measurement without an attack.
 const IDLE_RUN: Duration = Duration::from_millis(700);
 
-/// Time limit for a scenario.
+/// Maximum duration of a scenario.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The time limit for the server to release the resources of a scenario.
+/// Maximum time for the server to release the resources of a scenario.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);

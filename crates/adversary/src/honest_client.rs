@@ -1,4 +1,4 @@
-//! A client that follows the rules, and the durations of its calls.
+//! A client that follows the rules and measures the latency of its calls.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,27 +9,27 @@ use crate::raw_connection::{DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Re
 use crate::resources::ProcessorWaits;
 use crate::scenario::TargetServer;
 
-/// The duration from which the cause of a call's duration is examined.
+/// Latency from which the client determines how long threads have waited for a CPU.
 const SLOW: Duration = Duration::from_micros(200);
 
-/// Number of calls after which the waits for a processor are read even if no call was slow.
+/// Number of calls after which the CPU wait times are read again, even if no call was slow.
 const WAITS_READ_EVERY: u32 = 16;
 
-/// A client that follows the rules. It makes one call after the other, and connects a further
-/// client from time to time.
+/// A client that follows the rules. It makes one call after the other, and occasionally connects
+/// another client.
 #[derive(Debug)]
 pub struct HonestClient {
     target: TargetServer,
     connection: RawConnection,
     calls: u32,
-    /// The server's process.
+    /// Process ID of the server.
     server: u32,
-    /// The waits for a processor up to the last call that was slow, or one of the last calls.
+    /// CPU wait times when they were last read, which is at every slow call and every few calls.
     waits: ProcessorWaits,
 }
 
-/// The latencies that an honest client measured, without the time that its thread and the server's
-/// threads waited for a processor.
+/// The latencies that an honest client has measured, excluding the time that its thread and the
+/// server's threads waited for a CPU.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     calls: Vec<Duration>,
@@ -37,7 +37,7 @@ pub struct Latencies {
 }
 
 impl HonestClient {
-    /// Connects, and also returns the server's process identifier.
+    /// Connects a client. Also returns the process ID of the server.
     ///
     /// # Errors
     /// Returns an error if the server doesn't serve the client.
@@ -48,10 +48,10 @@ impl HonestClient {
         Ok((Self { target, connection, calls: 0, server: pid, waits }, pid))
     }
 
-    /// Makes a call and records its duration. On every hundredth call, also connects a new client.
+    /// Makes a call and records its latency. Every hundredth call also connects a new client.
     ///
     /// # Errors
-    /// Returns an error if a client isn't served correctly.
+    /// Returns an error if the server doesn't serve a client correctly.
     pub fn call(&mut self, latencies: &mut Latencies) -> io::Result<()> {
         self.calls += 1;
         if self.calls % 100 == 50 {
@@ -71,25 +71,25 @@ impl HonestClient {
         Ok(())
     }
 
-    /// Returns the time since `start`, without the time that this thread and the server's threads have
-    /// waited for a processor. So other load on the machine does not count.
+    /// Returns the time since `start`, excluding the time that this thread and the server's threads
+    /// waited for a CPU. So the load of other programs does not affect the result.
     fn undisturbed_since(&mut self, start: Instant) -> Duration {
         let duration = start.elapsed();
         let wait = if duration < SLOW { Duration::ZERO } else { self.read_waits() };
         duration.saturating_sub(wait)
     }
 
-    /// Returns the time that this thread and the server's threads have waited for a processor since
-    /// the last call of this function.
+    /// Returns how long this thread and the server's threads have waited for a CPU since the
+    /// previous call of this function.
     fn read_waits(&mut self) -> Duration {
         let earlier = std::mem::replace(&mut self.waits, ProcessorWaits::of_process(self.server));
         self.waits.since(&earlier)
     }
 
-    /// Makes calls for this time.
+    /// Makes calls for this duration.
     ///
     /// # Errors
-    /// Returns an error if a client isn't served correctly.
+    /// Returns an error if the server doesn't serve a client correctly.
     pub fn call_for(&mut self, time: Duration) -> io::Result<Latencies> {
         let mut latencies = Latencies::default();
         let end = Instant::now() + time;
@@ -110,7 +110,7 @@ fn ask(connection: &RawConnection, number: u32) -> io::Result<()> {
     }
 }
 
-/// Asks for a door to the object, and checks that the reply contains its handle.
+/// Requests a door to the object, and checks that the reply contains its handle.
 fn ask_for_handle(connection: &RawConnection, number: u32) -> io::Result<()> {
     connection.call(number, DOOR, &[], &[])?;
     match connection.receive(RESPONSE_TIMEOUT) {
@@ -122,27 +122,27 @@ fn ask_for_handle(connection: &RawConnection, number: u32) -> io::Result<()> {
 }
 
 impl Latencies {
-    /// The median duration of a call.
+    /// Returns the median latency of a call.
     pub fn median(&self) -> Duration {
         quantile(&self.calls, 0.5)
     }
 
-    /// The 99th percentile of the durations.
+    /// Returns the 99th percentile of the latencies.
     pub fn p99(&self) -> Duration {
         quantile(&self.calls, 0.99)
     }
 
-    /// The longest duration of a call.
+    /// Returns the highest latency of a call.
     pub fn worst(&self) -> Duration {
         quantile(&self.calls, 1.0)
     }
 
-    /// The longest time from the connection of a new client until its first reply.
+    /// Returns the longest time from connecting a new client to its first reply.
     pub fn worst_first_call(&self) -> Duration {
         quantile(&self.first_calls, 1.0)
     }
 
-    /// The number of calls.
+    /// Returns the number of calls.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }

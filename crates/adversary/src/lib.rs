@@ -1,16 +1,16 @@
-//! Hostile peers: programs that break the rules of the wire, to test how a server reacts.
+//! Hostile peers, which break the rules of the wire protocol to test how a server reacts.
 //!
-//! A [`Scenario`] is a way to break the rules. It runs in a separate process, as another user if
-//! possible, and reports each attempt with the server's responses. An [`Attack`] runs the scenarios
+//! A [`Scenario`] is one way to break the rules. It runs in a separate process, if possible as
+//! another user, and reports each attempt with the server's responses. An [`Attack`] runs scenarios
 //! one after the other while an honest client calls the server. Then it compares the server's
-//! descriptors and memory, and the latencies of the honest client, with the values from before.
+//! descriptors and memory, and the latencies of the honest client, with those before the attack.
 //!
 //! Most scenarios don't depend on the server's interface: they call methods that no interface has,
-//! or pass arguments that no method accepts. Therefore they don't run code of the server's author.
-//! The others call one method, which the user of the attack names ([`MethodShape`]).
+//! or pass arguments that no method accepts. So no method of the server runs. The other scenarios
+//! call one method, which the user of the attack selects ([`MethodShape`]).
 //!
-//! Reading order: [`RawConnection`] sends and receives frames, `scenarios` groups the scenarios by
-//! the rules that they break, [`Attack`] runs them.
+//! Suggested reading order: [`RawConnection`], which sends and receives frames; `scenarios`, which
+//! are grouped by the rules that they break; and [`Attack`], which runs them.
 
 #![cfg(not(windows))]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Sockets whose last close blocks until their sender allows the close to complete.
+//! Sockets whose last close blocks until the sender unblocks it.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use syshandle_os::Seqpacket;
 
-/// A TCP socket whose last close blocks as long as this value lives. The socket has unsent data
-/// that the other end never receives, and `SO_LINGER` makes the close wait for it.
+/// A TCP socket whose last close blocks as long as this value exists. The socket has unsent data
+/// that the other end never receives, and `SO_LINGER` makes the close wait until the data is sent.
 #[derive(Debug)]
 pub struct LingeringSocket {
     handle: Option<OwnedFd>,
@@ -20,10 +20,10 @@ impl LingeringSocket {
     /// Creates a socket.
     ///
     /// # Errors
-    /// Returns an error if no descriptor or memory is left.
+    /// Returns an error if no file descriptors or memory are available.
     pub fn new() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        // Small buffers allow for many sockets.
+        // Small buffers permit many sockets.
         sockopt::set_socket_recv_buffer_size(&listener, BUFFER)?;
         let stream = TcpStream::connect(listener.local_addr()?)?;
         let (peer, _) = listener.accept()?;
@@ -34,19 +34,19 @@ impl LingeringSocket {
         Ok(Self { handle: Some(stream.into()), _peer: peer })
     }
 
-    /// Takes the handle, to send it. Its last close blocks.
+    /// Takes the socket out, to send it. Its last close blocks.
     ///
     /// # Errors
-    /// Returns an error if the handle was already taken.
+    /// Returns an error if the socket was already taken.
     pub fn take(&mut self) -> io::Result<OwnedFd> {
         self.handle.take().ok_or_else(|| io::Error::other("the handle was taken"))
     }
 
-    /// Takes a socket whose receive queue contains the handle. Closing the socket also closes the
-    /// handle.
+    /// Takes the socket out, inside another socket whose receive queue contains it. Closing the
+    /// other socket also closes this one.
     ///
     /// # Errors
-    /// Returns an error if no descriptor is left.
+    /// Returns an error if this process can't open more file descriptors.
     pub fn take_nested(&mut self) -> io::Result<OwnedFd> {
         let (inner, outer) = Seqpacket::pair()?;
         inner.send(&[io::IoSlice::new(b"x")], &[self.take()?.as_fd()])?;
@@ -56,6 +56,6 @@ impl LingeringSocket {
 
 const BUFFER: usize = 4096;
 
-/// Longer than any test waits. Dropping the [`LingeringSocket`] closes the other end, which unblocks the
-/// close earlier.
+/// Linger time, which is longer than any test waits. Dropping the [`LingeringSocket`] closes the
+/// other end, which unblocks the close earlier.
 const LINGER: Duration = Duration::from_secs(300);

@@ -1,11 +1,12 @@
-//! Waiting for a state of the server that nothing announces.
+//! Polling for a state of the server that can't be waited for.
 
 use std::time::{Duration, Instant};
 
 /// Pause between two attempts.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Repeats `attempt` until its value is `settled`, for up to `within`. Returns the last value.
+/// Repeats `attempt` until `settled` accepts its result, but at most for `within`. Returns the last
+/// result.
 ///
 /// # Errors
 /// Returns the first error of `attempt`.

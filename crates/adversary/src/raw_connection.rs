@@ -1,4 +1,4 @@
-//! A raw connection that can send valid and invalid frames.
+//! A connection that can send both valid and invalid frames.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -14,40 +14,40 @@ use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Status};
 
 use crate::poll::poll;
 
-/// A raw connection to the server.
+/// A connection to the server without the state of a client.
 #[derive(Debug)]
 pub struct RawConnection(pub Seqpacket);
 
 /// A response of the server.
 #[derive(Debug)]
 pub enum Response {
-    /// A greeting, with the credentials of its sender.
+    /// A greeting, with the credentials of the server process.
     Greeting(Greeting, Option<Credentials>),
-    /// The server refuses or ends the connection, and tells the reason.
+    /// The server rejects or ends the connection, and reports the reason.
     Refused(Fault),
     /// The reply to a call.
     Reply {
-        /// The number of the call.
+        /// ID of the call.
         call: u32,
         /// The fault that the server reports, if any.
         fault: Option<Fault>,
         /// The handles in the reply.
         handles: Vec<OwnedHandle>,
     },
-    /// The response on a return channel, with one end of the new connection.
+    /// The response on a return channel, with the client's end of the new connection.
     Attached(Option<OwnedHandle>),
     /// Any other frame.
     Frame(FrameKind),
     /// The server ended the connection.
     Closed,
-    /// No response within the time limit.
+    /// The server did not respond within the time limit.
     TimedOut,
-    /// A message that is not a valid frame.
+    /// The server sent a message that is not a valid frame.
     Malformed,
 }
 
 impl RawConnection {
-    /// Connects.
+    /// Connects to the server. Does not receive the greeting.
     ///
     /// # Errors
     /// The errors of [`Seqpacket::connect`].
@@ -55,11 +55,11 @@ impl RawConnection {
         Ok(Self(Seqpacket::connect(address, Instant::now() + RESPONSE_TIMEOUT)?))
     }
 
-    /// Connects and receives the greeting. Retries while the server reports that it is busy,
-    /// because it may still be releasing the resources of earlier attempts.
+    /// Connects and receives the greeting. Retries while the server reports `Busy`, because it may
+    /// still be releasing the resources of earlier attempts.
     ///
     /// # Errors
-    /// Returns an error if the server's response is neither a greeting nor `Busy`.
+    /// Returns an error if the server responds with anything but a greeting or `Busy`.
     pub fn connect_greeted(address: &Path) -> io::Result<Self> {
         let connect = || {
             let connection = Self::connect(address)?;
@@ -89,16 +89,16 @@ impl RawConnection {
         Ok(connection)
     }
 
-    /// Opens a connection through a door. The caller has to receive the greeting.
+    /// Opens a connection through a door. Does not receive the greeting.
     ///
     /// # Errors
-    /// The errors of `sendmsg(2)`, or an error if the server doesn't attach the connection.
+    /// The errors of `sendmsg(2)`, or an error if the server doesn't accept the connection.
     pub fn attach(door: &Seqpacket, within: Duration) -> io::Result<Self> {
         Ok(Self::attach_keeping_end(door, within)?.0)
     }
 
-    /// Opens a connection through a door. Also returns this process's copy of the end of the return
-    /// channel that was sent to the server.
+    /// Opens a connection through a door. Also returns a duplicate of the return channel's end that
+    /// was sent to the server.
     pub(crate) fn attach_keeping_end(
         door: &Seqpacket,
         within: Duration,
@@ -110,7 +110,7 @@ impl RawConnection {
         }
     }
 
-    /// Asks for a connection through a door. Returns the return channel, on which the response
+    /// Requests a connection through a door. Returns the return channel, on which the response
     /// arrives.
     ///
     /// # Errors
@@ -127,11 +127,11 @@ impl RawConnection {
         Ok((Self(channel), theirs))
     }
 
-    /// Duplicates the handle in the next message without consuming the message. Returns `None` if
-    /// the message has no handle.
+    /// Duplicates the handle in the next message, and leaves the message in the queue. Returns
+    /// `None` if the message has no handle.
     ///
     /// # Errors
-    /// `TimedOut` if no message arrives within this time; the errors of `recvmsg(2)`.
+    /// `TimedOut` if no message arrives within this time; otherwise the errors of `recvmsg(2)`.
     pub(crate) fn peek_handle(&self, within: Duration) -> io::Result<Option<OwnedHandle>> {
         if !self.0.wait_readable(Instant::now() + within)? {
             return Err(ErrorKind::TimedOut.into());
@@ -163,7 +163,7 @@ impl RawConnection {
         self.send_frame(&header, body, handles)
     }
 
-    /// Sends a valid frame: sets the length of its body and the number of its handles.
+    /// Sends a frame, setting the length of the body and the number of handles in its header.
     ///
     /// # Errors
     /// The errors of [`RawConnection::send_bytes`].
@@ -181,11 +181,11 @@ impl RawConnection {
         self.send_bytes(&[&encode_header(&header), body].concat(), handles)
     }
 
-    /// Sends any bytes as one message. Waits until the socket has room.
+    /// Sends arbitrary bytes as one message. Waits until the socket's buffer has room.
     ///
     /// # Errors
     /// Returns an error if the connection has ended, if there is no room within the time limit, or
-    /// if the kernel refuses the message.
+    /// if the kernel rejects the message.
     pub fn send_bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         let deadline = Instant::now() + RESPONSE_TIMEOUT;
         loop {
@@ -194,8 +194,8 @@ impl RawConnection {
                     if Instant::now() >= deadline {
                         return Err(error);
                     }
-                    // The wait also ends if there is something to read, so a pause prevents a busy
-                    // loop.
+                    // `wait_writable` also returns while there is something to read, so a pause
+                    // avoids a busy loop.
                     self.0.wait_writable((Instant::now() + POLL_INTERVAL).min(deadline))?;
                     std::thread::sleep(Duration::from_micros(50));
                 }
@@ -204,15 +204,16 @@ impl RawConnection {
         }
     }
 
-    /// Sends any bytes as one message without waiting.
+    /// Sends arbitrary bytes as one message without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if the socket has no room; otherwise the errors of [`RawConnection::send_bytes`].
+    /// `WouldBlock` if the socket's buffer has no room; otherwise the errors of
+    /// [`RawConnection::send_bytes`].
     pub fn try_send_bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.0.send(&[IoSlice::new(bytes)], handles)
     }
 
-    /// Receives the next response of the server within this time.
+    /// Receives the next response of the server, waiting at most this long.
     pub fn receive(&self, within: Duration) -> Response {
         let deadline = Instant::now() + within;
         let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
@@ -228,16 +229,16 @@ impl RawConnection {
                         Ok(false) | Err(_) => return Response::TimedOut,
                     }
                 }
-                // The server closed the connection while frames from this side were unread. The
-                // server's last frames can still be received.
+                // The server closed the connection before it read all frames from this side. Its
+                // last frames can still be received.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 Err(_) => return Response::Closed,
             }
         }
     }
 
-    /// Receives until the connection ends, and returns the reason of the end. Skips other frames,
-    /// but no longer than the time limit of a response.
+    /// Receives until the connection ends, and returns the reason for the end. Discards all other
+    /// frames, but at most for the time limit of a response.
     pub fn receive_end(&self) -> Response {
         let deadline = Instant::now() + RESPONSE_TIMEOUT;
         loop {
@@ -257,8 +258,8 @@ impl RawConnection {
 }
 
 impl Response {
-    /// Returns whether a call for a handle got its result, or an error that names a limit of this
-    /// client.
+    /// Returns whether a call that requests a handle succeeded, or failed with an error that names
+    /// a limit of this client.
     pub(crate) fn is_reply_within_limits(&self) -> bool {
         let limited =
             |fault: &Fault| matches!(fault, Fault::Busy { .. } | Fault::Unsendable { .. });
@@ -284,7 +285,7 @@ impl Response {
     }
 }
 
-/// Formats the response for the table of a [`Report`](crate::Report).
+/// Formats the response for the table in a [`Report`](crate::Report).
 impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -308,20 +309,21 @@ pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
     head[..len].to_vec()
 }
 
-/// A method that no interface has. The server answers a call of it without running any method.
+/// A method number that no interface has. The server responds to a call of it without running a
+/// method.
 pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
 
-/// The method that every object has: it returns a door to the object.
+/// The number of the method that every object has, which returns a door to the object.
 pub(crate) const DOOR: u32 = u32::MAX;
 
-/// Time limit for each response of a server. A server that exceeds it has failed.
+/// Maximum time for each response of a server. A server that exceeds it has failed.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Poll interval while waiting for room in a socket.
+/// Poll interval while waiting for room in a socket's buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ignores an error which means that the server has ended the connection. The last frame of the
-/// server tells the reason.
+/// Ignores the errors of sending that mean that the server has ended the connection. The server's
+/// last frame contains the reason.
 pub(crate) fn ignore_disconnect(sent: io::Result<()>) -> io::Result<()> {
     match sent {
         Err(error)

@@ -1,4 +1,4 @@
-//! The results of an attack as a table.
+//! The results of an attack, displayed as a table.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ pub struct Report {
     pub after: ResourceUsage,
     /// The results of each scenario.
     pub results: Vec<ScenarioResult>,
-    /// The limit for [`Report::slower`].
+    /// Maximum value of [`Report::slower`].
     pub slower_max: f64,
 }
 
@@ -29,11 +29,11 @@ pub struct Report {
 pub struct ScenarioResult {
     /// The scenario.
     pub scenario: &'static Scenario,
-    /// The attempts and the server's responses.
+    /// The attempts, with the server's responses.
     pub attempts: Vec<Attempt>,
-    /// The latencies of the honest client during the scenario.
+    /// The honest client's latencies during the scenario.
     pub latencies: Latencies,
-    /// Number of descriptors that the server has kept.
+    /// Number of descriptors that the server has not closed after the scenario.
     pub leaked: usize,
     /// The server's resources after the scenario; `None` if the server has ended.
     pub after: Option<ResourceUsage>,
@@ -45,21 +45,21 @@ impl Report {
         self.results.iter().all(|result| result.passed(self)) && self.is_memory_stable()
     }
 
-    /// Returns whether the server's memory is the same as before, except for memory that an
-    /// allocator keeps.
+    /// Returns whether the server's memory usage is the same as before, except for memory that an
+    /// allocator may keep.
     pub fn is_memory_stable(&self) -> bool {
         self.after.memory_kib <= self.before.memory_kib + MEMORY_KEPT_KIB
     }
 
-    /// Returns the median latency of an honest call during a scenario, as a multiple of the median
-    /// without an attack.
+    /// Returns the ratio of the honest client's median latency during a scenario to that without an
+    /// attack.
     pub fn slower(&self, result: &ScenarioResult) -> f64 {
         result.latencies.median().as_secs_f64() / self.idle.median().as_secs_f64().max(1e-9)
     }
 }
 
 impl ScenarioResult {
-    /// Returns the result of a scenario during which the honest client wasn't served or the server
+    /// Creates the result of a scenario during which the honest client wasn't served or the server
     /// ended.
     pub(crate) fn failed(scenario: &'static Scenario, error: &io::Error) -> Self {
         let attempt = Attempt {
@@ -129,5 +129,6 @@ fn milliseconds(time: std::time::Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Memory that the server may keep: allocator caches of ended threads, and tables that have grown.
+/// Memory in KiB that the server may keep: caches that the allocator made for ended threads, and
+/// tables that have grown.
 const MEMORY_KEPT_KIB: u64 = 32 * 1024;

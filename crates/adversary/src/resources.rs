@@ -1,4 +1,4 @@
-//! The resources of a process: descriptors, threads, memory.
+//! The resources of a process: file descriptors, threads, and memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,27 +11,28 @@ use crate::poll::poll;
 /// The resources that a process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceUsage {
-    /// The number of descriptors by what they refer to.
+    /// The number of file descriptors for each type of object.
     pub descriptors: BTreeMap<String, usize>,
-    /// The number of threads.
+    /// Number of threads.
     pub threads: usize,
     /// Resident memory, in KiB.
     pub memory_kib: u64,
 }
 
 impl ResourceUsage {
-    /// Counts the resources of a process; `None` if it has ended or this user may not see them.
+    /// Counts the resources of a process. Returns `None` if it has ended, or if this user may not
+    /// inspect it.
     pub fn of_process(pid: u32) -> Option<Self> {
         let mut descriptors = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
-            // The descriptor may have been closed since the folder was read.
+            // The descriptor may have been closed after the directory was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
-            // A process keeps these files open to examine handles (`prepare`).
+            // Excludes files that a process keeps open to examine handles (`prepare`).
             if target.contains("/fdinfo/") || target.ends_with("/mountinfo") {
                 continue;
             }
-            // Removes the inode numbers of sockets and pipes.
+            // Removes the inode number from the name of a socket or pipe.
             let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             *descriptors.entry(kind.to_owned()).or_default() += 1;
         }
@@ -47,31 +48,31 @@ impl ResourceUsage {
         })
     }
 
-    /// The total number of descriptors.
+    /// Returns the total number of file descriptors.
     pub fn descriptor_count(&self) -> usize {
         self.descriptors.values().sum()
     }
 
-    /// Waits until a process has at most as many descriptors as `before`, for up to `within`, and
-    /// returns its resources.
+    /// Waits until a process has at most as many descriptors as in `before`, but at most for
+    /// `within`. Returns its resources.
     pub fn after_release(pid: u32, before: &Self, within: Duration) -> Option<Self> {
         let usage = || Self::of_process(pid).ok_or(());
         poll(within, usage, |now| now.descriptor_count() <= before.descriptor_count()).ok()
     }
 }
 
-/// The time that each thread of a process has waited for a processor although it could run, and the
-/// same for the calling thread.
+/// For each thread of a process and for the calling thread: how long it was runnable but waited for
+/// a CPU.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessorWaits(BTreeMap<PathBuf, Duration>);
 
 impl ProcessorWaits {
-    /// Reads the times. Threads are left out if the kernel doesn't report their times.
+    /// Reads the wait times. Excludes threads for which the kernel reports none.
     pub(crate) fn of_process(pid: u32) -> Self {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let threads = threads.map(|thread| thread.path());
         let waits = threads.chain([PathBuf::from("/proc/thread-self")]).filter_map(|thread| {
-            // The second number is the time in the queue of a processor, in nanoseconds.
+            // The second number is the time in a run queue, in nanoseconds.
             let text = fs::read_to_string(thread.join("schedstat")).ok()?;
             let wait = text.split_whitespace().nth(1)?.parse().ok()?;
             Some((thread, Duration::from_nanos(wait)))
@@ -79,7 +80,7 @@ impl ProcessorWaits {
         Self(waits.collect())
     }
 
-    /// Returns the sum of the times that the threads have waited since `earlier`.
+    /// Returns the sum of all threads' wait times since `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         let waits = self.0.iter().map(|(thread, wait)| {
             wait.saturating_sub(earlier.0.get(thread).copied().unwrap_or_default())
@@ -104,7 +105,7 @@ mod tests {
         let here = || ResourceUsage::of_process(std::process::id()).expect("this process");
         let before = here();
         let files: Vec<_> = (0..100).map(|_| fs::File::open("/dev/null")).collect();
-        // Other tests open and close a few descriptors at the same time.
+        // Other tests may open and close a few descriptors at the same time.
         assert!(here().descriptor_count() >= before.descriptor_count() + 50);
         assert!(here().descriptors["/dev/null"] >= 100);
         drop(files);

@@ -1,4 +1,4 @@
-//! A scenario of an attack, the server that it attacks, and the attempts that it reports.
+//! Scenarios of an attack, the server that they attack, and the attempts that they report.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,53 +10,53 @@ use syshandle_wire::{FrameKind, Header, Hello};
 
 use crate::raw_connection::{RESPONSE_TIMEOUT, RawConnection, Response};
 
-/// A way to break the rules.
+/// One way to break the rules of the protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// The name, a single word.
+    /// Name, which is a single word.
     pub name: &'static str,
-    /// A short description.
+    /// Short description.
     pub description: &'static str,
-    /// Whether the scenario is for a client that the server accepts. Otherwise it is for a client
-    /// that the server refuses.
+    /// Whether the scenario requires a client that the server's policy allows. Otherwise, it
+    /// requires one that the policy rejects.
     pub accepted: bool,
-    /// The method that the scenario calls, if it needs one. The others run no method.
+    /// The shape of the method that the scenario calls. `None` if it runs no method.
     pub method: Option<MethodShape>,
     pub(crate) run: fn(&TargetServer, &mut Vec<Attempt>) -> io::Result<()>,
 }
 
-/// A method with one argument, an event, and without a result.
+/// The shape of a method. All have one parameter, an event, and no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MethodShape {
-    /// Starts a background task that waits for the event.
+    /// The method starts a background task that waits for the event.
     WaitsForEvent,
-    /// Sets the event.
+    /// The method sets the event.
     SetsEvent,
 }
 
 /// The server that a scenario attacks.
 #[derive(Clone, Debug)]
 pub struct TargetServer {
-    /// The server's socket.
+    /// Path of the server's socket.
     pub address: PathBuf,
     /// A class that the server serves.
     pub clsid: Guid,
     /// An interface of that class.
     pub iid: Guid,
-    /// The number of a method of the shape [`MethodShape::WaitsForEvent`].
+    /// Number of a method with the shape [`MethodShape::WaitsForEvent`].
     pub wait_method: Option<u32>,
-    /// The number of a method of the shape [`MethodShape::SetsEvent`].
+    /// Number of a method with the shape [`MethodShape::SetsEvent`].
     pub set_method: Option<u32>,
 }
 
-/// A violation of the rules, and the server's responses.
+/// One violation of the rules, and the server's responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// What the client did.
     pub description: String,
-    /// The server's responses, each with a count if there is more than one.
+    /// The server's responses. Repeated responses have a count.
     pub responses: String,
-    /// Whether all responses are correct.
+    /// Whether all responses were correct.
     pub passed: bool,
 }
 
@@ -64,7 +64,7 @@ impl Scenario {
     /// Runs the scenario in this process.
     ///
     /// # Errors
-    /// Returns an error if the server ends the scenario early, which is also a failure.
+    /// Returns an error if the server ends the scenario early, which also counts as a failure.
     pub fn run(&self, target: &TargetServer) -> io::Result<Vec<Attempt>> {
         syshandle_os::raise_descriptor_limit();
         let mut attempts = Vec::new();
@@ -83,7 +83,7 @@ impl fmt::Display for MethodShape {
 }
 
 impl TargetServer {
-    /// Returns the number of the method of this shape, if the server has one.
+    /// Returns the number of the server's method with this shape, if it has one.
     pub fn method(&self, shape: MethodShape) -> Option<u32> {
         match shape {
             MethodShape::WaitsForEvent => self.wait_method,
@@ -101,8 +101,8 @@ impl TargetServer {
         RawConnection::open(&self.address, self.clsid, self.iid)
     }
 
-    /// Connects as an honest client does. The server must serve it without a retry. Also returns
-    /// the identifier of the server's process.
+    /// Connects as an honest client, which the server must serve at the first attempt. Also returns
+    /// the server's process ID.
     pub(crate) fn open_without_retry(&self) -> io::Result<(RawConnection, Option<u32>)> {
         let connection = RawConnection::connect(&self.address)?;
         let pid = match connection.receive(RESPONSE_TIMEOUT) {
@@ -139,7 +139,7 @@ impl Attempt {
     }
 }
 
-/// Counts the responses to an attempt that is repeated.
+/// Counts the responses to a repeated attempt.
 #[derive(Debug)]
 pub(crate) struct Tally {
     description: String,
@@ -152,31 +152,31 @@ impl Tally {
         Self { description: description.into(), responses: BTreeMap::new(), passed: true }
     }
 
-    /// Counts a response, and whether it is correct.
+    /// Adds a response, and whether it is correct.
     pub(crate) fn add(&mut self, response: &Response, correct: bool) {
         self.add_text(response.to_string(), correct);
     }
 
-    /// Counts a result that is described in words.
+    /// Adds a result that is described by a text.
     pub(crate) fn add_text(&mut self, result: impl Into<String>, correct: bool) {
         *self.responses.entry(result.into()).or_default() += 1;
         self.passed &= correct;
     }
 
-    /// Waits for the end of the connection. Any other response is a failure.
+    /// Waits for the end of the connection. Any other response counts as a failure.
     pub(crate) fn expect_end(&mut self, connection: &RawConnection) {
         let response = connection.receive_end();
         let correct = matches!(response, Response::Closed | Response::Refused(_));
         self.add(&response, correct);
     }
 
-    /// Receives a reply with a fault. Any other response is a failure.
+    /// Receives a reply with a fault. Any other response counts as a failure.
     pub(crate) fn expect_fault(&mut self, connection: &RawConnection) {
         let response = connection.receive(RESPONSE_TIMEOUT);
         self.add(&response, matches!(response, Response::Reply { fault: Some(_), .. }));
     }
 
-    /// Returns the attempt with all of its responses.
+    /// Returns the attempt with all its responses.
     pub(crate) fn finish(self) -> Attempt {
         let responses: Vec<_> = self
             .responses

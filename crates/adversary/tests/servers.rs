@@ -1,4 +1,4 @@
-//! Hostile servers. Against each of them, the client must get an error in time (promise 5 of
+//! Hostile servers. A client of any of them must get an error within its time limit (promise 5 in
 //! `docs/promises.md`).
 
 #![cfg(not(windows))]
@@ -19,13 +19,13 @@ use syshandle_testkit::{
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
 
-/// The client's time limit for activation, and for a call.
+/// The client's time limit for activation, and for each call.
 const STEP: Duration = Duration::from_millis(300);
 
-/// More time than both steps take on any machine.
+/// Longer than activation and a call take together on any machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The behaviour of a server on one connection.
+/// The actions of a server on one connection.
 type Script = fn(&RawConnection);
 
 fn greeting(limits: Limits) -> Vec<u8> {
@@ -33,7 +33,7 @@ fn greeting(limits: Limits) -> Vec<u8> {
     Greeting { limits, offers: vec![Offer { clsid: TEST_SERVICE.clsid(), iid }] }.write()
 }
 
-/// Sends a valid greeting, and receives the hello and a call. Returns the number of the call.
+/// Sends a valid greeting, and receives the hello and a call. Returns the ID of the call.
 fn opened(connection: &RawConnection) -> u32 {
     connection
         .send_frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[])
@@ -41,7 +41,7 @@ fn opened(connection: &RawConnection) -> u32 {
     called(connection)
 }
 
-/// Receives frames until a call arrives, and returns its number.
+/// Receives frames until a call arrives. Returns the ID of the call.
 fn called(connection: &RawConnection) -> u32 {
     let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
     let end = Instant::now() + SOON;
@@ -156,7 +156,7 @@ const SCRIPTS: &[(&str, Script)] = &[
         let handles = [sockets[0].take_nested().unwrap(), sockets[1].take().unwrap()];
         let header = Header { call, ..Header::new(FrameKind::Reply) };
         let _ = connection.send_frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
-        // Another thread closes the handles, because their last close blocks.
+        // Closes the handles on another thread, because their last close blocks.
         std::thread::spawn(move || drop(handles));
         until_gone(connection);
     }),
@@ -228,12 +228,12 @@ const SCRIPTS: &[(&str, Script)] = &[
     }),
 ];
 
-/// A text that sets a terminal's title, clears the terminal, reverses the text direction and forges
-/// a line.
+/// A text that sets a terminal's title, clears the terminal, reverses the text direction, and
+/// imitates a line of a log.
 const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nJan 1 sshd: accepted root";
 
-/// Faults whose text contains control sequences for a terminal: each fault with a text, and each
-/// frame that can carry a fault.
+/// Servers that send a fault whose text contains control sequences for a terminal. There is one for
+/// each fault with a text, and one for each frame that can contain a fault.
 const SPEAKERS: &[(&str, Script)] = &[
     ("refuses", |connection| {
         connection.send_frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
@@ -275,7 +275,7 @@ fn answer(connection: &RawConnection, fault: &Fault) {
     until_gone(connection);
 }
 
-/// Listens at the socket that a class is registered for.
+/// Listens on the socket for which a class is registered.
 fn listen() -> (Fixture, Listener) {
     let fixture = Fixture::new();
     let path = fixture.path().join("hostile.sock");
@@ -286,7 +286,7 @@ fn listen() -> (Fixture, Listener) {
     (fixture, listener)
 }
 
-/// Serves each script to one client, and passes the script's name and the client's error to
+/// Serves one client with each script. Passes the name of the script and the client's error to
 /// `check`.
 fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
     let (fixture, listener) = listen();
@@ -295,7 +295,7 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                // A client that isn't served connects again until its time limit.
+                // A client that isn't served reconnects until its time limit.
                 while !done.load(Ordering::SeqCst) {
                     match listener.accept() {
                         Ok(socket) => script(&RawConnection(socket)),
@@ -342,7 +342,7 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
         for text in causes {
             assert!(harmless(&text) && text.len() <= 4096, "{what}: {text:?}");
         }
-        // The debug form has several lines, each with a prefix from the library.
+        // The debug output has several lines, each with a prefix added by the library.
         let mut lines = format!("{error:?}").lines().map(str::to_owned).collect::<Vec<_>>();
         assert!(lines.iter().all(|line| harmless(line)), "{what}: {lines:?}");
         lines.remove(0);
@@ -351,7 +351,7 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
     });
 }
 
-/// Runs `test` with a client of a server that runs `script` on its connection.
+/// Runs `test` with a client whose server executes `script` on its connection.
 fn against<R>(
     script: impl Fn(&RawConnection) + Sync,
     test: impl FnOnce(TestServiceClient) -> R,
@@ -376,7 +376,8 @@ fn greet(connection: &RawConnection, limits: Limits) {
     connection.send_frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
 }
 
-/// Much longer than the calls' time limit, and much shorter than the time until the server stops.
+/// Much longer than the time limit of a call, and much shorter than the time for which the server
+/// runs.
 const LATE: Duration = Duration::from_secs(5);
 
 #[test]
@@ -390,7 +391,7 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
     };
     against(script, |client| {
         std::thread::scope(|scope| {
-            // A thread that waits for a reply receives the frames of all calls.
+            // One of the threads that wait for replies receives the frames of all calls.
             let waits = scope.spawn(|| client.with_timeout(2 * LATE).peer_ids());
             let began = Instant::now();
             let mut deaf = 0;
@@ -493,11 +494,11 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
         let call = called(connection);
         let mut socket = LingeringSocket::new().unwrap();
         let handle = socket.take().unwrap();
-        // A handle in its slot, and a text with a single byte that isn't UTF-8.
+        // The reply contains a valid handle, and a text with a single byte that isn't UTF-8.
         let code = Status::Done as u32;
         let header = Header { call, code, ..Header::new(FrameKind::Reply) };
         connection.send_frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]).unwrap();
-        // The client's duplicate of the handle, which it hasn't received yet, becomes the last one.
+        // After this, the last duplicate of the handle is in the client's receive queue.
         drop(handle);
         sent.store(true, Ordering::SeqCst);
         wait_until("the client is dropped", || gone.load(Ordering::SeqCst));
@@ -517,7 +518,7 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     });
 }
 
-/// The scripts rely on [`Response`] to recognize valid frames.
+/// The scripts depend on [`Response`] to recognize valid frames.
 #[test]
 fn malformed_frames_are_recognized() {
     let (a, b) = syshandle_os::Seqpacket::pair().unwrap();

@@ -1,9 +1,9 @@
 //! Makes the n-th system call with a given name fail in a program.
 //!
-//! The kernel stops each such call and notifies another process, which lets it continue or fail
-//! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)). So the
-//! real call fails in the real program, whichever part of the program makes it, and the tested
-//! program is the one that users run.
+//! The kernel suspends the thread at each system call of a list and notifies a supervisor process,
+//! which makes the call continue or fail
+//! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)). So it
+//! doesn't matter which part of the program makes the call, and the program needs no special build.
 
 use std::fmt;
 use std::io;
@@ -11,36 +11,36 @@ use std::io;
 use crate::supervisor;
 use crate::system_calls::{ERRORS, SystemCall};
 
-/// Environment variable with the call to fail: `sendmsg:3:EPIPE`. With number 0, all calls continue
-/// and are counted.
+/// Environment variable with the failure to inject, for example `sendmsg:3:EPIPE`. With the number
+/// 0, no call fails and all calls are counted.
 pub const FAILURE_VARIABLE: &str = "INJECTED_FAILURE";
 
-/// Environment variable with the path of the report. It gets a line when the program has ended:
-/// `socket=2 connect=1 … failed=1`.
+/// Environment variable with the path of the report. When the program has ended, a line is written
+/// to it: `socket=2 connect=1 … failed=1`.
 pub const REPORT_VARIABLE: &str = "INJECTED_FAILURE_REPORT";
 
-/// The call to fail and its error.
+/// A call that fails, and its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InjectedFailure {
     /// The system call.
     pub call: SystemCall,
-    /// Index of the call among the calls with this name, from 1; 0 for none.
+    /// Index of the call among the calls with this name, starting at 1; 0 if no call fails.
     pub nth: u32,
     /// Name and number of the error.
     pub error: (&'static str, i32),
 }
 
-/// The number of calls of each name, from a program's report.
+/// The number of calls with each name, from the report of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallCounts {
     /// Names and numbers of calls.
     pub calls: Vec<(String, u32)>,
-    /// Whether the requested failure was injected.
+    /// Whether the failure was injected.
     pub failed: bool,
 }
 
 impl InjectedFailure {
-    /// Parses the output of [`fmt::Display`].
+    /// Parses the output of `Display`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let call = SystemCall::named(parts.next()?)?;
@@ -74,11 +74,11 @@ impl CallCounts {
     }
 }
 
-/// Makes the call that the environment names fail from now on in this program. Does nothing without
-/// these variables. Must be called first in `main`, while the process has a single thread.
+/// Arranges that the call named in the environment fails in this program. Does nothing if the
+/// variables are not set. Call this first in `main`, while the process has a single thread.
 ///
 /// # Errors
-/// The kernel refuses the filter, or the variables are not valid.
+/// Returns an error if the kernel rejects the filter, or if the variables are invalid.
 pub fn arm_from_environment() -> io::Result<()> {
     let (Ok(failure), Ok(report)) =
         (std::env::var(FAILURE_VARIABLE), std::env::var(REPORT_VARIABLE))

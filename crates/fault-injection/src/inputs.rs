@@ -1,7 +1,7 @@
-//! The checks of fuzzing inputs, with a module for each kind. Its `run` checks an input.
+//! Checks of fuzzing inputs. Each module has one or more functions that check an input.
 //!
 //! The fuzz targets get their inputs from a coverage-guided engine. An ordinary test uses the
-//! corpora and random changes of them.
+//! corpora and random mutations of them.
 
 use syshandle_registry::Registration;
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
@@ -11,10 +11,10 @@ pub mod ends;
 pub mod idl;
 pub mod values;
 
-/// A function that checks an input.
+/// A function that checks one input, and panics if the code under test is wrong.
 pub type InputCheck = fn(&[u8]);
 
-/// All checks, by the names of their corpora.
+/// All checks, each with the name of its corpus.
 pub const ALL: [(&str, InputCheck); 7] = [
     ("described", described::run),
     ("ends", ends::run),
@@ -25,7 +25,7 @@ pub const ALL: [(&str, InputCheck); 7] = [
     ("values", values::run),
 ];
 
-/// Checks any bytes as a greeting, a hello, a fault or a first frame.
+/// Parses the input as a greeting, a hello, a fault and a first frame.
 pub fn run_opening(data: &[u8]) {
     let _ = ClientEnd::<()>::open(data, 0);
     if let Ok(greeting) = Greeting::read(data) {
@@ -39,7 +39,7 @@ pub fn run_opening(data: &[u8]) {
     }
 }
 
-/// Checks any text as a registration file, and any bytes as a program with marks.
+/// Parses the input as a registration file, and as a program file with marks.
 pub fn run_registration(data: &[u8]) {
     let _ = syshandle_registry::mark::find(data);
     let Ok(text) = std::str::from_utf8(data) else { return };

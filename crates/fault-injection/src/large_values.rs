@@ -1,5 +1,5 @@
-//! A client that passes handles, and large values through shared memory. It reports the outcome in
-//! one line.
+//! A client that passes handles and large values, which travel through shared memory. It reports
+//! the outcome in one line.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use syshandle::{Activation, Result, class, handle::Event, interface};
 
 use crate::sample_client::ClientOutcome;
 
-/// Calls with large values and handles.
+/// An interface for large values and handles.
 #[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c03")]
 pub trait Large {
     /// Returns the bytes.
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
 
-    /// Returns the event, and the id of the server process.
+    /// Returns the event, and the process ID of the server.
     fn event(&self, event: Event) -> Result<(Event, u32)>;
 }
 
 class! {
-    /// Returns its arguments.
+    /// A class whose methods return their arguments.
     pub LARGE: Large = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c04";
 }
 
-/// Returns its arguments.
+/// An object whose methods return their arguments.
 #[derive(Debug)]
 pub struct Echo;
 
@@ -36,14 +36,15 @@ impl Large for Echo {
     }
 }
 
-/// The argument that selects this client.
+/// The command-line argument that selects this client.
 pub const LARGE_VALUES: &str = "--large";
 
-/// The sizes of the values. The memory may be freed between the calls with the last sizes.
+/// The sizes of the values in bytes. The order matters: the shared memory may be freed between the
+/// calls with the last two sizes.
 const SIZES: [usize; 4] = [100_000, 3 << 20, 12 << 20, 200_000];
 
 /// Calls with values of several sizes. Returns the outcome of the first failed call, and the text
-/// of its error. After a failure, all calls are repeated on a new connection.
+/// of its error. After a failure, repeats all calls on a new connection.
 pub fn call_large(activation: &Activation, timeout: Duration) -> (ClientOutcome, String) {
     let Err(error) = try_to_call(activation, timeout) else {
         return (ClientOutcome::Finished, String::new());
@@ -58,10 +59,10 @@ pub fn call_large(activation: &Activation, timeout: Duration) -> (ClientOutcome,
     }
 }
 
-/// Makes all calls. Returns the id of the server process.
+/// Makes all calls. Returns the process ID of the server.
 ///
 /// # Errors
-/// The error of the first call that fails.
+/// Returns the error of the first call that fails.
 pub fn try_to_call(activation: &Activation, timeout: Duration) -> Result<u32> {
     let client: LargeClient = activation.clone().timeout(timeout).activate(LARGE.clsid())?;
     let client = client.with_timeout(timeout);

@@ -1,8 +1,8 @@
-//! Stress tests of the sample: failing system calls, signals, forks, and load.
+//! Stress tests of the sample with failing system calls, signals, forks, and load.
 //!
-//! `injection` makes the n-th system call of a program fail in the kernel, so that the product needs
-//! no special build. The other modules are programs and steps that the tests and
-//! `cargo xtask faults` share.
+//! `injection` makes the n-th system call of a program fail in the kernel, so the program needs no
+//! special build. The other modules contain programs and steps that the tests and `cargo xtask
+//! faults` share.
 
 #![cfg(target_os = "linux")]
 

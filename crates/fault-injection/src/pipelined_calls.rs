@@ -1,4 +1,4 @@
-//! A client that starts many calls at once, and reports the outcome in one line.
+//! A client with pipelined calls, which reports the outcome in one line.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use syshandle::{Activation, Result, class, interface, pipeline::pipelined};
 
 use crate::sample_client::ClientOutcome;
 
-/// An interface for many calls in flight.
+/// An interface for many concurrent calls.
 #[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c01")]
 pub trait Numbers {
-    /// Returns the next number.
+    /// Returns the number plus one.
     fn next(&self, number: u64) -> Result<u64>;
 }
 
 class! {
-    /// The class of the counter.
+    /// The class of [`Counter`].
     pub NUMBERS: Numbers = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c02";
 }
 
-/// Returns the successor of a number.
+/// An object that adds one to each number.
 #[derive(Debug)]
 pub struct Counter;
 
@@ -28,19 +28,19 @@ impl Numbers for Counter {
     }
 }
 
-/// The argument that selects this client.
+/// The command-line argument that selects this client.
 pub const PIPELINED_CALLS: &str = "--pipelined";
 
 /// Number of consecutive calls after which the server dedicates a worker to the client. That worker
-/// checks for several waiting calls.
+/// can receive several calls with one system call.
 const ALONE: u64 = 100;
 
-/// Number of calls in flight at once, and number of repetitions.
+/// Number of calls in each pipeline, and number of pipelines.
 const CALLS: u64 = 40;
 const TIMES: u32 = 3;
 
-/// Makes calls as fast as possible, with this timeout for each. Returns the outcome and the text of
-/// the error.
+/// Makes calls as fast as possible, each with this timeout. Returns the outcome and the text of the
+/// error.
 pub fn call_pipelined(activation: &Activation, timeout: Duration) -> (ClientOutcome, String) {
     match try_to_call(activation, timeout) {
         Ok(()) => (ClientOutcome::Finished, String::new()),

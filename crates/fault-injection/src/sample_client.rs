@@ -9,14 +9,15 @@ use std::time::Duration;
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{Activation, ErrorKind, handle::Event};
 
-/// The outcome for the client.
+/// The outcome of a client's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientOutcome {
     /// The file is finished.
     Finished,
-    /// An error of the library, and whether the failed call may have run.
+    /// The library returned an error of this kind. The flag says whether the failed call may have
+    /// run.
     Error(ErrorKind, bool),
-    /// An error of the client's own files or events.
+    /// The client could not use its own files or events.
     OwnError,
 }
 
@@ -45,8 +46,8 @@ impl From<std::io::Error> for ClientOutcome {
     }
 }
 
-/// Lets the server finish a file, with this timeout for each step. Returns the outcome and the text
-/// of the error.
+/// Makes the server finish a file, with this timeout for each step. Returns the outcome and the
+/// text of the error.
 pub fn finish(activation: &Activation, path: &Path, timeout: Duration) -> (ClientOutcome, String) {
     match try_to_finish(activation, path, timeout) {
         Ok(()) => (ClientOutcome::Finished, String::new()),

@@ -1,4 +1,4 @@
-//! The process that the kernel notifies of each system call of another process.
+//! The supervisor, a process that the kernel notifies of the system calls of another process.
 #![expect(unsafe_code, reason = "fork, seccomp and its ioctls have no safe form")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,14 +17,15 @@ use rustix::net::{
 use crate::injection::InjectedFailure;
 use crate::system_calls;
 
-/// From `linux/seccomp.h`: `_IOWR('!', 0, struct seccomp_notif)`, and the same for the response.
+/// From `linux/seccomp.h`: `_IOWR('!', 0, struct seccomp_notif)`, and the equivalent for the
+/// response.
 const NOTIF_RECV: libc::c_ulong = 0xc050_2100;
 const NOTIF_SEND: libc::c_ulong = 0xc018_2101;
 
-/// Number of the descriptor for the socket to the supervisor, which the filter exempts.
+/// Number of the descriptor of the socket to the supervisor. The filter exempts this socket.
 const CONTROL: RawFd = 900;
 
-/// Starts the supervisor, and puts this process under its control.
+/// Starts the supervisor, and makes it supervise this process.
 pub(crate) fn arm(failure: InjectedFailure, report: &Path) -> io::Result<()> {
     let report = File::options().write(true).open(report)?;
     let (own, other) = rustix::net::socketpair(
@@ -45,8 +46,8 @@ pub(crate) fn arm(failure: InjectedFailure, report: &Path) -> io::Result<()> {
         }
         _ => {
             drop((other, report));
-            // SAFETY: `F_DUPFD_CLOEXEC` takes the lowest free descriptor from `CONTROL` on, so it
-            // replaces no other one.
+            // SAFETY: `F_DUPFD_CLOEXEC` uses the lowest free descriptor number from `CONTROL` on,
+            // so it replaces no other descriptor.
             let control = unsafe { libc::fcntl(own.as_raw_fd(), libc::F_DUPFD_CLOEXEC, CONTROL) };
             if control != CONTROL {
                 return Err(io::Error::other("the number of the control socket is taken"));
@@ -60,19 +61,20 @@ pub(crate) fn arm(failure: InjectedFailure, report: &Path) -> io::Result<()> {
             message.push(SendAncillaryMessage::ScmRights(&handles));
             let parts = [IoSlice::new(b"x")];
             rustix::net::sendmsg(&control, &parts, &mut message, SendFlags::empty())?;
-            // The listener is closed here, because the supervisor must have the only one: the
-            // kernel reports the end of this process through it.
+            // Closes the listener here, because the supervisor must have the only one. The kernel
+            // reports the end of this process only to an otherwise unused listener.
             Ok(())
         }
     }
 }
 
-/// Installs a filter that notifies a listener of this process's calls from now on, and returns the
-/// listener.
+/// Installs a filter that from now on sends a notification of each filtered call of this process.
+/// Returns the listener that receives the notifications.
 fn filter() -> io::Result<OwnedFd> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
-    // Continues with the next statement if the value is equal, or else skips `skip` statements.
+    // Continues with the next instruction if the value equals `k`, and otherwise skips `skip`
+    // instructions.
     let unless = |k: u32, skip: u8| libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
         jt: 0,
@@ -85,8 +87,8 @@ fn filter() -> io::Result<OwnedFd> {
     for call in system_calls::ALL {
         let number = call.number as u32;
         match call.number {
-            // Exempts `sendmsg` on the control socket, and `mmap` without a file (its fifth
-            // argument, the descriptor, is -1).
+            // Exempts `sendmsg` on the control socket. Also exempts `mmap` without a file, whose
+            // fifth argument, the descriptor, is -1.
             libc::SYS_sendmsg => program.extend([
                 unless(number, 4),
                 load(argument(0)),
@@ -101,7 +103,7 @@ fn filter() -> io::Result<OwnedFd> {
                 allow(),
                 ask(),
             ]),
-            // Exempts output on the standard streams, which is not part of the product.
+            // Exempts writes to the standard streams, because the library makes none.
             libc::SYS_write => program.extend([
                 unless(number, 6),
                 load(argument(0)),
@@ -128,24 +130,24 @@ fn filter() -> io::Result<OwnedFd> {
         };
         match listener {
             -1 => Err(io::Error::last_os_error()),
-            // SAFETY: the kernel has just created the descriptor, close-on-exec, and it has no
-            // other owner.
+            // SAFETY: the kernel has just opened this close-on-exec descriptor, and no other value
+            // owns it.
             listener => Ok(unsafe { OwnedFd::from_raw_fd(listener as RawFd) }),
         }
     };
-    // Without CAP_SYS_ADMIN, installing a filter requires no_new_privs.
+    // Without `CAP_SYS_ADMIN`, installing a filter requires `no_new_privs`.
     set().or_else(|_| {
         rustix::thread::set_no_new_privs(true)?;
         set()
     })
 }
 
-/// Returns the offset of the low half of an argument in the data of a filter.
+/// Returns the offset of the lower 32 bits of an argument in the data of a filter.
 fn argument(index: u32) -> u32 {
     16 + 8 * index
 }
 
-/// Answers all notifications until no supervised process is left.
+/// Answers notifications until the last supervised process has ended.
 fn supervise(
     control: &OwnedFd,
     report: &File,
@@ -165,11 +167,11 @@ fn supervise(
         if polls[0].revents().contains(PollFlags::HUP) {
             break;
         }
-        // SAFETY: all zeros is a valid `seccomp_notif`, which the kernel requires here.
+        // SAFETY: a `seccomp_notif` of all zeros is valid, and the kernel requires it here.
         let mut question: libc::seccomp_notif = unsafe { MaybeUninit::zeroed().assume_init() };
-        // SAFETY: the kernel writes a notification into a buffer of its size.
+        // SAFETY: the kernel writes a notification to a buffer of its size.
         if unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_RECV, &raw mut question) } == -1 {
-            // The notifying thread has ended or was interrupted.
+            // The notifying thread has ended, or a signal interrupted the call.
             continue;
         }
         let thread = question.pid;
@@ -200,8 +202,8 @@ fn supervise(
     report.write_all(format!("{} failed={failed}\n", words.join(" ")).as_bytes())
 }
 
-/// Receives the listener, and closes the standard streams, so that the program's streams end with
-/// the program.
+/// Receives the listener. Closes this process's standard streams, so that readers of the program's
+/// output see its end when the program ends.
 fn receive_listener(control: &OwnedFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
@@ -214,13 +216,13 @@ fn receive_listener(control: &OwnedFd) -> io::Result<OwnedFd> {
     });
     let null = File::options().read(true).write(true).open("/dev/null")?;
     for standard in 0..3 {
-        // SAFETY: this process does not use the standard streams, so they may be replaced.
+        // SAFETY: this process does not use the standard streams, so it may replace them.
         unsafe { libc::dup2(null.as_raw_fd(), standard) };
     }
     listener.ok_or_else(|| io::Error::other("no listener came"))
 }
 
-/// Returns whether a thread belongs to this process.
+/// Returns whether a thread belongs to a process.
 fn is_thread_of(thread: u32, process: i32) -> bool {
     Path::new(&format!("/proc/{process}/task/{thread}")).exists()
 }

@@ -1,36 +1,37 @@
-//! The system calls that can be made to fail, and their errors.
+//! The system calls that can be made to fail, and the errors to inject.
 
 use libc::c_long;
 
 /// A system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemCall {
-    /// Name in the manual.
+    /// Name in the manual pages.
     pub name: &'static str,
     pub(crate) number: c_long,
-    /// Whether a signal may interrupt the call.
+    /// Whether the call may block, so that a signal can interrupt it.
     slow: bool,
 }
 
 impl SystemCall {
-    /// Returns the call with this name.
+    /// Returns the system call with this name.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().copied().find(|call| call.name == name)
     }
 
-    /// Returns the errors of the call. Only calls that may block get `EINTR`.
+    /// Returns the errors to inject for this call. `EINTR` is only included for calls that may
+    /// block.
     pub fn errors(self) -> impl Iterator<Item = (&'static str, i32)> {
         ERRORS.into_iter().filter(move |(name, _)| match *name {
             "EINTR" => self.slow,
-            // `EAGAIN` of `write` would mean that the event is already set, and of `accept4` that
-            // no client waits.
+            // Not injected, because they would be false reports: `EAGAIN` from `write` means that
+            // the event is already set, and from `accept4` that no client is waiting.
             "EAGAIN" => !["write", "accept4"].contains(&self.name),
             _ => true,
         })
     }
 }
 
-/// The injected errors.
+/// The errors to inject, by name and number.
 pub const ERRORS: [(&str, i32); 10] = [
     ("EMFILE", libc::EMFILE),
     ("ENFILE", libc::ENFILE),
@@ -52,9 +53,9 @@ const fn quick(name: &'static str, number: c_long) -> SystemCall {
     SystemCall { name, number, slow: false }
 }
 
-/// All system calls of client and server whose failure doesn't make the standard library abort.
-/// Calls for the memory of threads and for locks are excluded, and so is `timerfd_settime`, which
-/// can't fail for an open timer. `mmap` calls are included only if they map a file.
+/// All system calls of client and server that are made to fail. Excludes calls whose failure makes
+/// the standard library abort, because they are for thread memory and locks. Also excludes
+/// `timerfd_settime`, which can't fail for an open timer, and `mmap` without a file.
 pub const ALL: &[SystemCall] = &[
     quick("socket", libc::SYS_socket),
     quick("socketpair", libc::SYS_socketpair),

@@ -1,4 +1,5 @@
-//! Runs the sample with a decreasing limit of descriptors: promise 1 of `docs/promises.md`.
+//! Runs the sample with a lower and lower limit of file descriptors (promise 1 in
+//! `docs/promises.md`).
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -14,7 +15,7 @@ use syshandle::{ErrorKind, object::Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, Process, example, wait_until};
 
-/// Timeout of each step of a client.
+/// Timeout for each step of a client.
 const STEP: Duration = Duration::from_secs(20);
 
 fn client(fixture: &Fixture, limit: u32) -> Output {
@@ -40,7 +41,7 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
         let output = client(&fixture, limit);
         let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let error = String::from_utf8_lossy(&output.stderr);
-        // With so few descriptors, the dynamic loader can't open the program's libraries.
+        // With so few descriptors, the dynamic loader can't load the program's libraries.
         if output.status.code() == Some(127) && outcome.is_empty() {
             continue;
         }

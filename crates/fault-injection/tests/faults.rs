@@ -1,7 +1,8 @@
-//! Makes every system call of client and server fail, one at a time: promises 1, 2, 8 and 13 of
-//! `docs/promises.md`.
+//! Makes every system call of client and server fail, one at a time (promises 1, 2, 8 and 13 in
+//! `docs/promises.md`).
 //!
-//! `cargo test` tries each call with one error, and `SYSHANDLE_TEST_FORM=full` with all errors.
+//! By default, each call fails with one error. With `SYSHANDLE_TEST_FORM=full`, it fails with every
+//! error in turn.
 
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
@@ -25,28 +26,29 @@ use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_fault_injection::system_calls::{ERRORS, SystemCall};
 use syshandle_testkit::{Fixture, LineFifo, Process, wait_until};
 
-/// Maximum time of a client, with any failing call. Each of its steps has a timeout of ten seconds.
+/// Maximum run time of a client, whichever call fails. Each of its steps has a timeout of ten
+/// seconds.
 const NEVER_LONGER: Duration = Duration::from_secs(40);
 
-/// Number of failures that are tried at the same time.
+/// Number of failures that are tested at the same time.
 const AT_ONCE: usize = 6;
 
-/// Timeout of each step of a client. No failure may delay a step as long as this.
+/// Timeout for each step of a client. No failure may delay a step this long.
 const STEP: Duration = Duration::from_secs(10);
 
-/// Returns the path of an example of this package.
+/// Returns the path of an example program of this package.
 fn example(name: &str) -> PathBuf {
     syshandle_testkit::example("syshandle-fault-injection", name)
 }
 
-/// The sample, with programs whose calls fail.
+/// A fixture for the sample, whose programs run with injected failures.
 struct Stage {
     fixture: Fixture,
     report: LineFifo,
     files: u32,
 }
 
-/// The outcome of a run of the client.
+/// The result of one run of the client.
 #[derive(Debug)]
 struct Run {
     outcome: String,
@@ -63,14 +65,14 @@ impl Stage {
         Self { fixture, report, files: 0 }
     }
 
-    /// Returns a new file name, because a server may still use the file of a client that has given
-    /// up.
+    /// Returns a new file name. The previous file may still be in use, by a server whose client has
+    /// given up.
     fn new_file(&mut self) -> PathBuf {
         self.files += 1;
         self.fixture.path().join(format!("dishes-{}.txt", self.files))
     }
 
-    /// Registers the server, with a failure to inject.
+    /// Registers the server, which runs with a failure to inject.
     fn register(&self, failure: Option<InjectedFailure>) {
         let failure = failure.map(|failure| failure.to_string()).unwrap_or_default();
         let mut environment = vec![("FAULT_SERVER_IDLE_MS", "500")];
@@ -95,12 +97,12 @@ impl Stage {
         assert_ne!(output.status.code(), Some(77), "{text}");
         assert!(output.status.success(), "{failure}: {}: {text}", output.status);
         let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // After another outcome, the server may still write to the file.
+        // After any other outcome, the server may still be writing to the file.
         let lines = if outcome == "finished" { lines(&file) } else { 0 };
         Run { outcome, text, counts: self.counts(), time, lines }
     }
 
-    /// Checks that the server finishes the file of another client.
+    /// Checks that the server finishes a file for another client.
     fn serves_the_next_client(&mut self, failure: &InjectedFailure) {
         let (mut file, mut last) = (PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
@@ -125,7 +127,8 @@ impl Stage {
     }
 }
 
-/// Returns the number of lines in a file, which must all be complete and start with the first one.
+/// Returns the number of lines in a file. The file must be empty, or contain the lines of the client,
+/// or those of the client and the server.
 fn lines(file: &Path) -> usize {
     match fs::read_to_string(file).unwrap().as_str() {
         "" => 0,
@@ -148,13 +151,14 @@ fn output_in_time(mut child: Child, what: &InjectedFailure) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Returns the failures to try: each counted call with each error, or with one of them.
+/// Returns the failures to test. They make each counted call fail, either with one error or with
+/// every error in turn.
 fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
     let full = std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full");
     let mut failures = Vec::new();
     for (index, (name, count)) in counts.calls.iter().enumerate() {
         let call = SystemCall::named(name).unwrap();
-        // Later calls with the same name are made in a loop, and fail like the earlier ones.
+        // Later calls with the same name come from loops, and fail like the earlier ones.
         for nth in 1..=(*count).min(40) {
             match full {
                 true => {
@@ -162,7 +166,7 @@ fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
                 }
                 false => {
                     let errors: Vec<_> = call.errors().collect();
-                    // The error depends only on the call, so that each run tries the same.
+                    // The error depends only on the call, so each test run uses the same errors.
                     let error = errors[(index * 7 + nth as usize) % errors.len()];
                     failures.push(InjectedFailure { call, nth, error });
                 }
@@ -172,7 +176,7 @@ fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
     failures
 }
 
-/// Tries failures in parallel, each with its own server. Most of the time is spent waiting.
+/// Tests failures in parallel, each with its own server, because most of the time is spent waiting.
 fn for_each(
     failures: &[InjectedFailure],
     try_one: impl Fn(&InjectedFailure, &Mutex<Tally>) + Sync,
@@ -194,7 +198,7 @@ fn none() -> InjectedFailure {
     InjectedFailure { call: SystemCall::named("socket").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
-/// A summary of all failures, for printing.
+/// A summary of the tested failures, for printing.
 #[derive(Default)]
 struct Tally {
     endings: BTreeMap<String, u32>,
@@ -237,13 +241,13 @@ impl Tally {
     }
 }
 
-/// The errors that mean a lack of resources.
+/// The errors that mean that a resource is exhausted.
 const LACKS: [&str; 4] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"];
 
-/// The error kinds that name a culprit other than the system.
+/// Error kinds that blame something other than the system.
 const BLAMES: [&str; 4] = ["ActivationDenied", "BadRegistration", "Insecure", "NoRuntimeDirectory"];
 
-/// Returns whether a run with this failure may have this outcome.
+/// Returns an error if a run with this failure must not have this outcome.
 fn right(failure: &InjectedFailure, outcome: &str, failed: bool) -> Result<(), &'static str> {
     let interrupted = failure.error.0 == "EINTR";
     match outcome.split(' ').next().unwrap_or_default() {
@@ -293,7 +297,8 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
     };
     let failures = failures(&counts);
     let tally = for_each(&failures, |failure, tally| {
-        // The server inherits the failing calls from the client, and ends with the fixture.
+        // The server inherits the failing calls from the client that starts it. It ends when the
+        // fixture is dropped.
         let mut stage = Stage::new();
         stage.register(None);
         let mut command = stage.fixture.command(&example("fault-client"));
@@ -307,8 +312,8 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         assert!(output.status.success(), "{failure}: {}: {text}", output.status);
         let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // The next client must be served, except during the time in which the failure note is
-        // reported.
+        // The next client must be served. Only while a failure note is fresh may it get that
+        // failure instead.
         stage.serves_the_next_client(failure);
         for server in stage.fixture.processes("fault-server") {
             server.kill();
@@ -322,14 +327,14 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
 #[test]
 fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut stage = Stage::new();
-    // CallCounts the server's calls until it ends.
+    // Counts the server's calls until it ends.
     stage.register(Some(none()));
     let (outcome, text) = finish(&stage.fixture.activation(), &stage.new_file(), STEP);
     assert_eq!(outcome, ClientOutcome::Finished, "{text}");
     let counts = stage.counts();
     let mut failures = failures(&counts);
-    // These errors falsely report that the client is gone. The server may only close the
-    // connection, with the client's messages still unread.
+    // These errors falsely tell the server that the client has disconnected. The server may then do
+    // nothing but close the connection, while messages of the client are unread.
     let gone = |failure: &InjectedFailure| ["EPIPE", "ECONNRESET"].contains(&failure.error.0);
     let sends = ["sendto", "sendmsg", "sendmmsg"];
     failures.retain(|failure| !sends.contains(&failure.call.name) || !gone(failure));
@@ -339,18 +344,19 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         let began = Instant::now();
         let mut command = stage.fixture.command(&example("fault-client"));
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A separate process, because the server keeps working for a failed client until the
-        // process ends.
+        // Runs the client as a separate process, because the server works for a failed client until
+        // the client's process ends.
         let output = output_in_time(command.spawn().unwrap(), failure);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let outcome = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // Another client must be served, by the same server or by a new one without failures.
+        // Another client must be served, either by the same server or by a new one without
+        // failures.
         stage.register(None);
         stage.serves_the_next_client(failure);
         let log = stage.log();
         assert!(!log.contains("panicked"), "{failure}: {log}");
-        // The server ends by itself, and reports whether a call failed.
+        // The server ends by itself, and then reports whether a call failed.
         match stage.report.line_within(NEVER_LONGER).as_deref().map(CallCounts::parse) {
             Some(counts) => {
                 tally.lock().unwrap().add(failure, &outcome, &text, counts.failed, time);
@@ -364,7 +370,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     tally.show("server", failures.len());
 }
 
-/// Runs a client that starts many calls at once. Returns the outcome and the text of the error.
+/// Runs the client with pipelined calls. Returns the outcome and the text of the error.
 fn run_together(
     stage: &Stage,
     failure: &InjectedFailure,
@@ -379,8 +385,8 @@ fn run_together(
     (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
 }
 
-/// Returns failures of the system calls that send or receive several messages: of the first call
-/// and of a later one.
+/// Returns failures of the system calls that send or receive several messages. The first call and
+/// one later call fail.
 fn failures_of_several(whose: &str, counts: &CallCounts) -> Vec<InjectedFailure> {
     assert!(have_several(counts), "{whose}: {counts:?}");
     let each = |name| {
@@ -392,7 +398,8 @@ fn failures_of_several(whose: &str, counts: &CallCounts) -> Vec<InjectedFailure>
     SEVERAL.into_iter().flat_map(each).collect()
 }
 
-/// Repeats a run until several messages have waited at once, which depends on the scheduler.
+/// Repeats a run until several messages were in a queue at the same time, which depends on the
+/// scheduler.
 fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool) -> T {
     let mut last = run();
     for _ in 0..20 {
@@ -404,7 +411,8 @@ fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool
     last
 }
 
-/// Returns whether several messages were sent and received at once, at least twice each.
+/// Returns whether several messages were sent with one system call at least twice, and likewise
+/// received.
 fn have_several(counts: &CallCounts) -> bool {
     SEVERAL.into_iter().all(|name| counts.calls.iter().any(|(call, n)| call == name && *n >= 2))
 }
@@ -468,7 +476,7 @@ fn batched_messages_may_fail_at_the_server() {
     );
     assert_eq!(outcome, "finished", "{text}");
     let mut failures = failures_of_several("server", &counts.unwrap());
-    // These errors falsely report that the client is gone.
+    // These errors falsely tell the server that the client has disconnected.
     failures.retain(|failure| {
         failure.call.name != "sendmmsg" || !["EPIPE", "ECONNRESET"].contains(&failure.error.0)
     });

@@ -1,8 +1,8 @@
-//! Load tests with many calls, many clients, many background tasks, and a greedy client: promises 2
-//! and 7 of `docs/promises.md`.
+//! Load tests with many calls, many clients, many background tasks, and a greedy client (promises 2
+//! and 7 in `docs/promises.md`).
 //!
-//! `cargo test` runs the tests in a small form; `SYSHANDLE_TEST_FORM=short` and `SYSHANDLE_TEST_FORM=full`
-//! run larger forms.
+//! By default, the tests run in a small form. `SYSHANDLE_TEST_FORM=short` and
+//! `SYSHANDLE_TEST_FORM=full` select larger forms.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -18,7 +18,7 @@ use syshandle_testkit::{
     Fixture, SERVER, SetOnDrop, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient, wait_until,
 };
 
-/// Selects a size for the test: plain, short or full.
+/// Selects a value for the form of the test: default, short or full.
 fn sized<T>(plain: T, short: T, full: T) -> T {
     match std::env::var("SYSHANDLE_TEST_FORM").as_deref() {
         Ok("full") => full,
@@ -27,14 +27,15 @@ fn sized<T>(plain: T, short: T, full: T) -> T {
     }
 }
 
-/// Serializes the tests, because they count the descriptors and memory of this process.
+/// Makes the tests run one after the other, because they count the descriptors and the memory of
+/// this process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     syshandle_os::raise_descriptor_limit();
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a server that stays for a while.
+/// Starts a server that keeps running between clients.
 fn fixture() -> (Fixture, TestServiceClient, u32) {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
@@ -47,7 +48,8 @@ fn usage(pid: u32) -> ResourceUsage {
     ResourceUsage::of_process(pid).unwrap()
 }
 
-/// More memory than an allocator and some tables may keep.
+/// Memory in KiB that the process may keep, for example in the allocator and in tables that have
+/// grown.
 const KEPT_KIB: u64 = 16 * 1024;
 
 #[test]
@@ -166,7 +168,7 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     };
     println!("{} jobs wait: {limit}", events.len());
     println!("    {}", usage(server));
-    // The server continues to serve, with the resources that it keeps in reserve.
+    // The server continues to serve, because it keeps some resources in reserve.
     client.peer_ids().unwrap();
     for event in &events {
         event.set().unwrap();
@@ -178,8 +180,8 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     assert!(after.descriptor_count() <= idle.descriptor_count(), "{idle}, then {after}");
 }
 
-/// Maximum ratio of an honest client's 99th percentile with a greedy client, which calls without
-/// pause, to the one without. Both use the same two or more processors.
+/// Maximum ratio of an honest client's 99th percentile of latency next to a greedy client, which
+/// calls without pause, to that without one. All processes share the same CPUs, at least two.
 const GREED_MAX: f64 = 100.0;
 
 #[test]
@@ -222,8 +224,8 @@ fn a_greedy_client_leaves_an_honest_one_its_share() {
         "p99 of an honest client: {idle:?} alone, {beside:?} beside {greedy_calls} greedy calls on 8 \
          connections: {ratio:.1} times as long (at most {GREED_MAX})"
     );
-    // The ratio is checked only if the test runs alone, because other programs on the processor
-    // affect it too.
+    // The ratio is checked only if this test runs alone, because the load of other programs affects
+    // it too.
     assert!(ratio <= sized(f64::MAX, GREED_MAX, GREED_MAX), "{ratio}");
     assert!(beside < TEST_TIMEOUT);
 }

@@ -1,6 +1,6 @@
 //! Makes every system call that allocates memory fail, one at a time, while large values and
-//! handles are passed in both directions. The call must fail with an error, and neither process may
-//! end.
+//! handles are passed in both directions. The call of the interface must return an error, and
+//! neither process may end.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -17,15 +17,15 @@ use syshandle_fault_injection::large_values::{LARGE, LARGE_VALUES, try_to_call};
 use syshandle_fault_injection::system_calls::SystemCall;
 use syshandle_testkit::{Fixture, LineFifo, TEST_TIMEOUT, example};
 
-/// The calls that fail for lack of memory.
+/// The system calls that can fail for lack of memory.
 const CALLS: [&str; 6] = ["memfd_create", "ftruncate", "fallocate", "mmap", "mremap", "pread64"];
 
-/// A lack of memory, and a seccomp filter that forbids the call.
+/// The errors of a lack of memory, and of a seccomp filter that rejects the call.
 const ERRORS: [(&str, i32); 2] = [("ENOMEM", libc::ENOMEM), ("EPERM", libc::EPERM)];
 
 const STEP: Duration = Duration::from_secs(20);
 
-/// A client and a server, one of which has a failing call.
+/// A client and a server. A failure is injected into one of them.
 struct Stage {
     fixture: Fixture,
     report: LineFifo,
@@ -79,9 +79,9 @@ fn none() -> InjectedFailure {
     InjectedFailure { call: SystemCall::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
-/// Returns the failures to try, based on the calls of a run without failures.
+/// Returns the failures to test, based on the system calls that a run without failures has made.
 fn failures(counts: &CallCounts) -> Vec<InjectedFailure> {
-    // Later calls fail like the first ones.
+    // Later calls with the same name fail like the first ones.
     let most =
         if std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") { 40 } else { 3 };
     let count = |name| counts.calls.iter().find(|(call, _)| call == name).map_or(0, |call| call.1);
@@ -138,7 +138,7 @@ fn a_server_without_memory_answers_with_an_error_and_lives() {
         let (outcome, text) = stage.run(None);
         check(failure, &outcome, &text);
         *endings.entry(outcome).or_default() += 1;
-        // The server has ended by itself.
+        // Waits until the server has ended by itself.
         stage.counts();
         let log = stage.log();
         assert!(!log.contains("panicked"), "{failure}: {log}");

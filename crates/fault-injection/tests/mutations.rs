@@ -1,7 +1,7 @@
-//! Runs the corpora of the fuzz targets, and mutations of them, without a fuzzing engine: promise 5
-//! of `docs/promises.md`.
+//! Runs the corpora of the fuzz targets and mutations of them without a fuzzing engine (promise 5
+//! in `docs/promises.md`).
 //!
-//! Each target runs for a second, or for `MUTATION_SECONDS`.
+//! Each target runs for one second, or for the number of seconds in `MUTATION_SECONDS`.
 
 #![cfg(not(windows))]
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_fault_injection::inputs;
 
-/// A deterministic sequence of pseudo-random numbers (xorshift).
+/// A deterministic pseudorandom number generator (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -28,7 +28,7 @@ impl Numbers {
     }
 }
 
-/// Returns a mutation of an input: some bytes are changed, removed, inserted, or copied from
+/// Returns a mutation of an input, with some bytes changed, removed, inserted, or copied from
 /// another input.
 fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut near = input.to_vec();
@@ -82,7 +82,7 @@ fn no_input_of_the_corpora_nor_near_it_breaks_anything() {
     for (name, run) in inputs::ALL {
         let mut corpus = corpus(name);
         let kept = corpus.len();
-        // Additional inputs, for targets without a corpus: zeros and ascending numbers of all
+        // Additional inputs for targets without a corpus: zeros and ascending bytes of several
         // lengths.
         corpus.extend((0..64).map(|len| vec![0; len]));
         corpus.extend((0..=64).map(|len| (0..len).collect()));

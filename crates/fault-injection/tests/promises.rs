@@ -25,7 +25,7 @@ fn named(text: &str) -> Vec<(&str, &str)> {
 
 fn exists(file: &str, name: &str) -> bool {
     let text = fs::read_to_string(root().join(file)).unwrap_or_default();
-    // The function must exist, and one of the few lines before must mark it as a test.
+    // The function must exist, and one of the lines just before it must mark it as a test.
     let Some(place) = text.find(&format!("fn {name}(")) else { return false };
     let before: Vec<_> = text[..place].lines().rev().take(4).collect();
     before.iter().any(|line| line.trim() == "#[test]" || line.contains("::test]"))

@@ -1,5 +1,5 @@
-//! Sends signals, stops and forks processes at critical moments: promises 8 and 12 of
-//! `docs/promises.md`.
+//! Sends signals to processes, and stops and forks them, at critical moments (promises 8 and 12 in
+//! `docs/promises.md`).
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -17,14 +17,14 @@ use syshandle::{ErrorKind, handle::Event, object::Proxy};
 use syshandle_fault_injection::sample_client::{ClientOutcome, finish};
 use syshandle_testkit::{Fixture, LineFifo, Process, SetOnDrop, TEST_TIMEOUT, program};
 
-/// The sample's own programs with their timeline.
+/// A fixture for the sample's programs, with a timeline of their steps.
 struct Stage {
     fixture: Fixture,
     fifo: LineFifo,
 }
 
 impl Stage {
-    /// Creates the stage with programs that record their steps.
+    /// Creates the fixture with programs that record their steps in the timeline.
     fn new() -> Self {
         let stage = Self::untold();
         let timeline = stage.fifo.path().to_str().unwrap();
@@ -32,7 +32,7 @@ impl Stage {
         stage
     }
 
-    /// Creates the stage with a server that records nothing, for tests that don't read the
+    /// Creates the fixture with a server that records nothing, for tests that don't read the
     /// timeline.
     fn untold() -> Self {
         let fixture = Fixture::new();
@@ -90,20 +90,20 @@ const CLIENT_STEPS: [&str; 6] = [
     "wait for event handle 2",
 ];
 
-/// A server is stopped at each step. A client with a deadline gets an error when the deadline
-/// passes. When the server continues, the client that waited is served normally.
+/// The server is stopped at each of its steps. A client with a deadline gets an error when the
+/// deadline passes. After the server continues, it serves the waiting client normally.
 #[test]
 fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
     let short = Duration::from_millis(200);
     for step in SERVER_STEPS {
         let mut stage = Stage::new();
-        // This client keeps the server alive, so that the stopped server is the one that is used.
+        // This client keeps the server running, so that the stopped server is the one in use.
         let keeper: SparkleFinisherClient =
             stage.fixture.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
         let mut client = stage.client();
-        // The server may already be past the step when it stops. Each run stops it somewhere from
-        // that step on.
+        // The server may already be past the step when it stops. So each run stops it at that step
+        // or somewhat later.
         stage.comes_to("server", step);
         server.stop();
         let began = Instant::now();
@@ -132,7 +132,8 @@ fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
     }
 }
 
-/// A client that is stopped at any step delays no other client, and continues afterwards.
+/// A client is stopped at each of its steps. It delays no other client, and continues normally
+/// afterwards.
 #[test]
 fn a_client_stopped_at_any_step_delays_no_other_client() {
     for step in CLIENT_STEPS {
@@ -142,8 +143,8 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
         let stopped = Process::open(client.id()).unwrap();
         stopped.stop();
         let others = stage.fixture.path().join("others.txt");
-        // The client may stop while it holds the lock to start the server. Then the other clients'
-        // calls time out, and they are served after the client continues.
+        // The client may be stopped while it holds the lock to start the server. Then the other
+        // clients time out, and are served after the client continues.
         let (outcome, text) = finish(&stage.fixture.activation(), &others, Duration::from_secs(20));
         let locked = matches!(outcome, ClientOutcome::Error(ErrorKind::TimedOut, false));
         assert!(outcome == ClientOutcome::Finished || locked, "{step}: {outcome}: {text}");
@@ -159,8 +160,8 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
     }
 }
 
-/// Signals are sent continuously to every thread of client and server, and interrupt all calls that
-/// can be interrupted.
+/// While calls run, signals are sent continuously to every thread of client and server. They
+/// interrupt every system call that can be interrupted.
 #[test]
 fn continuous_signals_make_no_call_fail() {
     let stage = Stage::untold();
@@ -196,7 +197,8 @@ fn continuous_signals_make_no_call_fail() {
     assert!(keeper.as_client().server().is_ok());
 }
 
-/// While handles arrive, other threads start programs. No program may inherit any of the handles.
+/// While this process receives handles, other threads start programs. No program may inherit any of
+/// the handles.
 #[test]
 fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
     let stage = Stage::untold();
@@ -208,7 +210,7 @@ fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
     let inode = file.metadata().unwrap().ino();
     let (arrived, done) = (AtomicU32::new(0), AtomicBool::new(false));
     let programs = std::thread::scope(|scope| {
-        // Handles arrive in this process: events from the server, and a file over a socket.
+        // Receives handles in this process: events from the server, and a file from a socket.
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 let (a, b) = syshandle::handle::Seqpacket::pair().unwrap();
@@ -234,7 +236,7 @@ fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
     assert!(arrived > 100 && programs >= 300);
 }
 
-/// Starts programs that list their open descriptors.
+/// Starts programs that list their open descriptors. Returns how many were started.
 fn start_programs(inode: u64) -> u32 {
     for _ in 0..100 {
         let script =

@@ -1,4 +1,4 @@
-//! Handles whose close or use blocks, and background tasks that never end.
+//! Handles whose close blocks, events on which a write blocks, and background tasks that never end.
 
 use std::fs::File;
 use std::io;
@@ -19,8 +19,8 @@ use crate::raw_connection::{
 };
 use crate::scenario::{Attempt, MethodShape, Scenario, Tally, TargetServer};
 
-/// Sends handles whose close blocks: inside other sockets, in unread messages, and in frames that
-/// break the rules.
+/// Sends handles whose close blocks: inside other sockets, in messages that the server does not
+/// read, and in invalid frames.
 pub(super) const CLOSE: Scenario = Scenario {
     name: "blocking",
     description: "handles whose close blocks, also in other sockets and on ended connections",
@@ -29,11 +29,12 @@ pub(super) const CLOSE: Scenario = Scenario {
     run: run_close,
 };
 
-/// Number of connections that follow the rules and make calls between the attempts.
+/// Number of connections that follow the rules, and make calls between the attempts to check the
+/// server.
 const WITNESSES: usize = 8;
 const ENDED_CONNECTIONS: usize = 128;
 
-/// Number of methods that are called with arguments that can't be decoded.
+/// Number of methods to call with arguments that can't be decoded.
 const METHODS: u32 = 8;
 const CONCURRENT_CALLS: usize = 16;
 
@@ -62,12 +63,12 @@ fn run_close(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     let mut tally = Tally::new("a handle in arguments whose later bytes are invalid");
     let connection = target.open()?;
     for method in 0..METHODS {
-        // This process closes its handles before the server handles the last of these calls.
+        // This process closes its own handles before the server processes the last of these calls.
         let handles: io::Result<Vec<_>> =
             (0..CONCURRENT_CALLS).map(|_| blocking_handle(false)).collect();
         for (call, handle) in (0..).zip(&handles?) {
-            // If the first parameter of the method is a handle, it is decoded before decoding
-            // fails: there is no slot 65535, and the second handle is left over.
+            // If the method's first parameter is a handle, the handle is decoded before decoding
+            // fails. It always fails: there is no slot 65535, and the second handle is left over.
             let body = [&[0; 2][..], &[0xff; 16]].concat();
             connection.call(call, method, &body, &[handle.lend()?, null.as_fd()])?;
         }
@@ -107,8 +108,7 @@ fn run_close(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     for _ in 0..ENDED_CONNECTIONS {
         match target.open() {
             Ok(connection) => {
-                // A client must not send this frame, so the server doesn't receive anything after
-                // it.
+                // A client must not send this frame. The server reads nothing after it.
                 let greeting = Header::new(FrameKind::Greeting);
                 ignore_disconnect(connection.send_frame(&greeting, &[], &[]))?;
                 let handle = blocking_handle(false)?;
@@ -123,8 +123,8 @@ fn run_close(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     Ok(())
 }
 
-/// A handle that a separate thread closes on drop. If the server has already closed its duplicate,
-/// this close is the last and blocks.
+/// A handle that is closed on a separate thread. If the server has already closed its duplicate,
+/// this is the last close, which blocks.
 struct BackgroundClose(Option<OwnedFd>);
 
 impl BackgroundClose {
@@ -140,7 +140,7 @@ impl Drop for BackgroundClose {
     }
 }
 
-/// Lends an event whose count is full and which is switched to blocking, so that a write to it
+/// Passes an event whose counter is full and that is in blocking mode, so that a write to it
 /// blocks.
 pub(super) const FULL_EVENT: Scenario = Scenario {
     name: "full-event",
@@ -163,7 +163,7 @@ fn run_full_event(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Res
     let mut tally = Tally::new("calls that set a full, blocking event");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // All holders share the flags, so this also ends the nonblocking mode that a server sets.
+        // All holders share the mode, so this also undoes the nonblocking mode that a server sets.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let _ = fcntl_setfl(&event, OFlags::RDWR);
@@ -172,7 +172,7 @@ fn run_full_event(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Res
         });
         for connection in &connections {
             for call in 0..CALLS_PER_CONNECTION {
-                // If the server has ended the connection, the response says so.
+                // If the server has ended the connection, the response shows it.
                 let _ = connection.call(call, method, SLOT_0, &[event.as_fd()]);
             }
         }
@@ -186,12 +186,13 @@ fn run_full_event(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Res
         done.store(true, Ordering::Relaxed);
     });
     attempts.push(tally.finish());
-    // Makes room, which unblocks a server that waits for it.
+    // Empties the counter, which unblocks a server whose write is blocked.
     rustix::io::read(&event, &mut [0; 8])?;
     Ok(())
 }
 
-/// Starts background tasks that wait for an event which is never set, until the server refuses.
+/// Starts background tasks that wait for an event that is never set, until the server refuses to
+/// start more.
 pub(super) const ENDLESS_TASKS: Scenario = Scenario {
     name: "endless-tasks",
     description: "background tasks that never end, until the server refuses",
@@ -200,10 +201,10 @@ pub(super) const ENDLESS_TASKS: Scenario = Scenario {
     run: run_endless_tasks,
 };
 
-/// More than any server may start for one client.
+/// Maximum number of tasks to start. A server must refuse earlier.
 const TASKS_MAX: u32 = 200_000;
 
-/// Time during which the client keeps all its tasks.
+/// Time for which the client keeps all its tasks running.
 const TASKS_TIME: Duration = Duration::from_secs(2);
 
 fn run_endless_tasks(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -224,7 +225,7 @@ fn run_endless_tasks(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::
         }
     };
     tally.add_text(format!("{started} started"), started > 0);
-    // Either the server or the method reports the fault: the method gets an error instead of a task.
+    // The fault may come from the server, or from the method if starting the task fails there.
     tally.add(&refusal, matches!(refusal, Response::Reply { fault: Some(_), .. }));
     attempts.push(tally.finish());
 
@@ -248,7 +249,7 @@ fn run_endless_tasks(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::
     Ok(())
 }
 
-/// The encoded arguments of a method that takes one handle.
+/// Encoded arguments of a method whose only parameter is a handle.
 const SLOT_0: &[u8] = &[0; 2];
 
 fn method_of(target: &TargetServer, shape: MethodShape) -> io::Result<u32> {
@@ -259,11 +260,11 @@ fn open_all(target: &TargetServer, count: usize) -> io::Result<Vec<RawConnection
     (0..count).map(|_| target.open()).collect()
 }
 
-/// Checks that the connections which follow the rules are served.
+/// Checks that the server serves the connections that follow the rules.
 fn call_witnesses(witnesses: &[RawConnection], call: u32) -> Attempt {
     let mut tally = Tally::new("calls on other connections");
     for connection in witnesses {
-        // If the server has ended the connection, the response says so.
+        // If the server has ended the connection, the response shows it.
         let _ = connection.call(call, NO_METHOD, &[], &[]);
         let response = connection.receive(RESPONSE_TIMEOUT);
         let correct =

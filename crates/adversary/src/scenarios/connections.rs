@@ -1,4 +1,4 @@
-//! Clients that disconnect at any time, or don't receive.
+//! Clients that disconnect at any time, or don't receive replies.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -60,10 +60,10 @@ pub(super) const NEVER_READS: Scenario = Scenario {
     run: run_never_reads,
 };
 
-/// More than any server may queue for one client.
+/// Maximum number of calls to send. A server must stop receiving them earlier.
 const CALLS: u32 = 200_000;
 
-/// Time without progress after which the server has stopped receiving.
+/// Time without progress after which the server is considered to have stopped receiving.
 const STALL_TIME: Duration = Duration::from_secs(2);
 
 fn run_never_reads(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -111,7 +111,7 @@ const REPETITIONS: u32 = 50;
 fn run_death(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     let hello = target.hello().write();
-    // The client disconnects after step number `last`.
+    // The client disconnects after the step with the index `last`.
     let steps = [
         "connecting",
         "the greeting",
@@ -147,7 +147,7 @@ fn run_death(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
                 }
             }
         }
-        // The resource usage after the scenario shows what the server has kept.
+        // The resource usage after the scenario shows whether the server leaked anything.
         tally.add_text(format!("{REPETITIONS} times"), true);
         attempts.push(tally.finish());
     }

@@ -1,4 +1,4 @@
-//! Clients that misuse doors, and the sockets that they send to doors.
+//! Clients that misuse doors and the sockets sent to them.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,7 +31,7 @@ fn run_flood(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
         match connection.receive(RESPONSE_TIMEOUT) {
             Response::Reply { fault: None, mut handles, .. } => match handles.pop() {
                 Some(door) => doors.push(door),
-                // The kernel discarded the handle, because this process can't open more
+                // The kernel discarded the handle, because this process can't open more file
                 // descriptors.
                 None => break,
             },
@@ -55,8 +55,8 @@ fn run_flood(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     Ok(())
 }
 
-/// Sends a connection over itself, and doors over doors. Such reference cycles are visible only to
-/// the kernel.
+/// Sends a connection over itself, and doors over doors. Only the kernel can detect such reference
+/// cycles.
 pub(super) const CYCLES: Scenario = Scenario {
     name: "cycles",
     description: "a handle to the connection itself, and to its doors",
@@ -98,8 +98,7 @@ fn run_cycles(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
             }
         };
         for end in [door.as_fd(), connection.0.as_fd()] {
-            // The server then receives its own greeting, and treats it as an invalid frame of a
-            // client.
+            // The server then receives its own greeting, which is an invalid frame from a client.
             let text = match send_attach(&door, end) {
                 Ok(()) => "sent",
                 Err(_) => "the connection has ended",
@@ -112,8 +111,8 @@ fn run_cycles(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
     Ok(())
 }
 
-/// A client keeps a copy of the socket that it sends to a door, sets socket options on it, and shuts
-/// down its own doors.
+/// A client keeps a duplicate of the socket that it sends to a door, changes the socket's options,
+/// and shuts down its own doors.
 pub(super) const SHARED_ENDS: Scenario = Scenario {
     name: "shared-ends",
     description: "a client that keeps the socket that it attaches, and shuts down its doors",
@@ -137,7 +136,7 @@ fn run_shared_ends(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
     let hello = Hello { clsid: Guid::NIL, iid: target.iid };
     connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
     for end in [&kept, &connection.0] {
-        // Older kernels don't have this option.
+        // Fails on older kernels, which lack this option.
         let _ = end.pass_sender_processes();
         end.name_senders()?;
     }
@@ -158,7 +157,7 @@ fn run_shared_ends(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
     }
     attempts.push(tally.finish());
 
-    // The server created these sockets, so they must not be attached by another process.
+    // The server created these sockets for itself, so it must not accept them from a client.
     for (description, end) in [
         ("a door attached to itself", second.as_fd()),
         ("a socket of the server, attached to a door", connection.0.as_fd()),
@@ -181,8 +180,8 @@ fn run_shared_ends(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
     Ok(())
 }
 
-/// A client connects through doors and doesn't receive the responses, which contain handles. It
-/// keeps the return channels and uses some of the connections.
+/// A client connects through doors and does not receive the responses, which contain handles. It
+/// keeps the return channels, and uses some of the connections.
 pub(super) const UNREAD_ANSWERS: Scenario = Scenario {
     name: "unread-answers",
     description: "responses of doors that are never received, also on ended connections",
@@ -191,7 +190,7 @@ pub(super) const UNREAD_ANSWERS: Scenario = Scenario {
     run: run_unread_answers,
 };
 
-/// More than the usual limit of handles that a user may have in flight.
+/// More than the usual limit on the number of handles that a user may have in flight.
 const ATTACHES: usize = 1_500;
 
 fn run_unread_answers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -232,7 +231,8 @@ fn run_unread_answers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io:
     Ok(())
 }
 
-/// Calls for a door to the object. Returns the response if it has no handle.
+/// Calls the method that returns a door to the object. If the response contains no handle, returns
+/// the response.
 fn call_for_door(connection: &RawConnection, call: u32) -> io::Result<Result<Seqpacket, Response>> {
     connection.call(call, DOOR, &[], &[])?;
     Ok(match connection.receive(RESPONSE_TIMEOUT) {

@@ -1,4 +1,4 @@
-//! Frames that break the rules.
+//! Frames that break the rules of the protocol.
 
 use std::fs::File;
 use std::io;
@@ -53,7 +53,7 @@ fn run_oversized(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Resu
         let connection = target.open()?;
         match connection.send_bytes(&vec![FrameKind::Call as u8; len], &[]) {
             Ok(()) => tally.expect_end(&connection),
-            // The message exceeds the kernel's limit.
+            // The message exceeds the kernel's size limit.
             Err(error) => tally.add_text(format!("not sent: {error}"), true),
         }
     }
@@ -76,7 +76,7 @@ pub(super) const HEADERS: Scenario = Scenario {
     run: run_headers,
 };
 
-/// Offsets of the fields of a header.
+/// Offsets of fields in the header.
 const KIND: usize = 0;
 const FLAGS: usize = 1;
 const OFFSET: usize = 20;
@@ -93,7 +93,7 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
     let frames = kinds.map(|kind| changed(KIND, &[kind]));
     attempts.push(send_each(target, "unknown kinds of frames", frames)?);
 
-    // The bits between are the number of the sender's core; every value of them is valid.
+    // The remaining bits are the number of the sender's core, for which every value is valid.
     let frames = (0..4).map(|core| changed(FLAGS, &[0x80 | core << 1]));
     attempts.push(send_each(target, "unknown flags", frames)?);
 
@@ -118,7 +118,7 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
     Ok(())
 }
 
-/// Sends frames with a field, a body or a handle that their kind must not have.
+/// Sends frames with a nonzero field, a body or a handle that their kind must not have.
 fn send_surplus(target: &TargetServer) -> io::Result<Attempt> {
     let mut tally = Tally::new("a field, a body or a handle that a kind of frame must not have");
     let null = File::open("/dev/null")?;
@@ -242,8 +242,8 @@ fn run_unsolicited(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
     Ok(())
 }
 
-/// A server may receive the frames of this scenario with one system call. It must treat each frame
-/// as if it had arrived alone: it answers the frames before the invalid one, and ignores the frames
+/// A server may receive several of these frames with one system call. It must treat each frame as
+/// if it had arrived alone: respond to the frames before the invalid one, and ignore the frames
 /// after it.
 pub(super) const BATCH: Scenario = Scenario {
     name: "batch",
@@ -259,8 +259,8 @@ const REPETITIONS: u32 = 10;
 /// Number of sequential calls after which the server dedicates a thread to this client.
 const SEQUENTIAL_CALLS: u32 = 80;
 
-/// Number of calls before the invalid frame and after it. Their sum must not exceed the limit of
-/// concurrent calls.
+/// Number of calls before and after the invalid frame. Their sum must not exceed the limit of calls
+/// in flight.
 const CALLS: u32 = 12;
 
 fn run_batch(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -294,7 +294,7 @@ fn run_batch(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
         let connection = open_dedicated(target)?;
         send_calls(&connection, 0, &many[..100])?;
     }
-    // The resource usage after the scenario shows what the server has kept.
+    // The resource usage after the scenario shows whether the server leaked anything.
     tally.add_text(format!("{REPETITIONS} times"), true);
     attempts.push(tally.finish());
     Ok(())
@@ -313,7 +313,7 @@ fn open_dedicated(target: &TargetServer) -> io::Result<RawConnection> {
     Ok(connection)
 }
 
-/// Sends calls without waiting for replies. Every third call has handles.
+/// Sends calls without waiting for replies. Every third call contains handles.
 fn send_calls(
     connection: &RawConnection,
     first: u32,
@@ -337,7 +337,7 @@ fn receive_replies(connection: &RawConnection) -> (u32, Response) {
     }
 }
 
-/// Sends each message on a connection of its own, which the server must end.
+/// Sends each message on a separate connection, which the server must end.
 fn send_each(
     target: &TargetServer,
     description: impl Into<String>,
@@ -352,7 +352,7 @@ fn send_each(
     Ok(tally.finish())
 }
 
-/// The header of a call of a method that no interface has.
+/// Returns the header of a call to a method that no interface has.
 fn call_header() -> Header {
     Header { code: NO_METHOD, ..Header::new(FrameKind::Call) }
 }

@@ -1,4 +1,4 @@
-//! Handles in calls and replies that break the rules or reach the limits.
+//! Calls and replies whose handles break the rules or reach the limits.
 
 use std::fs::File;
 use std::io;
@@ -20,8 +20,8 @@ pub(super) const SLOTS: Scenario = Scenario {
     run: run_slots,
 };
 
-/// Number of methods that are called, beginning with method 0. No method runs, because each call
-/// has one handle more than its bytes can refer to.
+/// Number of methods to call, starting with method 0. No method runs, because each call has one
+/// handle more than its arguments refer to.
 const METHODS: u32 = 8;
 
 fn run_slots(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -115,14 +115,14 @@ fn run_flood(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     let mut in_flight = vec![0; CONNECTIONS];
     for call in 0..2 * calls {
         for (connection, in_flight) in connections.iter().zip(&mut in_flight) {
-            // One call more than the limit would end the connection.
+            // Exceeding the limit of calls in flight would end the connection.
             if *in_flight == calls {
                 receive_reply(connection, &mut tally);
                 *in_flight -= 1;
             }
             match connection.call(call, NO_METHOD, &[], &handles) {
                 Ok(()) => *in_flight += 1,
-                // The kernel also counts handles in flight.
+                // The kernel also limits the number of handles in flight.
                 Err(error) if error.raw_os_error() == Some(ETOOMANYREFS) => {
                     tally.add_text("the kernel's limit of handles in flight", true);
                 }
@@ -146,7 +146,7 @@ fn receive_reply(connection: &RawConnection, tally: &mut Tally) {
             fault: Some(Fault::NoSuchMethod(_) | Fault::HandlesLost | Fault::Busy { .. }),
             ..
         }
-        // The server can't accept more handles until it has closed earlier ones.
+        // The server can't receive more handles until it has closed earlier ones.
         | Response::Refused(Fault::Busy { .. })
         | Response::Closed
     );
@@ -172,8 +172,7 @@ fn run_unread(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
         for call in 0..u32::from(Limits::CALLS_MAX) {
             ignore_disconnect(connection.call(call, DOOR, &[], &[]))?;
         }
-        // The server ends half of the connections because of this frame. Their receive queues
-        // remain.
+        // This frame makes the server end half of the connections. Their receive queues remain.
         if number % 2 == 0 {
             let greeting = Header::new(FrameKind::Greeting);
             ignore_disconnect(connection.send_frame(&greeting, &[], &[]))?;

@@ -79,7 +79,8 @@ fn run_early_handles(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::
     for _ in 0..EARLY_CONNECTIONS {
         let connection = RawConnection::connect(&target.address)?;
         match connection.send_frame(&Header::new(FrameKind::Hello), &hello, &[null.as_fd()]) {
-            // The server had already accepted the connection. A hello must not have a handle.
+            // The server had already accepted the connection, so sending succeeds. A hello must not
+            // contain a handle.
             Ok(()) => tally.expect_end(&connection),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 tally.add_text("refused by the kernel", true);
@@ -109,8 +110,8 @@ pub(super) const SILENCE: Scenario = Scenario {
 
 const SILENT_CONNECTIONS: usize = 10_000;
 
-/// Time limit for the server to disconnect a client that sends no hello. The server does this after
-/// ten seconds; the limit is longer because the machine may be busy.
+/// Maximum time for the server to disconnect a client that sends no hello. The server waits ten
+/// seconds, but the machine may be busy.
 const HELLO_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 fn run_silence(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {

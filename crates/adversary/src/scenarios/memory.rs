@@ -78,9 +78,9 @@ fn run_arena(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     Ok(())
 }
 
-/// Sends sparse shared memory, and keeps it open after the connection has ended. Reading a hole
-/// allocates memory that is charged to the reader until every process has closed the file, unless
-/// the reader frees it.
+/// Sends sparse shared memory, and keeps it open after the connection has ended. When the server
+/// reads a hole, the kernel allocates memory and charges it to the server. The charge remains until
+/// every process has closed the file, unless the server frees the memory.
 pub(super) const SPARSE: Scenario = Scenario {
     name: "sparse-memory",
     description: "sparse shared memory, kept after the connection",
@@ -91,10 +91,10 @@ pub(super) const SPARSE: Scenario = Scenario {
 
 const CONNECTIONS: usize = 64;
 
-/// Number of methods that are called with sparse arguments, beginning with method 0.
+/// Number of methods to call with sparse arguments, starting with method 0.
 const SPARSE_METHODS: u32 = 8;
 
-/// Size of the arguments of one call: half of the shared memory.
+/// Size in bytes of the arguments of one call, which is half of the shared memory.
 const ARGUMENTS: u32 = Limits::ARENA_BYTES as u32 / 2;
 
 fn run_sparse(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
@@ -103,7 +103,7 @@ fn run_sparse(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
     let handle = eventfd(0, EventfdFlags::CLOEXEC)?;
     for _ in 0..CONNECTIONS {
         let sparse = memory(Limits::ARENA_BYTES as u64, SEALS)?;
-        // A text or a list of zeros: as the first parameter, or after a parameter that is a handle.
+        // A text or list of zeros, as the first parameter or after a parameter that is a handle.
         let first = (ARGUMENTS - 4).to_le_bytes();
         let second = [&[0, 0], &(ARGUMENTS - 6).to_le_bytes()[..]].concat();
         rustix::io::pwrite(&sparse, &first, 0)?;
@@ -141,14 +141,14 @@ pub(super) const AMPLIFICATION: Scenario = Scenario {
     run: run_amplification,
 };
 
-/// Number of methods that are called with many small items, beginning with method 0.
+/// Number of methods to call with many small items, starting with method 0.
 const ITEM_METHODS: u32 = 16;
 
 fn run_amplification(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
     let mut tally = Tally::new(format!("16 MiB of empty items to each of {ITEM_METHODS} methods"));
     let items = memory(Limits::ARENA_BYTES as u64, SEALS)?;
-    // A list whose count equals the number of bytes that follow. The bytes are zero, which means
-    // `None`, `false` or an empty text.
+    // A list with as many items as bytes follow. Each byte is zero, which encodes `None`, `false`
+    // or an empty text.
     let count = Limits::ARENA_BYTES as u32 - 4;
     rustix::io::pwrite(&items, &count.to_le_bytes(), 0)?;
     let connection = target.open()?;
@@ -185,5 +185,5 @@ fn memory(size: u64, seals: SealFlags) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-/// The seals of valid shared memory.
+/// The seals that valid shared memory has.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);

@@ -41,7 +41,7 @@ const ALL: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// Returns all scenarios, in the order in which they run.
+    /// Returns all scenarios in the order in which they run.
     pub fn all() -> &'static [Self] {
         ALL
     }

@@ -1,6 +1,6 @@
-//! The sample's client under injected failures. It lets the server finish the file in its argument,
-//! and prints the outcome. With another argument, it starts many calls at once or makes calls with
-//! large values.
+//! The sample's client under injected failures. By default, it lets the server finish the file
+//! named in its argument, and prints the outcome. Two other arguments select a client with
+//! pipelined calls and a client with large values.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

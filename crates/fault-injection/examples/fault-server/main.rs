@@ -1,5 +1,5 @@
-//! The sample's server under injected failures. It does nothing on Windows, because system calls are
-//! made to fail only on Linux.
+//! The sample's server under injected failures. It does nothing on Windows, because failures are
+//! injected only on Linux.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(windows), expect(clippy::print_stderr, reason = "a program that talks to a test"))]

@@ -1,7 +1,8 @@
-//! Arguments that are generated from an interface's description and then modified. Valid arguments
-//! must be accepted. Invalid arguments must fail the call, and the server must continue to serve.
+//! Generates arguments from the description of an interface, and modifies them. The server must
+//! accept valid arguments. Invalid arguments must make the call fail, and the server must continue
+//! to serve.
 //!
-//! The input selects the method, the arguments and the modifications.
+//! The input of the fuzzer selects the method, the arguments and the modifications.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -22,12 +23,12 @@ use syshandle_adversary::{RawConnection, Response};
 use syshandle_types::{Encoder, Limits};
 use syshandle_wire::{FrameKind, Header, Hello};
 
-/// An interface with a method for each kind of argument.
+/// An interface with one method for each kind of argument.
 #[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]
 pub trait HandleForms {
-    /// Standard types.
+    /// Takes standard types.
     fn plain(&self, a: (u8, i64), b: f32, c: bool, d: char, e: String, f: Guid) -> Result<()>;
-    /// Nested values.
+    /// Takes nested values.
     fn nested(
         &self,
         a: Vec<Vec<u16>>,
@@ -37,16 +38,16 @@ pub trait HandleForms {
         e: HashSet<u64>,
         f: std::result::Result<Duration, PathBuf>,
     ) -> Result<()>;
-    /// User-defined types.
+    /// Takes user-defined types.
     fn own(&self, shape: Shape, shapes: Vec<Shape>) -> Result<()>;
-    /// Handles as parameters.
+    /// Takes handles as parameters.
     fn handles(
         &self,
         #[handle(file, read | write)] file: File,
         event: Event,
         more: Vec<Event>,
     ) -> Result<()>;
-    /// Handles within values.
+    /// Takes handles within values.
     fn held(&self, holds: Option<Holds>, several: Vec<(u8, Holds)>) -> Result<()>;
 }
 
@@ -109,10 +110,10 @@ impl HandleForms for HandleTaker {
     }
 }
 
-/// Checks the input.
+/// Checks one input.
 ///
 /// # Panics
-/// If valid arguments are refused, or the server no longer answers.
+/// Panics if the server rejects valid arguments, or no longer answers.
 pub fn run(data: &[u8]) {
     SERVED.with_borrow_mut(|served| {
         let served =
@@ -125,7 +126,7 @@ thread_local! {
     static SERVED: RefCell<Option<ObjectServer>> = const { RefCell::new(None) };
 }
 
-/// A connection to an object of this process.
+/// A server in this process with one object, and a connection to it.
 struct ObjectServer {
     _client: HandleFormsClient,
     connection: RawConnection,
@@ -196,7 +197,7 @@ impl ObjectServer {
     }
 }
 
-/// The bytes of the input, followed by zeros.
+/// The bytes of the input, followed by infinitely many zeros.
 struct Input<'d>(&'d [u8]);
 
 impl Input<'_> {
@@ -211,7 +212,7 @@ impl Input<'_> {
     }
 }
 
-/// Encoded arguments.
+/// Encoded arguments with their handles.
 #[derive(Default)]
 struct Arguments {
     bytes: Vec<u8>,
@@ -249,7 +250,7 @@ impl Arguments {
                 self.bytes.extend(u32::from(len).to_le_bytes());
                 (0..len).for_each(|_| self.value(inner, input, depth + 1));
             }
-            // A set gets a single item, because its items must differ.
+            // A set gets only one item, because its items must be distinct.
             Type::Set(inner) => {
                 self.bytes.extend(1_u32.to_le_bytes());
                 self.value(inner, input, depth + 1);
@@ -312,7 +313,7 @@ fn null() -> OwnedFd {
     null.expect("a null device").into()
 }
 
-/// Maximum depth of nested values.
+/// Maximum nesting depth of values.
 const DEEP: u32 = 12;
 
 /// Time after which a server that hasn't answered is considered hung.

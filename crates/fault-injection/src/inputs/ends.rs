@@ -1,13 +1,13 @@
-//! Any sequence of frames, at either end of a connection. The worst permitted outcome is a
-//! violation.
+//! Passes an arbitrary sequence of frames to either end of a connection. The worst permitted
+//! outcome is a protocol violation.
 
 use syshandle_types::Limits;
 use syshandle_wire::{ClientEnd, Greeting, Header, ServerEnd, ServerEndEvent, Status};
 
-/// Checks the input.
+/// Checks one input.
 pub fn run(data: &[u8]) {
     let Some((&[choice, handles], data)) = data.split_first_chunk::<2>() else { return };
-    // The input contains the lengths at which it is cut into frames.
+    // The input contains the lengths into which it is split.
     let mut frames = Vec::new();
     let mut rest = data;
     while let Some((&len, tail)) = rest.split_first() {

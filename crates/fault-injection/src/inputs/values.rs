@@ -1,5 +1,5 @@
-//! Any bytes as values of many types, some with handles. The worst permitted outcome is an error;
-//! an unproven handle must never be accepted.
+//! Decodes arbitrary bytes as values of many types, some with handles. The worst permitted outcome
+//! is an error. An unproven handle must never be accepted.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -19,7 +19,7 @@ enum Tree {
 
 type AllForms = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
 
-/// Checks the input.
+/// Checks one input.
 pub fn run(data: &[u8]) {
     let Some((&handles, bytes)) = data.split_first() else { return };
     let null = File::open("/dev/null").expect("a null device");
@@ -30,15 +30,15 @@ pub fn run(data: &[u8]) {
     if input.finish().is_err() {
         return;
     }
-    // A decoded value can be encoded again, with the same bytes except for the order of sets.
+    // Encoding a decoded value must yield the same bytes, except for the order of sets.
     let mut out = Encoder::new(Vec::new(), Limits::default());
     value.encode(&mut out);
     let (written, _) = out.finish().expect("what fitted fits");
     assert_eq!(written.len(), bytes.len());
 }
 
-/// A prover for which each handle is a file or an event, depending on the declaration. It refuses
-/// declarations that permit neither.
+/// A prover for which each handle is a file or an event, whichever its declaration permits. It
+/// rejects declarations that permit neither.
 struct AlternatingProver;
 
 impl Prove for AlternatingProver {
