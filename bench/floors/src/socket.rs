@@ -188,7 +188,7 @@ impl AsFd for Socket {
     }
 }
 
-/// A packet must fit the socket's buffer together with the kernel's overhead.
+/// Maximum size of a packet. Together with the kernel's overhead, it must fit the socket's buffer.
 const PIECE: usize = 128 * 1024;
 
 /// Time for which a side polls and yields before it blocks.

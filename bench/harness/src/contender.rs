@@ -85,7 +85,7 @@ pub fn take_orders(contender: &mut dyn Contender) -> Result<()> {
 /// limit.
 fn raise_descriptor_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // A contender that needs more descriptors gets an error later.
+    // An error is ignored here. A contender that needs more descriptors fails later.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 

@@ -204,7 +204,7 @@ fn whole(header: &Header, body: &[u8]) -> Vec<u8> {
     [&head[..len], body].concat()
 }
 
-/// Converts an error without a message of its own.
+/// Converts an error of a type without `Display`.
 fn debug(error: impl std::fmt::Debug) -> Box<dyn std::error::Error + Send + Sync> {
     format!("{error:?}").into()
 }

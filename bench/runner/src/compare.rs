@@ -2,8 +2,9 @@
 //!
 //! Each run divides the times of a contender by the times of a floor, which is the same code in
 //! every run. These ratios can be compared across machines and loads. A change is significant if it
-//! exceeds the noise of both results, which is estimated from the scatter of the rounds. The code of
-//! the peers did not change, so the changes of their numbers show the influence of everything else.
+//! exceeds the noise of both results, which is estimated from the scatter of the rounds. The code
+//! of the peers did not change, so the changes of their numbers show the influence of everything
+//! else.
 
 use std::fmt::Write;
 
@@ -179,7 +180,7 @@ fn costs(title: &str, old: &[crate::results::Rung], new: &[crate::results::Rung]
     }
 }
 
-/// The assumed noise of a single round.
+/// The noise that is assumed if a result has a single round.
 const UNKNOWN: f64 = 0.15;
 
 /// Minimum noise for any number of rounds, because the memory layout differs between starts.

@@ -191,7 +191,7 @@ fn all(quick: bool) -> Vec<Along> {
         let usual = [1, 10, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000];
         usual.into_iter().filter(|count| *count <= max).collect()
     };
-    // One user may use five eighths of a server's descriptors, and connections take some of them.
+    // One process may use five eighths of a server's descriptors. Connections take some of them.
     let descriptors = (descriptors_max().saturating_mul(5) / 8).saturating_sub(64);
     let mut background_tasks = counts(large.min(descriptors));
     if !quick && !background_tasks.contains(&descriptors.min(BACKGROUND_TASKS_MAX)) {
@@ -257,8 +257,8 @@ fn all(quick: bool) -> Vec<Along> {
         },
         Along {
             with: "registered classes",
-            // At least a hundred classes, which are more programs than the eight registrations that
-            // a client caches.
+            // The smallest count is a hundred classes. With ten classes per program, these are more
+            // registrations than the eight that a client caches.
             counts: counts(large).into_iter().filter(|count| *count >= 100).collect(),
             contenders: &["syshandle"],
             placement: Placement::Same,

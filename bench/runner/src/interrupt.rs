@@ -16,8 +16,8 @@ use signal_hook::flag;
 /// The errors of the system.
 pub(crate) fn watch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // The order matters: at the first signal, the conditional shutdown must find the flag
-        // unset.
+        // The handlers run in this order. At the first signal the flag is unset, so the first
+        // handler does nothing, and the second one sets the flag.
         flag::register_conditional_shutdown(signal, INTERRUPTED, came().clone())?;
         flag::register(signal, came().clone())?;
     }

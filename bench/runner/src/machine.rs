@@ -45,7 +45,7 @@ fn remove_leftovers(parent: &Path) {
     }
 }
 
-/// Prefix of the names of runs' folders, before the process id.
+/// The name of a run's temporary folder is this prefix and a process id.
 const PREFIX: &str = "shb-";
 
 /// Describes the machine: cores, processor, kernel.

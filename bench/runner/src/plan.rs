@@ -22,7 +22,8 @@ impl Task {
         let of_one = match self.work {
             // Most of the time goes to connecting, which takes up to half a millisecond per client.
             Work::Idle(clients) => clients as f64 * 0.5 + 300.0,
-            // A turn ends with its last call, and connections are opened between turns.
+            // The turn continues until the last call has ended, and new connections are opened
+            // before each turn.
             Work::Clients(_) | Work::Pipelined(_) => self.rounds as f64 * (self.ms as f64 + 25.0),
             Work::Cold => self.rounds as f64 * (self.ms as f64 + 15.0),
             _ => self.rounds as f64 * (self.ms as f64 + 5.0),

@@ -23,8 +23,8 @@ pub(crate) struct Process {
     answers: Receiver<String>,
     /// The last line that the contender wrote to standard error.
     last_words: Arc<Mutex<String>>,
-    /// The contender's server processes. Each is stored with its start time, because process ids are
-    /// reused.
+    /// The contender's server processes. Each is stored with its start time, because process ids
+    /// are reused.
     servers: Vec<(i32, String)>,
 }
 
@@ -165,5 +165,6 @@ const START_TIME: Duration = Duration::from_secs(20);
 /// Maximum time in addition to the turn itself. Connecting ten thousand clients takes a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Maximum time for an orderly end, also with ten thousand connections.
+/// Maximum time in which a contender must exit after its last order. Closing ten thousand
+/// connections takes a while.
 const END_TIME: Duration = Duration::from_secs(5);

@@ -38,7 +38,7 @@ impl Reader for Plain {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // Every client converts into its asynchronous form.
+    // Any client can be converted to an asynchronous client.
     let reader: ReaderAsyncClient = ReaderClient::in_process(Plain)?.into();
     let reader = reader.with_timeout(Duration::from_secs(5));
 

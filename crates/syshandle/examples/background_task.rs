@@ -31,7 +31,7 @@ impl Printer for Office {
                 }
             }
             Outcome::Expired => client.abort("the document was never ready"),
-            // The client has died, or the server ends.
+            // The client has died, or the server is about to exit. Nobody waits for the result.
             _ => {}
         })?;
         Ok(printed)

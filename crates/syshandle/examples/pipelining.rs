@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     let squares = SquaresClient::in_process(Plain)?;
     let starter = SquaresStarter::from(&squares);
 
-    // Each call is sent at once. The results may be taken in any order.
+    // Each call is sent at once. The results can be fetched in any order.
     let (three, four) = (starter.square(3), starter.square(4));
     println!("4² = {}, 3² = {}", four.wait()?, three.wait()?);
 
@@ -36,12 +36,12 @@ fn main() -> Result<()> {
     let sum: u64 = calls.into_iter().map(|call| call.wait()).sum::<Result<u64>>()?;
     println!("1² + … + 10² = {sum}");
 
-    // A call that is dropped is cancelled.
+    // Dropping a pending call cancels the call.
     drop(starter.square(5));
     Ok(())
 }
 
-/// Windows makes one call after the other.
+/// On Windows there are no starters, so the program makes an ordinary call.
 #[cfg(windows)]
 fn main() -> Result<()> {
     println!("3² = {}", SquaresClient::in_process(Plain)?.square(3)?);

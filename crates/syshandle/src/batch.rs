@@ -38,9 +38,8 @@ impl Batch {
         Self(FREE_SLOTS.try_with(Cell::take).ok().flatten())
     }
 
-    /// Receives the waiting frames, up to `count`. Waits up to `timeout` for the first one, if a
-    /// time is given. Must only be called when no frame is left. Returns the size of the last
-    /// frame.
+    /// Receives up to `count` waiting frames. Waits up to `timeout` for the first one, if a time is
+    /// given. Must only be called when the batch is empty. Returns the bytes of the last frame.
     pub(crate) fn receive(
         &mut self,
         socket: &PeerSocket,

@@ -32,7 +32,7 @@ pub(crate) trait CallTarget: Debug + Serve {
     fn serve(&self, call: ComCall, reply: &mut ReplyHandler<'_>);
 }
 
-/// Receives the reply of a call. The handles are lent.
+/// A function that receives the reply of a call. The handles are lent to it.
 pub(crate) type ReplyHandler<'a> = dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]) + 'a;
 
 /// A call of an object's method.

@@ -207,13 +207,14 @@ impl Error {
         self.0.may_have_run
     }
 
-    /// Returns the kind of the `std::io::Error` that this error was created from, here or in the
-    /// method.
+    /// Returns the kind of the `std::io::Error` from which this error was created, in this process
+    /// or in the server's method.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.0.io.map(IoCause::kind)
     }
 
-    /// Returns the system error number that this error was created from, here or in the method.
+    /// Returns the system error number from which this error was created, in this process or in the
+    /// server's method.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.io.and_then(IoCause::raw_os_error)
     }

@@ -84,7 +84,7 @@ impl<T> std::fmt::Debug for ForeignValue<T> {
 mod tests {
     use super::*;
 
-    /// A value whose destructor panics, with a payload of this type whose count is one lower.
+    /// A value whose destructor panics. The panic payload is another such value with a lower count.
     struct Layers(u32);
 
     impl Drop for Layers {

@@ -202,5 +202,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Interval between two queries about all sockets of a peer.
+/// Minimum interval between two queries to the kernel about all sockets of a peer.
 pub(crate) const LOOK_EACH: Duration = Duration::from_millis(200);

@@ -83,7 +83,7 @@ pub mod serving {
     };
 }
 
-// The modules above have the same names on each platform. These exist on one platform only.
+// The modules above exist on every platform. The modules below exist on one platform only.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod call_target;

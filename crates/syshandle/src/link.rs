@@ -63,7 +63,7 @@ impl Link {
             let head_len = header.write(&mut head);
             self.socket.send(&[IoSlice::new(&head[..head_len])], &[memory])
         })?;
-        // Copies directly to the memory that the peer reads.
+        // Copies the body directly to the memory that the peer reads.
         let mut place = offset as usize;
         let written = body.write(|part| {
             let written = outgoing.write(place, part);
@@ -174,8 +174,8 @@ impl Link {
         Ok(received)
     }
 
-    /// Receives the waiting frames, up to `count`. Waits up to `timeout` for the first one, if a
-    /// time is given.
+    /// Receives up to `count` waiting frames. Waits up to `timeout` for the first one, if a time is
+    /// given.
     pub(crate) fn receive_several(
         &self,
         batch: &mut Batch,
@@ -186,7 +186,7 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the memory that the peer writes, unless its handle was lost in transit.
+    /// Takes the handle of the memory that the peer writes, unless the handle was lost in transit.
     pub(crate) fn set_incoming(&self, handles: &mut ReceivedHandles) -> Result<(), Violation> {
         if self.incoming.reader().is_some() {
             // The peer sends the handle twice if it was reported lost for two messages.

@@ -146,7 +146,8 @@ macro_rules! debug_span {
     };
 }
 
-// `warn` alone would be ambiguous with the lint attribute.
+// The macro is defined as `warning`, because the name `warn` would be ambiguous with the lint
+// attribute.
 pub(crate) use {debug, debug_span, error, event, limited, trace, warning as warn};
 
 #[cfg(test)]

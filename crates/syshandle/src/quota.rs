@@ -57,14 +57,14 @@ pub(crate) struct Quota {
     /// Handles that were sent and not yet received.
     in_flight: Arc<InFlight>,
     timers: AtomicUsize,
-    /// Background tasks that wait for an object or run.
+    /// Number of background tasks, waiting or running.
     tasks: AtomicUsize,
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Until they are closed, they count as descriptors.
     closer: Closer,
 }
 
-/// An amount that was taken from a quota. Dropping the guard returns it.
+/// An amount that was taken from a quota. Dropping the guard gives it back.
 #[derive(Debug)]
 pub(crate) struct QuotaGuard {
     quota: Arc<Quota>,
@@ -105,7 +105,7 @@ impl Quotas {
         self.of_process(client.uid, client.pid)
     }
 
-    /// Returns the quotas of the present clients.
+    /// Returns the quotas of all connected clients.
     pub(crate) fn all(&self) -> Vec<(QuotaHolder, Arc<Quota>)> {
         let quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
         quotas.iter().filter_map(|(holder, quota)| Some((*holder, quota.upgrade()?))).collect()
@@ -117,7 +117,7 @@ impl Quotas {
         if let Some(quota) = quotas.get(&holder).and_then(Weak::upgrade) {
             return quota;
         }
-        // Removes quotas of clients that are gone whenever the map would have to grow.
+        // If the map is full, the quotas of clients that have disconnected are removed.
         if quotas.len() == quotas.capacity() {
             quotas.retain(|_, quota| quota.strong_count() > 0);
         }
@@ -228,7 +228,7 @@ impl Quota {
             Resource::BackgroundTask => drop(self.tasks.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
-        // From here on, dropping the guard returns the amount.
+        // From here on, dropping the guard gives the amount back.
         let mut guard = QuotaGuard { quota: self.clone(), resource, descriptors: 0 };
         if descriptors > 0 {
             if !add(&self.descriptors, descriptors, self.max_descriptors()) {
@@ -343,7 +343,7 @@ impl QuotaGuard {
         }
     }
 
-    /// Returns this number of descriptors before the guard is dropped.
+    /// Gives this number of descriptors back to the quota, before the guard is dropped.
     pub(crate) fn give_back(&mut self, descriptors: usize) {
         let descriptors = descriptors.min(self.descriptors);
         self.descriptors -= descriptors;
@@ -361,7 +361,7 @@ impl QuotaGuard {
         self.resource == Resource::Call
     }
 
-    /// Returns the descriptors except for this number of them.
+    /// Gives descriptors back to the quota, and keeps this number of them.
     pub(crate) fn keep(&mut self, descriptors: usize) {
         self.give_back(self.descriptors.saturating_sub(descriptors));
     }

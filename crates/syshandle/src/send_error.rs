@@ -39,7 +39,7 @@ pub(crate) fn memory_error(error: io::Error) -> Error {
     Error::detected(kind, text).because(error)
 }
 
-/// Returns whether the error is the one of too many handles in flight to one peer.
+/// Returns whether a send failed because too many handles are in flight to the peer.
 pub(crate) fn is_past_limit(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
 }
@@ -48,7 +48,7 @@ pub(crate) fn is_past_limit(error: &io::Error) -> bool {
 pub(crate) const TOO_MANY_OF_USER: &str = "the handles can't be sent: too many descriptors of this user are in sockets where no process \
      has received them yet (limit: RLIMIT_NOFILE)";
 
-// From `errno(3)`.
+// Error numbers from `errno(3)`.
 const EPERM: i32 = 1;
 const EBADF: i32 = 9;
 const ENOMEM: i32 = 12;

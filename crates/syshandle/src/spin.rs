@@ -89,7 +89,7 @@ impl Spin {
     }
 
     fn learn(&self, misses: u32) {
-        // Written only on change, because all cores share the cache line.
+        // The value is written only if it changes, because all cores share its cache line.
         if self.misses.load(Ordering::Relaxed) != misses {
             self.misses.store(misses, Ordering::Relaxed);
             LEARNED.store(misses, Ordering::Relaxed);
@@ -111,7 +111,7 @@ impl SpinWait<'_> {
                 thread::yield_now();
                 let now = now();
                 let passed = now - since;
-                // Time in which other threads had the core doesn't count.
+                // The time limit is extended by the time in which other threads used the core.
                 let (until, crowded) = match passed > OTHERS {
                     true => (until + passed, crowded + 1),
                     false => (until, 0),

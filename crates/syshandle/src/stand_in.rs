@@ -66,7 +66,7 @@ pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
     })
 }
 
-/// The stand-in for a reference. Dropping it ends the representation.
+/// The stand-in for a reference. It represents the reference until it is dropped.
 #[derive(Debug)]
 pub(crate) struct StandIn(ManualEvent);
 

@@ -59,7 +59,8 @@ pub(crate) fn wait_until<T>(
     wait(deadline)
 }
 
-/// Receives with `receive`, which waits up to the given time, or returns at once without a time.
+/// Receives with `receive`. If there is a timeout, `receive` waits up to that time. Otherwise it
+/// returns at once.
 #[inline(always)]
 pub(crate) fn receive_within<T>(
     timeout: Option<Duration>,

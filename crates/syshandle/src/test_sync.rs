@@ -116,7 +116,7 @@ pub(crate) fn run_once(test: impl Fn() + Send + Sync + 'static) {
 /// Limit of steps. A thread that takes more is considered to wait forever.
 const STEPS_MAX: usize = 100_000;
 
-/// The clock of the run on this OS thread.
+/// The simulated clock of a run. Each run uses one OS thread.
 pub(crate) struct TestClock;
 
 impl TestClock {

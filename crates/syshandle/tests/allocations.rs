@@ -49,9 +49,9 @@ fn neither_a_null_call_nor_one_with_a_few_handles_allocates() {
 /// other thread runs.
 fn assert_allocates_nothing(what: &str, mut call: impl FnMut()) {
     (0..2_000).for_each(|_| call());
-    // On a busy machine, a thread may be preempted in the middle of a method. The server then takes
-    // the method for a slow one and starts another thread, which allocates. So the best of several
-    // measurements counts.
+    // On a busy machine, a thread may be preempted in the middle of a method. The server then
+    // treats the method as a slow one and starts another thread, which allocates. So the test uses
+    // the lowest count of several measurements.
     let counts = (0..10).map(|_| {
         let region = Region::new(ALLOCATOR);
         (0..500).for_each(|_| call());

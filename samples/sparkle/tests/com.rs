@@ -75,7 +75,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // An error is ignored: the next registration overwrites this one.
+        // An error is ignored, because the next registration overwrites this one.
         let _ = ComRegistry::own().clean(SPARKLE_FINISHER.clsid());
     }
 }

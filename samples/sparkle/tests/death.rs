@@ -104,7 +104,7 @@ fn a_client_that_is_killed_at_any_step_leaves_whole_lines_and_nothing_in_the_ser
         ("clean up", 10),
     ] {
         let mut sample = Sample::new("");
-        // Keeps the server running, so that its descriptors can be counted.
+        // This client keeps the server running, so that the server's descriptors can be counted.
         let keeper = sample.activate();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
         let idle = server.descriptors().unwrap();

@@ -127,7 +127,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     let output = command.arg(&file).output().unwrap();
     fails(&output, &["dishes.txt can't be opened to read and write: Permission denied"]);
 
-    // A client that opens the file without write access.
+    // This client opens the file without write access, so the server refuses its call.
     let activation = fixture.activation();
     let client: SparkleFinisherClient = activation.activate(SPARKLE_FINISHER.clsid()).unwrap();
     let unwritable = File::open(&file).unwrap();
@@ -189,7 +189,7 @@ fn things_happen_in_the_order_of_the_timeline() {
         let expected: Vec<_> = ROWS.iter().filter(|row| row.0 == side).map(|row| row.1).collect();
         assert_eq!(happened, expected);
     }
-    // Checks the steps at which one side waits for the other.
+    // Checks the order of the steps at which one side waits for the other.
     let place_of = |side: &str, step: &str| {
         rows.iter().position(|row| row.1 == side && row.2 == step).unwrap()
     };

@@ -52,7 +52,7 @@ pub fn receive_all(socket: BorrowedFd<'_>, messages: &mut [Message]) -> io::Resu
 
 fn parts(messages: *mut Message, count: usize) -> [libc::iovec; MESSAGES_MAX] {
     std::array::from_fn(|i| libc::iovec {
-        // Unused parts point one past the end.
+        // Entries beyond `count` are not used. They point to the end of the messages.
         iov_base: messages.wrapping_add(i.min(count)).cast(),
         iov_len: size_of::<Message>(),
     })

@@ -55,7 +55,8 @@ impl<P: Peer> Client<P> {
         while laps.next() {
             let (file, ready) = (dishes.open()?, sparkle::polled_event()?);
             let done = P::sparkle(&mut connection, &file, &ready).await?;
-            // Blocking waits are the fastest, and this thread has no other work.
+            // The client waits for the server's event without tokio. This blocks the thread, which
+            // has no other work.
             sparkle::finish(file, ready, done)?;
         }
         Ok(dishes.check()?)
@@ -70,7 +71,7 @@ impl<P: Peer> Client<P> {
         let Some((runtime, connection)) = &mut self.large else { return Ok(()) };
         let payload = P::payload(vec![7; len]);
         runtime.block_on(async {
-            // The first call of a connection still finds small buffers.
+            // The first call isn't measured, because it enlarges the buffers of the connection.
             P::echo(connection, &payload).await?;
             while laps.next() {
                 if P::echo(connection, &payload).await? < len {
@@ -141,7 +142,7 @@ impl<P: Peer> Client<P> {
             .map(|mut connection| {
                 let (ready, mut laps) = (ready.clone(), laps.fork());
                 tokio::spawn(async move {
-                    // All tasks are ready, and the clock is running.
+                    // From here on, all tasks are ready and the time counts.
                     ready.wait().await;
                     ready.wait().await;
                     while laps.next() {

@@ -112,7 +112,7 @@ impl Peer for Zlink {
         Ok(unix::connect(address).await?)
     }
 
-    /// A connection supports one caller.
+    /// Returns `None`, because a connection supports only one caller.
     fn share(_connection: &Self::Connection) -> Option<Self::Connection> {
         None
     }

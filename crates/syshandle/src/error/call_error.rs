@@ -11,7 +11,7 @@ use super::Error;
 ///
 /// The client's method returns this type. The server's method returns it too if it may refuse a
 /// call: see [`interface`](crate::interface).
-// Exhaustive: programs match both variants, and a call has no third way to fail.
+// Exhaustive, because programs match both variants, and a call can't fail in a third way.
 #[derive(Debug)]
 pub enum CallError<E> {
     /// The method ran and returned this error.

@@ -19,7 +19,7 @@ impl QuotaHolder {
     /// Returns the holder of the quota of a peer, and the peer's part of all resources in eighths.
     pub(crate) fn of((own_user, own_pid): (UserId, u32), uid: UserId, pid: u32) -> (Self, usize) {
         match uid == own_user {
-            // This process may use everything if it calls an object that it serves itself.
+            // If this process calls an object that it serves itself, it may use all resources.
             true if pid == own_pid => (Self::Process(pid), 8),
             true => (Self::Process(pid), 5),
             false => (uid.number().map_or(Self::Unknown, Self::User), 2),

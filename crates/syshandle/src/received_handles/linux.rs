@@ -60,7 +60,7 @@ impl ReceivedHandles {
         socket.receive_within(frame, &mut self.handles, timeout)
     }
 
-    /// Sets the peer that sent the handles, if there are any.
+    /// Records the peer that sent the handles. Does nothing if there are no handles.
     #[inline]
     pub(crate) fn sent_by(&mut self, sender: &Arc<Quota>) {
         if !self.handles.is_empty() {

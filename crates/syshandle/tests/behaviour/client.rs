@@ -243,7 +243,7 @@ fn the_server_sees_that_the_time_of_a_call_is_over() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         let hasty = bench.with_timeout(Duration::from_millis(20));
-        // The method may notice the deadline before the client does, and return in time.
+        // The call may also succeed: the method may notice the deadline before the client does.
         let _ = hasty.run_until_cancelled(&event(), &writer);
         drop(writer);
         assert_eq!(drain(reader), "cancelled");

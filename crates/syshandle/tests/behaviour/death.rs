@@ -235,7 +235,7 @@ fn a_server_stays_while_a_reference_to_one_of_its_objects_exists() {
     let server = bench.pid().unwrap();
     let counter = bench.counters(1).unwrap().remove(0);
     drop(bench);
-    // Several times the server's idle timeout.
+    // This time is several times the server's idle timeout.
     thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(counter.add(2).unwrap(), 2);
     assert_eq!(world.bench().pid().unwrap(), server);

@@ -199,7 +199,7 @@ fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() 
     body.extend(1_u32.to_le_bytes());
     let mut unread = Vec::new();
     let is_limited = |call, unread: &mut Vec<Raw>| {
-        // The server calls an object whose door this process implements.
+        // The server calls an object that this process simulates at the other end of a door.
         let (inner, outer) = Seqpacket::pair().unwrap();
         let inner = Raw(inner);
         raw.call(call, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
@@ -230,7 +230,7 @@ fn a_channel_of_another_process_cannot_be_attached() {
     let (bench, victim) = (world.bench(), other.bench());
     let counter = bench.counters(1).unwrap().remove(0);
     let through = door(&counter);
-    // Lends the victim an object whose door this process implements.
+    // Lends the victim an object that this process simulates at the other end of a door.
     let (inner, outer) = Seqpacket::pair().unwrap();
     let raw = Raw::open(
         &other.socket(),
@@ -244,7 +244,8 @@ fn a_channel_of_another_process_cannot_be_attached() {
     assert_eq!(asks.header.kind, FrameKind::Attach);
     let channel = Seqpacket::from(asks.handles.into_iter().next().unwrap());
     assert_eq!(channel.peer().unwrap().pid, victim.pid().unwrap());
-    // If the other server accepted this channel, the victim would become its client.
+    // This attack must fail. If the other server accepted the channel, the victim would become its
+    // client.
     through.send(&[IoSlice::new(&head(&ATTACH()))], &[channel.as_fd()]).unwrap();
     // A door handles frames in order, so an answer to this frame shows that the previous one was
     // refused.
@@ -305,7 +306,7 @@ fn an_object_that_gives_its_caller_both_ends_of_its_door_does_not_outlive_its_pr
         .unwrap();
     assert!(status.success());
     eventually("the method's call has ended", || bench.descriptors().unwrap() <= before);
-    // The method's own deadline is later, so the end of the process ended the call.
+    // The call ended long before its deadline, because the process ended.
     assert!(began.elapsed() < syshandle::Client::TIMEOUT / 2, "{:?}", began.elapsed());
 }
 
@@ -340,6 +341,6 @@ fn a_door_whose_holder_has_gone_is_gone() {
     let doors: Vec<OwnedFd> = (0..10).map(|_| door(&counter).into()).collect();
     assert!(bench.descriptors().unwrap() >= before + 5);
     drop(doors);
-    // The count taken before may have included the door of the reference itself.
+    // The earlier count may have included the door of the reference itself.
     eventually("the descriptors are closed", || bench.descriptors().unwrap() <= before);
 }

@@ -172,7 +172,7 @@ fn answer(body: &[u8], handles: &[&dyn AsFd]) -> Fault {
     let reply = raw.receive().unwrap();
     assert_eq!((reply.header.kind, reply.header.call), (FrameKind::Reply, 1));
     assert_eq!(Status::from_number(reply.header.code), Some(Status::Fault));
-    // The connection stays usable.
+    // After the error, the connection can still be used.
     raw.call(2, method("nothing"), &[], &[]);
     assert_eq!(raw.receive().unwrap().header.code, 0);
     Fault::read(&reply.body).unwrap()

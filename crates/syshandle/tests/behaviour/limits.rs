@@ -87,8 +87,8 @@ fn a_call_that_waits_for_its_turn_starts_as_soon_as_any_other_ends() {
     let entered = Event::new().unwrap();
     let [one, all] = [(); 2].map(|()| ManualEvent::new().unwrap());
     thread::scope(|scope| {
-        // The thread of the first call receives the replies of all calls, and its own call takes
-        // longest.
+        // The thread of the first call receives the replies of all calls. Its own call takes the
+        // longest time.
         for until in std::iter::repeat_n(&all, 63).chain([&one]) {
             let (bench, entered) = (&bench, &entered);
             scope.spawn(move || bench.block(entered, until, 0).unwrap());
@@ -137,8 +137,8 @@ fn more_methods_than_threads_wait_for_each_other() {
 
 #[test]
 fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refused() {
-    // The limits are two running methods and eight waiting calls; one process may have five eighths
-    // of each, rounded up.
+    // The server's limits are two running methods and eight waiting calls. One process may have
+    // five eighths of each limit, rounded up.
     const RUN_AND_WAIT: usize = 2 + 5;
     for round in 0..5 {
         // Each round has its own server, because a call counts until its results are destroyed,
@@ -176,7 +176,7 @@ fn more_clients_than_the_server_takes_are_told_so() {
     let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
     assert_eq!(error.to_string(), "the server is busy: it has reached its limit of clients");
-    // New clients can't connect through a door either.
+    // At the limit, new clients can't connect through a door either.
     let error = first.counters(1).unwrap_err();
     assert!(error.to_string().contains("too many clients"), "{error}");
     drop(second);
@@ -291,7 +291,7 @@ fn shared_memory_that_the_server_had_no_descriptor_for_comes_again() {
         bench.nothing().unwrap();
     }
     bench.spare_descriptors(None).unwrap();
-    // The first call afterwards may still report the earlier failure.
+    // The next call may still report the earlier failure.
     let _ = bench.echo(&large);
     assert!(bench.echo(&large).unwrap() == large);
 }
@@ -328,7 +328,7 @@ fn shared_memory_that_the_client_had_no_descriptor_for_comes_again() {
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::System, false), "{error:?}");
         spare_descriptors(None);
         let before = descriptors();
-        // The first call afterwards may still report the earlier failure.
+        // The next call may still report the earlier failure.
         let _ = bench.bytes(100_000);
         assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
         assert!(bench.echo(&pattern(100_000)).unwrap() == pattern(100_000));
@@ -384,7 +384,8 @@ fn ask_for_events(raw: &Raw, first_call: u32) {
 
 #[test]
 fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_ended() {
-    // Half of the descriptors may be in flight, and one process may have five eighths of that half.
+    // At most half of the 1024 descriptors may be in flight. One process may have five eighths of
+    // that half.
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
     let open = || Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
@@ -405,21 +406,22 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     is_limited("another connection of the same client");
     // Replies without handles are not affected by the limit.
     bench.nothing().unwrap();
-    // More replies fit if a call was slow, and replied after the first replies were received.
+    // Three replies with handles fit in the limit. If a call was slow, its reply may have been sent
+    // after the first replies were received, so there may be more.
     assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("everything was received");
 
-    // Longer than the interval at which the server checks all connections of a client.
+    // This time is longer than the interval at which the server checks all connections of a client.
     thread::sleep(Duration::from_millis(600));
     ask_for_events(&unread, 20);
     is_limited("the replies are unread");
     // The server ends the connection because this frame violates the protocol. Its replies stay
     // unread.
     unread.send(&Header::new(FrameKind::Greeting), &[], &[]);
-    // Longer than the interval at which the server checks all connections of a client.
+    // This time is longer than the interval at which the server checks all connections of a client.
     thread::sleep(Duration::from_millis(600));
     is_limited("the connection has ended");
-    // More replies fit if a call was slow, and replied after the first replies were received.
+    // There may be more than three replies, as above.
     assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("the queue of the ended connection is empty");
 
@@ -446,7 +448,7 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(512), maximum }).unwrap();
-        // The server is this process. Half of its descriptor limit may be in flight.
+        // The server is this process, so one peer may have half of its descriptor limit in flight.
         let handles: Vec<OwnedHandle> = (0..100).map(|_| file().into()).collect();
         let call = |bench: &BenchClient| {
             let began = Instant::now();

@@ -54,7 +54,7 @@ fn an_idle_connection_holds_no_shared_memory_for_replies() {
     assert!((i64::from(MEGABYTE)..i64::from(2 * MEGABYTE)).contains(&size), "{size} bytes");
     give_back(&raw, &reply);
     eventually_equal(&0, || charged(&memory));
-    // The next large reply uses the same memory again.
+    // The next large reply reuses the same memory.
     raw.call(2, method("bytes"), &MEGABYTE.to_le_bytes(), &[]);
     let reply = raw.receive().unwrap();
     assert!(matches!(reply.header.body, Body::Shared { len, .. } if len > MEGABYTE));
@@ -137,13 +137,13 @@ fn a_client_that_may_write_no_files_connects_and_calls() {
         setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum }).unwrap();
         let bench = world.bench();
         bench.nothing().unwrap();
-        // The size of the server's memory is subject to the server's own limit.
+        // The server's file size limit determines the size of the memory for results.
         assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
         let error = bench.echo(&pattern(100_000)).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TooLarge, false), "{error:?}");
         drop((first, bench));
         eventually("the server has ended", || !world.is_running());
-        // A client with such a limit that has to start a server is not killed either.
+        // A client with such a limit must not be killed when it has to start a server.
         match world.try_bench() {
             Ok(bench) => bench.nothing().unwrap(),
             Err(error) => println!("not started: {error:#}"),

@@ -204,7 +204,7 @@ fn no_way_in_which_a_call_ends_leaks_a_handle_in_this_process() {
                 way();
             }
         }
-        // The threads that served the client end without further action.
+        // The threads that served the client end after some time.
         eventually_no_more(before, || [descriptors()]);
     });
 }

@@ -154,7 +154,7 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
 fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes_it() {
     for kind in BLOCKS {
         println!("{kind}");
-        // One process may run three of the four methods at once.
+        // The limit is four concurrent methods. One process may run three of them.
         let world = World::with_environment(&[(STAY, "1"), (THREADS_MAX, "4"), (DRAIN_MS, "100")]);
         let hazard: HazardClient = world.activate(HAZARD);
         let pid = hazard.pid().unwrap();
@@ -169,7 +169,7 @@ fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes
             assert_eq!(drain(reader), "Fired");
             world.bench().nothing().unwrap();
         }
-        // This client takes the last thread. The server still ends.
+        // This client uses the last thread for methods. The server must still end.
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         hazard.block_in_job(&entered, &until).unwrap();
         assert!(entered.wait_timeout(LONG).unwrap());

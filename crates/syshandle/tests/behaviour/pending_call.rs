@@ -1,4 +1,4 @@
-//! Pending calls: one thread starts several calls and waits for their results later.
+//! Pending calls: one thread starts several calls, and fetches their results later.
 
 use std::fs::File;
 use std::thread;
@@ -295,7 +295,8 @@ fn calls_that_go_together_and_the_servers_death() {
     let calls = pipelined(&starter, |starter| {
         let first = starter.nothing();
         rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-        // The server was the only process that held the other end.
+        // No other process holds the server's end of the connection, so its death ends the
+        // connection.
         let error = bench.wait(&Event::new().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Disconnected);
         [first, starter.nothing()]

@@ -73,7 +73,7 @@ fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
     let open = || Raw::open(&world.socket(), BENCH.clsid(), description.iid);
     let (entered, until) = (event(), ManualEvent::new().unwrap());
     until.set().unwrap();
-    // The server learns that the method is usually quick.
+    // After these calls, the server expects the method to be quick.
     (0..100).for_each(|_| drop(bench.block(&entered, &until, 0).unwrap()));
     use std::os::fd::AsFd;
     let mut rounds = (0..5).map(|_| {
@@ -240,7 +240,7 @@ fn hello_and_calls_that_come_before_the_client_is_let_in_are_taken_in_order() {
         raw.call(1, count as u32, &[], &[]);
         raw.call(2, count as u32, &[], &[]);
     }
-    // A call before the hello ends the connection without running.
+    // A call that arrives before the hello does not run, and the server ends the connection.
     let rash = Raw::connected(&world.socket());
     rash.call(1, count as u32, &[], &[]);
     rash.hello(BENCH.clsid(), description.iid);
@@ -306,7 +306,7 @@ fn the_server_of_an_in_process_object_ends_with_its_last_call() {
                     scope.spawn(move || hasty.block(entered, until, 0).unwrap_err());
                 }
             });
-            // The methods continue after their client has gone.
+            // The methods continue after their client has disconnected.
             drop(bench);
             until.set().unwrap();
         }

@@ -296,7 +296,8 @@ fn a_call_that_nobody_waits_for_when_its_turn_comes_is_counted_as_expired() {
         }
         let late = scope.spawn(|| desk.with_timeout(timeout).add(1, 2).unwrap_err().kind());
         eventually("the call waits for its turn", || server.stats().calls.waiting == 1);
-        // The server has received the call, so its deadline has passed after this.
+        // The server has already received the call. After this sleep, the deadline of the call has
+        // passed.
         thread::sleep(timeout);
         assert_eq!(late.join().unwrap(), ErrorKind::TimedOut);
         assert_eq!(server.stats().refusals.expired, 0);

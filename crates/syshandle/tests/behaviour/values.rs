@@ -640,7 +640,7 @@ mod with_serde {
         let error = same().json(&Serde(deep(200))).unwrap_err();
         let text = "Any::json: parameter `value`: the limit of 64 nested values is exceeded";
         assert_eq!((error.may_have_run(), error.to_string().as_str()), (false, text));
-        // Lists within lists, as deep as the size of a message allows.
+        // Lists within lists, nested as deeply as the maximum size of a message allows.
         let raw: RawClient = same().cast().unwrap();
         let error = raw.json(&[3, 1].repeat(4_000_000)).unwrap_err();
         assert_eq!(error.to_string(), text.replace("Any", "Raw"));
@@ -649,7 +649,7 @@ mod with_serde {
     #[test]
     fn items_without_bytes_are_counted() {
         assert_eq!(same().empty(&Serde(vec![(); 1000])).unwrap(), 1000);
-        // Two to the power of 63 items, encoded in ten bytes.
+        // A list of 2⁶³ empty items. Its encoding takes only ten bytes.
         let raw: RawClient = same().cast().unwrap();
         let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
         let error = raw.empty(&many).unwrap_err();
@@ -684,7 +684,7 @@ mod with_serde {
         use syshandle_types::{DecodeErrorKind, Decoder};
 
         fn refused<T: serde::de::DeserializeOwned>(items: usize) {
-            // The number of items, in groups of seven bits.
+            // postcard encodes the number of items in groups of seven bits.
             let mut postcard: Vec<u8> =
                 [0, 7, 14].map(|shift| (items >> shift) as u8 | 0x80).to_vec();
             postcard.push((items >> 21) as u8);

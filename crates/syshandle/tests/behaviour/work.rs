@@ -159,7 +159,7 @@ fn a_job_that_starts_after_its_client_let_go_still_runs() {
         let (entered, when, (reader, writer)) = (event(), event(), pipe());
         let own = bench.cast::<BenchClient>().unwrap();
         let hasty = own.with_timeout(Duration::from_millis(20));
-        // The method may notice the deadline before the client does, and return in time.
+        // The call may also succeed: the method may notice the deadline before the client does.
         let _ = hasty.job_after_cancel(&entered, &when, &writer);
         drop((own, hasty, writer));
         when.set().unwrap();
@@ -343,11 +343,11 @@ fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
     let (when, (report, writer)) = (event(), pipe());
     bench.job(&when, &LONG, &writer).unwrap();
     drop((bench, writer));
-    // Several times the server's idle timeout.
+    // This time is several times the server's idle timeout.
     thread::sleep(Duration::from_millis(500));
     when.set().unwrap();
     assert_eq!(drain(report), "Fired");
-    // The server ends afterwards.
+    // The pipe ends when the server exits.
     assert_eq!(drain(reader), "");
 }
 
@@ -412,7 +412,8 @@ fn a_job_whose_handle_is_dropped_still_runs() {
         let (reader, writer) = pipe();
         bench.job_to_cancel(Some(&first), &writer).unwrap();
         drop(writer);
-        // The object keeps the handle of the last task only.
+        // The object keeps only the handle of its last task, so this call drops the handle of the
+        // first task.
         bench.job_to_cancel(Some(&second), &pipe().1).unwrap();
         first.set().unwrap();
         assert_eq!(drain(reader), "Fired");
@@ -452,7 +453,7 @@ fn the_jobs_of_a_client_that_dies_run_on_no_more_threads_than_its_methods_may() 
     let mut delay = Encoder::new(Vec::new(), Limits::default());
     LONG.encode(&mut delay);
     let (mut body, _) = delay.finish().unwrap();
-    // The slot of the handle `report`.
+    // The slot number of the handle `report`.
     body.extend([0, 0]);
     let file = file();
     let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);

@@ -1,5 +1,5 @@
-//! Compiles single files against the library that Cargo built for this test. A Cargo project of their
-//! own would build all dependencies again, which takes minutes.
+//! Compiles single files against the library that Cargo built for this test. A Cargo project of
+//! their own would build all dependencies again, which takes minutes.
 
 use std::env;
 use std::ffi::OsString;
@@ -36,14 +36,15 @@ pub(crate) fn compile(
             };
             rustc.arg("--extern").arg(joined(&format!("{name}="), &path));
         }
-        // The expected texts have slashes in paths, on Windows as well.
+        // The expected messages contain paths with slashes, on Windows as well.
         let result = rustc.arg(file.display().to_string().replace('\\', "/")).output();
         let result = result.expect("rustc runs");
         if result.status.success() {
             return Ok(());
         }
         last = String::from_utf8(result.stderr).expect("UTF-8");
-        // This library is from an earlier build, and its dependencies were rebuilt since.
+        // The library is stale: it is from an earlier build, and its dependencies were rebuilt
+        // since then.
         let is_stale = ["E0460", "E0463", "E0514"].iter().any(|code| last.contains(code));
         if !is_stale {
             return Err(last);

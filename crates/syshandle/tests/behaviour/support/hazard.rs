@@ -22,7 +22,7 @@ class! {
     pub(crate) HAZARD: Hazard = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d43";
 }
 
-/// Panics or blocks in many places.
+/// An interface whose methods make the server's user code panic or block, each in another place.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03")]
 pub(crate) trait Hazard {
     fn pid(&self) -> Result<u32>;

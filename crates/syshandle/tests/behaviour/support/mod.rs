@@ -46,7 +46,7 @@ pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
 pub(crate) fn descriptors() -> usize {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    // One descriptor belongs to the listing of the folder.
+    // One descriptor is open only because this function lists the folder.
     let is_kept = |link: &std::path::PathBuf| {
         let link = link.to_string_lossy();
         link.contains("/fdinfo/") || link.ends_with("/mountinfo")

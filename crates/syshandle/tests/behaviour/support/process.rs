@@ -200,7 +200,7 @@ fn acts_where_it_is_started_as_a_client() {
     if line.trim_end() == "fire" {
         event.set().unwrap();
     }
-    // Runs until it is killed.
+    // The process runs until the test kills it.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     drop(bench);
 }

@@ -154,7 +154,7 @@ impl Transport {
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) bench: BenchClient,
-    /// Dropped after the client.
+    /// Keeps the registration until the client is dropped.
     _world: Option<World>,
 }
 

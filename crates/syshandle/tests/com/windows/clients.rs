@@ -38,7 +38,7 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
                 std::thread::park();
             }
         }
-        // Runs until the test closes the standard input.
+        // This client runs until the test closes its standard input.
         ["stay"] => drop(std::io::read_to_string(std::io::stdin())),
         ["forge", number, kind] => println!("{}", forged::attack(number.parse().unwrap(), kind)),
         _ => return ExitCode::from(2),

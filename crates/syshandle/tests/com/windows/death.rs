@@ -32,7 +32,7 @@ fn cold() {
     drop(client);
     until_ended(&server);
     assert!(server.exit_status().unwrap().unwrap().success());
-    // The class can be activated again.
+    // After the end of its server, the class can be activated again.
     assert!(EverythingClient::activate(COLD).unwrap().who().is_ok());
 }
 

@@ -81,7 +81,7 @@ pub(crate) trait Everything {
     /// Fails with an error of its own type.
     fn refuse(&self, with: Refusal) -> Result<u32, Refusal>;
 
-    /// Fails with a text.
+    /// Fails with an error that contains the text.
     fn fail(&self, text: String) -> Result<u32>;
 
     /// Panics.
@@ -171,6 +171,6 @@ class! {
 }
 
 class! {
-    /// A class that forging clients attack.
+    /// A class that is attacked by clients with forged handles.
     pub ATTACKED: Everything = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f08";
 }

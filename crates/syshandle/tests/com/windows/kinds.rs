@@ -43,7 +43,7 @@ fn file() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"mine ").unwrap();
     let mut returned = client().file(&file).unwrap();
-    // Both handles share one file position.
+    // The passed handle and the returned handle share one file position.
     assert_eq!(returned.stream_position().unwrap(), 11);
     returned.seek(SeekFrom::Start(0)).unwrap();
     let mut text = String::new();

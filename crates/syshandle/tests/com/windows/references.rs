@@ -204,7 +204,7 @@ fn back() {
     let back = desk.kept().unwrap();
     assert_eq!(back.pid().unwrap(), std::process::id());
     assert_eq!(back.add(1).unwrap(), 4);
-    // The counter can be passed again.
+    // A counter that came back can be passed again.
     assert_eq!(desk.add_to(&back, 1).unwrap(), 5);
     drop(desk);
     assert_eq!(back.add(1).unwrap(), 6);
@@ -251,7 +251,7 @@ fn released() {
     // The server still holds its reference.
     assert_eq!(desk.kept().unwrap().add(1).unwrap(), 2);
     desk.keep(&own()).unwrap();
-    // Returns when all copies of the writing end are closed.
+    // The read ends when all copies of the writing end are closed.
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, []);
@@ -262,7 +262,7 @@ fn staying() {
     let counter = desk.counter().unwrap();
     drop(desk);
     let server = Process::open(counter.pid().unwrap()).unwrap();
-    // Longer than the server's idle timeout.
+    // This time is longer than the server's idle timeout.
     assert!(!server.wait_timeout(Duration::from_secs(1)).unwrap());
     assert_eq!(counter.add(1).unwrap(), 1);
     drop(counter);
