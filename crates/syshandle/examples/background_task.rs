@@ -31,7 +31,7 @@ impl Printer for Office {
                 }
             }
             Outcome::Expired => client.abort("the document was never ready"),
-            // The client has died, or the server is about to exit. Nobody waits for the result.
+            // The client has died, or the server is about to exit.
             _ => {}
         })?;
         Ok(printed)

@@ -42,7 +42,7 @@ impl SparkleFinisher for Finisher {
                     client.abort(format!("the file can't be finished: {error}"))
                 }),
                 Outcome::Expired => client.abort("the file was never ready to be finished"),
-                // The client has died, or the server is about to exit. Nobody waits for the file.
+                // The client has died, or the server is about to exit. The file stays unfinished.
                 _ => {}
             }
             note(Side::Server, "clean up");

@@ -340,7 +340,8 @@ fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
     let error = failing().pass_on(false).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Failed, true));
     assert_eq!(error.to_string(), "Failing::pass_on: Failing::fail: so it is");
-    // A method that states that it had no effects makes the error its own.
+    // With `refused`, the method states that it had no effects. The caller then gets the kind of the
+    // error that the method passes on.
     let error = failing().pass_on(true).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
 }
