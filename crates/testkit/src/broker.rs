@@ -10,7 +10,7 @@ use syshandle::{
     interface,
 };
 
-/// Passes handles of each kind to a worker, and takes an event from it.
+/// Passes handles of each kind to a worker, and receives an event from it.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
 pub trait Broker {
     /// Returns an event.
@@ -19,27 +19,28 @@ pub trait Broker {
     /// Returns a semaphore.
     fn semaphore(&self) -> Result<Semaphore>;
 
-    /// Returns a file that can be read.
+    /// Returns a readable file.
     #[handle(file, read)]
     fn file(&self) -> Result<File>;
 
     /// Returns a directory.
     fn directory(&self) -> Result<Directory>;
 
-    /// Returns a pipe that can be read.
+    /// Returns the reading end of a pipe.
     #[handle(pipe, read)]
     fn pipe(&self) -> Result<OwnedHandle>;
 
     /// Returns a section.
     fn section(&self) -> Result<Section>;
 
-    /// Returns the broker's process.
+    /// Returns a handle to the broker's process.
     fn process(&self) -> Result<Process>;
 
     /// Returns a timer.
     fn timer(&self) -> Result<Timer>;
 
-    /// Returns a handle whose kind depends on the number: a pipe, an event, a file, and again.
+    /// Returns a handle whose kind depends on the number. The kinds repeat in the order pipe,
+    /// event, file.
     fn any(&self, which: u32) -> Result<OwnedHandle>;
 
     /// Returns the bytes.
@@ -51,27 +52,27 @@ pub trait Broker {
     /// Returns a reference to another broker.
     fn another(&self) -> Result<BrokerClient>;
 
-    /// Returns the identifier of the calling process, as the kernel reports it.
+    /// Returns the process ID of the caller, as the kernel reports it.
     fn caller(&self, context: &Context) -> Result<u32>;
 
-    /// Records which handles the worker received.
+    /// Records which handles the worker has received.
     fn report(&self, text: String) -> Result<()>;
 }
 
 class! {
-    /// The class of workers that serve their broker.
+    /// The class that a worker serves for its broker.
     pub BROKER: Broker = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b42";
 }
 
-/// An object of the class [`BROKER`], which keeps the last report.
+/// An object of the class [`BROKER`], which stores the last report.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerObject {
     report: Arc<Mutex<String>>,
 }
 
 impl BrokerObject {
-    /// Returns the last report, which is empty if no worker has reported yet. Copies of the object
-    /// have the same report.
+    /// Returns the last report, which is empty if no worker has reported yet. Clones of the object
+    /// share the report.
     pub fn last_report(&self) -> String {
         self.report.lock().unwrap().clone()
     }

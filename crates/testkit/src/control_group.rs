@@ -1,21 +1,21 @@
-//! Control groups for tests, of version 1 or 2, if this process may create them.
+//! Control groups of version 1 or 2 for tests, if this process may create them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A control group. Dropping it removes the group, which must be empty.
+/// A control group. Dropping this removes the group, which must be empty.
 #[derive(Debug)]
 pub struct ControlGroup {
     folder: PathBuf,
 }
 
 impl ControlGroup {
-    /// Creates a group with this controller (`memory`, `name=systemd`) of version 1, or with the
-    /// controller's files of version 2.
+    /// Creates a group. In version 1, it belongs to the hierarchy of this controller (`memory`,
+    /// `name=systemd`). In version 2, the controller is enabled for it.
     ///
     /// # Errors
-    /// Returns the reason why no group can be created.
+    /// Returns the reason why the group can't be created.
     pub fn new(controller: &str) -> Result<Self, String> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -36,34 +36,34 @@ impl ControlGroup {
         Err(why)
     }
 
-    /// Returns the file through which processes enter the group.
+    /// Returns the path of the file through which processes enter the group.
     pub fn procs(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 
-    /// Limits the memory of the group.
+    /// Sets the memory limit of the group.
     pub fn limit_memory(&self, bytes: u64) {
         fs::write(self.limit_file(), bytes.to_string()).unwrap();
     }
 
-    /// Returns the number of bytes of memory that are charged to the group.
+    /// Returns how many bytes of memory are charged to the group.
     pub fn memory(&self) -> u64 {
         self.number(&["memory.current", "memory.usage_in_bytes"])
     }
 
-    /// Returns the maximum number of bytes of memory that were charged to the group.
+    /// Returns the maximum number of bytes of memory that were ever charged to the group.
     pub fn peak_memory(&self) -> u64 {
         self.number(&["memory.peak", "memory.max_usage_in_bytes"])
     }
 
-    /// Returns the number of bytes of shared memory that are charged to the group.
+    /// Returns how many bytes of shared memory are charged to the group.
     pub fn shared_memory(&self) -> u64 {
         let text = fs::read_to_string(self.folder.join("memory.stat")).unwrap();
         let bytes = text.lines().find_map(|line| line.strip_prefix("shmem "));
         bytes.unwrap().trim().parse().unwrap()
     }
 
-    /// Returns the number of processes of the group that the kernel killed for lack of memory.
+    /// Returns how many processes in the group the kernel has killed for lack of memory.
     pub fn killed(&self) -> u64 {
         let files = ["memory.events", "memory.oom_control"];
         let text = files.iter().find_map(|file| fs::read_to_string(self.folder.join(file)).ok());
@@ -100,8 +100,8 @@ fn remove(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Returns groups in which a group with this controller may be created: this process's own group,
-/// and the root group.
+/// Returns the groups in which a group with this controller might be created: this process's own
+/// group and the root group.
 fn parents(controller: &str) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The fixture of a test: its own folders, and the processes that use them.
+//! The fixture of a test, which has its own folders and ends the processes that use them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::{LineFifo, Process, TEST_SERVICE, TEST_TIMEOUT, TestServiceClient};
 
-/// Folders for registrations and sockets. Dropping the fixture ends all processes that use the
+/// Folders for registrations and sockets. Dropping the fixture kills all processes that use the
 /// folders, and removes the folders.
 #[derive(Debug)]
 pub struct Fixture {
@@ -42,17 +42,17 @@ impl Fixture {
         self.folder.path()
     }
 
-    /// Returns the folder for registrations, the `XDG_DATA_HOME` of this fixture.
+    /// Returns the folder for registrations, which is the `XDG_DATA_HOME` of this fixture.
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// Returns the folder for sockets, the `XDG_RUNTIME_DIR` of this fixture.
+    /// Returns the folder for sockets, which is the `XDG_RUNTIME_DIR` of this fixture.
     pub fn runtime(&self) -> PathBuf {
         self.path().join("run")
     }
 
-    /// Returns both folders for the library.
+    /// Returns a registry that consists of both folders.
     pub fn registry(&self) -> Registry {
         let mut registry = Registry::from_environment();
         registry.data_home = Some(self.data());
@@ -61,7 +61,7 @@ impl Fixture {
         registry
     }
 
-    /// Returns an activation that uses this fixture.
+    /// Returns an activation that uses the folders of this fixture.
     pub fn activation(&self) -> Activation {
         Activation::new().registry(self.registry()).timeout(TEST_TIMEOUT)
     }
@@ -71,8 +71,8 @@ impl Fixture {
         self.activation().activate(TEST_SERVICE.clsid())
     }
 
-    /// Returns a command that runs a program in this fixture. Its environment contains only the
-    /// folders of the fixture and `PATH`.
+    /// Returns a command that runs a program with the folders of this fixture. Its environment
+    /// contains only these folders and `PATH`.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -85,8 +85,8 @@ impl Fixture {
         command
     }
 
-    /// Returns a registration of a program for one class, which the caller can change before it is
-    /// written.
+    /// Returns a registration of a program for one class. The caller can change it before writing
+    /// it.
     pub fn registration<C: ClassInfo>(&self, program: &Path, class: Class<C>) -> Registration {
         let class = RegisteredClass {
             clsid: class.clsid(),
@@ -105,7 +105,7 @@ impl Fixture {
         }
     }
 
-    /// Registers a program for a class, with environment variables for its servers.
+    /// Registers a program for a class, with environment variables for its server.
     pub fn register<C: ClassInfo>(
         &self,
         program: &Path,
@@ -125,7 +125,7 @@ impl Fixture {
         self.registry().find(registration.classes[0].clsid).unwrap()
     }
 
-    /// Returns the paths of a registered server's socket, lock and log.
+    /// Returns the paths of the server's socket, lock and log.
     pub fn runtime_paths(&self, registered: &RegistrationFile) -> RuntimePaths {
         RuntimePaths::of(registered, &self.registry()).unwrap()
     }
@@ -135,8 +135,8 @@ impl Fixture {
         LineFifo::new(self.path().join(name))
     }
 
-    /// Returns the other processes that have this fixture in their environment and run a program of
-    /// this name.
+    /// Returns the other processes that run a program with this name and have this fixture in their
+    /// environment.
     pub fn processes(&self, program: &str) -> Vec<Process> {
         self.all_processes().filter(|process| name_of(process.pid()) == program).collect()
     }
@@ -145,8 +145,8 @@ impl Fixture {
         let mark = format!("XDG_RUNTIME_DIR={}", self.runtime().display()).into_bytes();
         fs::read_dir("/proc").unwrap().flatten().filter_map(move |entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            // The process is opened before its environment is read. If it still runs afterwards,
-            // the environment is its own.
+            // Opens the process before reading its environment. If the process still runs
+            // afterwards, the environment was its own.
             let process = Process::open(pid)?;
             let environment = fs::read(entry.path().join("environ")).ok()?;
             let here = environment.split(|&byte| byte == 0).any(|variable| variable == mark);
@@ -163,8 +163,7 @@ impl Default for Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        // Repeats until no process is left, because a process may start others while it is being
-        // killed.
+        // Repeats until no process is left, because a process may start others before it is killed.
         loop {
             let left: Vec<_> = self.all_processes().collect();
             if left.is_empty() {
@@ -178,36 +177,37 @@ impl Drop for Fixture {
     }
 }
 
-/// Returns the file name of a process's program.
+/// Returns the file name of the program that a process runs.
 fn name_of(pid: u32) -> String {
     let file = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The server under test.
+/// Path of the server under test.
 pub static SERVER: LazyLock<PathBuf> =
     LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-server", ProgramKind::Example));
 
-/// The client of the server under test.
+/// Path of the client for the server under test.
 pub static CLIENT: LazyLock<PathBuf> =
     LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-client", ProgramKind::Example));
 
-/// The confined worker of a broker.
+/// Path of the confined worker of a broker.
 pub static WORKER: LazyLock<PathBuf> =
     LazyLock::new(|| ensure_built("syshandle-testkit", "testkit-worker", ProgramKind::Example));
 
-/// Copies a program with `cp`. If this process wrote the file, a child that another test starts at
-/// that moment would inherit the open descriptor, and `execve` would fail with `ETXTBSY`.
+/// Copies a program with `cp`. If this process wrote the file itself, a child that another test
+/// starts at the same time could inherit the writable descriptor. Then `execve` of the copy would
+/// fail with `ETXTBSY`.
 pub fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("--").args([from, to]).status().unwrap().success());
 }
 
-/// Returns the path of a program of another package of this workspace.
+/// Returns the path of a program from another package in this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
     ensure_built(package, name, ProgramKind::Program)
 }
 
-/// Returns the path of an example of another package of this workspace.
+/// Returns the path of an example from another package in this workspace.
 pub fn example(package: &str, name: &str) -> PathBuf {
     ensure_built(package, name, ProgramKind::Example)
 }
@@ -218,11 +218,11 @@ enum ProgramKind {
     Example,
 }
 
-/// Returns a program in the target folder of the running test. Builds the program if it is missing,
-/// for example if a single test is run.
+/// Returns the path of a program in the target folder of the running test. Builds the program if it
+/// is missing, for example if only one test is run.
 fn ensure_built(package: &str, name: &str, kind: ProgramKind) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    // The path of this test is similar to `target/debug/deps/test-0123`.
+    // The running test has a path like `target/debug/deps/test-0123`.
     let mut folder = own.parent().unwrap().parent().unwrap().to_owned();
     let is_example = kind == ProgramKind::Example;
     let target = folder.parent().unwrap().to_owned();

@@ -1,12 +1,12 @@
-//! Forks a child that does not call `exec`, and so keeps all descriptors of its parent.
+//! Forks a child that does not call `exec`, and so keeps all descriptors of its parent open.
 #![expect(unsafe_code, reason = "fork without exec has no safe form")]
 
 /// Forks a child that does nothing until it is killed.
 pub fn leave_child() {
-    // SAFETY: the child only calls `pause` repeatedly, which is async-signal-safe.
+    // SAFETY: the child only calls `pause`, which is async-signal-safe.
     if unsafe { libc::fork() } == 0 {
         loop {
-            // SAFETY: `pause` has no arguments and waits for signals.
+            // SAFETY: `pause` takes no arguments, and waits for a signal.
             unsafe { libc::pause() };
         }
     }

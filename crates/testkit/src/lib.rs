@@ -1,5 +1,5 @@
-//! Support for tests of activation: a fixture with folders of its own, processes that end with it,
-//! and the interface of the server and the client under test.
+//! Support for tests of activation: a fixture with its own folders, processes that end with it, and
+//! the interface of the server under test.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption of a test helper is a failed test")]
 
@@ -32,7 +32,7 @@ pub use test_service::{
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time limit for an expected event, long enough for a busy machine.
+/// Time limit for an expected event, which suffices even on a busy machine.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
@@ -47,8 +47,8 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Sets a flag on drop. If other threads of a scope work until the flag is set, they also end when
-/// the test panics. Otherwise the scope would wait for them for ever.
+/// Sets a flag when dropped. Use it in a thread scope whose other threads run until the flag is
+/// set. If the test panics, they end too, and the scope does not wait for them for ever.
 #[derive(Debug)]
 pub struct SetOnDrop<'f>(pub &'f AtomicBool);
 
@@ -63,12 +63,12 @@ pub fn am_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Returns the output of a program as text.
+/// Converts the output of a program to text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Returns the version of the kernel.
+/// Returns the kernel version.
 pub fn kernel() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers =

@@ -1,4 +1,4 @@
-//! A FIFO for a test: programs write lines, and the test waits for them.
+//! A FIFO to which programs write lines, and from which a test reads them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use crate::TEST_TIMEOUT;
 use crate::readable::is_readable;
 
-/// A FIFO to which programs write lines. A test that reads it waits for the next line instead of
-/// sleeping.
+/// A FIFO to which programs write lines. It lets a test wait for the next line instead of sleeping.
 #[derive(Debug)]
 pub struct LineFifo {
     path: PathBuf,
@@ -22,13 +21,13 @@ impl LineFifo {
     /// Creates the FIFO at `path`.
     pub fn new(path: PathBuf) -> Self {
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
-        // This process opens the FIFO for reading and writing. So the FIFO always has a writer, and
-        // its reader never sees the end.
+        // Opens the FIFO for reading and writing, so that it always has a writer and reading never
+        // reaches the end.
         let pipe = rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
         Self { path, pipe: pipe.into(), text: Vec::new() }
     }
 
-    /// Returns the path to which programs write.
+    /// Returns the path of the FIFO, to which programs write.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -46,7 +45,7 @@ impl LineFifo {
         self.line_within(Duration::ZERO)
     }
 
-    /// Waits up to `time` for the next line.
+    /// Waits at most `time` for the next line.
     pub fn line_within(&mut self, time: Duration) -> Option<String> {
         let deadline = Instant::now() + time;
         loop {

@@ -1,5 +1,4 @@
-//! A process that a test watches and ends through a pidfd, so that a reused process id does no
-//! harm.
+//! Watches and ends a process through a pidfd, so that a reused process ID does no harm.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::readable::is_readable;
 use crate::{TEST_TIMEOUT, wait_until};
 
-/// A process, which need not be a child of this one.
+/// A process, which need not be a child of this process.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -19,13 +18,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Opens the process with this id, if there is one.
+    /// Opens the process with this ID, if there is one.
     pub fn open(pid: u32) -> Option<Self> {
         let handle = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
         Some(Self { pid, handle })
     }
 
-    /// Returns the process id.
+    /// Returns the process ID.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -35,7 +34,7 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
-    /// Sends SIGTERM.
+    /// Sends `SIGTERM` to the process.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
@@ -57,15 +56,16 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Interrupts the system calls of all threads, as a signal with a handler does. When a stopped
-    /// process continues, the kernel restarts its system calls or ends them with `EINTR`.
+    /// Interrupts the system calls of all threads, like a signal with a handler does, by stopping
+    /// and continuing the process. When the process continues, the kernel restarts each system call
+    /// or ends it with `EINTR`.
     pub fn interrupt(&self) {
         self.signal(Signal::STOP);
         self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {
-        // Sending fails only if the process has ended.
+        // Sending fails only if the process has already ended.
         let _ = pidfd_send_signal(&self.handle, signal);
     }
 
@@ -74,7 +74,7 @@ impl Process {
         self.ends_within(Duration::ZERO)
     }
 
-    /// Waits until the process has ended. Returns the time that the wait took.
+    /// Waits until the process has ended. Returns how long that took.
     ///
     /// # Panics
     /// Panics if the process has not ended after [`TEST_TIMEOUT`].
@@ -84,7 +84,7 @@ impl Process {
         began.elapsed()
     }
 
-    /// Returns whether the process has a pidfd, through which it watches another process.
+    /// Returns whether the process has a pidfd open, by which it watches another process.
     pub fn watches_a_process(&self) -> bool {
         self.descriptors().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
     }
@@ -93,18 +93,19 @@ impl Process {
         is_readable(&self.handle, time)
     }
 
-    /// Returns the number of descriptors by what they refer to; `None` if the process has ended.
+    /// Returns the number of file descriptors for each type of object. Returns `None` if the
+    /// process has ended.
     pub fn descriptors(&self) -> Option<BTreeMap<String, usize>> {
         let mut census = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
-            // The descriptor may have been closed since the folder was read.
+            // The descriptor may have been closed after the directory was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
-            // These descriptors are kept for examining handles (`prepare`).
+            // Excludes files that a process keeps open to examine handles (`prepare`).
             if target.contains("/fdinfo/") || target.ends_with("/mountinfo") {
                 continue;
             }
-            // The inode numbers of sockets and pipes are removed.
+            // Removes the inode number from the name of a socket or pipe.
             let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             *census.entry(kind.to_owned()).or_default() += 1;
         }

@@ -1,4 +1,4 @@
-//! Waiting for a descriptor.
+//! Waiting until a descriptor is readable.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// Waits until a descriptor is readable, also if signals interrupt the wait. Returns `false` after
-/// `time`.
+/// Waits until a descriptor is readable, even if signals interrupt the wait. Returns `false` if
+/// that takes longer than `time`.
 pub(crate) fn is_readable(handle: impl AsFd, time: Duration) -> bool {
     let deadline = Instant::now() + time;
     loop {

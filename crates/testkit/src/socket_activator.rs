@@ -1,5 +1,5 @@
-//! An activator according to the `LISTEN_FDS` protocol. It shares no code with the library's
-//! activator.
+//! A socket activator that follows the `LISTEN_FDS` protocol. It shares no code with the library's
+//! activation.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +21,7 @@ pub struct SocketActivator {
 }
 
 impl SocketActivator {
-    /// Listens at `path`.
+    /// Starts to listen at `path`.
     pub fn new(path: PathBuf) -> Self {
         let flags = SocketFlags::CLOEXEC;
         let socket =
@@ -42,7 +42,8 @@ impl SocketActivator {
         &self.path
     }
 
-    /// Waits until a client is in the socket's queue. Returns `false` after the timeout.
+    /// Waits until a client is in the socket's queue. Returns `false` if that takes longer than
+    /// `time`.
     pub fn has_pending_client(&self, time: Duration) -> bool {
         is_readable(&self.socket, time)
     }
@@ -56,7 +57,7 @@ impl SocketActivator {
         self.start_now(fixture, program, environment).unwrap()
     }
 
-    /// Starts the program.
+    /// Starts the program without waiting for a client.
     ///
     /// # Errors
     /// Returns an error if the program can't be started.
@@ -66,7 +67,8 @@ impl SocketActivator {
         program: &Path,
         environment: &[(&str, &str)],
     ) -> io::Result<Child> {
-        // The shell is replaced by the program, which therefore has the process id in `LISTEN_PID`.
+        // The shell executes the program in its own process, so the program has the process ID in
+        // `LISTEN_PID`.
         let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"";
         let log = File::options().append(true).create(true).open(fixture.path().join("log"))?;
         let mut command = fixture.command(Path::new("/bin/sh"));
@@ -80,7 +82,7 @@ impl SocketActivator {
 
 impl Drop for SocketActivator {
     fn drop(&mut self) {
-        // If the removal fails, the socket is removed together with its folder.
+        // If this fails, the socket is removed together with its folder.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Failures of activation. Each cause has its own error, and no activation hangs.
+//! Failed activations. Each cause has a specific error, and no activation hangs.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -16,7 +16,8 @@ use syshandle_testkit::{
     wait_until,
 };
 
-/// Activates the server, which must fail. Checks the kind and the text of the error.
+/// Activates the server, which must fail. Checks the kind of the error, and that its text contains
+/// `parts`.
 #[track_caller]
 fn error(fixture: &Fixture, kind: ErrorKind, parts: &[&str]) -> Error {
     let error = fixture.activate().expect_err("it can't be activated");
@@ -38,7 +39,7 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Registers an executable file with this text.
+/// Registers an executable script with this content.
 fn register_script(fixture: &Fixture, text: &str) {
     let program = fixture.path().join("program");
     fs::write(&program, text).unwrap();
@@ -46,7 +47,8 @@ fn register_script(fixture: &Fixture, text: &str) {
     fixture.register(&program, TEST_SERVICE, &[]);
 }
 
-/// Returns a registration of the server, which hangs at its start unless the file `gate` exists.
+/// Returns a registration of the server that makes it hang at its start unless the file `gate`
+/// exists.
 fn registration_with_gate(fixture: &Fixture, gate: &Path) -> Registration {
     let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.environment = [
@@ -158,7 +160,7 @@ fn a_program_that_crashes_at_once() {
     told(&error, "signal: 6");
 }
 
-/// Checks that the error tells how the program ended, if the kernel reports that.
+/// Checks that the error says how the program ended, if the kernel reports that.
 #[track_caller]
 fn told(error: &Error, how: &str) {
     match format!("{error}") {
@@ -178,7 +180,7 @@ fn a_server_that_crashes_in_a_call() {
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Disconnected, true), "{error:?}");
     let error = client.peer_ids().unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Disconnected, false), "{error:?}");
-    // The next start succeeds although the server that crashed left its files behind.
+    // The next start succeeds despite the files that the crashed server has left.
     assert!(fixture.activate().unwrap().peer_ids().is_ok());
 }
 
@@ -215,7 +217,7 @@ fn a_hanging_program_is_ended_by_a_later_client() {
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
     let hung = fixture.processes("testkit-server").pop().expect("it hangs");
-    // The server that is started next finds the file without which the first one hung.
+    // The next server does not hang, because it finds the file.
     File::create(gate).unwrap();
     let ids = fixture.activate().unwrap().peer_ids().unwrap();
     assert_ne!(ids.server_pid, hung.pid());
@@ -232,7 +234,7 @@ fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
     let activation = fixture.activation().timeout(Duration::from_millis(50));
     activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     let starting = fixture.processes("testkit-server").pop().expect("it is starting");
-    // In a time namespace the monotonic clock can be ahead by hours.
+    // In a time namespace, the monotonic clock can be hours ahead.
     let ahead = ["--time", "--monotonic", "7200", "--fork"];
     let mut probe = fixture.command("unshare".as_ref());
     if !probe.args(ahead).arg("true").output().is_ok_and(|output| output.status.success()) {
@@ -252,7 +254,8 @@ fn a_stopped_server_that_has_served_is_not_ended_by_a_client() {
     let fixture = Fixture::new();
     let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.start_timeout = Duration::from_millis(1);
-    // This server is not started by a client, so the start timeout does not apply before it greets.
+    // No client has started this server, so the start timeout does not apply to it before it
+    // greets.
     let mut server = started_by_hand(&fixture, &registration);
     let held = fixture.activate().unwrap();
     let process = fixture.processes("testkit-server").pop().unwrap();
@@ -268,7 +271,7 @@ fn a_stopped_server_that_has_served_is_not_ended_by_a_client() {
     server.wait().unwrap();
 }
 
-/// Starts the server like a user at a shell, and waits until it serves.
+/// Starts the server manually, as from a shell, and waits until it serves.
 fn started_by_hand(fixture: &Fixture, registration: &Registration) -> std::process::Child {
     let registered = fixture.register_as(registration);
     let socket = fixture.runtime_paths(&registered).socket;
@@ -362,7 +365,7 @@ fn a_fifo_in_place_of_a_registration_delays_no_client() {
     let fixture = Fixture::new();
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     fs::remove_file(&registered.path).unwrap();
-    // The FIFO has no writer, so opening it for reading would block.
+    // The FIFO has no writer, so opening it would block.
     drop(syshandle_testkit::LineFifo::new(registered.path.clone()));
     error(&fixture, ErrorKind::BadRegistration, &["not a regular file"]);
 }
@@ -486,7 +489,8 @@ fn a_folder_for_sockets_that_others_may_use() {
         println!("skipped in part: only root can give files away");
     }
     let held = fixture.activate().unwrap();
-    // Connecting requires no trust in the folder: the kernel names the user of the greeting process.
+    // Connecting requires no trust in the folder, because the kernel reports the user of the
+    // server.
     chmod(&fixture.runtime(), 0o755);
     assert_eq!(
         fixture.activate().unwrap().peer_ids().unwrap().server_pid,
@@ -509,7 +513,8 @@ fn a_program_that_any_user_can_replace_is_not_started() {
         error(&fixture, ErrorKind::Insecure, &["can't be trusted", "any user may write", &remedy]);
         fs::set_permissions(path, before).unwrap();
     }
-    // In a sticky folder such as /tmp, only the owner of a file can replace it.
+    // In a folder with the sticky bit, such as `/tmp`, only the owner of a file can replace the
+    // file.
     chmod(&folder, 0o1777);
     assert!(fixture.activate().is_ok());
 }

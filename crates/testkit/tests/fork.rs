@@ -14,11 +14,11 @@ use syshandle::{
 };
 use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, wait_until};
 
-/// Runs a step in a forked copy of this process, in which only this thread exists. Returns the exit
-/// status of the copy.
+/// Runs a step in a forked child, in which only this thread exists. Returns the exit status of the
+/// child.
 fn in_copy(step: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the copy runs the step and ends without destructors. Another thread can only hold locks
-    // of the allocator, which the C library frees in the copy.
+    // SAFETY: the child runs the step and ends without destructors. Other threads of the parent can
+    // only have held allocator locks, which the C library releases in the child.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
@@ -31,7 +31,7 @@ fn in_copy(step: impl FnOnce() -> bool) -> i32 {
     }
     assert!(child > 0);
     let mut status = -1;
-    // SAFETY: waits for the child made above, and writes to a local integer.
+    // SAFETY: waits for the child created above, and writes to a local integer.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     status
 }
@@ -39,7 +39,7 @@ fn in_copy(step: impl FnOnce() -> bool) -> i32 {
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b31")]
 trait Adder {
     fn add(&self, a: u64, b: u64) -> Result<u64>;
-    /// Forks. Returns a different number in each of the two processes.
+    /// Forks, and returns a different number in each of the two processes.
     fn fork(&self, context: &Context) -> Result<u32>;
     fn bytes(&self, bytes: Vec<u8>) -> Result<u64>;
 }
@@ -52,17 +52,18 @@ impl Adder for Calculator {
     }
 
     fn fork(&self, context: &Context) -> Result<u32> {
-        // SAFETY: the copy does what the comment below says, and is ended by the library.
+        // SAFETY: the child only does what the comment below says, and then the library ends it.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            // The copy uses what belongs to the parent. None of these uses may affect the parent.
+            // The child uses objects that belong to the parent. None of these uses may affect the
+            // parent.
             let refused = context.on_timer(Duration::ZERO, |_| {}).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::OtherProcess);
             context.abort("from the copy");
             return Ok(0);
         }
         let mut status = 0;
-        // SAFETY: waits for the child made above.
+        // SAFETY: waits for the child created above.
         unsafe { libc::waitpid(child, &mut status, 0) };
         Ok(status as u32)
     }
@@ -76,7 +77,7 @@ impl Adder for Calculator {
 fn a_client_in_a_forked_copy_is_an_error_and_the_parent_goes_on() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     assert_eq!(adder.add(1, 1).unwrap(), 2);
-    // Large values use shared memory, which the forked copy shares with this process.
+    // Large values travel through shared memory, which the child shares with this process.
     assert_eq!(adder.bytes(&[7; 300_000]).unwrap(), 300_000);
     let status = in_copy(|| {
         let error = adder.add(1000, 1).unwrap_err();
@@ -123,8 +124,8 @@ fn a_forked_copy_that_drops_its_clients_does_not_disturb_the_parent() {
     let second = client.clone();
     assert_eq!(
         in_copy(|| {
-            // These are the last references in the copied process, so a `Bye` would be sent now.
-            // SAFETY: nothing uses the originals afterwards, in a process that ends without
+            // These are the last references in the child, so dropping them must not send `Bye`.
+            // SAFETY: the originals are not used afterwards, because the child ends without
             // destructors.
             drop(unsafe { std::ptr::read(&client) });
             // SAFETY: as above.
@@ -146,7 +147,7 @@ fn a_pending_call_dropped_in_a_copy_is_not_cancelled() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     let call = AdderStarter::from(&adder).add(20, 22);
     let drop_copy = || {
-        // SAFETY: the original isn't used afterwards, in a process that ends without destructors.
+        // SAFETY: the original is not used afterwards, because the child ends without destructors.
         drop(unsafe { std::ptr::read(&call) });
         true
     };
@@ -205,7 +206,7 @@ fn programs_that_are_started_do_not_count_as_copies() {
 
 #[test]
 fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
-    // The parent examines an event, and so keeps a file for examining handles open.
+    // The parent examines an event, and from then on keeps a file for examining handles open.
     let event = Event::new().unwrap();
     let prove = |event: &Event| {
         use std::os::fd::AsFd;
@@ -217,7 +218,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
     assert_eq!(
         in_copy(|| {
             use std::os::fd::AsFd;
-            // The copy's new event has a descriptor number that refers to something else in the
+            // The new event in the child has a descriptor number that refers to a pipe in the
             // parent.
             let pipe = syshandle::handle::identify(reader.as_fd()).unwrap().object;
             prove(&Event::new().unwrap()) && pipe == syshandle::handle::KernelObject::Pipe
@@ -228,7 +229,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
 
 #[test]
 fn shared_memory_of_a_section_stays_shared() {
-    // Sections exist to share memory, so the mapping stays shared with a forked process.
+    // Sections are meant to share memory, so a mapping stays shared with a forked child.
     let section = Section::new(4096).unwrap();
     let map: SectionMap = section.map().unwrap();
     assert_eq!(in_copy(|| map.write(0, &[7]).is_ok()), 0);

@@ -1,4 +1,4 @@
-//! A full file system for sockets and logs: activation and calls need no space in it.
+//! Activation and calls work even if the file system for sockets and logs is full.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 
@@ -8,7 +8,7 @@ use std::process::Output;
 use syshandle_testkit::{CLIENT, Fixture, SERVER, TEST_SERVICE};
 
 /// Mounts a small file system as the folder for sockets, and runs a server there once. After the
-/// server has ended, fills the file system, and runs a client twice.
+/// server has ended, fills the file system and runs a client twice.
 const SCRIPT: &str = r#"
     mount -t tmpfs -o size=64k,mode=700 tmpfs "$XDG_RUNTIME_DIR" || exit 77
     "$0" > /dev/null 2>&1
@@ -24,8 +24,7 @@ const SCRIPT: &str = r#"
     "$0"
 "#;
 
-/// Runs the script. Returns `None`, after printing the reason, if no file system can be mounted
-/// here.
+/// Runs the script. Returns `None` and prints the reason if no file system can be mounted here.
 fn run(fixture: &Fixture) -> Option<String> {
     let mut command = fixture.command(Path::new("unshare"));
     command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT]).arg(&*CLIENT);
@@ -46,7 +45,7 @@ fn run(fixture: &Fixture) -> Option<String> {
     }
 }
 
-/// Counts the clients that were served: each prints a line of four numbers.
+/// Returns the number of clients that were served. Each of them prints a line of four numbers.
 fn served(said: &str) -> usize {
     let is_served = |line: &&str| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -74,7 +73,7 @@ fn a_method_that_cannot_print_to_a_full_log_fails_alone() {
     );
     let Some(said) = run(&fixture) else { return };
     // `println!` panics if it can't write. The call fails with the text of the panic, and the
-    // server serves the next client.
+    // server then serves the next client.
     assert_eq!(
         said.matches("Panicked: TestService::peer_ids: the method panicked").count(),
         2,

@@ -1,5 +1,5 @@
-//! Processes that fork a child without `exec`: the child keeps their sockets open, and delays no
-//! other process.
+//! Processes fork a child without `exec`, which keeps their sockets open. No other process may be
+//! delayed by that.
 #![cfg(not(windows))]
 
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! A client whose thread is continuously interrupted by a signal handler.
+//! A client whose thread is continuously interrupted by signals.
 #![cfg(not(windows))]
 #![expect(unsafe_code, reason = "a handler without SA_RESTART has no safe form")]
 
@@ -22,22 +22,24 @@ extern "C" fn handle(_: libc::c_int) {
     HANDLED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Runs a step while its thread receives signals continuously. The handler has no `SA_RESTART`, so
-/// every blocked system call returns `EINTR`.
+/// Runs a step while its thread receives signals continuously. The handler is installed without
+/// `SA_RESTART`, so every blocked system call returns `EINTR`.
 fn interrupted(step: impl FnOnce()) {
-    // SAFETY: the handler changes one atomic number only, and all fields of the action are set.
+    // SAFETY: the handler only changes an atomic integer, and all fields of the action are
+    // initialized.
     unsafe {
         let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
         action.sa_sigaction = handle as extern "C" fn(libc::c_int) as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()), 0);
     }
-    // SAFETY: takes and returns nothing but the name of this thread, which lives until the scope ends.
+    // SAFETY: the call takes no arguments. It returns an ID of this thread, which is valid until
+    // the scope ends.
     let target = unsafe { libc::pthread_self() };
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                // SAFETY: the thread waits for this one, so its name is valid.
+                // SAFETY: the target thread waits for this one, so its ID is valid.
                 unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
                 thread::sleep(Duration::from_micros(50));
             }

@@ -1,5 +1,5 @@
-//! PeerIds creates the listening socket: a client, the server itself, or another program such as
-//! systemd.
+//! The three ways to create the listening socket: a client, the server itself, or another program
+//! such as systemd.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -23,7 +23,7 @@ fn runtime_paths(fixture: &Fixture) -> RuntimePaths {
     fixture.runtime_paths(&registered)
 }
 
-/// Starts the server like a user at a shell.
+/// Starts the server manually, as from a shell.
 fn by_hand(fixture: &Fixture) -> Child {
     let mut command = fixture.command(&SERVER);
     command.env("TESTKIT_IDLE_MS", "1000").stderr(Stdio::piped()).spawn().unwrap()
@@ -155,7 +155,7 @@ fn a_draining_server_finishes_its_calls_while_another_one_serves() {
         let other = fixture.activate().unwrap();
         assert_ne!(other.peer_ids().unwrap().server_pid, server.pid());
         assert!(!server.has_ended());
-        // A call to a server that drains does not run.
+        // A call to a server that is shutting down does not run.
         let error = client.peer_ids().unwrap_err();
         assert_eq!(
             (error.kind(), error.may_have_run()),
@@ -188,7 +188,7 @@ fn an_external_listener_starts_one_server_after_the_other() {
         assert_eq!(ids.server_pid, server.id());
         assert_eq!(client.as_client().server().unwrap().pid, server.id(), "not the activator's");
         assert_eq!(ids.client_pid, std::process::id());
-        // The client starts no server itself, and removes no other program's socket.
+        // The client neither starts a server itself nor removes the socket of another program.
         assert_eq!(fixture.processes("testkit-server").len(), 1);
         drop(client);
         assert!(server.wait().unwrap().success());
@@ -227,7 +227,7 @@ fn no_call_is_lost_with_an_external_listener() {
             let client = fixture.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             client.peer_ids().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             drop(client);
-            // The next activation meets the server at about the time at which it ends.
+            // The next activation takes place at about the time at which the server ends.
             std::thread::sleep(Duration::from_micros(500 + 100 * (round as u64 % 25)));
         }
         drop(rounds);
@@ -258,14 +258,14 @@ fn systemd_socket_activate_starts_it_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // The socket is bound before it listens; in between, connections are refused.
+    // The socket is bound before the activator listens on it. In between, connections are refused.
     let mut activated = None;
     wait_until("it listens", || {
         activated = fixture.activate().ok();
         activated.is_some()
     });
     let client = activated.unwrap();
-    // The activator's process becomes the server.
+    // The server runs in the process of the activator.
     assert_eq!(client.peer_ids().unwrap().server_pid, activator.id());
     assert_eq!(client.as_client().server().unwrap().pid, activator.id());
     drop(client);
@@ -289,7 +289,7 @@ fn a_missing_external_listener_is_named_in_the_error() {
     assert!(text.contains("no server listens at") && text.contains("elsewhere"), "{text}");
     assert!(fixture.processes("testkit-server").is_empty());
 
-    // A server that is started by hand is refused too.
+    // A server that is started manually is rejected too.
     let output = by_hand(&fixture).wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
@@ -305,7 +305,7 @@ fn another_user_is_refused_unless_the_registration_allows_the_user() {
         return;
     }
     let fixture = Fixture::new();
-    // The other user can access the fixture and the copy of the program in it.
+    // Lets the other user access the fixture and the copy of the program in it.
     fs::set_permissions(fixture.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(fixture.data(), fs::Permissions::from_mode(0o755)).unwrap();
     let client = fixture.path().join("testkit-client");
@@ -342,7 +342,7 @@ fn another_user_is_refused_unless_the_registration_allows_the_user() {
     }
 }
 
-/// The user 65534, which owns no files.
+/// The user ID of `nobody`, who owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]
@@ -373,7 +373,7 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
     ] {
         let fixture = Fixture::new();
         fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
-        // The first client is not confined, as is usual.
+        // The first client is not confined, which is the usual case.
         assert!(run(&fixture, &[]).status.success());
         wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
 
@@ -411,7 +411,7 @@ fn a_less_confined_client_may_start_a_server_after_a_confined_one() {
         let output = run(&fixture, &[]);
         assert!(output.status.success(), "{how}: {}", text(&output.stderr));
         wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
-        // From then on, clients are compared with the unconfined client.
+        // From then on, clients are compared with the unconfined first client.
         let output = run(&fixture, &["--confine", how]);
         let error = text(&output.stderr);
         assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");

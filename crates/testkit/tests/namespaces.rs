@@ -1,4 +1,5 @@
-//! User namespaces, in which the kernel shows all unmapped users as the same number.
+//! Clients and servers in user namespaces, in which the kernel reports all unmapped users as the
+//! same ID.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -15,14 +16,14 @@ use syshandle_testkit::{
     CLIENT, Fixture, SERVER, SocketActivator, TEST_SERVICE, copy, text, wait_until,
 };
 
-/// The overflow user: the number by which the kernel shows users that a namespace doesn't map.
+/// The overflow ID, which the kernel reports for users that are not mapped in a namespace.
 const OVERFLOW: u32 = 65_534;
 
-/// A user other than root.
+/// The ID of a user other than root.
 const USER: u32 = 12_345;
 
-/// A fixture that root owns. Another user has a runtime folder in it, and runs programs in user
-/// namespaces.
+/// A fixture that belongs to root. Another user has a runtime folder in it, and runs programs in
+/// user namespaces.
 struct Container {
     fixture: Fixture,
     client: PathBuf,
@@ -30,7 +31,7 @@ struct Container {
 }
 
 impl Container {
-    /// Returns `None`, after printing the reason, if such a fixture can't be created.
+    /// Returns `None` and prints the reason if such a fixture can't be created.
     fn new() -> Option<Self> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             println!("skipped: only root can act as several users");
@@ -58,7 +59,8 @@ impl Container {
         Some(Self { fixture, client, server })
     }
 
-    /// Runs a program as the user, in a user namespace that maps the user to this number.
+    /// Returns a command that runs a program as the other user, in a user namespace that maps the
+    /// user to the ID `shown`.
     fn command_as(&self, shown: u32, program: &Path) -> Command {
         let mut command = self.fixture.command("unshare".as_ref());
         command.args(["--user", &format!("--map-user={shown}")]).arg(program);
@@ -79,7 +81,7 @@ fn as_user(command: &mut Command) -> &mut Command {
 fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
     let Some(container) = Container::new() else { return };
     let fixture = &container.fixture;
-    // `exec` keeps the process id, so the server has the id in `LISTEN_PID`.
+    // `exec` keeps the process ID, so the server has the ID in `LISTEN_PID`.
     let wrapper = fixture.path().join("wrapper");
     let script = format!(
         "#!/bin/sh\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \
@@ -146,7 +148,7 @@ fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
     assert!(error.contains("doesn't know") && error.contains("only connect"), "{error}");
     assert!(fixture.processes("testkit-server").is_empty());
 
-    // In the initial namespace, root is not shown as the overflow user.
+    // In the initial namespace, root does not have the overflow ID.
     let mut held = as_user(fixture.command(&container.client).arg("--hold"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -165,7 +167,7 @@ fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
     assert!(held.wait().unwrap().success());
 }
 
-/// Runs a client in a time namespace whose clocks are this many seconds ahead.
+/// Runs a client in a time namespace whose clocks are ahead by this number of seconds.
 fn client_in_time_namespace(fixture: &Fixture, ahead: &str) -> Output {
     let mut command = fixture.command("unshare".as_ref());
     command.args(["--time", "--monotonic", ahead, "--boottime", ahead, "--fork"]);
@@ -182,7 +184,7 @@ fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
     }
     for ahead in ["1000000", "100000000"] {
         // A client in the namespace starts the server, and a client outside uses it. Then a client
-        // in the namespace uses the server that runs outside.
+        // in the namespace uses a server that runs outside.
         let begin = Instant::now();
         let output = client_in_time_namespace(&fixture, ahead);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -195,7 +197,7 @@ fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
         drop(outside);
         wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
-    // The start fails in the namespace. A later client outside does not report that failure as its
+    // The start fails in the namespace. A later client outside must not report that failure as its
     // own.
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_STARTUP", "exit")]);
     assert!(!client_in_time_namespace(&fixture, "1000000").status.success());

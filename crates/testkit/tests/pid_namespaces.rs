@@ -1,5 +1,5 @@
-//! Client and server in two pid namespaces, neither of which is an ancestor of the other, with one
-//! runtime folder. Neither process has a process id in the other's namespace.
+//! Client and server in two unrelated pid namespaces with a common runtime folder. Neither process
+//! has a process ID in the other namespace.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -15,7 +15,7 @@ use syshandle_testkit::{
     CLIENT, Fixture, Process, SERVER, TEST_SERVICE, TEST_TIMEOUT, text, wait_until,
 };
 
-/// Options that create a pid namespace, in which the user has the same number.
+/// Options of `unshare` that create a pid namespace and keep the user ID.
 const NAMESPACES: [&str; 6] =
     ["--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
@@ -30,8 +30,8 @@ fn fixture() -> Option<Fixture> {
     }
 }
 
-/// Runs a shell script with a program as `$0` in a new pid namespace. The shell is the namespace's
-/// first process, so all others end when it ends.
+/// Returns a command that runs a shell script in a new pid namespace, with a program as `$0`. The
+/// shell has the process ID 1, so all other processes in the namespace end with it.
 fn in_namespace(fixture: &Fixture, script: &str, program: &Path) -> Command {
     let mut command = fixture.command("unshare".as_ref());
     command.args(NAMESPACES).args(["sh", "-c", script]).arg(program);
@@ -43,7 +43,7 @@ fn client(fixture: &Fixture, arguments: &str) -> Child {
     in_namespace(fixture, &format!("\"$0\" {arguments}"), &CLIENT).spawn().unwrap()
 }
 
-/// Starts the server in a namespace of its own, and waits until it listens.
+/// Starts the server in its own pid namespace, and waits until it listens.
 fn server(fixture: &Fixture, environment: &[(&str, &str)]) -> (Child, Process) {
     let registered = fixture.register(&SERVER, TEST_SERVICE, &[]);
     let mut command = in_namespace(fixture, "\"$0\"", &SERVER);
@@ -67,8 +67,8 @@ fn processes_without_a_pid_in_each_others_namespace_call_and_pass_handles() {
     let user = fs::metadata("/proc/self").unwrap().uid();
     for _ in 0..3 {
         let out = succeeded(&client(&fixture, "--call echo").wait_with_output().unwrap());
-        // The policy `same_user` admits the client, although neither process has an id for the
-        // other.
+        // The policy `same_user` allows the client, although neither process has an ID in the
+        // other's namespace.
         let [server, own, client, uid] =
             out.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
         assert_eq!((server, client, uid), ("0", "0", user.to_string().as_str()), "{out}");
@@ -82,7 +82,8 @@ fn the_death_of_a_client_without_a_pid_ends_its_background_tasks() {
     let _server = server(&fixture, &[]);
     let file = fixture.path().join("outcome");
     fs::write(&file, "").unwrap();
-    // The client has sent `Bye`, so only its process shows that it is alive.
+    // The client has sent `Bye`, so the server knows only from the client's process that the client
+    // is alive.
     let arguments = format!("--leave-work {} --hold", file.display());
     let mut child = client(&fixture, &arguments);
     let mut said = String::new();
@@ -124,7 +125,7 @@ fn a_program_that_hangs_in_another_pid_namespace_is_an_error_at_once() {
     registration.start_timeout = Duration::from_millis(300);
     registration.environment.insert("TESTKIT_STARTUP".into(), "hang".into());
     fixture.register_as(&registration);
-    // The shell keeps the namespace alive, and with it the program that the client has started.
+    // The shell keeps the namespace alive, and with it the program that the client started.
     let script = "\"$0\" --timeout-ms 100; sleep 60";
     let mut first = in_namespace(&fixture, script, &CLIENT).spawn().unwrap();
     wait_until("the program hangs", || {

@@ -1,4 +1,4 @@
-//! Two copies of the library in one process: a program, and a plugin that brings its own copy.
+//! Two copies of the library in one process: one in a program, and one in its plugin.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(unsafe_code, reason = "a plugin is loaded and called")]
@@ -14,17 +14,17 @@ use syshandle_testkit::{MIRROR, MirrorClient, MirrorObject, SERVER, wait_until};
 
 type Function = extern "C" fn() -> i32;
 
-/// Loads the plugin and returns its functions. The plugin is never unloaded.
+/// Loads the plugin, and returns its functions. The plugin is never unloaded.
 fn load(path: &Path) -> [Function; 2] {
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-    // SAFETY: the plugin's initialisers have no requirements.
+    // SAFETY: the initializers of the plugin have no preconditions.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     assert!(!library.is_null(), "the plugin can't be loaded");
     [c"testkit_plugin_serve", c"testkit_plugin_call_host"].map(|name: &CStr| {
-        // SAFETY: the library stays loaded.
+        // SAFETY: the library is never unloaded.
         let function = unsafe { libc::dlsym(library, name.as_ptr()) };
         assert!(!function.is_null(), "{name:?}");
-        // SAFETY: the plugin declares both functions with this type.
+        // SAFETY: the plugin defines both functions with this type.
         unsafe { std::mem::transmute::<*mut libc::c_void, Function>(function) }
     })
 }
@@ -32,7 +32,7 @@ fn load(path: &Path) -> [Function; 2] {
 #[test]
 fn a_program_and_its_plugin_serve_call_each_other_and_both_end_with_sigterm() {
     let folder = tempfile::tempdir().unwrap();
-    // SAFETY: no other thread of this test's process reads or writes the environment yet.
+    // SAFETY: no other thread of this process accesses the environment yet.
     unsafe { std::env::set_var("TESTKIT_PLUGIN", folder.path()) };
     let [serve, call_host] = load(&SERVER.with_file_name("libtestkit_plugin.so"));
     let host =
@@ -55,9 +55,9 @@ fn a_program_and_its_plugin_serve_call_each_other_and_both_end_with_sigterm() {
         of_plugin.mirror(&null).unwrap();
     }
     of_plugin.call(&MirrorClient::in_process(MirrorObject).unwrap()).unwrap();
-    // Passes a reference to the host's server through the plugin's.
+    // Passes a reference to an object of the host's server in a call to the plugin's server.
     of_plugin.call(&of_host).unwrap();
-    // SAFETY: the signal has handlers.
+    // SAFETY: the signal has a handler.
     unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
     host.join().unwrap().unwrap();
     assert_eq!(plugin.join().unwrap(), 0);

@@ -1,4 +1,5 @@
-//! Many clients at once, and clients that connect while the server ends.
+//! Many clients that activate a class at the same time, and clients that connect while the server
+//! is ending.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_testkit::{CLIENT, Fixture, SERVER, TEST_SERVICE};
 
-/// The number of clients that activate the same class at once.
+/// Number of clients that activate the class at the same time.
 const CLIENTS: usize = 200;
 
 #[test]
@@ -47,13 +48,13 @@ fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
         assert!(error.contains("there is no water"), "{error}");
         assert!(error.contains("the machine can't run"), "{error}");
     }
-    // The server is started once, and once more each time a failure note has expired.
+    // The server is started once, and again each time a failure note has expired.
     let starts = std::fs::read_to_string(starts).unwrap().lines().count();
     println!("{CLIENTS} clients, {starts} starts in {:?}", began.elapsed());
     assert!(starts as u64 <= 1 + began.elapsed().as_secs(), "{starts} starts");
 }
 
-/// Runs [`CLIENTS`] clients at once, each in its own process.
+/// Runs [`CLIENTS`] clients at the same time, each in its own process.
 fn run_clients(fixture: &Fixture) -> Vec<std::process::Output> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -71,8 +72,8 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
 
-    // For each call, the time during which its server was certainly in use: from the end of the
-    // activation to the reply.
+    // For each call, the time in which its server certainly was in use, which is from the end of
+    // the activation to the reply.
     let uses = Mutex::new(Vec::new());
     let round = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -92,7 +93,7 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
                         .unwrap_or_else(|error| panic!("round {round}: {error:?}"));
                     uses.lock().unwrap().push((began, Instant::now(), ids.server_pid));
                     drop(client);
-                    // The next activation meets the server at about the time at which it ends.
+                    // The next activation takes place at about the time at which the server ends.
                     std::thread::sleep(Duration::from_micros(800 + 100 * (round as u64 % 20)));
                 }
             });

@@ -1,4 +1,4 @@
-//! Confined workers receive handles from their broker, over a connection that they inherit.
+//! Confined workers receive handles from their broker over an inherited connection.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
@@ -16,8 +16,8 @@ use syshandle_testkit::{BROKER, Broker, BrokerClient, BrokerObject, Fixture, WOR
 const ALL: &str =
     "event semaphore file directory pipe section process timer bytes set many reference caller";
 
-/// Runs the worker as a child that holds a door to the broker, confined in these ways. Returns its
-/// report, or `None` if it can't be confined here.
+/// Runs the worker as a child process with a door to the broker, confined in these ways. Returns
+/// its report, or `None` if it can't be confined here.
 fn run(words: &[&str]) -> Option<String> {
     run_by(Command::new(&*WORKER), words)
 }
@@ -39,7 +39,7 @@ fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
     Some(broker.last_report())
 }
 
-/// Runs the worker like `run`, and asserts that it received all handles.
+/// Runs the worker like [`run`], and asserts that it has received all handles.
 fn receives_all(words: &[&str]) {
     if let Some(report) = run(words) {
         assert_eq!(report, ALL, "{words:?}");
@@ -53,12 +53,13 @@ fn a_worker_that_is_not_confined_receives_every_kind_by_the_door_that_it_inherit
 
 #[test]
 fn the_documentation_lists_the_system_calls_of_the_filters_and_no_others() {
-    // The last argument lists calls of the test program, which the library does not make.
+    // The last argument lists system calls that only the test program makes.
     lists("CLIENT_CALLS", "## The system calls of a client", &["getrandom"]);
     lists("SERVER_CALLS", "## The system calls of a server", &["openat"]);
 }
 
-/// Checks that the table below a heading lists the system calls of a filter, and `others`.
+/// Checks that a filter allows the system calls in the table below a heading, and those in
+/// `others`.
 fn lists(filter: &str, heading: &str, others: &[&'static str]) {
     let source = include_str!("../examples/testkit-worker/sandbox.rs");
     let calls = source.split(&format!("const {filter}")).nth(1).unwrap();
@@ -134,17 +135,17 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
         return println!("skipped: bubblewrap can't make namespaces here");
     }
     let folder = WORKER.parent().unwrap().to_str().unwrap();
-    // A usual sandbox: a new pid namespace with its own `/proc`, and only the program of the user's
-    // files.
+    // A typical sandbox: a new pid namespace with its own `/proc`, and no files of the user other
+    // than the program.
     let mut command = started(&["--proc", "/proc", "--tmpfs", "/tmp"]);
     for path in ["/usr", "/lib", "/lib64", "/bin", "/etc"] {
         command.args(["--ro-bind-try", path, path]);
     }
     command.args(["--ro-bind", folder, "/app", "--chdir", "/", "--", "/app/testkit-worker"]);
     let report = run_by(command, &[]).unwrap();
-    // The worker's process id in its own namespace differs from the one that the broker sees.
+    // The worker's process ID in its own namespace differs from the ID that the broker gets.
     assert_eq!(report, ALL.replace("caller", "another caller"));
-    // Without `/proc`, an event can't be distinguished from a semaphore. The error tells the
+    // Without `/proc`, an event can't be distinguished from a semaphore. The error states that
     // reason.
     let mut command = started(&["--ro-bind", "/", "/", "--tmpfs", "/proc"]);
     command.args(["--", WORKER.to_str().unwrap()]);
@@ -154,13 +155,13 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
     assert!(!output.status.success() && text.contains("/proc"), "{text}");
 }
 
-/// Starts the worker as a server of its broker, and returns the broker's client.
+/// Starts the worker as a server for its broker. Returns a client of that server.
 fn serving(words: &[&str]) -> Option<(BrokerClient, std::process::Child)> {
     let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
     let mut command = Command::new(&*WORKER);
     command.arg("serve").args(words).stdin(Stdio::from(theirs)).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    // Dropping the command closes this process's copy of the child's end.
+    // Dropping the command closes this process's duplicate of the child's end.
     drop(command);
     match syshandle::direct::from_socket::<BrokerClient>(ours) {
         Ok(client) => Some((client, child)),
@@ -179,7 +180,7 @@ fn a_worker_serves_its_broker_at_the_connection_that_it_inherits_and_ends_with_i
         let Some((client, mut child)) = serving(words) else { continue };
         // The kernel reports the child as the server, although the broker created the sockets.
         assert_eq!(client.as_client().server().unwrap().pid, child.id());
-        // The broker created the sockets, so it is the caller.
+        // The kernel reports the broker as the caller, because it created the sockets.
         assert_eq!(client.caller().unwrap(), std::process::id());
         let event = Event::new().unwrap();
         client.set(&event).unwrap();
@@ -275,7 +276,7 @@ fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_
     let again: PlainClient = syshandle::direct::from_door(second.try_clone().unwrap()).unwrap();
     again.event().unwrap();
     drop((again, second));
-    // A client keeps the door open, so that it can lend the door to others.
+    // A client keeps its door open, so that it can pass the door on.
     client.event().unwrap();
     assert!(!*gone.lock().unwrap());
     drop(client);

@@ -1,4 +1,4 @@
-//! Servers and objects that can't be set up, because a sandbox forbids a system call.
+//! Servers and objects that can't be set up because a sandbox rejects a system call.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(unsafe_code, reason = "a seccomp filter, which has no safe form")]
@@ -11,7 +11,7 @@ use std::time::Duration;
 use syshandle::{Error, ErrorKind, Result, Server, class, interface};
 use syshandle_testkit::{Fixture, wait_until};
 
-/// If this variable is set, the process runs a single test.
+/// Environment variable that makes the process run a single test.
 const ALONE: &str = "SETUP_ALONE";
 
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
@@ -32,7 +32,7 @@ impl Nothing for Idle {
     }
 }
 
-/// Forbids system calls in this thread only.
+/// Makes system calls fail in this thread only.
 fn forbid(calls: &[libc::c_long]) {
     let mut program = vec![load(0)];
     for call in calls {
@@ -42,13 +42,13 @@ fn forbid(calls: &[libc::c_long]) {
     filter(program);
 }
 
-/// Makes `epoll_ctl` fail for descriptors from this number on, in this thread and in threads that
-/// it starts later, as if the user's limit of watches were reached.
+/// Makes `epoll_ctl` fail for descriptors from this number on, as if the user's limit of watches
+/// were reached. Affects this thread and threads that it starts later.
 fn forbid_to_watch_from(number: u32) {
     filter(vec![
         load(0),
         unless(libc::BPF_JEQ, libc::SYS_epoll_ctl as u32, 3),
-        // Loads the lower half of the third argument; the machine is little-endian.
+        // Loads the lower half of the third argument. Assumes a little-endian machine.
         load(32),
         unless(libc::BPF_JGE, number, 1),
         statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32),
@@ -63,14 +63,12 @@ fn load(offset: u32) -> libc::sock_filter {
     statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
 }
 
-/// Continues with the next statement if the comparison is true, and skips `skip` statements
-/// otherwise.
+/// Returns an instruction that skips `skip` instructions if the comparison is false.
 fn unless(comparison: u32, k: u32, skip: u8) -> libc::sock_filter {
     libc::sock_filter { jf: skip, ..statement(libc::BPF_JMP | comparison | libc::BPF_K, k) }
 }
 
-/// Installs a filter for system calls. The filter allows every call for which `program` does not
-/// return another action.
+/// Installs a system call filter. It allows every call for which `program` returns no other action.
 fn filter(mut program: Vec<libc::sock_filter>) {
     program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
@@ -81,8 +79,8 @@ fn filter(mut program: Vec<libc::sock_filter>) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs a step on a thread that may not make these calls. Returns the error, which the step must
-/// return.
+/// Runs a step on a thread in which these system calls fail. Returns the error of the step, which
+/// must fail.
 #[track_caller]
 fn error_without<T: Send>(
     calls: &[libc::c_long],
@@ -98,7 +96,7 @@ fn error_without<T: Send>(
     result.unwrap_err()
 }
 
-/// The calls that create an event loop, with their names.
+/// The system calls that create an event loop, with their names.
 const LOOP_CALLS: [(libc::c_long, &str); 4] = [
     (libc::SYS_eventfd2, "eventfd2"),
     (libc::SYS_epoll_create1, "epoll_create1"),
@@ -106,7 +104,7 @@ const LOOP_CALLS: [(libc::c_long, &str); 4] = [
     (libc::SYS_timerfd_create, "timerfd_create"),
 ];
 
-/// The calls that start threads and processes.
+/// The system calls that start threads and processes.
 const CLONE: [libc::c_long; 2] = [libc::SYS_clone, libc::SYS_clone3];
 
 #[track_caller]
@@ -126,7 +124,7 @@ fn an_object_that_cannot_be_set_up_names_the_system_call_and_the_remedy() {
     let error = error_without(&CLONE, || NothingClient::in_process(Idle));
     let text = format!("{error:#}");
     assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
-    // The filter applied to the other thread only, so this process can still create objects.
+    // The filter applied to the other thread only, so this thread can still create objects.
     NothingClient::in_process(Idle).unwrap().nothing().unwrap();
 }
 
@@ -148,8 +146,8 @@ fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
 #[test]
 fn a_client_that_the_server_cannot_watch_is_told_so() {
     const FROM: u32 = 600;
-    // The test runs in a process of its own, because other tests would close descriptors with
-    // smaller numbers.
+    // Runs the test in its own process, because other tests could close descriptors with lower
+    // numbers.
     if std::env::var_os(ALONE).is_none() {
         let test = "a_client_that_the_server_cannot_watch_is_told_so";
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -176,7 +174,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
     });
     let first = first.unwrap();
     first.nothing().unwrap();
-    // All numbers below are taken, so new descriptors of this process have greater numbers.
+    // All lower numbers are in use, so new descriptors of this process get higher numbers.
     let null = File::open("/dev/null").unwrap();
     let below: Vec<_> =
         (0..FROM).map(|_| rustix::io::fcntl_dupfd_cloexec(&null, 0).unwrap()).collect();

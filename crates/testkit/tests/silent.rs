@@ -1,7 +1,7 @@
-//! Files of a file system that doesn't answer. However a client sends them, they delay no other
-//! client, and the server holds only a limited number of them.
+//! Files on a file system that doesn't answer. They delay no other client, however a client sends
+//! them, and the server keeps only a limited number of them open.
 //!
-//! Only root can mount such a file system; otherwise the tests are skipped.
+//! Mounting such a file system requires root. Without root, the tests are skipped.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
@@ -44,7 +44,7 @@ fn silent_files_are_refused_and_delay_no_client() {
     let file = fuse.open_silent();
 
     let sender = fixture.activate().unwrap();
-    // The file is lent, because closing even a duplicate waits for the file system.
+    // Lends the file, because closing even a duplicate would wait for the file system.
     let error = sender.len(&HandleRef::<File>::new(file.as_fd())).unwrap_err();
     assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
     assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
@@ -61,8 +61,7 @@ fn silent_files_are_refused_and_delay_no_client() {
     for (name, play) in plays {
         for count in [1, 20] {
             let handles: Vec<_> = (0..count).map(|_| file.as_fd()).collect();
-            // The hostile client may have too many handles in flight already. The server then
-            // refuses it.
+            // The server rejects the hostile client if that already has too many handles in flight.
             if let Some(peer) = Hostile::open(&socket) {
                 play(&peer, &handles);
                 peer.read_to_the_end_or_a_reply();
@@ -72,7 +71,7 @@ fn silent_files_are_refused_and_delay_no_client() {
         still_serves(&honest);
     }
 
-    // The limit also applies to a client that connects again and again.
+    // Reconnecting doesn't reset the limit.
     let handles: Vec<_> = (0..200).map(|_| file.as_fd()).collect();
     let refused = (0..50).filter(|_| match Hostile::open(&socket) {
         Some(peer) => {
@@ -86,14 +85,14 @@ fn silent_files_are_refused_and_delay_no_client() {
     assert!(descriptors() < before + 1500, "{} descriptors", descriptors());
     still_serves(&honest);
 
-    // When the file system is unmounted, the server can close all of its files.
+    // After the file system is unmounted, the server can close all its files.
     drop((fuse, file, sender));
     wait_until("all handles are closed", || descriptors() <= before);
     still_serves(&honest);
 }
 
-/// A running server and its clients need no file of `/proc` that they haven't opened yet. Only an
-/// administrator of their mount namespace can mount there.
+/// A running server and its clients don't open any more files in `/proc`, which another file system
+/// may cover. Only an administrator of their mount namespace can mount there.
 #[test]
 fn a_silent_file_system_over_proc_delays_no_running_server() {
     if !is_within() {
@@ -112,8 +111,9 @@ fn a_silent_file_system_over_proc_delays_no_running_server() {
     });
 }
 
-/// Clients of a running server need no file of the folder for sockets. An activation opens the socket
-/// there, so it waits for the file system, which only the user or an administrator can mount.
+/// Clients of a running server don't open any more files in the folder for sockets. An activation
+/// opens the socket there, so it waits for the file system. Only the user or an administrator can
+/// mount there.
 #[test]
 fn a_silent_file_system_over_the_folder_for_sockets_delays_no_connected_client() {
     if !is_within() {
@@ -134,18 +134,19 @@ fn a_silent_file_system_over_the_folder_for_sockets_delays_no_connected_client()
                 std::thread::sleep(Duration::from_millis(50));
             }
             assert!(!activation.is_finished(), "it opens no file");
-            // The server becomes idle, and looks for waiting clients in the folder.
+            // The server becomes idle, and checks the folder for waiting clients.
             drop(client);
             std::thread::sleep(Duration::from_millis(300));
         });
-        // With an error, or through the folder that the file system covered.
+        // The activation ends either with an error or through the folder below the file system.
         drop(activation.join().unwrap());
     });
     server.wait();
     fixture.activate().unwrap().peer_ids().unwrap();
 }
 
-/// Runs a step that must not wait for the file system, which ends afterwards in any case.
+/// Runs a step that must not wait for the file system. The file system ends afterwards even if the
+/// step is stuck.
 #[track_caller]
 fn without_delay(fuse: Fuse, step: impl FnOnce() + Send) {
     let (done, waits) = mpsc::channel();
@@ -161,7 +162,7 @@ fn without_delay(fuse: Fuse, step: impl FnOnce() + Send) {
     assert_eq!(ended, Ok(()), "held up by the file system");
 }
 
-/// Checks that the server proves handles of different kinds.
+/// Checks that the server still proves handles of several kinds.
 fn still_passes_handles(client: &TestServiceClient, file: &File) {
     client.len(file).unwrap();
     let event = Event::new().unwrap();
@@ -171,19 +172,19 @@ fn still_passes_handles(client: &TestServiceClient, file: &File) {
     prove(event.as_fd(), &Declaration::kind(Kind::Event)).map(drop).unwrap();
 }
 
-/// Checks that the server answers the honest client. The hostile client is in the same process, so
-/// the honest one has connected before.
+/// Checks that the server still answers the honest client. This client must already be connected,
+/// because it is in the same process as the hostile one.
 fn still_serves(client: &TestServiceClient) {
     for _ in 0..20 {
         client.peer_ids().unwrap();
     }
 }
 
-/// A client that writes frames without the library.
+/// A client that sends frames without using the library.
 struct Hostile(Seqpacket);
 
 impl Hostile {
-    /// Connects to the server's object. Returns `None` if the server refuses.
+    /// Connects to the server's object. Returns `None` if the server rejects the connection.
     fn open(socket: &Path) -> Option<Self> {
         let peer = Self(Seqpacket::connect(socket, Instant::now() + TEST_TIMEOUT).unwrap());
         if peer.receive()? != FrameKind::Greeting {
@@ -220,11 +221,11 @@ impl Hostile {
     }
 
     fn raw(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) {
-        // Sending fails if the server has closed the connection.
+        // Sending fails if the server has already closed the connection.
         let _ = self.0.send(&[IoSlice::new(bytes)], handles);
     }
 
-    /// Waits for any answer of the server.
+    /// Waits for a reply, or for the end of the connection.
     fn read_to_the_end_or_a_reply(&self) {
         while self.receive().is_some_and(|kind| kind != FrameKind::Reply) {}
     }

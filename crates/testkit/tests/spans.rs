@@ -1,4 +1,4 @@
-//! The `tracing` spans and events, and the page that lists them, `docs/tracing.md`.
+//! Compares the `tracing` spans and events with their list in `docs/tracing.md`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -20,7 +20,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// The written lines.
+/// The lines that were written.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -74,14 +74,14 @@ fn activation_calls_and_handles_can_be_followed() {
     }
 }
 
-/// A span or an event: its level (or `span`), its name or message, and its fields.
+/// A span or an event: its level (or the word `span`), its name or message, and its fields.
 type Entry = (String, String, BTreeSet<String>);
 
 fn entry<'f>(kind: &str, name: &str, fields: impl IntoIterator<Item = &'f str>) -> Entry {
     (kind.to_owned(), name.to_owned(), fields.into_iter().map(str::to_owned).collect())
 }
 
-/// Reads the list of the page.
+/// Reads the list in `docs/tracing.md`.
 fn documented() -> BTreeSet<Entry> {
     let page = repository().join("docs/tracing.md");
     let text = fs::read_to_string(page).unwrap();
@@ -113,11 +113,11 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Finds the spans and events in the sources of the library.
+/// Finds the spans and events in the source files of the library.
 fn in_sources() -> BTreeSet<Entry> {
     let mut entries = BTreeSet::new();
     for level in ["ERROR", "WARN"] {
-        // `log.rs` has this event for both levels.
+        // `log.rs` emits this event with two levels.
         let message = "messages with the same cause as the next one were suppressed";
         entries.insert(entry(level, message, ["suppressed"]));
     }
@@ -138,7 +138,8 @@ fn in_sources() -> BTreeSet<Entry> {
     entries
 }
 
-/// Adds the spans and events of each macro call in these tokens, such as `log::debug!("a message")`.
+/// Adds the spans and events of each macro call in these tokens, such as `log::debug!("a
+/// message")`.
 fn find_macros(tokens: TokenStream, entries: &mut BTreeSet<Entry>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     for place in 0..tokens.len() {
@@ -161,7 +162,7 @@ fn find_macros(tokens: TokenStream, entries: &mut BTreeSet<Entry>) {
     }
 }
 
-/// Reads the call of a macro, such as `warn!(%error, pid = 1, "a message")`.
+/// Parses a macro call, such as `warn!(%error, pid = 1, "a message")`.
 fn macro_call(name: &str, arguments: TokenStream) -> Option<Entry> {
     let kind = match name {
         "error" | "warn" | "debug" | "trace" => name.to_uppercase(),
@@ -180,13 +181,13 @@ fn macro_call(name: &str, arguments: TokenStream) -> Option<Entry> {
     Some((kind, message, fields))
 }
 
-/// An argument of a macro that makes a span or an event.
+/// An argument of a macro that creates a span or an event.
 enum Argument {
     /// `target: "syshandle"`
     Target,
     /// `%error` or `pid = 1`
     Field(String),
-    /// The name of a span, or the message of an event.
+    /// The name of a span or the message of an event.
     Message(String),
 }
 
@@ -209,7 +210,7 @@ impl Parse for Argument {
     }
 }
 
-/// Skips the mark of a value that is formatted by `Display` (`%`) or `Debug` (`?`).
+/// Skips `%` or `?` before a value, which selects `Display` or `Debug`.
 fn skip_format(input: ParseStream<'_>) -> syn::Result<()> {
     input.parse::<Option<Token![%]>>()?;
     input.parse::<Option<Token![?]>>().map(drop)
@@ -225,11 +226,11 @@ fn the_page_lists_each_span_and_event_of_the_sources_with_its_fields() {
     assert!(outdated.is_empty(), "docs/tracing.md lists what does not exist: {outdated:#?}");
 }
 
-/// Collects the spans and events that occur.
+/// A subscriber that collects the spans and events that occur.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<BTreeSet<Entry>>>);
 
-/// Reads the message and the names of the fields of an event.
+/// Reads the message and the field names of an event.
 #[derive(Default)]
 struct EventFields {
     message: String,
@@ -290,7 +291,7 @@ fn a_subscriber_gets_the_spans_and_events_of_the_page() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let collector = Collector::default();
-    // The threads of the server have the same subscriber.
+    // The threads of the server use the same subscriber.
     tracing::subscriber::set_global_default(collector.clone()).unwrap();
     let client = fixture.activate().unwrap();
     client.len(&File::open("/dev/null").unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The identity of client and server, and what a server inherits from the process that starts it.
+//! The identities of client and server, and what a server inherits from the process that starts it.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -69,8 +69,8 @@ fn send_a_handle(socket: &OwnedFd) -> Result<(), rustix::io::Errno> {
     rustix::net::sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Runs a client from a shell that first executes `before`. Returns the facts that the server
-/// recorded at its start, the server's process, and the client's process id.
+/// Runs a client from a shell that executes `before` first. Returns what the server recorded about
+/// its start, the server's process, and the client's process ID.
 fn surroundings(fixture: &Fixture, before: &str) -> (Vec<String>, Process, u32) {
     fixture.register(&SERVER, TEST_SERVICE, &[("COLOUR", "blue")]);
     let mut client = held_client(fixture, before);
@@ -83,8 +83,8 @@ fn surroundings(fixture: &Fixture, before: &str) -> (Vec<String>, Process, u32) 
     (facts, server, pid)
 }
 
-/// Starts a client that keeps its reference until its input ends. Returns when the client has
-/// activated the server.
+/// Starts a client that keeps its connection until its standard input ends. Returns after the
+/// client has activated the server.
 fn held_client(fixture: &Fixture, before: &str) -> Child {
     client_by_shell(fixture, &format!("{before} exec \"$0\" --hold"))
 }
@@ -115,7 +115,7 @@ fn a_server_inherits_nothing_from_the_client_that_starts_it() {
     assert_eq!(having("cwd "), ["/"]);
     assert_eq!(having("Umask:\t"), ["0022"]);
     assert_eq!(having("SigBlk:\t"), ["0000000000000000"]);
-    // The Rust runtime ignores SIGPIPE.
+    // Only `SIGPIPE` is ignored, by the Rust runtime.
     assert_eq!(having("SigIgn:\t"), ["0000000000001000"]);
     let pid = server.pid();
     assert_eq!(having("group "), [format!("{pid} session {pid} terminal 0")]);
@@ -163,11 +163,11 @@ fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
     let mut answered = 0;
     for round in 0..ROUNDS {
         let mut client = run_client(&fixture);
-        // The kill hits the client at any point between its start and its end.
+        // Kills the client at a different point between its start and its end in each round.
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 150));
         let _ = client.kill();
         answered += u32::from(client.wait().unwrap().success());
-        // The next client is served, in spite of what the killed client left.
+        // The next client is served, whatever the killed client has left behind.
         let next = fixture.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         next.peer_ids().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         drop(next);
@@ -220,7 +220,7 @@ fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
         (client.join().unwrap(), server)
     });
     keeper.peer_ids().unwrap();
-    // The server resets the option. Another holder of the socket sets it again.
+    // The server has disabled the option. Another holder of the socket enables it again.
     pass().unwrap();
     let process = Process::open(server.id()).unwrap();
     let before = process.descriptors().unwrap();
@@ -251,7 +251,7 @@ fn a_background_task_of_a_disconnected_client_ends_with_the_process_of_the_clien
     let script = format!("exec \"$0\" --hold --leave-work {}", outcome.display());
     let mut client = client_by_shell(&fixture, &script);
     let server = fixture.processes("testkit-server").pop().unwrap();
-    // No client is connected now, but the server keeps running for the task.
+    // No client is connected now, but the server keeps running for the background task.
     assert_eq!(fs::read_to_string(&outcome).unwrap(), "");
     assert!(!server.has_ended());
     client.kill().unwrap();

@@ -1,5 +1,5 @@
-//! Conditions of the system in which activation happens: limits, missing files, containers. Each
-//! failure has its own error, and affects only the client that causes it.
+//! Activation under unusual system conditions: limits, missing files, containers. Each failure has
+//! a specific error, and affects only the client that causes it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -52,8 +52,8 @@ fn a_start_that_failed_by_the_low_limits_of_one_client_is_tried_again_for_others
     fixture.register(&wrapper, TEST_SERVICE, &[]);
     let low = shell(&fixture, "ulimit -n 100; exec \"$0\"");
     assert!(text(&low.stderr).starts_with("StartFailed: "), "{}", text(&low.stderr));
-    // A client with higher limits starts the server at once. The failure note applies only to
-    // clients whose limits are no higher than the limits of the failed client.
+    // A client with higher limits tries to start the server immediately. The failure note applies
+    // only to clients whose limits are not higher than those of the client that failed.
     let usual = shell(&fixture, "exec \"$0\"");
     assert!(usual.status.success(), "{}", text(&usual.stderr));
 }
@@ -82,7 +82,7 @@ fn without_room_for_files_the_error_names_that_and_no_program_is_left() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let run = fixture.runtime();
-    // With each additional page, a later file is the first one without room.
+    // With each additional page, another file is the first that no longer fits.
     for pages in 1..8 {
         let script = format!(
             "mount -t tmpfs -o size={}k,mode=700 none {run} && : > {run}/full && \
@@ -122,7 +122,7 @@ fn a_restarted_container_starts_servers_and_a_sandbox_in_it_does_not() {
     for _ in 0..2 {
         let Some(output) = shell_in_namespaces(&fixture, &options, "\"$0\"") else { return };
         assert!(output.status.success(), "{}", text(&output.stderr));
-        // The processes of the namespace end with its first process.
+        // The processes in the namespace end with the process that has the ID 1.
         wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     let script = "unshare --mount \"$0\"";
@@ -132,7 +132,7 @@ fn a_restarted_container_starts_servers_and_a_sandbox_in_it_does_not() {
         return;
     };
     let error = text(&output.stderr);
-    // The server of the first client may still run, and then it serves this client.
+    // If the server of the first client still runs, it serves this client.
     if !output.status.success() {
         assert!(error.contains("another mount namespace"), "{error}");
     }
@@ -198,7 +198,7 @@ fn under_fakeroot_the_user_of_files_is_the_user_of_the_process() {
 fn a_client_calls_under_valgrind() {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
-    // Valgrind can't start a process that shares memory with its parent, so a server must already
+    // Valgrind can't start a process that shares memory with its parent, so the server must already
     // run.
     let _held = fixture.activate().unwrap();
     match fixture.command("valgrind".as_ref()).arg("--quiet").arg(&*CLIENT).output() {

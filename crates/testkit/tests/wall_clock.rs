@@ -1,7 +1,7 @@
-//! Jumps of the wall clock change no deadline, no timer and no decision of an activation.
+//! Jumps of the wall clock affect no deadline, no timer and no decision of an activation.
 //!
-//! The test runs itself again with libfaketime, which changes the wall clock of one process and leaves
-//! its monotonic clock alone. The server runs with the same clock. The test is skipped if the library is
+//! The test runs itself again with libfaketime, which changes the wall clock of a process but not
+//! its monotonic clock. The server runs with the same clock. The test is skipped if libfaketime is
 //! not installed.
 
 #![cfg(not(windows))]
@@ -23,10 +23,10 @@ use syshandle_testkit::{
     Fixture, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
 };
 
-/// Names the file from which libfaketime reads the time.
+/// Environment variable with the path of the file from which libfaketime reads the time.
 const TIME_FILE: &str = "FAKETIME_TIMESTAMP_FILE";
 
-/// The jumps, as libfaketime reads them. The clock jumps from each to the next.
+/// Times in the format of libfaketime. The clock jumps from each to the next.
 const JUMPS: [&str; 7] = [
     "+0",
     "-1d",
@@ -37,11 +37,11 @@ const JUMPS: [&str; 7] = [
     "@1970-01-02 00:00:00",
 ];
 
-/// Shorter than each jump, and long enough for a busy machine.
+/// A duration that is shorter than each jump, and long enough even on a busy machine.
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The environment that changes the wall clock of a process.
+/// Returns the environment variables that change the wall clock of a process.
 fn environment(library: &Path, time: &Path) -> BTreeMap<String, String> {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     [
@@ -49,7 +49,8 @@ fn environment(library: &Path, time: &Path) -> BTreeMap<String, String> {
         (TIME_FILE, text(time)),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
         ("DONT_FAKE_MONOTONIC", "1".into()),
-        // The file is read with each query of the time, and files keep their times.
+        // Makes libfaketime read the file at each query of the time, and leave the times of files
+        // unchanged.
         ("FAKETIME_NO_CACHE", "1".into()),
         ("NO_FAKE_STAT", "1".into()),
         ("FAKETIME_DISABLE_SHM", "1".into()),
@@ -58,7 +59,7 @@ fn environment(library: &Path, time: &Path) -> BTreeMap<String, String> {
     .into()
 }
 
-/// Finds libfaketime in the folders of Debian, Fedora and Arch.
+/// Finds libfaketime in the folders used by Debian, Fedora and Arch.
 fn library() -> Option<PathBuf> {
     let triplet = format!("/usr/lib/{}-linux-gnu/faketime", std::env::consts::ARCH);
     [&*triplet, "/usr/lib64/faketime", "/usr/lib/faketime"]
@@ -79,7 +80,7 @@ impl WallClock {
         fs::rename(self.file.with_extension("new"), &self.file).unwrap();
     }
 
-    /// Sets the clock, and checks that this process notices it.
+    /// Sets the clock, and checks that this process sees the new time.
     fn jump(&self, time: &str) {
         let before = SystemTime::now();
         self.set(time);
@@ -88,7 +89,7 @@ impl WallClock {
         assert!(jump > Duration::from_secs(3600), "{before:?} {after:?}: no jump to {time}");
     }
 
-    /// Registers the server under test with this clock.
+    /// Registers the server under test to run with this clock.
     fn register(&self, fixture: &Fixture, program: &Path, variables: &[(&str, &str)]) {
         let mut registration = fixture.registration(program, TEST_SERVICE);
         self.prepare(&mut registration, variables);
@@ -102,7 +103,7 @@ impl WallClock {
     }
 }
 
-/// Runs a step, during which the clock jumps, and returns how long it took.
+/// Runs a step during which the clock jumps. Returns the step's result and how long it took.
 fn during_jump<R>(clock: &WallClock, jump: &str, step: impl FnOnce() -> R) -> (R, Duration) {
     thread::scope(|scope| {
         let start = Instant::now();
@@ -138,7 +139,7 @@ fn jumps_of_the_wall_clock_change_no_deadline_and_no_activation() {
     }
 }
 
-/// Runs this test again with a wall clock of its own.
+/// Runs this test again with its own wall clock.
 fn run_with_clock() {
     let Some(library) = library() else {
         return println!("skipped: libfaketime is not installed (Debian: faketime)");
@@ -255,7 +256,7 @@ fn a_failure_is_remembered_for_its_time(clock: &WallClock, jump: impl Fn()) {
     assert_eq!(first.kind(), ErrorKind::StartFailed, "{first:?}");
     jump();
     let second = fixture.activate().unwrap_err();
-    // The failure is remembered for one second after it was noted.
+    // The failure is reported for one second after it was noted.
     if start.elapsed() < Duration::from_secs(1) {
         assert!(is_remembered(&second), "{second:#}");
     }
@@ -271,7 +272,7 @@ fn a_changed_registration_is_seen(clock: &WallClock, jump: impl Fn()) {
     let program = fixture.path().join("other");
     copy(&SERVER, &program);
     clock.register(&fixture, &program, &[]);
-    // Each registered program has a server of its own.
+    // Each registered program has its own server.
     let client: TestServiceClient = fixture.activate().unwrap();
     let server = client.peer_ids().unwrap().server_pid;
     let file = fs::read_link(format!("/proc/{server}/exe")).unwrap();

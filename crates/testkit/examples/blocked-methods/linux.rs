@@ -1,4 +1,4 @@
-//! The measurement, and its server. This program is both.
+//! The measuring client and its server, which are the same program.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 use syshandle::{Result, Server, class, interface};
 use syshandle_testkit::Fixture;
 
-/// Number of clients whose methods block at once.
+/// Number of clients whose methods block at the same time.
 const BLOCKED: usize = 180;
 
-/// The limit of methods that run at once. One process, which makes all calls here, may run five eighths
-/// of that: more than block.
+/// Maximum number of concurrent methods in the server. All calls here come from one process, for
+/// which the server runs at most five eighths of this number. That is more than the number of
+/// blocking methods.
 const THREADS_MAX: usize = 320;
 
-/// The goal for the 99th percentile of the other client's calls.
+/// The goal for the 99th percentile of the other client's latency.
 const P99_MAX: Duration = Duration::from_millis(2);
 
-/// Time that a method blocks.
+/// Time for which a method blocks, in milliseconds.
 const BLOCKS_MS: u32 = 1000;
 
 class! {
@@ -29,9 +30,9 @@ class! {
 #[interface(iid = "c3f6b6d2-5b7e-4f43-9a39-0c8f2d4c7e12")]
 trait Workshop {
     fn null(&self) -> Result<()>;
-    /// Usually returns quickly, and sometimes blocks for the given time.
+    /// Returns immediately, or blocks for this time if it is not zero.
     fn work(&self, ms: u32) -> Result<()>;
-    /// A method that is declared as blocking.
+    /// Blocks for this time. Declared as blocking.
     #[blocking]
     fn block(&self, ms: u32) -> Result<()>;
 }
@@ -56,7 +57,7 @@ impl Workshop for Bench {
     }
 }
 
-/// Measures, or serves if the argument says so.
+/// Runs the server if the argument requests it, and otherwise the measurement.
 pub(crate) fn main() -> ExitCode {
     let done = match std::env::args().nth(1) {
         Some(argument) if argument == SERVE => {
@@ -75,7 +76,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Measures each way to block. Returns whether all results meet the goal.
+/// Measures each way in which methods can block. Returns whether all results meet the goal.
 fn measure() -> Result<bool, Box<dyn Error>> {
     let fixture = Fixture::new();
     let mut registration = fixture.registration(&std::env::current_exe()?, WORKSHOP);
@@ -117,8 +118,8 @@ fn measure() -> Result<bool, Box<dyn Error>> {
 
 type Call = fn(&WorkshopClient, u32) -> Result<()>;
 
-/// Lets all clients call at once, several times. Returns the times of consecutive null calls that
-/// another client makes during these calls.
+/// Makes all clients call at the same time, several times. Returns the latencies of the null calls
+/// that another client makes meanwhile.
 fn call_beside(
     clients: &[WorkshopClient],
     other: &WorkshopClient,
@@ -144,8 +145,8 @@ fn call_beside(
                 let call = Instant::now();
                 other.null()?;
                 times.push(call.elapsed());
-                // The pause makes this an occasional caller, whose times show how long other calls
-                // take.
+                // The pause makes this a client that calls occasionally, so that its latencies show
+                // the effect of the other calls.
                 std::thread::sleep(Duration::from_micros(500));
             }
             Ok(times)
@@ -159,8 +160,8 @@ fn call_beside(
     })
 }
 
-/// The argument that starts this program as the server.
+/// The argument that makes this program the server.
 const SERVE: &str = "serve-blocked";
 
-/// Number of times that all clients call at once.
+/// Number of times that all clients call at the same time.
 const ROUNDS: u32 = 4;

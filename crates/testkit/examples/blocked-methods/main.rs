@@ -1,5 +1,5 @@
-//! Measures the latency of a client while many methods of other clients block: `cargo xtask blocked`.
-//! It does nothing on Windows, where COM runs the methods.
+//! Measures the latency of a client while many methods of other clients block (`cargo xtask
+//! blocked`). It does nothing on Windows, where COM runs the methods.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

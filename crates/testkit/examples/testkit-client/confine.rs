@@ -1,4 +1,4 @@
-//! Confines this process like a sandbox.
+//! Confines this process like a sandbox does.
 #![expect(unsafe_code, reason = "system calls that have no safe form: seccomp and unshare")]
 
 use std::io;
@@ -14,7 +14,7 @@ pub(crate) fn confine(what: &str) -> io::Result<()> {
     }
 }
 
-/// Installs a filter that forbids `acct`, a system call that no program here makes.
+/// Installs a filter that rejects `acct`, a system call that none of the programs makes.
 fn filter() -> io::Result<()> {
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let load_number = statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0);
@@ -28,9 +28,9 @@ fn filter() -> io::Result<()> {
     let allow = statement(libc::BPF_RET as u16, libc::SECCOMP_RET_ALLOW);
     let mut program = [load_number, equal, forbid, allow];
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // Without `CAP_SYS_ADMIN`, a filter requires `no_new_privs`, which confines a process by
-    // itself. So the first attempt does not set it.
-    // SAFETY: the kernel reads the filter, which lives until the call returns.
+    // Tries without `no_new_privs` first, because that is a confinement itself. Without
+    // `CAP_SYS_ADMIN`, a filter requires it. SAFETY: the kernel reads the filter, which lives until
+    // the call returns.
     if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
         == 0
     {
@@ -47,7 +47,7 @@ fn filter() -> io::Result<()> {
 
 fn unshare(flags: i32) -> io::Result<()> {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
-    // SAFETY: this process has one thread, and no memory is involved.
+    // SAFETY: this process has a single thread, and the call accesses no memory.
     match unsafe { libc::unshare(flags) } {
         0 if flags == libc::CLONE_NEWUSER => {
             std::fs::write("/proc/self/setgroups", "deny")?;

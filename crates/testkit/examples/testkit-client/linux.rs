@@ -1,9 +1,9 @@
-//! The client of the tests. Activates the server, calls `peer_ids`, and prints the answer.
+//! The client for the tests. Activates the server, calls `peer_ids`, and prints the result.
 //!
 //! `testkit-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call
-//! NAME]` prints the server's process, and the processes and the user that the server reports. On
-//! an error, it prints the kind and all causes. `--call` makes one more call: `abort`, `hang`, or
-//! `echo`, which passes handles to the server and back.
+//! NAME]` prints the process ID of the server, and the process IDs and the user ID that the server
+//! reports. On an error, it prints the kind and all causes. `--call` makes an additional call:
+//! `abort`, `hang`, or `echo`, which passes handles to the server and back.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -62,13 +62,13 @@ fn ask(
     let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid())?;
     let server = syshandle::object::Proxy::as_client(&client).server()?;
     let ids = client.peer_ids()?;
-    // This process keeps the event and never sets it.
+    // This process keeps the event without ever setting it.
     let event = Event::new()?;
     let held = match work {
         Some(path) => {
             let file = File::options().write(true).open(path)?;
             client.write_outcome(&file, &event)?;
-            // Releases the object while its task waits.
+            // Releases the object while its background task is waiting.
             drop(client);
             None
         }
@@ -92,7 +92,7 @@ fn ask(
     Ok(())
 }
 
-/// Makes the call with this name.
+/// Makes the additional call with this name.
 fn make(client: &TestServiceClient, call: &str) -> Result<()> {
     match call {
         "abort" => client.abort(),
@@ -102,7 +102,7 @@ fn make(client: &TestServiceClient, call: &str) -> Result<()> {
     }
 }
 
-/// Passes handles to the server, and receives one of them back.
+/// Passes handles to the server. The server returns one of them.
 fn echo(client: &TestServiceClient) -> Result<()> {
     let own = File::open(std::env::current_exe()?)?;
     let event = Event::new()?;

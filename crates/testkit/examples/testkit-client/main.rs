@@ -1,5 +1,5 @@
-//! The client of the tests. It does nothing on Windows, because activation without COM is tested on
-//! Linux only.
+//! The client for the tests. It does nothing on Windows, because activation without COM is tested
+//! only on Linux.
 
 #[cfg(not(windows))]
 mod confine;

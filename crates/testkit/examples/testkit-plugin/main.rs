@@ -1,5 +1,5 @@
-//! A plugin with its own copy of the library: it serves in the process of another copy, and calls
-//! that copy's server.
+//! A plugin with its own copy of the library. It runs a server in the process of another copy, and
+//! calls that copy's server.
 #![cfg(not(windows))]
 #![expect(unsafe_code, reason = "the exported name of the plugin")]
 
@@ -13,27 +13,27 @@ fn folder() -> PathBuf {
     std::env::var_os("TESTKIT_PLUGIN").unwrap_or_default().into()
 }
 
-/// Serves at a path until `SIGTERM`.
+/// Serves on a socket at a path until `SIGTERM`.
 fn serve() -> Result<()> {
     Server::new().class(MIRROR, || MirrorObject).path(folder().join("plugin")).never_exit().run()
 }
 
-/// Calls the server of the host, and lends it an object of this copy.
+/// Calls the server of the host program, and passes it an object of this copy.
 fn call_host() -> Result<()> {
     let host: MirrorClient = direct::connect(folder().join("host"))?;
     host.mirror(&File::open("/dev/null")?)?;
     host.call(&MirrorClient::in_process(MirrorObject)?)
 }
 
-/// Serves, and returns 0 when the server has ended in order.
-// SAFETY: no other symbol of the process has this name.
+/// Runs the server. Returns 0 if the server has ended normally.
+// SAFETY: no other symbol in the process has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn testkit_plugin_serve() -> i32 {
     serve().map_or(1, |()| 0)
 }
 
-/// Returns 0 if the calls have succeeded.
-// SAFETY: no other symbol of the process has this name.
+/// Calls the host's server. Returns 0 if all calls succeeded.
+// SAFETY: no other symbol in the process has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn testkit_plugin_call_host() -> i32 {
     call_host().map_or(1, |()| 0)

@@ -1,4 +1,4 @@
-//! The server of the tests. Environment variables control its behaviour.
+//! The server for the tests. Environment variables control its behaviour.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -27,7 +27,7 @@ pub(crate) fn main() -> Result<()> {
             std::process::exit(7);
         }
         "hang" => hang_forever(),
-        // Hangs unless this file exists.
+        // Hangs if the file does not exist.
         "hang without" if !fs::exists(variable("TESTKIT_GATE"))? => hang_forever(),
         "crash" => std::process::abort(),
         _ => {}
@@ -53,12 +53,12 @@ pub(crate) fn main() -> Result<()> {
         .run()
 }
 
-/// Returns an environment variable, empty if it is not set.
+/// Returns the value of an environment variable, or an empty string if it is not set.
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
-/// Keeps the socket open, and never sends a greeting.
+/// Keeps the socket open without ever sending a greeting.
 fn hang_forever() -> ! {
     loop {
         std::thread::park();
@@ -131,7 +131,7 @@ fn surroundings() -> Vec<String> {
         .filter_map(|entry| {
             let fd = entry.file_name().to_str()?.parse().ok()?;
             let target = fs::read_link(entry.path()).ok()?;
-            // Skips the descriptor that reads this folder.
+            // Excludes the descriptor that reads this directory.
             (!target.starts_with("/proc")).then(|| (fd, target.to_string_lossy().into_owned()))
         })
         .collect();
@@ -143,7 +143,7 @@ fn surroundings() -> Vec<String> {
         lines.extend(status.lines().find(|line| line.starts_with(name)).map(str::to_owned));
     }
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The fields after the name are state, parent, group, session and terminal.
+    // The fields after the name are state, parent, process group, session and terminal.
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     lines.push(format!("group {} session {} terminal {}", fields[2], fields[3], fields[4]));
     lines.extend(std::env::vars_os().map(|(name, value)| {

@@ -1,5 +1,5 @@
-//! The server of the tests. It does nothing on Windows, because activation without COM is tested on
-//! Linux only.
+//! The server for the tests. It does nothing on Windows, because activation without COM is tested
+//! only on Linux.
 
 #![forbid(unsafe_code)]
 

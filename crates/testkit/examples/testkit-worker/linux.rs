@@ -1,9 +1,9 @@
-//! A worker of a broker, called as `testkit-worker HOW...`.
+//! A broker's worker, which is started as `testkit-worker HOW...`.
 //!
-//! The standard input is a door to the broker. With `socket` it is a connection to the broker, and
-//! with `serve` a connection at which this program serves. Usually the worker calls `prepare` and
-//! connects before it confines itself. With `late` it connects afterwards, and with `unprepared` it
-//! also does not call `prepare`. Each other word is a way of confinement.
+//! The standard input is a door to the broker. With `socket`, it is a connection to the broker, and
+//! with `serve`, a connection on which this program is the server. By default, the worker calls
+//! `prepare` and connects before it confines itself. With `late`, it connects afterwards, and with
+//! `unprepared`, it also does not call `prepare`. Each other argument names a way of confinement.
 
 #![expect(clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -26,7 +26,8 @@ pub(crate) fn main() -> ExitCode {
         false => work(&words, has("socket")),
     };
     match result {
-        // Skips destructors, because they may use system calls that calls of a client do not need.
+        // Skips destructors, because they may make system calls that the calls of a client don't
+        // need.
         Ok(()) => sandbox::exit(0),
         Err(error) => {
             eprintln!("{:?}: {error:#}", error.kind());
@@ -47,7 +48,7 @@ fn confine(words: &[String]) -> Result<()> {
     for word in words {
         if !matches!(&**word, "socket" | "serve" | "late" | "unprepared") {
             sandbox::confine(word).inspect_err(|error| {
-                // The test reports the reason for the skip.
+                // The test prints this reason for skipping.
                 eprintln!("can't be confined by {word}: {error}");
                 sandbox::exit(77);
             })?;
@@ -95,7 +96,7 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
     broker.set(&event)?;
     assert!(event.wait_timeout(Duration::from_secs(60))?);
     found.push("set");
-    // Holds many handles at once, so that descriptor numbers appear that were never examined
+    // Receives many handles at once, so that descriptor numbers are used that were never examined
     // before.
     let kept: Vec<OwnedHandle> = (0..200).map(|which| broker.any(which)).collect::<Result<_>>()?;
     for (which, handle) in kept.iter().enumerate() {
@@ -108,15 +109,15 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
         assert_eq!(object, wanted);
     }
     found.push("many");
-    // This worker connects through a reference that it receives.
+    // Connects through a reference that the worker receives.
     broker.another()?.event()?;
     found.push("reference");
     found.push(if broker.caller()? == std::process::id() { "caller" } else { "another caller" });
     broker.report(&found.join(" "))
 }
 
-/// Confines this process, and then serves the other end of the socket. `prepare` opens the files
-/// for examining handles before.
+/// Confines this process, and then runs a server on the socket. Before that, `prepare` opens the
+/// files for examining handles.
 fn serve(words: &[String]) -> Result<()> {
     syshandle::direct::prepare()?;
     confine(words)?;

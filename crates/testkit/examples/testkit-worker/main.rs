@@ -1,5 +1,5 @@
-//! The worker of a broker: confines itself, and then receives handles of all kinds. It does nothing
-//! on Windows.
+//! The worker of a broker, which confines itself and then receives handles of all kinds. It does
+//! nothing on Windows.
 
 #[cfg(not(windows))]
 mod linux;

@@ -1,13 +1,13 @@
-//! Confines this process like sandboxes do.
+//! Confines this process in the ways of common sandboxes.
 #![expect(unsafe_code, reason = "system calls that have no safe form: seccomp, Landlock, unshare")]
 
 use std::io;
 use std::process::ExitCode;
 use std::ptr;
 
-/// Ends this process without destructors.
+/// Ends this process without running destructors.
 pub(crate) fn exit(code: i32) -> ExitCode {
-    // SAFETY: `_exit` has no preconditions and ends the process.
+    // SAFETY: `_exit` has no preconditions and doesn't return.
     unsafe { libc::_exit(code) }
 }
 
@@ -24,9 +24,9 @@ pub(crate) fn confine(how: &str) -> io::Result<()> {
     }
 }
 
-/// The system calls of a worker that is a client, as `docs/sandbox.md` lists them.
+/// The system calls that `docs/sandbox.md` lists for a worker that is a client.
 const CLIENT_CALLS: &[libc::c_long] = &[
-    // Connections and messages.
+    // For connections and messages.
     libc::SYS_socketpair,
     libc::SYS_setsockopt,
     libc::SYS_getsockopt,
@@ -43,7 +43,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_sched_yield,
     libc::SYS_shutdown,
     libc::SYS_close,
-    // The proof of handles.
+    // For the proof of handles.
     libc::SYS_fcntl,
     libc::SYS_statx,
     libc::SYS_dup3,
@@ -51,13 +51,13 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_ioctl,
     libc::SYS_timerfd_gettime,
     libc::SYS_fstatfs,
-    // Waiting for events and semaphores, and setting them.
+    // For waiting for events and semaphores, and for setting them.
     libc::SYS_preadv2,
     libc::SYS_write,
-    // A reference to an object: checks whether this process serves it.
+    // For references to objects: checks whether this process serves the object.
     libc::SYS_getpid,
     libc::SYS_geteuid,
-    // Memory, and values that are too large for a message.
+    // For memory, and for values that are too large for a message.
     libc::SYS_memfd_create,
     libc::SYS_prlimit64,
     libc::SYS_rt_sigprocmask,
@@ -70,13 +70,13 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_mremap,
     libc::SYS_madvise,
     libc::SYS_brk,
-    // The end of the process.
+    // For the end of the process.
     libc::SYS_exit_group,
 ];
 
-/// The additional system calls of a worker that serves, as `docs/sandbox.md` lists them.
+/// The additional system calls that `docs/sandbox.md` lists for a worker that is a server.
 const SERVER_CALLS: &[libc::c_long] = &[
-    // Event loops.
+    // For event loops.
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
     #[cfg(target_arch = "x86_64")]
@@ -86,7 +86,7 @@ const SERVER_CALLS: &[libc::c_long] = &[
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
     libc::SYS_read,
-    // Threads.
+    // For threads.
     libc::SYS_clone3,
     libc::SYS_mprotect,
     libc::SYS_rseq,
@@ -96,27 +96,27 @@ const SERVER_CALLS: &[libc::c_long] = &[
     libc::SYS_prctl,
     libc::SYS_gettid,
     libc::SYS_exit,
-    // SIGTERM and SIGINT.
+    // For `SIGTERM` and `SIGINT`.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigreturn,
-    // Waiting for events of which a peer also holds a handle.
+    // For setting events that a peer also has open.
     libc::SYS_io_setup,
     libc::SYS_io_submit,
     libc::SYS_io_getevents,
 ];
 
-/// System calls that may fail: opening files that report the amount of memory.
+/// System calls that may fail. They open files about the amount of memory.
 const REFUSED_CALLS: &[libc::c_long] = &[libc::SYS_openat];
 
-/// The other system calls of this program, which reads a file and creates an event.
+/// The other system calls of this program. It reads a file and creates an event.
 const OWN_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_eventfd2,
-    // The Rust runtime calls it once for each thread that uses a hash map.
+    // The Rust runtime calls this once in each thread that uses a hash map.
     libc::SYS_getrandom,
 ];
 
-/// Installs a filter that refuses to open files, and kills this process at any other system call
+/// Installs a filter that rejects opening files, and kills this process at any other system call
 /// that is not allowed.
 fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
@@ -145,8 +145,8 @@ fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
     check(set.into())
 }
 
-/// Installs a ruleset that handles every file access right of the kernel's Landlock version and
-/// allows none.
+/// Installs a Landlock ruleset that denies every file access right that the kernel's Landlock
+/// version knows.
 fn landlock() -> io::Result<()> {
     const CREATE_RULESET: libc::c_long = 444;
     const RESTRICT_SELF: libc::c_long = 446;
@@ -162,19 +162,19 @@ fn landlock() -> io::Result<()> {
         3 | 4 => (1 << 15) - 1,
         _ => (1 << 16) - 1,
     };
-    // SAFETY: the kernel reads eight bytes, the first field of the struct, from `handled`, which is
-    // eight bytes long.
+    // SAFETY: the kernel reads eight bytes from `handled`, which is the first field of the struct
+    // and has that size.
     let ruleset =
         unsafe { libc::syscall(CREATE_RULESET, &raw const handled, size_of_val(&handled), 0_u32) };
     check(ruleset)?;
     rustix::thread::set_no_new_privs(true)?;
-    // SAFETY: no memory is involved. The ruleset's descriptor is open.
+    // SAFETY: the call accesses no memory, and the ruleset's descriptor is open.
     check(unsafe { libc::syscall(RESTRICT_SELF, ruleset, 0_u32) })?;
-    // SAFETY: the descriptor was made above and is not used again.
+    // SAFETY: the descriptor was opened above and is not used again.
     check(unsafe { libc::close(ruleset as i32) }.into())
 }
 
-/// Changes the root to the empty folder that the test names, which does not even contain `/proc`.
+/// Changes the root to an empty directory that the test names. It does not even contain `/proc`.
 fn chroot() -> io::Result<()> {
     let root = std::env::var_os("TESTKIT_ROOT").unwrap_or_default();
     rustix::process::chroot(std::path::Path::new(&root))?;
@@ -182,7 +182,7 @@ fn chroot() -> io::Result<()> {
 }
 
 fn unshare(flags: i32) -> io::Result<()> {
-    // SAFETY: this process has one thread, and no memory is involved.
+    // SAFETY: this process has a single thread, and the call accesses no memory.
     check(unsafe { libc::unshare(flags) }.into())
 }
 

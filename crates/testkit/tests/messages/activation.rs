@@ -1,4 +1,4 @@
-//! Errors of finding and starting a server.
+//! Messages of errors when a server is found and started.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -15,7 +15,7 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Prepares a fixture, and adds the error of an activation.
+/// Activates the server in a new fixture that `prepare` has changed, and adds the resulting error.
 fn add(messages: &mut Messages, situation: &'static str, prepare: impl FnOnce(&Fixture)) {
     let fixture = Fixture::new();
     messages.replace(&SERVER, "$SERVER");
@@ -26,7 +26,7 @@ fn add(messages: &mut Messages, situation: &'static str, prepare: impl FnOnce(&F
     messages.add(situation, &error);
 }
 
-/// Registers a script or file as the server.
+/// Registers a script or another file as the server.
 fn program(fixture: &Fixture, content: &str, mode: u32) {
     let path = fixture.path().join("program");
     fs::write(&path, content).unwrap();
@@ -136,7 +136,8 @@ fn programs(all: &mut Messages) {
     all.add("a start that another process holds up", &error);
 }
 
-/// A client that is more confined than the first one may not start a server.
+/// Adds the errors of a client that is more confined than the first one, and so may not start a
+/// server.
 fn confined(all: &mut Messages) {
     let fixture = Fixture::new();
     all.replace(fixture.path(), "$FOLDER");

@@ -1,4 +1,4 @@
-//! Errors of calls: arguments, results, methods, deadlines and limits.
+//! Messages of errors in calls, which concern arguments, results, methods, deadlines and limits.
 #![expect(unsafe_code, reason = "fork, which has no safe form")]
 
 use std::fs::File;
@@ -301,8 +301,8 @@ fn limits(messages: &mut Messages) {
     messages.add("a server without free descriptors", &error);
 
     let (mut reader, mut writer) = io::pipe().unwrap();
-    // SAFETY: the copy writes to a pipe and ends without destructors. Another thread can only hold
-    // locks of the allocator, which the C library frees in the copy.
+    // SAFETY: the child writes to a pipe and ends without destructors. Other threads of the parent
+    // can only have held allocator locks, which the C library releases in the child.
     if unsafe { libc::fork() } == 0 {
         let error = subject.number(1).unwrap_err();
         writer.write_all(describe(&error).as_bytes()).unwrap();

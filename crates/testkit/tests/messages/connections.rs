@@ -1,4 +1,5 @@
-//! Errors of connections without a registration, of servers, and of peers that break the protocol.
+//! Messages of errors in connections without a registration, in servers, and with peers that break
+//! the protocol.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -143,7 +144,7 @@ fn of_servers(messages: &mut Messages, folder: &Path) {
     let guarded = || server().path(&strict).policy(other.clone()).idle_timeout(SHORT).run();
     std::thread::scope(|scope| {
         let running = scope.spawn(guarded);
-        // Before the server listens, the error is another one.
+        // Until the server listens, there is another error.
         let mut refusal = None;
         wait_until("the server refuses the user", || {
             let error = connect::<TestServiceClient>(&strict).err();
@@ -168,7 +169,7 @@ syshandle::class! {
     OTHER_CLASS: Other = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b56";
 }
 
-/// Implements the interface of a server that no test calls.
+/// The object of a server that no test calls.
 struct Unused;
 
 impl TestService for Unused {

@@ -1,11 +1,11 @@
-//! The guide that explains the messages.
+//! The chapter of the guide that explains the messages.
 
 use std::path::Path;
 
 use crate::{OWN_TEXT, folder, parse};
 
-/// Each table of the guide starts with the stable part of a message, in which `…` stands for any
-/// text. The first entry that fits a message explains it.
+/// Each table in the chapter starts with the stable part of a message, in which `…` stands for any
+/// text. The first entry that matches a message must explain it.
 #[test]
 fn the_guide_has_an_entry_for_each_message() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/troubleshooting.md");
@@ -78,7 +78,7 @@ const KINDS: [&str; 26] = [
     "System",
 ];
 
-/// Returns whether a message contains the parts of an entry in their order.
+/// Returns whether a message contains all parts of an entry in order.
 fn matches(message: &str, entry: &str) -> bool {
     let mut rest = message;
     entry.split('…').map(str::trim).all(|part| match rest.split_once(part) {

@@ -1,4 +1,4 @@
-//! Errors of handles, in and outside of calls.
+//! Messages of errors with handles, inside and outside of calls.
 
 use std::io;
 

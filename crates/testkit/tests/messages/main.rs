@@ -1,8 +1,8 @@
-//! The messages of errors. Each test provokes a group of errors as a user would, and compares their
-//! messages with `messages/GROUP.txt`. `UPDATE_EXPECTED=1` rewrites these files. A message that
-//! can't be provoked on the machine of the test keeps its expected text.
+//! Messages of errors. Each test provokes a group of errors as a user would, and compares their
+//! messages with `messages/GROUP.txt`. With `UPDATE_EXPECTED=1`, it rewrites these files instead.
+//! If a machine can't provoke an error, the expected message remains.
 //!
-//! Each message needs an entry in `docs/guide/troubleshooting.md`.
+//! `docs/guide/troubleshooting.md` must have an entry for each message.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -17,15 +17,16 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// A text that a program chose, so the guide does not explain it.
+/// A text that a program chose, which the guide need not explain.
 const OWN_TEXT: &str = "a text of the program";
 
-/// The messages of a group, by situation.
+/// The messages of a group of errors.
 struct Messages {
     group: &'static str,
-    /// Texts that differ between machines and runs, and what replaces them. Longer texts are first.
+    /// Texts that differ between machines and runs, each with its replacement. Longer texts come
+    /// first.
     replacements: Vec<(String, &'static str)>,
-    /// The situations and their messages.
+    /// The situations, each with its message.
     messages: Vec<(&'static str, String)>,
 }
 
@@ -34,17 +35,17 @@ impl Messages {
         Self { group, replacements: Vec::new(), messages: Vec::new() }
     }
 
-    /// Replaces a path in the messages that follow.
+    /// Replaces a path in the messages that are added later.
     fn replace(&mut self, path: &Path, name: &'static str) {
         self.replacements.insert(0, (path.to_str().unwrap().to_owned(), name));
     }
 
-    /// Adds the message of an error of the runtime.
+    /// Adds the message of an error that the runtime returned.
     fn add(&mut self, situation: &'static str, error: &syshandle::Error) {
         self.push(situation, &describe(error));
     }
 
-    /// Adds the message of an error of the system that a handle's method returned.
+    /// Adds the message of an I/O error that a method of a handle type returned.
     fn add_io(&mut self, situation: &'static str, error: &std::io::Error) {
         self.push(situation, &format!("display: {error}\n"));
     }
@@ -92,7 +93,7 @@ impl Messages {
     }
 }
 
-/// Returns the texts of an error and of its causes.
+/// Formats an error with its causes.
 fn describe(error: &syshandle::Error) -> String {
     let mut text = format!("display: {error}\n");
     let mut cause = StdError::source(error);
@@ -104,7 +105,7 @@ fn describe(error: &syshandle::Error) -> String {
     text
 }
 
-/// Returns the situations of a file, and the text of each.
+/// Parses a file of expected messages. Returns each situation with its text.
 fn parse(text: &str) -> Vec<(String, String)> {
     text.split("## ")
         .skip(1)
@@ -115,12 +116,12 @@ fn parse(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns the folder of the expected messages.
+/// Returns the folder with the expected messages.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages")
 }
 
-/// Replaces the numbers that follow `word`.
+/// Replaces the number after each `word` by `name`.
 fn replace_number(text: &str, word: &str, name: &str) -> String {
     let mut parts = text.split(word);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -132,7 +133,7 @@ fn replace_number(text: &str, word: &str, name: &str) -> String {
     out
 }
 
-/// Replaces the hash in the names of files in the runtime folder.
+/// Replaces the hash in file names of the runtime folder.
 fn replace_hash(text: &str) -> String {
     let is_hash = |word: &str| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut out = String::new();
@@ -146,7 +147,7 @@ fn replace_hash(text: &str) -> String {
     out
 }
 
-/// Replaces the age of a noted failure.
+/// Replaces the age of a failure note.
 fn replace_age(text: &str) -> String {
     let Some((before, after)) = text.split_once(" ms ago") else { return text.to_owned() };
     let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
