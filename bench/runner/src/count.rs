@@ -126,8 +126,8 @@ const RUNS: u32 = 5;
 /// Number of calls in the run that is subtracted, to exclude constant costs such as the start.
 const FEW: u64 = 1_000;
 
-/// Runs with the same number of calls differ by up to 3 % if the calls carry handles, because of
-/// contended locks and the start.
+/// Tolerance of a count, in percent. Runs of the same calls with handles differ by up to 3 %,
+/// because of contended locks and of the start of the threads.
 const TOLERANCE_PERCENT: f64 = 3.0;
 
 /// Tolerance of the connection, in percent. Valgrind slows the server down, so it considers some

@@ -187,7 +187,8 @@ impl Error {
         self
     }
 
-    /// Copies the error for another call, without its cause.
+    /// Creates the same error for another call that failed for the same reason. The cause is not
+    /// copied.
     #[cfg(not(windows))]
     pub(crate) fn of_another_call(&self) -> Self {
         let inner = &*self.0;
