@@ -36,7 +36,7 @@ pub(crate) fn serve(socket: &Socket) -> Result<()> {
                 let done = socket.event()?;
                 socket.send(reply, &[done.as_fd()])?;
                 // This thread can wait for the event itself, because the client makes no other call
-                // meanwhile.
+                // during this time.
                 socket.wait_for(&ready)?;
                 sparkle::decorate(file, &done)?;
             }

@@ -21,8 +21,8 @@ use syshandle_types::Guid;
 use crate::Result;
 use crate::class::{Class, ClassInfo, Interface, Proxy};
 
-/// Connects to the server of a class, and starts the server if it isn't running. Like `activate` of
-/// the generated client, for code that is generic over the interface.
+/// Connects to the server of a class, and starts the server if it isn't running. This function does
+/// the same as `activate` of a generated client, for code that is generic over the interface.
 ///
 /// # Errors
 /// See [`Activation`], which also offers other options.
@@ -63,7 +63,7 @@ impl Activation {
     /// COM does both.
     ///
     /// # Errors
-    /// Each obstacle has its own [`ErrorKind`](crate::ErrorKind). No call has run.
+    /// Each cause has its own [`ErrorKind`](crate::ErrorKind). No call has run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let _entered =

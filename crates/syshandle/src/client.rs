@@ -1,4 +1,4 @@
-//! Client side: a typed reference to an object in this or another process.
+//! The client side: a typed reference to an object in this process or another one.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -33,17 +33,17 @@ use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
 use crate::{CallError, Result};
 
-/// Reference to an object; every generated client wraps one.
+/// An untyped reference to an object. Every generated client wraps one.
 ///
 /// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
 /// released when the last clone is dropped.
 ///
-/// On Linux, a client belongs to the process that made it. In a forked copy of that process each use
-/// returns an error of the kind [`ErrorKind::OtherProcess`](crate::ErrorKind::OtherProcess), and
-/// dropping the copy of the client has no effect on the connection.
+/// On Linux, a client belongs to the process that made it. In a forked copy of that process each
+/// use returns an error of the kind [`ErrorKind::OtherProcess`](crate::ErrorKind::OtherProcess),
+/// and dropping the copy of the client has no effect on the connection.
 ///
-/// On Windows, a thread of the multithreaded apartment makes each call, so the calling thread may be
-/// in any apartment. A call whose timeout has passed is abandoned and may still run.
+/// On Windows, the calling thread may be in any apartment, because another thread makes the call,
+/// in the multithreaded apartment. A call whose timeout has passed is abandoned and may still run.
 #[derive(Clone, Debug)]
 pub struct Client {
     interface: &'static Description,
@@ -66,7 +66,8 @@ impl Client {
         Self { timeout, ..self.clone() }
     }
 
-    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
+    /// Returns the same reference with `cancel` attached. [`Cancel::cancel`] ends the calls of the
+    /// returned reference.
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
@@ -81,8 +82,8 @@ impl Client {
     /// them, and the client connects first if necessary.
     ///
     /// On a generated client, call `client.as_client().server()`:
-    /// [`as_client`](crate::class::Proxy::as_client) is a method of the trait [`Proxy`], which has to
-    /// be in scope.
+    /// [`as_client`](crate::class::Proxy::as_client) is a method of the trait [`Proxy`], which has
+    /// to be in scope.
     ///
     /// # Errors
     /// On Linux, the errors of connecting. On Windows,
@@ -104,7 +105,7 @@ impl Client {
         self.wait_for(object)
     }
 
-    /// Returns a reference to the same object by another of its interfaces.
+    /// Returns a reference to another interface of the same object.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface), or any error of a call.
@@ -112,7 +113,7 @@ impl Client {
         Ok(P::from_client(self.cast_to(P::Interface::DESCRIPTION)?))
     }
 
-    /// Calls a method that has no error type of its own.
+    /// Calls a method without an error type of its own.
     #[doc(hidden)]
     pub fn call<'a, T: Decode>(
         &self,
@@ -151,8 +152,8 @@ impl Client {
 
 #[cfg(not(windows))]
 impl Client {
-    /// Returns the same reference with a different set of accepted file systems: a file from the
-    /// server must be on one of them. The default is the kernel's local file systems. Linux only.
+    /// Returns the same reference with another set of accepted file systems. A file that the server
+    /// returns must be on one of them. The default is the kernel's local file systems. Linux only.
     #[must_use]
     pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
         let mut client = self.clone();

@@ -27,8 +27,8 @@ pub const fn class_mark<C: ClassInfo>() -> [u8; MARK_LEN] {
 #[macro_export]
 macro_rules! of_platform {
     () => {
-        /// Returns the same reference with a different set of accepted file systems: a file from
-        /// the server must be on one of them. The default is the kernel's local file systems.
+        /// Returns the same reference with another set of accepted file systems. A file that the
+        /// server returns must be on one of them. The default is the kernel's local file systems.
         #[must_use]
         pub fn with_filesystems(
             &self,
@@ -82,7 +82,8 @@ macro_rules! proxy {
                 Self(self.0.with_timeout(timeout))
             }
 
-            /// Returns the same reference with `cancel` attached: `Cancel::cancel` ends its calls.
+            /// Returns the same reference with `cancel` attached. `Cancel::cancel` ends the calls of
+            /// the returned reference.
             #[must_use]
             pub fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
                 Self(self.0.with_cancel(cancel))
@@ -99,7 +100,7 @@ macro_rules! proxy {
                 self.0.wait(object)
             }
 
-            /// Returns a reference to the same object by another of its interfaces.
+            /// Returns a reference to another interface of the same object.
             ///
             /// # Errors
             /// `NoSuchInterface`, or any error of a call.

@@ -57,8 +57,8 @@ cfg_if::cfg_if! {
 /// ```
 ///
 /// On Windows, COM finds the server by its registration (`syshandle register`), starts it with a
-/// client's first call, and decides which users may use it. Settings that COM has itself, such as
-/// the users and the limits, exist on Linux only.
+/// client's first call, and decides which users may use it. Some settings exist on Linux only,
+/// because COM has its own: for example the users and the limits.
 pub struct Server {
     classes: Vec<ServedClass>,
     /// The idle timeout; `None` disables it.
@@ -87,8 +87,8 @@ impl Server {
         self
     }
 
-    /// Sets the idle timeout: the server ends when no client has used it for this long, and at the
-    /// latest after twice this time.
+    /// Sets the idle timeout. When no client has used the server for this time, it ends. The end
+    /// may be delayed, but comes at the latest after twice this time.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         // A timeout of zero would end the server before the first client connects.
@@ -96,7 +96,7 @@ impl Server {
         self
     }
 
-    /// Disables the idle timeout, so the server ends only when it is told to.
+    /// Disables the idle timeout, so the server runs until it is ended explicitly.
     #[must_use]
     pub fn never_exit(mut self) -> Self {
         self.idle = None;
@@ -105,13 +105,16 @@ impl Server {
 
     /// Serves clients on this thread and others until the server ends by its idle timeout.
     ///
-    /// On Linux, `SIGTERM` ends the server too: see `drain_timeout`. For that, this function
-    /// installs a handler of `SIGTERM`. The handler stays after the end of the server, calls the
-    /// handler that was installed before it, and does nothing else then. A program with a handler of
-    /// its own installs it before, or uses [`start`](Self::start). The server uses the socket that
-    /// was passed to this program (`LISTEN_FDS`), if any, and otherwise creates the socket. It
-    /// raises the soft limit of descriptors of this process to the hard limit. Child processes
-    /// inherit the raised limit unless they are started with `restore_descriptor_limit`.
+    /// On Linux, `SIGTERM` ends the server too (see `drain_timeout`). For this purpose, the
+    /// function installs a handler of `SIGTERM`, which also calls the handler that was installed
+    /// before it. The handler stays installed after the end of the server, and then only calls the
+    /// earlier handler. A program with its own handler must install it before this call, or use
+    /// [`start`](Self::start) instead.
+    ///
+    /// If a socket was passed to this program (`LISTEN_FDS`), the server uses it. Otherwise it
+    /// creates the socket. It also raises the soft limit of descriptors of this process to the hard
+    /// limit. Child processes inherit the raised limit unless they are started with
+    /// `restore_descriptor_limit`.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchClass`] if the server has no class; errors of the system. On Linux,
@@ -123,12 +126,12 @@ impl Server {
         system::run(classes, idle, settings)
     }
 
-    /// Starts to serve clients on threads of the server's own, and returns at once. Clients can
-    /// connect when this function returns.
+    /// Starts to serve clients on separate threads, and returns at once. Clients can connect when
+    /// this function returns.
     ///
     /// In contrast to [`run`](Self::run), this function installs no signal handler. A process may
-    /// run several servers, each with classes and sockets of its own. On Linux only one of them can
-    /// use a socket that was passed to this program (`LISTEN_FDS`).
+    /// run several servers with different classes and sockets. On Linux only one of them can use a
+    /// socket that was passed to this program (`LISTEN_FDS`).
     ///
     /// # Errors
     /// The errors of [`run`](Self::run); an error of the system if no thread is left.
@@ -138,7 +141,7 @@ impl Server {
         Ok(RunningServer::new(control, thread))
     }
 
-    /// Returns the server if it has a class.
+    /// Returns the server, or an error if it has no class.
     fn with_classes(self) -> Result<Self> {
         if self.classes.is_empty() {
             let text = "this server has no class: `Server::class` adds one";
@@ -148,22 +151,22 @@ impl Server {
     }
 }
 
-/// Linux only. On Windows, COM has settings of its own.
+/// Settings that exist on Linux only. On Windows, COM has its own settings.
 #[cfg(not(windows))]
 impl Server {
-    /// Listens at this path, without a registration, for clients that [`connect`](crate::direct::connect)
-    /// to it. No file may exist at the path. Only the server's own user may connect, unless
-    /// [`Server::policy`] sets another policy.
+    /// Listens at this path, without a registration, for clients that
+    /// [`connect`](crate::direct::connect) to it. No file may exist at the path. Only the server's
+    /// own user may connect, unless [`Server::policy`] sets another policy.
     ///
     /// The mode of the socket is 0777 without the bits of the umask, and connecting requires the
     /// right to write. Under the usual umask 022 only the server's own user and root can connect.
     /// For other users, set a umask before [`run`](Self::run), or change the mode while the server
     /// runs. These users also need access to the folder. The server also checks [`Server::policy`].
     ///
-    /// The server removes the socket when it ends. After `kill -9` or a crash the socket stays.
-    /// Then its clients get [`ErrorKind::Disconnected`], and the next server fails with
-    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that is the only server
-    /// at its path removes the file before `run`.
+    /// The server removes the socket when it ends. After `kill -9` or a crash the socket remains.
+    /// Then clients get [`ErrorKind::Disconnected`], and the next server fails with
+    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that knows that no other
+    /// server uses its path can remove the file before `run`.
     ///
     /// `syshandle register DIR` registers the classes of every program that calls
     /// [`Server::class`], including programs that serve only by this method or [`Server::socket`].
@@ -178,17 +181,17 @@ impl Server {
     /// Serves at this socket, without a registration. The socket is an `AF_UNIX` socket of the type
     /// `SOCK_SEQPACKET`: either bound and unconnected, or one end of a connection.
     ///
-    /// A connection has one client. The policy is not applied to it, and the server ends with the
-    /// connection unless [`Server::never_exit`] is set. The kernel reports the process that created
-    /// the connection as the client. For a [`socket_pair`](crate::direct::socket_pair) this is the process
-    /// that created the pair.
+    /// If the socket is one end of a connection, it has a single client. The policy is not applied
+    /// to this client, and the server ends when the connection ends, unless [`Server::never_exit`]
+    /// is set. The kernel reports the process that created the connection as the client. For a
+    /// [`socket_pair`](crate::direct::socket_pair) this is the process that created the pair.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
         self.settings.use_socket(socket.into());
         self
     }
 
-    /// Sets which users may connect, overriding the registration.
+    /// Sets which users may connect. This overrides the registration.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.settings.policy = Some(policy);
@@ -208,17 +211,17 @@ impl Server {
     /// once with [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not
     /// run either.
     ///
-    /// A method that is usually quick runs on the thread of an event loop. After a method took a
-    /// millisecond or longer, its next 64 calls run on a worker thread. A method with the attribute
-    /// `#[blocking]` always does. So blocking methods delay no other client while fewer methods run
-    /// than the limit.
+    /// A method that is usually quick runs on the thread of an event loop. If a method took a
+    /// millisecond or longer, its next 64 calls run on worker threads. A method with the attribute
+    /// `#[blocking]` always runs on a worker thread. Below the limit, blocking methods therefore
+    /// delay no other client.
     #[must_use]
     pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
         self.settings.max_concurrent_calls = calls.max(1);
         self
     }
 
-    /// Limits the number of connections and doors. Clients beyond the limit get an error. The
+    /// Limits the number of connections and doors. At the limit, further clients get an error. The
     /// default is 16,384.
     #[must_use]
     pub fn clients_max(mut self, clients: usize) -> Self {
@@ -228,7 +231,7 @@ impl Server {
 
     /// Sets the file systems whose files the server accepts from clients. The default is the local
     /// file systems of the kernel. A network file system or a file system in user space may never
-    /// answer a query, and blocks the thread that queries it.
+    /// answer a query, and then blocks the thread that makes the query.
     #[must_use]
     pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
         self.settings.filesystems = filesystems;
@@ -248,9 +251,9 @@ impl Server {
     /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
     /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
     ///
-    /// A service manager that kills a server must wait longer than this. The default of systemd's
-    /// `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt a method
-    /// or task that runs.
+    /// A service manager must wait longer than this before it kills a server. The default of
+    /// systemd's `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt
+    /// a method or task that runs.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain = timeout;
