@@ -127,8 +127,8 @@ impl Stage {
     }
 }
 
-/// Returns the number of lines in a file. The file must be empty, or contain the lines of the client,
-/// or those of the client and the server.
+/// Returns the number of lines in a file. The file must be empty, or contain the lines of the
+/// client, optionally followed by the lines of the server.
 fn lines(file: &Path) -> usize {
     match fs::read_to_string(file).unwrap().as_str() {
         "" => 0,

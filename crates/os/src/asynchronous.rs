@@ -82,9 +82,9 @@ pub async fn wait_any(
     within(timeout, poll_fn(|context| waits.poll_any(context))).await.transpose()
 }
 
-/// Waits until all objects have been taken. Returns the indices of those that were not taken before
-/// `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely. With a
-/// timeout, the runtime also needs its timer enabled.
+/// Waits until all objects have been taken. Returns the indices of the objects that were not taken
+/// before `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely.
+/// With a timeout, the runtime also needs its timer enabled.
 ///
 /// Takes each object as soon as it is ready, independently of the others. A taken object remains
 /// taken after a timeout and if the future is dropped.

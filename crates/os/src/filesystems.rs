@@ -16,13 +16,16 @@ use crate::sys::{device, mounts};
 /// The file systems on which a peer's files may be.
 ///
 /// The default is [`Filesystems::local`]: the kernel's own file systems, which depend on neither a
-/// network nor a server in user space. The mount of a file, or another mount of its file system,
-/// must be in the [mount namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html)
-/// of this process. A tmpfs may be in any namespace, if the policy allows tmpfs. A file that is
-/// only mounted in another namespace, such as the sender's container, is rejected as
-/// [`Object::Unjudged`](crate::Object::Unjudged). Files of btrfs and overlay report device numbers
-/// that differ from that of their file system; for them, the kernel compares the file systems
-/// themselves.
+/// network nor a server in user space.
+///
+/// The mount of a file, or another mount of its file system, must be in the [mount
+/// namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html) of this process. A
+/// tmpfs may be in any namespace, if the policy allows tmpfs. A file that is only mounted in
+/// another namespace, such as the sender's container, is rejected as
+/// [`Object::Unjudged`](crate::Object::Unjudged).
+///
+/// Files of btrfs and overlay report other device numbers than their file system. For these files,
+/// the kernel compares the file systems themselves.
 ///
 /// Each value caches its decisions about mounts, so create one value and pass it to each proof.
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Filesystems {
         let number = device::reused_mount(handle)?;
         let found = mounts::file_system(number, device::of(stat));
         let found = match found {
-            // A file's device number can differ from that of its file system only if the major
+            // The device numbers of a file and of its file system can differ only if the major
             // number is 0.
             Ok(None) if device::of(stat).0 == 0 => mounts::shared_file_system(handle),
             found => found,

@@ -8,8 +8,8 @@
 //! | `try_clone` | the same job | the same job |
 //! | MIDL | | `sh_job` |
 //!
-//! On Linux, a job is also a directory, and is accepted where a directory is declared. A Windows
-//! job has no child jobs and no path.
+//! On Linux, a job is also a directory, and matches a declaration of a directory. A Windows job has
+//! no child jobs and no path.
 
 use std::io;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Job {
     }
 
     /// Returns the IDs of the processes in this job. On Linux, processes of child jobs are not
-    /// included, and the IDs are those of this pid namespace.
+    /// included, and the IDs are valid in this pid namespace.
     ///
     /// # Errors
     /// Returns the errors of `read(2)` on Linux, and of `QueryInformationJobObject` on Windows.

@@ -27,8 +27,8 @@ pub trait Narrow: Handle {
 ///
 /// The new handle has its own offset, which starts at zero, and its own locks: an
 /// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through the original
-/// handle isn't held through the new one. The process needs permission to open the file now,
-/// whatever permissions it had when this handle was opened. Opening a device may have side effects.
+/// handle isn't held through the new one. The process needs permission to open the file now, even
+/// if it had more permissions when this handle was opened. Opening a device may have side effects.
 ///
 /// A handle with `append` alone writes at the end unless its holder clears `O_APPEND`. This
 /// prevents mistakes, but is not a security boundary.

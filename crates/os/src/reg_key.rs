@@ -49,8 +49,8 @@ impl RegKey {
     ///
     /// # Errors
     /// `NotFound` if the value doesn't exist. On Linux: `InvalidInput` for an invalid name;
-    /// `InvalidData` if the name isn't that of a value; `FileTooLarge` for a larger value. On
-    /// Windows: the errors of `RegQueryValueEx`.
+    /// `InvalidData` if the name refers to something other than a value; `FileTooLarge` for a
+    /// larger value. On Windows: the errors of `RegQueryValueEx`.
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
         sys::reg_key::value(&self.0, name)
     }

@@ -36,7 +36,7 @@ impl Section {
     /// # Errors
     /// Returns the errors of `memfd_create(2)` and
     /// [`ftruncate(2)`](https://man7.org/linux/man-pages/man2/ftruncate.2.html) on Linux, and of
-    /// `CreateFileMapping` on Windows, where a length of zero is `InvalidInput`.
+    /// `CreateFileMapping` on Windows. On Windows, a length of zero is `InvalidInput`.
     pub fn new(len: u64) -> io::Result<Self> {
         sys::section::create(len).map(Self)
     }

@@ -8,8 +8,8 @@
 //! | `try_clone` | the same semaphore | the same semaphore |
 //! | MIDL | | `sh_semaphore` |
 //!
-//! A semaphore has no maximum other than that of the system. If its count must not exceed the
-//! initial value, its holders have to agree on that.
+//! A semaphore has only the maximum of the system. If its count must not exceed the initial value,
+//! its holders have to agree on that.
 
 use std::io;
 use std::time::Duration;

@@ -55,7 +55,7 @@ pub struct ReceivedMessage {
     /// the socket enabled it.
     pub sender_process: Option<OwnedHandle>,
     /// Whether the kernel attached a control message of a type unknown to this crate. It may have
-    /// contained descriptors that nobody owns now, so end the connection.
+    /// contained descriptors, which then have no owner, so end the connection.
     pub unknown_control: bool,
 }
 

@@ -116,8 +116,8 @@ impl SpawnedProcess {
     /// Kills the program, unless it has ended.
     ///
     /// # Errors
-    /// `Unsupported` if the program runs in a pid namespace that is neither that of this process
-    /// nor a descendant of it; `PermissionDenied` if the program belongs to another user.
+    /// `Unsupported` if the program runs in a pid namespace that is neither this process's
+    /// namespace nor a descendant of it; `PermissionDenied` if the program belongs to another user.
     pub fn kill(&self) -> io::Result<()> {
         use rustix::process::{Signal, pidfd_send_signal};
         match pidfd_send_signal(&self.0, Signal::KILL) {

@@ -60,8 +60,8 @@ impl Thread {
 #[cfg(not(windows))]
 impl Thread {
     /// Returns how the thread ended, in the form of a process's exit status. Returns `None` while
-    /// it runs, and before Linux 6.15. A thread that returns has the status 0, whatever its return
-    /// value. A thread that ends with its process has the status of the process.
+    /// it runs, and before Linux 6.15. A thread that returns has the status 0, independent of its
+    /// return value. A thread that ends with its process has the status of the process.
     pub fn exit_status(&self) -> Option<std::process::ExitStatus> {
         sys::process::told_exit_status(self.as_handle())
     }

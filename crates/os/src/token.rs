@@ -70,10 +70,10 @@ impl Token {
 
     /// Makes the command run its program in the namespace.
     ///
-    /// The program runs as the user of this process, for whom the namespace may define another user
-    /// ID. If that ID is zero, the program has all capabilities in the namespace; otherwise it has
-    /// none. A user without an ID in the namespace appears there as the overflow ID (65534 by
-    /// default, usually named `nobody`).
+    /// The program runs as the user of this process, for which the namespace may define another
+    /// user ID. If that ID is zero, the program has all capabilities in the namespace; otherwise it
+    /// has none. A user without an ID in the namespace appears there as the overflow ID (65534 by
+    /// default).
     ///
     /// Starting the command fails with `PermissionDenied` if this process may not enter the
     /// namespace, and with `InvalidInput` if it is already in the namespace.

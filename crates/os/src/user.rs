@@ -169,9 +169,9 @@ impl IdSpace {
     }
 }
 
-/// Returns whether an ID map covers all IDs. Its format is that of
-/// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html). The highest
-/// number is not an ID.
+/// Returns whether an ID map, in the format of
+/// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html), covers all
+/// IDs. The highest number is not an ID.
 fn is_complete(map: &str) -> bool {
     let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     map.lines().filter_map(count).sum::<u64>() >= u64::from(INVALID)

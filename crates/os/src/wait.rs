@@ -84,8 +84,8 @@ pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     sys::wait::try_take(object)
 }
 
-/// Waits until all objects have been taken. Returns the indices of those that were not taken before
-/// `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely.
+/// Waits until all objects have been taken. Returns the indices of the objects that were not taken
+/// before `timeout` passed, so an empty list means success. Without a timeout, waits indefinitely.
 ///
 /// Takes each object as soon as it is ready, independently of the others. A taken object remains
 /// taken after a timeout.

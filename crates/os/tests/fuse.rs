@@ -60,7 +60,7 @@ fn a_silent_file_system_delays_no_other_client() {
     let facts = at_once(move || prove_with(proven.as_fd(), &declared, &allowed)).unwrap();
     assert_eq!(facts.object, Object::RegularFile);
 
-    // The closer of this peer blocks, but those of other peers do not.
+    // The closer of this peer blocks, but the closers of other peers do not.
     let suspect = file.as_fd().try_clone_to_owned().unwrap();
     let blocked = Closer::new();
     let closer = blocked.clone();

@@ -1,4 +1,4 @@
-//! Files whose device number differs from that of their file system, opened in another mount
+//! Files with a device number that differs from their file system's, opened in another mount
 //! namespace.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]

@@ -61,7 +61,7 @@ impl Policy {
     }
 
     /// Returns whether a client of this user may connect. A user that is unknown in this user
-    /// namespace never matches a list, whatever ID the kernel reports for it.
+    /// namespace never matches a list, independent of the ID that the kernel reports.
     pub fn allows(&self, user: UserId) -> bool {
         match &self.users {
             UserSet::All => true,

@@ -1,5 +1,5 @@
-//! The registration folders, which are in the XDG data folders of the user and of the system. Those
-//! of the user come first.
+//! The registration folders in the XDG data folders. The folders of the user come before the
+//! folders of the system.
 //!
 //! `syshandle/programs/NAME.toml` is the registration of a program. For each of its classes,
 //! `syshandle/classes/CLSID` is a symbolic link to it, so that a class is found without reading all
@@ -73,7 +73,7 @@ impl Registry {
         home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs)])
     }
 
-    /// Returns the registration folders, those of the user first.
+    /// Returns the registration folders. The folder of the user comes first.
     #[doc(hidden)]
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
@@ -131,8 +131,8 @@ impl Registry {
         Err(Error::new(ErrorKind::NotRegistered, text))
     }
 
-    /// Returns all registrations, those of the user first. For an unreadable or untrusted
-    /// registration, returns the error.
+    /// Returns all registrations. The registrations of the user come first. For an unreadable or
+    /// untrusted registration, returns the error.
     #[doc(hidden)]
     pub fn list(&self) -> Vec<Result<RegistrationFile>> {
         let mut all = Vec::new();

@@ -167,7 +167,7 @@ impl RuntimePaths {
         !self.servers().is_empty()
     }
 
-    /// Returns the process IDs of the running servers, including those that are about to end. The
+    /// Returns the process IDs of the running servers. Includes servers that are about to end. The
     /// ID is 0 if the process isn't visible in this pid namespace.
     pub fn servers(&self) -> Vec<u32> {
         FileLock::holders(&self.running).unwrap_or_default()
@@ -243,7 +243,7 @@ impl RuntimePaths {
         if own.len() != others.len() || own.iter().zip(&others).any(|(own, other)| own > other) {
             return None;
         }
-        // Nobody can set the uptime. A note with a later uptime is from an earlier boot, and is
+        // The uptime can't be set. A note with a later uptime is from an earlier boot, and is
         // ignored.
         let age = uptime().checked_sub(noted)?;
         let is_earlier = noted < since;

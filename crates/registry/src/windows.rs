@@ -11,9 +11,9 @@ use syshandle_types::Guid;
 pub use self::proxies::ProxyRegistration;
 use crate::{Error, ErrorKind, Result};
 
-/// The part of the registry in which classes are registered. On Windows, it is that of the current
-/// user, which needs no privileges. Under Wine, it is that of the machine, because Wine reads no
-/// other.
+/// The part of the registry in which classes are registered. On Windows, it belongs to the current
+/// user, so it needs no privileges. Under Wine, it belongs to the machine, because Wine reads no
+/// other part.
 #[derive(Clone, Copy, Debug)]
 pub struct ComRegistry(());
 

@@ -342,7 +342,7 @@ fn another_user_is_refused_unless_the_registration_allows_the_user() {
     }
 }
 
-/// The user ID of `nobody`, who owns no files.
+/// The user ID 65534 (`nobody`), which owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]

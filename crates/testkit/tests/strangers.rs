@@ -167,7 +167,7 @@ fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 150));
         let _ = client.kill();
         answered += u32::from(client.wait().unwrap().success());
-        // The next client is served, whatever the killed client has left behind.
+        // The next client is served, in spite of the files that the killed client left behind.
         let next = fixture.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         next.peer_ids().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         drop(next);

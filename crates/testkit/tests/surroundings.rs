@@ -53,7 +53,7 @@ fn a_start_that_failed_by_the_low_limits_of_one_client_is_tried_again_for_others
     let low = shell(&fixture, "ulimit -n 100; exec \"$0\"");
     assert!(text(&low.stderr).starts_with("StartFailed: "), "{}", text(&low.stderr));
     // A client with higher limits tries to start the server immediately. The failure note applies
-    // only to clients whose limits are not higher than those of the client that failed.
+    // only to clients whose limits are not higher than the failed client's.
     let usual = shell(&fixture, "exec \"$0\"");
     assert!(usual.status.success(), "{}", text(&usual.stderr));
 }

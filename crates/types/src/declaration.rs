@@ -74,8 +74,8 @@ impl Declaration {
         self
     }
 
-    /// Combines two declarations, for example those of a parameter and of its type. A handle must
-    /// match both.
+    /// Combines two declarations, for example the declarations of a parameter and of its type. A
+    /// handle must match both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {

@@ -73,7 +73,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// Rust type.
     pub ty: Type,
-    /// Declaration for the handles in the value, which applies in addition to those of their types.
+    /// Declaration for the handles in the value, which applies in addition to the declarations of
+    /// their types.
     pub handle: Option<Declaration>,
 }
 
@@ -210,7 +211,7 @@ pub struct Variant {
     /// Name of the variant.
     pub name: &'static str,
     /// Discriminant in Rust, which is the value in COM. Without an explicit discriminant (`Busy =
-    /// 5`), it is one more than that of the previous variant.
+    /// 5`), it is the discriminant of the previous variant plus one.
     pub value: i64,
     /// Fields of the variant.
     pub fields: &'static [Parameter],

@@ -47,8 +47,8 @@ macro_rules! impl_socket {
 
             fn from_handle(handle: OwnedHandle) -> Self {
                 let raw = handle.into_raw_handle();
-                // SAFETY: the number is that of an owned handle, and the returned socket takes over
-                // the ownership.
+                // SAFETY: the number is an owned handle, and the returned socket takes over the
+                // ownership.
                 unsafe { OwnedSocket::from_raw_socket(raw.addr() as u64) }.into()
             }
         }

@@ -118,8 +118,8 @@ fn measure() -> Result<bool, Box<dyn Error>> {
 
 type Call = fn(&WorkshopClient, u32) -> Result<()>;
 
-/// Makes all clients call at the same time, several times. Returns the latencies of the null calls
-/// that another client makes meanwhile.
+/// Makes all clients call at the same time, several times. Returns the latencies of the calls that
+/// another client makes at the same time, which do no work.
 fn call_beside(
     clients: &[WorkshopClient],
     other: &WorkshopClient,

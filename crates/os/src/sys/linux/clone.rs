@@ -21,7 +21,7 @@ pub(crate) struct Image<'a> {
     /// The descriptors of the program, which get the numbers 0, 1, 2 and so on in this order. All
     /// others are closed.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
-    /// The program's soft limit of file descriptors, if it differs from that of this process.
+    /// The program's soft limit of file descriptors, if it differs from the limit of this process.
     pub(crate) descriptor_limit: Option<u64>,
 }
 
@@ -176,8 +176,8 @@ extern "C" fn last(memory: *mut c_void) -> c_int {
         }
     }
     let first = image.descriptors.len() as libc::c_uint;
-    // SAFETY: the call accesses no memory. It closes descriptors of this process's own table: those
-    // that are close-on-exec anyway, and those that other code leaked.
+    // SAFETY: the call accesses no memory. It closes descriptors of this process's own table, which
+    // are either close-on-exec anyway or were leaked by other code.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
         fail(memory, SpawnStep::Descriptors);
     }
@@ -199,7 +199,7 @@ extern "C" fn last(memory: *mut c_void) -> c_int {
 
 /// Writes the failed step and `errno` to `memory`, and ends this process.
 fn fail(memory: *mut StartMemory, step: SpawnStep) -> ! {
-    // SAFETY: `errno` is that of the thread of the parent, which is suspended.
+    // SAFETY: `errno` belongs to the parent's thread, which is suspended.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: `memory` outlives this process, and no other process accesses it now.
     unsafe { ptr::write_volatile(&raw mut (*memory).errno, errno) };

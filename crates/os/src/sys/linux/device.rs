@@ -2,8 +2,8 @@
 //! namespaces and anonymous inodes.
 //!
 //! No mounted file system has one of these device numbers, and each number is fixed at boot. So the
-//! type of a received object can be determined by comparing its device number with that of an
-//! object created here.
+//! type of a received object can be determined by comparing its device number with the device
+//! number of an object created here.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -67,7 +67,7 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
 /// Identifies a pidfd. The flag `PIDFD_THREAD` (equal to `O_EXCL`) distinguishes a pidfd of a
 /// thread. A thread's pidfd that was reopened by its file handle (Linux 6.14) lacks the flag: it
 /// waits for the thread but signals the process, so it counts as neither. After the thread has
-/// ended, the kernel can't distinguish such a pidfd from that of a process.
+/// ended, the kernel can't distinguish such a pidfd from a pidfd of a process.
 fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
         true => (Object::Thread, WAIT_AND_SIGNAL),

@@ -57,8 +57,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// The system call that duplicates a handle, for error messages.
 pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
 
-/// Returns a text for an error message: what the error of this system call means, and what to do
-/// about it.
+/// Returns the meaning of a system call's error and a remedy, for an error message.
 pub(crate) fn remedy(call: &str, errno: i32) -> Option<&'static str> {
     Some(match errno {
         libc::EMFILE => {

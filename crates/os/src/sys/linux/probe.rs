@@ -2,22 +2,22 @@
 //!
 //! This process reserves a descriptor number N and keeps the file `/proc/self/fdinfo/N` open. To
 //! examine a handle, it duplicates the handle onto N and reads the file, because the kernel
-//! describes whatever N refers to at that time. Afterwards it duplicates the file itself onto N, so
-//! that the number stays reserved and no peer's handle stays open. So a prepared process can
+//! describes the current descriptor N at each read. Afterwards it duplicates the file itself onto
+//! N, so that the number stays reserved and no peer's handle stays open. So a prepared process can
 //! examine handles in a sandbox in which it can't open files, after `chroot`, and without `/proc`.
 //!
 //! The open file describes the descriptor table of the thread that opened it. In the following
-//! cases another table is in use. They are detected, and the `fdinfo` file of the handle's own
-//! number is opened instead:
+//! cases that table is not in use, or N has been closed. These cases are detected, and the `fdinfo`
+//! file of the handle's own number is opened instead:
 //! - in a forked child: [`PerProcess`];
 //! - a thread with its own descriptor table (`unshare` with `CLONE_FILES`), or any other reason why
-//!   N in the file isn't the handle: the inode number in the text isn't that of the handle;
+//!   N in the file isn't the handle: the text has a different inode number than the handle;
 //! - the thread that opened the file has exited: reading the file fails;
-//! - other code in this program has closed N, as daemons do that close all descriptors: the open
-//!   file at N no longer has the [`tag`]. Nothing is duplicated onto such a number, which may be in
-//!   use again. The file has a number below N, so code that closes all descriptors from some number
-//!   on closes N if it closes the file. If only the file was closed, the text doesn't describe the
-//!   handle.
+//! - other code in this program has closed N, for example a daemon that closes all descriptors: the
+//!   open file at N no longer has the [`tag`]. Nothing is duplicated onto such a number, which may
+//!   be in use again. The file has a number below N, so code that closes all descriptors from some
+//!   number on closes N if it closes the file. If only the file was closed, the text doesn't
+//!   describe the handle.
 
 use std::io::{self, ErrorKind};
 use std::mem;

@@ -80,7 +80,7 @@ fn open_below(key: ParentKey<'_>, path: &str, access: Access) -> io::Result<Owne
     };
     let mut opened = ptr::null_mut();
     // SAFETY: the key is open, and the path is zero-terminated. On success, the caller owns the new
-    // key, which is a kernel handle because the registry is not that of another machine.
+    // key. It is a kernel handle, because it belongs to the registry of this machine.
     unsafe {
         check(RegOpenKeyExW(key.0, path.as_ptr(), 0, access, &mut opened))?;
         Ok(OwnedHandle::from_raw_handle(opened))

@@ -16,7 +16,7 @@
 //! - The owner ended while no thread waited: the kernel reports that no thread has the owner's ID,
 //!   or the stamp shows that the ID now belongs to another thread. The thread that detects this
 //!   takes the mutex over.
-//! - During a handover the stamp is zero, or is not yet that of the new owner. A thread that
+//! - During a handover the stamp is zero, or is not yet the stamp of the new owner. A thread that
 //!   unlocks for a waiter clears the stamp first, and a stamp next to the owner-died bit is
 //!   ignored.
 
