@@ -52,7 +52,7 @@ pub struct TargetServer {
 /// One violation of the rules, and the server's responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What the client did.
+    /// The client's action.
     pub description: String,
     /// The server's responses. Repeated responses have a count.
     pub responses: String,

@@ -265,7 +265,7 @@ impl Seqpacket {
         ioctl::unsent_bytes(self.fd.as_fd())
     }
 
-    /// Returns whether a message with content is waiting to be received.
+    /// Returns whether a nonempty message is waiting to be received.
     #[doc(hidden)]
     pub fn has_message(&self) -> bool {
         // If the peer has closed the connection, the kernel reports that once before it reports the

@@ -42,7 +42,7 @@ fn begin(page: &AtomicU32) -> u32 {
 pub struct ProcessMark(u32);
 
 impl ProcessMark {
-    /// Returns the mark of this process.
+    /// Returns the mark that identifies this process.
     #[inline]
     pub fn current() -> Self {
         // Without an epoch, the process ID is used, which needs a system call.

@@ -207,7 +207,7 @@ impl ReservedNumber {
 fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
     loop {
         match rustix::io::dup3(from, number, DupFlags::CLOEXEC) {
-            // Another thread is just opening a file at this number. Tries again.
+            // Another thread is opening a file at this number at the moment, so try again.
             Err(Errno::BUSY | Errno::INTR) => {}
             result => return result,
         }

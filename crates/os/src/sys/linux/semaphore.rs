@@ -1,4 +1,4 @@
-//! Adds to the counter. Returns `false` if it is full.
+//! Semaphores, which are eventfds with `EFD_SEMAPHORE`.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ pub(crate) fn create(count: u32) -> io::Result<OwnedFd> {
     rustix::event::eventfd(count, flags).map_err(failed("eventfd2"))
 }
 
-/// Adds to the count; returns `false` if it is full.
+/// Adds to the counter. Returns `false` if it is full.
 pub(crate) fn release(semaphore: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     Ok(counter::has_room(semaphore)? && counter::add(semaphore, count)?)
 }

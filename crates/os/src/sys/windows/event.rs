@@ -1,4 +1,4 @@
-//! SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
+//! Events.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Threading::{
 use super::{check, own};
 
 pub(crate) fn create(manual: bool) -> io::Result<OwnedHandle> {
-    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
+    // SAFETY: the call gets no attributes and no name. The caller owns the returned handle.
     unsafe { own(CreateEventW(ptr::null(), manual.into(), 0, ptr::null())) }
 }
 
