@@ -1,5 +1,5 @@
 //! The supervisor, a process that the kernel notifies of the system calls of another process.
-#![expect(unsafe_code, reason = "fork, seccomp and its ioctls have no safe form")]
+#![expect(unsafe_code, reason = "fork, seccomp and its ioctls have no safe wrappers")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

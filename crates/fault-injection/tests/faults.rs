@@ -5,7 +5,7 @@
 //! error in turn.
 
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
+#![expect(clippy::print_stdout, reason = "prints the outcomes of the failures")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //! handles are passed in both directions. The call of the interface must return an error, and
 //! neither process may end.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
+#![expect(clippy::print_stdout, reason = "prints the outcomes of the failures")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! `cargo bench -p syshandle-os` prints the median and the minimum of several rounds in
 //! nanoseconds, and the ratio of the minimum to the minimum of the cheapest system call in the same
 //! run. Absolute times differ between machines and between runs.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::fs::File;
 use std::hint::black_box;

@@ -31,7 +31,7 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     // Uses a duplicate, because the runtime registers each descriptor only once and another task
     // may wait for the same object.
     let handle = object.handle().try_clone_to_owned()?;
-    #[expect(deprecated, reason = "its unsafe replacement wants what an OwnedFd always keeps")]
+    #[expect(deprecated, reason = "the replacement is unsafe without need")]
     let handle = AsyncFd::with_interest(handle, interest)?;
     loop {
         // Checks the object before the first wait, because it may already be ready and the runtime

@@ -30,7 +30,7 @@ impl Composition {
     ///
     /// # Errors
     /// Returns the errors of `lseek(2)`.
-    #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
+    #[expect(clippy::len_without_is_empty, reason = "`len` makes a kernel query")]
     pub fn len(&self) -> std::io::Result<u64> {
         sys::composition::len(self.as_handle())
     }

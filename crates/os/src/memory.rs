@@ -86,7 +86,7 @@ impl SharedWriter {
     }
 
     /// Returns the size in bytes, which never changes.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.memory.mapping.len()
     }
@@ -219,7 +219,7 @@ impl SharedReader {
     }
 
     /// Returns the size in bytes, which never changes.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.memory.mapping.len()
     }

@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(turns, 600);
     }
 
-    #[expect(unsafe_code, reason = "the mutex under test is what makes this sound")]
+    #[expect(unsafe_code, reason = "the mutex under test guarantees exclusive access")]
     fn as_cell<'a>(place: *mut i32) -> &'a std::cell::Cell<i32> {
         // SAFETY: the integer outlives all threads, and the mutex lets only one thread at a time
         // access it.

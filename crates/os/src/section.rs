@@ -58,7 +58,7 @@ impl Section {
     /// # Errors
     /// Returns the errors of `statx(2)` on Linux, and of `NtQuerySection` on Windows, for example if
     /// the handle lacks the right.
-    #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
+    #[expect(clippy::len_without_is_empty, reason = "`len` makes a kernel query")]
     pub fn len(&self) -> io::Result<u64> {
         sys::section::len(self.as_handle())
     }

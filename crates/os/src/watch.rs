@@ -28,7 +28,7 @@ pub struct Watch {
 }
 
 struct WatchedObject(
-    #[expect(dead_code, reason = "kept open for the wait")] Box<dyn Waitable + Send + Sync>,
+    #[expect(dead_code, reason = "keeps the object open")] Box<dyn Waitable + Send + Sync>,
 );
 
 impl Watch {

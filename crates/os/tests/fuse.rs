@@ -2,8 +2,8 @@
 //!
 //! Mounting the file system requires root. Without root, the tests print that they were skipped.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what can't be done fails the test")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+#![expect(clippy::print_stdout, reason = "prints why a test was skipped")]
 
 use std::fs::File;
 use std::io::Read;

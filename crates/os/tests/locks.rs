@@ -1,7 +1,7 @@
 //! Locks on files between processes.
 
 #![cfg(not(windows))]
-#![expect(unsafe_code, reason = "fork without exec has no safe form")]
+#![expect(unsafe_code, reason = "fork without exec has no safe wrapper")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};

@@ -1,8 +1,8 @@
 //! Proves every type of object that can be created here as every kind. Only the pairs of the table
 //! pass, and every rejection names the declared and the received object.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "what can't be made fails the test")]
-#![expect(clippy::print_stdout, reason = "what is skipped is said")]
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::print_stdout, reason = "prints which rows were skipped")]
 
 use std::fs::File;
 use std::io;

@@ -2,8 +2,8 @@
 //!
 //! The test runs itself again in new namespaces, and creates many mounts there.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::print_stdout, reason = "prints why a test was skipped")]
 
 mod namespace;
 

@@ -1,6 +1,6 @@
 //! No sequence of operations of this crate on a handle increases its rights.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "what can't be made fails the test")]
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::fs::File;
 use std::io::IoSlice;

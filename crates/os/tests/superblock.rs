@@ -2,7 +2,7 @@
 //! namespace.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(unsafe_code, reason = "unshare, which has no safe form")]
+#![expect(unsafe_code, reason = "unshare has no safe wrapper")]
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;

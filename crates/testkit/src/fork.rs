@@ -1,5 +1,5 @@
 //! Forks a child that does not call `exec`, and so keeps all descriptors of its parent open.
-#![expect(unsafe_code, reason = "fork without exec has no safe form")]
+#![expect(unsafe_code, reason = "fork without exec has no safe wrapper")]
 
 /// Forks a child that does nothing until it is killed.
 pub fn leave_child() {

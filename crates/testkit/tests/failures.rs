@@ -1,6 +1,6 @@
 //! Failed activations. Each cause has a specific error, and no activation hangs.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File, Permissions};

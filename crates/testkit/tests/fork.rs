@@ -1,7 +1,7 @@
 //! Clients and servers in a process that forks without `exec`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(unsafe_code, reason = "fork, which has no safe form")]
+#![expect(unsafe_code, reason = "fork has no safe wrapper")]
 
 use std::fs::File;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Activation and calls work even if the file system for sockets and logs is full.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 
 use std::path::Path;
 use std::process::Output;

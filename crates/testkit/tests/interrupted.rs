@@ -1,6 +1,6 @@
 //! A client whose thread is continuously interrupted by signals.
 #![cfg(not(windows))]
-#![expect(unsafe_code, reason = "a handler without SA_RESTART has no safe form")]
+#![expect(unsafe_code, reason = "installing a handler without SA_RESTART has no safe wrapper")]
 
 use std::fs::File;
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! Clients and servers in user namespaces, in which the kernel reports all unmapped users as the
 //! same ID.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, Permissions};

@@ -1,7 +1,7 @@
 //! Client and server in two unrelated pid namespaces with a common runtime folder. Neither process
 //! has a process ID in the other namespace.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! Two copies of the library in one process: one in a program, and one in its plugin.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(unsafe_code, reason = "a plugin is loaded and called")]
+#![expect(unsafe_code, reason = "loads a plugin and calls its functions")]
 
 use std::ffi::{CStr, CString};
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! Confined workers receive handles from their broker over an inherited connection.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
+#![expect(clippy::print_stdout, reason = "prints why a test was skipped")]
 
 use std::os::fd::AsFd;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Servers and objects that can't be set up because a sandbox rejects a system call.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(unsafe_code, reason = "a seccomp filter, which has no safe form")]
+#![expect(unsafe_code, reason = "a seccomp filter has no safe wrapper")]
 
 use std::fs::File;
 use std::process::Command;

@@ -4,8 +4,8 @@
 //! Mounting such a file system requires root. Without root, the tests are skipped.
 
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::print_stdout, reason = "prints why a test was skipped")]
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice};

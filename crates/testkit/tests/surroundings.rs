@@ -1,7 +1,7 @@
 //! Activation under unusual system conditions: limits, missing files, containers. Each failure has
 //! a specific error, and affects only the client that causes it.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::ffi::OsStr;

@@ -6,7 +6,7 @@
 
 #![cfg(not(windows))]
 #![expect(clippy::disallowed_methods, reason = "the test is about the wall clock")]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Handles and paths on Windows.
 #![expect(
     unsafe_code,
-    reason = "the standard library has no safe conversion of sockets and handles"
+    reason = "the standard library has no safe conversion between sockets and handles"
 )]
 
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! If a message does not decode, the decoder passes its handles to `Prove::refuse`, which may close
 //! them in the background. Dropping the values decoded so far is never the last close of a handle.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "a test fails so")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

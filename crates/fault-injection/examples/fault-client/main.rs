@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(windows),
-    expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a test")
+    expect(clippy::print_stdout, clippy::print_stderr, reason = "prints its result for a test")
 )]
 
 #[cfg(not(windows))]

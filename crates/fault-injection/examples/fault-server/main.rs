@@ -2,7 +2,7 @@
 //! injected only on Linux.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(not(windows), expect(clippy::print_stderr, reason = "a program that talks to a test"))]
+#![cfg_attr(not(windows), expect(clippy::print_stderr, reason = "prints its result for a test"))]
 
 #[cfg(not(windows))]
 mod linux;

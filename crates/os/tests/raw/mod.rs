@@ -1,5 +1,5 @@
 //! Creates objects that require raw system calls, for the table of all objects.
-#![expect(unsafe_code, reason = "system calls that nothing else here makes")]
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(windows),
-    expect(clippy::print_stdout, clippy::print_stderr, reason = "a measurement that people read")
+    expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its results")
 )]
 
 #[cfg(not(windows))]

@@ -1,5 +1,5 @@
 //! Confines this process like a sandbox does.
-#![expect(unsafe_code, reason = "system calls that have no safe form: seccomp and unshare")]
+#![expect(unsafe_code, reason = "seccomp and unshare have no safe wrappers")]
 
 use std::io;
 

@@ -5,7 +5,7 @@
 //! reports. On an error, it prints the kind and all causes. `--call` makes an additional call:
 //! `abort`, `hang`, or `echo`, which passes handles to the server and back.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "prints its results")]
 
 use std::fs::File;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! The server for the tests. Environment variables control its behaviour.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "prints its results")]
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -5,7 +5,7 @@
 //! `prepare` and connects before it confines itself. With `late`, it connects afterwards, and with
 //! `unprepared`, it also does not call `prepare`. Each other argument names a way of confinement.
 
-#![expect(clippy::print_stderr, reason = "a program that talks to people")]
+#![expect(clippy::print_stderr, reason = "prints its results")]
 
 use std::os::fd::AsFd;
 use std::process::ExitCode;

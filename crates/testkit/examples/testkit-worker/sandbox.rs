@@ -1,5 +1,5 @@
 //! Confines this process in the ways of common sandboxes.
-#![expect(unsafe_code, reason = "system calls that have no safe form: seccomp, Landlock, unshare")]
+#![expect(unsafe_code, reason = "seccomp, Landlock and unshare have no safe wrappers")]
 
 use std::io;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
 //! Messages of errors in calls, which concern arguments, results, methods, deadlines and limits.
-#![expect(unsafe_code, reason = "fork, which has no safe form")]
+#![expect(unsafe_code, reason = "fork has no safe wrapper")]
 
 use std::fs::File;
 use std::io::{self, Read, Write};

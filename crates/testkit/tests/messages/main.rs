@@ -4,7 +4,7 @@
 //!
 //! `docs/guide/troubleshooting.md` must have an entry for each message.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::print_stdout, reason = "prints why a step was skipped")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 mod activation;

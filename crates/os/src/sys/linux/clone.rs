@@ -1,6 +1,6 @@
 //! Starts a program that is not a child of this process, without copying the memory of this
 //! process.
-#![expect(unsafe_code, reason = "clone with a stack of its own, and what may be done before exec")]
+#![expect(unsafe_code, reason = "clone with a separate stack, and system calls before exec")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;

@@ -1,5 +1,5 @@
 //! Detects that this process was created by `fork`, so that it does not use its parent's resources.
-#![expect(unsafe_code, reason = "a page of memory that the kernel clears in the copy")]
+#![expect(unsafe_code, reason = "a page of memory that the kernel clears in a forked child")]
 
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -67,7 +67,7 @@ struct Entry<T> {
 
 impl<T: Send + Sync + Default> PerProcess<T> {
     /// Creates an empty static.
-    #[expect(clippy::new_without_default, reason = "for statics")]
+    #[expect(clippy::new_without_default, reason = "a value is only useful as a static")]
     pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }

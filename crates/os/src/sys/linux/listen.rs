@@ -1,5 +1,5 @@
 //! Takes over the sockets that an activator passed by the `LISTEN_FDS` protocol.
-#![expect(unsafe_code, reason = "a descriptor by its number, as the protocol has it")]
+#![expect(unsafe_code, reason = "takes over a descriptor by its number, as the protocol specifies")]
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};

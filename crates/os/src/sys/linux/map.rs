@@ -1,5 +1,5 @@
 //! Shared memory mappings. One process writes, and the other copies the bytes out.
-#![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
+#![expect(unsafe_code, reason = "mapped memory is raw memory that another process may change")]
 
 use std::io;
 use std::os::fd::BorrowedFd;

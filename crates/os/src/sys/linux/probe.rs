@@ -302,7 +302,7 @@ mod tests {
         let there = std::thread::spawn(|| {
             drop(text_of(&event(1)));
             // SAFETY: the call accesses no memory. The thread gets copies of all descriptors.
-            #[expect(unsafe_code, reason = "a system call that has no safe form")]
+            #[expect(unsafe_code, reason = "a system call without a safe wrapper")]
             let unshared = unsafe { libc::unshare(libc::CLONE_FILES) };
             assert_eq!(unshared, 0);
             // The number of the event may be open or closed in the rest of the process.
@@ -316,7 +316,7 @@ mod tests {
         let mut probe = probe();
         let number = probe.reserved.as_ref().unwrap().number.as_raw_fd();
         // Simulates a program that closes all descriptors and then opens its own.
-        #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
+        #[expect(unsafe_code, reason = "the test simulates a descriptor of other code")]
         // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
         // recognize. So only this value closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(number) };
@@ -334,7 +334,7 @@ mod tests {
         let reserved = probe.reserved.as_ref().unwrap();
         let (file, number) = (reserved.file.as_raw_fd(), reserved.number.as_raw_fd());
         assert!(file < number);
-        #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
+        #[expect(unsafe_code, reason = "the test simulates a descriptor of other code")]
         // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
         // recognize. So only this value closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(file) };

@@ -1,5 +1,5 @@
 //! `statx` on an open file, without a path.
-#![expect(unsafe_code, reason = "a null pointer for the path")]
+#![expect(unsafe_code, reason = "passes a null pointer as the path")]
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -3,7 +3,7 @@
 //! The tag is the signal number for `O_ASYNC` (`F_SETSIG`), which this crate does not use
 //! otherwise. The kernel stores it in the open file description, so exactly the descriptors of that
 //! description have the tag.
-#![expect(unsafe_code, reason = "commands of fcntl that neither libc nor rustix has")]
+#![expect(unsafe_code, reason = "fcntl commands that neither libc nor rustix defines")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -1,5 +1,5 @@
 //! Functions of the C library about this process, and the descriptor limit of child processes.
-#![expect(unsafe_code, reason = "calls without a safe form, and code between fork and exec")]
+#![expect(unsafe_code, reason = "calls without a safe wrapper, and code between fork and exec")]
 
 use std::io;
 use std::os::unix::process::CommandExt;

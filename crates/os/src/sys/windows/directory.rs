@@ -1,4 +1,4 @@
-//! Directories.
+//! Opens directories on Windows.
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,5 @@
-//! Jobs.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+//! Job objects of the Windows kernel.
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};

@@ -40,7 +40,7 @@ fn check(result: i32) -> io::Result<()> {
 ///
 /// # Safety
 /// The caller must own the handle, unless it is null.
-#[expect(unsafe_code, reason = "takes ownership of what a call returned")]
+#[expect(unsafe_code, reason = "takes ownership of handles that calls return")]
 unsafe fn own(handle: HANDLE) -> io::Result<OwnedHandle> {
     match handle.is_null() {
         true => Err(io::Error::last_os_error()),

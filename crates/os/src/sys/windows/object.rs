@@ -1,5 +1,5 @@
 //! Queries for handles of any type, and duplication of handles between processes.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::ffi::c_void;
 use std::io;

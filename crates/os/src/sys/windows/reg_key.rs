@@ -1,5 +1,5 @@
-//! The registry.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+//! Keys and values of the Windows registry.
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};

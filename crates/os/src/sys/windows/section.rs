@@ -1,5 +1,5 @@
-//! Sections, and mapped views of them.
-#![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
+//! Sections of the Windows kernel, and mapped views of them.
+#![expect(unsafe_code, reason = "mapped memory is raw memory that another process may change")]
 
 use std::ffi::c_void;
 use std::io;

@@ -1,5 +1,5 @@
-//! Semaphores.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+//! Semaphores of the Windows kernel.
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};

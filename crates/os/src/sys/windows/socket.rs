@@ -1,5 +1,5 @@
 //! Sockets, which the kernel treats as handles and Winsock as numbers.
-#![expect(unsafe_code, reason = "calls of Winsock")]
+#![expect(unsafe_code, reason = "Winsock calls")]
 
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::sync::OnceLock;
@@ -62,7 +62,7 @@ fn start() {
 }
 
 #[cfg(test)]
-#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
+#[expect(clippy::print_stderr, reason = "prints why a test was skipped")]
 mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
 

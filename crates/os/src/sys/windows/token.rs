@@ -1,5 +1,5 @@
-//! Access tokens.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+//! Access tokens of the Windows kernel.
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};

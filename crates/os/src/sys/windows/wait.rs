@@ -1,5 +1,5 @@
 //! Waits with `WaitForMultipleObjects`.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::io;
 use std::os::windows::io::AsRawHandle;

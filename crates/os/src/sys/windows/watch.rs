@@ -1,5 +1,5 @@
 //! Waits on a thread of the system's thread pool.
-#![expect(unsafe_code, reason = "a callback of the system's, whose context is a pointer")]
+#![expect(unsafe_code, reason = "a system callback with a raw context pointer")]
 
 use std::ffi::c_void;
 use std::io;

@@ -1,5 +1,5 @@
 //! Detects Wine.
-#![expect(unsafe_code, reason = "calls of the Windows API")]
+#![expect(unsafe_code, reason = "Windows API calls")]
 
 use std::ffi::CStr;
 use std::sync::OnceLock;
