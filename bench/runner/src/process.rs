@@ -162,7 +162,8 @@ impl Drop for Process {
 /// Maximum time until a contender's server runs.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// Maximum time in addition to the turn itself. Connecting ten thousand clients takes a while.
+/// Maximum time for an order in addition to the length of its turn. Connecting ten thousand clients
+/// takes a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Maximum time in which a contender must exit after its last order. Closing ten thousand

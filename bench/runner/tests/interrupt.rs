@@ -29,7 +29,7 @@ fn an_interrupt_ends_all_processes_and_removes_the_folder() {
     let child = Command::new(&runner)
         .args(["--only", "seqpacket", "--work", "w1", "--placement", "same", "--out"])
         .arg(&folder)
-        // Replaces the build.
+        // The runner calls `true` instead of Cargo, because the contender exists already.
         .env("CARGO", "true")
         .env("PID_FILE", &pid_file)
         .stdout(Stdio::null())

@@ -64,12 +64,12 @@ impl Error {
     /// the call or the connection, and only the runtime may report them. Instead of these kinds,
     /// the caller gets [`ErrorKind::Failed`]:
     ///
-    /// | kind | what only the runtime knows |
+    /// | kind | property that only the runtime knows |
     /// |---|---|
-    /// | [`NoSuchClass`](ErrorKind::NoSuchClass), [`NoSuchInterface`](ErrorKind::NoSuchInterface), [`NoSuchMethod`](ErrorKind::NoSuchMethod) | what the called object is |
-    /// | [`Unproven`](ErrorKind::Unproven), [`HandlesLost`](ErrorKind::HandlesLost) | what happened to the handles of the call |
-    /// | [`Cancelled`](ErrorKind::Cancelled), [`OtherProcess`](ErrorKind::OtherProcess) | what the caller did |
-    /// | [`Disconnected`](ErrorKind::Disconnected), [`Violation`](ErrorKind::Violation), [`Aborted`](ErrorKind::Aborted), [`Panicked`](ErrorKind::Panicked) | how the connection or the method ended |
+    /// | [`NoSuchClass`](ErrorKind::NoSuchClass), [`NoSuchInterface`](ErrorKind::NoSuchInterface), [`NoSuchMethod`](ErrorKind::NoSuchMethod) | the type of the called object |
+    /// | [`Unproven`](ErrorKind::Unproven), [`HandlesLost`](ErrorKind::HandlesLost) | the state of the handles of the call |
+    /// | [`Cancelled`](ErrorKind::Cancelled), [`OtherProcess`](ErrorKind::OtherProcess) | an action of the caller |
+    /// | [`Disconnected`](ErrorKind::Disconnected), [`Violation`](ErrorKind::Violation), [`Aborted`](ErrorKind::Aborted), [`Panicked`](ErrorKind::Panicked) | the end of the connection or of the method |
     ///
     /// If a method only passes on an error with `?`, the caller gets the kind
     /// [`ErrorKind::Failed`] too, because the other kinds would describe the caller's own call. The

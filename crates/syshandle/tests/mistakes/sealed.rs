@@ -1,4 +1,4 @@
-//! Implementations by hand of traits that only the macros implement.
+//! Handwritten implementations of traits that only the macros may implement.
 
 use std::sync::Arc;
 
