@@ -62,7 +62,7 @@ impl HonestClient {
             ask_for_handle(&newcomer, self.calls + 1)?;
             newcomer.send_frame(&Header::new(FrameKind::Bye), &[], &[])?;
         }
-        if self.calls.is_multiple_of(WAITS_READ_EVERY) {
+        if self.calls % WAITS_READ_EVERY == 0 {
             self.read_waits();
         }
         let start = Instant::now();

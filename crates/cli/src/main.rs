@@ -94,7 +94,8 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // The message quotes the arguments. They may be file names that another user has chosen.
-    let arguments = env::args_os().map(|argument| Printable(argument.display()).to_string());
+    let arguments =
+        env::args_os().map(|argument| Printable(argument.to_string_lossy()).to_string());
     let printable = CommandLine::try_parse_from(arguments).err();
     write_err(format_args!("{}", printable.as_ref().unwrap_or(error).render()));
     ExitCode::from(2)

@@ -43,9 +43,10 @@ pub(crate) fn write_content(text: &str) {
 fn write_file(text: &str) {
     // After a failed write, further output is dropped. Otherwise, output with a gap could be
     // mistaken for complete output.
-    if FAILURE.get().is_none()
-        && let Err(error) = io::stdout().write_all(text.as_bytes())
-    {
+    if FAILURE.get().is_some() {
+        return;
+    }
+    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
         let _ = FAILURE.set(error);
     }
 }

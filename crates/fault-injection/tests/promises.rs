@@ -14,10 +14,9 @@ fn root() -> PathBuf {
 fn named(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for part in text.split('`').collect::<Vec<_>>().windows(3) {
-        if let [file, ": ", name] = part
-            && file.ends_with(".rs")
-        {
-            found.push((*file, *name));
+        match part {
+            [file, ": ", name] if file.ends_with(".rs") => found.push((*file, *name)),
+            _ => {}
         }
     }
     found

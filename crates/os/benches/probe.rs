@@ -4,6 +4,7 @@
 //! nanoseconds, and the ratio of the minimum to the minimum of the cheapest system call in the same
 //! run. Absolute times differ between machines and between runs.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+#![expect(clippy::incompatible_msrv, reason = "benches may need a newer compiler than users")]
 
 use std::fs::File;
 use std::hint::black_box;

@@ -50,9 +50,7 @@ impl Credentials {
     pub fn process(&self) -> io::Result<Process> {
         let process = Process::open(self.pid)?;
         #[cfg(not(windows))]
-        if let Ok(opened) = process.credentials()
-            && opened.uid.shown() != self.uid.shown()
-        {
+        if process.credentials().is_ok_and(|opened| opened.uid.shown() != self.uid.shown()) {
             let text =
                 format!("the process {} has ended, and another one has its number", self.pid);
             return Err(io::Error::new(io::ErrorKind::NotFound, text));

@@ -75,7 +75,8 @@ impl Filesystems {
     /// `Unsupported` if `/proc` isn't mounted, unless every file system is allowed.
     pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
         let (mount, is_unique) = device::mount(stat);
-        if is_unique && let Some(verdict) = self.cache.verdict(mount) {
+        let known = if is_unique { self.cache.verdict(mount) } else { None };
+        if let Some(verdict) = known {
             return Ok(verdict);
         }
         let verdict = self.look_up(handle, stat)?;

@@ -42,6 +42,7 @@ mod identify;
 mod job;
 mod mutex;
 mod owned;
+#[cfg(std_pipes)]
 mod pipe;
 mod process;
 mod prove;

@@ -15,6 +15,7 @@
 
 /// Linux only: waits until data can be read or the last writer is closed.
 #[cfg(not(windows))]
+#[expect(clippy::incompatible_msrv, reason = "older standard libraries don't set `std_pipes`")]
 impl crate::Waitable for std::io::PipeReader {
     fn handle(&self) -> crate::BorrowedHandle<'_> {
         crate::Handle::as_handle(self)

@@ -79,9 +79,8 @@ fn prove_by(
     declared: &Declaration,
     identify: impl FnOnce() -> io::Result<Facts>,
 ) -> Result<Facts, ProofFailure> {
-    if let Some(facts) = sys::prove::quick(handle, declared).map_err(ProofFailure::Failed)?
-        && declared.check(&facts).is_ok()
-    {
+    let quick = sys::prove::quick(handle, declared).map_err(ProofFailure::Failed)?;
+    if let Some(facts) = quick.filter(|facts| declared.check(facts).is_ok()) {
         return Ok(facts);
     }
     let facts = identify().map_err(ProofFailure::Failed)?;

@@ -1,6 +1,7 @@
 //! No sequence of operations of this crate on a handle increases its rights.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::incompatible_msrv, reason = "tests may need a newer compiler than users")]
 
 use std::fs::File;
 use std::io::IoSlice;

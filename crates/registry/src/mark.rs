@@ -85,10 +85,9 @@ fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Mark> {
     let mut found: Vec<Mark> = Vec::new();
     for at in memchr::memmem::find_iter(bytes, &start()) {
         let encoded: Option<&[u8; MARK_LEN]> = bytes[at..].first_chunk();
-        if let Some(encoded) = encoded.filter(|mark| (mark[COUNT] & IS_PROXY != 0) == are_proxies)
-            && let Some(mark) = read(encoded)
-            && !found.contains(&mark)
-        {
+        let encoded = encoded.filter(|mark| (mark[COUNT] & IS_PROXY != 0) == are_proxies);
+        let Some(mark) = encoded.and_then(read) else { continue };
+        if !found.contains(&mark) {
             found.push(mark);
         }
     }

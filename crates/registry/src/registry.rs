@@ -336,11 +336,11 @@ fn parse(name: &str, text: String) -> Result<Registration> {
         return Ok(registration);
     }
     let registration = Registration::parse(name, &text)?;
-    if text.len() <= FILE_BYTES_USUAL
-        && let Some(mut last) = LAST.lock()
-    {
-        last.truncate(CACHED_MAX - 1);
-        last.push_front((text, registration.clone()));
+    if text.len() <= FILE_BYTES_USUAL {
+        if let Some(mut last) = LAST.lock() {
+            last.truncate(CACHED_MAX - 1);
+            last.push_front((text, registration.clone()));
+        }
     }
     Ok(registration)
 }

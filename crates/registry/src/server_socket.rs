@@ -95,11 +95,12 @@ impl ServerSocket {
             let text = "the socket that this server was given can't be used";
             Error::new(ErrorKind::System, text).because(error)
         })?;
-        // A program with more privileges than its caller does not trust these variables.
-        if !is_elevated()
-            && let Some((paths, policy)) =
-                told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
-        {
+        let told = match is_elevated() {
+            // A program with more privileges than its caller does not trust these variables.
+            true => None,
+            false => told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok()),
+        };
+        if let Some((paths, policy)) = told {
             return Ok(Self {
                 listener,
                 location: SocketLocation::runtime(paths),

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use syshandle::handle::OwnedHandle;
+use syshandle::handle::{Event, OwnedHandle};
 use syshandle::{Context, Error, ErrorKind, Result, interface};
 
 /// Copies documents.
@@ -49,9 +49,8 @@ fn show<T>(situation: &str, result: Result<T>) {
 fn main() -> Result<()> {
     let copier = CopierClient::in_process(Device)?;
 
-    let (pipe, _writer) = std::io::pipe()?;
-    let pipe = File::from(OwnedHandle::from(pipe));
-    show("a pipe instead of a file", copier.append(&pipe));
+    let event = File::from(OwnedHandle::from(Event::new()?));
+    show("an event instead of a file", copier.append(&event));
 
     let licence = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT"))?;
     show("a file that can't be written", copier.append(&licence));

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_types::Limits;
+use syshandle_types::{Limits, cut};
 
 /// Runs foreign code.
 ///
@@ -26,7 +26,7 @@ fn panic_text(panic: Box<dyn Any + Send>) -> String {
         (None, Some(text)) => text.as_str(),
         (None, None) => "no text",
     };
-    let text = text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)].to_owned();
+    let text = cut(text, Limits::TEXT_BYTES_MAX).to_owned();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         // The destructor of a panic payload panicked. The new payload is leaked, because its
         // destructor could panic again.

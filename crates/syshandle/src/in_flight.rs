@@ -156,8 +156,10 @@ pub(crate) fn look_at_kept() -> usize {
     if kept.sockets.is_empty() || !is_time(&mut kept.last_look) {
         return with_handles(&kept.sockets);
     }
-    let received: Vec<_> = kept.sockets.extract_if(.., |socket| !socket.has_unreceived()).collect();
-    let left = with_handles(&kept.sockets);
+    let sockets = std::mem::take(&mut kept.sockets).into_iter();
+    let (unreceived, received) = sockets.partition::<Vec<_>, _>(|socket| socket.has_unreceived());
+    let left = with_handles(&unreceived);
+    kept.sockets = unreceived;
     drop(kept);
     for socket in received {
         socket.in_flight().kept_sockets.fetch_sub(1, Ordering::Relaxed);

@@ -278,9 +278,8 @@ impl Drop for PeerSocket {
 /// process.
 impl Drop for SharedSocket {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.take()
-            && self.owner.is_current()
-        {
+        let Some(socket) = self.socket.take() else { return };
+        if self.owner.is_current() {
             self.in_flight().give_back(self.sent().handles);
             if !self.close_in_place(&socket) {
                 self.peer.close(socket.into());

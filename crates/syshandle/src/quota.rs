@@ -311,9 +311,8 @@ impl QuotaGuard {
     /// # Errors
     /// Returns the name of the limit.
     pub(crate) fn grow_memory(&mut self, to: usize) -> Result<(), &'static str> {
-        if let Resource::Memory(bytes) = &mut self.resource
-            && let Some(more) = to.checked_sub(*bytes)
-        {
+        let Resource::Memory(bytes) = &mut self.resource else { return Ok(()) };
+        if let Some(more) = to.checked_sub(*bytes) {
             if !add(&self.quota.bytes, more, self.quota.max.bytes) {
                 return Err(MEMORY);
             }
@@ -335,9 +334,8 @@ impl QuotaGuard {
 
     /// Decreases the amount of memory to `to` bytes, if it is higher.
     pub(crate) fn shrink_memory(&mut self, to: usize) {
-        if let Resource::Memory(bytes) = &mut self.resource
-            && let Some(less) = bytes.checked_sub(to)
-        {
+        let Resource::Memory(bytes) = &mut self.resource else { return };
+        if let Some(less) = bytes.checked_sub(to) {
             self.quota.bytes.fetch_sub(less, Ordering::Relaxed);
             *bytes = to;
         }

@@ -91,8 +91,8 @@ fn a_confined_worker_counts_the_lines_of_the_named_files() {
 fn each_error_has_its_kind_and_says_whether_the_call_may_have_run() {
     let output = run("errors", &[]);
     let expected = "\
-a pipe instead of a file: WrongHandle, the call did not run
-    Copier::append: parameter `document`: expected a file, got a pipe
+an event instead of a file: WrongHandle, the call did not run
+    Copier::append: parameter `document`: expected a file, got an event
 a file that can't be written: WrongHandle, the call did not run
     Copier::append: parameter `document`: expected read | write, got a file with read
 a timeout: TimedOut, the call may have run

@@ -2,6 +2,7 @@
 //! handle.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
+#![expect(clippy::incompatible_msrv, reason = "tests may need a newer compiler than users")]
 
 use std::fs::File;
 use std::io::{PipeReader, Read};

@@ -146,7 +146,7 @@ fn find_macros(tokens: TokenStream, entries: &mut BTreeSet<Entry>) {
         if let TokenTree::Group(group) = &tokens[place] {
             find_macros(group.stream(), entries);
         }
-        if let [
+        let [
             TokenTree::Ident(module),
             TokenTree::Punct(_),
             TokenTree::Punct(_),
@@ -155,8 +155,10 @@ fn find_macros(tokens: TokenStream, entries: &mut BTreeSet<Entry>) {
             TokenTree::Group(arguments),
             ..,
         ] = &tokens[place..]
-            && ["log", "tracing"].contains(&&*module.to_string())
-        {
+        else {
+            continue;
+        };
+        if ["log", "tracing"].contains(&&*module.to_string()) {
             entries.extend(macro_call(&name.to_string(), arguments.stream()));
         }
     }

@@ -99,18 +99,19 @@ impl Declaration {
         }
     }
 
+    const fn allows_no_file(&self) -> bool {
+        matches!(self.files, Some(files) if files.is_empty())
+    }
+
     /// Returns the reason why no handle can match this declaration, or `None` if a handle can. For
     /// example, the declaration requires a right that no handle of its kinds has.
     pub const fn contradiction(&self) -> Option<&'static str> {
         let socket_alone = matches!(self.kinds.only(), Some(Kind::Socket));
         let file_alone = matches!(self.kinds.only(), Some(Kind::File));
-        if let Some(files) = self.files
-            && file_alone
-            && files.is_empty()
-        {
-            return Some("a file of the declared sort can't be of this type");
-        }
         match (self.sockets, self.at_most) {
+            _ if file_alone && self.allows_no_file() => {
+                Some("a file of the declared sort can't be of this type")
+            }
             _ if self.kinds.bits() == 0 => {
                 Some("a handle of the declared kind can't be of this type")
             }

@@ -100,9 +100,10 @@ impl<'a> Encoder<'a> {
     fn within<T: Encode + ?Sized>(&mut self, value: &'a T, place: impl FnOnce(&mut FieldPath)) {
         let has_failed = self.error.is_some();
         value.encode(self);
-        if let Some(error) = &mut self.error
-            && !has_failed
-        {
+        if has_failed {
+            return;
+        }
+        if let Some(error) = &mut self.error {
             place(&mut error.path);
         }
     }

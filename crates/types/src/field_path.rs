@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::limits::cut;
+
 /// The path of a field within a value, in Rust's notation: `rings[2].size`. Empty for the value
 /// itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +65,6 @@ impl FieldPath {
 /// Truncates the text to the maximum length.
 impl From<&str> for FieldPath {
     fn from(text: &str) -> Self {
-        Self(text[..text.floor_char_boundary(Self::LEN_MAX)].to_owned())
+        Self(cut(text, Self::LEN_MAX).to_owned())
     }
 }

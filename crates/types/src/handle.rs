@@ -1,10 +1,9 @@
 //! The trait of all types that own a handle.
 
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter};
 
 pub use crate::platform::{BorrowedHandle, OwnedHandle, borrow};
-use crate::{Declaration, Kind, Kinds, Rights};
+use crate::{Declaration, Kind, Kinds};
 
 /// A type that owns one handle.
 ///
@@ -80,6 +79,18 @@ impl_handle!(
     // `OwnedHandle` permits any kind. The parameter usually declares one.
     OwnedHandle => Declaration::new(Kinds::ANY),
     File => Declaration::kind(Kind::File),
-    PipeReader => Declaration::kind(Kind::Pipe).at_least(Rights::READ),
-    PipeWriter => Declaration::kind(Kind::Pipe).at_least(Rights::WRITE),
 );
+
+/// The ends of pipes, which the standard library has since Rust 1.87.
+#[cfg(std_pipes)]
+#[expect(clippy::incompatible_msrv, reason = "older standard libraries don't set `std_pipes`")]
+mod pipes {
+    use std::io::{PipeReader, PipeWriter};
+
+    use crate::{Declaration, Kind, Rights};
+
+    impl_handle!(
+        PipeReader => Declaration::kind(Kind::Pipe).at_least(Rights::READ),
+        PipeWriter => Declaration::kind(Kind::Pipe).at_least(Rights::WRITE),
+    );
+}

@@ -63,6 +63,8 @@ pub use handle::borrow;
 pub use handle::{BorrowedHandle, Handle, OwnedHandle};
 pub use kind::{Kind, Kinds};
 pub use limits::Limits;
+#[doc(hidden)]
+pub use limits::cut;
 pub use measure::Measure;
 pub use message_handles::{Handles, MessageHandle, OutgoingHandles};
 pub use object::{Facts, Object};

@@ -64,6 +64,17 @@ impl Limits {
     }
 }
 
+/// Returns the start of a text, at most `bytes_max` bytes of it, without half a character at its end.
+#[doc(hidden)]
+#[must_use]
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

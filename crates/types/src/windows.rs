@@ -81,10 +81,11 @@ impl Encode for PathBuf {
 impl Decode for PathBuf {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let bytes = Vec::<u8>::decode(input)?;
-        let (pairs, []) = bytes.as_chunks::<2>() else {
+        if bytes.len() % 2 != 0 {
             return Err(input.error(DecodeErrorKind::Value { expected: "PathBuf" }));
-        };
-        let units: Vec<_> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        }
+        let pairs = bytes.chunks_exact(2);
+        let units: Vec<_> = pairs.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         Ok(OsString::from_wide(&units).into())
     }
 }

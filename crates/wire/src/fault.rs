@@ -179,7 +179,8 @@ const IO_KINDS: [io::ErrorKind; 39] = [
     io::ErrorKind::Deadlock,
     io::ErrorKind::CrossesDevices,
     io::ErrorKind::TooManyLinks,
-    io::ErrorKind::InvalidFilename,
+    // `InvalidFilename` in Rust 1.87 and newer. The system has an error number for it.
+    io::ErrorKind::Other,
     io::ErrorKind::ArgumentListTooLong,
     io::ErrorKind::Interrupted,
     io::ErrorKind::Unsupported,
@@ -438,7 +439,7 @@ fn parameter(input: &mut Decoder<'_>) -> Result<Option<u16>, DecodeError> {
 
 /// Truncates the text to the limit for faults.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)]
+    syshandle_types::cut(text, Limits::TEXT_BYTES_MAX)
 }
 
 /// The prover for decoding a fault, which can't contain handles.

@@ -136,7 +136,7 @@ impl Releases {
     #[inline]
     fn read(offsets: &[u8]) -> Self {
         let mut releases = Self::default();
-        for bytes in offsets.as_chunks().0 {
+        for bytes in offsets.chunks_exact(size_of::<u32>()).filter_map(<[u8]>::first_chunk) {
             releases.0.push(u32::from_le_bytes(*bytes));
         }
         releases

@@ -40,7 +40,7 @@ impl Greeting {
     /// Encodes the body of the frame.
     pub fn write(&self) -> Vec<u8> {
         let offers = &self.offers[..self.offers.len().min(Limits::OFFERS_MAX)];
-        let mut out = Vec::with_capacity(HEAD_LEN + 32 * offers.len());
+        let mut out = Vec::with_capacity(HEAD_LEN + OFFER_LEN * offers.len());
         out.extend(MAGIC);
         for half in
             [Self::VERSION, self.limits.calls_max, self.limits.handles_max, offers.len() as u16]
@@ -69,14 +69,12 @@ impl Greeting {
             message_bytes_max: u32::from_le_bytes([head[6], head[7], head[8], head[9]])
                 .min(Limits::ARENA_BYTES as u32),
         };
-        let (offers, left) = rest.as_chunks::<32>();
-        if offers.len() != usize::from(half(4)) || !left.is_empty() {
+        let offers = usize::from(half(4));
+        if offers > Limits::OFFERS_MAX || rest.len() != offers * OFFER_LEN || limits.calls_max == 0
+        {
             return Err(Violation::NotOurs);
         }
-        if offers.len() > Limits::OFFERS_MAX || limits.calls_max == 0 {
-            return Err(Violation::NotOurs);
-        }
-        let offers = offers.iter().map(|bytes| {
+        let offers = rest.chunks_exact(OFFER_LEN).filter_map(<[u8]>::first_chunk).map(|bytes| {
             let (clsid, iid) = two_guids(bytes);
             Offer { clsid, iid }
         });
@@ -100,7 +98,7 @@ impl Hello {
     /// # Errors
     /// [`Violation::NotOurs`] or [`Violation::Version`].
     pub fn read(body: &[u8]) -> Result<Self, Violation> {
-        let guids: &[u8; 32] = version_checked(body)?.try_into().map_err(|_| Violation::NotOurs)?;
+        let guids = version_checked(body)?.try_into().map_err(|_| Violation::NotOurs)?;
         let (clsid, iid) = two_guids(guids);
         Ok(Self { clsid, iid })
     }
@@ -108,6 +106,9 @@ impl Hello {
 
 /// Size of a greeting's body without offers, in bytes.
 const HEAD_LEN: usize = 22;
+
+/// Size of an offer, in bytes: two GUIDs.
+const OFFER_LEN: usize = 32;
 
 /// Checks the magic number and the version at the start of a greeting or hello. Returns the rest of
 /// the body.
@@ -120,7 +121,7 @@ fn version_checked(body: &[u8]) -> Result<&[u8], Violation> {
     }
 }
 
-fn two_guids(bytes: &[u8; 32]) -> (Guid, Guid) {
+fn two_guids(bytes: &[u8; OFFER_LEN]) -> (Guid, Guid) {
     let mut guids = [[0; 16]; 2];
     guids.as_flattened_mut().copy_from_slice(bytes);
     (Guid::from_bytes(guids[0]), Guid::from_bytes(guids[1]))

@@ -159,10 +159,11 @@ impl CrateItems {
                         Some(TokenTree::Punct(next)) => matches!(next.as_char(), ',' | '=' | ';'),
                         Some(_) => false,
                     };
-                    if let TokenTree::Ident(name) = token
-                        && ends
-                    {
-                        self.add(&name.to_string(), format!("{called}!"), on);
+                    match token {
+                        TokenTree::Ident(name) if ends => {
+                            self.add(&name.to_string(), format!("{called}!"), on);
+                        }
+                        _ => {}
                     }
                 }
             }

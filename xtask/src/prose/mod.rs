@@ -108,9 +108,10 @@ fn areas(root: &Path) -> io::Result<Vec<String>> {
             let path = entry?.path();
             let is_document = path.extension().is_some_and(|extension| extension == "md");
             let is_crate = folder != "." && path.join("Cargo.toml").is_file();
-            if (is_document || is_crate)
-                && let Some(name) = path.file_name().and_then(|name| name.to_str())
-            {
+            if !is_document && !is_crate {
+                continue;
+            }
+            if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
                 let area = if folder == "." { name.into() } else { format!("{folder}/{name}") };
                 areas.push(area);
             }

@@ -56,9 +56,8 @@ impl Reader {
                 TokenTree::Group(group) => self.attribute_tokens(group.stream()),
                 TokenTree::Literal(literal) => {
                     let span = literal.span();
-                    if let Lit::Str(text) = Lit::new(literal)
-                        && let Ok(path) = syn::parse_str::<syn::Path>(&text.value())
-                    {
+                    let Lit::Str(text) = Lit::new(literal) else { continue };
+                    if let Ok(path) = syn::parse_str::<syn::Path>(&text.value()) {
                         self.add_path(segments(&path), span, Role::Other);
                     }
                 }

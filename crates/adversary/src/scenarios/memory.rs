@@ -26,7 +26,7 @@ pub(super) const ARENA: Scenario = Scenario {
 fn run_arena(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
     let size = Limits::ARENA_BYTES as u64;
     let shrink_only = SealFlags::SHRINK | SealFlags::SEAL;
-    let (pipe, _writer) = io::pipe()?;
+    let (pipe, _writer) = rustix::pipe::pipe()?;
     let invalid: Vec<(&str, OwnedFd)> = vec![
         ("unsealed", memory(size, SealFlags::empty())?),
         ("that can grow", memory(size, shrink_only)?),
@@ -35,7 +35,7 @@ fn run_arena(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
         ("too large", memory(size + 1, SEALS)?),
         ("empty", memory(0, SEALS)?),
         ("a device", File::open("/dev/zero")?.into()),
-        ("a pipe", pipe.into()),
+        ("a pipe", pipe),
     ];
     for (what, memory) in invalid {
         let mut tally = Tally::new(format!("shared memory: {what}"));

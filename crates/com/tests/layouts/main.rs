@@ -8,6 +8,7 @@
 // The corpus uses types that the library supports only on Linux.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+#![expect(clippy::incompatible_msrv, reason = "tests may need a newer compiler than users")]
 
 mod corpus;
 mod description;

@@ -50,11 +50,12 @@ impl<'d> Comparison<'d> {
         // A trait has no base. A changed base is therefore reported only for two `.idl` files.
         // Inherited methods are compared like the interface's own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
-        if let (Some(before), Some(after)) = (bases(old), bases(new))
-            && before != after
-        {
-            let description = format!("base changed from `{before}` to `{after}`");
-            self.add(format!("{name}::base"), description, false, None);
+        match (bases(old), bases(new)) {
+            (Some(before), Some(after)) if before != after => {
+                let description = format!("base changed from `{before}` to `{after}`");
+                self.add(format!("{name}::base"), description, false, None);
+            }
+            _ => {}
         }
         let names = |of: &Interface| -> Vec<String> {
             of.methods.iter().map(|method| match_name(&method.name)).collect()
@@ -280,10 +281,8 @@ impl<'d> Comparison<'d> {
         // languages, however, use a class's first interface.
         let default = |types, of| interface_ids(types, of).into_iter().next();
         let (before, after) = (default(self.old, old), default(self.new, new));
-        if before != after
-            && let (Some(before), Some(first)) = (before, new.interfaces.first())
-            && has.contains(&before)
-        {
+        let is_moved = before != after && before.is_some_and(|before| has.contains(&before));
+        if let Some(first) = new.interfaces.first().filter(|_| is_moved) {
             let description = format!(
                 "its first interface, which COM takes for the default one, is now `{first}`"
             );

@@ -81,9 +81,10 @@ impl Comparison<'_> {
     /// of a list.
     pub(super) fn hidden_parts(&mut self, path: &str, old: &str, new: &str) {
         let (before, after) = (self.old.description(), self.new.description());
-        if let (Some(before), Some(after)) = (before.layouts.get(old), after.layouts.get(new))
-            && before.len() != after.len()
-        {
+        let (Some(before), Some(after)) = (before.layouts.get(old), after.layouts.get(new)) else {
+            return;
+        };
+        if before.len() != after.len() {
             let count = |list: &[Layout]| format!("{} parameters", list.len());
             let description = layout_description(&count(before), &count(after));
             self.layout_changes.push(LayoutChange {

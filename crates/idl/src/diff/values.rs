@@ -283,12 +283,13 @@ impl Comparison<'_> {
     /// Describes the authority that the new version of a value gives its receiver in addition to
     /// the old one, if any.
     fn gained_authority(&self, old: &ValueForm, new: &ValueForm) -> Option<String> {
-        if let (Form::Array(before, old_length), Form::Array(after, new_length)) =
-            (&old.form, &new.form)
-            && before == after
-            && new_length > old_length
-        {
-            return Some(format!("limit: {new_length} instead of {old_length}"));
+        match (&old.form, &new.form) {
+            (Form::Array(before, old_length), Form::Array(after, new_length))
+                if before == after && new_length > old_length =>
+            {
+                return Some(format!("limit: {new_length} instead of {old_length}"));
+            }
+            _ => {}
         }
         let before = self.old.authorities(&old.form);
         let after = self.new.authorities(&new.form);

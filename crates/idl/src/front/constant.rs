@@ -134,13 +134,14 @@ pub(crate) fn evaluate(
         }
         ExpressionKind::Binary(operator, left, right) => {
             // `(DWORD) - 1` is a cast if `DWORD` is a type, and a subtraction otherwise.
-            if let (ExpressionKind::Parenthesized(inner), Some(sign)) =
-                (&left.kind, sign(*operator))
-                && inner.as_name().is_some_and(|name| environment.is_type(name))
-            {
-                return unary(sign, evaluate(right)?, expression.span);
+            match (&left.kind, sign(*operator)) {
+                (ExpressionKind::Parenthesized(inner), Some(sign))
+                    if inner.as_name().is_some_and(|name| environment.is_type(name)) =>
+                {
+                    unary(sign, evaluate(right)?, expression.span)
+                }
+                _ => binary(*operator, evaluate(left)?, evaluate(right)?, expression.span),
             }
-            binary(*operator, evaluate(left)?, evaluate(right)?, expression.span)
         }
         ExpressionKind::Conditional(condition, then, otherwise) => {
             let holds = is_true(evaluate(condition)?, condition.span)?;

@@ -195,11 +195,11 @@ impl LayoutBuilder<'_, '_> {
         depth: u32,
     ) -> Result<ValueLayout, OpaqueReason> {
         self.count()?;
-        if let syn::Type::Path(path) = inner
-            && let (Some(last), Position::Top) = (path.path.segments.last(), place)
-            && let Some(iid) = self.tables.interfaces.get(&last.ident.to_string())
-        {
-            return Ok(ValueLayout::Scalar(Type::Interface(*iid)));
+        if let (syn::Type::Path(path), Position::Top) = (inner, place) {
+            let name = path.path.segments.last().map(|last| last.ident.to_string());
+            if let Some(iid) = name.and_then(|name| self.tables.interfaces.get(&name)) {
+                return Ok(ValueLayout::Scalar(Type::Interface(*iid)));
+            }
         }
         let item = self.item(inner, handle, place.items()?, depth)?;
         // An optional handle is passed as a list with at most one item.

@@ -236,10 +236,10 @@ impl<'a> Lowering<'_, 'a> {
     fn enumerator_values(&self, of: &EnumType) -> Vec<i64> {
         let mut next: i64 = 0;
         let values = of.enumerators.iter().flatten().map(|enumerator| {
-            if let Some(value) = &enumerator.value
-                && let Ok(constant::Value::Integer(value)) = constant::evaluate(value, &self.view)
-            {
-                next = value.value as i64;
+            if let Some(value) = &enumerator.value {
+                if let Ok(constant::Value::Integer(value)) = constant::evaluate(value, &self.view) {
+                    next = value.value as i64;
+                }
             }
             let value = next;
             next = next.wrapping_add(1);
@@ -253,9 +253,7 @@ impl<'a> Lowering<'_, 'a> {
         let crate::front::ast::TypeKind::Enum(of) = &typedef.specifier.kind else { return };
         let plain = typedef.declarators.iter().find(|of| of.derivations.is_empty());
         let name = plain.and_then(|declarator| declarator.name.as_ref());
-        if let Some(name) = name
-            && of.enumerators.is_some()
-        {
+        if let Some(name) = name.filter(|_| of.enumerators.is_some()) {
             // `enumeration` has reported the errors.
             let _ = self.enumeration(of, Some(&name.name), Some(&typedef.attributes), "");
         }

@@ -103,9 +103,10 @@ fn serve(mut device: File, is_silent: &AtomicBool, stop: &Event) {
             return;
         }
         let Ok(len) = device.read(&mut request) else { return };
-        if !is_silent.load(Ordering::SeqCst)
-            && let Some(reply) = answer(&request[..len])
-        {
+        if is_silent.load(Ordering::SeqCst) {
+            continue;
+        }
+        if let Some(reply) = answer(&request[..len]) {
             device.write_all(&reply).unwrap();
         }
     }

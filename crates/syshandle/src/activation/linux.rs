@@ -39,15 +39,25 @@ pub(super) fn connect(
     Ok(Client::connected(connection, interface))
 }
 
+/// Connects to the server that the last lookup of the class found, if it still serves.
+fn reach_recalled(
+    registry: &Registry,
+    hello: Hello,
+    deadline: Instant,
+) -> Option<ClientConnection> {
+    let lookup = lookup::recall(registry, hello.clsid)?;
+    match &lookup.server {
+        ServerLocation::Runtime(paths) => connect::reach(&lookup, paths, hello, deadline).ok(),
+        ServerLocation::External(_) => None,
+    }
+}
+
 fn connect_or_start(
     registry: &Registry,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
-    if let Some(lookup) = lookup::recall(registry, hello.clsid)
-        && let ServerLocation::Runtime(paths) = &lookup.server
-        && let Ok(connection) = connect::reach(&lookup, paths, hello, deadline)
-    {
+    if let Some(connection) = reach_recalled(registry, hello, deadline) {
         return Ok(connection);
     }
     let lookup = lookup::find(registry, hello.clsid)?;

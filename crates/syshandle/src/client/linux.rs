@@ -236,10 +236,10 @@ impl Client {
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        if door.is_none()
-            && let Some(maker) = &shared.maker
-        {
-            *door = Some(door::hold(maker.make_door()?));
+        if door.is_none() {
+            if let Some(maker) = &shared.maker {
+                *door = Some(door::hold(maker.make_door()?));
+            }
         }
         let Some(through) = &*door else {
             return Err(Error::detected(

@@ -88,9 +88,9 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
     if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
         outln!("    keeping {} (`--defaults` drops what was set before)", kept.join(", "));
     }
-    if let Some(before) = before.filter(|before| before.registration != registration)
-        && before.has_comments
-    {
+    let is_lost =
+        |before: PreviousRegistration| before.has_comments && before.registration != registration;
+    if before.is_some_and(is_lost) {
         outln!("      without the comments that the file had");
     }
     Ok(())
@@ -172,9 +172,8 @@ impl RegistrationOptions {
 /// Reports the classes that were previously registered for another program.
 fn report_replaced(registry: &Registry, new: &Registration) {
     for class in &new.classes {
-        if let Ok(old) = registry.find(class.clsid)
-            && old.registration.program != new.program
-        {
+        let Ok(old) = registry.find(class.clsid) else { continue };
+        if old.registration.program != new.program {
             let program = Printable(old.registration.program.display());
             outln!("{} was served by {program}", Printable(&class.name));
         }

@@ -149,9 +149,8 @@ impl<'a> Checker<'_, 'a> {
 
     fn range(&mut self, attribute: &'a Attribute) {
         let bounds: Vec<_> = attribute.values().map(|value| self.integer(value)).collect();
-        if let [Some(low), Some(high)] = bounds[..]
-            && low > high
-        {
+        let [Some(low), Some(high)] = bounds[..] else { return };
+        if low > high {
             let message = format!("no value is in a range from {low} to {high}");
             self.error(Diagnostic::error(attribute.span, message));
         }

@@ -84,10 +84,10 @@ impl<'a> Checker<'_, 'a> {
                 self.misfit(attribute, span, "it is for pointers to letters and arrays of them");
             }
         }
-        if let Some(attribute) = attributes.find(AttributeName::SwitchIs)
-            && !matches!(chain.root, Root::Definition(Definition::Union(_)))
-        {
-            self.misfit(attribute, span, "it is for unions");
+        if let Some(attribute) = attributes.find(AttributeName::SwitchIs) {
+            if !matches!(chain.root, Root::Definition(Definition::Union(_))) {
+                self.misfit(attribute, span, "it is for unions");
+            }
         }
         if let Some(attribute) = attributes.find(AttributeName::IidIs) {
             let is_object = matches!(
@@ -109,11 +109,11 @@ impl<'a> Checker<'_, 'a> {
                 self.misfit(attribute, span, "it is for numbers");
             }
         }
-        if target == AttributeTarget::Typedef
-            && let Some(attribute) = attributes.find(AttributeName::V1Enum)
-            && !matches!(chain.root, Root::Definition(Definition::Enum(_)))
-        {
-            self.misfit(attribute, span, "it is for enums");
+        if let Some(attribute) = attributes.find(AttributeName::V1Enum) {
+            let is_enum = matches!(chain.root, Root::Definition(Definition::Enum(_)));
+            if target == AttributeTarget::Typedef && !is_enum {
+                self.misfit(attribute, span, "it is for enums");
+            }
         }
     }
 
@@ -152,10 +152,9 @@ impl<'a> Checker<'_, 'a> {
                     continue;
                 }
                 for value in attribute.values() {
-                    if let Some((name, stars)) = named_operand(value, 0)
-                        && let Some(counter) = types.get(name)
-                        && let Some(wrong) = counter.wrong(stars, is_identifier, name)
-                    {
+                    let Some((name, stars)) = named_operand(value, 0) else { continue };
+                    let Some(counter) = types.get(name) else { continue };
+                    if let Some(wrong) = counter.wrong(stars, is_identifier, name) {
                         self.error(Diagnostic::error(value.span, wrong));
                     }
                 }

@@ -44,9 +44,8 @@ impl<'a> Checker<'_, 'a> {
         for enumerator in of.enumerators.iter().flatten() {
             let value = enumerator.value.as_ref().map(|value| (value, self.integer(value)));
             self.declare_value(&enumerator.name);
-            if let Some((expression, Some(value))) = value
-                && !IntegerType::of(BaseType::Int32).is_some_and(|int| int.holds(value))
-            {
+            let Some((expression, Some(value))) = value else { continue };
+            if !IntegerType::of(BaseType::Int32).is_some_and(|int| int.holds(value)) {
                 let message = format!("value {value} doesn't fit in an enum's 32 bits");
                 self.error(Diagnostic::error(expression.span, message));
             }
@@ -106,9 +105,7 @@ impl<'a> Checker<'_, 'a> {
 
     /// Checks the length of an array.
     pub(super) fn length(&mut self, expression: &'a Expression) {
-        if let Some(length) = self.integer(expression)
-            && length < 0
-        {
+        if let Some(length @ ..0) = self.integer(expression) {
             let message = format!("an array can't have {} elements", quoted(&length.to_string()));
             self.error(Diagnostic::error(expression.span, message));
         }

@@ -50,10 +50,11 @@ impl BuiltInPreprocessor<'_> {
                 break;
             }
             input.at += 1;
-            if let (Some(skip_cause), TokenKind::Identifier(name)) = (&skip_cause, &token.kind)
-                && rest.first().is_some_and(|next| ends_declared_name(&next.kind))
-            {
-                self.conditional_names.entry(name.clone()).or_insert_with(|| skip_cause.clone());
+            if let (Some(skip_cause), TokenKind::Identifier(name)) = (&skip_cause, &token.kind) {
+                if rest.first().is_some_and(|next| ends_declared_name(&next.kind)) {
+                    let names = &mut self.conditional_names;
+                    names.entry(name.clone()).or_insert_with(|| skip_cause.clone());
+                }
             }
             let is_directive = token.starts_line && token.kind.is(Punctuation::Hash);
             let Some(word) = rest.first().filter(|next| !next.starts_line && is_directive) else {

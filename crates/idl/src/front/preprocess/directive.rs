@@ -93,11 +93,12 @@ impl BuiltInPreprocessor<'_> {
         if let (true, Some(input)) = (is_once, self.inputs.last()) {
             self.once.insert(input.file);
         }
-        if let Some((first, arguments)) = rest.split_first()
-            && first.kind.is_word("pack")
-        {
-            let arguments = self.text_of(arguments);
-            return self.packing.pragma(&arguments);
+        match rest {
+            [first, arguments @ ..] if first.kind.is_word("pack") => {
+                let arguments = self.text_of(arguments);
+                return self.packing.pragma(&arguments);
+            }
+            _ => {}
         }
         let is_harmless = |word: &&str| rest.first().is_some_and(|token| token.kind.is_word(word));
         self.has_packing |= !HARMLESS_PRAGMAS.iter().any(is_harmless);

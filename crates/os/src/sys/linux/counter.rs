@@ -30,9 +30,8 @@ pub(crate) fn add(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
 fn signal(context: &Context, eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     let mut left = count as usize;
     for _ in 0..TRIES {
-        while left > 0
-            && let Ok(added) = context.signal(eventfd, left)
-        {
+        while left > 0 {
+            let Ok(added) = context.signal(eventfd, left) else { break };
             left -= added;
         }
         if left == 0 {

@@ -81,9 +81,8 @@ impl<T: Send + Sync + Default> PerProcess<T> {
         loop {
             // SAFETY: the pointer is null or was leaked from a box below, and the box is never
             // freed. A forked child has a copy of the memory to which it points.
-            if let Some(entry) = unsafe { current.as_ref() }
-                && entry.epoch == epoch
-            {
+            let entry = unsafe { current.as_ref() };
+            if let Some(entry) = entry.filter(|entry| entry.epoch == epoch) {
                 return Some(&entry.value);
             }
             let made = Box::into_raw(Box::new(Entry { epoch, value: T::default() }));

@@ -97,7 +97,7 @@ impl Mapping {
     /// writable.
     pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
         let end = offset.checked_add(size_of::<AtomicU64>())?;
-        if !self.writable || end > self.len || !offset.is_multiple_of(align_of::<AtomicU64>()) {
+        if !self.writable || end > self.len || offset % align_of::<AtomicU64>() != 0 {
             return None;
         }
         // SAFETY: the word lies within the mapping, which starts at a page boundary and lives as

@@ -44,9 +44,8 @@ pub(crate) fn read(
     inode: u64,
     text: &mut [u8],
 ) -> io::Result<Range<usize>> {
-    if let Some(mut probe) = PROBE.lock()
-        && let Some(own) = probe.read(handle, inode, text)
-    {
+    let own = PROBE.lock().and_then(|mut probe| probe.read(handle, inode, text));
+    if let Some(own) = own {
         return Ok(own);
     }
     let len = read_start(&open("thread-self", handle.as_raw_fd())?, text)?;

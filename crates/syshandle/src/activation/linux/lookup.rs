@@ -99,9 +99,7 @@ pub(super) fn find(registry: &Registry, clsid: Guid) -> Result<Arc<Lookup>> {
 /// Finds the registration as of the time `time`, from which the age of changes is computed.
 fn find_at(time: SystemTime, registry: &Registry, clsid: Guid) -> Result<Arc<Lookup>> {
     let user = UserId::current();
-    if let Some(last) = take(is_of(registry, clsid))
-        && last.is_still_so(|_| true)
-    {
+    if let Some(last) = take(is_of(registry, clsid)).filter(|last| last.is_still_so(|_| true)) {
         let lookup = last.lookup.clone();
         keep(last);
         return Ok(lookup);

@@ -97,14 +97,12 @@ impl<'a> Start<'a> {
                 Answer::No
             });
             step = step.next(answer);
-            if step == Step::Connected
-                && let Some(connection) = self.connection.take()
-            {
-                if let Some(spawned) = &self.spawned {
-                    connection.watch(spawned);
-                }
-                return Ok(connection);
+            let connection = self.connection.take_if(|_| step == Step::Connected);
+            let Some(connection) = connection else { continue };
+            if let Some(spawned) = &self.spawned {
+                connection.watch(spawned);
             }
+            return Ok(connection);
         }
         Err(self.error.take().unwrap_or_else(|| self.time_is_over()))
     }

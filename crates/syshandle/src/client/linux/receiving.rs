@@ -228,9 +228,8 @@ impl ClientConnection {
     /// Releases ranges of the server's memory now, if `header` is given. Otherwise the next call
     /// releases them.
     pub(super) fn release(&self, state: &mut ClientConnectionState, header: Option<Header>) {
-        if let Some(header) = header
-            && self.link.send_header(&header).is_err()
-        {
+        let Some(header) = header else { return };
+        if self.link.send_header(&header).is_err() {
             // The socket is full. The next call releases these ranges.
             state.end.unreleased(&header);
         }

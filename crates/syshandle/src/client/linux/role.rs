@@ -78,10 +78,10 @@ impl ClientConnection {
             }
         };
         // A remaining thread may have to receive now, or may be able to start its call.
-        if !state.receiving
-            && let Some((next, _)) = state.asleep.pop()
-        {
-            next.unpark();
+        if !state.receiving {
+            if let Some((next, _)) = state.asleep.pop() {
+                next.unpark();
+            }
         }
         result
     }

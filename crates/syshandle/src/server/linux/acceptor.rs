@@ -157,11 +157,11 @@ impl Acceptor {
         *reserve = None;
         let accepted = self.listener.accept();
         let turned_away = accepted.is_ok();
-        if let Ok(socket) = accepted
-            && let Ok(client) = socket.peer()
-        {
-            let fault = Fault::Busy { limit: "descriptors".into() };
-            self.turn_away(reactor, socket, client, &fault);
+        if let Ok(socket) = accepted {
+            if let Ok(client) = socket.peer() {
+                let fault = Fault::Busy { limit: "descriptors".into() };
+                self.turn_away(reactor, socket, client, &fault);
+            }
         }
         *reserve = Event::new().ok();
         turned_away

@@ -60,7 +60,7 @@ impl Activity {
 
     /// Returns whether work runs.
     pub(crate) fn is_working(&self) -> bool {
-        !self.counts.load(Ordering::SeqCst).is_multiple_of(ActivityKind::Presence.one())
+        self.counts.load(Ordering::SeqCst) % ActivityKind::Presence.one() != 0
     }
 
     /// Returns the activity since the last look.

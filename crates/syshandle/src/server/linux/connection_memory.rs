@@ -51,9 +51,8 @@ impl ServerConnection {
     /// Sends a frame that releases ranges of the client's shared memory, if they should not wait
     /// for the next reply.
     pub(super) fn release(&self, state: &mut ServerConnectionState, header: Option<Header>) {
-        if let Some(header) = header
-            && self.link.send_header(&header).is_err()
-        {
+        let Some(header) = header else { return };
+        if self.link.send_header(&header).is_err() {
             state.end.unreleased(&header);
         }
     }

@@ -17,9 +17,7 @@ use crate::sync::now;
 impl Reactor {
     /// Starts the idle timer.
     pub(crate) fn count_idle_time(&self) {
-        if let Some(idle) = self.settings.idle
-            && !idle.is_zero()
-        {
+        if let Some(idle) = self.settings.idle.filter(|idle| !idle.is_zero()) {
             self.timers.set(now() + idle, Timer::Idle);
         }
     }
@@ -46,9 +44,8 @@ impl Reactor {
         // count these handles.
         if look == ActivityLevel::Idle && in_flight::look_at_kept() == 0 {
             for (_, source) in self.all_sources() {
-                if let Source::Acceptor(acceptor) = source
-                    && !acceptor.close_if_idle(self)
-                {
+                let Source::Acceptor(acceptor) = source else { continue };
+                if !acceptor.close_if_idle(self) {
                     return self.count_idle_time();
                 }
             }
@@ -63,9 +60,8 @@ impl Reactor {
     /// other end. Otherwise they would keep this server alive as long as the child lives.
     fn close_connections_of_the_dead(self: &Arc<Self>) {
         for (_, source) in self.all_sources() {
-            if let Source::Connection(connection) = source
-                && connection.socket().peer_has_ended()
-            {
+            let Source::Connection(connection) = source else { continue };
+            if connection.socket().peer_has_ended() {
                 connection.close(self);
             }
         }

@@ -207,11 +207,11 @@ impl EventLoop {
         self.sleeps.store(false, Ordering::Relaxed);
         drop(object);
         let signalled = newest.filter(|_| matches!(waited, Ok(true)));
-        if signalled.is_none()
-            && let Some(task) = self.newest.take()
-        {
+        if signalled.is_none() {
             // Another source became ready first.
-            task.add_to_poller(reactor);
+            if let Some(task) = self.newest.take() {
+                task.add_to_poller(reactor);
+            }
         }
         ready.extend(signalled.map(|task| PollEvent::to_read(task.key())));
         ready.reverse();

@@ -84,9 +84,8 @@ impl ClientObject {
 
 impl Drop for ClientObject {
     fn drop(&mut self) {
-        if let Some(reactor) = self.reactor.upgrade()
-            && let Some(release) = self.take(&reactor)
-        {
+        let Some(reactor) = self.reactor.upgrade() else { return };
+        if let Some(release) = self.take(&reactor) {
             reactor.workers.add_work(&reactor, UserCode::Release(release).into());
         }
     }

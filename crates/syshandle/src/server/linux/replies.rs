@@ -40,9 +40,11 @@ impl ServerConnection {
         if state.ended {
             return;
         }
-        if body.len() > Limits::INLINE_BYTES_MAX
-            && let Err(error) = self.prepare_memory(&mut state, body.len())
-        {
+        let prepared = match body.len() {
+            ..=Limits::INLINE_BYTES_MAX => Ok(()),
+            bytes => self.prepare_memory(&mut state, bytes),
+        };
+        if let Err(error) = prepared {
             drop(state);
             crate::log::warn!(%error, "a reply can't be sent");
             return self.reply(reactor, call, Status::Fault, unsendable(&error), &[]);

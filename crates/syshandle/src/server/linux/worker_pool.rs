@@ -276,10 +276,8 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
     let (mut caller, mut alone) = (LastCaller::default(), false);
     while !reactor.is_stopped() {
         let Some(ready) = event_loop.next() else {
-            if caller.calls >= DEDICATE_AFTER
-                && let Some(client) = caller.client.upgrade()
-                && client.dedicate(reactor, index, slot)
-            {
+            let client = caller.worth_dedicating();
+            if client.is_some_and(|client| client.dedicate(reactor, index, slot)) {
                 return;
             }
             match wait(reactor, index, &caller) {
@@ -295,10 +293,10 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
         reactor.check_idle();
         match outcome {
             EventOutcome::Called(client, took) => {
-                if caller.called(&client, alone, took)
-                    && let Some(other) = reactor.sleeping_loop()
-                {
-                    client.move_to(other, reactor);
+                if caller.called(&client, alone, took) {
+                    if let Some(other) = reactor.sleeping_loop() {
+                        client.move_to(other, reactor);
+                    }
                 }
             }
             EventOutcome::Worked(session) if caller.is(&session) => {}
@@ -345,6 +343,14 @@ impl LastCaller {
             self.client = Arc::downgrade(client);
         }
         self.count(same, alone, took)
+    }
+
+    /// Returns the client if it has called alone often enough to get a worker of its own.
+    fn worth_dedicating(&self) -> Option<Arc<ServerConnection>> {
+        if self.calls < DEDICATE_AFTER {
+            return None;
+        }
+        self.client.upgrade()
     }
 
     /// Returns whether the session belongs to this client.
