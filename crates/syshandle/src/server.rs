@@ -103,10 +103,33 @@ impl Server {
         self
     }
 
+    /// Sets how long the server waits for methods and background tasks to end when it is told to
+    /// end. The default is ten seconds.
+    ///
+    /// [`ServerRef::shutdown`] and, on Linux, `SIGTERM` and `syshandle stop` end a server in these
+    /// steps. Time counts from the signal or the call.
+    ///
+    /// | when | what happens |
+    /// |---|---|
+    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Running methods and background tasks continue. A new server may start. |
+    /// | all have ended | The server closes its connections, drops its objects and ends. |
+    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and their callbacks have one second. |
+    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
+    /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
+    ///
+    /// A service manager must wait longer than this before it kills a server. The default of
+    /// systemd's `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt
+    /// a method or task that runs.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.drain = timeout;
+        self
+    }
+
     /// Serves clients on this thread and others until the server ends by its idle timeout.
     ///
-    /// On Linux, `SIGTERM` ends the server too (see `drain_timeout`). For this purpose, the
-    /// function installs a handler of `SIGTERM`, which also calls the handler that was installed
+    /// On Linux, `SIGTERM` ends the server too (see [`drain_timeout`](Self::drain_timeout)). For this
+    /// purpose, the function installs a handler of `SIGTERM`, which also calls the handler that was installed
     /// before it. The handler stays installed after the end of the server, and then only calls the
     /// earlier handler. A program with its own handler must install it before this call, or use
     /// [`start`](Self::start) instead.
@@ -235,28 +258,6 @@ impl Server {
     #[must_use]
     pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
         self.settings.filesystems = filesystems;
-        self
-    }
-
-    /// Sets how long the server waits after `SIGTERM` for methods and background tasks to end. The
-    /// default is ten seconds.
-    ///
-    /// `SIGTERM` and `syshandle stop` end a server in these steps. Time counts from the signal.
-    ///
-    /// | when | what happens |
-    /// |---|---|
-    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Running methods and background tasks continue. A new server may start. |
-    /// | all have ended | The server closes its connections, drops its objects and ends. |
-    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and their callbacks have one second. |
-    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
-    /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
-    ///
-    /// A service manager must wait longer than this before it kills a server. The default of
-    /// systemd's `TimeoutStopSec=` is 90 s. [`idle_timeout`](Self::idle_timeout) does not interrupt
-    /// a method or task that runs.
-    #[must_use]
-    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.drain = timeout;
         self
     }
 }

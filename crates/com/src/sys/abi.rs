@@ -128,5 +128,4 @@ pub(super) const E_NOTIMPL: HRESULT = 0x8000_4001_u32 as i32;
 pub(super) const E_NOINTERFACE: HRESULT = 0x8000_4002_u32 as i32;
 pub(super) const E_POINTER: HRESULT = 0x8000_4003_u32 as i32;
 pub(super) const E_FAIL: HRESULT = 0x8000_4005_u32 as i32;
-pub(super) const E_OUTOFMEMORY: HRESULT = 0x8007_000e_u32 as i32;
 pub(super) const CLASS_E_NOAGGREGATION: HRESULT = 0x8004_0110_u32 as i32;

@@ -4,19 +4,22 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use syshandle_wire::Fault;
 use windows_sys::Win32::System::Com::{CoAddRefServerProcess, CoReleaseServerProcess};
 use windows_sys::core::{GUID, HRESULT};
 
 use super::abi::{
-    CLASS_E_NOAGGREGATION, E_NOINTERFACE, E_OUTOFMEMORY, E_POINTER, IID_ICLASS_FACTORY,
-    IID_IUNKNOWN, S_OK, UnknownVtable,
+    CLASS_E_NOAGGREGATION, E_NOINTERFACE, E_POINTER, IID_ICLASS_FACTORY, IID_IUNKNOWN, S_OK,
+    UnknownVtable,
 };
 use super::caller::Caller;
 use super::guid::same;
 use super::served_object::ServedObject;
+use crate::Hresult;
 
 /// A callback that creates the object for a client.
-pub(super) type ObjectConstructor = Box<dyn Fn(Caller) -> Option<ServedObject> + Send + Sync>;
+pub(super) type ObjectConstructor =
+    Box<dyn Fn(Caller) -> Result<ServedObject, Fault> + Send + Sync>;
 
 #[repr(C)]
 struct ClassFactory {
@@ -92,8 +95,8 @@ unsafe extern "system" fn create_instance(
             return CLASS_E_NOAGGREGATION;
         }
         match ((*this.cast::<ClassFactory>()).make)(Caller::current()) {
-            Some(served) => served.query(iid, object),
-            None => E_OUTOFMEMORY,
+            Ok(served) => served.query(iid, object),
+            Err(fault) => Hresult::of_fault(&fault).0,
         }
     }
 }

@@ -4,8 +4,10 @@
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use syshandle_types::Guid;
+use syshandle_wire::Fault;
 use windows_sys::Win32::System::Com::{
     CLSCTX_LOCAL_SERVER, CoAddRefServerProcess, CoRegisterClassObject, CoReleaseServerProcess,
     CoResumeClassObjects, CoRevokeClassObject, REGCLS_MULTIPLEUSE, REGCLS_SUSPENDED,
@@ -26,19 +28,20 @@ pub struct ClassObject {
 }
 
 impl ClassObject {
-    /// Registers a class. `make` creates the object for each client that activates the class.
-    /// Clients can activate the class only after [`ServerProcess::open`].
+    /// Registers a class. `make` creates the object for each client that activates the class. If
+    /// `make` fails, COM passes the HRESULT of the fault to the client. Clients can activate the
+    /// class only after [`ServerProcess::open`].
     ///
     /// # Errors
     /// Returns the errors of `CoRegisterClassObject` and, under Wine, of `CoMarshalInterface`.
     pub fn register(
         clsid: Guid,
-        make: impl Fn(Caller) -> Option<ServedObject> + Send + Sync + 'static,
+        make: impl Fn(Caller) -> Result<ServedObject, Fault> + Send + Sync + 'static,
     ) -> Result<Self, ComError> {
         let make: ObjectConstructor = Box::new(move |caller| {
             catch_unwind(AssertUnwindSafe(|| make(caller))).unwrap_or_else(|_| {
                 tracing::error!(target: "syshandle", "a constructor of the program panicked");
-                None
+                Err(Fault::Panicked { text: "the constructor".to_owned() })
             })
         });
         let factory: *mut c_void = class_factory::new(make);
@@ -62,16 +65,21 @@ impl Drop for ClassObject {
     }
 }
 
-/// A reference to this process in COM's server process count. When the count drops to zero, COM
-/// atomically stops accepting activations.
+/// A reference to this process in COM's server process count, which each server of the process
+/// holds. When the count drops to zero, COM atomically stops accepting activations.
 #[derive(Debug)]
 pub struct ServerProcess(());
+
+/// Number of values of [`ServerProcess`]. COM's count also includes the locks of clients.
+static HELD: Mutex<u32> = Mutex::new(0);
 
 impl ServerProcess {
     /// Increments the count. The process keeps serving until the reference is released.
     pub fn hold() -> Self {
+        let mut held = held();
         // SAFETY: the function takes no arguments.
         unsafe { CoAddRefServerProcess() };
+        *held += 1;
         Self(())
     }
 
@@ -84,18 +92,30 @@ impl ServerProcess {
         ComError::check(unsafe { CoResumeClassObjects() })
     }
 
-    /// Decrements the count. Returns `true` if it is now zero, so that COM accepts no further
-    /// activations.
+    /// Decrements the count. Returns `false` if a client keeps the process alive
+    /// (`IClassFactory::LockServer`). If no other server of this process holds a reference either,
+    /// COM accepts no further activations.
     pub fn release(self) -> bool {
         std::mem::forget(self);
-        // SAFETY: the function takes no arguments. This value has incremented the count once.
-        unsafe { CoReleaseServerProcess() == 0 }
+        release()
     }
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // SAFETY: the function takes no arguments. This value has incremented the count once.
-        unsafe { CoReleaseServerProcess() };
+        release();
     }
+}
+
+/// Decrements the count. Returns whether all remaining references belong to servers.
+fn release() -> bool {
+    let mut held = held();
+    *held -= 1;
+    // SAFETY: the function takes no arguments. The caller gives up a value that has incremented the
+    // count once.
+    unsafe { CoReleaseServerProcess() <= *held }
+}
+
+fn held() -> MutexGuard<'static, u32> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }

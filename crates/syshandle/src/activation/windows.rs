@@ -11,26 +11,16 @@ use super::Activation;
 use crate::class_locks::ClassLocks;
 use crate::client::Client;
 use crate::client::windows::calls::{self, Deadline};
-use crate::client::windows::remote_object::RemoteObject;
 use crate::{Error, ErrorKind, Result};
 
-/// Connects to the running server of a class or starts it, through COM.
+/// Connects to the running server of a class or starts it, through COM. Retries after errors that
+/// may pass.
 pub(super) fn connect(
     _: &Activation,
     clsid: Guid,
     interface: &'static Description,
     deadline: Instant,
 ) -> Result<Client> {
-    let reference = activate(clsid, interface, deadline)?;
-    Ok(Client::remote(reference, interface))
-}
-
-/// Activates a class, and retries after errors that may pass.
-fn activate(
-    clsid: Guid,
-    interface: &'static Description,
-    deadline: Instant,
-) -> Result<RemoteObject> {
     let locks = ClassLocks::of([clsid])?;
     let _turn = locks.take(deadline.saturating_duration_since(Instant::now()))?;
     let mut attempts = 0;
@@ -45,10 +35,10 @@ fn activate(
                 RegisteredInterface::of(interface).map_err(|error| failed(&error, clsid))?;
             let remote = InterfacePointer::activate(clsid, registered)
                 .map_err(|error| failed(&error, clsid))?;
-            RemoteObject::attach(remote)
+            Client::from_remote(remote)
         });
         let error = match tried {
-            Ok(Ok(reference)) => return Ok(reference),
+            Ok(Ok(client)) => return Ok(client),
             Ok(Err(error)) => error,
             Err(calls::WaitError::TimedOut) => {
                 Error::detected(ErrorKind::TimedOut, "timed out connecting to a server")
@@ -94,6 +84,7 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
         0x8008_0005 | 0x8007_0002 | 0x8007_0003 | 0x8007_00c1 => {
             (ErrorKind::StartFailed, "the server's program couldn't be started".to_owned())
         }
+        0x8001_0105 => (ErrorKind::Panicked, "the constructor of the object panicked".to_owned()),
         _ if calls::is_disconnected(number) => {
             (ErrorKind::Disconnected, "the server has ended".to_owned())
         }

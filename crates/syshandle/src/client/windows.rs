@@ -71,11 +71,6 @@ pub(crate) struct ComReply {
 }
 
 impl Client {
-    /// Makes a reference from COM's.
-    pub(crate) fn remote(reference: RemoteObject, interface: &'static Description) -> Self {
-        Self::new(ObjectLocation::Remote(Arc::new(reference)), interface)
-    }
-
     /// Makes a reference to an object of this process.
     pub(crate) fn own(object: LocalObject, interface: &'static Description) -> Self {
         Self::new(ObjectLocation::Own(Arc::new(object)), interface)
@@ -85,17 +80,19 @@ impl Client {
         Self::of(ObjectRef { location, stand_in: Arc::default() }, interface)
     }
 
-    /// Makes a reference from one that was received in a message. Must run on a thread of the
-    /// apartment.
+    /// Makes a reference from one that COM returned. Must run on a thread of the apartment.
     pub(crate) fn from_remote(reference: InterfacePointer) -> Result<Self> {
         let interface = reference.interface();
-        // A reference that this process has passed before leads to the object itself.
+        // If this process serves the object, the reference leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
         match served.map(Arc::downcast::<ComTarget>) {
             Some(Ok(object)) => {
                 Ok(Self::own(LocalObject::new(object.0.clone(), interface)?, interface))
             }
-            _ => Ok(Self::remote(RemoteObject::attach(reference)?, interface)),
+            _ => {
+                let remote = Arc::new(RemoteObject::attach(reference)?);
+                Ok(Self::new(ObjectLocation::Remote(remote), interface))
+            }
         }
     }
 

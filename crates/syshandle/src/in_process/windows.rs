@@ -14,7 +14,7 @@ use crate::server::windows::objects::ComObject;
 
 /// Makes a client of an object in this process, for one of its interfaces.
 pub(super) fn client_of(object: &Object, interface: &'static Description) -> Result<Client> {
-    client_within(object, interface, &Activity::new())
+    client_within(object, interface, &Activity::in_process())
 }
 
 /// Serves an object from the server of a call, which stays alive until the object is released.

@@ -52,20 +52,23 @@ impl Context {
     /// deadline has passed, or the client has disconnected.
     ///
     /// COM reports neither cancellation nor the deadline. So on Windows this only returns whether
-    /// the client has released the object or has ended.
+    /// the client has released the object or has ended, and whether [`abort`](Self::abort) or the
+    /// end of the server has ended its calls.
     pub fn is_cancelled(&self) -> bool {
         let is_cancelled =
             |call: &SimulatedCall| (call.is_cancelled)() || Instant::now() >= call.deadline;
         self.1.as_ref().is_some_and(|call| is_cancelled(call)) || self.0.is_cancelled()
     }
 
-    /// Returns whether the server is about to end: it received `SIGTERM` or was stopped by
-    /// `syshandle stop`. Always `false` on Windows, where COM has no call that ends a server.
+    /// Returns whether the server is about to end:
+    /// [`ServerRef::shutdown`](crate::serving::ServerRef::shutdown) was called or, on Linux, the
+    /// server received `SIGTERM` or was stopped by `syshandle stop`.
     ///
     /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays
-    /// `false`. A method that can end within `Server::drain_timeout` continues. A longer method
-    /// checks this between steps and returns an error or a partial result in time. The
-    /// documentation of `drain_timeout` lists the steps of the end and their times.
+    /// `false`. A method that can end within
+    /// [`Server::drain_timeout`](crate::Server::drain_timeout) continues. A longer method checks
+    /// this between steps and returns an error or a partial result in time. The documentation of
+    /// `drain_timeout` lists the steps of the end and their times.
     pub fn is_stopping(&self) -> bool {
         self.1.as_ref().is_some_and(|call| call.is_stopping) || self.0.is_stopping()
     }

@@ -106,9 +106,9 @@ impl Context {
 impl ServerRef {
     /// Begins the orderly end of the server and returns at once. Further calls have no effect.
     ///
-    /// On Linux, the server ends in the steps that `SIGTERM` causes, which the documentation of
-    /// `Server::drain_timeout` lists. On Windows, no client can activate a class any more, new calls
-    /// are refused, and running methods and background tasks have ten seconds.
+    /// The documentation of [`Server::drain_timeout`](crate::Server::drain_timeout) lists the steps
+    /// of the end. The server of an object that [`in_process`](crate::in_process()) made has no
+    /// drain timeout.
     ///
     /// In a forked copy of the server's process, `shutdown` does nothing.
     pub fn shutdown(&self) {

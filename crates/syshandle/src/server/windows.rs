@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod arguments;
 pub(crate) mod context;
+mod ending;
 pub(crate) mod objects;
 pub(crate) mod server_control;
 mod session;
@@ -19,6 +20,7 @@ use syshandle_com::{
 };
 use syshandle_os::under_wine;
 use syshandle_registry::ComRegistry;
+use syshandle_wire::Fault;
 
 use self::activity::Activity;
 use self::objects::ComObject;
@@ -28,9 +30,17 @@ use crate::class_locks::ClassLocks;
 use crate::server::running_server::join;
 use crate::{Error, ErrorKind, Result};
 
-/// The settings of a server, all of which COM has itself.
-#[derive(Debug, Default)]
-pub(crate) struct ServerSettings {}
+/// The settings of a server that COM doesn't have itself.
+#[derive(Debug)]
+pub(crate) struct ServerSettings {
+    pub(crate) drain: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { drain: DRAIN }
+    }
+}
 
 /// Serves until the server was idle for its idle timeout, also if the program was started by hand.
 pub(crate) fn run(
@@ -46,7 +56,7 @@ pub(crate) fn run(
 pub(crate) fn start(
     classes: Vec<ServedClass>,
     idle: Option<Duration>,
-    _: ServerSettings,
+    settings: ServerSettings,
 ) -> Result<(ServerControl, JoinHandle<Result<()>>)> {
     for class in &classes {
         ComRegistry::own().set_environment(class.clsid);
@@ -56,7 +66,7 @@ pub(crate) fn start(
     let (started, is_started) = std::sync::mpsc::channel();
     // The caller's thread may be in an apartment of its own, so a new thread serves.
     let thread = std::thread::Builder::new().name("syshandle-server".to_owned());
-    let thread = thread.spawn(move || serve(classes, idle, &activity, &started))?;
+    let thread = thread.spawn(move || serve(classes, idle, settings.drain, &activity, &started))?;
     match is_started.recv() {
         Ok(()) => Ok((control, thread)),
         // The thread has ended without serving.
@@ -69,6 +79,7 @@ pub(crate) fn start(
 fn serve(
     served: Vec<ServedClass>,
     idle: Option<Duration>,
+    drain: Duration,
     activity: &Arc<Activity>,
     started: &Sender<()>,
 ) -> Result<()> {
@@ -81,12 +92,14 @@ fn serve(
             RegisteredInterface::of(interface).map_err(failed)?;
         }
         let activity = activity.clone();
-        let object = move |caller| match self::make(&*make, &activity, caller) {
-            Ok(served) => Some(served),
-            Err(error) => {
-                crate::log::error!(%error, "an object couldn't be created");
-                None
+        let object = move |caller| {
+            if activity.is_stopping() {
+                return Err(Fault::Draining);
             }
+            self::make(&*make, &activity, caller).map_err(|error| {
+                crate::log::error!(%error, "an object couldn't be created");
+                Fault::Failed { text: format!("{error:#}") }
+            })
         };
         classes.push(ClassObject::register(clsid, object).map_err(failed)?);
     }
@@ -97,21 +110,29 @@ fn serve(
     let mut process = process;
     // The client that caused the start takes some time to connect; under Wine always at least a
     // second.
-    activity.wait_until_idle(idle.map(|idle| idle.max(FIRST)), true);
+    let first = if was_started_by_com() { FIRST } else { Duration::ZERO };
+    activity.wait_until_idle(idle.map(|idle| idle.max(first)), true);
     loop {
         activity.wait_until_idle(idle, false);
         if activity.is_stopping() {
             crate::log::debug!("the server was told to end");
             process.release();
             drop(classes);
-            activity.wait_for_work(DRAIN);
+            ending::end(activity, drain);
             return Ok(());
         }
         let Some(turn) = locks.take(TURN)? else { continue };
-        // No client can connect from the release of the last reference on.
+        // From the release on, no client can connect, unless this process has another server.
         if process.release() && activity.is_idle() {
             drop(classes);
             drop(turn);
+            // A client that connected just before uses its object until it releases it.
+            while !activity.is_idle() && !activity.is_stopping() {
+                activity.wait_until_idle(idle, false);
+            }
+            if activity.is_stopping() {
+                ending::end(activity, drain);
+            }
             break;
         }
         process = ServerProcess::hold();
@@ -121,15 +142,23 @@ fn serve(
     Ok(())
 }
 
-/// Limit of the time that running methods and background tasks have when the server ends.
+/// Default of the time that running methods and background tasks have when the server ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Longest wait of an idle server for its turn, that is for clients that are activating its
 /// classes.
 const TURN: Duration = Duration::from_millis(200);
 
-/// Least time until the first client must have connected.
+/// Least time that a server which COM started waits for its first client.
 const FIRST: Duration = Duration::from_secs(10);
+
+/// Returns whether COM started this program, because a client activated one of its classes.
+fn was_started_by_com() -> bool {
+    std::env::args().any(|argument| {
+        let word = argument.strip_prefix(['-', '/']).unwrap_or_default();
+        word.eq_ignore_ascii_case("Embedding")
+    })
+}
 
 /// Makes the object for a new client.
 fn make(

@@ -24,6 +24,8 @@ mod place;
 mod references;
 #[path = "windows/server.rs"]
 mod server;
+#[path = "windows/serving.rs"]
+mod serving;
 #[path = "windows/values.rs"]
 mod values;
 
@@ -53,6 +55,7 @@ fn tests() -> ExitCode {
         references::TESTS,
         errors::TESTS,
         death::TESTS,
+        serving::TESTS,
         forged::TESTS,
         #[cfg(feature = "tokio")]
         asynchronous::TESTS,

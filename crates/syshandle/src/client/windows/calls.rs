@@ -9,6 +9,7 @@ use std::{io, thread};
 
 use syshandle_com::{cancel_call, enter_apartment, take_cancellations};
 use syshandle_os::{Event, Thread, Waitable, wait_any};
+use syshandle_wire::Fault;
 
 use crate::client::cancel::Cancel;
 use crate::{Error, ErrorKind};
@@ -37,9 +38,12 @@ impl WaitError {
     pub(crate) fn of_object(self) -> Error {
         match self {
             Self::TimedOut => {
-                Error::detected(ErrorKind::TimedOut, "timed out waiting for the object")
+                let text = "timed out waiting for the object";
+                Error::detected(ErrorKind::TimedOut, text).of_no_call()
             }
-            Self::Cancelled => Error::detected(ErrorKind::Cancelled, "the wait was cancelled"),
+            Self::Cancelled => {
+                Error::detected(ErrorKind::Cancelled, "the wait was cancelled").of_no_call()
+            }
             ended => ended.into(),
         }
     }
@@ -107,6 +111,14 @@ pub(crate) fn run<T: Send + 'static>(
         }
         // The work panicked. The panic hook has reported that.
         None => Err(WaitError::Failed(io::Error::other("the call panicked"))),
+    }
+}
+
+/// Converts the fault that has ended all calls of this client.
+pub(crate) fn failure(fault: &Fault) -> Error {
+    match fault {
+        Fault::Draining => Error::detected(ErrorKind::Disconnected, "the server was stopped"),
+        fault => Error::from_fault(fault),
     }
 }
 

@@ -59,7 +59,7 @@ impl LocalObject {
     /// Returns the error of failed background work.
     fn failure(&self) -> Error {
         match self.object.failure() {
-            Some(fault) => Error::from_fault(&fault),
+            Some(fault) => calls::failure(&fault),
             None => Error::detected(ErrorKind::Disconnected, "the object no longer exists"),
         }
     }
@@ -75,6 +75,9 @@ impl LocalObject {
         let (object, interface) = (self.object.clone(), self.interface);
         let caller = Caller { process_id: None, logical_thread: Guid::NIL };
         let failed = self.object.failed();
+        if failed.poll()? {
+            return Err(self.failure().did_not_run());
+        }
         let called = calls::run(deadline, &[failed], move || {
             let reply: Mutex<Option<std::io::Result<ComReply>>> = Mutex::new(None);
             let call = ComCall { interface, method, arguments, handles, caller };

@@ -32,7 +32,7 @@ pub(crate) struct RemoteObject {
 struct ServerInfo {
     status: ApartmentRef,
     process: Process,
-    /// Signalled when background work has failed.
+    /// Signalled when background work has failed, or the server was stopped.
     failed: ManualEvent,
 }
 
@@ -82,6 +82,14 @@ impl RemoteObject {
         })
     }
 
+    /// Fails if background work of the server has failed, or the server was stopped.
+    fn check(&self) -> Result<()> {
+        match &self.server {
+            Some(server) if server.failed.poll()? => Err(server.failure().did_not_run()),
+            _ => Ok(()),
+        }
+    }
+
     /// Calls a method.
     pub(crate) fn call(
         &self,
@@ -90,6 +98,7 @@ impl RemoteObject {
         handles: Vec<HandleOrObject>,
         deadline: Deadline<'_>,
     ) -> Result<ComReply> {
+        self.check()?;
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
@@ -114,6 +123,7 @@ impl RemoteObject {
         interface: &'static Description,
         deadline: Deadline<'_>,
     ) -> Result<Self> {
+        self.check()?;
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
@@ -164,7 +174,7 @@ impl ServerInfo {
         });
         let fault = asked.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
         match fault {
-            Some(fault) => Error::from_fault(&fault),
+            Some(fault) => calls::failure(&fault),
             None => disconnected(),
         }
     }
@@ -191,7 +201,9 @@ impl Drop for ApartmentRef {
 /// Converts the outcome of a call to its reply.
 fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
     let CallResult { hresult, reply } = outcome;
-    if calls::is_disconnected(hresult.0 as u32) {
+    // A server of this crate refuses a call with this code while it ends.
+    let is_refused = server.is_some() && hresult.0 as u32 == 0x8008_0008;
+    if calls::is_disconnected(hresult.0 as u32) && !is_refused {
         // With these codes COM guarantees that the call never began.
         let never = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
         let error = disconnected().because(hresult.to_string());

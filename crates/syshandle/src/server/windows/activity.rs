@@ -1,10 +1,11 @@
 //! Activity that keeps a server alive.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use syshandle_wire::Fault;
 
+use super::session::Session;
 use crate::server::stats::{CallStats, RefusalCounters, ServerStats};
 
 /// Counts everything that keeps a server alive: objects that clients hold, running calls and
@@ -14,6 +15,8 @@ pub(crate) struct Activity {
     state: Mutex<ActivityState>,
     changed: Condvar,
     refusals: RefusalCounters,
+    /// Whether the objects belong to no server of COM, but to this process.
+    is_in_process: bool,
 }
 
 #[derive(Debug)]
@@ -23,6 +26,8 @@ struct ActivityState {
     tasks: usize,
     /// Number of calls whose methods have ended.
     done: u64,
+    /// Sessions of all clients. May contain sessions that have ended.
+    sessions: Vec<Weak<Session>>,
     /// Whether the server was told to end.
     stopping: bool,
     /// Whether there was ever any activity.
@@ -47,18 +52,34 @@ pub(crate) enum ActivityKind {
 }
 
 impl Activity {
+    /// Creates the activity of a server.
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(false)
+    }
+
+    /// Creates the activity of an object that this process serves for itself.
+    pub(crate) fn in_process() -> Arc<Self> {
+        Self::of(true)
+    }
+
+    fn of(is_in_process: bool) -> Arc<Self> {
         let state = ActivityState {
             objects: 0,
             calls: 0,
             tasks: 0,
             done: 0,
+            sessions: Vec::new(),
             stopping: false,
             begun: false,
             since: Instant::now(),
         };
         let refusals = RefusalCounters::default();
-        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), refusals })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            refusals,
+            is_in_process,
+        })
     }
 
     pub(crate) fn keep_alive(self: &Arc<Self>, kind: ActivityKind) -> KeepAlive {
@@ -77,10 +98,30 @@ impl Activity {
         self.state().is_idle()
     }
 
-    /// Tells the server to end.
-    pub(crate) fn shut_down(&self) {
-        self.state().stopping = true;
+    /// Returns whether the objects belong to no server of COM, but to this process.
+    pub(super) fn is_in_process(&self) -> bool {
+        self.is_in_process
+    }
+
+    /// Tells the server to end. Returns whether this is the first time.
+    pub(super) fn shut_down(&self) -> bool {
+        let was_stopping = std::mem::replace(&mut self.state().stopping, true);
         self.changed.notify_all();
+        !was_stopping
+    }
+
+    /// Adds the session of a client.
+    pub(super) fn add_session(&self, session: &Arc<Session>) {
+        let sessions = &mut self.state().sessions;
+        if sessions.len() == sessions.capacity() {
+            sessions.retain(|session| session.strong_count() > 0);
+        }
+        sessions.push(Arc::downgrade(session));
+    }
+
+    /// Returns the sessions of all clients.
+    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.state().sessions.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns whether the server was told to end.
@@ -88,11 +129,18 @@ impl Activity {
         self.state().stopping
     }
 
-    /// Waits until no call and no background task runs, for at most `time`.
-    pub(crate) fn wait_for_work(&self, time: Duration) {
-        let works = |state: &mut ActivityState| state.calls + state.tasks > 0;
-        let waited = self.changed.wait_timeout_while(self.state(), time, works);
+    /// Waits until nothing of these kinds is active, for at most `time`.
+    pub(super) fn wait_for_end_of(&self, kinds: &[ActivityKind], time: Duration) {
+        let is_active =
+            |state: &mut ActivityState| kinds.iter().any(|kind| *state.count(*kind) > 0);
+        let waited = self.changed.wait_timeout_while(self.state(), time, is_active);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Returns the time since the last end of an activity; `None` if no method has run.
+    pub(super) fn quiet_time(&self) -> Option<Duration> {
+        let state = self.state();
+        (state.done > 0).then(|| state.since.elapsed())
     }
 
     /// Counts a call that is refused with this fault.

@@ -1,6 +1,6 @@
 //! Objects in the form in which clients call them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use syshandle_com::{RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
@@ -8,12 +8,11 @@ use syshandle_types::describe::Interface as Description;
 use syshandle_types::{FieldPath, Guid, Payload};
 use syshandle_wire::{Fault, Status};
 
-use super::activity::{Activity, ActivityKind};
+use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::arguments::Arguments;
 use super::context::CallContext;
 use super::session::Session;
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
-use crate::class::AnyInterface;
 use crate::method_ref::MethodRef;
 use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
@@ -25,11 +24,9 @@ use crate::{Error, ErrorKind, Result};
 /// Object of one client: the program's object and the client's session.
 pub(crate) struct ComObject {
     session: Arc<Session>,
-    /// Program's object; `None` after the client has died.
-    program: Arc<Mutex<Option<crate::class::Object>>>,
     /// Private interface.
     status: crate::class::Object,
-    /// Interfaces of both, in the order of their indices.
+    /// Interfaces of the program's object and the private interface, in the order of their indices.
     interfaces: Vec<&'static Description>,
 }
 
@@ -40,26 +37,25 @@ impl ComObject {
         activity: &Arc<Activity>,
         client: Option<u32>,
     ) -> Result<Self> {
-        let session = Arc::new(Session::new(activity)?);
+        let descriptions: Vec<_> = program.descriptions().collect();
+        let session = Session::new(program, activity)?;
         let status =
             Arc::new(ServerStatusObject { session: session.clone(), process: OnceLock::new() });
         let status =
             crate::class::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&status);
-        let interfaces = program.descriptions().chain(status.descriptions()).collect();
-        let program = Arc::new(Mutex::new(Some(program)));
-        let made = Self { session, program, status, interfaces };
+        let interfaces = descriptions.into_iter().chain(status.descriptions()).collect();
         if let Some(client) = client {
-            made.belongs_to(client);
+            session.belongs_to(client);
         }
-        Ok(made)
+        Ok(Self { session, status, interfaces })
     }
 
     /// Makes an object for one more client, with a session of its own. So the actions and the death
     /// of one client don't affect others.
     pub(crate) fn again(&self) -> Result<Self> {
-        let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ended = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
-        Self::new(program.ok_or_else(ended)?, self.session.activity(), None)
+        let program = self.session.object().ok_or_else(ended)?;
+        Self::new(program, self.session.activity(), None)
     }
 
     /// Converts to an object that COM serves. Must run on a thread of the apartment.
@@ -76,21 +72,17 @@ impl ComObject {
         ServedObject::new(&registered.map_err(failed)?, target).map_err(failed)
     }
 
-    /// Sets the client of this object. If that process dies without releasing the object, the
-    /// program's object is dropped.
-    fn belongs_to(&self, client: u32) {
-        let program = Arc::downgrade(&self.program);
-        self.session.belongs_to(client, move || {
-            let Some(program) = program.upgrade() else { return };
-            drop(program.lock().unwrap_or_else(PoisonError::into_inner).take());
-        });
-    }
-
-    fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
-        let iid = self.interfaces.get(place)?.iid;
-        self.status.interface(iid).or_else(|| {
-            self.program.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
-        })
+    /// Counts a call of the program's object, unless the call is refused with the returned fault.
+    fn admit(&self) -> Result<KeepAlive, Fault> {
+        let activity = self.session.activity();
+        if let Some(failure) = self.session.failure() {
+            return Err(failure);
+        }
+        if activity.is_stopping() {
+            activity.count_refusal(&Fault::Draining);
+            return Err(Fault::Draining);
+        }
+        Ok(activity.keep_alive(ActivityKind::Call))
     }
 }
 
@@ -113,23 +105,35 @@ impl CallTarget for ComObject {
 
     fn serve(&self, call: ComCall, reply: &mut ReplyHandler<'_>) {
         let ComCall { interface, method, arguments, handles, caller } = call;
+        let iid = self.interfaces.get(interface).map(|interface| interface.iid);
+        let status = iid.and_then(|iid| self.status.interface(iid));
+        let is_status = status.is_some();
         let mut keep = |status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
+            // `Context::abort` also replaces the results of running methods.
+            let abort = self.session.failure().filter(Fault::may_have_run);
+            if let (false, Some(fault)) = (is_status, abort) {
+                let body = fault.write();
+                self.session.keep_fault(caller, &body);
+                return reply(Status::Fault, body, &[]);
+            }
             let body = body.into_vec();
             if status == Status::Fault {
                 self.session.keep_fault(caller, &body);
             }
             reply(status, body, handles);
         };
-        let Some(interface) = self.interface(interface) else {
-            let fault = Fault::Draining;
-            return keep(Status::Fault, fault.write().into(), &[]);
-        };
-        let activity = self.session.activity();
-        if activity.is_stopping() {
-            activity.count_refusal(&Fault::Draining);
+        let object = || iid.and_then(|iid| self.session.object()?.interface(iid));
+        let Some(interface) = status.or_else(object) else {
             return keep(Status::Fault, Fault::Draining.write().into(), &[]);
-        }
-        let _keep_alive = activity.keep_alive(ActivityKind::Call);
+        };
+        // The runtime's own calls don't count, and are served until the process ends.
+        let _keep_alive = match is_status {
+            true => None,
+            false => match self.admit() {
+                Ok(keep_alive) => Some(keep_alive),
+                Err(fault) => return keep(Status::Fault, fault.write().into(), &[]),
+            },
+        };
         let _entered = crate::log::debug_span!(
             "serve",
             method = %MethodRef { interface: interface.description(), method },
@@ -158,7 +162,7 @@ impl Serve for ComObject {
     fn call(&self, call: syshandle_com::IncomingCall, reply: &mut ReplySender<'_>) {
         let syshandle_com::IncomingCall { interface, method, arguments, handles, caller } = call;
         if let Some(client) = caller.process_id {
-            self.belongs_to(client);
+            self.session.belongs_to(client);
         }
         let handles = match handles.into_iter().map(HandleOrObject::of).collect() {
             Ok(handles) => handles,

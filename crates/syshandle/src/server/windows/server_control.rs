@@ -1,9 +1,11 @@
 //! Ends a running server, and reads its statistics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::activity::Activity;
 use super::context::CallContext;
+use super::ending;
 use crate::Result;
 use crate::server::stats::ServerStats;
 
@@ -18,7 +20,14 @@ impl ServerControl {
     }
 
     pub(crate) fn shut_down(&self) {
-        self.0.shut_down();
+        if self.0.shut_down() && self.0.is_in_process() {
+            let activity = self.0.clone();
+            let thread = std::thread::Builder::new().name("syshandle-server".to_owned());
+            let ended = thread.spawn(move || ending::end(&activity, Duration::ZERO));
+            if let Err(error) = ended {
+                crate::log::error!(%error, "an object of this process can't be ended");
+            }
+        }
     }
 
     /// A process of Windows has no forked copies.

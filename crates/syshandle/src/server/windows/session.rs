@@ -11,13 +11,14 @@ use syshandle_wire::Fault;
 
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::task::Task;
+use crate::class::Object;
 use crate::server::Outcome;
 
 /// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]
 pub(crate) struct Session {
     activity: Arc<Activity>,
-    /// Signalled when background work has failed.
+    /// Signalled when all calls of the client have failed.
     failed: ManualEvent,
     state: Mutex<SessionState>,
 }
@@ -25,12 +26,15 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct SessionState {
     client: ClientStatus,
+    /// The program's object; `None` once the client has released it or has died, or the server has
+    /// ended.
+    object: Option<Object>,
     /// Client's process.
     process: Option<Arc<Process>>,
     watch: Option<Watch>,
     /// Keeps the server alive for the object.
     keep_alive: Option<KeepAlive>,
-    /// Fault of the failed background work.
+    /// Fault of all calls of the client.
     failure: Option<Fault>,
     /// Faults of the last calls, for clients that query more than an error number.
     faults: VecDeque<(Caller, Vec<u8>)>,
@@ -52,9 +56,10 @@ enum ClientStatus {
 }
 
 impl Session {
-    pub(crate) fn new(activity: &Arc<Activity>) -> io::Result<Self> {
+    pub(crate) fn new(object: Object, activity: &Arc<Activity>) -> io::Result<Arc<Self>> {
         let state = SessionState {
             client: ClientStatus::Unknown,
+            object: Some(object),
             process: None,
             watch: None,
             keep_alive: Some(activity.keep_alive(ActivityKind::Object)),
@@ -64,16 +69,26 @@ impl Session {
             last_task: 0,
         };
         let failed = ManualEvent::new()?;
-        Ok(Self { activity: activity.clone(), failed, state: Mutex::new(state) })
+        let session =
+            Arc::new(Self { activity: activity.clone(), failed, state: Mutex::new(state) });
+        activity.add_session(&session);
+        Ok(session)
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
-    /// Returns whether the client has released the object or has died.
+    /// Returns the program's object, unless it was dropped.
+    pub(crate) fn object(&self) -> Option<Object> {
+        self.state().object.clone()
+    }
+
+    /// Returns whether no client waits for results any more: it has released the object or has
+    /// died, or an error has ended its calls.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self.state().client, ClientStatus::LetGo | ClientStatus::Died)
+        let state = self.state();
+        matches!(state.client, ClientStatus::LetGo | ClientStatus::Died) || state.failure.is_some()
     }
 
     /// Returns the client's process, or this process for an object that is called from within.
@@ -85,12 +100,8 @@ impl Session {
     }
 
     /// Records the first process that calls as the client. Watches for its end, which ends the
-    /// background tasks and runs `when_dead`.
-    pub(crate) fn belongs_to(
-        self: &Arc<Self>,
-        client: u32,
-        when_dead: impl FnOnce() + Send + 'static,
-    ) {
+    /// background tasks and drops the program's object.
+    pub(crate) fn belongs_to(self: &Arc<Self>, client: u32) {
         let mut state = self.state();
         if state.client != ClientStatus::Unknown {
             return;
@@ -104,7 +115,6 @@ impl Session {
                 if let Some(session) = session.upgrade() {
                     session.died();
                 }
-                when_dead();
             })?;
             Ok((process, watch))
         });
@@ -126,9 +136,11 @@ impl Session {
         if state.client != ClientStatus::Died {
             state.client = ClientStatus::LetGo;
         }
-        let keep_alive = state.keep_alive.take();
+        let (object, keep_alive) = (state.object.take(), state.keep_alive.take());
         let watch = state.tasks.is_empty().then(|| state.watch.take()).flatten();
         drop(state);
+        // The server stays alive while the destructor of the program's object runs.
+        drop(object);
         drop((keep_alive, watch));
     }
 
@@ -137,30 +149,46 @@ impl Session {
         let mut state = self.state();
         state.client = ClientStatus::Died;
         let tasks = std::mem::take(&mut state.tasks);
-        let keep_alive = state.keep_alive.take();
+        let (object, keep_alive) = (state.object.take(), state.keep_alive.take());
         drop(state);
         crate::log::debug!(tasks = tasks.len(), "a client has died");
         for task in tasks.into_values() {
             task.end(Outcome::ClientDied);
         }
+        drop(object);
         drop(keep_alive);
     }
 
-    /// Returns the event that is signalled when background work has failed.
+    /// Drops the program's object because the server ends.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        let (object, keep_alive) = (state.object.take(), state.keep_alive.take());
+        drop(state);
+        drop(object);
+        drop(keep_alive);
+    }
+
+    /// Returns the pending background tasks.
+    pub(super) fn tasks(&self) -> Vec<Arc<Task>> {
+        self.state().tasks.values().cloned().collect()
+    }
+
+    /// Returns the event that is signalled when all calls of the client have failed.
     pub(crate) fn failed(&self) -> &ManualEvent {
         &self.failed
     }
 
-    /// Returns the fault of the failed background work.
+    /// Returns the fault of all calls of the client.
     pub(crate) fn failure(&self) -> Option<Fault> {
         self.state().failure.clone()
     }
 
-    /// Records that background work has failed, which ends the client's waits.
+    /// Ends all calls and waits of the client with a fault: background work has failed, or the
+    /// server has ended.
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().failure.get_or_insert(fault);
         if let Err(error) = self.failed.set() {
-            crate::log::error!(%error, "a client can't be notified of failed background work");
+            crate::log::error!(%error, "a client can't be notified of the end of its calls");
         }
     }
 

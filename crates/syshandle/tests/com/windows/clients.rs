@@ -8,6 +8,7 @@ use syshandle::{Activation, handle::Event};
 
 use super::forged;
 use super::interface::{BEREFT, CROWDED, EverythingClient};
+use super::serving;
 
 /// Starts this program as a client.
 pub(crate) fn start(words: &[&str]) -> Child {
@@ -38,6 +39,7 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
                 std::thread::park();
             }
         }
+        ["add", class] => println!("{}", serving::add(class.parse().unwrap())),
         // This client runs until the test closes its standard input.
         ["stay"] => drop(std::io::read_to_string(std::io::stdin())),
         ["forge", number, kind] => println!("{}", forged::attack(number.parse().unwrap(), kind)),

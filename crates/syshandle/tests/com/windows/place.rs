@@ -11,6 +11,7 @@ use syshandle_registry::{ClassRegistration, ComRegistry};
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
 use super::layouts::LAYOUTS;
 use super::references::{DESK, OTHER_DESK};
+use super::serving::{LONG_SHIFT, OTHER_SHIFT, OWN_SHIFT, SHORT_SHIFT};
 
 /// Registers this program as the server of all classes.
 pub(crate) fn register() {
@@ -39,6 +40,10 @@ fn classes() -> Vec<ClassRegistration> {
         class(LAYOUTS, "layouts"),
         class(DESK, "desk"),
         class(OTHER_DESK, "other desk"),
+        class(SHORT_SHIFT, "short shift"),
+        class(LONG_SHIFT, "long shift"),
+        class(OWN_SHIFT, "nothing"),
+        class(OTHER_SHIFT, "nothing"),
     ]
 }
 

@@ -20,7 +20,9 @@ use super::interface::{
     ATTACKED, BEREFT, COLD, CRASHING, CROWDED, Everything, KILLED, Parcel, Refusal, SHARED, Who,
 };
 use super::layouts::{Echo, LAYOUTS};
+use super::place::PATIENCE;
 use super::references::{Clerk, DESK, OTHER_DESK};
+use super::serving::{self, LONG_SHIFT, SHORT_SHIFT, Worker};
 
 /// Serves one class.
 pub(crate) fn main(class: &str) -> ExitCode {
@@ -37,9 +39,16 @@ pub(crate) fn main(class: &str) -> ExitCode {
         "layouts" => server.class(LAYOUTS, || Echo),
         "desk" => server.class(DESK, Clerk::default),
         "other desk" => server.class(OTHER_DESK, Clerk::default),
+        "short shift" => server.class(SHORT_SHIFT, Worker::default),
+        "long shift" => server.class(LONG_SHIFT, Worker::default),
         _ => return ExitCode::from(2),
     };
-    match server.run() {
+    let served = match class {
+        "short shift" => serving::main(server, Duration::from_millis(100)),
+        "long shift" => serving::main(server, PATIENCE),
+        _ => server.run(),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
