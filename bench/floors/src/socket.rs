@@ -23,7 +23,7 @@ pub(crate) enum Floor {
     PollYield,
     /// `SOCK_SEQPACKET`, several messages with one system call.
     Batch,
-    /// `SOCK_SEQPACKET`, with large values in memory that is shared once.
+    /// `SOCK_SEQPACKET`, with large values in memory that is shared when the connection starts.
     Arena,
     /// `SOCK_SEQPACKET`, with a memory file for each large value.
     Memory,

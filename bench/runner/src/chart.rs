@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::tables::digits;
 
-/// A bar with its color class.
+/// A bar of a chart, with the class that determines its color.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     pub(crate) name: String,

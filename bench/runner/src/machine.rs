@@ -89,7 +89,7 @@ pub(crate) fn wait_until_idle() -> Result<f64> {
 /// Maximum load average before a run whose results are published.
 const PUBLISHED_LOAD_MAX: f64 = 0.5;
 
-/// Maximum wait for that load. The load average falls slowly after a build.
+/// Maximum time to wait until the load average is low enough. It falls slowly after a build.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Returns the load average of the last minute.

@@ -54,7 +54,8 @@ enum Next {
         /// Number of consecutive polls before each of which another thread had used the core.
         crowded: u32,
     },
-    /// Poll once more, for a message that arrived while other threads ran or the time ran out.
+    /// Poll once more before sleeping. A message may have arrived while other threads ran, or when
+    /// the time limit passed.
     LastPoll,
     Sleep,
 }

@@ -81,7 +81,7 @@ async fn serve() -> Result<()> {
     }
 }
 
-/// Peer to peer, without a bus.
+/// The contender whose calls go directly from peer to peer, without a bus.
 struct PeerToPeer;
 
 impl Peer for PeerToPeer {
