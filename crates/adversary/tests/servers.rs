@@ -404,7 +404,7 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
                     deaf += 1;
                 }
             }
-            assert_eq!(deaf, 3, "the calls after that can't be sent");
+            assert_eq!(deaf, 3, "further calls can't be sent");
             done.store(true, Ordering::SeqCst);
             assert!(waits.join().unwrap().is_err());
         });

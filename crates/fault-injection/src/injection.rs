@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn parse_reads_what_display_writes() {
-        let call = SystemCall::named("sendmsg").expect("a known call");
+        let call = SystemCall::named("sendmsg").expect("the list contains `sendmsg`");
         let failure = InjectedFailure { call, nth: 3, error: ("EPIPE", libc::EPIPE) };
         assert_eq!(failure.to_string(), "sendmsg:3:EPIPE");
         assert_eq!(InjectedFailure::parse("sendmsg:3:EPIPE"), Some(failure));

@@ -69,7 +69,7 @@ pub fn try_to_call(activation: &Activation, timeout: Duration) -> Result<u32> {
     for size in SIZES {
         let bytes: Vec<u8> = (0..size).map(|place| (place % 251) as u8).collect();
         if client.echo(&bytes)? != bytes {
-            return Err(syshandle::Error::failed("other bytes came back"));
+            return Err(syshandle::Error::failed("the server returned different bytes"));
         }
     }
     let (event, server) = client.event(&Event::new()?)?;

@@ -63,7 +63,7 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
         });
     }
     println!("{outcomes:?}");
-    assert!(finished, "with the most of them it works");
+    assert!(finished, "the client must succeed with the largest limit");
 }
 
 #[test]
@@ -102,5 +102,5 @@ fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
         *outcomes.entry(outcome.to_string()).or_insert(0) += 1;
     }
     println!("{outcomes:?}");
-    assert!(finished, "with the most of them it works");
+    assert!(finished, "the client must succeed with the largest limit");
 }

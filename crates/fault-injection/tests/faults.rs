@@ -144,7 +144,7 @@ fn output_in_time(mut child: Child, what: &InjectedFailure) -> Output {
         if Instant::now() >= deadline {
             child.kill().unwrap();
             let output = child.wait_with_output().unwrap();
-            panic!("{what}: it hangs: {}", String::from_utf8_lossy(&output.stderr));
+            panic!("{what}: the client hangs: {}", String::from_utf8_lossy(&output.stderr));
         }
         std::thread::sleep(Duration::from_micros(200));
     }
@@ -230,14 +230,14 @@ impl Tally {
     #[track_caller]
     fn show(self, what: &str, failures: usize) {
         println!(
-            "{what}: {failures} failures, {} came to pass, slowest {:?}",
+            "{what}: {failures} failures, {} of them injected, slowest {:?}",
             self.came_to_pass, self.slowest
         );
         for (outcome, count) in &self.endings {
             println!("    {count:>5} {outcome}");
         }
         assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
-        assert!(self.came_to_pass * 2 > failures, "most of them come to pass");
+        assert!(self.came_to_pass * 2 > failures, "most of the failures must be injected");
     }
 }
 
@@ -252,12 +252,12 @@ fn right(failure: &InjectedFailure, outcome: &str, failed: bool) -> Result<(), &
     let interrupted = failure.error.0 == "EINTR";
     match outcome.split(' ').next().unwrap_or_default() {
         "finished" | "own" => Ok(()),
-        _ if !failed => Err("nothing failed"),
-        _ if interrupted => Err("a signal is no failure"),
+        _ if !failed => Err("no failure was injected"),
+        _ if interrupted => Err("an interruption must not cause an error"),
         kind if LACKS.contains(&failure.error.0) && BLAMES.contains(&kind) => {
-            Err("it blames what is all right")
+            Err("the error names another cause than the system")
         }
-        "TimedOut" => Err("nobody is to wait for nothing"),
+        "TimedOut" => Err("a failure must not cause a timeout"),
         _ => Ok(()),
     }
 }

@@ -117,7 +117,7 @@ fn a_client_without_memory_gets_an_error_and_lives() {
         let (outcome, text) = stage.run(Some(failure));
         check(failure, &outcome, &text);
         *endings.entry(outcome).or_default() += 1;
-        assert_eq!(server(), keeper, "{failure}: the server lives");
+        assert_eq!(server(), keeper, "{failure}: the server must keep running");
     }
     show("client", &endings);
 }

@@ -152,7 +152,7 @@ fn a_client_stopped_at_any_step_delays_no_other_client() {
         assert!(client.wait().unwrap().success(), "{step}");
         stage.is_finished();
         if locked {
-            println!("{step}: stopped under the lock");
+            println!("{step}: stopped while holding the lock");
             let (outcome, text) = finish(&stage.fixture.activation(), &others, TEST_TIMEOUT);
             assert_eq!(outcome, ClientOutcome::Finished, "{step}: {text}");
         }

@@ -191,7 +191,7 @@ mod tests {
         let rights = Rights::READ | Rights::MAP | Rights::CHANGE;
         let narrowed = section.narrow(rights).unwrap();
         assert_eq!(identify(narrowed.as_fd()).unwrap().rights, rights);
-        assert!(section.write(0, b"x").is_err(), "sealed for all who hold it");
+        assert!(section.write(0, b"x").is_err(), "the seal applies to all holders");
         map.write(0, b"news").unwrap();
         narrowed.narrow(rights).unwrap();
         let error = narrowed.narrow(Rights::READ | Rights::MAP).unwrap_err();

@@ -35,7 +35,7 @@ fn a_waiter_gets_the_mutex_of_a_killed_owner_as_abandoned() {
         assert!(waiter.join().unwrap());
     });
     let guard = mutex.lock_timeout(PATIENCE).unwrap().unwrap();
-    assert!(!guard.is_abandoned(), "it was told once");
+    assert!(!guard.is_abandoned(), "the abandonment is only reported once");
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod silent;
 fn at_once<R: Send + 'static>(step: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(step()));
-    receive.recv_timeout(Duration::from_secs(20)).expect("held up by the file system")
+    receive.recv_timeout(Duration::from_secs(20)).expect("blocked by the file system")
 }
 
 #[test]

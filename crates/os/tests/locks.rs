@@ -61,7 +61,7 @@ fn locks_that_a_reader_of_the_file_can_take_stand_in_nobodys_way() {
     let path = folder.path().join("lock");
     drop(taken(&path).unwrap());
     let _reader = Other::start("read", &path);
-    assert!(FileLock::holders(&path).unwrap().is_empty(), "a reader is no holder");
+    assert!(FileLock::holders(&path).unwrap().is_empty(), "a read lock must not be reported");
     let lock = taken(&path).expect("a reader's lock is replaced");
     assert!(taken(&path).is_none());
     assert!(!Other::run("take", &path).0.wait().unwrap().success());
@@ -119,7 +119,7 @@ fn processes_with_one_number_mark_a_file_beside_each_other() {
     others.pop();
     let deadline = Instant::now() + Duration::from_secs(60);
     while FileLock::holders(&path).unwrap().len() > 2 {
-        assert!(Instant::now() < deadline, "the mark ends with its process");
+        assert!(Instant::now() < deadline, "the lock must end with its process");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -199,7 +199,7 @@ fn the_other_process() {
             io::stderr().write_all(b"locked").unwrap();
             return;
         }
-        other => panic!("{other} is no role"),
+        other => panic!("unknown role {other}"),
     }
     if lock.is_some() {
         say_and_wait();

@@ -129,7 +129,10 @@ fn rights_never_widen_along_any_chain_of_hops() {
                 let Some(next) = held.hop(&mut random) else { continue };
                 let after = next.facts();
                 assert_eq!(after.object, before.object);
-                assert!(before.rights.contains(after.rights), "{before:?} became {after:?}");
+                assert!(
+                    before.rights.contains(after.rights),
+                    "rights were added: {before:?}, then {after:?}"
+                );
                 let most = Declaration::new(Kinds::ANY).at_most(before.rights);
                 prove(next.as_fd(), &most).unwrap();
                 narrowed += u32::from(after.rights != before.rights);
@@ -137,5 +140,5 @@ fn rights_never_widen_along_any_chain_of_hops() {
             }
         }
     }
-    assert!(narrowed > 20, "only {narrowed} hops took a right away");
+    assert!(narrowed > 20, "only {narrowed} operations removed a right");
 }

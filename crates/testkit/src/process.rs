@@ -80,7 +80,7 @@ impl Process {
     /// Panics if the process has not ended after [`TEST_TIMEOUT`].
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
-        assert!(self.ends_within(TEST_TIMEOUT), "process {} never ends", self.pid);
+        assert!(self.ends_within(TEST_TIMEOUT), "process {} did not end in time", self.pid);
         began.elapsed()
     }
 

@@ -527,7 +527,7 @@ fn an_error_tells_a_remembered_failure_and_a_changed_registration_or_program_is_
     chmod(&program, 0o644);
     let registered = fixture.register(&program, TEST_SERVICE, &[]);
     error(&fixture, ErrorKind::StartFailed, &["is not executable"]);
-    wait_until("a failure is remembered", || {
+    wait_until("a failure note is reported", || {
         let error = format!("{:#}", fixture.activate().unwrap_err());
         error.contains("is not executable") && error.contains("ms ago; the next start is tried")
     });
@@ -536,7 +536,7 @@ fn an_error_tells_a_remembered_failure_and_a_changed_registration_or_program_is_
     let fresh = fixture.activate().unwrap_err();
     assert!(!format!("{fresh:#}").contains("ms ago"), "{fresh:#}");
     chmod(&program, 0o755);
-    assert!(fixture.activate().is_ok(), "a repaired program is started at once");
+    assert!(fixture.activate().is_ok(), "a repaired program must be started immediately");
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn a_forked_copy_that_returns_from_a_method_is_ended_without_a_reply() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     for _ in 0..3 {
         let status = adder.fork().unwrap() as i32;
-        assert!(libc::WIFSIGNALED(status), "the copy went on, or ended by itself: {status}");
+        assert!(libc::WIFSIGNALED(status), "the child continued or ended by itself: {status}");
         assert_eq!(libc::WTERMSIG(status), libc::SIGABRT);
         assert_eq!(adder.add(1, 1).unwrap(), 2);
     }

@@ -18,7 +18,7 @@ fn a_dead_server_is_replaced_though_its_child_keeps_the_socket() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.abort());
         server.wait();
-        assert_eq!(fixture.processes("testkit-server").len(), 1, "the child lives");
+        assert_eq!(fixture.processes("testkit-server").len(), 1, "the child is still running");
         let began = Instant::now();
         let next = fixture.activate().unwrap();
         assert!(began.elapsed() < TEST_TIMEOUT / 2);
@@ -47,5 +47,5 @@ fn a_server_ends_though_the_child_of_a_dead_client_keeps_the_connection() {
         command.arg("--fork").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     client.wait().unwrap();
     wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
-    assert_eq!(fixture.processes("testkit-client").len(), 1, "the child lives");
+    assert_eq!(fixture.processes("testkit-client").len(), 1, "the child is still running");
 }

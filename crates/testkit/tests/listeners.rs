@@ -51,7 +51,7 @@ fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
     assert!(paths.is_running());
     drop(client);
     assert!(first.wait().unwrap().success());
-    assert!(!paths.socket.exists(), "it takes its socket with it");
+    assert!(!paths.socket.exists(), "the server must remove its socket");
     assert!(!paths.is_running());
     assert_ne!(fixture.activate().unwrap().peer_ids().unwrap().server_pid, first.id());
 }
@@ -79,7 +79,7 @@ fn locks_of_a_process_that_may_only_read_delay_neither_client_nor_server() {
         wait_until("the server ends", || fixture.processes("testkit-server").is_empty());
     }
     drop(locked);
-    assert!(!paths.is_running(), "a lock for reading marks no server");
+    assert!(!paths.is_running(), "a read lock does not register a server");
 }
 
 #[test]
@@ -186,7 +186,11 @@ fn an_external_listener_starts_one_server_after_the_other() {
         });
         let ids = client.peer_ids().unwrap();
         assert_eq!(ids.server_pid, server.id());
-        assert_eq!(client.as_client().server().unwrap().pid, server.id(), "not the activator's");
+        assert_eq!(
+            client.as_client().server().unwrap().pid,
+            server.id(),
+            "the server must be the activator's process"
+        );
         assert_eq!(ids.client_pid, std::process::id());
         // The client neither starts a server itself nor removes the socket of another program.
         assert_eq!(fixture.processes("testkit-server").len(), 1);

@@ -107,7 +107,7 @@ fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
         });
         match result {
             Ok(ids) => {
-                assert!(is_allowed, "root was let in: {users}");
+                assert!(is_allowed, "root was allowed: {users}");
                 assert_eq!(ids.client_uid, OVERFLOW);
             }
             Err(error) => {
@@ -134,7 +134,7 @@ fn a_client_shown_as_the_overflow_user_starts_no_program_that_another_user_regis
     let error = text(&output.stderr);
     assert!(!output.status.success(), "{}", text(&output.stdout));
     assert!(error.starts_with("ActivationDenied: ") && error.contains("doesn't know"), "{error}");
-    assert_eq!(fs::read_to_string(&starts).unwrap(), "", "the program was run");
+    assert_eq!(fs::read_to_string(&starts).unwrap(), "", "the program must not run");
 }
 
 #[test]

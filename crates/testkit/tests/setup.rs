@@ -135,12 +135,12 @@ fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
     let serve = || Server::new().class(NOTHING, Idle::default).path(&path).run();
     for (call, name) in LOOP_CALLS.into_iter().chain([(libc::SYS_socketpair, "socketpair")]) {
         names(&error_without(&[call], serve), name);
-        assert!(!path.exists(), "without {name} it leaves its socket");
+        assert!(!path.exists(), "the socket remains after {name} failed");
     }
     let error = error_without(&CLONE, serve);
     let text = error.to_string();
     assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
-    assert!(!path.exists(), "without threads it leaves its socket");
+    assert!(!path.exists(), "the socket remains although no thread could be started");
 }
 
 #[test]

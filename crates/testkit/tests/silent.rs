@@ -81,7 +81,7 @@ fn silent_files_are_refused_and_delay_no_client() {
         }
         None => true,
     });
-    assert!(refused.count() > 40, "a client may send as many as it likes");
+    assert!(refused.count() > 40, "the limit of handles is not enforced");
     assert!(descriptors() < before + 1500, "{} descriptors", descriptors());
     still_serves(&honest);
 
@@ -133,7 +133,7 @@ fn a_silent_file_system_over_the_folder_for_sockets_delays_no_connected_client()
                 still_passes_handles(&client, &file);
                 std::thread::sleep(Duration::from_millis(50));
             }
-            assert!(!activation.is_finished(), "it opens no file");
+            assert!(!activation.is_finished(), "the activation must wait for the file system");
             // The server becomes idle, and checks the folder for waiting clients.
             drop(client);
             std::thread::sleep(Duration::from_millis(300));
@@ -159,7 +159,7 @@ fn without_delay(fuse: Fuse, step: impl FnOnce() + Send) {
         drop(fuse);
         ended
     });
-    assert_eq!(ended, Ok(()), "held up by the file system");
+    assert_eq!(ended, Ok(()), "blocked by the file system");
 }
 
 /// Checks that the server still proves handles of several kinds.
@@ -239,7 +239,7 @@ impl Hostile {
                 Ok(received) => return Some(Header::read(&frame[..received.len]).unwrap().0.kind),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let readable = self.0.wait_readable(deadline).unwrap();
-                    assert!(readable, "the server is held up");
+                    assert!(readable, "the server is blocked");
                 }
                 Err(_) => return None,
             }

@@ -152,7 +152,7 @@ fn a_program_with_file_capabilities_follows_no_environment() {
     copy(&CLIENT, &client);
     let as_user = || fixture.command(&client).uid(12_345).gid(12_345).output().unwrap();
     let before = text(&as_user().stderr);
-    assert!(!before.contains("NotRegistered"), "it follows XDG_DATA_HOME: {before}");
+    assert!(!before.contains("NotRegistered"), "the program must use XDG_DATA_HOME: {before}");
     match Command::new("setcap").arg("cap_net_raw+ep").arg(&client).output() {
         Ok(output) if output.status.success() => {}
         other => {

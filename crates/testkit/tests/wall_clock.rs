@@ -86,7 +86,10 @@ impl WallClock {
         self.set(time);
         let after = SystemTime::now();
         let jump = after.duration_since(before).unwrap_or_else(|error| error.duration());
-        assert!(jump > Duration::from_secs(3600), "{before:?} {after:?}: no jump to {time}");
+        assert!(
+            jump > Duration::from_secs(3600),
+            "the clock did not jump to {time}: {before:?}, then {after:?}"
+        );
     }
 
     /// Registers the server under test to run with this clock.
@@ -211,7 +214,7 @@ fn a_server_serves_on_and_ends_when_idle(clock: &WallClock, jump: impl Fn()) {
     let client = fixture.activate().unwrap();
     let server = client.peer_ids().unwrap().server_pid;
     let libraries = fs::read_to_string(format!("/proc/{server}/maps")).unwrap();
-    assert!(libraries.contains("libfaketime"), "the server has another clock");
+    assert!(libraries.contains("libfaketime"), "libfaketime is not loaded in the server");
     // The task waits for ten minutes, which is less than the jump.
     let outcome = fixture.path().join("outcome");
     let event = Event::new().unwrap();
@@ -219,7 +222,7 @@ fn a_server_serves_on_and_ends_when_idle(clock: &WallClock, jump: impl Fn()) {
     jump();
     assert_eq!(client.peer_ids().unwrap().server_pid, server);
     assert_eq!(fixture.activate().unwrap().peer_ids().unwrap().server_pid, server);
-    assert_eq!(fs::read_to_string(&outcome).unwrap(), "", "the task has timed out");
+    assert_eq!(fs::read_to_string(&outcome).unwrap(), "", "the task must not time out");
     event.set().unwrap();
     wait_until("the task has ended", || fs::read_to_string(&outcome).unwrap().ends_with('\n'));
     assert!(!fs::read_to_string(&outcome).unwrap().contains("TimedOut"));
@@ -261,7 +264,7 @@ fn a_failure_is_remembered_for_its_time(clock: &WallClock, jump: impl Fn()) {
         assert!(is_remembered(&second), "{second:#}");
     }
     copy(&SERVER, &program);
-    wait_until("the failure is forgotten", || fixture.activate().is_ok());
+    wait_until("the failure note has expired", || fixture.activate().is_ok());
 }
 
 fn a_changed_registration_is_seen(clock: &WallClock, jump: impl Fn()) {

@@ -37,7 +37,7 @@ impl Decode for Panics {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let value = Self(input.field(None)?);
         let bytes: u8 = input.field(None)?;
-        assert_eq!(bytes, 0, "a decoder of the user's panics");
+        assert_eq!(bytes, 0, "injected panic");
         Ok(value)
     }
 }
@@ -69,7 +69,7 @@ fn refused<T: Decode>(bytes: &[u8]) -> usize {
     let count = refused.len();
     drop(refused);
     for reader in &mut readers {
-        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nothing else kept a handle open");
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "something else keeps a handle open");
     }
     count
 }

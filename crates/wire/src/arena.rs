@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(ranges.take(size(100)), Some(60));
         assert_eq!(ranges.take(64), Some(192));
         assert!(ranges.give_back(60));
-        assert_eq!(ranges.take(size(133)), Some(316), "60 and 133 are more than 192");
+        assert_eq!(ranges.take(size(133)), Some(316), "the range must not overlap the one at 192");
         assert_eq!(ranges.take(size(132)), Some(60));
         assert!([60, 192, 316].into_iter().all(|offset| ranges.give_back(offset)));
         assert_eq!(ranges.take(size(Limits::ARENA_BYTES)), Some(0));

@@ -193,7 +193,7 @@ fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
     assert!(!two.client.owes_bye());
     let call = two.call(1, b"");
     two.client.cancel(call).unwrap();
-    assert!(two.client.owes_bye(), "it may still begin something");
+    assert!(two.client.owes_bye(), "a cancelled call may still start work");
     assert!(matches!(two.reply(call), ClientEndEvent::LateReply(_)));
     assert!(!two.client.owes_bye());
     let call = two.call(1, b"");
@@ -202,7 +202,7 @@ fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
     two.client.receive(&frame, 0, false).unwrap();
     let call = two.call(1, b"");
     two.reply(call);
-    assert!(two.client.owes_bye(), "from then on");
+    assert!(two.client.owes_bye(), "the request for `Bye` remains in force");
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl ObjectServer {
         let borrowed: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
         self.calls += 1;
         let sent = self.connection.call(self.calls, number as u32, &bytes, &borrowed);
-        sent.expect("the server serves on");
+        sent.expect("the server must still serve");
         match self.connection.receive(PATIENCE) {
             Response::Reply { call, fault, .. } if call == self.calls => {
                 let method = methods[number].name;

@@ -23,7 +23,7 @@ pub fn run_rust(data: &[u8]) {
     let _ = lowered.report.to_string();
     let rust = lowered.rust();
     if let Err(error) = syn::parse_file(&rust) {
-        panic!("no Rust: {error}\n{rust}");
+        panic!("not valid Rust: {error}\n{rust}");
     }
     if let Ok(again) = emit(&lowered.description) {
         let back = describe_text("again.idl", &again, &Options::default());

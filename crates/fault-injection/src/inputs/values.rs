@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     // Encoding a decoded value must yield the same bytes, except for the order of sets.
     let mut out = Encoder::new(Vec::new(), Limits::default());
     value.encode(&mut out);
-    let (written, _) = out.finish().expect("what fitted fits");
+    let (written, _) = out.finish().expect("a decoded value can be encoded again");
     assert_eq!(written.len(), bytes.len());
 }
 

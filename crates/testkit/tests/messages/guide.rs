@@ -33,7 +33,7 @@ fn the_guide_has_an_entry_for_each_message() {
     }
     let unused: Vec<_> = entries.iter().zip(used).filter(|(_, used)| !used).collect();
     assert!(missing.is_empty(), "no entry:\n{missing}");
-    assert!(unused.is_empty(), "no message: {unused:?}");
+    assert!(unused.is_empty(), "entries that match no message: {unused:?}");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn the_messages_include_every_kind_of_error() {
     let is_missing =
         |kind: &&str| !text.contains(&format!("({kind}; ")) && !text.contains(&format!("({kind})"));
     let missing: Vec<_> = KINDS.into_iter().filter(is_missing).collect();
-    assert!(missing.is_empty(), "no message: {missing:?}");
+    assert!(missing.is_empty(), "error kinds without a message: {missing:?}");
 }
 
 const KINDS: [&str; 26] = [

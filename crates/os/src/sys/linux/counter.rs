@@ -152,7 +152,7 @@ mod tests {
             let _ = rustix::fs::fcntl_setfl(&*eventfd, OFlags::RDWR);
             match is_done.recv_timeout(Duration::from_nanos(1)) {
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-                ended => return assert_eq!(ended, Ok(()), "an addition blocks"),
+                ended => return assert_eq!(ended, Ok(()), "an addition blocked"),
             }
         }
     }

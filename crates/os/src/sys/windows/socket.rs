@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_duplicate_is_the_same_socket() {
         if crate::under_wine() {
-            eprintln!("skipped: Wine's Winsock knows no sockets but those that it made itself");
+            eprintln!("skipped: Wine's Winsock only knows sockets that the process created itself");
             return;
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
