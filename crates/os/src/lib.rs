@@ -1,8 +1,9 @@
 //! Typed handles to kernel objects, and sockets that carry them.
 //!
-//! A handle is an owned file descriptor with a known kind and known rights. They are established by
-//! *proof*: before any other use of a handle from another process, [`prove`] asks the kernel
-//! whether the handle matches a [`Declaration`].
+//! A handle is an owned reference to a kernel object with a known kind and known rights: a file
+//! descriptor on Linux, a `HANDLE` on Windows. Kind and rights are established by *proof*: before
+//! any other use of a handle from another process, [`prove`] asks the kernel whether the handle
+//! matches a [`Declaration`].
 //!
 //! ```
 //! use syshandle_os::{Declaration, Event, Handle, Kind, Rights, prove};

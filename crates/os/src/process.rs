@@ -161,7 +161,7 @@ impl Waitable for Process {
 /// threads read the environment. Ignores an invalid name or value.
 #[cfg(windows)]
 pub fn set_variable(name: &str, value: &str) {
-    // The call fails for names with `=` and for texts with zero characters, which registrations
+    // The call fails for names with `=` and for texts with NUL characters, which registrations
     // don't contain.
     let _ = sys::process::set_variable(name, value);
 }

@@ -124,7 +124,7 @@ fn queue() -> io::Result<OwnedFd> {
     let name = std::ffi::CString::new(format!("syshandle-{}", std::process::id())).unwrap();
     let flags = i64::from((OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC).bits());
     let opened = call(libc::SYS_mq_open, [name.as_ptr() as i64, flags, 0o600, 0, 0]);
-    // SAFETY: the name is zero-terminated.
+    // SAFETY: the name is null-terminated.
     unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) };
     opened
 }

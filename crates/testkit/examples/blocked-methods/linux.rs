@@ -118,8 +118,8 @@ fn measure() -> Result<bool, Box<dyn Error>> {
 
 type Call = fn(&WorkshopClient, u32) -> Result<()>;
 
-/// Makes all clients call at the same time, several times. Returns the latencies of the calls that
-/// another client makes at the same time, which do no work.
+/// Makes all clients call at the same time, several times. During that time, another client makes
+/// calls that do no work. Returns the latencies of these calls.
 fn call_beside(
     clients: &[WorkshopClient],
     other: &WorkshopClient,

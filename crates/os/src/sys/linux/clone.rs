@@ -191,7 +191,7 @@ extern "C" fn last(memory: *mut c_void) -> c_int {
         &mut image.listen_pid[LISTEN_PID.len()..],
     );
     unblock_all_signals();
-    // SAFETY: the path and the entries of both arrays are zero-terminated, both arrays end with a
+    // SAFETY: the path and the entries of both arrays are null-terminated, both arrays end with a
     // null pointer, and all outlive the call.
     unsafe { libc::execve(image.path, image.arguments, image.environment) };
     fail(memory, SpawnStep::Exec)

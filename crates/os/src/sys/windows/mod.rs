@@ -57,7 +57,7 @@ fn check_status(status: i32) -> io::Result<()> {
     }
 }
 
-/// Converts a text to zero-terminated UTF-16.
+/// Converts a text to null-terminated UTF-16.
 fn wide(text: &str) -> io::Result<Vec<u16>> {
     match text.contains('\0') {
         true => Err(io::ErrorKind::InvalidInput.into()),

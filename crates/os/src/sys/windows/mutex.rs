@@ -24,7 +24,7 @@ pub(crate) fn create() -> io::Result<OwnedHandle> {
 
 pub(crate) fn named(name: &str) -> io::Result<OwnedHandle> {
     let name = wide(name)?;
-    // SAFETY: the call gets no attributes, and a zero-terminated name. The caller owns the returned
+    // SAFETY: the call gets no attributes, and a null-terminated name. The caller owns the returned
     // handle.
     unsafe { own(CreateMutexW(ptr::null(), 0, name.as_ptr())) }
 }

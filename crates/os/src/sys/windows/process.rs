@@ -130,7 +130,7 @@ pub(super) const KILLED: u32 = 1;
 
 pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
     let (name, value) = (wide(name)?, wide(value)?);
-    // SAFETY: both strings are zero-terminated. Windows locks the environment, so other threads may
+    // SAFETY: both strings are null-terminated. Windows locks the environment, so other threads may
     // read it at the same time.
     check(unsafe { SetEnvironmentVariableW(name.as_ptr(), value.as_ptr()) })
 }

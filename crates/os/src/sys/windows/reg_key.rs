@@ -79,7 +79,7 @@ fn open_below(key: ParentKey<'_>, path: &str, access: Access) -> io::Result<Owne
         Access::ReadWrite => KEY_READ | KEY_WRITE,
     };
     let mut opened = ptr::null_mut();
-    // SAFETY: the key is open, and the path is zero-terminated. On success, the caller owns the new
+    // SAFETY: the key is open, and the path is null-terminated. On success, the caller owns the new
     // key. It is a kernel handle, because it belongs to the registry of this machine.
     unsafe {
         check(RegOpenKeyExW(key.0, path.as_ptr(), 0, access, &mut opened))?;
@@ -113,7 +113,7 @@ pub(crate) fn value(key: &RegKeyHandle, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 256];
     loop {
         let mut len = bytes.len() as u32;
-        // SAFETY: the key is open, the name is zero-terminated, and `bytes` has that size.
+        // SAFETY: the key is open, the name is null-terminated, and `bytes` has that size.
         let told = unsafe {
             RegQueryValueExW(
                 key.as_raw_handle(),
@@ -156,7 +156,7 @@ pub(crate) fn set_text(key: &RegKeyHandle, name: &str, text: &str) -> io::Result
 fn set(key: &RegKeyHandle, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let name = wide(name)?;
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the key is open, the name is zero-terminated, and `bytes` has that size.
+    // SAFETY: the key is open, the name is null-terminated, and `bytes` has that size.
     check(unsafe {
         RegSetValueExW(key.as_raw_handle(), name.as_ptr(), 0, kind, bytes.as_ptr(), len)
     })
@@ -164,7 +164,7 @@ fn set(key: &RegKeyHandle, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()
 
 pub(crate) fn remove_value(key: &RegKeyHandle, name: &str) -> io::Result<()> {
     let name = wide(name)?;
-    // SAFETY: the key is open, and the name is zero-terminated.
+    // SAFETY: the key is open, and the name is null-terminated.
     check(unsafe { RegDeleteValueW(key.as_raw_handle(), name.as_ptr()) })
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn remove_key(key: &RegKeyHandle, name: &str) -> io::Result<()> {
         return Err(invalid_name());
     }
     let name = wide(name)?;
-    // SAFETY: the key is open, and the name is zero-terminated.
+    // SAFETY: the key is open, and the name is null-terminated.
     check(unsafe { RegDeleteTreeW(key.as_raw_handle(), name.as_ptr()) })
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
     let mut text = ptr::null_mut();
     // SAFETY: the call has filled `room`, which is aligned for the structure. The identifier to
     // which it points lies within `room`. On success, the caller owns `text`, which is
-    // zero-terminated.
+    // null-terminated.
     unsafe {
         let user = &*room.as_ptr().cast::<TOKEN_USER>();
         check(ConvertSidToStringSidW(user.User.Sid, &mut text))?;

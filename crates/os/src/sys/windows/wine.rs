@@ -15,7 +15,7 @@ pub fn under_wine() -> bool {
 
 /// Returns whether a library is loaded and exports a function with this name.
 fn has_function(library: &CStr, function: &CStr) -> bool {
-    // SAFETY: both names are zero-terminated.
+    // SAFETY: both names are null-terminated.
     unsafe {
         let library = GetModuleHandleA(library.as_ptr().cast());
         !library.is_null() && GetProcAddress(library, function.as_ptr().cast()).is_some()
