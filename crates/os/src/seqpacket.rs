@@ -165,9 +165,8 @@ impl Seqpacket {
     /// Sends one message with its handles, without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if the queue of the other end is full; `BrokenPipe` if the other end is closed;
-    /// `PermissionDenied` if it does not accept handles.
-    #[inline]
+    /// `WouldBlock` if the other end must receive messages first; `BrokenPipe` if the other end is
+    /// closed; `PermissionDenied` if it does not accept handles. line]
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
         message::send(self.fd.as_fd(), parts, handles).map(drop)
     }

@@ -73,7 +73,7 @@ static PROBE: PerProcess<Mutex<Probe>> = PerProcess::new();
 #[derive(Debug, Default)]
 struct Probe {
     reserved: Option<ReservedNumber>,
-    /// Number of times that other code made the file unusable.
+    /// Number of times that the file became unusable.
     losses: u32,
 }
 
@@ -96,7 +96,8 @@ impl Probe {
                     Ok(ProbeResult::Described(own)) => return Some(own),
                     Ok(ProbeResult::NotDescribed) => return None,
                     Ok(ProbeResult::ThreadGone) => {}
-                    // The file is not ours, so the number is no longer reserved.
+                    // Other code owns the file's descriptor number now, so the file isn't closed. Only
+                    // the duplicate of the handle is closed.
                     Ok(ProbeResult::NotOurFile) => {
                         if let Some(ReservedNumber { file, number }) = self.reserved.take() {
                             drop(number);
