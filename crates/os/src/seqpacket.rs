@@ -166,7 +166,8 @@ impl Seqpacket {
     ///
     /// # Errors
     /// `WouldBlock` if the other end must receive messages first; `BrokenPipe` if the other end is
-    /// closed; `PermissionDenied` if it does not accept handles. line]
+    /// closed; `PermissionDenied` if it does not accept handles.
+    #[inline]
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
         message::send(self.fd.as_fd(), parts, handles).map(drop)
     }
