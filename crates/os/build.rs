@@ -1,4 +1,5 @@
-//! Sets `std_pipes` if the standard library has types for the ends of a pipe, which is since Rust 1.87.
+//! Sets `std_pipes` if the standard library has types for the ends of a pipe, which is since Rust
+//! 1.87.
 
 use std::env;
 use std::process::Command;

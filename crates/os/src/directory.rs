@@ -38,8 +38,8 @@ impl Directory {
     /// Opens the directory at a path for listing.
     ///
     /// # Errors
-    /// Returns the errors of `open(2)` on Linux, for example `NotADirectory`, and of `CreateFile` on
-    /// Windows.
+    /// Returns the errors of `open(2)` on Linux, for example `NotADirectory`, and of `CreateFile`
+    /// on Windows.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         crate::sys::directory::open(path.as_ref()).map(Self)
     }

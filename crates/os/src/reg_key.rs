@@ -38,8 +38,8 @@ impl RegKey {
     /// Opens a subkey, and creates it first if it doesn't exist.
     ///
     /// # Errors
-    /// On Linux: `InvalidInput` for an invalid name; the errors of `Directory::create_directory`. On
-    /// Windows: the errors of `RegCreateKeyEx`.
+    /// On Linux: `InvalidInput` for an invalid name; the errors of `Directory::create_directory`.
+    /// On Windows: the errors of `RegCreateKeyEx`.
     pub fn create_key(&self, name: &str) -> io::Result<Self> {
         sys::reg_key::create_key(&self.0, name).map(Self)
     }

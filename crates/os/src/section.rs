@@ -56,8 +56,8 @@ impl Section {
     /// Returns the size in bytes.
     ///
     /// # Errors
-    /// Returns the errors of `statx(2)` on Linux, and of `NtQuerySection` on Windows, for example if
-    /// the handle lacks the right.
+    /// Returns the errors of `statx(2)` on Linux, and of `NtQuerySection` on Windows, for example
+    /// if the handle lacks the right.
     #[expect(clippy::len_without_is_empty, reason = "`len` makes a kernel query")]
     pub fn len(&self) -> io::Result<u64> {
         sys::section::len(self.as_handle())

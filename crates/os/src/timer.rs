@@ -38,8 +38,8 @@ impl Timer {
     ///
     /// # Errors
     /// Returns the errors of
-    /// [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html) on Linux,
-    /// and of `SetWaitableTimer` on Windows, for example if the handle lacks the right.
+    /// [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html) on
+    /// Linux, and of `SetWaitableTimer` on Windows, for example if the handle lacks the right.
     pub fn once(&self, after: Duration) -> io::Result<()> {
         sys::timer::set(self.as_handle(), after, None)
     }
@@ -57,8 +57,8 @@ impl Timer {
     /// wait can still take an earlier expiration.
     ///
     /// # Errors
-    /// Returns the errors of `timerfd_settime(2)` on Linux, and of `CancelWaitableTimer` on Windows,
-    /// for example if the handle lacks the right.
+    /// Returns the errors of `timerfd_settime(2)` on Linux, and of `CancelWaitableTimer` on
+    /// Windows, for example if the handle lacks the right.
     pub fn stop(&self) -> io::Result<()> {
         sys::timer::stop(self.as_handle())
     }

@@ -1,5 +1,5 @@
-//! The chapters of the guide, whose code is compiled and run as doctests. The package that the first
-//! chapter builds is tested together with the documentation of the command.
+//! The chapters of the guide, whose code is compiled and run as doctests. The package that the
+//! first chapter builds is tested together with the documentation of the command.
 
 macro_rules! chapters {
     ($($name:ident $file:literal)*) => {

@@ -64,7 +64,8 @@ impl Limits {
     }
 }
 
-/// Returns the start of a text, at most `bytes_max` bytes of it, without half a character at its end.
+/// Returns the start of a text, at most `bytes_max` bytes of it, without half a character at its
+/// end.
 #[doc(hidden)]
 #[must_use]
 pub fn cut(text: &str, bytes_max: usize) -> &str {

@@ -249,7 +249,8 @@ impl<W> ClientEnd<W> {
     }
 
     /// Records that a range of the server's shared memory was read. The next frame releases the
-    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases them now.
+    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases
+    /// them now.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.pending_releases.has_read(body)
     }

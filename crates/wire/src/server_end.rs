@@ -165,7 +165,8 @@ impl<T> ServerEnd<T> {
     }
 
     /// Records that a range of the client's shared memory was read. The next frame releases the
-    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases them now.
+    /// range. If many ranges or bytes are waiting to be released, returns a frame that releases
+    /// them now.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.pending_releases.has_read(body)
     }

@@ -96,8 +96,8 @@ impl Probe {
                     Ok(ProbeResult::Described(own)) => return Some(own),
                     Ok(ProbeResult::NotDescribed) => return None,
                     Ok(ProbeResult::ThreadGone) => {}
-                    // Other code owns the file's descriptor number now, so the file isn't closed. Only
-                    // the duplicate of the handle is closed.
+                    // Other code owns the file's descriptor number now, so the file isn't closed.
+                    // Only the duplicate of the handle is closed.
                     Ok(ProbeResult::NotOurFile) => {
                         if let Some(ReservedNumber { file, number }) = self.reserved.take() {
                             drop(number);
