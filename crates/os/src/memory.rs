@@ -335,7 +335,7 @@ mod tests {
         (writer, SharedReader::new(handle, len).unwrap())
     }
 
-    /// Returns how many bytes are allocated for the pages of a memory file.
+    /// Returns the allocated size of a memory file in bytes.
     fn charged(file: &OwnedFd) -> i64 {
         rustix::fs::fstat(file).unwrap().st_blocks * 512
     }

@@ -3,7 +3,7 @@
 //! | | Linux | Windows |
 //! |---|---|---|
 //! | object | a page of sealed memory that contains a priority-inheriting futex ([futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html), `FUTEX_LOCK_PI`) | a [mutex](https://learn.microsoft.com/windows/win32/sync/mutex-objects) |
-//! | proof | the seals of a mutex, read and write access, and the tag of a mutex in the memory | the object's type is `Mutant` |
+//! | proof | the seals that `Mutex::new` sets, read and write access, and a tag in the memory | the object's type is `Mutant` |
 //! | rights | `wait` (lock) and `signal` (unlock): advisory. Any holder can keep it locked, and can overwrite it | `wait` (lock): `SYNCHRONIZE`, enforced by the kernel. Its owner may unlock it with any handle |
 //! | `try_clone` | the same mutex | the same mutex |
 //! | MIDL | | `sh_mutex` |

@@ -24,7 +24,7 @@ pub trait Peer: AsFd {
         peer.map(Credentials::from_kernel).map_err(failed("getsockopt(SO_PEERCRED)"))
     }
 
-    /// Returns a pidfd of the peer process, which never refers to another process (Linux 6.5).
+    /// Returns a pidfd, which identifies the peer even if its process ID is reused (Linux 6.5).
     ///
     /// Returns the errors of `SO_PEERPIDFD`: `ENOPROTOOPT` on an older kernel, `ESRCH` if the
     /// process no longer exists.

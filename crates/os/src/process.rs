@@ -2,7 +2,7 @@
 //!
 //! | | Linux | Windows |
 //! |---|---|---|
-//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which never refers to another process | a [process](https://learn.microsoft.com/windows/win32/procthread/process-handles-and-identifiers) |
+//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which refers to the same process even if its ID is reused | a [process](https://learn.microsoft.com/windows/win32/procthread/process-handles-and-identifiers) |
 //! | proof | `statx` shows the device of pidfds, and `F_GETFL` doesn't show `PIDFD_THREAD`; before Linux 6.9 `/proc/self/fdinfo` has `Pid` | the object's type is `Process` |
 //! | rights | `wait`: every holder. `signal`: the kernel checks the permissions of the sending process, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), and not a right of the handle | `wait` (`SYNCHRONIZE`) and `signal` (`PROCESS_TERMINATE`): enforced by the kernel on the handle |
 //! | `try_clone` | the same process | the same process |

@@ -149,9 +149,9 @@ struct ReservedNumber {
 
 impl ReservedNumber {
     fn new() -> io::Result<Self> {
-        // The file in `self` stays usable as long as the main thread, which is usually the longest.
-        // If the main thread has exited or has another descriptor table, the file in `thread-self`
-        // is used.
+        // The file in `/proc/self` stays usable as long as the main thread runs, which is usually the
+        // longest. If the main thread has exited or has another descriptor table, the file in
+        // `/proc/thread-self` is used.
         Self::of("self").or_else(|_| Self::of("thread-self"))
     }
 
