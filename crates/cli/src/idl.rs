@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use syshandle::{Error, Result};
 use syshandle_idl::emit::emit;
+use syshandle_idl::rust::CratePath;
 use syshandle_idl::{
     LayoutDifference, LoweringOutput, Options, Report, check, describe, describe_file,
     emitted_differences,
@@ -59,6 +60,10 @@ pub(crate) enum IdlCommand {
         /// the file is not reported
         #[arg(long, value_name = "NAME")]
         private: Vec<String>,
+        /// The path of the library in the source, for a crate that uses a re-export of it; by
+        /// default, `syshandle`
+        #[arg(long = "crate", value_name = "PATH")]
+        crate_path: Option<CratePath>,
         /// The output file; by default, the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -129,11 +134,12 @@ pub(crate) fn run(command: &IdlCommand) -> Result<ExitCode> {
             }
             Ok(code)
         }
-        IdlCommand::Rust { file, only, flags, private, output, read_options } => {
+        IdlCommand::Rust { file, only, flags, private, crate_path, output, read_options } => {
             let options = Options {
                 only: only.clone(),
                 flags: flags.clone(),
                 private: private.clone(),
+                crate_path: crate_path.clone(),
                 ..read_options.options()
             };
             let lowered = describe(std::slice::from_ref(file), &options);

@@ -64,6 +64,22 @@ fn rust_writes_the_trait() {
 }
 
 #[test]
+fn rust_refers_to_the_library_by_the_given_path() {
+    let (_folder, output) = run(GOOD, &["rust", "--crate", "my_sdk :: ipc", "a.idl"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let interface = "#[my_sdk::ipc::interface(";
+    assert!(text.contains(interface) && text.contains("crate = my_sdk::ipc"), "{text}");
+    assert!(
+        text.contains("-> my_sdk::ipc::Result<i32>") && !text.contains("syshandle::"),
+        "{text}"
+    );
+    let (_folder, output) = run(GOOD, &["rust", "--crate", "my-sdk", "a.idl"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("`my-sdk` is not the path of a crate or module"), "{text}");
+}
+
+#[test]
 fn unsupported_declarations_are_named_and_fail_only_for_rust() {
     let foreign = GOOD.replace("long *lines", "VARIANT *lines").replace("unknwn", "oaidl");
     let (_folder, checked) = run(&foreign, &["check", "a.idl"]);

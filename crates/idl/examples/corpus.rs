@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 fn rust_of(file: &Path, options: &Options) -> ExitCode {
     let lowered = describe(&[file.to_owned()], options);
     let text = lowered.rust();
-    let LoweringOutput { description, report } = lowered;
+    let LoweringOutput { description, report, .. } = lowered;
     let methods: usize = description.interfaces.iter().map(|of| of.methods.len()).sum();
     println!(
         "{} {methods} {} {}",

@@ -7,6 +7,7 @@ use std::process;
 use crate::front::diagnostic::Severity;
 use crate::front::{Location, Options};
 use crate::lower::describe;
+use crate::rust::CratePathError;
 
 /// Converts an `.idl` file to Rust and writes the result to `OUT_DIR`, with the name of the file
 /// and the extension `.rs`. In `build.rs`:
@@ -37,12 +38,13 @@ pub fn build(path: impl AsRef<Path>) {
 pub struct Build {
     path: PathBuf,
     options: Options,
+    crate_path: Option<String>,
 }
 
 impl Build {
     /// Creates a build for this file.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self { path: path.as_ref().to_owned(), options: Options::default() }
+        Self { path: path.as_ref().to_owned(), options: Options::default(), crate_path: None }
     }
 
     /// Adds a directory to search for imported files.
@@ -86,6 +88,19 @@ impl Build {
         self
     }
 
+    /// Sets the path of the library in the generated code, for a crate that uses a re-export of
+    /// syshandle. It corresponds to `crate = …` in `#[interface]`. By default, the path is
+    /// `syshandle`. In `build.rs`:
+    ///
+    /// ```no_run
+    /// syshandle_idl::Build::new("idl/sparkle.idl").crate_path("my_sdk::syshandle").run();
+    /// ```
+    #[must_use]
+    pub fn crate_path(mut self, path: impl Into<String>) -> Self {
+        self.crate_path = Some(path.into());
+        self
+    }
+
     /// Writes the Rust file. If there are errors, prints them and exits with code 1.
     pub fn run(self) {
         if let Err(message) = self.write() {
@@ -106,7 +121,12 @@ impl Build {
         for watched in watched.chain([self.path.as_path()]).chain(beside) {
             tell(&format!("rerun-if-changed={}", watched.display()));
         }
-        let lowered = describe(std::slice::from_ref(&self.path), &self.options);
+        let mut options = self.options.clone();
+        if let Some(path) = &self.crate_path {
+            let invalid = |error: CratePathError| format!("`Build::crate_path`: {error}");
+            options.crate_path = Some(path.parse().map_err(invalid)?);
+        }
+        let lowered = describe(std::slice::from_ref(&self.path), &options);
         let report = &lowered.report;
         if !report.is_success() {
             return Err(report.to_string());

@@ -43,6 +43,7 @@ use crate::front::diagnostic::{Diagnostic, printable, quoted};
 use crate::front::limits::LAYOUT_TYPES_MAX;
 use crate::front::program::Program;
 use crate::front::report::{self, CheckedProgram, Options, Report};
+use crate::rust::CratePath;
 use syshandle_model::{Definition, Description};
 
 /// The result of converting `.idl` files.
@@ -53,6 +54,8 @@ pub struct LoweringOutput {
     pub description: Description,
     /// The errors in the files, and the constructs that can't be expressed in Rust.
     pub report: Report,
+    /// The path of syshandle in the generated Rust.
+    crate_path: Option<CratePath>,
 }
 
 /// Converts the interfaces and classes in `.idl` files to the model, with the types that they use.
@@ -75,7 +78,11 @@ fn describe_read(mut read: CheckedProgram, options: &Options) -> LoweringOutput 
         let state = lower(&read.program, options, &mut description);
         read.diagnostics.push(state.diagnostics);
     }
-    LoweringOutput { description, report: read.into_report() }
+    LoweringOutput {
+        description,
+        report: read.into_report(),
+        crate_path: options.crate_path.clone(),
+    }
 }
 
 impl LoweringOutput {
@@ -96,7 +103,7 @@ impl LoweringOutput {
     /// assert!(lowered.rust().contains("pub trait Counter {"));
     /// ```
     pub fn rust(&self) -> String {
-        crate::rust::text(&self.description)
+        crate::rust::text(&self.description, self.crate_path.as_ref())
     }
 }
 
@@ -107,7 +114,7 @@ impl LoweringOutput {
 /// Returns the errors in the file as text.
 pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
     if path.extension().is_none_or(|extension| extension != "rs") {
-        let LoweringOutput { description, report } = describe(&[path.to_owned()], options);
+        let LoweringOutput { description, report, .. } = describe(&[path.to_owned()], options);
         return if report.is_success() { Ok(description) } else { Err(report.to_string()) };
     }
     let error_text = |error: &dyn std::fmt::Display| {

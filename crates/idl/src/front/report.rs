@@ -9,6 +9,7 @@ use super::diagnostic::{self, Color, Diagnostic, Diagnostics, Severity};
 use super::program::Program;
 use super::source::{Location, SourceMap};
 use super::steps;
+use crate::rust::CratePath;
 
 /// Options for reading `.idl` files.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Options {
     /// Whether a COM layout that differs from the layout in the file is an error. By default, it is
     /// a warning.
     pub deny_layouts: bool,
+    /// The path of syshandle in the generated Rust. By default, `syshandle`.
+    pub crate_path: Option<CratePath>,
 }
 
 /// The preprocessor to use for `.idl` files.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Group, Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use syshandle_model::generate::docs;
@@ -15,24 +15,55 @@ use syshandle_model::{
     Range, Variant, identifiers, write_guid,
 };
 
-/// Returns the Rust source of a description.
-pub(super) fn source(description: &Description) -> TokenStream {
+use super::CratePath;
+
+/// Returns the Rust source of a description, which refers to syshandle by `crate_path`.
+pub(super) fn source(description: &Description, crate_path: Option<&CratePath>) -> TokenStream {
     let plain = PlainDataTypes::of(description);
-    let definitions = description.definitions.iter().map(|of| definition(of, &plain));
-    let interfaces = description.interfaces.iter().map(interface);
+    let library = crate_path.map(CratePath::tokens);
+    let library = library.as_ref();
+    let definitions = description.definitions.iter().map(|of| definition(of, &plain, library));
+    let interfaces = description.interfaces.iter().map(|of| interface(of, library));
     let classes = description.classes.iter().map(class);
-    quote! { #(#definitions)* #(#interfaces)* #(#classes)* }
+    let source = quote! { #(#definitions)* #(#interfaces)* #(#classes)* };
+    match library {
+        Some(path) => with_path(source, path),
+        None => source,
+    }
 }
 
-fn interface(interface: &Interface) -> TokenStream {
+/// Replaces `syshandle` at the start of each path.
+fn with_path(source: TokenStream, path: &TokenStream) -> TokenStream {
+    let mut tokens = source.into_iter().peekable();
+    let mut replaced = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(ident)
+                if ident == "syshandle"
+                    && matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':') =>
+            {
+                replaced.extend(path.clone());
+            }
+            TokenTree::Group(group) => {
+                let group = Group::new(group.delimiter(), with_path(group.stream(), path));
+                replaced.extend([TokenTree::Group(group)]);
+            }
+            token => replaced.extend([token]),
+        }
+    }
+    replaced
+}
+
+fn interface(interface: &Interface, library: Option<&TokenStream>) -> TokenStream {
     let Interface { iid, visibility, name, methods, is_private, .. } = interface;
     let docs = docs(&interface.docs);
     let iid = write_guid(iid);
     let methods = methods.iter().map(method);
     let private = is_private.then(|| quote!(, com = "private"));
+    let library = library.map(|path| quote!(, crate = #path));
     quote! {
         #docs
-        #[syshandle::interface(iid = #iid #private)]
+        #[syshandle::interface(iid = #iid #private #library)]
         #visibility trait #name {
             #(#methods)*
         }
@@ -94,16 +125,22 @@ fn class(class: &Class) -> TokenStream {
     }
 }
 
-fn definition(definition: &Definition, plain: &PlainDataTypes<'_>) -> TokenStream {
+fn definition(
+    definition: &Definition,
+    plain: &PlainDataTypes<'_>,
+    library: Option<&TokenStream>,
+) -> TokenStream {
     let Definition { name, kind, .. } = definition;
     let docs = docs(&definition.docs);
     let derives = plain.derives(&name.to_string());
+    let library = library.map(|path| quote!(#[syshandle(crate = #path)]));
     match kind {
         DefinitionKind::Struct(fields) => {
             let fields = fields.iter().map(field);
             quote! {
                 #docs
                 #[derive(#derives, syshandle::Encode, syshandle::Decode)]
+                #library
                 pub struct #name { #(#fields)* }
             }
         }
@@ -112,6 +149,7 @@ fn definition(definition: &Definition, plain: &PlainDataTypes<'_>) -> TokenStrea
             quote! {
                 #docs
                 #[derive(#derives, syshandle::Encode, syshandle::Decode)]
+                #library
                 pub enum #name { #(#variants)* }
             }
         }

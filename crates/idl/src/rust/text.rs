@@ -2,16 +2,17 @@
 
 use syn::{File, Item};
 
+use super::CratePath;
 use super::source::source;
 use syshandle_model::{Class, Description, write_guid};
 
-/// Returns formatted Rust source for a description.
-pub(crate) fn text(description: &Description) -> String {
+/// Returns formatted Rust source for a description, which refers to syshandle by `crate_path`.
+pub(crate) fn text(description: &Description, crate_path: Option<&CratePath>) -> String {
     let mut text = HEAD.to_owned();
     // The formatter doesn't format the arguments of macros. Classes are therefore formatted
     // separately.
     let without_classes = Description { classes: Vec::new(), ..description.clone() };
-    let tokens = source(&without_classes);
+    let tokens = source(&without_classes, crate_path);
     match syn::parse2::<File>(tokens.clone()) {
         Ok(file) => {
             for item in file.items {
@@ -29,13 +30,14 @@ pub(crate) fn text(description: &Description) -> String {
         // would report the error.
         Err(_) => text += &tokens.to_string(),
     }
-    description.classes.iter().for_each(|of| class(of, &mut text));
+    let library = crate_path.map_or_else(|| "syshandle".into(), ToString::to_string);
+    description.classes.iter().for_each(|of| class(of, &library, &mut text));
     text
 }
 
-fn class(class: &Class, text: &mut String) {
+fn class(class: &Class, library: &str, text: &mut String) {
     let interfaces: Vec<_> = class.interfaces.iter().map(ToString::to_string).collect();
-    *text += "\nsyshandle::class! {\n";
+    *text += &format!("\n{library}::class! {{\n");
     for line in &class.docs {
         *text += &format!("    ///{line}\n");
     }
