@@ -176,5 +176,5 @@ fn an_interface_may_be_private_to_a_module_or_a_function() {
 fn documentation_is_kept() {
     let description = <dyn Documented as Interface>::DESCRIPTION;
     assert_eq!(description.docs, "An interface with documentation.\n\nIn two paragraphs.");
-    assert!(description.methods[0].docs.starts_with("Takes and gives all sorts of things."));
+    assert!(description.methods[0].docs.starts_with("Takes and returns values of many types."));
 }

@@ -60,7 +60,7 @@ fn method(name: &str) -> &'static Method {
 fn an_interface_has_its_name_its_docs_and_its_methods_in_order() {
     let description = <dyn Described as Interface>::DESCRIPTION;
     assert_eq!(description.name, "Described");
-    assert_eq!(description.docs, "What is described.");
+    assert_eq!(description.docs, "An interface whose description is tested.");
     assert_eq!(description.iid.to_string(), "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d01");
     let names: Vec<_> = description.methods.iter().map(|method| method.name).collect();
     assert_eq!(names, ["first", "second", "type"]);
