@@ -4,12 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
-use crate::Waitable;
 use crate::system_call::failed;
 
 /// A set of descriptors, each with a key, that threads can wait for. Uses
@@ -110,56 +109,6 @@ impl Poller {
     /// Returns the errors of `epoll_wait(2)`, except for `EINTR`.
     pub fn look(&self, ready: &mut Vec<PollEvent>) -> io::Result<usize> {
         self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
-    }
-
-    /// Waits until a descriptor of the set is ready, as [`Poller::wait`] does, or until `object`
-    /// is, which need not be in the set. Returns whether `object` is ready.
-    ///
-    /// # Errors
-    /// Returns the errors of `epoll_wait(2)` and
-    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html), except for `EINTR`.
-    pub fn wait_beside(
-        &self,
-        object: &dyn Waitable,
-        ready: &mut Vec<PollEvent>,
-    ) -> io::Result<bool> {
-        loop {
-            if let Some(waited) = self.poll_beside(object, ready, None)? {
-                return Ok(waited);
-            }
-        }
-    }
-
-    /// Polls like [`Poller::wait_beside`], but does not wait. Returns `None` if nothing is ready.
-    ///
-    /// # Errors
-    /// Returns the errors of [`Poller::wait_beside`].
-    pub fn look_beside(
-        &self,
-        object: &dyn Waitable,
-        ready: &mut Vec<PollEvent>,
-    ) -> io::Result<Option<bool>> {
-        self.poll_beside(object, ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
-    }
-
-    fn poll_beside(
-        &self,
-        object: &dyn Waitable,
-        ready: &mut Vec<PollEvent>,
-        time: Option<&Timespec>,
-    ) -> io::Result<Option<bool>> {
-        // An epoll descriptor is itself readable when one of its descriptors is ready.
-        let mut polls = [PollFd::new(&self.0, PollFlags::IN), object.poll_fd()];
-        match rustix::event::poll(&mut polls, time) {
-            Ok(0) | Err(Errno::INTR) => return Ok(None),
-            polled => polled?,
-        };
-        let [poller, object] = polls.map(|polled| !polled.revents().is_empty());
-        if poller && self.look(ready)? == 0 && !object {
-            // Another thread has fetched the ready descriptors first.
-            return Ok(None);
-        }
-        Ok(Some(object))
     }
 
     fn wait_within(
@@ -315,25 +264,6 @@ mod tests {
         }
         event.set().unwrap();
         assert_eq!(look(&poller), [1]);
-    }
-
-    #[test]
-    fn an_object_is_waited_for_beside_what_was_added() {
-        let poller = Poller::new().unwrap();
-        let (added, beside) = (Event::new().unwrap(), Event::new().unwrap());
-        poller.add(&added, 1, Interest::EachReadable).unwrap();
-        let mut ready = Vec::new();
-        assert_eq!(poller.look_beside(&beside, &mut ready).unwrap(), None);
-        added.set().unwrap();
-        assert!(!poller.wait_beside(&beside, &mut ready).unwrap());
-        assert_eq!(keys(&ready), [1]);
-        beside.set().unwrap();
-        assert!(poller.wait_beside(&beside, &mut ready).unwrap());
-        assert!(beside.poll().unwrap());
-        added.set().unwrap();
-        beside.set().unwrap();
-        assert_eq!(poller.look_beside(&beside, &mut ready).unwrap(), Some(true));
-        assert_eq!(keys(&ready), [1, 1]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{ManualEvent, PollEvent, Poller, Waitable};
+use syshandle_os::{ManualEvent, PollEvent, Poller};
 
 pub(crate) use syshandle_os::uptime;
 
@@ -72,15 +72,6 @@ pub(crate) fn receive_within<T>(
 /// Waits until an object of the poller is ready.
 pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io::Result<()> {
     poller.wait(ready)
-}
-
-/// Waits for the poller or for an additional object. Returns whether that object is signalled.
-pub(crate) fn wait_beside(
-    poller: &Poller,
-    object: &dyn Waitable,
-    ready: &mut Vec<PollEvent>,
-) -> io::Result<bool> {
-    poller.wait_beside(object, ready)
 }
 
 /// Waits for an event without a time limit.

@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use syshandle_os::{ManualEvent, PollEvent, Poller, ReadySet, WaitOutcome, Waitable};
+use syshandle_os::{ManualEvent, PollEvent, Poller, WaitOutcome};
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread_local;
@@ -195,19 +195,6 @@ pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io:
     }
 }
 
-pub(crate) fn wait_beside(
-    poller: &Poller,
-    object: &dyn Waitable,
-    ready: &mut Vec<PollEvent>,
-) -> io::Result<bool> {
-    loop {
-        thread::yield_now();
-        if let Some(waited) = poller.look_beside(object, ready)? {
-            return Ok(waited);
-        }
-    }
-}
-
 pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
     while !event.poll()? {
         thread::yield_now();
@@ -258,12 +245,6 @@ impl WaitResult for bool {
 impl WaitResult for () {
     fn is_late(&self) -> bool {
         false
-    }
-}
-
-impl WaitResult for ReadySet {
-    fn is_late(&self) -> bool {
-        !self.socket && !self.object
     }
 }
 

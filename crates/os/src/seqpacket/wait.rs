@@ -23,15 +23,6 @@ pub enum WaitOutcome {
     TimedOut,
 }
 
-/// The result of waiting for a socket and an object. Both fields are `false` after a timeout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadySet {
-    /// Whether a message can be received, or the other end is closed.
-    pub socket: bool,
-    /// Whether the object is ready.
-    pub object: bool,
-}
-
 impl Seqpacket {
     /// Waits until the socket can receive a message or the other end is closed. Returns `false` if
     /// the deadline passes first.
@@ -111,25 +102,8 @@ impl Seqpacket {
         }
     }
 
-    /// Waits until a message can be received, the other end is closed, `object` is ready, or the
-    /// deadline passes.
-    ///
-    /// # Errors
-    /// Returns the errors of `poll(2)`.
-    #[doc(hidden)]
-    pub fn wait_readable_beside(
-        &self,
-        object: &dyn Waitable,
-        deadline: Instant,
-    ) -> io::Result<ReadySet> {
-        let mut polls = [PollFd::new(&self.fd, PollFlags::IN), object.poll_fd()];
-        poll(&mut polls, Some(deadline))?;
-        let [socket, object] = polls.map(|polled| !polled.revents().is_empty());
-        Ok(ReadySet { socket, object })
-    }
-
-    /// Waits until a message can be received, the other end is closed, `cancel` is set, or the
-    /// deadline passes.
+    /// Waits until something can be received, the other end is closed (as
+    /// [`Seqpacket::wait_readable`] does), or `cancel` is set.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.

@@ -14,7 +14,6 @@ mod ending;
 mod event_loop;
 mod inbox;
 mod method_times;
-mod newest;
 mod object;
 pub(crate) mod reactor;
 mod receiving;

@@ -17,7 +17,6 @@ use super::call::CallState;
 use super::event_loop::{EventLoop, Source};
 use super::inbox::Inbox;
 use super::method_times::{MethodId, MethodTimes};
-use super::newest::Newest;
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::replies::PendingReply;
@@ -51,8 +50,6 @@ pub(crate) struct ServerConnection {
     /// The return channel of a client at a door. It is kept until the hello shows that the client
     /// has received the connection.
     channel: Mutex<Option<(Arc<PeerSocket>, QuotaGuard)>>,
-    /// The background task that the thread dedicated to this client waits for directly.
-    newest: Arc<Newest>,
     /// Whether replies are batched. Mirrors `ServerConnectionState::reply_batch` without the lock,
     /// because usually there are none.
     pub(super) batches_replies: AtomicBool,
@@ -156,7 +153,6 @@ impl ServerConnection {
             methods: OnceLock::new(),
             inbox: Inbox::default(),
             channel: Mutex::new(channel.zip(of_channel)),
-            newest: Arc::default(),
             batches_replies: AtomicBool::new(false),
             frees_memory: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -201,19 +197,6 @@ impl ServerConnection {
 
     pub(crate) fn socket(&self) -> &Seqpacket {
         &self.link.socket
-    }
-
-    /// Returns the place for the background task that the dedicated thread waits for directly.
-    pub(super) fn newest(&self) -> &Arc<Newest> {
-        &self.newest
-    }
-
-    /// Moves the background task to the poller of the loop, because no thread is dedicated to this
-    /// client any more.
-    pub(super) fn leave_newest(&self, reactor: &Reactor) {
-        if let Some(task) = self.newest.leave() {
-            task.add_to_poller(reactor);
-        }
     }
 
     /// Returns a handle to the client's process.
@@ -282,7 +265,6 @@ impl ServerConnection {
 
     /// Returns the socket to the loop's poller.
     pub(crate) fn rejoin(&self, reactor: &Reactor) {
-        self.leave_newest(reactor);
         let mut state = self.state();
         state.dedicated = false;
         self.send_batch(&mut state);
@@ -384,7 +366,6 @@ impl ServerConnection {
             reactor.timers.forget(*timer);
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
-        self.leave_newest(reactor);
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");

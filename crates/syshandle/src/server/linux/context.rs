@@ -62,7 +62,7 @@ impl CallContext {
         timeout: Duration,
         work: TaskWork,
     ) -> Result<TaskRef> {
-        let object = Some(Arc::new(UserWaitable::new(object)) as _);
+        let object = Some(Box::new(UserWaitable::new(object)) as _);
         Task::start(&self.reactor, &self.connection, object, timeout, work)
     }
 

@@ -1,31 +1,17 @@
 //! A thread that is dedicated to one client, which calls repeatedly.
 //!
 //! The thread sleeps in the system call that receives, which is the cheapest way to wait, and has
-//! given its loop to another thread. Only such a thread receives several frames at once, batches
-//! replies, and waits for a background task beside its socket, because no other client waits for
-//! it.
+//! given its loop to another thread. Only such a thread receives several frames at once and batches
+//! replies, because no other client waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_os::ReadySet;
-
 use super::connection::ServerConnection;
 use super::inbox::Crowd;
 use super::reactor::Reactor;
-use super::receiving::{EventOutcome, RunOutcome, ServerEvent};
-use super::task::Task;
+use super::receiving::{RunOutcome, ServerEvent};
 use super::watchdog::{Assignment, WorkerSlot};
-use crate::sync::{now, wait_until};
-
-/// The events that a dedicated thread waits for.
-enum WaitSet {
-    Calls,
-    /// Calls and a background task, for which this thread waits directly.
-    CallsAnd(Arc<Task>),
-    /// More than a dedicated thread can wait for, so the client returns to its loop.
-    More,
-}
 
 impl ServerConnection {
     /// Dedicates this thread to this client, which calls repeatedly, and has another thread run the
@@ -52,41 +38,27 @@ impl ServerConnection {
         state.dedicated = true;
         drop(state);
         slot.assign(Assignment::Client(self.clone()));
-        self.newest().attend();
-        let mut waits_for = match reactor.workers.hand_over(reactor, index) {
-            Ok(()) => WaitSet::Calls,
-            Err(_) => WaitSet::More,
-        };
+        let mut stays = reactor.workers.hand_over(reactor, index).is_ok();
         let mut crowd = Crowd::new();
-        while !matches!(waits_for, WaitSet::More) && !reactor.is_stopped() {
+        while stays && !reactor.is_stopped() {
             if self.batches_replies() && self.inbox.is_empty() && !self.send_batch_when_idle() {
                 break;
             }
-            waits_for = match self.receive_soon(waits_for, reactor, slot, &mut crowd) {
+            stays = match self.receive_soon(reactor, slot, &mut crowd) {
                 ServerEvent::Call(work) => {
                     if matches!(self.run(work, reactor, slot), RunOutcome::Lost) {
                         return true;
                     }
-                    self.waits_for()
+                    self.has_only_calls()
                 }
-                ServerEvent::Task(task) => {
-                    if self.batches_replies() {
-                        self.send_batch(&mut self.state());
-                    }
-                    if matches!(task.act(reactor, slot), EventOutcome::Lost) {
-                        return true;
-                    }
-                    self.waits_for()
-                }
-                ServerEvent::Other => self.waits_for(),
+                ServerEvent::Other => self.has_only_calls(),
                 ServerEvent::End => {
-                    self.leave_newest(reactor);
                     slot.assign(Assignment::Nothing);
                     let _ = self.let_go(reactor, slot);
                     return true;
                 }
                 ServerEvent::Lost => return true,
-                ServerEvent::None => WaitSet::More,
+                ServerEvent::None => false,
             };
             reactor.check_idle();
         }
@@ -94,22 +66,15 @@ impl ServerConnection {
         true
     }
 
-    /// Returns the events that this dedicated thread has to wait for.
-    fn waits_for(&self) -> WaitSet {
-        if !self.state().pending.is_empty() {
-            return WaitSet::More;
-        }
-        match self.session.tasks() {
-            0 => WaitSet::Calls,
-            1 => self.newest().task().map_or(WaitSet::More, WaitSet::CallsAnd),
-            _ => WaitSet::More,
-        }
+    /// Returns whether the thread has to wait for nothing but calls of this client: no reply is
+    /// pending, and no background task waits for an object.
+    fn has_only_calls(&self) -> bool {
+        self.state().pending.is_empty() && self.session.tasks() == 0
     }
 
     /// Receives a frame within some milliseconds: spins for a short time and then sleeps.
     fn receive_soon(
         self: &Arc<Self>,
-        waits_for: WaitSet,
         reactor: &Arc<Reactor>,
         slot: &WorkerSlot,
         crowd: &mut Crowd,
@@ -121,41 +86,13 @@ impl ServerConnection {
         };
         let mut spin_wait = self.start_spinning();
         while spin_wait.again() {
-            let frame = match &waits_for {
-                WaitSet::CallsAnd(task) if task.take() => ServerEvent::Task(task.clone()),
-                _ => receive(None),
-            };
+            let frame = receive(None);
             if !matches!(frame, ServerEvent::None) {
                 spin_wait.hit();
                 return frame;
             }
         }
-        match waits_for {
-            WaitSet::CallsAnd(task) if self.inbox.is_empty() => {
-                self.receive_beside(task, reactor, slot)
-            }
-            _ => receive(Some(DEDICATED_FOR)),
-        }
-    }
-
-    /// Waits some milliseconds for a frame or for the object of a background task.
-    fn receive_beside(
-        self: &Arc<Self>,
-        task: Arc<Task>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-    ) -> ServerEvent {
-        let Some(object) = task.object() else {
-            return self.receive(reactor, slot, Some(DEDICATED_FOR));
-        };
-        let socket = &self.link.socket;
-        let waited =
-            wait_until(now() + DEDICATED_FOR, |until| socket.wait_readable_beside(&*object, until));
-        match waited {
-            Ok(ReadySet { object: true, .. }) => ServerEvent::Task(task),
-            Ok(ReadySet { socket: true, .. }) => self.receive(reactor, slot, None),
-            Ok(_) | Err(_) => ServerEvent::None,
-        }
+        receive(Some(DEDICATED_FOR))
     }
 
     /// Receives all waiting frames, up to `count`, and handles the first one.

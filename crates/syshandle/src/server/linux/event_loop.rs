@@ -11,14 +11,13 @@ use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
 use super::acceptor::Acceptor;
 use super::connection::ServerConnection;
 use super::doors::InnerDoor;
-use super::newest::Newest;
-use super::reactor::{Reactor, surely};
+use super::reactor::surely;
 use super::session::Session;
 use super::task::Task;
 use crate::Result;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use crate::sync::{Mutex, MutexGuard, wait_beside, wait_for_ready};
+use crate::sync::{Mutex, MutexGuard, wait_for_ready};
 
 /// The message of an error for a loop that can't be created.
 pub(super) const NO_LOOP: &str = "no event loop can be made";
@@ -29,8 +28,6 @@ pub(crate) struct EventLoop {
     poller: Poller,
     sources: Mutex<Sources>,
     last_key: AtomicU64,
-    /// A background task that the thread of this loop waits for directly, outside the poller.
-    pub(super) newest: Arc<Newest>,
     /// Ready sources that are not handled yet, in reverse order. A thread that takes the loop over
     /// continues with them.
     ready: Mutex<Vec<PollEvent>>,
@@ -82,7 +79,6 @@ impl EventLoop {
             poller: Poller::new().map_err(failed("epoll_create1", NO_LOOP))?,
             sources: Mutex::default(),
             last_key: AtomicU64::new(0),
-            newest: Arc::default(),
             ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
             reminders: Reminders::default(),
             load: AtomicUsize::new(0),
@@ -175,11 +171,9 @@ impl EventLoop {
 
     /// Polls for ready sources without blocking; returns their number.
     pub(crate) fn look(&self) -> io::Result<usize> {
-        let taken = self.newest.task().filter(|task| task.take());
         let mut ready = self.ready();
         self.poller.look(&mut ready)?;
         self.reminders.take(&mut ready);
-        ready.extend(taken.map(|task| PollEvent::to_read(task.key())));
         ready.reverse();
         Ok(ready.len())
     }
@@ -191,33 +185,19 @@ impl EventLoop {
     }
 
     /// Waits until a source is ready; returns the number of ready sources.
-    pub(crate) fn wait(&self, reactor: &Reactor) -> io::Result<usize> {
+    pub(crate) fn wait(&self) -> io::Result<usize> {
         if self.reminders.are_any() {
             return self.look();
         }
         // Only this thread uses the list. It is taken out so that no lock is held during the sleep.
         let mut ready = std::mem::take(&mut *self.ready());
-        let newest = self.newest.task();
-        let object = newest.as_ref().and_then(|task| task.object());
         self.sleeps.store(true, Ordering::Relaxed);
-        let waited = match &object {
-            Some(object) => wait_beside(&self.poller, &**object, &mut ready),
-            None => wait_for_ready(&self.poller, &mut ready).map(|()| false),
-        };
+        let waited = wait_for_ready(&self.poller, &mut ready);
         self.sleeps.store(false, Ordering::Relaxed);
-        drop(object);
-        let signalled = newest.filter(|_| matches!(waited, Ok(true)));
-        if signalled.is_none() {
-            // Another source became ready first.
-            if let Some(task) = self.newest.take() {
-                task.add_to_poller(reactor);
-            }
-        }
-        ready.extend(signalled.map(|task| PollEvent::to_read(task.key())));
         ready.reverse();
         let count = ready.len();
         *self.ready() = ready;
-        waited.map(|_| count)
+        waited.map(|()| count)
     }
 
     fn ready(&self) -> MutexGuard<'_, Vec<PollEvent>> {

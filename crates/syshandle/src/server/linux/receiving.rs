@@ -15,8 +15,6 @@ use super::call::{CallState, ServerCall};
 use super::connection::ServerConnection;
 use super::method_times::MethodId;
 use super::reactor::Reactor;
-use super::session::Session;
-use super::task::Task;
 use super::watchdog::{RunGuard, WorkerSlot};
 use super::work_item::UserCode;
 use crate::buffer::FrameBuffer;
@@ -32,8 +30,6 @@ use crate::sync::now;
 pub(crate) enum EventOutcome {
     /// The thread ran a call of this client. The call took this long.
     Called(Arc<ServerConnection>, Duration),
-    /// The thread ran a background task of this client, or found that its object was not signalled.
-    Worked(Arc<Session>),
     /// The thread did other work.
     Otherwise,
     /// The work ran long, so another thread runs the loop, or the client has returned to its loop.
@@ -44,8 +40,6 @@ pub(crate) enum EventOutcome {
 pub(super) enum ServerEvent {
     /// A call, which is to be run.
     Call(ServerCall),
-    /// No frame, but a background task whose object was signalled.
-    Task(Arc<Task>),
     /// Another frame, which was handled.
     Other,
     /// Another frame, whose handling ran long, so that the thread lost its loop or client.
@@ -129,9 +123,7 @@ impl ServerConnection {
                 RunOutcome::Elsewhere => EventOutcome::Otherwise,
                 RunOutcome::Lost => EventOutcome::Lost,
             },
-            ServerEvent::Task(_) | ServerEvent::Other | ServerEvent::None => {
-                EventOutcome::Otherwise
-            }
+            ServerEvent::Other | ServerEvent::None => EventOutcome::Otherwise,
             ServerEvent::Lost => EventOutcome::Lost,
             ServerEvent::End => self.let_go(reactor, slot),
         }

@@ -11,7 +11,6 @@ use syshandle_wire::Fault;
 use super::activity::{ActivityKind, KeepAlive};
 use super::connection::ServerConnection;
 use super::event_loop::Source;
-use super::newest::Newest;
 use super::reactor::Reactor;
 use super::receiving::EventOutcome;
 use super::session::Session;
@@ -65,21 +64,14 @@ pub(crate) struct Task {
 struct TaskWait {
     /// `None` for a task that waits for a timer only.
     object: Option<WaitObject>,
-    /// The place of a thread that waits for the object directly; `None` if the poller watches the
-    /// object.
-    newest: Option<Arc<Newest>>,
-    /// Whether the task took the signal of the object. Then the outcome is `Fired`, even if another
-    /// reason to end follows.
-    is_taken: bool,
     work: ForeignValue<TaskWork>,
     timer: Option<TimerId>,
     _keep_alive: KeepAlive,
     _taken: QuotaGuard,
 }
 
-/// The object that a task waits for, shared with the thread that sleeps until the object is
-/// signalled.
-pub(super) type WaitObject = Arc<dyn Waitable + Send + Sync>;
+/// The object that a task waits for.
+pub(super) type WaitObject = Box<dyn Waitable + Send + Sync>;
 
 impl Task {
     /// Starts a background task. Waits for `object` for at most `timeout`, and then runs `work`.
@@ -106,10 +98,8 @@ impl Task {
         // for an earlier change.
         let changed = |object: &WaitObject| object.readiness() == Readiness::Changed;
         let look_first = object.as_ref().is_some_and(changed);
-        let is_taken = false;
         let work = ForeignValue::new(work);
-        let waiting =
-            TaskWait { object, newest: None, is_taken, work, timer: None, _keep_alive, _taken };
+        let waiting = TaskWait { object, work, timer: None, _keep_alive, _taken };
         let task = Arc::new(Self {
             key: AtomicU64::new(0),
             session: session.clone(),
@@ -126,18 +116,9 @@ impl Task {
         // The task uses the loop of its client, so that calls and tasks of one client wake one
         // thread.
         let event_loop = reactor.loop_of(connection.key());
-        let mut before = None;
-        let key = event_loop.add(source, |poller, key| {
-            let Some(object) = &inside.object else { return Ok(()) };
-            // A thread that is dedicated to this client has priority over the thread of the loop.
-            let places = [connection.newest(), &event_loop.newest];
-            let mut places = places.into_iter().filter(|_| !look_first);
-            let place = places.find(|place| place.put(&task).map(|last| before = last).is_ok());
-            inside.newest = place.cloned();
-            match inside.newest {
-                Some(_) => Ok(()),
-                None => poller.add(object.handle(), key, interest(object)),
-            }
+        let key = event_loop.add(source, |poller, key| match &inside.object {
+            Some(object) => poller.add(object.handle(), key, interest(object)),
+            None => Ok(()),
         });
         let key = key.map_err(|error| {
             Error::detected(ErrorKind::System, "the object can't be waited for").because(error)
@@ -146,9 +127,6 @@ impl Task {
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Task(key)));
         drop(waiting);
-        if let Some(before) = before {
-            before.add_to_poller(reactor);
-        }
         if !session.add_task(reactor, connection.socket(), &task) {
             task.forget(reactor);
             return Err(too_many_tasks());
@@ -173,54 +151,16 @@ impl Task {
         self.key.load(Ordering::Acquire)
     }
 
-    /// Returns the object that the task still waits for.
-    pub(super) fn object(&self) -> Option<WaitObject> {
-        self.waiting().as_ref().and_then(|inside| inside.object.clone())
-    }
-
-    /// Has the poller of the loop watch the object from now on. If the system has no memory for
-    /// that, the object is checked a little later as if it were signalled.
-    pub(super) fn add_to_poller(&self, reactor: &Reactor) {
-        let mut waiting = self.waiting();
-        let Some(inside) = waiting.as_mut() else { return };
-        let (Some(object), Some(_)) = (&inside.object, &inside.newest) else { return };
-        let poller = reactor.loop_of(self.key()).poller();
-        match poller.add(object.handle(), self.key(), interest(object)) {
-            Ok(()) => inside.newest = None,
-            Err(error) => reactor.look_later(self.key(), &error),
-        }
-    }
-
-    /// Takes the signal of the object, if there is one. Returns whether the work has to run.
-    pub(super) fn take(&self) -> bool {
-        let mut waiting = self.waiting();
-        let Some(inside) = waiting.as_mut() else { return false };
-        let taken = |object: &WaitObject| matches!(try_take(&**object), Ok(true));
-        inside.is_taken |= inside.object.as_ref().is_some_and(taken);
-        inside.is_taken
-    }
-
     /// Runs the work if the object is signalled and no other waiter took the signal.
     pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.as_mut() else { return };
         let Some(object) = &inside.object else { return };
-        let taken = if inside.is_taken { Ok(true) } else { object.take() };
-        let outcome = match taken {
+        let outcome = match object.take() {
             Ok(true) => Outcome::Fired,
-            Ok(false) => match &inside.newest {
-                None => {
-                    let (handle, interest) = (object.handle(), interest(object));
-                    return reactor.watch_again(handle, self.key(), interest);
-                }
-                // In the first case, the thread still waits for the object directly. In the second,
-                // the poller had no memory to watch it and is tried again.
-                Some(newest) if newest.is(self) => return,
-                Some(_) => {
-                    drop(waiting);
-                    return self.add_to_poller(reactor);
-                }
-            },
+            Ok(false) => {
+                return reactor.watch_again(object.handle(), self.key(), interest(object));
+            }
             Err(error) => {
                 crate::log::warn!(%error, "the state of an object for which a background task waits can't be read");
                 Outcome::Expired
@@ -236,44 +176,26 @@ impl Task {
     pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
         let running = reactor.watchdog.try_start_unknown(slot, reactor, self.quota());
         let Some(running) = running else {
-            self.leave_thread(reactor);
             reactor.workers.add_work(reactor, UserCode::Task(self.clone()).into());
             return EventOutcome::Otherwise;
         };
         self.try_run(reactor);
-        match running.end(reactor) {
-            true => EventOutcome::Worked(self.session.clone()),
-            false => EventOutcome::Lost,
-        }
-    }
-
-    /// Has the poller watch the object once. Otherwise the thread that waits for it directly would
-    /// find it signalled repeatedly, until a worker takes the signal.
-    fn leave_thread(&self, reactor: &Reactor) {
-        let newest = self.waiting().as_ref().and_then(|inside| inside.newest.clone());
-        if let Some(newest) = newest.filter(|newest| newest.is(self)) {
-            newest.forget(self);
-            self.add_to_poller(reactor);
-        }
+        EventOutcome::after(running, reactor)
     }
 
     /// Ends the wait with another outcome, unless the object was signalled in the meantime.
     pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
         let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
-            _ if inside.is_taken => Outcome::Fired,
             Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
             _ => outcome,
         };
         self.finish(reactor, Some(inside), outcome);
     }
 
-    /// Ends the wait and drops the work. Returns `false` if the wait has ended or the signal was
-    /// taken.
+    /// Ends the wait and drops the work. Returns `false` if the wait has ended.
     fn cancel(&self, reactor: &Reactor) -> bool {
-        let mut waiting = self.waiting();
-        let Some(inside) = waiting.take_if(|inside| !inside.is_taken) else { return false };
-        drop(waiting);
+        let Some(inside) = self.waiting().take() else { return false };
         self.clean_up(reactor, Some(&inside));
         drop(inside);
         // The server may have to end now, and this thread may not be one of its own.
@@ -303,15 +225,7 @@ impl Task {
         let Some(waiting) = waiting else { return };
         reactor.forget_source(self.key());
         if let Some(object) = &waiting.object {
-            let event_loop = reactor.loop_of(self.key());
-            match &waiting.newest {
-                None => event_loop.poller().remove(object.handle()),
-                // A thread that is dedicated to a client wakes by itself within some milliseconds.
-                Some(newest) if newest.forget(self) && Arc::ptr_eq(newest, &event_loop.newest) => {
-                    event_loop.wake(&reactor.stop);
-                }
-                Some(_) => {}
-            }
+            reactor.loop_of(self.key()).poller().remove(object.handle());
         }
         if let Some(timer) = waiting.timer {
             reactor.timers.forget(timer);

@@ -16,7 +16,6 @@ use std::time::Duration;
 use super::connection::ServerConnection;
 use super::reactor::Reactor;
 use super::receiving::EventOutcome;
-use super::session::Session;
 use super::watchdog::{Assignment, RunGuard, WorkerSlot};
 use super::work_item::WorkItem;
 use super::work_queue::WorkQueue;
@@ -272,7 +271,6 @@ fn work_on(reactor: &Arc<Reactor>, slot: &Arc<WorkerSlot>, came: &mut bool) {
 fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
     let event_loop = reactor.event_loop(index);
     slot.assign(Assignment::Loop(index));
-    event_loop.newest.attend();
     let (mut caller, mut alone) = (LastCaller::default(), false);
     while !reactor.is_stopped() {
         let Some(ready) = event_loop.next() else {
@@ -299,8 +297,7 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
                     }
                 }
             }
-            EventOutcome::Worked(session) if caller.is(&session) => {}
-            EventOutcome::Worked(_) | EventOutcome::Otherwise => caller.calls = 0,
+            EventOutcome::Otherwise => caller.calls = 0,
             EventOutcome::Lost => return,
         }
     }
@@ -320,7 +317,7 @@ fn wait(reactor: &Reactor, index: usize, caller: &LastCaller) -> io::Result<usiz
             }
         }
     }
-    event_loop.wait(reactor)
+    event_loop.wait()
 }
 
 /// The client whose call was the last one in a loop.
@@ -343,19 +340,6 @@ impl LastCaller {
             self.client = Arc::downgrade(client);
         }
         self.count(same, alone, took)
-    }
-
-    /// Returns the client if it has called alone often enough to get a worker of its own.
-    fn worth_dedicating(&self) -> Option<Arc<ServerConnection>> {
-        if self.calls < DEDICATE_AFTER {
-            return None;
-        }
-        self.client.upgrade()
-    }
-
-    /// Returns whether the session belongs to this client.
-    fn is(&self, session: &Arc<Session>) -> bool {
-        self.client.upgrade().is_some_and(|client| Arc::ptr_eq(client.session(), session))
     }
 
     fn count(&mut self, same: bool, alone: bool, took: Duration) -> bool {
