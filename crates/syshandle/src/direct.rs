@@ -203,7 +203,7 @@ where
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door counts in the quota of this process.
     let own = pair()?.0.peer()?;
-    let door = InnerDoor::open(&reactor, &reactor.quotas.of(own), &object);
+    let door = InnerDoor::open(&reactor, &reactor.quotas().of(own), &object);
     let door = door.map_err(|error| {
         Error::detected(ErrorKind::System, "no door to the object can be made").because(error)
     })?;

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::client::linux::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::Context;
+use crate::server::linux::connection::ServerConnection;
 use crate::server::linux::doors::ServedObject;
 use crate::server::linux::reactor::{Reactor, Settings};
 use crate::setup::failed;
@@ -32,13 +33,12 @@ pub(super) fn client_of(object: &Object, interface: &'static Description) -> Res
     let no_pair = failed("socketpair", "no connection to the object can be made");
     let (ours, theirs) = Seqpacket::pair().map_err(no_pair)?;
     ours.name_senders().map_err(not_made("the object's socket can't be set up"))?;
-    reactor
-        .serve(theirs, object)
+    ServerConnection::serve(&reactor, theirs, object)
         .map_err(not_made("the object's connection can't be watched for calls"))?;
     reactor.start().map_err(not_made("the object can't be served"))?;
     let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
     let connection = ClientHandshake::new(ours, hello).open(now() + Client::TIMEOUT)?;
-    let quota = reactor.quotas.of(connection.server());
+    let quota = reactor.quotas().of(connection.server());
     let served = ServedObject::with_client(&reactor, &quota, object.clone());
     Ok(Client::of_this_process(connection, Box::new(served), interface))
 }

@@ -1,35 +1,18 @@
 //! The server side on Linux: a reactor with event loops, and the way in for clients.
 
 mod acceptor;
-mod activity;
 pub(crate) mod arguments;
 mod call;
-mod connection;
-mod connection_memory;
+pub(crate) mod connection;
 pub(crate) mod context;
-mod dedicated;
-mod dispatch;
 pub(crate) mod doors;
-mod ending;
-mod event_loop;
-mod inbox;
-mod method_times;
 mod object;
 pub(crate) mod reactor;
-mod receiving;
-mod replies;
-mod reply_batch;
 pub(crate) mod server_control;
 mod session;
-mod statistics;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
-mod timers;
-mod watchdog;
-mod work_item;
-mod work_queue;
-mod worker_pool;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -39,13 +22,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
-use syshandle_os::{Filesystems, Interest, OwnedHandle, Poller, Seqpacket, UserId};
+use syshandle_os::{Filesystems, Interest, OwnedHandle, PollEvent, Poller, Seqpacket, UserId};
 use syshandle_registry::{Policy, ServerSocket};
 use syshandle_types::Limits;
 use syshandle_wire::{Greeting, Offer};
 
 use self::acceptor::Acceptor;
-use self::event_loop::Source;
+use self::reactor::event_loop::{EventOutcome, EventSource, LoopContext};
 use self::reactor::{Reactor, Settings};
 use self::server_control::ServerControl;
 use crate::class::ServedClass;
@@ -229,6 +212,17 @@ impl PreparedServer {
     }
 }
 
+/// `SIGTERM`, as a source of events.
+struct Signal;
+
+impl EventSource for Signal {
+    fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        let running = context.start_running();
+        context.reactor.drain();
+        EventOutcome::after(running)
+    }
+}
+
 /// Ends the server in order on `SIGTERM`, until this value is dropped.
 struct SignalWatch {
     ids: [signal_hook::SigId; 2],
@@ -240,10 +234,10 @@ impl SignalWatch {
         const NO_SIGNAL: &str = "SIGTERM can't be watched for";
         let (reader, writer) = UnixStream::pair().map_err(failed("socketpair", NO_SIGNAL))?;
         let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
-        let added = reactor.event_loop(Reactor::FIRST).add(|_| Source::Signal, add);
+        let added = reactor.event_loop(Reactor::FIRST).add(|_| Arc::new(Signal), add);
         added.map_err(failed("epoll_ctl", NO_SIGNAL))?;
         let no_handler = failed("rt_sigaction", NO_SIGNAL);
-        let flag = signal_hook::flag::register(SIGTERM, reactor.told_to_end.clone());
+        let flag = signal_hook::flag::register(SIGTERM, reactor.signal_flag());
         let flag = flag.map_err(no_handler)?;
         let pipe = signal_hook::low_level::pipe::register(SIGTERM, writer);
         let pipe = pipe.inspect_err(|_| {

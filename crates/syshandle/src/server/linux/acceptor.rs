@@ -4,20 +4,20 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Credentials, Event, Interest, Listener, Peer, Seqpacket};
+use syshandle_os::{Credentials, Event, Interest, Listener, Peer, PollEvent, Seqpacket};
 use syshandle_registry::{Policy, ProgramFile, SocketLocation};
 use syshandle_types::Payload;
-use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
+use syshandle_wire::{Fault, Greeting, Header};
 
-use super::connection::{ClientOrigin, ServerConnection};
-use super::event_loop::Source;
+use super::connection::{ClientOrigin, ServerConnection, greeting_frame, refuse};
+use super::reactor::event_loop::{EndingStep, EventOutcome, EventSource, LoopContext};
+use super::reactor::timers::SourceTimer;
 use super::reactor::{RETRY, Reactor};
-use super::timers::Timer;
 use crate::Result;
 use crate::idle_exit::IdleExitStep;
 use crate::peer_socket::PeerSocket;
 use crate::setup::failed;
-use crate::sync::{Mutex, MutexGuard, now};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The listening socket of a server.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Acceptor {
         let acceptor = Arc::new(Self {
             listener,
             location,
-            greeting: written(greeting),
+            greeting: greeting_frame(greeting),
             policy,
             program: ProgramFile::current(),
             key: std::sync::OnceLock::new(),
@@ -62,7 +62,7 @@ impl Acceptor {
         let added = reactor.event_loop(Reactor::FIRST).add(
             |key| {
                 let _ = acceptor.key.set(key);
-                Source::Acceptor(acceptor.clone())
+                acceptor.clone()
             },
             |poller, key| poller.add(&acceptor.listener, key, Interest::WhileReadable),
         );
@@ -95,7 +95,7 @@ impl Acceptor {
                 if !self.turn_one_away(reactor) {
                     crate::log::warn!(%error, "no client can be accepted now");
                     reactor.event_loop(Reactor::FIRST).poller().remove(self.listener.as_fd());
-                    reactor.timers.set(now() + RETRY, Timer::Accept);
+                    self.try_later(reactor);
                 }
             }
         }
@@ -103,13 +103,19 @@ impl Acceptor {
     }
 
     /// Tries to accept clients again after a failure.
-    pub(crate) fn rejoin(&self, reactor: &Arc<Reactor>) {
+    fn rejoin(&self, reactor: &Arc<Reactor>) {
         let (is_open, first) = (self.is_open(), reactor.event_loop(Reactor::FIRST));
         let Some(key) = self.key.get().filter(|_| *is_open) else { return };
         if let Err(error) = first.poller().add(self.listener.as_fd(), *key, Interest::WhileReadable)
         {
             crate::log::warn!(%error, "no client can be accepted now");
-            reactor.timers.set(now() + RETRY, Timer::Accept);
+            self.try_later(reactor);
+        }
+    }
+
+    fn try_later(&self, reactor: &Reactor) {
+        if let Some(key) = self.key.get() {
+            reactor.set_timer(RETRY, *key, SourceTimer::Retry);
         }
     }
 
@@ -146,7 +152,7 @@ impl Acceptor {
     /// Reports a fault to a client and closes its connection. Before Linux 6.16 the client may have
     /// sent handles already.
     fn turn_away(&self, reactor: &Reactor, socket: Seqpacket, client: Credentials, fault: &Fault) {
-        let socket = PeerSocket::new(socket, reactor.quotas.of(client));
+        let socket = PeerSocket::new(socket, reactor.quotas().of(client));
         refuse(reactor, &socket, fault);
     }
 
@@ -169,7 +175,7 @@ impl Acceptor {
 
     /// Closes the listening socket if the server is still idle. The next client then starts another
     /// server. Returns `false` if the server must stay.
-    pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
+    fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
         // Both locks are held until the function returns.
         let (mut lock, mut is_open) = (None, None);
         let mut step = IdleExitStep::TryLock;
@@ -181,7 +187,7 @@ impl Acceptor {
                 }
                 IdleExitStep::Look => {
                     is_open = Some(self.is_open());
-                    reactor.activity.is_idle()
+                    reactor.is_idle()
                 }
                 IdleExitStep::Stay => return false,
                 IdleExitStep::End => break,
@@ -227,7 +233,7 @@ impl Acceptor {
             IdleExitStep::DropQueue if self.location.is_ours() => {
                 while let Ok(socket) = self.listener.accept() {
                     if let Ok(client) = socket.peer() {
-                        drop(PeerSocket::new(socket, reactor.quotas.of(client)));
+                        drop(PeerSocket::new(socket, reactor.quotas().of(client)));
                     }
                 }
             }
@@ -247,6 +253,29 @@ impl Acceptor {
     }
 }
 
+impl EventSource for Acceptor {
+    fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        match self.let_in(context.reactor) {
+            Some(connection) => connection.begin(context),
+            None => EventOutcome::Otherwise,
+        }
+    }
+
+    fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, _: SourceTimer) {
+        self.rejoin(reactor);
+    }
+
+    fn on_ending(self: Arc<Self>, reactor: &Arc<Reactor>, step: EndingStep) {
+        if step == EndingStep::Drain {
+            self.close(reactor);
+        }
+    }
+
+    fn may_end(&self, reactor: &Arc<Reactor>) -> bool {
+        self.close_if_idle(reactor)
+    }
+}
+
 /// Serves the one client of a connection that was passed to the program.
 pub(crate) fn admit(
     reactor: &Arc<Reactor>,
@@ -256,21 +285,5 @@ pub(crate) fn admit(
     socket.accept_handles()?;
     let client = socket.peer()?;
     let client = ClientOrigin::OfSocket(client);
-    ServerConnection::add(reactor, socket, client, &written(greeting), None, None).map(drop)
-}
-
-/// Encodes a greeting.
-pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
-    let (header, body) = ServerEnd::<()>::greeting(greeting);
-    (header, body.into())
-}
-
-/// Reports a fault to a client that is not served.
-pub(super) fn refuse(reactor: &Reactor, socket: &Seqpacket, fault: &Fault) {
-    reactor.count_refusal(fault);
-    let (header, body) = ServerEnd::<()>::refused(fault);
-    let mut head = [0; Header::LEN_MAX];
-    let len = header.write(&mut head);
-    // A client that has disconnected does not need the fault.
-    let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
+    ServerConnection::add(reactor, socket, client, &greeting_frame(greeting), None, None).map(drop)
 }

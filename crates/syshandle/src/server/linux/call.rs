@@ -2,47 +2,77 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_types::Payload;
 use syshandle_wire::{Fault, Status};
 
-use super::activity::KeepAlive;
 use super::arguments::Arguments;
 use super::connection::ServerConnection;
+use super::connection::calls::CallState;
 use super::context::CallContext;
 use super::doors::InnerDoor;
-use super::reactor::Reactor;
-use super::work_item::UserCode;
+use super::reactor::activity::KeepAlive;
+use super::reactor::event_loop::LoopContext;
+use super::reactor::method_times::MethodId;
+use super::reactor::{Reactor, WorkItem};
 use crate::door;
 use crate::guard::guard;
 use crate::method_ref::MethodRef;
-use crate::quota::{QuotaGuard, Resource};
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
 use crate::server::incoming_call::{IncomingCall, fault};
-use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
 /// A call to be run.
 pub(crate) struct ServerCall {
-    pub(super) connection: Arc<ServerConnection>,
-    pub(super) state: Arc<CallState>,
-    pub(super) call: u32,
-    pub(super) method: u32,
-    pub(super) arguments: Arguments,
-    pub(super) handles: ReceivedHandles,
-    pub(super) handles_lost: bool,
+    connection: Arc<ServerConnection>,
+    state: Arc<CallState>,
+    call: u32,
+    method: u32,
+    arguments: Arguments,
+    handles: ReceivedHandles,
+    handles_lost: bool,
     /// The part of the client's quota that the call takes.
-    pub(super) quota_guard: Option<QuotaGuard>,
-    pub(super) _keep_alive: KeepAlive,
+    quota_guard: Option<QuotaGuard>,
+    _keep_alive: KeepAlive,
 }
 
 impl ServerCall {
+    #[inline]
+    pub(super) fn new(
+        (connection, state): (Arc<ServerConnection>, Arc<CallState>),
+        (call, method): (u32, u32),
+        arguments: Arguments,
+        (handles, handles_lost): (ReceivedHandles, bool),
+        keep_alive: KeepAlive,
+    ) -> Self {
+        Self {
+            connection,
+            state,
+            call,
+            method,
+            arguments,
+            handles,
+            handles_lost,
+            quota_guard: None,
+            _keep_alive: keep_alive,
+        }
+    }
+
+    pub(super) fn method(&self) -> u32 {
+        self.method
+    }
+
+    /// Returns when the call was received.
+    pub(super) fn began(&self) -> Instant {
+        self.state.began()
+    }
+
     /// Runs the call on this thread and replies. Returns when the result was available.
-    pub(crate) fn run(self, reactor: &Arc<Reactor>) -> Instant {
+    pub(super) fn run_now(self, reactor: &Arc<Reactor>) -> Instant {
         let mut replied = None;
         self.answer(reactor, &mut replied);
         replied.unwrap_or_else(now)
@@ -50,32 +80,26 @@ impl ServerCall {
 
     /// Takes a part of the client's quota; returns `false` if the client has reached a limit.
     #[inline]
-    pub(super) fn start(&mut self) -> bool {
-        let quota_guard = self.connection.session.quota.take(Resource::Call, self.handles.len());
+    pub(super) fn count(&mut self) -> bool {
+        let quota_guard = self.connection.session().quota.take(Resource::Call, self.handles.len());
         self.quota_guard = quota_guard.ok();
         self.quota_guard.is_some()
     }
 
-    /// Counts a call that has waited among the running methods of the client; returns `false` if it
-    /// can't run yet.
-    pub(super) fn start_after_wait(&mut self) -> bool {
-        self.quota_guard.as_mut().is_none_or(QuotaGuard::start)
-    }
-
     /// Has a worker thread run the call. Refuses the call if too many calls of the client wait.
     pub(super) fn run_beside(mut self, reactor: &Arc<Reactor>) {
-        let quota = &self.connection.session.quota;
+        let quota = &self.connection.session().quota;
         match quota.take(Resource::WaitingCall, self.handles.len()) {
             Ok(quota_guard) => {
                 self.quota_guard = Some(quota_guard);
-                reactor.workers.add_work(reactor, UserCode::Call(self).into());
+                reactor.run_beside(Box::new(self));
             }
-            Err(limit) => self.refuse(reactor, &Fault::Busy { limit: limit.into() }),
+            Err(limit) => self.reply_fault(reactor, &Fault::Busy { limit: limit.into() }),
         }
     }
 
     /// Replies with a fault, without running the call.
-    pub(super) fn refuse(self, reactor: &Arc<Reactor>, fault: &Fault) {
+    fn reply_fault(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         reactor.count_refusal(fault);
         let body = fault.write().into();
         self.connection.reply(reactor, self.call, Status::Fault, body, &[]);
@@ -116,21 +140,21 @@ impl ServerCall {
             return fault(&mut reply, &refusal);
         }
         if method == door::METHOD {
-            let quota = &connection.session.quota;
+            let quota = &connection.session().quota;
             let door = |object| InnerDoor::open(reactor, quota, object);
-            return match connection.kept.object.get().map(door) {
+            return match connection.object().object().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),
             };
         }
-        let Some(interface) = connection.kept.interface.get() else {
+        let Some(interface) = connection.object().interface() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
         let _entered = crate::log::debug_span!(
             "serve",
             method = %MethodRef { interface: interface.description(), method },
-            pid = connection.session.client.pid
+            pid = connection.session().client.pid
         );
         crate::log::trace!(handles = handles.len(), "running");
         let event_loop = reactor.loop_of(connection.key());
@@ -143,7 +167,7 @@ impl ServerCall {
                 reply: &mut reply,
             });
         });
-        event_loop.calls.fetch_add(1, Ordering::Relaxed);
+        event_loop.count_call();
         let fault = match run {
             _ if replied.is_some() => {
                 if let Err(text) = run {
@@ -160,35 +184,26 @@ impl ServerCall {
     }
 }
 
-/// The state of a call, shared with its [`Context`].
-#[derive(Debug)]
-pub(crate) struct CallState {
-    pub(super) began: Instant,
-    pub(crate) deadline: Instant,
-    pub(super) cancelled: AtomicBool,
-}
-
-impl CallState {
-    /// Returns the state of a new call. Reuses the allocation of the last one, unless a context
-    /// still refers to it.
-    pub(super) fn start(
-        last: &mut Option<Arc<Self>>,
-        began: Instant,
-        timeout: Duration,
-    ) -> Arc<Self> {
-        let deadline = began + timeout;
-        let new = || Self { began, deadline, cancelled: AtomicBool::new(false) };
-        let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
-        match Arc::get_mut(&mut call) {
-            Some(free) => *free = new(),
-            None => call = Arc::new(new()),
-        }
-        *last = Some(call.clone());
-        call
+impl WorkItem for ServerCall {
+    fn quota(&self) -> &Arc<Quota> {
+        &self.connection.session().quota
     }
 
-    /// Returns whether the client no longer waits for the result.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst) || now() >= self.deadline
+    fn start(&mut self) -> bool {
+        self.quota_guard.as_mut().is_none_or(QuotaGuard::start)
+    }
+
+    fn run(self: Box<Self>, LoopContext { reactor, slot }: LoopContext<'_>) {
+        let (connection, method) = (self.connection.clone(), self.method);
+        slot.set_method(connection.method_id(method));
+        let began = now();
+        let took = self.run_now(reactor) - began;
+        connection.learn(method, took);
+        slot.set_method(MethodId::default());
+    }
+
+    fn refuse(self: Box<Self>, reactor: &Arc<Reactor>) -> Option<Box<dyn WorkItem>> {
+        self.reply_fault(reactor, &Fault::Draining);
+        None
     }
 }

@@ -1,28 +1,48 @@
-//! The server side of a connection.
+//! The server side of a connection: one client, one object, one interface.
+//!
+//! | component | holds |
+//! |---|---|
+//! | [`ConnectionState`] | which thread receives the client's frames |
+//! | [`Inbox`] | received frames that are not handled yet |
+//! | [`Calls`] | calls that have not been answered |
+//! | [`Outbox`] | replies that wait |
+//! | [`Session`] | what outlives the connection: the client's identity and background tasks |
+//!
+//! [`receiving`] handles the frames of a client, [`replying`] answers its calls, and [`dedicated`]
+//! does both on a thread that serves this client alone.
 
-use std::collections::VecDeque;
+pub(super) mod calls;
+mod dedicated;
+mod inbox;
+mod outbox;
+pub(super) mod receiving;
+mod reply_batch;
+mod replying;
+mod state;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Interest, Seqpacket};
+use syshandle_os::{Credentials, Interest, Peer, Seqpacket};
 use syshandle_types::Payload;
-use syshandle_wire::{Fault, FrameKind, Header, ServerEnd};
+use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd};
 
-use super::acceptor::refuse;
-use super::activity::{ActivityKind, KeepAlive};
-use super::call::CallState;
-use super::event_loop::{EventLoop, Source};
-use super::inbox::Inbox;
-use super::method_times::{MethodId, MethodTimes};
+use self::calls::Calls;
+use self::inbox::Inbox;
+use self::outbox::Outbox;
+use self::state::{ConnectionState, PollerChange};
 use super::object::ClientObject;
 use super::reactor::Reactor;
-use super::replies::PendingReply;
-use super::reply_batch::ReplyBatch;
+use super::reactor::activity::{ActivityKind, KeepAlive};
+use super::reactor::event_loop::{EventLoop, EventSource};
+use super::reactor::method_times::MethodTimes;
+use super::reactor::timers::SourceTimer;
+use super::reactor::timers::TimerId;
 use super::session::{ClientProcess, Session};
-use super::timers::{Timer, TimerId};
+use super::task::TaskOwner;
 use crate::class::Object;
 use crate::door::ProcessIdentity;
 use crate::limits::LIMITS;
@@ -30,32 +50,43 @@ use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaGuard, Resource};
 use crate::spin::Spin;
-use crate::sync::atomic::{AtomicBool, AtomicU64};
-use crate::sync::{Mutex, MutexGuard, now};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, MutexGuard};
 
-/// The server side of a connection: one client, one object, one interface.
+/// The server side of a connection.
 pub(crate) struct ServerConnection {
-    pub(super) link: Link,
-    pub(super) session: Arc<Session>,
+    link: Link,
+    session: Arc<Session>,
     /// Key among the sources of the reactor; 0 until registered.
     key: AtomicU64,
     /// The object. For a door it is set from the start. A client of the listening socket names its
     /// class in the hello.
-    pub(super) kept: ClientObject,
-    pub(super) hello_timer: OnceLock<TimerId>,
-    pub(super) spin: Spin,
-    /// Measured run times of the interface's methods.
-    pub(super) methods: OnceLock<Arc<MethodTimes>>,
-    pub(super) inbox: Inbox,
-    /// The return channel of a client at a door. It is kept until the hello shows that the client
-    /// has received the connection.
-    channel: Mutex<Option<(Arc<PeerSocket>, QuotaGuard)>>,
-    /// Whether replies are batched. Mirrors `ServerConnectionState::reply_batch` without the lock,
-    /// because usually there are none.
-    pub(super) batches_replies: AtomicBool,
-    /// Whether a timer is set to free unused shared memory.
-    pub(super) frees_memory: AtomicBool,
-    state: Mutex<ServerConnectionState>,
+    object: ClientObject,
+    /// Measured run times of the interface's methods. Set when the object exists.
+    methods: OnceLock<Arc<MethodTimes>>,
+    spin: Spin,
+    inbox: Inbox,
+    shared: Mutex<SharedState>,
+}
+
+/// The part of a connection that threads change together.
+struct SharedState {
+    state: ConnectionState,
+    /// What the server holds until the client says hello.
+    expected: Option<ExpectedHello>,
+    calls: Calls,
+    outbox: Outbox,
+    keep_alive: Option<KeepAlive>,
+}
+
+/// What the server holds until the client says hello.
+#[derive(Default)]
+struct ExpectedHello {
+    /// The timer that ends the connection of a silent client.
+    timer: Option<TimerId>,
+    /// The return channel of a client at a door. The hello shows that the client has received the
+    /// connection.
+    _channel: Option<(Arc<PeerSocket>, QuotaGuard)>,
 }
 
 /// How the server learned the identity of the client of a new connection.
@@ -74,29 +105,30 @@ pub(crate) struct NewConnection {
     pub(crate) is_here: bool,
 }
 
-pub(super) struct ServerConnectionState {
-    pub(super) end: ServerEnd<Arc<CallState>>,
-    /// The state of the last call, whose allocation is reused.
-    pub(super) last_call: Option<Arc<CallState>>,
-    /// The interest in the socket with which the loop polls; `None` while a thread is dedicated to
-    /// this client.
-    watched: Option<Interest>,
-    /// Whether the object is being created. No thread may receive frames after the hello until the
-    /// object exists.
-    pub(super) opening: bool,
-    /// Pending replies, for which there was no room.
-    pub(super) pending: VecDeque<PendingReply>,
-    /// Whether a thread is dedicated to this client.
-    pub(super) dedicated: bool,
-    /// The batch of replies to be sent together.
-    pub(super) reply_batch: Option<ReplyBatch>,
-    /// Whether the client was asked to release shared memory.
-    pub(super) asked: bool,
-    pub(super) ended: bool,
-    keep_alive: Option<KeepAlive>,
-}
-
 impl ServerConnection {
+    /// Serves an object to the process that created the socket: sends the greeting and waits for
+    /// frames. Returns `None` if the client was refused.
+    pub(crate) fn serve(
+        reactor: &Arc<Reactor>,
+        socket: Seqpacket,
+        object: &Object,
+    ) -> io::Result<Option<Arc<Self>>> {
+        let client = ClientOrigin::OfSocket(socket.peer()?);
+        Self::serve_to(reactor, socket, client, object)
+    }
+
+    /// Serves an object to a client. Returns `None` if the client was refused.
+    pub(super) fn serve_to(
+        reactor: &Arc<Reactor>,
+        socket: Seqpacket,
+        client: ClientOrigin,
+        object: &Object,
+    ) -> io::Result<Option<Arc<Self>>> {
+        let greeting = greeting_frame(&Greeting { limits: LIMITS, offers: object.offers() });
+        let added = Self::add(reactor, socket, client, &greeting, Some(object.clone()), None)?;
+        Ok(added.map(|added| added.connection))
+    }
+
     /// Greets a client and starts to serve it. A client at a door gets `object`. Returns `None` if
     /// the client was refused.
     pub(crate) fn add(
@@ -114,7 +146,7 @@ impl ServerConnection {
                 (credentials, process, Some(channel))
             }
         };
-        let quota = reactor.quotas.of(client);
+        let quota = reactor.quotas().of(client);
         let socket = PeerSocket::new(socket, quota.clone());
         let descriptors = 1 + usize::from(matches!(process, ClientProcess::Known(_)));
         let quota_guard = quota.may_send_handles().and_then(|()| {
@@ -129,33 +161,24 @@ impl ServerConnection {
                 return Ok(None);
             }
         };
-        let kept = ClientObject::new(reactor, &quota, object, quota_guard);
+        let object = ClientObject::new(reactor, &quota, object, quota_guard);
         let session = Arc::new(Session::new(client, process, quota));
-        let state = ServerConnectionState {
-            end: ServerEnd::new(LIMITS),
-            last_call: None,
-            watched: Some(Interest::WhileReadable),
-            opening: false,
-            pending: VecDeque::new(),
-            dedicated: false,
-            reply_batch: None,
-            asked: false,
-            ended: false,
+        let shared = SharedState {
+            state: ConnectionState::Handshaking,
+            expected: Some(ExpectedHello { timer: None, _channel: channel.zip(of_channel) }),
+            calls: Calls::new(),
+            outbox: Outbox::default(),
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
             session,
             key: AtomicU64::new(0),
-            kept,
-            hello_timer: OnceLock::new(),
-            spin: Spin::default(),
+            object,
             methods: OnceLock::new(),
+            spin: Spin::default(),
             inbox: Inbox::default(),
-            channel: Mutex::new(channel.zip(of_channel)),
-            batches_replies: AtomicBool::new(false),
-            frees_memory: AtomicBool::new(false),
-            state: Mutex::new(state),
+            shared: Mutex::new(shared),
         });
         connection.link.send(header, greeting, &[])?;
         let watched = reactor.quietest_loop().add(
@@ -164,7 +187,7 @@ impl ServerConnection {
                 if here != Some(EventLoop::index_of(key)) {
                     connection.expect_hello(reactor);
                 }
-                Source::Connection(connection.clone())
+                connection.clone()
             },
             |poller, key| poller.add(&connection.link.socket, key, Interest::WhileReadable),
         );
@@ -179,24 +202,26 @@ impl ServerConnection {
     }
 
     /// Sets the timer that ends the connection unless the client says hello.
-    pub(super) fn expect_hello(&self, reactor: &Reactor) {
-        let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(self.key()));
-        let _ = self.hello_timer.set(timer);
-    }
-
-    /// Closes the return channel. The client has said hello, so it has received the connection.
-    pub(super) fn close_channel(&self) {
-        // If the client has only peeked at the message, the handle is still in flight. Then the
-        // socket of the channel is kept.
-        drop(self.channel.lock().unwrap_or_else(PoisonError::into_inner).take());
+    fn expect_hello(&self, reactor: &Reactor) {
+        let mut shared = self.shared();
+        if let Some(expected) = &mut shared.expected {
+            expected.timer =
+                Some(reactor.set_timer(HELLO_TIMEOUT, self.key(), SourceTimer::Timeout));
+        }
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
-    pub(crate) fn socket(&self) -> &Seqpacket {
-        &self.link.socket
+    /// Returns the object that the client uses, once it was found or created.
+    pub(super) fn object(&self) -> &ClientObject {
+        &self.object
+    }
+
+    /// Returns the connection as the owner of background tasks.
+    pub(crate) fn task_owner(&self) -> TaskOwner<'_> {
+        TaskOwner { session: &self.session, socket: &self.link.socket, key: self.key() }
     }
 
     /// Returns a handle to the client's process.
@@ -212,102 +237,64 @@ impl ServerConnection {
 
     /// Moves the connection to another loop. Only the thread that runs the connection's present
     /// loop may call this.
-    pub(super) fn move_to(self: &Arc<Self>, to: &EventLoop, reactor: &Reactor) {
-        let mut state = self.state();
+    pub(crate) fn move_to(self: &Arc<Self>, to: &EventLoop, reactor: &Reactor) {
+        let mut shared = self.shared();
         // Received frames that are not handled yet are expected in the present loop, so the
         // connection does not move.
-        if state.ended || state.watched.is_none() || !self.inbox.is_empty() {
+        if !self.inbox.is_empty() || !shared.state.move_to_other_loop() {
             return;
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
-        let (socket, interest) = (self.link.socket.as_fd(), state.interest());
-        let make = |key| {
+        let make = |key| -> Arc<dyn EventSource> {
             self.key.store(key, Ordering::Release);
-            Source::Connection(self.clone())
+            self.clone()
         };
         // If the system has no memory to watch the socket, the connection still moves, and the new
         // loop retries later.
-        let joined = to.add(make, |poller, key| {
-            state.watched = poller.add(socket, key, interest).map(|()| interest).ok();
+        let _ = to.add(make, |_, _| {
+            self.update_poller(&mut shared, reactor);
             Ok(())
         });
-        if self.frees_memory.load(Ordering::Relaxed) {
+        if shared.outbox.has_memory_timer() {
             // The timer refers to the connection by its key, which has changed.
-            reactor.timers.set(now() + UNUSED_MEMORY, Timer::FreeMemory(self.key()));
-        }
-        if joined.is_ok() && state.watched.is_none() {
-            reactor.look_later(self.key(), &io::ErrorKind::OutOfMemory.into());
+            reactor.set_timer(UNUSED_MEMORY, self.key(), SourceTimer::FreeMemory);
         }
     }
 
-    /// Identifies a method of this interface among the methods of all interfaces.
-    pub(super) fn method_id(&self, method: u32) -> MethodId {
-        self.methods.get().map(|methods| methods.method_id(method)).unwrap_or_default()
-    }
-
-    /// Records how long a method has run.
-    pub(super) fn learn(&self, method: u32, took: Duration) {
-        if let Some(methods) = self.methods.get() {
-            methods.learn(method, took);
-        }
-    }
-
-    /// Removes the socket from the loop's poller, while a thread is dedicated to this client or
-    /// creates its object. Returns `false` if the connection has ended or a reply is pending.
-    pub(super) fn leave_loop(&self, state: &mut ServerConnectionState, reactor: &Reactor) -> bool {
-        if state.ended || !state.pending.is_empty() {
-            return false;
-        }
-        reactor.loop_of(self.key()).poller().remove(self.link.socket.as_fd());
-        state.watched = None;
-        true
-    }
-
-    /// Returns the socket to the loop's poller.
-    pub(crate) fn rejoin(&self, reactor: &Reactor) {
-        let mut state = self.state();
-        state.dedicated = false;
-        self.send_batch(&mut state);
-        if state.ended {
-            return;
-        }
-        if state.watched.is_some() {
-            return self.watch_in(&mut state, reactor);
-        }
-        let interest = state.interest();
-        let joined = reactor.loop_of(self.key()).poller().add(
-            self.link.socket.as_fd(),
-            self.key(),
-            interest,
-        );
-        match joined {
-            Ok(()) => state.watched = Some(interest),
-            Err(error) => return reactor.look_later(self.key(), &error),
-        }
-        drop(state);
-        if !self.inbox.is_empty() {
+    /// Watches the socket, or watches it for something else. If frames were received that are not
+    /// handled yet, the loop handles them.
+    fn watch_in_loop(&self, mut shared: MutexGuard<'_, SharedState>, reactor: &Reactor) {
+        if self.update_poller(&mut shared, reactor) && !self.inbox.is_empty() {
+            drop(shared);
             reactor.remind(self.key());
         }
     }
 
-    /// Updates what the loop polls the socket for, if the loop polls the socket.
-    pub(super) fn watch_in(&self, state: &mut ServerConnectionState, reactor: &Reactor) {
-        let interest = state.interest();
-        if !state.ended && state.watched.is_some_and(|watched| watched != interest) {
-            match reactor.loop_of(self.key()).poller().change(
-                self.link.socket.as_fd(),
-                self.key(),
-                interest,
-            ) {
-                Ok(()) => state.watched = Some(interest),
-                Err(error) => reactor.look_later(self.key(), &error),
-            }
+    /// Has the loop's poller watch the socket for what the connection waits for. Does nothing while
+    /// no thread of the loop may receive. Returns whether the socket was added.
+    fn update_poller(&self, shared: &mut SharedState, reactor: &Reactor) -> bool {
+        let wanted = shared.outbox.interest();
+        let Some(change) = shared.state.poller_change(wanted) else { return false };
+        let (poller, socket) = (reactor.loop_of(self.key()).poller(), self.link.socket.as_fd());
+        let changed = match change {
+            PollerChange::Add(interest) => poller.add(socket, self.key(), interest),
+            PollerChange::Change(interest) => poller.change(socket, self.key(), interest),
+        };
+        match changed {
+            Ok(()) => shared.state.watched_for(wanted),
+            Err(error) => reactor.look_later(self.key(), &error),
         }
+        matches!(change, PollerChange::Add(_))
+    }
+
+    /// Removes the socket from the loop's poller.
+    fn remove_from_poller(&self, reactor: &Reactor) {
+        reactor.loop_of(self.key()).poller().remove(self.link.socket.as_fd());
     }
 
     /// Ends the connection if the client has not said hello.
-    pub(crate) fn end_unless_open(self: &Arc<Self>, reactor: &Arc<Reactor>) {
-        if self.kept.interface.get().is_none() {
+    fn end_unless_open(&self, reactor: &Arc<Reactor>) {
+        if self.object.interface().is_none() {
             crate::log::debug!("a client did not say hello in time");
             self.end(reactor, false);
         }
@@ -315,24 +302,24 @@ impl ServerConnection {
 
     /// Ends the connection because the server ends. A bye means that unanswered calls did not run.
     /// If calls run or replies are pending, a fault reports instead that the server was stopped.
-    pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
-        let mut state = self.state();
-        self.send_batch(&mut state);
-        let (header, body) = match state.end.is_idle() && state.pending.is_empty() {
+    fn close(&self, reactor: &Arc<Reactor>) {
+        let mut shared = self.shared();
+        shared.send_batch(self);
+        let (header, body) = match shared.calls.is_idle() && !shared.outbox.has_pending() {
             true => (Header::new(FrameKind::Bye), Vec::new()),
             false => ServerEnd::<()>::refused(&Fault::Draining),
         };
         // If the client is gone, it sees the end of the stream instead.
         let _ = self.link.send_last(&header, &body);
         // The lock is still held, so that no call runs after the client was told that it did not.
-        self.end_locked(state, reactor, true);
+        self.end_locked(shared, reactor, true);
     }
 
     /// Ends the connection with a fault.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         reactor.count_refusal(fault);
         let (header, body) = ServerEnd::<()>::refused(fault);
-        self.send_batch(&mut self.state());
+        self.shared().send_batch(self);
         // A client that has disconnected does not need the fault.
         let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
@@ -340,61 +327,67 @@ impl ServerConnection {
 
     /// Ends the connection. `bye` is `false` if the client is gone or violated the protocol.
     pub(super) fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
-        self.end_locked(self.state(), reactor, bye);
+        self.end_locked(self.shared(), reactor, bye);
     }
 
     fn end_locked(
         &self,
-        mut state: MutexGuard<'_, ServerConnectionState>,
+        mut shared: MutexGuard<'_, SharedState>,
         reactor: &Arc<Reactor>,
         bye: bool,
     ) {
-        if std::mem::replace(&mut state.ended, true) {
+        shared.send_batch(self);
+        if !shared.state.close() {
             return;
         }
-        state.dedicated = false;
-        self.send_batch(&mut state);
-        for running in state.end.running() {
-            running.cancelled.store(true, Ordering::SeqCst);
-        }
-        let pending = std::mem::take(&mut state.pending);
-        let keep_alive = state.keep_alive.take();
-        drop(state);
+        shared.calls.cancel_all();
+        let pending = shared.outbox.take_pending();
+        let (expected, keep_alive) = (shared.expected.take(), shared.keep_alive.take());
+        drop(shared);
         drop(pending);
         self.inbox.clear();
-        if let Some(timer) = self.hello_timer.get() {
-            reactor.timers.forget(*timer);
+        if let Some(timer) = expected.as_ref().and_then(|expected| expected.timer) {
+            reactor.forget_timer(timer);
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
         self.link.socket.leave();
-        self.close_channel();
+        // If the client has only peeked at the message in its channel, the handle is still in
+        // flight. Then the socket of the channel is kept.
+        drop(expected);
         // Dropped last, because a server without clients may end.
         drop(keep_alive);
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, ServerConnectionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> MutexGuard<'_, SharedState> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ServerConnectionState {
-    /// Returns whether the loop polls the socket.
-    pub(super) fn is_watched(&self) -> bool {
-        self.watched.is_some()
+impl SharedState {
+    /// Sends the replies that wait to be sent together.
+    fn send_batch(&mut self, connection: &ServerConnection) {
+        let ServerConnection { link, session, .. } = connection;
+        self.outbox.send_batch(&mut self.calls, link, &session.quota);
     }
+}
 
-    /// Returns what to poll the socket for. A reply that needs shared memory waits for a frame of
-    /// the client. Any other pending reply waits for room in the socket.
-    fn interest(&self) -> Interest {
-        let waits_for_room = |pending: &PendingReply| pending.header.is_some() || !self.asked;
-        match self.pending.front().is_some_and(waits_for_room) {
-            true => Interest::WhileBoth,
-            false => Interest::WhileReadable,
-        }
-    }
+/// Encodes a greeting.
+pub(super) fn greeting_frame(greeting: &Greeting) -> (Header, Payload<'static>) {
+    let (header, body) = ServerEnd::<()>::greeting(greeting);
+    (header, body.into())
+}
+
+/// Reports a fault to a client that is not served.
+pub(super) fn refuse(reactor: &Reactor, socket: &Seqpacket, fault: &Fault) {
+    reactor.count_refusal(fault);
+    let (header, body) = ServerEnd::<()>::refused(fault);
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    // A client that has disconnected does not need the fault.
+    let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }
 
 impl std::fmt::Debug for ServerConnection {
@@ -406,7 +399,7 @@ impl std::fmt::Debug for ServerConnection {
 }
 
 /// How long unused shared memory for replies is kept.
-pub(super) const UNUSED_MEMORY: Duration = Duration::from_secs(1);
+const UNUSED_MEMORY: Duration = Duration::from_secs(1);
 
 /// How long a client may wait before its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

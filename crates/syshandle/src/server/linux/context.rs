@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Process, Waitable};
 use syshandle_wire::Fault;
 
-use super::call::CallState;
 use super::connection::ServerConnection;
+use super::connection::calls::CallState;
 use super::doors::ServedObject;
 use super::reactor::Reactor;
 use super::task::{Task, TaskRef, UserWaitable};
@@ -45,7 +45,7 @@ impl CallContext {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.call.deadline
+        self.call.deadline()
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -63,11 +63,11 @@ impl CallContext {
         work: TaskWork,
     ) -> Result<TaskRef> {
         let object = Some(Box::new(UserWaitable::new(object)) as _);
-        Task::start(&self.reactor, &self.connection, object, timeout, work)
+        Task::start(&self.reactor, self.connection.task_owner(), object, timeout, work)
     }
 
     pub(crate) fn start_timer(&self, delay: Duration, work: TaskWork) -> Result<TaskRef> {
-        Task::start(&self.reactor, &self.connection, None, delay, work)
+        Task::start(&self.reactor, self.connection.task_owner(), None, delay, work)
     }
 
     /// Returns the settings by which the client's handles are proven.

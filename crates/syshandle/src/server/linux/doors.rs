@@ -4,18 +4,19 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Credentials, HandleRef, Interest, OwnedHandle, ReceivedMessage, Seqpacket};
+use syshandle_os::{
+    Credentials, HandleRef, Interest, OwnedHandle, PollEvent, ReceivedMessage, Seqpacket,
+};
 use syshandle_types::Prove;
 use syshandle_types::describe::Interface;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
-use super::acceptor::refuse;
-use super::activity::{ActivityKind, KeepAlive};
-use super::event_loop::Source;
+use super::connection::{ClientOrigin, ServerConnection, refuse};
 use super::object::ClientObject;
 use super::reactor::Reactor;
-use super::receiving::EventOutcome;
-use super::watchdog::WorkerSlot;
+use super::reactor::activity::{ActivityKind, KeepAlive};
+use super::reactor::event_loop::{EventOutcome, EventSource, LoopContext};
+use super::reactor::timers::SourceTimer;
 use crate::buffer::FrameBuffer;
 use crate::class::Object;
 use crate::door;
@@ -65,35 +66,22 @@ impl InnerDoor {
         reactor.quietest_loop().add(
             |key| {
                 let _ = door.key.set(key);
-                Source::Door(door.clone())
+                door.clone()
             },
             |poller, key| poller.add(&door.socket, key, Interest::EachReadable),
         )?;
         Ok(outer.into())
     }
 
-    /// Serves the processes that attach. Releases the object when no process holds the door.
-    pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
-        let running = slot.start_running(reactor);
-        let is_open = self.let_in(reactor);
-        match EventOutcome::after(running, reactor) {
-            EventOutcome::Otherwise if !is_open => match Arc::into_inner(self) {
-                Some(door) => door.kept.release(reactor, slot),
-                None => EventOutcome::Otherwise,
-            },
-            outcome => outcome,
-        }
-    }
-
     /// Serves the processes that attach. Returns `false` if the door was closed because no process
     /// holds it or a process misused it.
-    pub(super) fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
+    fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
             let mut handles = ReceivedHandles::new();
             match handles.receive(&self.socket, &mut frame) {
                 Ok(received @ ReceivedMessage { sender: Some(sender), .. }) => {
-                    let quota = reactor.quotas.of(sender);
+                    let quota = reactor.quotas().of(sender);
                     handles.sent_by(&quota);
                     if handles.check_sender().is_err() {
                         // The sender of a frame is known only after the frame was received.
@@ -157,8 +145,8 @@ impl InnerDoor {
                 continue;
             };
             let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), quota.clone()));
-            let Some(object) = self.kept.object.get() else { continue };
-            if let Err(error) = reactor.serve_attached(client, &channel, object) {
+            let Some(object) = self.kept.object() else { continue };
+            if let Err(error) = serve_attached(reactor, client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
                 let limit = match error.kind() {
                     io::ErrorKind::QuotaExceeded => "handles in flight to one client".to_owned(),
@@ -168,6 +156,52 @@ impl InnerDoor {
             }
         }
     }
+}
+
+impl EventSource for InnerDoor {
+    /// Serves the processes that attach. Releases the object when no process holds the door.
+    fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        let running = context.start_running();
+        let is_open = self.let_in(context.reactor);
+        match EventOutcome::after(running) {
+            EventOutcome::Otherwise if !is_open => match Arc::into_inner(self) {
+                Some(door) => door.kept.release(context),
+                None => EventOutcome::Otherwise,
+            },
+            outcome => outcome,
+        }
+    }
+
+    fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, _: SourceTimer) {
+        self.let_in(reactor);
+    }
+
+    fn is_client(&self) -> bool {
+        true
+    }
+}
+
+/// Serves an object to a client that attached at a door. The server creates the connection and
+/// sends its other end through the client's return channel.
+fn serve_attached(
+    reactor: &Arc<Reactor>,
+    client: ProcessIdentity,
+    channel: &Arc<PeerSocket>,
+    object: &Object,
+) -> io::Result<()> {
+    if reactor.is_full() {
+        refuse(reactor, channel, &Fault::Busy { limit: "clients".into() });
+        return Ok(());
+    }
+    let (ours, theirs) = Seqpacket::pair()?;
+    // The client learns from the kernel which process sent the greeting.
+    theirs.name_senders()?;
+    let client = ClientOrigin::Attached(client, channel.clone());
+    let Some(connection) = ServerConnection::serve_to(reactor, ours, client, object)? else {
+        return Ok(());
+    };
+    let sent = door::send_attach(channel, theirs.as_fd());
+    sent.inspect_err(|_| connection.end(reactor, false))
 }
 
 /// Checks that a frame with `handles` handles may arrive at a door. The one handle may be lost if

@@ -6,21 +6,18 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::activity::{ActivityKind, KeepAlive};
-use super::reactor::Reactor;
-use super::receiving::EventOutcome;
-use super::watchdog::WorkerSlot;
-use super::work_item::UserCode;
-use crate::class::AnyInterface;
-use crate::class::Object;
+use super::reactor::activity::{ActivityKind, KeepAlive};
+use super::reactor::event_loop::{EventOutcome, LoopContext};
+use super::reactor::{Reactor, UserCode};
+use crate::class::{AnyInterface, Object};
 use crate::quota::{Quota, QuotaGuard};
 
 /// The object of a connection or a door.
 ///
 /// If dropped other than by an [`ObjectRelease`], a worker thread releases the object.
 pub(super) struct ClientObject {
-    pub(super) object: OnceLock<Object>,
-    pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
+    object: OnceLock<Object>,
+    interface: OnceLock<Arc<dyn AnyInterface>>,
     reactor: Weak<Reactor>,
     quota: Arc<Quota>,
     /// The part of the quota that the connection or door takes.
@@ -29,7 +26,7 @@ pub(super) struct ClientObject {
 
 /// An object to be dropped.
 #[derive(Debug)]
-pub(super) struct ObjectRelease {
+struct ObjectRelease {
     object: ClientObject,
     _keep_alive: KeepAlive,
 }
@@ -50,18 +47,40 @@ impl ClientObject {
         }
     }
 
+    /// Returns the object, once it was found or created.
+    #[inline]
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.object.get()
+    }
+
+    /// Returns the interface that the client uses, once the object exists.
+    #[inline]
+    pub(super) fn interface(&self) -> Option<&Arc<dyn AnyInterface>> {
+        self.interface.get()
+    }
+
+    /// Sets the object, unless there is one.
+    pub(super) fn set(&self, object: Object) {
+        let _ = self.object.set(object);
+    }
+
+    /// Sets the interface that the client uses.
+    pub(super) fn set_interface(&self, interface: Arc<dyn AnyInterface>) {
+        let _ = self.interface.set(interface);
+    }
+
     /// Releases the object on this thread, or on a worker thread if it has to run beside the event
     /// loop or the client has too many running methods.
-    pub(super) fn release(mut self, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
-        let Some(release) = self.take(reactor) else { return EventOutcome::Otherwise };
+    pub(super) fn release(mut self, context: LoopContext<'_>) -> EventOutcome {
+        let Some(release) = self.take(context.reactor) else { return EventOutcome::Otherwise };
         drop(self);
-        match reactor.watchdog.try_start_unknown(slot, reactor, release.quota()) {
+        match context.try_start_unknown(&release.object.quota) {
             Some(running) => {
-                release.run();
-                EventOutcome::after(running, reactor)
+                drop(release);
+                EventOutcome::after(running)
             }
             None => {
-                reactor.workers.add_work(reactor, UserCode::Release(release).into());
+                release.run_beside(context.reactor);
                 EventOutcome::Otherwise
             }
         }
@@ -86,19 +105,16 @@ impl Drop for ClientObject {
     fn drop(&mut self) {
         let Some(reactor) = self.reactor.upgrade() else { return };
         if let Some(release) = self.take(&reactor) {
-            reactor.workers.add_work(&reactor, UserCode::Release(release).into());
+            release.run_beside(&reactor);
         }
     }
 }
 
 impl ObjectRelease {
-    pub(super) fn quota(&self) -> &Arc<Quota> {
-        &self.object.quota
-    }
-
-    /// Drops the object.
-    pub(super) fn run(self) {
-        drop(self);
+    /// Has a worker thread drop the object.
+    fn run_beside(self, reactor: &Arc<Reactor>) {
+        let quota = self.object.quota.clone();
+        reactor.run_beside(UserCode::boxed(&quota, move |_| drop(self)));
     }
 }
 

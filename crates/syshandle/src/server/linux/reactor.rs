@@ -3,68 +3,78 @@
 //! A server has one event loop per core and distributes its clients among them. An object that a
 //! process serves without a server has one loop.
 
+pub(crate) mod activity;
+pub(crate) mod event_loop;
+mod last_caller;
+mod lifecycle;
+pub(crate) mod method_limit;
+pub(crate) mod method_times;
+mod own_sources;
+mod settings;
+mod statistics;
+pub(crate) mod timers;
+pub(crate) mod watchdog;
+mod work_queue;
+mod worker_pool;
+pub(crate) mod worker_slot;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool as SignalFlag, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{
-    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Seqpacket,
-};
+use syshandle_os::{BorrowedHandle, Event, Interest, ManualEvent, ProcessMark};
 use syshandle_types::Guid;
-use syshandle_wire::{Fault, Greeting};
 
-use super::acceptor::{refuse, written};
-use super::activity::{Activity, ActivityKind, KeepAlive};
-use super::connection::{ClientOrigin, NewConnection, ServerConnection};
-use super::event_loop::{EventLoop, NO_LOOP, Source};
-use super::method_times::MethodTable;
-use super::task::Task;
-use super::timers::{Timer, Timers};
-use super::watchdog::Watchdog;
-use super::worker_pool::WorkerPool;
-use crate::class::{Factory, Object, ServedClass};
-use crate::door::ProcessIdentity;
+use self::activity::{Activity, ActivityKind, KeepAlive};
+#[cfg(test)]
+use self::event_loop::LoopContext;
+use self::event_loop::{EventLoop, EventSource, NO_LOOP};
+use self::method_limit::MethodLimit;
+use self::method_times::MethodTable;
+pub(crate) use self::settings::Settings;
+use self::timers::{SourceTimer, Timer, TimerId, Timers};
+use self::watchdog::Watchdog;
+use self::worker_pool::WorkerPool;
+pub(crate) use self::worker_pool::{UserCode, WorkItem};
+use crate::Result;
+use crate::class::{Factory, ServedClass};
 use crate::guard::ForeignValue;
-use crate::limits::LIMITS;
-use crate::peer_socket::PeerSocket;
-use crate::quota::{QuotaLimits, Quotas};
-use crate::server::Outcome;
+use crate::quota::Quotas;
 use crate::server::stats::RefusalCounters;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
-use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
-use crate::{Result, door};
+use crate::sync::{Mutex, now, wait_for_event};
 
 /// A running server.
 pub(crate) struct Reactor {
     owner: ProcessMark,
     loops: Vec<EventLoop>,
-    pub(crate) workers: WorkerPool,
-    pub(crate) watchdog: Watchdog,
-    pub(crate) timers: Timers,
-    pub(crate) activity: Arc<Activity>,
-    pub(super) settings: Settings,
-    pub(crate) quotas: Quotas,
+    workers: WorkerPool,
+    watchdog: Watchdog,
+    method_limit: MethodLimit,
+    timers: Timers,
+    activity: Arc<Activity>,
+    settings: Settings,
+    quotas: Quotas,
     classes: ForeignValue<HashMap<Guid, Factory>>,
-    pub(super) methods: MethodTable,
-    pub(super) refusals: RefusalCounters,
-    /// Background tasks to be ended by the thread of the first loop.
-    ending: Mutex<VecDeque<(Arc<Task>, Outcome)>>,
-    /// Wakes a thread to end these tasks, or to check whether the server may end.
-    pub(super) work: Event,
+    methods: MethodTable,
+    refusals: RefusalCounters,
+    /// User code that the thread of the first loop runs, or has a worker run.
+    queued: Mutex<VecDeque<Box<dyn WorkItem>>>,
+    /// Wakes a thread to run the queued code, or to check whether the server may end.
+    work: Event,
     /// Wakes the threads of all loops when the server ends.
-    pub(super) stop: ManualEvent,
-    pub(super) stopped: AtomicBool,
+    stop: ManualEvent,
+    stopped: AtomicBool,
     /// Whether `SIGTERM` was received; set by the signal handler.
-    pub(super) told_to_end: Arc<SignalFlag>,
-    pub(super) draining: AtomicBool,
+    told_to_end: Arc<SignalFlag>,
+    draining: AtomicBool,
     /// Whether all connections were closed because the server ends.
-    pub(super) closed: AtomicBool,
+    closed: AtomicBool,
     /// Number of background tasks that have yet to end with the outcome `Stopping`.
-    pub(super) untold: AtomicUsize,
+    untold: AtomicUsize,
     /// Number of threads that are dedicated to one client.
     dedicated: AtomicUsize,
     dedicated_max: usize,
@@ -76,42 +86,6 @@ pub(crate) struct DedicatedThread<'r>(&'r AtomicUsize);
 impl Drop for DedicatedThread<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The settings of a reactor.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// Number of event loops: one per core, if many clients are expected.
-    pub(crate) loops: usize,
-    /// Limit of methods that run at once.
-    pub(crate) max_concurrent_calls: usize,
-    /// Limit of connections and doors.
-    pub(crate) clients_max: usize,
-    /// The idle timeout; `None` disables it.
-    pub(crate) idle: Option<Duration>,
-    /// The drain timeout: how long running methods and tasks may take when the server is told to
-    /// end.
-    pub(crate) drain: Duration,
-    /// File systems whose files are accepted from clients.
-    pub(crate) filesystems: Filesystems,
-    /// The resources of the server, of which each client has a quota.
-    pub(crate) quota_limits: QuotaLimits,
-}
-
-impl Settings {
-    /// Returns the settings for an object that a process serves without a server, until the last
-    /// reference to it is dropped.
-    pub(crate) fn of_object(quota_limits: QuotaLimits) -> Self {
-        Self {
-            loops: 1,
-            max_concurrent_calls: quota_limits.calls,
-            clients_max: quota_limits.clients,
-            idle: Some(Duration::ZERO),
-            drain: Duration::ZERO,
-            filesystems: Filesystems::local(),
-            quota_limits,
-        }
     }
 }
 
@@ -133,6 +107,7 @@ impl Reactor {
             loops: (0..loops).map(|index| EventLoop::new(index, &stop)).collect::<Result<_>>()?,
             workers: WorkerPool::new(settings.max_concurrent_calls, loops),
             watchdog: Watchdog::default(),
+            method_limit: MethodLimit::new(settings.max_concurrent_calls),
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),
             quotas: Quotas::new(settings.quota_limits),
@@ -142,7 +117,7 @@ impl Reactor {
             ),
             methods: MethodTable::default(),
             refusals: RefusalCounters::default(),
-            ending: Mutex::default(),
+            queued: Mutex::default(),
             work: Event::new().map_err(no_event)?,
             stop,
             stopped: AtomicBool::new(false),
@@ -153,18 +128,7 @@ impl Reactor {
             dedicated: AtomicUsize::new(0),
             dedicated_max: loops,
         };
-        let first = reactor.event_loop(Self::FIRST);
-        let no_watch = failed("epoll_ctl", NO_LOOP);
-        first
-            .add(
-                |_| Source::Wakeup,
-                |poller, key| poller.add(&reactor.work, key, Interest::EachReadable),
-            )
-            .map_err(no_watch)?;
-        let alarm = reactor.timers.alarm();
-        first
-            .add(|_| Source::Alarm, |poller, key| poller.add(alarm, key, Interest::EachReadable))
-            .map_err(no_watch)?;
+        reactor.add_own_sources()?;
         Ok(Arc::new(reactor))
     }
 
@@ -257,14 +221,14 @@ impl Reactor {
     /// ready.
     pub(crate) fn look_later(&self, key: u64, error: &io::Error) {
         crate::log::warn!(%error, "a descriptor can't be watched now");
-        self.timers.set(now() + RETRY, Timer::Look(key));
+        self.set_timer(RETRY, key, SourceTimer::Retry);
     }
 
-    /// Removes a source. Returns `None` if another thread has removed it.
-    pub(crate) fn remove_source(&self, key: u64, handle: BorrowedHandle<'_>) -> Option<Source> {
-        let source = self.loop_of(key).forget(key)?;
-        self.loop_of(key).poller().remove(handle);
-        Some(source)
+    /// Removes a source, unless another thread has removed it.
+    pub(crate) fn remove_source(&self, key: u64, handle: BorrowedHandle<'_>) {
+        if self.loop_of(key).forget(key) {
+            self.loop_of(key).poller().remove(handle);
+        }
     }
 
     /// Removes a source that isn't watched.
@@ -273,48 +237,8 @@ impl Reactor {
     }
 
     /// Returns all present sources.
-    pub(crate) fn all_sources(&self) -> Vec<(u64, Source)> {
+    pub(crate) fn all_sources(&self) -> Vec<Arc<dyn EventSource>> {
         self.loops.iter().flat_map(EventLoop::all).collect()
-    }
-
-    /// Serves an object to the process that created the socket: sends the greeting and waits for
-    /// frames.
-    pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
-        let client = ClientOrigin::OfSocket(socket.peer()?);
-        self.greet(socket, client, object).map(drop)
-    }
-
-    /// Serves an object to a client that attached at a door. The server creates the connection and
-    /// sends its other end through the client's return channel.
-    pub(super) fn serve_attached(
-        self: &Arc<Self>,
-        client: ProcessIdentity,
-        channel: &Arc<PeerSocket>,
-        object: &Object,
-    ) -> io::Result<()> {
-        if self.is_full() {
-            refuse(self, channel, &Fault::Busy { limit: "clients".into() });
-            return Ok(());
-        }
-        let (ours, theirs) = Seqpacket::pair()?;
-        // The client learns from the kernel which process sent the greeting.
-        theirs.name_senders()?;
-        let client = ClientOrigin::Attached(client, channel.clone());
-        let Some(NewConnection { connection, .. }) = self.greet(ours, client, object)? else {
-            return Ok(());
-        };
-        let sent = door::send_attach(channel, theirs.as_fd());
-        sent.inspect_err(|_| connection.end(self, false))
-    }
-
-    fn greet(
-        self: &Arc<Self>,
-        socket: Seqpacket,
-        client: ClientOrigin,
-        object: &Object,
-    ) -> io::Result<Option<NewConnection>> {
-        let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
-        ServerConnection::add(self, socket, client, &greeting, Some(object.clone()), None)
     }
 
     /// Returns whether the limit of connections and doors is reached.
@@ -327,6 +251,16 @@ impl Reactor {
         self.classes.get(&clsid)
     }
 
+    /// Returns the quotas of the clients.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// Returns the measured run times of the methods of all interfaces.
+    pub(crate) fn methods(&self) -> &MethodTable {
+        &self.methods
+    }
+
     /// Returns the settings.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
@@ -337,14 +271,22 @@ impl Reactor {
         self.activity.keep_alive(kind)
     }
 
-    /// Has the thread of the first loop end a background task, because its callback may run long
-    /// and must not delay the caller.
-    pub(crate) fn end_task(&self, task: Arc<Task>, outcome: Outcome) {
-        self.ending().push_back((task, outcome));
-        self.look_around();
+    /// Sets a timer for a source. Returns its identifier.
+    pub(crate) fn set_timer(&self, after: Duration, key: u64, timer: SourceTimer) -> TimerId {
+        self.timers.set(now() + after, Timer::Source(key, timer))
     }
 
-    /// Wakes a thread to end background tasks, or to check whether the server may end.
+    /// Removes a timer.
+    pub(crate) fn forget_timer(&self, timer: TimerId) {
+        self.timers.forget(timer);
+    }
+
+    /// Has a worker thread run user code, when the client runs fewer methods than its limit.
+    pub(crate) fn run_beside(self: &Arc<Self>, code: Box<dyn WorkItem>) {
+        self.workers.add_work(self, code);
+    }
+
+    /// Wakes a thread to run queued user code, or to check whether the server may end.
     pub(crate) fn look_around(&self) {
         surely(|| self.work.set_unshared());
     }
@@ -356,15 +298,52 @@ impl Reactor {
         event_loop.wake(&self.stop);
     }
 
-    /// Allows this thread to be dedicated to one client, unless too many threads are.
+    /// Has another thread run an event loop.
+    ///
+    /// # Errors
+    /// The system can't start a thread. The next free thread runs the loop.
+    pub(crate) fn hand_over(self: &Arc<Self>, index: usize) -> io::Result<()> {
+        self.workers.hand_over(self, index)
+    }
+
+    /// Returns whether the watchdog gives the client of a dedicated thread back to its loop if a
+    /// method runs long. It does not if its thread could not be started.
+    pub(crate) fn has_watchdog(&self) -> bool {
+        self.watchdog.watches()
+    }
+
+    /// Begins the end of the server, as `SIGTERM` does.
+    pub(crate) fn tell_to_end(&self) {
+        self.told_to_end.store(true, Ordering::SeqCst);
+        self.look_around();
+    }
+
+    /// Returns the flag that the handler of `SIGTERM` sets.
+    pub(crate) fn signal_flag(&self) -> Arc<SignalFlag> {
+        self.told_to_end.clone()
+    }
+
+    /// Returns whether no client is connected and no work runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.activity.is_idle()
+    }
+
+    /// Allows this thread to be dedicated to one client, unless too many threads are, or no other
+    /// thread could run the loop.
     pub(crate) fn dedicate_thread(&self) -> Option<DedicatedThread<'_>> {
+        if !self.workers.has_another() {
+            return None;
+        }
         let one_more = |dedicated| (dedicated < self.dedicated_max).then_some(dedicated + 1);
         self.dedicated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(DedicatedThread(&self.dedicated))
     }
 
-    pub(super) fn ending(&self) -> MutexGuard<'_, VecDeque<(Arc<Task>, Outcome)>> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Runs a function on this thread as the thread of a loop would.
+    #[cfg(test)]
+    pub(crate) fn as_worker(self: &Arc<Self>, run: impl FnOnce(LoopContext<'_>)) {
+        let slot = self.watchdog.new_slot();
+        run(LoopContext { reactor: self, slot: &slot });
     }
 }
 

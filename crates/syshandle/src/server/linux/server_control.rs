@@ -1,7 +1,6 @@
 //! Ends a running server, and reads its statistics.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::context::CallContext;
 use super::reactor::Reactor;
@@ -25,8 +24,7 @@ impl ServerControl {
         if !self.0.is_own() {
             return;
         }
-        self.0.told_to_end.store(true, Ordering::SeqCst);
-        self.0.look_around();
+        self.0.tell_to_end();
     }
 
     pub(crate) fn stats(&self) -> ServerStats {

@@ -7,10 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket, raw_os_error};
+use syshandle_os::{
+    BorrowedHandle, Credentials, Interest, Peer, PollEvent, Seqpacket, raw_os_error,
+};
 
-use super::event_loop::{KeyHasher, Source};
 use super::reactor::Reactor;
+use super::reactor::event_loop::{EventOutcome, EventSource, KeyHasher, LoopContext};
 use super::task::Task;
 use crate::quota::Quota;
 use crate::server::Outcome;
@@ -163,7 +165,7 @@ impl Session {
     }
 
     /// Handles the death of the client's process.
-    pub(crate) fn process_died(&self, reactor: &Arc<Reactor>) {
+    fn process_died(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         state.client = ClientStatus::Died;
         self.unwatch(reactor, &mut state);
@@ -180,7 +182,7 @@ impl Session {
         }
         match self.process(socket) {
             Ok(process) => {
-                let source = |_| Source::Process(self.clone());
+                let source = |_| -> Arc<dyn EventSource> { Arc::new(ClientExit(self.clone())) };
                 let watched = reactor
                     .event_loop(Reactor::FIRST)
                     .add(source, |poller, key| poller.add(process, key, Interest::OnceReadable));
@@ -212,12 +214,23 @@ impl Session {
     fn end_tasks(&self, reactor: &Arc<Reactor>) {
         let tasks = std::mem::take(&mut self.state().tasks);
         for task in tasks.into_values() {
-            reactor.end_task(task, Outcome::ClientDied);
+            task.end_soon(reactor, Outcome::ClientDied);
         }
     }
 
     fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The process of a client that disconnected in order and still has background tasks.
+struct ClientExit(Arc<Session>);
+
+impl EventSource for ClientExit {
+    fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        let running = context.start_running();
+        self.0.process_died(context.reactor);
+        EventOutcome::after(running)
     }
 }
 

@@ -5,20 +5,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use syshandle_os::{BorrowedHandle, Interest, Readiness, Waitable, try_take};
+use syshandle_os::{BorrowedHandle, Interest, PollEvent, Readiness, Seqpacket, Waitable, try_take};
 use syshandle_wire::Fault;
 
-use super::activity::{ActivityKind, KeepAlive};
-use super::connection::ServerConnection;
-use super::event_loop::Source;
-use super::reactor::Reactor;
-use super::receiving::EventOutcome;
+use super::reactor::activity::{ActivityKind, KeepAlive};
+use super::reactor::event_loop::{EndingStep, EventOutcome, EventSource, LoopContext};
+use super::reactor::timers::{SourceTimer, TimerId};
+use super::reactor::{Reactor, UserCode};
 use super::session::Session;
-use super::timers::{Timer, TimerId};
-use super::watchdog::WorkerSlot;
-use super::work_item::UserCode;
 use crate::guard::{ForeignValue, guard};
-use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::quota::{QuotaGuard, Resource};
 use crate::server::Outcome;
 use crate::server::background_task::{TaskWork, too_many_tasks};
 use crate::setup::other_process;
@@ -78,7 +74,7 @@ impl Task {
     /// Without an object, waits until `timeout` has passed.
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
-        connection: &ServerConnection,
+        owner: TaskOwner<'_>,
         object: Option<WaitObject>,
         timeout: Duration,
         work: TaskWork,
@@ -86,7 +82,7 @@ impl Task {
         if !reactor.is_own() {
             return Err(other_process("context"));
         }
-        let session = connection.session();
+        let session = owner.session;
         let taken = match object {
             Some(_) => session.quota.take(Resource::BackgroundTask, 1),
             None => session.quota.take(Resource::Timer, 0),
@@ -105,9 +101,9 @@ impl Task {
             session: session.clone(),
             waiting: Mutex::new(Some(waiting)),
         });
-        let source = |key| {
+        let source = |key| -> Arc<dyn EventSource> {
             task.key.store(key, Ordering::Release);
-            Source::Task(task.clone())
+            task.clone()
         };
         // The lock is held because the object may be signalled before the setup is complete.
         let task_ref = TaskRef { task: Arc::downgrade(&task), reactor: Arc::downgrade(reactor) };
@@ -115,7 +111,7 @@ impl Task {
         let Some(inside) = waiting.as_mut() else { return Ok(task_ref) };
         // The task uses the loop of its client, so that calls and tasks of one client wake one
         // thread.
-        let event_loop = reactor.loop_of(connection.key());
+        let event_loop = reactor.loop_of(owner.key);
         let key = event_loop.add(source, |poller, key| match &inside.object {
             Some(object) => poller.add(object.handle(), key, interest(object)),
             None => Ok(()),
@@ -123,11 +119,12 @@ impl Task {
         let key = key.map_err(|error| {
             Error::detected(ErrorKind::System, "the object can't be waited for").because(error)
         })?;
+        // A timeout beyond the range of the clock needs no timer.
         inside.timer = now()
             .checked_add(timeout)
-            .map(|deadline| reactor.timers.set(deadline, Timer::Task(key)));
+            .map(|_| reactor.set_timer(timeout, key, SourceTimer::Timeout));
         drop(waiting);
-        if !session.add_task(reactor, connection.socket(), &task) {
+        if !session.add_task(reactor, owner.socket, &task) {
             task.forget(reactor);
             return Err(too_many_tasks());
         }
@@ -142,17 +139,12 @@ impl Task {
         self.waiting().is_none()
     }
 
-    /// Returns the quota of the client.
-    pub(super) fn quota(&self) -> &Arc<Quota> {
-        &self.session.quota
-    }
-
     pub(crate) fn key(&self) -> u64 {
         self.key.load(Ordering::Acquire)
     }
 
     /// Runs the work if the object is signalled and no other waiter took the signal.
-    pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
+    fn try_run(&self, reactor: &Arc<Reactor>) {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.as_mut() else { return };
         let Some(object) = &inside.object else { return };
@@ -171,20 +163,25 @@ impl Task {
         self.finish(reactor, inside, outcome);
     }
 
-    /// Handles an object that may be signalled: runs the work on this thread or has a worker run
-    /// it.
-    pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, slot: &WorkerSlot) -> EventOutcome {
-        let running = reactor.watchdog.try_start_unknown(slot, reactor, self.quota());
-        let Some(running) = running else {
-            reactor.workers.add_work(reactor, UserCode::Task(self.clone()).into());
-            return EventOutcome::Otherwise;
-        };
-        self.try_run(reactor);
-        EventOutcome::after(running, reactor)
+    /// Has a worker thread check whether the object is signalled.
+    fn run_beside(self: Arc<Self>, reactor: &Arc<Reactor>) {
+        let quota = self.session.quota.clone();
+        reactor.run_beside(UserCode::boxed(&quota, move |reactor| self.try_run(reactor)));
+    }
+
+    /// Has the thread of the first loop end the wait.
+    pub(super) fn end_soon(self: Arc<Self>, reactor: &Arc<Reactor>, outcome: Outcome) {
+        let quota = self.session.quota.clone();
+        reactor.queue(UserCode::boxed(&quota, move |reactor| {
+            self.end(reactor, outcome);
+            if outcome == Outcome::Stopping {
+                reactor.task_was_told();
+            }
+        }));
     }
 
     /// Ends the wait with another outcome, unless the object was signalled in the meantime.
-    pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
+    fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
         let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
             Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
@@ -228,7 +225,7 @@ impl Task {
             reactor.loop_of(self.key()).poller().remove(object.handle());
         }
         if let Some(timer) = waiting.timer {
-            reactor.timers.forget(timer);
+            reactor.forget_timer(timer);
         }
     }
 
@@ -260,6 +257,46 @@ fn interest(object: &WaitObject) -> Interest {
         Readiness::Readable => Interest::OnceReadable,
         Readiness::Changed => Interest::OnceChanged,
     }
+}
+
+impl EventSource for Task {
+    /// Runs the work of an object that may be signalled, on this thread or on a worker.
+    fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        match context.try_start_unknown(&self.session.quota) {
+            Some(running) => {
+                self.try_run(context.reactor);
+                EventOutcome::after(running)
+            }
+            None => {
+                self.run_beside(context.reactor);
+                EventOutcome::Otherwise
+            }
+        }
+    }
+
+    fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, timer: SourceTimer) {
+        match timer {
+            SourceTimer::Timeout => self.end_soon(reactor, Outcome::Expired),
+            SourceTimer::Retry => self.run_beside(reactor),
+            SourceTimer::FreeMemory => {}
+        }
+    }
+
+    fn on_ending(self: Arc<Self>, reactor: &Arc<Reactor>, step: EndingStep) {
+        if step == EndingStep::EndTasks {
+            reactor.expect_end_of_task();
+            self.end_soon(reactor, Outcome::Stopping);
+        }
+    }
+}
+
+/// The client that starts a background task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskOwner<'c> {
+    pub(super) session: &'c Arc<Session>,
+    pub(super) socket: &'c Seqpacket,
+    /// The key of the connection. The task uses the same loop.
+    pub(super) key: u64,
 }
 
 impl std::fmt::Debug for Task {

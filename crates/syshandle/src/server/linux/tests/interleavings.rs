@@ -24,8 +24,9 @@ use crate::client::linux::handshake::ClientHandshake;
 use crate::pipeline::{PendingCall, pipelined};
 use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::server::Outcome;
-use crate::server::linux::activity::{Activity, ActivityKind, ActivityLevel};
-use crate::server::linux::event_loop::{EventLoop, Source};
+use crate::server::linux::connection::ServerConnection;
+use crate::server::linux::reactor::activity::{Activity, ActivityKind, ActivityLevel};
+use crate::server::linux::reactor::event_loop::EventLoop;
 use crate::server::linux::reactor::{Reactor, Settings};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
@@ -131,13 +132,14 @@ impl WorkloadObject {
 
 /// Starts a server with one connection; returns its client.
 fn serve(object: &WorkloadObject) -> (WorkloadClient, Weak<Reactor>) {
-    serve_where(object, |_| {})
+    serve_where(object, |_, _| {})
 }
 
-/// Starts a server with one connection, after `before` was called with its reactor.
+/// Starts a server with one connection, after `before` was called with its reactor and the
+/// connection.
 fn serve_where(
     object: &WorkloadObject,
-    before: impl FnOnce(&Arc<Reactor>),
+    before: impl FnOnce(&Arc<Reactor>, Arc<ServerConnection>),
 ) -> (WorkloadClient, Weak<Reactor>) {
     let settings = Settings {
         loops: 2,
@@ -152,11 +154,12 @@ fn serve_where(
     let object = Object::new().with::<dyn Workload, _>(&Arc::new(object.clone()));
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
-    reactor.serve(theirs, &object).unwrap();
-    before(&reactor);
-    reactor.start().unwrap();
+    let connection = ServerConnection::serve(&reactor, theirs, &object).unwrap().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Workload>::DESCRIPTION.iid };
-    let connection = ClientHandshake::new(ours, hello).open(now() + LONG).unwrap();
+    let handshake = ClientHandshake::new(ours, hello);
+    before(&reactor, connection);
+    reactor.start().unwrap();
+    let connection = handshake.open(now() + LONG).unwrap();
     let client = Client::connected(connection, <dyn Workload>::DESCRIPTION).with_timeout(LONG);
     (WorkloadClient::from_client(client), Arc::downgrade(&reactor))
 }
@@ -222,21 +225,17 @@ fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     });
 }
 
-/// Moves the clients of a reactor to its second loop, before any thread runs a loop.
-fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
-    let clients = reactor.all_sources().into_iter().filter_map(|(_, source)| match source {
-        Source::Connection(connection) => Some(connection),
-        _ => None,
-    });
+/// Moves a client of a reactor to its second loop, before any thread runs a loop.
+fn move_to_the_other_loop(reactor: &Arc<Reactor>, connection: Arc<ServerConnection>) {
     let other = reactor.event_loop(1);
-    let mut moved = None;
-    clients.for_each(|connection| {
-        connection.move_to(other, reactor);
-        moved = Some(connection.key());
+    // The object is created first. Until then, a connection does not move.
+    reactor.as_worker(|context| {
+        let _ = connection.clone().begin(context);
     });
+    connection.move_to(other, reactor);
     assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
-    reactor.workers.hand_over(reactor, 1).unwrap();
-    assert_eq!(moved.map(EventLoop::index_of), Some(1));
+    reactor.hand_over(1).unwrap();
+    assert_eq!(EventLoop::index_of(connection.key()), 1);
 }
 
 /// Starts `count` calls that are sent together.

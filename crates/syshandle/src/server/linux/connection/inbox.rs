@@ -136,6 +136,11 @@ impl Crowd {
         2
     }
 
+    /// Returns whether full batches are offered, so that replies may wait to be sent together.
+    pub(super) fn is_many(&self) -> bool {
+        self.many > 0
+    }
+
     /// Records how many frames arrived when there was room for several.
     pub(super) fn found(&mut self, count: usize) {
         self.many = if count > 1 { TRY_EACH } else { self.many.saturating_sub(1) };

@@ -7,46 +7,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::ServerConnection;
+use super::ServerConnection;
 use super::inbox::Crowd;
-use super::reactor::Reactor;
 use super::receiving::{RunOutcome, ServerEvent};
-use super::watchdog::{Assignment, WorkerSlot};
+use crate::server::linux::reactor::Reactor;
+use crate::server::linux::reactor::event_loop::{EventLoop, LoopClient, LoopContext};
+use crate::server::linux::reactor::worker_slot::Assignment;
+use crate::spin::SpinWait;
 
-impl ServerConnection {
-    /// Dedicates this thread to this client, which calls repeatedly, and has another thread run the
-    /// loop. Returns `false` if that is not possible now. Otherwise returns `true` when the client
-    /// has not called for some milliseconds, replies are pending, or there is more to wait for than
-    /// a dedicated thread can.
-    pub(crate) fn dedicate(
-        self: Arc<Self>,
-        reactor: &Arc<Reactor>,
-        index: usize,
-        slot: &WorkerSlot,
-    ) -> bool {
-        if self.session.tasks() > 0 || !reactor.workers.has_another() {
+impl LoopClient for ServerConnection {
+    fn dedicate(self: Arc<Self>, context: LoopContext<'_>, index: usize) -> bool {
+        let LoopContext { reactor, slot } = context;
+        if self.session.tasks() > 0 || !self.inbox.is_empty() {
             return false;
         }
         let Some(_dedicated) = reactor.dedicate_thread() else { return false };
-        if !self.inbox.is_empty() {
+        let mut shared = self.shared();
+        if shared.outbox.has_pending() || !shared.state.dedicate() {
             return false;
         }
-        let mut state = self.state();
-        if !self.leave_loop(&mut state, reactor) {
-            return false;
-        }
-        state.dedicated = true;
-        drop(state);
+        self.remove_from_poller(reactor);
+        drop(shared);
         slot.assign(Assignment::Client(self.clone()));
-        let mut stays = reactor.workers.hand_over(reactor, index).is_ok();
+        let mut stays = reactor.hand_over(index).is_ok();
         let mut crowd = Crowd::new();
         while stays && !reactor.is_stopped() {
-            if self.batches_replies() && self.inbox.is_empty() && !self.send_batch_when_idle() {
+            if self.inbox.is_empty() && crowd.is_many() && !self.send_batch_when_idle() {
                 break;
             }
-            stays = match self.receive_soon(reactor, slot, &mut crowd) {
+            stays = match self.receive_soon(context, &mut crowd) {
                 ServerEvent::Call(work) => {
-                    if matches!(self.run(work, reactor, slot), RunOutcome::Lost) {
+                    if matches!(self.run(work, context), RunOutcome::Lost) {
                         return true;
                     }
                     self.has_only_calls()
@@ -54,7 +45,7 @@ impl ServerConnection {
                 ServerEvent::Other => self.has_only_calls(),
                 ServerEvent::End => {
                     slot.assign(Assignment::Nothing);
-                    let _ = self.let_go(reactor, slot);
+                    let _ = self.let_go(context);
                     return true;
                 }
                 ServerEvent::Lost => return true,
@@ -66,23 +57,43 @@ impl ServerConnection {
         true
     }
 
+    fn return_to_loop(&self, reactor: &Arc<Reactor>) {
+        let mut shared = self.shared();
+        shared.state.return_to_loop();
+        shared.send_batch(self);
+        self.watch_in_loop(shared, reactor);
+    }
+
+    fn move_to(self: Arc<Self>, to: &EventLoop, reactor: &Arc<Reactor>) {
+        ServerConnection::move_to(&self, to, reactor);
+    }
+
+    fn start_spinning(&self) -> SpinWait<'_> {
+        self.spin.start(self.link.peer())
+    }
+}
+
+impl ServerConnection {
     /// Returns whether the thread has to wait for nothing but calls of this client: no reply is
     /// pending, and no background task waits for an object.
     fn has_only_calls(&self) -> bool {
-        self.state().pending.is_empty() && self.session.tasks() == 0
+        !self.shared().outbox.has_pending() && self.session.tasks() == 0
+    }
+
+    /// Sends the batch while there is no other work for this client. Returns whether no reply is
+    /// pending.
+    fn send_batch_when_idle(&self) -> bool {
+        let mut shared = self.shared();
+        shared.send_batch(self);
+        !shared.outbox.has_pending()
     }
 
     /// Receives a frame within some milliseconds: spins for a short time and then sleeps.
-    fn receive_soon(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-        crowd: &mut Crowd,
-    ) -> ServerEvent {
+    fn receive_soon(self: &Arc<Self>, context: LoopContext<'_>, crowd: &mut Crowd) -> ServerEvent {
         let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
         let mut receive = |timeout| match count {
-            1 => self.receive(reactor, slot, timeout),
-            _ => self.receive_several(reactor, slot, timeout, (count, crowd)),
+            1 => self.receive(context, timeout),
+            _ => self.receive_several(context, timeout, (count, crowd)),
         };
         let mut spin_wait = self.start_spinning();
         while spin_wait.again() {
@@ -99,8 +110,7 @@ impl ServerConnection {
     #[inline(never)]
     fn receive_several(
         self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
+        context: LoopContext<'_>,
         timeout: Option<Duration>,
         (count, crowd): (usize, &mut Crowd),
     ) -> ServerEvent {
@@ -108,12 +118,12 @@ impl ServerConnection {
             self.link.receive_several(batch, count, timeout)
         });
         match received {
-            None => self.receive(reactor, slot, timeout),
+            None => self.receive(context, timeout),
             Some(Ok(found)) => {
                 crowd.found(found);
-                self.receive(reactor, slot, None)
+                self.receive(context, None)
             }
-            Some(Err(error)) => self.not_received(reactor, &error),
+            Some(Err(error)) => self.not_received(context.reactor, &error),
         }
     }
 }

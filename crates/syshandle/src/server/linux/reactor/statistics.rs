@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use syshandle_wire::Fault;
 
-use super::reactor::Reactor;
+use super::Reactor;
 use crate::quota::holder::QuotaHolder;
 use crate::quota::{MAX, QuotaLimits};
 use crate::server::stats::{CallStats, QuotaOwner, QuotaStats, ServerStats, Usage};

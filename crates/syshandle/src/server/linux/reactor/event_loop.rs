@@ -5,17 +5,16 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
 
-use super::acceptor::Acceptor;
-use super::connection::ServerConnection;
-use super::doors::InnerDoor;
-use super::reactor::surely;
-use super::session::Session;
-use super::task::Task;
+use super::timers::SourceTimer;
+use super::worker_slot::{RunGuard, WorkerSlot};
+use super::{Reactor, surely};
 use crate::Result;
 use crate::setup::failed;
+use crate::spin::SpinWait;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, wait_for_ready};
 
@@ -43,29 +42,94 @@ pub(crate) struct EventLoop {
     pub(super) calls: StdAtomicU64,
 }
 
-type Sources = HashMap<u64, Source, BuildHasherDefault<KeyHasher>>;
+type Sources = HashMap<u64, Arc<dyn EventSource>, BuildHasherDefault<KeyHasher>>;
+
+/// The thread that runs a loop or a work item, and its reactor.
+#[derive(Clone, Copy)]
+pub(crate) struct LoopContext<'a> {
+    pub(crate) reactor: &'a Arc<Reactor>,
+    pub(crate) slot: &'a WorkerSlot,
+}
 
 /// A source of events that a loop waits for.
-#[derive(Clone)]
-pub(crate) enum Source {
-    /// Background tasks to end, or a request to check whether the server may end.
-    Wakeup,
-    /// The end of the server.
-    Stop,
-    /// The timerfd of [`Timers`](super::timers::Timers).
-    Alarm,
-    /// `SIGTERM`.
-    Signal,
-    /// The listening socket.
-    Acceptor(Arc<Acceptor>),
-    /// The socket of a client.
-    Connection(Arc<ServerConnection>),
-    /// The inner end of a door.
-    Door(Arc<InnerDoor>),
-    /// The object or the timer of a background task.
-    Task(Arc<Task>),
-    /// The process of a client that disconnected in order and still has background tasks.
-    Process(Arc<Session>),
+pub(crate) trait EventSource: Send + Sync {
+    /// Handles readiness, on the thread that runs the loop.
+    fn act(self: Arc<Self>, context: LoopContext<'_>, ready: PollEvent) -> EventOutcome;
+
+    /// Handles a timer that was set for this source.
+    fn on_timer(self: Arc<Self>, _reactor: &Arc<Reactor>, _timer: SourceTimer) {}
+
+    /// Handles a step towards the end of the server. Runs no user code.
+    fn on_ending(self: Arc<Self>, _reactor: &Arc<Reactor>, _step: EndingStep) {}
+
+    /// Returns whether an idle server may end. A listening socket is closed before that.
+    fn may_end(&self, _reactor: &Arc<Reactor>) -> bool {
+        true
+    }
+
+    /// Returns whether the source brings continuous work, which is balanced between the loops.
+    fn is_client(&self) -> bool {
+        false
+    }
+}
+
+/// A step towards the end of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndingStep {
+    /// The server is idle except for connected clients. A connection whose client has died is
+    /// closed.
+    CloseDead,
+    /// The server accepts no more clients and calls.
+    Drain,
+    /// The drain timeout has passed. Background tasks end with the outcome `Stopping`.
+    EndTasks,
+    /// All connections are closed.
+    Close,
+}
+
+/// The result of handling a ready source.
+#[must_use]
+pub(crate) enum EventOutcome {
+    /// The thread ran a call of this client. The call took this long.
+    Called(Arc<dyn LoopClient>, Duration),
+    /// The thread did other work.
+    Otherwise,
+    /// The work ran long, so another thread runs the loop, or the client has returned to its loop.
+    Lost,
+}
+
+impl EventOutcome {
+    /// Ends user code other than a call.
+    pub(crate) fn after(running: RunGuard<'_>) -> Self {
+        if running.end() { Self::Otherwise } else { Self::Lost }
+    }
+}
+
+/// A client, to the threads that run its loop.
+pub(crate) trait LoopClient: Send + Sync {
+    /// Dedicates this thread to this client, which calls repeatedly, and has another thread run the
+    /// loop. Returns `false` if that is not possible now. Otherwise returns `true` when the client
+    /// has not called for some milliseconds, or there is more to wait for than its calls.
+    fn dedicate(self: Arc<Self>, context: LoopContext<'_>, index: usize) -> bool;
+
+    /// Returns a client that had a dedicated thread to its loop.
+    fn return_to_loop(&self, reactor: &Arc<Reactor>);
+
+    /// Moves the client to another loop. Only the thread that runs its present loop may call this.
+    fn move_to(self: Arc<Self>, to: &EventLoop, reactor: &Arc<Reactor>);
+
+    /// Starts to spin for a frame of this client.
+    fn start_spinning(&self) -> SpinWait<'_>;
+}
+
+/// The end of the server, which every loop waits for. The loop checks after each source whether the
+/// server has ended.
+struct Stop;
+
+impl EventSource for Stop {
+    fn act(self: Arc<Self>, _: LoopContext<'_>, _: PollEvent) -> EventOutcome {
+        EventOutcome::Otherwise
+    }
 }
 
 impl EventLoop {
@@ -87,7 +151,7 @@ impl EventLoop {
             calls: StdAtomicU64::new(0),
         };
         let added = event_loop.add(
-            |_| Source::Stop,
+            |_| Arc::new(Stop),
             |poller, key| {
                 debug_assert_eq!(key, event_loop.stop_key());
                 poller.add(stop, key, Interest::EachReadable)
@@ -126,7 +190,7 @@ impl EventLoop {
     /// Adds a source and watches it; returns its key.
     pub(crate) fn add(
         &self,
-        make: impl FnOnce(u64) -> Source,
+        make: impl FnOnce(u64) -> Arc<dyn EventSource>,
         watch: impl FnOnce(&Poller, u64) -> io::Result<()>,
     ) -> io::Result<u64> {
         let number = self.last_key.fetch_add(1, Ordering::Relaxed) + 1;
@@ -136,7 +200,9 @@ impl EventLoop {
             self.load.fetch_add(1, Ordering::Relaxed);
         }
         self.sources().insert(key, source);
-        watch(&self.poller, key).inspect_err(|_| drop(self.forget(key)))?;
+        watch(&self.poller, key).inspect_err(|_| {
+            self.forget(key);
+        })?;
         Ok(key)
     }
 
@@ -145,23 +211,29 @@ impl EventLoop {
         &self.poller
     }
 
-    /// Removes a source that isn't watched. Returns `None` if another thread has removed it.
-    pub(crate) fn forget(&self, key: u64) -> Option<Source> {
-        let source = self.sources().remove(&key)?;
-        if source.is_client() {
+    /// Removes a source that isn't watched. Returns `false` if another thread has removed it.
+    pub(crate) fn forget(&self, key: u64) -> bool {
+        // The source is dropped outside the lock.
+        let source = self.sources().remove(&key);
+        if source.as_ref().is_some_and(|source| source.is_client()) {
             self.load.fetch_sub(1, Ordering::Relaxed);
         }
-        Some(source)
+        source.is_some()
     }
 
     /// Returns the source of a key, unless it was removed.
-    pub(crate) fn source(&self, key: u64) -> Option<Source> {
+    pub(crate) fn source(&self, key: u64) -> Option<Arc<dyn EventSource>> {
         self.sources().get(&key).cloned()
     }
 
     /// Returns all present sources.
-    pub(crate) fn all(&self) -> Vec<(u64, Source)> {
-        self.sources().iter().map(|(key, source)| (*key, source.clone())).collect()
+    pub(crate) fn all(&self) -> Vec<Arc<dyn EventSource>> {
+        self.sources().values().cloned().collect()
+    }
+
+    /// Counts a call whose method has ended.
+    pub(crate) fn count_call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes the next ready source to be handled.
@@ -243,17 +315,10 @@ impl Reminders {
     }
 }
 
-impl Source {
-    /// Returns whether the source brings continuous work, which is balanced between the loops.
-    fn is_client(&self) -> bool {
-        matches!(self, Self::Connection(_) | Self::Door(_))
-    }
-}
-
 /// Hashes keys. No client chooses keys, so the hash needs no protection against deliberate
 /// collisions.
 #[derive(Default)]
-pub(super) struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {

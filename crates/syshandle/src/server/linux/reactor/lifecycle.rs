@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use syshandle_os::Peer;
-
 use super::activity::ActivityLevel;
-use super::event_loop::Source;
-use super::reactor::{Reactor, surely};
+use super::event_loop::EndingStep;
 use super::timers::Timer;
+use super::{Reactor, surely};
 use crate::in_flight;
-use crate::server::Outcome;
 use crate::sync::now;
 
 impl Reactor {
@@ -24,7 +21,7 @@ impl Reactor {
 
     /// Ends the server if its last activity has ended: all work during a drain, or everything if
     /// the idle timeout is zero.
-    pub(super) fn check_idle(self: &Arc<Self>) {
+    pub(crate) fn check_idle(self: &Arc<Self>) {
         if self.is_draining() && !self.activity.is_working() {
             self.finish();
         }
@@ -38,16 +35,15 @@ impl Reactor {
     pub(super) fn end_if_idle(self: &Arc<Self>) {
         let look = self.activity.look();
         if look == ActivityLevel::Quiet {
-            self.close_connections_of_the_dead();
+            // Otherwise a client that died while a forked child holds its end of the connection
+            // would keep this server alive as long as the child lives.
+            self.notify(EndingStep::CloseDead);
         }
         // A client that has handles to receive counts as present, because the next server would not
         // count these handles.
         if look == ActivityLevel::Idle && in_flight::look_at_kept() == 0 {
-            for (_, source) in self.all_sources() {
-                let Source::Acceptor(acceptor) = source else { continue };
-                if !acceptor.close_if_idle(self) {
-                    return self.count_idle_time();
-                }
+            if !self.all_sources().iter().all(|source| source.may_end(self)) {
+                return self.count_idle_time();
             }
             crate::log::debug!("no client is connected: the server ends");
             self.stop();
@@ -56,29 +52,21 @@ impl Reactor {
         }
     }
 
-    /// Closes the connections of clients whose process has ended while a forked child holds the
-    /// other end. Otherwise they would keep this server alive as long as the child lives.
-    fn close_connections_of_the_dead(self: &Arc<Self>) {
-        for (_, source) in self.all_sources() {
-            let Source::Connection(connection) = source else { continue };
-            if connection.socket().peer_has_ended() {
-                connection.close(self);
-            }
+    /// Tells all sources of a step towards the end of the server.
+    fn notify(self: &Arc<Self>, step: EndingStep) {
+        for source in self.all_sources() {
+            source.on_ending(self, step);
         }
     }
 
     /// Starts the drain: accepts no more clients and calls, lets running methods and tasks end, and
     /// then ends the server.
-    pub(super) fn drain(self: &Arc<Self>) {
+    pub(crate) fn drain(self: &Arc<Self>) {
         if self.draining.swap(true, Ordering::SeqCst) {
             return;
         }
         crate::log::debug!("the server was told to end");
-        for (_, source) in self.all_sources() {
-            if let Source::Acceptor(acceptor) = source {
-                acceptor.close(self);
-            }
-        }
+        self.notify(EndingStep::Drain);
         self.timers.set(now() + self.settings.drain, Timer::Drain);
     }
 
@@ -90,24 +78,22 @@ impl Reactor {
     /// Ends the background tasks that still wait when the drain timeout has passed. They get the
     /// outcome `Stopping`.
     pub(super) fn tell_tasks(self: &Arc<Self>) {
-        let as_task = |(_, source)| match source {
-            Source::Task(task) => Some(task),
-            _ => None,
-        };
-        let tasks: Vec<_> = self.all_sources().into_iter().filter_map(as_task).collect();
-        if tasks.is_empty() {
-            return self.finish();
-        }
-        self.untold.store(tasks.len(), Ordering::SeqCst);
+        // Counts this function as a task, so that no task ends the server before all are told.
+        self.untold.store(1, Ordering::SeqCst);
         // The callback of a task may block.
         self.timers.set(now() + LAST_WORDS, Timer::Stop);
-        for task in tasks {
-            self.end_task(task, Outcome::Stopping);
-        }
+        self.notify(EndingStep::EndTasks);
+        self.task_was_told();
     }
 
-    /// Counts a background task that got the outcome `Stopping`. The last one ends the server.
-    pub(super) fn task_was_told(self: &Arc<Self>) {
+    /// Counts a background task that will end with the outcome `Stopping`, and calls
+    /// [`Reactor::task_was_told`] then.
+    pub(crate) fn expect_end_of_task(&self) {
+        self.untold.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Records that a background task got the outcome `Stopping`. The last one ends the server.
+    pub(crate) fn task_was_told(self: &Arc<Self>) {
         if self.untold.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.finish();
         }
@@ -126,11 +112,7 @@ impl Reactor {
             // Destructors of the task's values could block.
             std::mem::forget(item.refuse(self));
         }
-        for (_, source) in self.all_sources() {
-            if let Source::Connection(connection) = source {
-                connection.close(self);
-            }
-        }
+        self.notify(EndingStep::Close);
         self.closed.store(true, Ordering::SeqCst);
         match self.activity.is_working() {
             true => drop(self.timers.set(now() + LAST_WORDS, Timer::Stop)),
@@ -150,7 +132,7 @@ impl Reactor {
     }
 
     /// Ends all threads, each after its present work.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         surely(|| self.stop.set_unshared());
         self.workers.dismiss();

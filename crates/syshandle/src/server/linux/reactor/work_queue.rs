@@ -3,8 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::work_item::WorkItem;
 use crate::quota::Quota;
+
+/// An item that belongs to a client.
+pub(super) trait QueuedItem {
+    /// Returns the quota of the client that causes the item.
+    fn quota(&self) -> &Arc<Quota>;
+
+    /// Counts the item among the running methods of its client. Returns `false` if the client has
+    /// too many.
+    fn start(&mut self) -> bool;
+}
 
 /// The waiting work items, grouped by client. Clients take turns. The work items of one client
 /// start in order.
@@ -12,11 +21,16 @@ use crate::quota::Quota;
 /// All work items of a client wait for the same quota, so only the first work item of each client
 /// is examined. The cost of a search does not grow with the work items of a client that is at its
 /// limit.
-#[derive(Debug, Default)]
-pub(super) struct WorkQueue(VecDeque<(Arc<Quota>, VecDeque<WorkItem>)>);
+pub(super) struct WorkQueue<T>(VecDeque<(Arc<Quota>, VecDeque<T>)>);
 
-impl WorkQueue {
-    pub(super) fn push(&mut self, item: WorkItem) {
+impl<T> Default for WorkQueue<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: QueuedItem> WorkQueue<T> {
+    pub(super) fn push(&mut self, item: T) {
         let quota = item.quota();
         match self.0.iter_mut().find(|(client, _)| Arc::ptr_eq(client, quota)) {
             Some((_, items)) => items.push_back(item),
@@ -34,10 +48,8 @@ impl WorkQueue {
     }
 
     /// Takes the first work item that may start, and counts it among its client's running methods.
-    pub(super) fn start_first(&mut self) -> Option<WorkItem> {
-        let starts = |(_, items): &mut (_, VecDeque<WorkItem>)| {
-            items.front_mut().is_some_and(WorkItem::start)
-        };
+    pub(super) fn start_first(&mut self) -> Option<T> {
+        let starts = |(_, items): &mut (_, VecDeque<T>)| items.front_mut().is_some_and(T::start);
         let place = self.0.iter_mut().position(starts)?;
         let (client, mut items) = self.0.remove(place)?;
         let item = items.pop_front();
@@ -48,7 +60,7 @@ impl WorkQueue {
     }
 
     /// Takes all work items.
-    pub(super) fn take_all(&mut self) -> Vec<WorkItem> {
+    pub(super) fn take_all(&mut self) -> Vec<T> {
         self.0.drain(..).flat_map(|(_, items)| items).collect()
     }
 }

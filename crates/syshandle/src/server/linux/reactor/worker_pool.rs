@@ -10,25 +10,89 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::connection::ServerConnection;
-use super::reactor::Reactor;
-use super::receiving::EventOutcome;
-use super::watchdog::{Assignment, RunGuard, WorkerSlot};
-use super::work_item::WorkItem;
-use super::work_queue::WorkQueue;
+use super::Reactor;
+use super::event_loop::{EventLoop, EventOutcome, LoopClient, LoopContext};
+use super::last_caller::LastCaller;
+use super::work_queue::{QueuedItem, WorkQueue};
+use super::worker_slot::{Assignment, RunGuard};
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, contain, often};
+use crate::sync::{Mutex, MutexGuard, contain};
+
+/// User code for a worker thread: a slow method, or code that would exceed a limit of running
+/// methods.
+///
+/// All user code that a client causes counts among its running methods. A waiting work item needs
+/// no quota of its own: a waiting call counts as one, a background task has its descriptor or
+/// timer, and a connection or door counts until its object is released.
+pub(crate) trait WorkItem: Send {
+    /// Returns the quota of the client that causes the work item.
+    fn quota(&self) -> &Arc<Quota>;
+
+    /// Counts the work item among the running methods of its client. Returns `false` if the client
+    /// has too many.
+    fn start(&mut self) -> bool;
+
+    /// Runs the work item on this thread.
+    fn run(self: Box<Self>, context: LoopContext<'_>);
+
+    /// Ends a work item that did not start because the server ends. Runs no user code: returns the
+    /// values of the work item, if their destructors are user code.
+    fn refuse(self: Box<Self>, reactor: &Arc<Reactor>) -> Option<Box<dyn WorkItem>>;
+}
+
+impl QueuedItem for Box<dyn WorkItem> {
+    fn quota(&self) -> &Arc<Quota> {
+        (**self).quota()
+    }
+
+    fn start(&mut self) -> bool {
+        (**self).start()
+    }
+}
+
+/// User code other than a call.
+pub(crate) struct UserCode<F> {
+    quota: Arc<Quota>,
+    run: F,
+    /// Counts the code among the running methods of its client.
+    running: Option<QuotaGuard>,
+}
+
+impl<F: FnOnce(&Arc<Reactor>) + Send + 'static> UserCode<F> {
+    /// Creates a work item that runs a closure, caused by the client with this quota.
+    pub(crate) fn boxed(quota: &Arc<Quota>, run: F) -> Box<dyn WorkItem> {
+        Box::new(Self { quota: quota.clone(), run, running: None })
+    }
+}
+
+impl<F: FnOnce(&Arc<Reactor>) + Send + 'static> WorkItem for UserCode<F> {
+    fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
+    fn start(&mut self) -> bool {
+        self.running = self.quota.take(Resource::Call, 0).ok();
+        self.running.is_some()
+    }
+
+    fn run(self: Box<Self>, context: LoopContext<'_>) {
+        let Self { run, running: _running, .. } = *self;
+        run(context.reactor);
+    }
+
+    fn refuse(self: Box<Self>, _: &Arc<Reactor>) -> Option<Box<dyn WorkItem>> {
+        Some(self)
+    }
+}
 
 /// The worker pool: the threads of a server, the work items that wait for a thread, and the loops
 /// that have none.
-#[derive(Debug)]
-pub(crate) struct WorkerPool {
-    /// Limit of methods and other user code that run at once.
-    methods_max: usize,
+pub(super) struct WorkerPool {
     /// Limit of threads: one for each method, one for each loop and one for each dedicated thread.
     /// A thread that an event loop needs may exceed the limit.
     threads_max: usize,
@@ -41,11 +105,11 @@ pub(crate) struct WorkerPool {
     state: Mutex<PoolState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct PoolState {
     /// Event loops without a thread.
     free: VecDeque<usize>,
-    items: WorkQueue,
+    items: WorkQueue<Box<dyn WorkItem>>,
     /// Idle threads, which sleep until there is work.
     spares: Vec<Thread>,
     /// Number of threads that were started or woken and have not asked for an assignment yet.
@@ -54,28 +118,20 @@ struct PoolState {
 }
 
 /// The next work of a thread.
-#[expect(clippy::large_enum_variant, reason = "one is moved at a time, and none is kept")]
-enum NextWork<'p> {
+enum NextWork<'a> {
     Loop(usize),
-    WorkItem(WorkItem, RunGuard<'p>),
+    WorkItem(Box<dyn WorkItem>, RunGuard<'a>),
 }
 
 impl WorkerPool {
     pub(crate) fn new(methods_max: usize, loops: usize) -> Self {
         Self {
-            methods_max,
             threads_max: methods_max + 2 * loops,
             spares_max: loops,
             threads: AtomicUsize::new(0),
             has_work: AtomicBool::new(false),
             state: Mutex::default(),
         }
-    }
-
-    /// Returns the limit of running methods, if there are enough threads to exceed it.
-    #[inline]
-    pub(super) fn limit(&self) -> Option<usize> {
-        (self.threads() > self.methods_max).then_some(self.methods_max)
     }
 
     /// Has another thread run an event loop.
@@ -89,7 +145,7 @@ impl WorkerPool {
 
     /// Queues a work item for a worker thread. The work item runs when fewer methods run than the
     /// limit.
-    pub(super) fn add_work(&self, reactor: &Arc<Reactor>, item: WorkItem) {
+    pub(super) fn add_work(&self, reactor: &Arc<Reactor>, item: Box<dyn WorkItem>) {
         let mut state = self.state();
         if state.dismissed {
             drop(state);
@@ -110,7 +166,7 @@ impl WorkerPool {
     }
 
     /// Takes all work items that have not started.
-    pub(super) fn take_work(&self) -> Vec<WorkItem> {
+    pub(super) fn take_work(&self) -> Vec<Box<dyn WorkItem>> {
         let mut state = self.state();
         self.has_work.store(false, Ordering::SeqCst);
         state.items.take_all()
@@ -120,7 +176,7 @@ impl WorkerPool {
     /// the next thread itself, so that no event loop is delayed while many threads start.
     pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut state = self.state();
-        let has_item = state.items.may_start() && reactor.watchdog.has_room(reactor);
+        let has_item = state.items.may_start() && reactor.method_limit.has_room();
         if state.coming >= state.free.len() + usize::from(has_item) {
             return Ok(());
         }
@@ -160,12 +216,7 @@ impl WorkerPool {
 
     /// Waits for an assignment. Returns `None` if this thread is not needed any more. `came` says
     /// that the thread was just started.
-    fn next<'p>(
-        &self,
-        reactor: &Arc<Reactor>,
-        slot: &'p WorkerSlot,
-        mut came: bool,
-    ) -> Option<NextWork<'p>> {
+    fn next<'a>(&self, context: LoopContext<'a>, mut came: bool) -> Option<NextWork<'a>> {
         let mut state = self.state();
         loop {
             if std::mem::take(&mut came) {
@@ -173,13 +224,13 @@ impl WorkerPool {
             }
             let found = match state.free.pop_front() {
                 Some(index) => Some(NextWork::Loop(index)),
-                None => self.start_item(&mut state, reactor, slot),
+                None => self.start_item(&mut state, context),
             };
             if found.is_some() {
                 let more = !state.free.is_empty() || !state.items.is_empty();
                 drop(state);
                 if more {
-                    let _ = self.find_thread(reactor);
+                    let _ = self.find_thread(context.reactor);
                 }
                 return found;
             }
@@ -204,16 +255,15 @@ impl WorkerPool {
     }
 
     /// Takes a work item and starts to run it, unless the limit of running methods is reached.
-    fn start_item<'p>(
+    fn start_item<'a>(
         &self,
         state: &mut PoolState,
-        reactor: &Arc<Reactor>,
-        slot: &'p WorkerSlot,
-    ) -> Option<NextWork<'p>> {
+        context: LoopContext<'a>,
+    ) -> Option<NextWork<'a>> {
         if state.items.is_empty() {
             return None;
         }
-        let running = reactor.watchdog.try_start(slot, reactor)?;
+        let running = context.try_start()?;
         let Some(item) = state.items.start_first() else {
             running.end_work();
             return None;
@@ -246,39 +296,40 @@ impl WorkerPool {
 /// or client and continues, so that no event loop is lost.
 fn work(reactor: &Arc<Reactor>) {
     let slot = reactor.watchdog.new_slot();
+    let context = LoopContext { reactor, slot: &slot };
     let mut came = true;
-    while let Err(text) = contain(|| work_on(reactor, &slot, &mut came)) {
+    while let Err(text) = contain(|| work_on(context, &mut came)) {
         crate::log::error!(panic = %text, "a thread of the server panicked");
         slot.recover(reactor);
     }
 }
 
-fn work_on(reactor: &Arc<Reactor>, slot: &Arc<WorkerSlot>, came: &mut bool) {
-    while let Some(assignment) = reactor.workers.next(reactor, slot, std::mem::take(came)) {
+fn work_on(context: LoopContext<'_>, came: &mut bool) {
+    while let Some(assignment) = context.reactor.workers.next(context, std::mem::take(came)) {
         match assignment {
-            NextWork::Loop(index) => run_loop(reactor, index, slot),
+            NextWork::Loop(index) => run_loop(context, index),
             NextWork::WorkItem(item, running) => {
-                item.run(reactor, slot);
+                item.run(context);
                 running.end_work();
             }
         }
-        slot.assign(Assignment::Nothing);
-        reactor.check_idle();
+        context.slot.assign(Assignment::Nothing);
+        context.reactor.check_idle();
     }
 }
 
 /// Runs an event loop until the server ends or another thread takes the loop over.
-fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
+fn run_loop(context: LoopContext<'_>, index: usize) {
+    let LoopContext { reactor, slot } = context;
     let event_loop = reactor.event_loop(index);
     slot.assign(Assignment::Loop(index));
-    let (mut caller, mut alone) = (LastCaller::default(), false);
+    let (mut caller, mut alone) = (LastCaller::<dyn LoopClient>::default(), false);
     while !reactor.is_stopped() {
         let Some(ready) = event_loop.next() else {
-            let client = caller.worth_dedicating();
-            if client.is_some_and(|client| client.dedicate(reactor, index, slot)) {
+            if caller.calls_often().is_some_and(|client| client.dedicate(context, index)) {
                 return;
             }
-            match wait(reactor, index, &caller) {
+            match wait(event_loop, &caller) {
                 Ok(count) => alone = count == 1,
                 Err(error) => {
                     crate::log::error!(%error, "the server can't wait for its clients");
@@ -287,7 +338,11 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
             }
             continue;
         };
-        let outcome = reactor.act(ready, slot);
+        // A source that was removed in the meantime is no longer found.
+        let outcome = match event_loop.source(ready.key) {
+            Some(source) => source.act(context, ready),
+            None => EventOutcome::Otherwise,
+        };
         reactor.check_idle();
         match outcome {
             EventOutcome::Called(client, took) => {
@@ -297,7 +352,7 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
                     }
                 }
             }
-            EventOutcome::Otherwise => caller.calls = 0,
+            EventOutcome::Otherwise => caller.other_work(),
             EventOutcome::Lost => return,
         }
     }
@@ -305,9 +360,8 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, slot: &Arc<WorkerSlot>) {
 
 /// Waits until a source becomes ready. A client that has called from another core may call again
 /// soon, so this thread first spins for a short time.
-fn wait(reactor: &Reactor, index: usize, caller: &LastCaller) -> io::Result<usize> {
-    let event_loop = reactor.event_loop(index);
-    if let Some(client) = caller.client.upgrade() {
+fn wait(event_loop: &EventLoop, caller: &LastCaller<dyn LoopClient>) -> io::Result<usize> {
+    if let Some(client) = caller.client() {
         let mut spin_wait = client.start_spinning();
         while spin_wait.again() {
             let count = event_loop.look()?;
@@ -320,66 +374,5 @@ fn wait(reactor: &Reactor, index: usize, caller: &LastCaller) -> io::Result<usiz
     event_loop.wait()
 }
 
-/// The client whose call was the last one in a loop.
-#[derive(Default)]
-struct LastCaller {
-    client: Weak<ServerConnection>,
-    /// Number of consecutive calls of this client, with no activity of others in the loop.
-    calls: u32,
-    /// Number of consecutive times that a different client called and its method took at least
-    /// [`WORTH_A_MOVE`].
-    waits: u32,
-}
-
-impl LastCaller {
-    /// Records a call. Returns whether its client should move to an idle loop, because clients of
-    /// this loop repeatedly delay each other.
-    fn called(&mut self, client: &Arc<ServerConnection>, alone: bool, took: Duration) -> bool {
-        let same = std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client));
-        if !same {
-            self.client = Arc::downgrade(client);
-        }
-        self.count(same, alone, took)
-    }
-
-    fn count(&mut self, same: bool, alone: bool, took: Duration) -> bool {
-        self.calls = if same && alone { self.calls + 1 } else { 0 };
-        if same {
-            return false;
-        }
-        self.waits = if took >= WORTH_A_MOVE { self.waits + 1 } else { 0 };
-        self.waits >= MOVE_AFTER && std::mem::take(&mut self.waits) > 0
-    }
-}
-
-/// Waiting for a shorter method costs no more than waking another thread.
-const WORTH_A_MOVE: Duration = Duration::from_micros(50);
-
-/// Number of consecutive calls, each of a different client than the one before, after which a
-/// client moves.
-const MOVE_AFTER: u32 = 8;
-
-/// Number of consecutive calls of one client alone after which a thread is dedicated to it.
-/// Starting and ending this costs as much as several calls.
-const DEDICATE_AFTER: u32 = often(16);
-
 /// How long an idle thread sleeps. A thread that is needed is woken earlier.
 const LONG: Duration = Duration::from_secs(3600);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_repeatedly_slow_methods_move_to_workers() {
-        let (quick, long) = (Duration::from_micros(5), Duration::from_micros(500));
-        let mut caller = LastCaller::default();
-        // A client that is alone may run long methods.
-        assert!((0..100).all(|_| !caller.count(true, true, long)));
-        assert!(caller.calls >= DEDICATE_AFTER);
-        assert!((0..100).all(|_| !caller.count(false, false, quick)));
-        let moves = (0..3 * MOVE_AFTER).filter(|_| caller.count(false, true, long)).count();
-        assert_eq!(moves, 3);
-        assert_eq!(caller.calls, 0);
-    }
-}

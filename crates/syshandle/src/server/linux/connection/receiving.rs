@@ -2,39 +2,26 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use syshandle_os::{Credentials, PollEvent, ReceivedMessage};
+use syshandle_os::{Credentials, Peer, PollEvent, ReceivedMessage};
 use syshandle_types::Guid;
 use syshandle_wire::{Body, Fault, Hello, ServerEndEvent, Violation};
 
-use super::activity::ActivityKind;
-use super::arguments::Arguments;
-use super::call::{CallState, ServerCall};
-use super::connection::ServerConnection;
-use super::method_times::MethodId;
-use super::reactor::Reactor;
-use super::watchdog::{RunGuard, WorkerSlot};
-use super::work_item::UserCode;
+use super::ServerConnection;
 use crate::buffer::FrameBuffer;
 use crate::guard::guard;
-use crate::limits::LIMITS;
 use crate::link::BodyError;
 use crate::received_handles::ReceivedHandles;
-use crate::spin::SpinWait;
-use crate::sync::now;
-
-/// The result of handling a ready source.
-#[must_use]
-pub(crate) enum EventOutcome {
-    /// The thread ran a call of this client. The call took this long.
-    Called(Arc<ServerConnection>, Duration),
-    /// The thread did other work.
-    Otherwise,
-    /// The work ran long, so another thread runs the loop, or the client has returned to its loop.
-    Lost,
-}
+use crate::server::linux::arguments::Arguments;
+use crate::server::linux::call::ServerCall;
+use crate::server::linux::reactor::activity::ActivityKind;
+use crate::server::linux::reactor::event_loop::{
+    EndingStep, EventOutcome, EventSource, LoopContext,
+};
+use crate::server::linux::reactor::method_times::MethodId;
+use crate::server::linux::reactor::timers::SourceTimer;
+use crate::server::linux::reactor::{Reactor, UserCode};
 
 /// The result of receiving.
 pub(super) enum ServerEvent {
@@ -50,13 +37,6 @@ pub(super) enum ServerEvent {
     End,
 }
 
-impl EventOutcome {
-    /// Ends work other than a call.
-    pub(super) fn after(running: RunGuard<'_>, reactor: &Arc<Reactor>) -> Self {
-        if running.end(reactor) { Self::Otherwise } else { Self::Lost }
-    }
-}
-
 /// The result of running a call.
 pub(super) enum RunOutcome {
     /// The call ran. It took this long.
@@ -67,141 +47,143 @@ pub(super) enum RunOutcome {
     Lost,
 }
 
-impl ServerConnection {
-    /// Handles a ready socket: receives one frame, and runs it if it is a call.
-    pub(crate) fn act(
-        self: Arc<Self>,
-        reactor: &Arc<Reactor>,
-        ready: PollEvent,
-        slot: &WorkerSlot,
-    ) -> EventOutcome {
+impl EventSource for ServerConnection {
+    /// Receives one frame, and runs it if it is a call.
+    fn act(self: Arc<Self>, context: LoopContext<'_>, ready: PollEvent) -> EventOutcome {
         if ready.writable {
-            self.send_pending(reactor);
+            self.send_pending(context.reactor);
         }
-        if self.kept.interface.get().is_none() && self.waits_for_its_object(reactor) {
+        if self.object.interface().is_none() && self.waits_for_its_object(context.reactor) {
             return EventOutcome::Otherwise;
         }
         let is_reminder = !ready.readable && !ready.writable;
-        if is_reminder && (self.inbox.is_empty() || !self.state().is_watched()) {
+        if is_reminder && (self.inbox.is_empty() || !self.shared().state.is_watched()) {
             return EventOutcome::Otherwise;
         }
-        let frame = self.receive(reactor, slot, None);
+        let frame = self.receive(context, None);
         if !self.inbox.is_empty() {
             // Other clients get a turn first.
-            reactor.loop_of(self.key()).remind(self.key());
+            context.reactor.loop_of(self.key()).remind(self.key());
         }
-        self.go_on(frame, reactor, slot)
+        self.go_on(frame, context)
     }
 
-    /// Handles a client that was just accepted. Usually its hello has already arrived.
-    pub(super) fn begin(
-        self: Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-    ) -> EventOutcome {
-        let frame = self.receive(reactor, slot, None);
-        if matches!(frame, ServerEvent::None | ServerEvent::Other)
-            && self.kept.interface.get().is_none()
-            && !self.state().opening
-        {
-            self.expect_hello(reactor);
+    fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, timer: SourceTimer) {
+        match timer {
+            SourceTimer::Timeout => self.end_unless_open(reactor),
+            SourceTimer::FreeMemory => self.free_memory(reactor),
+            SourceTimer::Retry => self.watch_in_loop(self.shared(), reactor),
         }
-        self.go_on(frame, reactor, slot)
+    }
+
+    fn on_ending(self: Arc<Self>, reactor: &Arc<Reactor>, step: EndingStep) {
+        match step {
+            EndingStep::CloseDead if self.link.socket.peer_has_ended() => self.close(reactor),
+            EndingStep::Close => self.close(reactor),
+            EndingStep::CloseDead | EndingStep::Drain | EndingStep::EndTasks => {}
+        }
+    }
+
+    fn is_client(&self) -> bool {
+        true
+    }
+}
+
+impl ServerConnection {
+    /// Handles a client that was just accepted. Usually its hello has already arrived.
+    pub(crate) fn begin(self: Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
+        let frame = self.receive(context, None);
+        if matches!(frame, ServerEvent::None | ServerEvent::Other) {
+            self.expect_hello(context.reactor);
+        }
+        self.go_on(frame, context)
     }
 
     /// Runs the frame if it is a call.
     #[inline(always)]
-    fn go_on(
-        self: Arc<Self>,
-        frame: ServerEvent,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-    ) -> EventOutcome {
+    fn go_on(self: Arc<Self>, frame: ServerEvent, context: LoopContext<'_>) -> EventOutcome {
         match frame {
-            ServerEvent::Call(work) => match self.run(work, reactor, slot) {
+            ServerEvent::Call(work) => match self.run(work, context) {
                 RunOutcome::Done(took) => EventOutcome::Called(self, took),
                 RunOutcome::Elsewhere => EventOutcome::Otherwise,
                 RunOutcome::Lost => EventOutcome::Lost,
             },
             ServerEvent::Other | ServerEvent::None => EventOutcome::Otherwise,
             ServerEvent::Lost => EventOutcome::Lost,
-            ServerEvent::End => self.let_go(reactor, slot),
+            ServerEvent::End => self.let_go(context),
         }
     }
 
     /// Returns whether another thread creates the object. Then the socket leaves the poller, and
     /// that thread returns it.
     fn waits_for_its_object(&self, reactor: &Reactor) -> bool {
-        let mut state = self.state();
-        let opening = state.opening;
-        if opening {
-            self.leave_loop(&mut state, reactor);
+        let mut shared = self.shared();
+        if shared.state.leave_poller() {
+            self.remove_from_poller(reactor);
         }
-        opening
+        shared.state.is_opening()
     }
 
     /// Releases the connection, and with it the object, whose destructor is user code.
-    pub(super) fn let_go(
-        self: Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-    ) -> EventOutcome {
+    pub(super) fn let_go(self: Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
         // If a method of the client still runs, the object is released when the method ends.
         match Arc::into_inner(self) {
-            Some(connection) => connection.kept.release(reactor, slot),
+            Some(connection) => connection.object.release(context),
             None => EventOutcome::Otherwise,
         }
     }
 
-    /// Starts to spin for a frame of this client.
-    pub(crate) fn start_spinning(&self) -> SpinWait<'_> {
-        self.spin.start(self.link.peer())
-    }
-
     /// Runs a call. A method that is known to be slow, or exceeds a limit of running methods, runs
     /// on a worker thread.
-    pub(super) fn run(
-        &self,
-        mut work: ServerCall,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-    ) -> RunOutcome {
-        let (method, began) = (work.method, work.state.began);
-        let watchdog = &reactor.watchdog;
+    pub(super) fn run(&self, mut work: ServerCall, context: LoopContext<'_>) -> RunOutcome {
+        let LoopContext { reactor, slot } = context;
+        let (method, began) = (work.method(), work.began());
         // A call that arrives before the object exists is refused.
         let Some(methods) = self.methods.get() else {
-            let took = work.run(reactor) - began;
+            let took = work.run_now(reactor) - began;
             return RunOutcome::Done(took);
         };
         let is_quick = methods.is_quick(method);
-        if !is_quick && self.batches_replies() {
-            self.send_batch(&mut self.state());
+        if !is_quick {
+            self.shared().send_batch(self);
         }
-        let beside = methods.runs_beside(method) || !is_quick && watchdog.is_cautious();
-        if beside || !work.start() {
+        let beside = methods.runs_beside(method) || !is_quick && context.is_cautious();
+        if beside || !work.count() {
             work.run_beside(reactor);
             return RunOutcome::Elsewhere;
         }
-        let Some(running) = watchdog.try_start(slot, reactor) else {
+        let Some(running) = context.try_start() else {
             work.run_beside(reactor);
             return RunOutcome::Elsewhere;
         };
         slot.set_method(methods.method_id(method));
-        let took = work.run(reactor) - began;
+        let took = work.run_now(reactor) - began;
         methods.learn(method, took);
-        let still_has = running.end(reactor);
+        let still_has = running.end();
         slot.set_method(MethodId::default());
         if still_has { RunOutcome::Done(took) } else { RunOutcome::Lost }
+    }
+
+    /// Identifies a method of this interface among the methods of all interfaces.
+    pub(crate) fn method_id(&self, method: u32) -> MethodId {
+        self.methods.get().map(|methods| methods.method_id(method)).unwrap_or_default()
+    }
+
+    /// Records how long a method has run.
+    pub(crate) fn learn(&self, method: u32, took: Duration) {
+        if let Some(methods) = self.methods.get() {
+            methods.learn(method, took);
+        }
     }
 
     /// Receives one frame and handles it; waits for at most `timeout`. Frames in the inbox come
     /// first.
     pub(super) fn receive(
         self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
+        context: LoopContext<'_>,
         timeout: Option<Duration>,
     ) -> ServerEvent {
+        let reactor = context.reactor;
         let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = match self.inbox.is_empty() {
             true => self.link.receive(&mut frame, &mut handles, timeout),
@@ -222,7 +204,7 @@ impl ServerConnection {
         let taken = match received {
             ReceivedMessage { bytes_truncated: true, .. } => Err(Violation::TooLong),
             ReceivedMessage { unknown_control: true, .. } => Err(Violation::UnknownControl),
-            received => self.take(reactor, slot, frame, &received, handles),
+            received => self.take(context, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
@@ -264,75 +246,67 @@ impl ServerConnection {
     /// Handles a frame.
     fn take(
         self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
+        context: LoopContext<'_>,
         frame: FrameBuffer,
         received: &ReceivedMessage,
         mut handles: ReceivedHandles,
     ) -> Result<ServerEvent, Violation> {
+        let reactor = context.reactor;
         let (len, truncated) = (received.len, received.handles_truncated);
-        let mut guard = self.state();
-        let state = &mut *guard;
-        if state.ended {
+        let mut guard = self.shared();
+        let shared = &mut *guard;
+        if shared.state.is_closed() {
             // No call may run after the end, because the client may have been told that its
             // unanswered calls did not run.
             return Ok(ServerEvent::End);
         }
-        let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
+        let (event, inline) = shared.calls.receive(&frame[..len], handles.len(), truncated)?;
         let mut taken = ServerEvent::Other;
         match event {
             ServerEndEvent::Hello(hello) => {
-                state.opening = true;
+                shared.state.hello();
+                let expected = shared.expected.take();
                 drop(guard);
-                return Ok(self.start_to_open(reactor, slot, hello));
+                if let Some(timer) = expected.and_then(|expected| expected.timer) {
+                    reactor.forget_timer(timer);
+                }
+                return Ok(self.start_to_open(context, hello));
             }
             ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost } => {
-                // Calls whose reply the client has not read have ended, but count here. Otherwise
-                // the pending replies would grow without limit.
-                let unread =
-                    state.pending.iter().filter(|pending| pending.header.is_some()).count();
-                if state.end.running().count() + unread >= LIMITS.calls_max.into() {
-                    return Err(Violation::TooManyCalls);
-                }
-                let (began, timeout) = (now(), Duration::from_millis(timeout_ms.into()));
-                let running = CallState::start(&mut state.last_call, began, timeout);
-                let (arguments, bytes_lost) = match body {
+                let timeout = Duration::from_millis(timeout_ms.into());
+                let state = shared.calls.start(call, timeout, shared.outbox.unread())?;
+                let arguments = match body {
                     Body::Inline { .. } => {
                         let (start, end) = ((len - inline.len()) as u16, len as u16);
-                        (Arguments::Frame { frame, start, end }, false)
+                        Arguments::Frame { frame, start, end }
                     }
                     Body::Shared { .. } => match self.link.check_body(body) {
-                        Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
+                        Ok(()) => Arguments::Shared { connection: self.clone(), body },
                         Err(BodyError::Lost) => {
-                            let release = state.end.has_read(body);
-                            self.release(state, release);
-                            (Arguments::Lost, true)
+                            self.release_range(shared, body);
+                            Arguments::Lost
                         }
                         Err(BodyError::PastLimit(limit)) => {
-                            let release = state.end.has_read(body);
-                            self.release(state, release);
-                            (Arguments::PastLimit(limit), false)
+                            self.release_range(shared, body);
+                            Arguments::PastLimit(limit)
                         }
                         Err(BodyError::Violation(violation)) => return Err(violation),
                     },
                 };
-                state.end.started(call, running.clone());
-                taken = ServerEvent::Call(ServerCall {
-                    connection: self.clone(),
-                    state: running,
-                    call,
-                    method,
+                let keep_alive = reactor.keep_alive(ActivityKind::Work);
+                let lost = handles_lost || matches!(arguments, Arguments::Lost);
+                taken = ServerEvent::Call(ServerCall::new(
+                    (self.clone(), state),
+                    (call, method),
                     arguments,
-                    handles,
-                    handles_lost: handles_lost || bytes_lost,
-                    quota_guard: None,
-                    _keep_alive: reactor.keep_alive(ActivityKind::Work),
-                });
+                    (handles, lost),
+                    keep_alive,
+                ));
             }
-            ServerEndEvent::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
+            ServerEndEvent::Cancel(running) => running.cancel(),
             ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
-            ServerEndEvent::ReleaseRequest(release) => self.release(state, release),
+            ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
             ServerEndEvent::Nothing => {}
             ServerEndEvent::Bye => {
                 drop(guard);
@@ -341,7 +315,7 @@ impl ServerConnection {
             }
         }
         // Any frame may have released the shared memory that a pending reply needs.
-        let has_pending = !state.pending.is_empty();
+        let has_pending = shared.outbox.has_pending();
         drop(guard);
         if has_pending {
             self.send_pending(reactor);
@@ -350,58 +324,47 @@ impl ServerConnection {
     }
 
     /// Finds or creates the object that the client names. Creating it runs user code.
-    fn start_to_open(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        slot: &WorkerSlot,
-        hello: Hello,
-    ) -> ServerEvent {
-        if let Some(timer) = self.hello_timer.get() {
-            reactor.timers.forget(*timer);
-        }
-        self.close_channel();
-        let quota = &self.session.quota;
-        let Some(running) = reactor.watchdog.try_start_unknown(slot, reactor, quota) else {
-            reactor.workers.add_work(reactor, UserCode::Open(self.clone(), hello).into());
+    fn start_to_open(self: &Arc<Self>, context: LoopContext<'_>, hello: Hello) -> ServerEvent {
+        let (reactor, quota) = (context.reactor, &self.session.quota);
+        let Some(running) = context.try_start_unknown(quota) else {
+            let connection = self.clone();
+            reactor.run_beside(UserCode::boxed(quota, move |reactor| {
+                connection.open_or_refuse(reactor, hello);
+            }));
             return ServerEvent::Other;
         };
+        let is_open = self.open_or_refuse(reactor, hello);
+        match (running.end(), is_open) {
+            (false, _) => ServerEvent::Lost,
+            (true, true) => ServerEvent::Other,
+            (true, false) => ServerEvent::End,
+        }
+    }
+
+    /// Finds or creates the object that the client names. Ends the connection and returns `false`
+    /// if that fails.
+    fn open_or_refuse(&self, reactor: &Arc<Reactor>, hello: Hello) -> bool {
         let opened = self.open(reactor, hello);
         if let Err(fault) = &opened {
             self.refuse(reactor, fault);
         }
-        match (running.end(reactor), opened) {
-            (false, _) => ServerEvent::Lost,
-            (true, Ok(())) => ServerEvent::Other,
-            (true, Err(_)) => ServerEvent::End,
-        }
-    }
-
-    /// Finds or creates the object that the client names, on a worker thread.
-    pub(super) fn open_or_refuse(&self, reactor: &Arc<Reactor>, hello: Hello) {
-        if let Err(fault) = self.open(reactor, hello) {
-            self.refuse(reactor, &fault);
-        }
+        opened.is_ok()
     }
 
     fn open(&self, reactor: &Arc<Reactor>, Hello { clsid, iid }: Hello) -> Result<(), Fault> {
-        if self.kept.object.get().is_none() {
+        if self.object.object().is_none() {
             let make = reactor.class(clsid).ok_or(Fault::NoSuchClass(clsid))?;
-            let object = guard(make).map_err(|text| Fault::NoObject { text })?;
-            let _ = self.kept.object.set(object);
+            self.object.set(guard(make).map_err(|text| Fault::NoObject { text })?);
         } else if clsid != Guid::NIL {
             return Err(Fault::NoSuchClass(clsid));
         }
-        let interface = self.kept.object.get().and_then(|object| object.interface(iid));
+        let interface = self.object.object().and_then(|object| object.interface(iid));
         let interface = interface.ok_or(Fault::NoSuchInterface(iid))?;
-        let _ = self.methods.set(reactor.methods.of(interface.description()));
-        let _ = self.kept.interface.set(interface);
-        let mut state = self.state();
-        state.opening = false;
-        let has_left = !state.is_watched();
-        drop(state);
-        if has_left {
-            self.rejoin(reactor);
-        }
+        let _ = self.methods.set(reactor.methods().of(interface.description()));
+        self.object.set_interface(interface);
+        let mut shared = self.shared();
+        shared.state.opened();
+        self.watch_in_loop(shared, reactor);
         Ok(())
     }
 }

@@ -31,12 +31,8 @@ pub(crate) type TimerId = (Instant, u64);
 /// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// The timeout of a background task, by its key.
-    Task(u64),
-    /// The time limit for the hello of a client, by the key of its connection.
-    Hello(u64),
-    /// Frees the shared memory of a connection if it is unused.
-    FreeMemory(u64),
+    /// A timer of the source with this key.
+    Source(u64, SourceTimer),
     /// The idle timeout of the server.
     Idle,
     /// The drain timeout of the server.
@@ -44,10 +40,17 @@ pub(crate) enum Timer {
     /// The limit for the callbacks of background tasks, and then for destructors, when the server
     /// ends.
     Stop,
-    /// Tries to accept clients again after a failure.
-    Accept,
+}
+
+/// The purpose of a timer of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SourceTimer {
+    /// The timeout of a background task, or the time limit for the hello of a client.
+    Timeout,
+    /// Frees the shared memory of a connection if it is unused.
+    FreeMemory,
     /// Handles a source that couldn't be watched, and watches it again.
-    Look(u64),
+    Retry,
 }
 
 impl Timers {
@@ -111,21 +114,25 @@ mod tests {
 
     use super::*;
 
+    fn task(key: u64) -> Timer {
+        Timer::Source(key, SourceTimer::Timeout)
+    }
+
     #[test]
     fn due_timers_come_in_order_without_cancelled_ones() {
         let timers = Timers::new().unwrap();
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
-        timers.set(at(3), Timer::Task(3));
-        timers.set(at(1), Timer::Task(1));
-        let forgotten = timers.set(at(2), Timer::Task(2));
+        timers.set(at(3), task(3));
+        timers.set(at(1), task(1));
+        let forgotten = timers.set(at(2), task(2));
         timers.set(at(1), Timer::Idle);
         timers.forget(forgotten);
         assert_eq!(timers.take_due(now), None);
-        assert_eq!(timers.take_due(at(2)), Some(Timer::Task(1)));
+        assert_eq!(timers.take_due(at(2)), Some(task(1)));
         assert_eq!(timers.take_due(at(2)), Some(Timer::Idle));
         assert_eq!(timers.take_due(at(2)), None);
-        assert_eq!(timers.take_due(at(3)), Some(Timer::Task(3)));
+        assert_eq!(timers.take_due(at(3)), Some(task(3)));
     }
 
     #[test]
@@ -134,17 +141,17 @@ mod tests {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let rings = || timers.due.lock().unwrap().rings;
-        let first = timers.set(at(2), Timer::Task(2));
+        let first = timers.set(at(2), task(2));
         timers.forget(first);
-        timers.set(at(3), Timer::Task(3));
+        timers.set(at(3), task(3));
         assert_eq!(rings(), Some(at(2)), "it is set already, if too early");
-        timers.set(at(1), Timer::Task(1));
+        timers.set(at(1), task(1));
         assert_eq!(rings(), Some(at(1)));
-        assert_eq!(timers.take_due(at(1)), Some(Timer::Task(1)));
+        assert_eq!(timers.take_due(at(1)), Some(task(1)));
         assert_eq!(rings(), None);
         assert_eq!(timers.take_due(at(1)), None);
         assert_eq!(rings(), Some(at(3)));
-        assert_eq!(timers.take_due(at(3)), Some(Timer::Task(3)));
+        assert_eq!(timers.take_due(at(3)), Some(task(3)));
         timers.set(at(5), Timer::Idle);
         assert_eq!(rings(), Some(at(5)));
     }

@@ -13,7 +13,7 @@ pub(crate) struct MethodTable(Mutex<Vec<(Guid, Arc<MethodTimes>)>>);
 
 impl MethodTable {
     /// Returns the methods of an interface.
-    pub(super) fn of(&self, interface: &Interface) -> Arc<MethodTimes> {
+    pub(crate) fn of(&self, interface: &Interface) -> Arc<MethodTimes> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, times)) = known.iter().find(|(iid, _)| *iid == interface.iid) {
             return times.clone();
@@ -24,7 +24,7 @@ impl MethodTable {
     }
 
     /// Records that a method blocked its event loop or dedicated thread for too long.
-    pub(super) fn mark_slow(&self, method_id: MethodId) {
+    pub(crate) fn mark_slow(&self, method_id: MethodId) {
         let Some((interface, method)) = method_id.split() else { return };
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let times = known.get(interface).map(|(_, times)| times.clone());
@@ -38,7 +38,7 @@ impl MethodTable {
 /// Identifies a method among all interfaces of a [`MethodTable`], as a number that fits in an
 /// atomic. The default is no method.
 #[derive(Clone, Copy, Default)]
-pub(super) struct MethodId(pub(super) u64);
+pub(crate) struct MethodId(pub(crate) u64);
 
 impl MethodId {
     fn split(self) -> Option<(usize, u32)> {
@@ -51,7 +51,7 @@ impl MethodId {
 ///
 /// A slow method runs on a worker thread from its start, beside the event loop that received the
 /// call. The reply of a method that was quick may be batched with other replies.
-pub(super) struct MethodTimes {
+pub(crate) struct MethodTimes {
     /// Index of the interface in the table.
     place: u32,
     /// For each method: [`QUICK_BIT`], and the number of further calls that run beside the event
@@ -68,25 +68,25 @@ impl MethodTimes {
 
     /// Returns the number of a method in the whole table.
     #[inline]
-    pub(super) fn method_id(&self, method: u32) -> MethodId {
+    pub(crate) fn method_id(&self, method: u32) -> MethodId {
         MethodId(u64::from(self.place + 1) << 32 | u64::from(method))
     }
 
     /// Returns whether a method has to run beside the event loop.
     #[inline]
-    pub(super) fn runs_beside(&self, method: u32) -> bool {
+    pub(crate) fn runs_beside(&self, method: u32) -> bool {
         self.get(method) & BESIDE_BITS != 0
     }
 
     /// Returns whether a method was quick the last time; `false` if it has not run yet.
     #[inline]
-    pub(super) fn is_quick(&self, method: u32) -> bool {
+    pub(crate) fn is_quick(&self, method: u32) -> bool {
         self.get(method) & QUICK_BIT != 0
     }
 
     /// Records how long a method has run.
     #[inline]
-    pub(super) fn learn(&self, method: u32, took: Duration) {
+    pub(crate) fn learn(&self, method: u32, took: Duration) {
         let old = self.get(method);
         if next(old, took) != old {
             self.change(method, took);

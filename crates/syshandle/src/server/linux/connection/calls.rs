@@ -1,0 +1,152 @@
+//! The calls of a connection that have not been answered, and the shared memory of their arguments
+//! and results.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use syshandle_types::BodySize;
+use syshandle_wire::{Body, Header, ServerEnd, ServerEndEvent, Status, Violation};
+
+use crate::limits::LIMITS;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::now;
+
+/// The calls of a connection, in terms of the wire.
+#[derive(Debug)]
+pub(super) struct Calls {
+    end: ServerEnd<Arc<CallState>>,
+    /// The state of the last call, whose allocation is reused.
+    last: Option<Arc<CallState>>,
+}
+
+/// The state of a call, shared with its [`Context`](crate::Context).
+#[derive(Debug)]
+pub(crate) struct CallState {
+    began: Instant,
+    deadline: Instant,
+    cancelled: AtomicBool,
+}
+
+impl Calls {
+    pub(super) fn new() -> Self {
+        Self { end: ServerEnd::new(LIMITS), last: None }
+    }
+
+    /// Processes a frame. Cancels the call that the frame names.
+    ///
+    /// # Errors
+    /// The client violated the protocol.
+    #[inline]
+    pub(super) fn receive<'f>(
+        &mut self,
+        frame: &'f [u8],
+        handles: usize,
+        handles_truncated: bool,
+    ) -> Result<(ServerEndEvent<'_, Arc<CallState>>, &'f [u8]), Violation> {
+        self.end.receive(frame, handles, handles_truncated)
+    }
+
+    /// Starts a call. `unread` is the number of replies that the client has not read. They count as
+    /// calls; otherwise the pending replies would grow without limit.
+    ///
+    /// # Errors
+    /// The client has too many calls in flight.
+    #[inline]
+    pub(super) fn start(
+        &mut self,
+        call: u32,
+        timeout: Duration,
+        unread: usize,
+    ) -> Result<Arc<CallState>, Violation> {
+        if self.end.running().count() + unread >= LIMITS.calls_max.into() {
+            return Err(Violation::TooManyCalls);
+        }
+        let state = CallState::start(&mut self.last, now(), timeout);
+        self.end.started(call, state.clone());
+        Ok(state)
+    }
+
+    /// Cancels all calls.
+    pub(super) fn cancel_all(&self) {
+        self.end.running().for_each(|running| running.cancel());
+    }
+
+    /// Returns whether no call runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.end.is_idle()
+    }
+
+    /// Ends a call and returns the header of its reply; `None` while the shared memory has no room
+    /// for the body.
+    #[inline]
+    pub(super) fn reply(
+        &mut self,
+        call: u32,
+        status: Status,
+        handles: usize,
+        body: BodySize,
+    ) -> Option<Header> {
+        self.end.reply(call, status, handles as u16, body)
+    }
+
+    /// Returns the header of a fault that replaces a reply that couldn't be sent.
+    pub(super) fn reply_instead(&mut self, unsent: &Header, body_len: usize) -> Header {
+        self.end.reply_instead(unsent, Status::Fault, body_len)
+    }
+
+    /// Sets the size of the shared memory for replies.
+    pub(super) fn set_memory_size(&mut self, size: usize) {
+        self.end.outgoing().set_size(size);
+    }
+
+    /// Returns the end of the used part of the shared memory for replies.
+    pub(super) fn used_memory(&mut self) -> usize {
+        self.end.outgoing().end()
+    }
+
+    /// Releases a range of the client's shared memory. Returns the frame to send if the release
+    /// should not wait for the next reply.
+    pub(super) fn has_read(&mut self, body: Body) -> Option<Header> {
+        self.end.has_read(body)
+    }
+
+    /// Takes back the releases of a frame that could not be sent.
+    pub(super) fn unreleased(&mut self, header: &Header) {
+        self.end.unreleased(header);
+    }
+}
+
+impl CallState {
+    /// Returns the state of a new call. Reuses the allocation of the last one, unless a context
+    /// still refers to it.
+    fn start(last: &mut Option<Arc<Self>>, began: Instant, timeout: Duration) -> Arc<Self> {
+        let deadline = began + timeout;
+        let new = || Self { began, deadline, cancelled: AtomicBool::new(false) };
+        let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
+        match Arc::get_mut(&mut call) {
+            Some(free) => *free = new(),
+            None => call = Arc::new(new()),
+        }
+        *last = Some(call.clone());
+        call
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns when the call was received.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Returns whether the client no longer waits for the result.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst) || now() >= self.deadline
+    }
+}

@@ -1,0 +1,258 @@
+//! Replies that wait: for room in the socket or in the shared memory, or for replies of other calls
+//! that arrived together.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use syshandle_os::Interest;
+use syshandle_types::{BodySize, Payload};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Status};
+
+use super::calls::Calls;
+use super::reply_batch::ReplyBatch;
+use crate::link::Link;
+use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::received_handles::ReceivedHandles;
+use crate::sync::now;
+
+/// The replies of a connection that wait.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Replies for which there was no room, in the order in which they are sent.
+    pending: VecDeque<PendingReply>,
+    /// Whether the client was asked to release shared memory as soon as it has read it.
+    asked: bool,
+    /// Replies to be sent together.
+    batch: Option<ReplyBatch>,
+    /// Whether a timer is set to free unused shared memory.
+    frees_memory: bool,
+}
+
+/// A reply for which there was no room.
+#[derive(Debug)]
+pub(super) struct PendingReply {
+    call: u32,
+    status: Status,
+    /// `None` if the shared memory had no room for the body. Otherwise the socket had no room.
+    header: Option<Header>,
+    body: Payload<'static>,
+    handles: ReceivedHandles,
+    /// The part of the client's quota that the reply takes.
+    _quota_guard: Option<QuotaGuard>,
+}
+
+/// The result of sending the pending replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendOutcome {
+    /// All replies for which there is room were sent.
+    Sent {
+        /// Whether a reply went through shared memory.
+        used_memory: bool,
+    },
+    /// Not even a fault can be sent, so the connection must end.
+    Failed,
+}
+
+impl PendingReply {
+    /// Creates a pending reply. `header` is `None` if the shared memory had no room for the body.
+    pub(super) fn new(
+        (call, status): (u32, Status),
+        header: Option<Header>,
+        body: Payload<'static>,
+        handles: ReceivedHandles,
+        _quota_guard: Option<QuotaGuard>,
+    ) -> Self {
+        Self { call, status, header, body, handles, _quota_guard }
+    }
+
+    /// Creates a fault that replaces a reply that couldn't be sent. Without the header of that
+    /// reply, the fault waits for a header too.
+    pub(super) fn fault(call: u32, header: Option<Header>, error: &io::Error) -> Self {
+        let handles = ReceivedHandles::new();
+        Self::new((call, Status::Fault), header, unsendable(error), handles, None)
+    }
+}
+
+impl Outbox {
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Returns the number of pending replies whose calls count as answered.
+    pub(super) fn unread(&self) -> usize {
+        self.pending.iter().filter(|pending| pending.header.is_some()).count()
+    }
+
+    /// Returns what to poll the socket for. A reply that needs shared memory waits for a frame of
+    /// the client. Any other pending reply waits for room in the socket.
+    pub(super) fn interest(&self) -> Interest {
+        let waits_for_room = |pending: &PendingReply| pending.header.is_some() || !self.asked;
+        match self.pending.front().is_some_and(waits_for_room) {
+            true => Interest::WhileBoth,
+            false => Interest::WhileReadable,
+        }
+    }
+
+    /// Adds a reply for which there was no room.
+    pub(super) fn push(&mut self, reply: PendingReply) {
+        self.pending.push_back(reply);
+    }
+
+    /// Removes all replies, because the connection has ended.
+    pub(super) fn take_pending(&mut self) -> VecDeque<PendingReply> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Sends pending replies while there is room.
+    pub(super) fn send_pending(
+        &mut self,
+        calls: &mut Calls,
+        link: &Link,
+        awaits_bye: bool,
+    ) -> SendOutcome {
+        let (mut later, mut used_memory) = (VecDeque::new(), false);
+        while let Some(mut pending) = self.pending.pop_front() {
+            let header = pending.header.take().or_else(|| {
+                let (handles, body) = (pending.handles.len(), pending.body.size());
+                let reply = (pending.call, pending.status);
+                reply_header(calls, reply, handles, body, awaits_bye)
+            });
+            let Some(header) = header else {
+                if !self.asked {
+                    let ask = link.send_header(&Header::new(FrameKind::Release));
+                    self.asked = ask.is_ok();
+                }
+                // Smaller replies don't wait for this one.
+                later.push_back(pending);
+                continue;
+            };
+            let handles: Vec<_> = pending.handles.lend().collect();
+            let sent = link.send(&header, &pending.body, &handles);
+            drop(handles);
+            match sent {
+                Ok(()) => used_memory |= matches!(header.body, Body::Shared { .. }),
+                Err(error) if is_gone(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    pending.header = Some(header);
+                    self.pending.push_front(pending);
+                    break;
+                }
+                Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
+                    crate::log::warn!(%error, "no reply can be sent");
+                    return SendOutcome::Failed;
+                }
+                Err(error) => {
+                    crate::log::warn!(%error, "a reply can't be sent");
+                    // A fault needs no shared memory and no descriptors.
+                    let body_len = unsendable(&error).len();
+                    let header = calls.reply_instead(&header, body_len);
+                    self.pending.push_front(PendingReply::fault(
+                        pending.call,
+                        Some(header),
+                        &error,
+                    ));
+                }
+            }
+        }
+        // Replies that wait for room in the socket come first, because the first pending reply
+        // determines the interest in the socket.
+        self.pending.append(&mut later);
+        SendOutcome::Sent { used_memory }
+    }
+
+    /// Returns whether replies wait to be sent together.
+    pub(super) fn has_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// Adds a reply to the batch. Returns whether the batch may grow further.
+    pub(super) fn add_to_batch(&mut self, header: &Header, body: &[u8]) -> bool {
+        let now = now();
+        self.batch.get_or_insert_with(|| ReplyBatch::new(now)).add(header, body, now)
+    }
+
+    /// Sends the batch. Replies for which the socket has no room become pending replies.
+    pub(super) fn send_batch(&mut self, calls: &mut Calls, link: &Link, quota: &Arc<Quota>) {
+        let Some(batch) = self.batch.take() else { return };
+        for frame in batch.send(link) {
+            if let Ok((header, body)) = Header::read(frame) {
+                self.pending.push_back(pending_frame(calls, quota, header, body));
+            }
+        }
+    }
+
+    /// Returns whether the caller must set a timer that frees unused shared memory.
+    pub(super) fn start_memory_timer(&mut self) -> bool {
+        !std::mem::replace(&mut self.frees_memory, true)
+    }
+
+    /// Returns whether a timer is set that frees unused shared memory.
+    pub(super) fn has_memory_timer(&self) -> bool {
+        self.frees_memory
+    }
+
+    /// Records that this timer has fired.
+    pub(super) fn memory_timer_fired(&mut self) {
+        self.frees_memory = false;
+    }
+}
+
+/// Returns the header of a reply; `None` while the shared memory has no room for the body.
+/// `awaits_bye` says that it matters to the server whether the client disconnects in order.
+pub(super) fn reply_header(
+    calls: &mut Calls,
+    (call, status): (u32, Status),
+    handles: usize,
+    body: BodySize,
+    awaits_bye: bool,
+) -> Option<Header> {
+    let mut header = calls.reply(call, status, handles, body)?;
+    header.awaits_bye = awaits_bye;
+    Some(header)
+}
+
+/// Makes a pending reply of a batched one, or of a fault if the quota is exhausted.
+fn pending_frame(
+    calls: &mut Calls,
+    quota: &Arc<Quota>,
+    header: Header,
+    body: &[u8],
+) -> PendingReply {
+    let call = header.call;
+    match quota.take(Resource::Reply(body.len()), 0) {
+        Ok(quota_guard) => {
+            let status = Status::from_number(header.code).unwrap_or(Status::Fault);
+            let (body, handles) = (body.to_vec().into(), ReceivedHandles::new());
+            PendingReply::new((call, status), Some(header), body, handles, Some(quota_guard))
+        }
+        Err(limit) => {
+            let error = io::Error::new(io::ErrorKind::QuotaExceeded, format!("too many {limit}"));
+            let header = calls.reply_instead(&header, unsendable(&error).len());
+            PendingReply::fault(call, Some(header), &error)
+        }
+    }
+}
+
+/// From `errno(3)`.
+const EPERM: i32 = 1;
+
+/// Returns whether the client has disconnected. The end of the stream is handled when it is
+/// received.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// Returns the fault that replaces a result that the system can't send.
+pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
+    let text = match error.raw_os_error() {
+        // `SO_PASSRIGHTS` is off at the other end (Linux 6.16).
+        Some(EPERM) => format!("the client doesn't accept handles: {error}"),
+        _ => error.to_string(),
+    };
+    let fault = match error.kind() {
+        io::ErrorKind::FileTooLarge => Fault::TooLarge { text },
+        _ => Fault::Unsendable { text },
+    };
+    fault.write().into()
+}

@@ -1,0 +1,209 @@
+//! Replies to calls, and the shared memory of their bodies.
+
+use std::io;
+use std::sync::Arc;
+
+use syshandle_os::BorrowedHandle;
+use syshandle_types::{Limits, Payload};
+use syshandle_wire::{Body, Header, Status};
+
+use super::outbox::{PendingReply, SendOutcome, is_gone, reply_header, unsendable};
+use super::reply_batch::may_be_batched;
+use super::{ServerConnection, SharedState, UNUSED_MEMORY};
+use crate::buffer::give_bytes;
+use crate::link::ArenaRange;
+use crate::quota::{QuotaGuard, Resource};
+use crate::received_handles::ReceivedHandles;
+use crate::server::linux::reactor::Reactor;
+use crate::server::linux::reactor::timers::SourceTimer;
+
+impl ServerConnection {
+    /// Sends the reply of a call, or keeps it as a pending reply until there is room.
+    pub(crate) fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) {
+        let mut guard = self.shared();
+        let shared = &mut *guard;
+        if shared.state.is_closed() {
+            return;
+        }
+        if body.len() > Limits::INLINE_BYTES_MAX {
+            if let Err(error) = self.prepare_memory(shared, body.len()) {
+                drop(guard);
+                crate::log::warn!(%error, "a reply can't be sent");
+                return self.reply(reactor, call, Status::Fault, unsendable(&error), &[]);
+            }
+        }
+        let (awaits_bye, count) = (self.session.lasts(), handles.len());
+        let header =
+            reply_header(&mut shared.calls, (call, status), count, body.size(), awaits_bye);
+        if let Some(header) = &header {
+            // Replies to calls that were received together may be sent together.
+            let in_turn = !self.inbox.is_empty() || shared.outbox.has_batch();
+            let is_batched = in_turn && self.batch_reply(shared, reactor, header, (&body, count));
+            drop(guard);
+            let sent = match is_batched {
+                true => Ok(()),
+                false => self.link.send(header, &body, handles),
+            };
+            match sent {
+                Ok(()) => {
+                    if matches!(header.body, Body::Shared { .. }) {
+                        self.free_memory_later(&mut self.shared(), reactor);
+                    }
+                    return give_bytes(body.into_room());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.reply_instead(reactor, header, &error),
+            }
+            guard = self.shared();
+        }
+        let pending = match (self.own_reply(&body, handles), header) {
+            (Ok((handles, quota_guard)), header) => {
+                let body = body.into_vec().into();
+                PendingReply::new((call, status), header, body, handles, Some(quota_guard))
+            }
+            (Err(error), None) => PendingReply::fault(call, None, &error),
+            (Err(error), Some(header)) => {
+                drop(guard);
+                return self.reply_instead(reactor, &header, &error);
+            }
+        };
+        guard.outbox.push(pending);
+        drop(guard);
+        self.send_pending(reactor);
+    }
+
+    /// Creates the shared memory for a reply of `len` bytes, unless it exists.
+    #[cold]
+    fn prepare_memory(&self, shared: &mut SharedState, len: usize) -> io::Result<()> {
+        shared.calls.set_memory_size(self.link.prepare_outgoing(len)?);
+        Ok(())
+    }
+
+    /// Adds a reply to the batch if it is allowed there, and otherwise sends the batch. Returns
+    /// whether the caller needn't send the reply.
+    #[inline(never)]
+    fn batch_reply(
+        &self,
+        shared: &mut SharedState,
+        reactor: &Reactor,
+        header: &Header,
+        (body, handles): (&Payload<'_>, usize),
+    ) -> bool {
+        let may = may_be_batched(header, handles)
+            && shared.state.is_dedicated()
+            && !shared.outbox.has_pending()
+            && reactor.has_watchdog();
+        if !may {
+            shared.send_batch(self);
+            return false;
+        }
+        if !shared.outbox.add_to_batch(header, &body.as_slice()) || self.inbox.is_empty() {
+            shared.send_batch(self);
+        }
+        true
+    }
+
+    /// Returns duplicates of the handles, and a part of the client's quota, for a reply that
+    /// becomes pending.
+    fn own_reply(
+        &self,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<(ReceivedHandles, QuotaGuard)> {
+        let quota = &self.session.quota;
+        let quota_guard = quota.take(Resource::Reply(body.len()), handles.len());
+        let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
+        let quota_guard = quota_guard.map_err(|name| limit(format!("too many {name}")))?;
+        let owned =
+            handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
+        // The handles are treated as handles of the client, because a method may return a handle
+        // that the client sent.
+        Ok((ReceivedHandles::of(owned?, quota), quota_guard))
+    }
+
+    /// Sends a fault with the reason instead of a reply that can't be sent.
+    fn reply_instead(&self, reactor: &Arc<Reactor>, unsent: &Header, error: &io::Error) {
+        if is_gone(error) {
+            return;
+        }
+        crate::log::warn!(%error, "a reply can't be sent");
+        let mut shared = self.shared();
+        let header = shared.calls.reply_instead(unsent, unsendable(error).len());
+        shared.outbox.push(PendingReply::fault(unsent.call, Some(header), error));
+        drop(shared);
+        self.send_pending(reactor);
+    }
+
+    /// Sends pending replies while there is room.
+    pub(super) fn send_pending(&self, reactor: &Arc<Reactor>) {
+        let mut guard = self.shared();
+        let SharedState { outbox, calls, .. } = &mut *guard;
+        match outbox.send_pending(calls, &self.link, self.session.lasts()) {
+            SendOutcome::Sent { used_memory } => {
+                if used_memory {
+                    self.free_memory_later(&mut guard, reactor);
+                }
+                self.update_poller(&mut guard, reactor);
+            }
+            SendOutcome::Failed => {
+                drop(guard);
+                self.end(reactor, false);
+            }
+        }
+    }
+
+    /// Sets a timer that frees the shared memory of replies. Called when a reply was sent through
+    /// shared memory.
+    fn free_memory_later(&self, shared: &mut SharedState, reactor: &Reactor) {
+        if shared.outbox.start_memory_timer() {
+            reactor.set_timer(UNUSED_MEMORY, self.key(), SourceTimer::FreeMemory);
+        }
+    }
+
+    /// Frees the shared memory of replies, or sets the timer again if the memory was used recently.
+    pub(super) fn free_memory(&self, reactor: &Reactor) {
+        let mut shared = self.shared();
+        let used_to = shared.calls.used_memory();
+        let was_used = self.link.outgoing().was_used();
+        if !was_used {
+            self.link.outgoing().free_from(used_to);
+        }
+        shared.outbox.memory_timer_fired();
+        if was_used || used_to > 0 {
+            self.free_memory_later(&mut shared, reactor);
+        }
+    }
+
+    /// Returns the bytes of a body in the client's shared memory, and their number.
+    pub(crate) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
+        self.link.range(body)
+    }
+
+    /// Releases a range of the client's shared memory that the server has read.
+    pub(crate) fn has_read(&self, body: Body) {
+        self.release_range(&mut self.shared(), body);
+    }
+
+    /// Releases a range of the client's shared memory.
+    pub(super) fn release_range(&self, shared: &mut SharedState, body: Body) {
+        let release = shared.calls.has_read(body);
+        self.release(shared, release);
+    }
+
+    /// Sends a frame that releases ranges of the client's shared memory, if they should not wait
+    /// for the next reply.
+    pub(super) fn release(&self, shared: &mut SharedState, header: Option<Header>) {
+        if let Some(header) = header {
+            if self.link.send_header(&header).is_err() {
+                shared.calls.unreleased(&header);
+            }
+        }
+    }
+}
