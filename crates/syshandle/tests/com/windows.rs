@@ -1,5 +1,6 @@
 //! Runs the tests, or the server or client that a test needs.
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+#![expect(clippy::incompatible_msrv, reason = "tests may need a newer compiler than users")]
 
 #[cfg(feature = "tokio")]
 #[path = "windows/asynchronous.rs"]
@@ -8,6 +9,8 @@ mod asynchronous;
 mod clients;
 #[path = "windows/death.rs"]
 mod death;
+#[path = "windows/error_kinds.rs"]
+mod error_kinds;
 #[path = "windows/errors.rs"]
 mod errors;
 #[path = "windows/forged.rs"]
@@ -20,6 +23,8 @@ mod kinds;
 mod layouts;
 #[path = "windows/place.rs"]
 mod place;
+#[path = "windows/reentrancy.rs"]
+mod reentrancy;
 #[path = "windows/references.rs"]
 mod references;
 #[path = "windows/server.rs"]
@@ -54,6 +59,8 @@ fn tests() -> ExitCode {
         layouts::TESTS,
         references::TESTS,
         errors::TESTS,
+        error_kinds::TESTS,
+        reentrancy::TESTS,
         death::TESTS,
         serving::TESTS,
         forged::TESTS,

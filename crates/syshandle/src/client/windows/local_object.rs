@@ -10,7 +10,8 @@ use syshandle_types::describe::Interface as Description;
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
 use crate::call_target::{CallTarget, ComCall};
-use crate::class::no_interface;
+use crate::class::{Interface, no_interface};
+use crate::server_status::ServerStatus;
 use crate::stand_in::HandleOrObject;
 use crate::{Error, ErrorKind, Result};
 
@@ -26,7 +27,11 @@ impl LocalObject {
         let mut interfaces = object.interfaces().iter();
         match interfaces.position(|one| one.iid == interface.iid) {
             Some(interface) => Ok(Self { object, interface }),
-            None => Err(no_interface(interface, object.interfaces().iter().copied())),
+            None => {
+                let is_public = |one: &&Description| one.iid != <dyn ServerStatus>::DESCRIPTION.iid;
+                let interfaces = object.interfaces().iter().copied().filter(is_public);
+                Err(no_interface(interface, interfaces))
+            }
         }
     }
 

@@ -286,7 +286,7 @@ fn nested(at: usize) -> Nested {
         ids: [point(at + 1).id, point(at + 2).id],
         padded: padded(at + 1),
         inner: Inner { color: color(at + 1), name: "inner".repeat(at), end: 0xdd },
-        yes: at.is_multiple_of(2),
+        yes: at % 2 == 0,
     }
 }
 
@@ -297,7 +297,7 @@ fn pointer(at: usize) -> Pointers {
         names: (0..at).map(|at| format!("{at}")).collect(),
         note: (at % 2 == 1).then(|| "größer".to_owned()),
         number: (at % 3 == 1).then_some(at as u32),
-        padded: at.is_multiple_of(2).then(|| padded(at)),
+        padded: (at % 2 == 0).then(|| padded(at)),
         points: (0..at).map(point).collect(),
         nested: (0..at % 3).map(nested).collect(),
         end: 0xee,

@@ -8,8 +8,10 @@ use syshandle::{
 };
 use syshandle_registry::{ClassRegistration, ComRegistry};
 
+use super::error_kinds::FAILING;
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
 use super::layouts::LAYOUTS;
+use super::reentrancy::NODE;
 use super::references::{DESK, OTHER_DESK};
 use super::serving::{LONG_SHIFT, OTHER_SHIFT, OWN_SHIFT, SHORT_SHIFT};
 
@@ -40,6 +42,8 @@ fn classes() -> Vec<ClassRegistration> {
         class(LAYOUTS, "layouts"),
         class(DESK, "desk"),
         class(OTHER_DESK, "other desk"),
+        class(FAILING, "failing"),
+        class(NODE, "node"),
         class(SHORT_SHIFT, "short shift"),
         class(LONG_SHIFT, "long shift"),
         class(OWN_SHIFT, "nothing"),

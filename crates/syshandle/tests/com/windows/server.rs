@@ -16,11 +16,13 @@ use syshandle::{
     },
 };
 
+use super::error_kinds::{FAILING, Failer};
 use super::interface::{
     ATTACKED, BEREFT, COLD, CRASHING, CROWDED, Everything, KILLED, Parcel, Refusal, SHARED, Who,
 };
 use super::layouts::{Echo, LAYOUTS};
 use super::place::PATIENCE;
+use super::reentrancy::{NODE, Peer};
 use super::references::{Clerk, DESK, OTHER_DESK};
 use super::serving::{self, LONG_SHIFT, SHORT_SHIFT, Worker};
 
@@ -39,6 +41,8 @@ pub(crate) fn main(class: &str) -> ExitCode {
         "layouts" => server.class(LAYOUTS, || Echo),
         "desk" => server.class(DESK, Clerk::default),
         "other desk" => server.class(OTHER_DESK, Clerk::default),
+        "failing" => server.class(FAILING, || Failer),
+        "node" => server.class(NODE, Peer::default),
         "short shift" => server.class(SHORT_SHIFT, Worker::default),
         "long shift" => server.class(LONG_SHIFT, Worker::default),
         _ => return ExitCode::from(2),
