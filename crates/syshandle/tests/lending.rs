@@ -123,8 +123,12 @@ fn the_receiver_owns_a_shared_value() {
 }
 
 /// An interface whose parameters have the types of `own`, under the names of well-known types.
+#[expect(non_camel_case_types, reason = "primitive types have such names")]
 mod shadowed {
     use super::own::{Arc, Option, String, Vec};
+
+    type u32 = String;
+    type i64 = std::vec::Vec<u8>;
 
     #[syshandle::interface(iid = "1284c788-6978-43d5-9a02-414901a2ed02")]
     pub(super) trait Shadowed {
@@ -132,6 +136,8 @@ mod shadowed {
         fn arc(&self, value: Arc<u8>) -> syshandle::Result<Arc<u8>>;
         fn vec(&self, value: Vec<u8>) -> syshandle::Result<Vec<u8>>;
         fn option(&self, value: Option<u8>) -> syshandle::Result<Option<u8>>;
+        fn number(&self, value: u32) -> syshandle::Result<u32>;
+        fn bytes(&self, value: i64) -> syshandle::Result<i64>;
     }
 
     pub(super) struct Echo;
@@ -152,6 +158,14 @@ mod shadowed {
         fn option(&self, value: Option<u8>) -> syshandle::Result<Option<u8>> {
             Ok(value)
         }
+
+        fn number(&self, value: u32) -> syshandle::Result<u32> {
+            Ok(value)
+        }
+
+        fn bytes(&self, value: i64) -> syshandle::Result<i64> {
+            Ok(value)
+        }
     }
 }
 
@@ -163,6 +177,9 @@ fn a_type_with_a_well_known_name_is_the_programs_own() {
     assert_eq!(client.vec(&own::Vec { first: 7 }).unwrap(), own::Vec { first: 7 });
     assert_eq!(client.option(&own::Option::Known(7)).unwrap(), own::Option::Known(7));
     assert_eq!(client.option(&own::Option::Unknown).unwrap(), own::Option::Unknown);
+    assert_eq!(client.number(&own::String(7)).unwrap(), own::String(7));
+    let bytes: &[u8] = &[1, 2];
+    assert_eq!(client.bytes(bytes).unwrap(), bytes);
 }
 
 #[cfg(not(windows))]

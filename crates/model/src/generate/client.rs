@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta};
 
-use super::client_types::{argument_type, output_type};
+use super::client_types::{output_type, parameter};
 use super::server::client_name;
 use super::{docs, handle_declaration};
 use crate::{Interface, Library, Method, Parameter};
@@ -127,10 +127,7 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
     let attributes = method.attributes.iter().map(client_attribute);
-    let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| {
-        let ty = argument_type(ty, syshandle);
-        quote!(#name: #ty)
-    });
+    let parameters = method.parameters.iter().map(|of| parameter(of, syshandle));
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
         // Gives the code the span of the parameter's type, so that the compiler reports there if

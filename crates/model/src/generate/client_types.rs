@@ -1,20 +1,30 @@
 //! The argument and result types of client methods. Arguments are borrowed, and results are owned.
 //!
 //! The trait `Describe` determines the borrowed form of a type. Generated code uses this form
-//! directly for primitive types, tuples and arrays, so that signatures are readable. For any other
-//! type, it uses the associated types of `Describe`, because the name may be an alias.
+//! directly for tuples and arrays, so that signatures are readable. For a named type, it uses the
+//! associated types of `Describe`, because the name may be an alias. Documentation shows a primitive
+//! type by its name.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Type, TypePath};
 
-use crate::Library;
+use crate::{Library, Parameter};
+
+/// Returns a parameter of a client method.
+pub(super) fn parameter(parameter: &Parameter, syshandle: &Library) -> TokenStream {
+    let Parameter { name, ty, .. } = parameter;
+    let argument = argument_type(ty, syshandle);
+    match is_primitive(ty) {
+        true => quote!(#[cfg(doc)] #name: #ty, #[cfg(not(doc))] #name: #argument),
+        false => quote!(#name: #argument),
+    }
+}
 
 /// Returns the type of an argument in a client method.
-pub(super) fn argument_type(ty: &Type, syshandle: &Library) -> TokenStream {
+fn argument_type(ty: &Type, syshandle: &Library) -> TokenStream {
     match ty {
-        _ if is_primitive(ty) => quote!(#ty),
         Type::Tuple(_) | Type::Array(_) => quote!(&#ty),
         // Gives the code the span of the type, so that the compiler reports there if the type can't
         // be borrowed.
@@ -37,7 +47,8 @@ pub(super) fn output_type(ty: &Type, syshandle: &Library) -> TokenStream {
     }
 }
 
-/// Returns whether a type is written as the name of a primitive type, which is passed by value.
+/// Returns whether a type is written as the name of a primitive type. The program may have given
+/// this name to another type.
 fn is_primitive(ty: &Type) -> bool {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else { return false };
     path.get_ident().is_some_and(|name| PRIMITIVES.iter().any(|primitive| name == primitive))
@@ -76,12 +87,13 @@ mod tests {
         is_aliased("Option<File>");
         is_aliased("Arc<Event>");
         is_aliased("my::u32");
+        let argument = "::syshandle::describe::Argument<'_, u32>";
+        check("u32", argument, "u32");
         is_aliased("<my::Own as Trait>::Value");
     }
 
     #[test]
-    fn primitive_types_tuples_and_arrays_are_spelled() {
-        check("u64", "u64", "u64");
+    fn tuples_and_arrays_are_spelled() {
         check("(u8, File)", "&(u8, File)", "(u8, File)");
         check("()", "&()", "()");
         check("[String; 4]", "&[String; 4]", "[String; 4]");
