@@ -12,6 +12,7 @@ pub mod guide;
 mod line_fifo;
 mod mirror;
 mod process;
+mod process_state;
 mod readable;
 mod socket_activator;
 mod test_service;
@@ -23,6 +24,7 @@ pub use fork::leave_child;
 pub use line_fifo::LineFifo;
 pub use mirror::{MIRROR, Mirror, MirrorClient, MirrorObject};
 pub use process::Process;
+pub use process_state::{fill_in_flight, restored_descriptor_limit};
 pub use socket_activator::SocketActivator;
 pub use test_service::{
     PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceClient, TestServiceStarter,

@@ -7,7 +7,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use syshandle::{Result, Server, direct};
-use syshandle_testkit::{MIRROR, MirrorClient, MirrorObject};
+use syshandle_testkit::{
+    MIRROR, MirrorClient, MirrorObject, fill_in_flight, restored_descriptor_limit,
+};
 
 fn folder() -> PathBuf {
     std::env::var_os("TESTKIT_PLUGIN").unwrap_or_default().into()
@@ -37,4 +39,18 @@ pub extern "C" fn testkit_plugin_serve() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn testkit_plugin_call_host() -> i32 {
     call_host().map_or(1, |()| 0)
+}
+
+/// Sends handles until the library refuses to send more. Returns their number.
+// SAFETY: no other symbol in the process has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn testkit_plugin_fill_in_flight() -> i32 {
+    i32::try_from(fill_in_flight().0).unwrap_or(-1)
+}
+
+/// Returns the limit of descriptors of a program that the plugin starts.
+// SAFETY: no other symbol in the process has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn testkit_plugin_restored_descriptor_limit() -> i32 {
+    i32::try_from(restored_descriptor_limit()).unwrap_or(-1)
 }
