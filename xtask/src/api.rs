@@ -83,7 +83,7 @@ struct PublicName {
 /// Returns the text of the listing.
 fn listing(root: &Path) -> String {
     let mut text = String::from(
-        "The public API of the crate `syshandle`, by name. `cargo xtask api --accept` writes this file.\n",
+        "The public API of the crate `syshandle`, by name. `cargo xtask api --accept` writes this file. `[Linux]` and `[Windows]` mark what one system alone has.\n",
     );
     for PublicName { path, system, lines } in names(root) {
         let system = system.map(|system| format!("  [{system}]")).unwrap_or_default();
@@ -245,6 +245,17 @@ mod tests {
         for expected in ["Client", "Server", "interface", "handle", "direct"] {
             assert!(at_root.contains(&expected.to_owned()), "{expected} in {at_root:?}");
         }
+    }
+
+    #[test]
+    fn what_one_system_alone_has_is_marked() {
+        let names = names(&root());
+        let lines = |path: &str| &names.iter().find(|name| name.path == path).unwrap().lines;
+        for line in ["derives Eq  [Windows]", "pub pid: u32", "pub uid: UserId  [Linux]"] {
+            assert!(lines("Credentials").iter().any(|other| other == line), "{line}");
+        }
+        let kill = "pub fn kill(&self) -> io::Result<()>  [Windows]";
+        assert!(lines("handle::Process").iter().any(|line| line == kill));
     }
 
     #[test]

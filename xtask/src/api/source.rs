@@ -83,8 +83,8 @@ impl CrateItems {
                 }
                 item => {
                     let Some(name) = public_name(item) else { continue };
-                    for line in text::lines(item) {
-                        self.add(&name, line, on);
+                    for Declared { text, system } in text::lines(item) {
+                        self.add(&name, text, system.or(on));
                     }
                     self.files.entry(file.to_owned()).or_default().push(name);
                 }
@@ -271,6 +271,21 @@ pub(super) fn system(attributes: &[Attribute]) -> Option<&'static str> {
         Meta::List(list) if list.path.is_ident("cfg") => system_of(&list.tokens),
         _ => None,
     })
+}
+
+/// Returns the traits that a type derives on one operating system only.
+pub(super) fn derived_on(attributes: &[Attribute]) -> Vec<Declared> {
+    let conditional = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => Some(&list.tokens),
+        _ => None,
+    });
+    let derives = conditional.filter_map(|tokens| {
+        let text = print(tokens);
+        let (_, derived) = text.split_once("derive(")?;
+        let text = format!("derives {}", derived.trim_end_matches(')'));
+        Some(Declared { text, system: system_of(tokens) })
+    });
+    derives.collect()
 }
 
 /// Returns the operating system to which a `cfg` predicate restricts an item, if any.

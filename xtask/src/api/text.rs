@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Fields, Item, ItemTrait, Meta, TraitItem};
 
-use super::source::is_public;
+use super::source::{Declared, derived_on, is_public, system};
 
 /// Formats code on one line.
 pub(super) fn print(code: &impl ToTokens) -> String {
@@ -41,22 +41,26 @@ pub(super) fn print(code: &impl ToTokens) -> String {
 
 /// Returns the lines for an item other than a trait: its declaration, then its public fields or
 /// variants.
-pub(super) fn lines(item: &Item) -> Vec<String> {
+pub(super) fn lines(item: &Item) -> Vec<Declared> {
+    let line = |text: String| Declared { text, system: None };
     match item {
         Item::Struct(item) => {
             let (generics, bounds) = (print(&item.generics), print(&item.generics.where_clause));
             let head = format!("pub struct {}{generics} {bounds}", item.ident);
-            let mut lines = vec![marked(&item.attrs, head.trim_end())];
+            let mut lines = vec![line(marked(&item.attrs, head.trim_end()))];
+            lines.extend(derived_on(&item.attrs));
             for (index, field) in item.fields.iter().enumerate().filter(|(_, f)| is_public(&f.vis))
             {
                 let name = field.ident.as_ref().map_or(index.to_string(), ToString::to_string);
-                lines.push(format!("pub {name}: {}", print(&field.ty)));
+                let text = format!("pub {name}: {}", print(&field.ty));
+                lines.push(Declared { text, system: system(&field.attrs) });
             }
             lines
         }
         Item::Enum(item) => {
             let head = format!("pub enum {}{}", item.ident, print(&item.generics));
-            let mut lines = vec![marked(&item.attrs, &head)];
+            let mut lines = vec![line(marked(&item.attrs, &head))];
+            lines.extend(derived_on(&item.attrs));
             for variant in &item.variants {
                 let fields = match &variant.fields {
                     Fields::Unit => String::new(),
@@ -75,16 +79,19 @@ pub(super) fn lines(item: &Item) -> Vec<String> {
                     Some((_, number)) => format!(" = {}", print(number)),
                     None => String::new(),
                 };
-                lines.push(format!("variant {}{fields}{number}", variant.ident));
+                let text = format!("variant {}{fields}{number}", variant.ident);
+                lines.push(Declared { text, system: system(&variant.attrs) });
             }
             lines
         }
-        Item::Fn(item) => vec![format!("pub {}", print(&item.sig))],
-        Item::Const(item) => vec![format!("pub const {}: {}", item.ident, print(&item.ty))],
-        Item::Static(item) => vec![format!("pub static {}: {}", item.ident, print(&item.ty))],
+        Item::Fn(item) => vec![line(format!("pub {}", print(&item.sig)))],
+        Item::Const(item) => vec![line(format!("pub const {}: {}", item.ident, print(&item.ty)))],
+        Item::Static(item) => {
+            vec![line(format!("pub static {}: {}", item.ident, print(&item.ty)))]
+        }
         Item::Type(item) => {
             let generics = print(&item.generics);
-            vec![format!("pub type {}{generics} = {}", item.ident, print(&item.ty))]
+            vec![line(format!("pub type {}{generics} = {}", item.ident, print(&item.ty)))]
         }
         _ => Vec::new(),
     }
