@@ -20,12 +20,12 @@ pub(crate) trait CallTarget: Debug + Serve {
 
     /// Makes a COM object for one more client of this object. Must run on a thread of the
     /// apartment.
-    fn serve_again(&self) -> Result<ServedObject>;
+    fn serve_another_client(&self) -> Result<ServedObject>;
 
-    /// Returns the event that is signalled when background work has failed.
+    /// Returns the event that is signalled when an error has ended all calls of the client.
     fn failed(&self) -> &ManualEvent;
 
-    /// Returns the fault of the failed background work.
+    /// Returns the fault that has ended all calls of the client.
     fn failure(&self) -> Option<Fault>;
 
     /// Runs the method of a call, and replies once.

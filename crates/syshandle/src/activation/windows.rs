@@ -22,22 +22,22 @@ pub(super) fn connect(
     deadline: Instant,
 ) -> Result<Client> {
     let locks = ClassLocks::of([clsid])?;
-    let _turn = locks.take(deadline.saturating_duration_since(Instant::now()))?;
+    let _lock = locks.take(deadline.saturating_duration_since(Instant::now()))?;
     let mut attempts = 0;
     loop {
         let attempt_deadline = match under_wine() {
-            true => deadline.min(Instant::now() + ATTEMPT),
+            true => deadline.min(Instant::now() + ATTEMPT_TIMEOUT),
             false => deadline,
         };
         let attempt = Deadline { instant: attempt_deadline, cancel: None };
-        let tried = calls::run(attempt, &[], move || {
+        let result = calls::run(attempt, &[], move || {
             let registered =
                 RegisteredInterface::of(interface).map_err(|error| failed(&error, clsid))?;
             let remote = InterfacePointer::activate(clsid, registered)
                 .map_err(|error| failed(&error, clsid))?;
             Client::from_remote(remote)
         });
-        let error = match tried {
+        let error = match result {
             Ok(Ok(client)) => return Ok(client),
             Ok(Err(error)) => error,
             Err(calls::WaitError::TimedOut) => {
@@ -46,18 +46,20 @@ pub(super) fn connect(
             Err(ended) => ended.into(),
         };
         attempts += 1;
-        let again = is_passing(&error) && attempts < ATTEMPTS && Instant::now() + PAUSE < deadline;
-        if !again {
+        let may_retry = is_temporary(&error)
+            && attempts < ATTEMPTS_MAX
+            && Instant::now() + RETRY_PAUSE < deadline;
+        if !may_retry {
             return Err(error);
         }
         crate::log::debug!(%error, "an activation is tried again");
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(RETRY_PAUSE);
     }
 }
 
 /// Returns whether another attempt may succeed: the server was just ending, or (under Wine) another
 /// client was starting it at the same time.
-fn is_passing(error: &Error) -> bool {
+fn is_temporary(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Disconnected | ErrorKind::StartFailed => true,
         ErrorKind::NoSuchInterface
@@ -94,11 +96,11 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
 }
 
 /// Maximum number of attempts. It suffices for 48 simultaneous clients under Wine.
-const ATTEMPTS: u32 = 10;
+const ATTEMPTS_MAX: u32 = 10;
 
 /// Timeout of one attempt under Wine, far longer than a server takes to start. There an activation
 /// hangs if the server ends in the middle of it without leaving COM.
-const ATTEMPT: Duration = Duration::from_secs(10);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);

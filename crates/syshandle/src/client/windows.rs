@@ -59,7 +59,7 @@ enum ObjectLocation {
     /// In another process, reached through COM.
     Remote(Arc<RemoteObject>),
     /// In this process.
-    Own(Arc<LocalObject>),
+    Local(Arc<LocalObject>),
 }
 
 /// Reply of a call.
@@ -72,8 +72,8 @@ pub(crate) struct ComReply {
 
 impl Client {
     /// Makes a reference to an object of this process.
-    pub(crate) fn own(object: LocalObject, interface: &'static Description) -> Self {
-        Self::new(ObjectLocation::Own(Arc::new(object)), interface)
+    pub(crate) fn local(object: LocalObject, interface: &'static Description) -> Self {
+        Self::new(ObjectLocation::Local(Arc::new(object)), interface)
     }
 
     fn new(location: ObjectLocation, interface: &'static Description) -> Self {
@@ -87,7 +87,7 @@ impl Client {
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
         match served.map(Arc::downcast::<ComTarget>) {
             Some(Ok(object)) => {
-                Ok(Self::own(LocalObject::new(object.0.clone(), interface)?, interface))
+                Ok(Self::local(LocalObject::new(object.0.clone(), interface)?, interface))
             }
             _ => {
                 let remote = Arc::new(RemoteObject::attach(reference)?);
@@ -100,7 +100,7 @@ impl Client {
     pub(crate) fn offer(&self) -> Result<InterfacePointer> {
         match &self.object.location {
             ObjectLocation::Remote(reference) => reference.offer(),
-            ObjectLocation::Own(own) => own.offer(),
+            ObjectLocation::Local(local) => local.offer(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Client {
     pub(super) fn server_credentials(&self) -> Result<Credentials> {
         match &self.object.location {
             ObjectLocation::Remote(reference) => reference.server(),
-            ObjectLocation::Own(_) => Ok(Credentials::of_process(std::process::id())),
+            ObjectLocation::Local(_) => Ok(Credentials::of_process(std::process::id())),
         }
     }
 
@@ -116,17 +116,17 @@ impl Client {
     pub(super) fn wait_for(&self, object: &dyn Waitable) -> Result<()> {
         match &self.object.location {
             ObjectLocation::Remote(reference) => reference.wait(object, self.deadline()),
-            ObjectLocation::Own(own) => own.wait(object, self.deadline()),
+            ObjectLocation::Local(local) => local.wait(object, self.deadline()),
         }
     }
 
-    /// Asks the object for another of its interfaces.
+    /// Returns a reference to the same object by another of its interfaces.
     pub(super) fn cast_to(&self, interface: &'static Description) -> Result<Self> {
         let location = match &self.object.location {
             ObjectLocation::Remote(reference) => {
                 ObjectLocation::Remote(Arc::new(reference.cast(interface, self.deadline())?))
             }
-            ObjectLocation::Own(own) => ObjectLocation::Own(Arc::new(own.cast(interface)?)),
+            ObjectLocation::Local(local) => ObjectLocation::Local(Arc::new(local.cast(interface)?)),
         };
         let object = ObjectRef { location, stand_in: Arc::default() };
         Ok(Self { interface, object, ..self.clone() })
@@ -173,7 +173,7 @@ impl Client {
         let deadline = self.deadline();
         let reply = match &self.object.location {
             ObjectLocation::Remote(reference) => reference.call(method, bytes, handles, deadline),
-            ObjectLocation::Own(own) => own.call(method, bytes, handles, deadline),
+            ObjectLocation::Local(local) => local.call(method, bytes, handles, deadline),
         };
         reply.map_err(|error| self.method_ref(method).name(error))
     }
@@ -219,8 +219,8 @@ impl Client {
         }
         let mut copy = self.clone();
         copy.object.stand_in = Arc::default();
-        let made = StandIn::new(copy)?;
-        Ok(self.object.stand_in.get_or_init(|| made).as_handle())
+        let stand_in = StandIn::new(copy)?;
+        Ok(self.object.stand_in.get_or_init(|| stand_in).as_handle())
     }
 
     /// Decodes a reference from the handle that represents it.

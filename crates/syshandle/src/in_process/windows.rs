@@ -33,6 +33,6 @@ fn client_within(
     activity: &Arc<Activity>,
 ) -> Result<Client> {
     let object = ComObject::new(object.clone(), activity, None)?;
-    let own = LocalObject::new(Arc::new(object), interface)?;
-    Ok(Client::own(own, interface))
+    let local = LocalObject::new(Arc::new(object), interface)?;
+    Ok(Client::local(local, interface))
 }

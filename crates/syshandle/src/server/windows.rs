@@ -38,11 +38,11 @@ pub(crate) struct ServerSettings {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { drain: DRAIN }
+        Self { drain: DRAIN_TIMEOUT }
     }
 }
 
-/// Serves until the server was idle for its idle timeout, also if the program was started by hand.
+/// Serves until the idle timeout passes, even if the program was started by hand.
 pub(crate) fn run(
     classes: Vec<ServedClass>,
     idle: Option<Duration>,
@@ -63,11 +63,11 @@ pub(crate) fn start(
     }
     let activity = Activity::new();
     let control = ServerControl(activity.clone());
-    let (started, is_started) = std::sync::mpsc::channel();
+    let (started, start_result) = std::sync::mpsc::channel();
     // The caller's thread may be in an apartment of its own, so a new thread serves.
     let thread = std::thread::Builder::new().name("syshandle-server".to_owned());
     let thread = thread.spawn(move || serve(classes, idle, settings.drain, &activity, &started))?;
-    match is_started.recv() {
+    match start_result.recv() {
         Ok(()) => Ok((control, thread)),
         // The thread has ended without serving.
         Err(_) => {
@@ -86,7 +86,7 @@ fn serve(
     enter_apartment().map_err(failed)?;
     let process = ServerProcess::hold();
     let locks = ClassLocks::of(served.iter().map(|class| class.clsid))?;
-    let mut classes = Vec::new();
+    let mut class_objects = Vec::new();
     for ServedClass { clsid, interfaces, make } in served {
         for interface in interfaces {
             RegisteredInterface::of(interface).map_err(failed)?;
@@ -101,7 +101,7 @@ fn serve(
                 Fault::Failed { text: format!("{error:#}") }
             })
         };
-        classes.push(ClassObject::register(clsid, object).map_err(failed)?);
+        class_objects.push(ClassObject::register(clsid, object).map_err(failed)?);
     }
     process.open().map_err(failed)?;
     crate::log::debug!("serving");
@@ -110,22 +110,22 @@ fn serve(
     let mut process = process;
     // The client that caused the start takes some time to connect; under Wine always at least a
     // second.
-    let first = if was_started_by_com() { FIRST } else { Duration::ZERO };
+    let first = if was_started_by_com() { FIRST_CLIENT_TIMEOUT } else { Duration::ZERO };
     activity.wait_until_idle(idle.map(|idle| idle.max(first)), true);
     loop {
         activity.wait_until_idle(idle, false);
         if activity.is_stopping() {
             crate::log::debug!("the server was told to end");
             process.release();
-            drop(classes);
+            drop(class_objects);
             ending::end(activity, drain);
             return Ok(());
         }
-        let Some(turn) = locks.take(TURN)? else { continue };
+        let Some(lock) = locks.take(LOCK_TIMEOUT)? else { continue };
         // From the release on, no client can connect, unless this process has another server.
         if process.release() && activity.is_idle() {
-            drop(classes);
-            drop(turn);
+            drop(class_objects);
+            drop(lock);
             // A client that connected just before uses its object until it releases it.
             while !activity.is_idle() && !activity.is_stopping() {
                 activity.wait_until_idle(idle, false);
@@ -143,14 +143,14 @@ fn serve(
 }
 
 /// Default of the time that running methods and background tasks have when the server ends.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest wait of an idle server for its turn, that is for clients that are activating its
-/// classes.
-const TURN: Duration = Duration::from_millis(200);
+/// Longest wait of an idle server for the locks of its classes, which clients hold while they
+/// activate a class.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Least time that a server which COM started waits for its first client.
-const FIRST: Duration = Duration::from_secs(10);
+const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns whether COM started this program, because a client activated one of its classes.
 fn was_started_by_com() -> bool {
@@ -166,7 +166,7 @@ fn make(
     activity: &Arc<Activity>,
     caller: Caller,
 ) -> Result<ServedObject> {
-    // On Windows COM itself requests the object on behalf of the client.
+    // On Windows, the caller of this function is COM. The client is known at its first call.
     let client = caller.process_id.filter(|_| under_wine());
     ComObject::new(make(), activity, client)?.into_served()
 }

@@ -27,8 +27,8 @@ pub(crate) struct Deadline<'c> {
 pub(crate) enum WaitError {
     TimedOut,
     Cancelled,
-    /// Another watched object was signalled. Contains its index.
-    Other(usize),
+    /// Another watched object was signalled: its index among the others.
+    OtherSignalled(usize),
     /// A system call failed.
     Failed(io::Error),
 }
@@ -56,23 +56,25 @@ impl From<WaitError> for Error {
                 Self::detected(ErrorKind::TimedOut, "timed out waiting for the reply")
             }
             WaitError::Cancelled => Self::detected(ErrorKind::Cancelled, "the call was cancelled"),
-            WaitError::Other(_) => Self::detected(ErrorKind::Disconnected, "the server has ended"),
+            WaitError::OtherSignalled(_) => {
+                Self::detected(ErrorKind::Disconnected, "the server has ended")
+            }
             WaitError::Failed(error) => error.into(),
         }
     }
 }
 
 impl Deadline<'_> {
-    /// Waits for the first of these objects. The others end the wait early.
+    /// Waits for the first of these objects. A signal of another one ends the wait early.
     pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), WaitError> {
-        let mut all = objects.to_vec();
+        let mut watched = objects.to_vec();
         if let Some(cancel) = self.cancel {
-            all.push(cancel.event());
+            watched.push(cancel.event());
         }
         let timeout = self.instant.saturating_duration_since(Instant::now());
-        match wait_any(&all, Some(timeout)).map_err(WaitError::Failed)? {
+        match wait_any(&watched, Some(timeout)).map_err(WaitError::Failed)? {
             Some(0) => Ok(()),
-            Some(place) if place < objects.len() => Err(WaitError::Other(place - 1)),
+            Some(index) if index < objects.len() => Err(WaitError::OtherSignalled(index - 1)),
             Some(_) => Err(WaitError::Cancelled),
             None => Err(WaitError::TimedOut),
         }
@@ -88,12 +90,12 @@ pub(crate) fn run<T: Send + 'static>(
 ) -> Result<T, WaitError> {
     let worker = ApartmentThread::take().map_err(WaitError::Failed)?;
     let result = Arc::new(Mutex::new(None));
-    let place = result.clone();
-    let whole: BoxedWork = Box::new(move || {
+    let slot = result.clone();
+    let boxed: BoxedWork = Box::new(move || {
         let done = work();
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
     });
-    if worker.sender.send(whole).is_err() {
+    if worker.sender.send(boxed).is_err() {
         return Err(WaitError::Failed(io::Error::other("a thread of the apartment has ended")));
     }
     let mut objects: Vec<&dyn Waitable> = vec![&worker.done];
@@ -106,7 +108,7 @@ pub(crate) fn run<T: Send + 'static>(
     let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match result {
         Some(result) => {
-            worker.give_back();
+            worker.return_to_pool();
             Ok(result)
         }
         // The work panicked. The panic hook has reported that.
@@ -144,16 +146,16 @@ struct ApartmentThread {
 }
 
 /// Idle workers.
-static IDLE: Mutex<Vec<ApartmentThread>> = Mutex::new(Vec::new());
+static IDLE_THREADS: Mutex<Vec<ApartmentThread>> = Mutex::new(Vec::new());
 
 impl ApartmentThread {
     fn take() -> io::Result<Self> {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = IDLE_THREADS.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(Self::start, Ok)
     }
 
-    fn give_back(self) {
-        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    fn return_to_pool(self) {
+        IDLE_THREADS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
     fn start() -> io::Result<Self> {

@@ -44,8 +44,8 @@ impl LocalObject {
         let interface = self.object.interfaces().get(self.interface).copied();
         let registered = interface.map(RegisteredInterface::of);
         let registered = registered.ok_or_else(|| Error::failed("there is no such interface"))?;
-        let again = self.object.serve_again()?;
-        let offered = registered.and_then(|registered| again.reference(registered));
+        let object = self.object.serve_another_client()?;
+        let offered = registered.and_then(|registered| object.reference(registered));
         offered.map_err(|error| {
             let text = "the reference can't be passed";
             Error::detected(ErrorKind::System, text).because(error)
@@ -56,12 +56,12 @@ impl LocalObject {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            WaitError::Other(_) => self.failure(),
+            WaitError::OtherSignalled(_) => self.failure(),
             ended => ended.of_object(),
         })
     }
 
-    /// Returns the error of failed background work.
+    /// Returns the error that has ended all calls of this client.
     fn failure(&self) -> Error {
         match self.object.failure() {
             Some(fault) => calls::failure(&fault),
@@ -102,7 +102,7 @@ impl LocalObject {
             Ok(None) => {
                 Err(Error::detected(ErrorKind::Failed, "the method didn't reply").maybe_ran())
             }
-            Err(WaitError::Other(_)) => Err(self.failure().maybe_ran()),
+            Err(WaitError::OtherSignalled(_)) => Err(self.failure().maybe_ran()),
             Err(ended) => Err(Error::from(ended).maybe_ran()),
         }
     }

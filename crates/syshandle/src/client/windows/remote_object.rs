@@ -48,7 +48,7 @@ impl RemoteObject {
             .and_then(|status| object.query(status))
         {
             Ok(status) => Some(Arc::new(ServerInfo::attach(status)?)),
-            Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
+            Err(error) if is_disconnected(&error) => return Err(disconnected().because(error)),
             // The server doesn't use this crate.
             Err(error) => {
                 crate::log::debug!(%error, "the server doesn't report its end");
@@ -75,14 +75,14 @@ impl RemoteObject {
     /// Waits for an object. Ends early if the server has ended or background work has failed.
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let mut objects = vec![object];
-        objects.extend(self.others());
+        objects.extend(self.end_signals());
         deadline.wait(&objects).map_err(|ended| match ended {
-            ended @ WaitError::Other(_) => self.ended(ended),
+            ended @ WaitError::OtherSignalled(_) => self.ended(ended),
             ended => ended.of_object(),
         })
     }
 
-    /// Fails if background work of the server has failed, or the server was stopped.
+    /// Fails if an error has ended all calls of this client.
     fn check(&self) -> Result<()> {
         match &self.server {
             Some(server) if server.failed.poll()? => Err(server.failure().did_not_run()),
@@ -106,7 +106,7 @@ impl RemoteObject {
             let outcome = remote.call(method, &bytes, &lent);
             reply(outcome, server.as_deref())
         };
-        match calls::run(deadline, &self.others(), work) {
+        match calls::run(deadline, &self.end_signals(), work) {
             Ok(reply) => reply,
             Err(ended) => Err(self.ended(ended).maybe_ran()),
         }
@@ -129,19 +129,19 @@ impl RemoteObject {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
             let cast =
                 RegisteredInterface::of(interface).and_then(|registered| remote.query(registered));
-            cast.map_err(|error| match is_gone(&error) {
+            cast.map_err(|error| match is_disconnected(&error) {
                 true => disconnected().because(error),
                 false => Error::from_fault(&Fault::NoSuchInterface(interface.iid)).because(error),
             })
         };
-        match calls::run(deadline, &self.others(), work) {
+        match calls::run(deadline, &self.end_signals(), work) {
             Ok(cast) => Ok(Self { object: Arc::new(ApartmentRef(Some(cast?))), server }),
             Err(ended) => Err(self.ended(ended)),
         }
     }
 
-    /// Returns the objects that end every wait for the server.
-    fn others(&self) -> Vec<&dyn Waitable> {
+    /// Returns the objects whose signal ends every wait for the server.
+    fn end_signals(&self) -> Vec<&dyn Waitable> {
         match &self.server {
             Some(server) => vec![&server.failed, &server.process],
             None => Vec::new(),
@@ -151,8 +151,8 @@ impl RemoteObject {
     /// Returns the error of a wait that ended early.
     fn ended(&self, ended: WaitError) -> Error {
         match (ended, &self.server) {
-            (WaitError::Other(0), Some(server)) => server.failure(),
-            (WaitError::Other(_), _) => disconnected(),
+            (WaitError::OtherSignalled(0), Some(server)) => server.failure(),
+            (WaitError::OtherSignalled(_), _) => disconnected(),
             (ended, _) => ended.into(),
         }
     }
@@ -160,19 +160,19 @@ impl RemoteObject {
 
 impl ServerInfo {
     fn attach(status: InterfacePointer) -> Result<Self> {
-        let (process, failed): (Process, ManualEvent) = ask(&status, ATTACH, |_| {})?;
+        let (process, failed): (Process, ManualEvent) = call_status(&status, ATTACH, |_| {})?;
         Ok(Self { status: ApartmentRef(Some(status)), process, failed })
     }
 
-    /// Returns the error of the failed background work.
+    /// Returns the error that has ended all calls of this client.
     fn failure(&self) -> Error {
         let status = self.status.0.clone();
         let now = Instant::now();
-        let deadline = Deadline { instant: now + SOON, cancel: None };
-        let asked = calls::run(deadline, &[&self.process], move || -> Option<Vec<u8>> {
-            ask(status.as_ref()?, FAILURE, |_| {}).ok()
+        let deadline = Deadline { instant: now + STATUS_TIMEOUT, cancel: None };
+        let reply = calls::run(deadline, &[&self.process], move || -> Option<Vec<u8>> {
+            call_status(status.as_ref()?, FAILURE, |_| {}).ok()
         });
-        let fault = asked.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
+        let fault = reply.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
         match fault {
             Some(fault) => calls::failure(&fault),
             None => disconnected(),
@@ -183,7 +183,7 @@ impl ServerInfo {
     /// passes only a number.
     fn fault(&self, thread: Guid) -> Option<Vec<u8>> {
         let bytes: Vec<u8> =
-            ask(self.status.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
+            call_status(self.status.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
         Fault::read(&bytes).is_ok().then_some(bytes)
     }
 }
@@ -192,8 +192,8 @@ impl Drop for ApartmentRef {
     fn drop(&mut self) {
         let Some(remote) = self.0.take() else { return };
         // The server has released the object when this returns, unless it doesn't answer within
-        // [`SOON`].
-        let deadline = Deadline { instant: Instant::now() + SOON, cancel: None };
+        // [`STATUS_TIMEOUT`].
+        let deadline = Deadline { instant: Instant::now() + STATUS_TIMEOUT, cancel: None };
         let _ = calls::run(deadline, &[], move || drop(remote));
     }
 }
@@ -205,13 +205,13 @@ fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
     let is_refused = server.is_some() && hresult.0 as u32 == 0x8008_0008;
     if calls::is_disconnected(hresult.0 as u32) && !is_refused {
         // With these codes COM guarantees that the call never began.
-        let never = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
+        let did_not_run = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
         let error = disconnected().because(hresult.to_string());
-        return Err(if never { error.did_not_run() } else { error.maybe_ran() });
+        return Err(if did_not_run { error.did_not_run() } else { error.maybe_ran() });
     }
     match reply {
         Ok((status, body, handles)) => {
-            let whole = match (status, server) {
+            let full_fault = match (status, server) {
                 (Status::Fault, Some(server)) if hresult.is_failure() => {
                     server.fault(logical_thread())
                 }
@@ -219,7 +219,7 @@ fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
             };
             let handles = handles.into_iter().map(HandleOrObject::of).collect::<Result<_>>();
             let handles = handles.map_err(Error::maybe_ran)?;
-            Ok(ComReply { status, body: whole.unwrap_or(body), handles })
+            Ok(ComReply { status, body: full_fault.unwrap_or(body), handles })
         }
         Err(error) => {
             let fault = Fault::from(error);
@@ -229,7 +229,7 @@ fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
 }
 
 /// Calls a method of the private interface. Must run on a thread of the apartment.
-fn ask<'a, T: Decode>(
+fn call_status<'a, T: Decode>(
     status: &InterfacePointer,
     method: u32,
     arguments: impl FnOnce(&mut Encoder<'a>),
@@ -251,7 +251,7 @@ fn ask<'a, T: Decode>(
     Ok(value)
 }
 
-fn is_gone(error: &ComError) -> bool {
+fn is_disconnected(error: &ComError) -> bool {
     error.hresult().is_some_and(|hresult| calls::is_disconnected(hresult.0 as u32))
 }
 
@@ -265,4 +265,4 @@ const FAILURE: u32 = 1;
 const FAULT: u32 = 2;
 
 /// Longest wait for a server that may hang.
-const SOON: Duration = Duration::from_secs(2);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -25,15 +25,15 @@ struct ActivityState {
     calls: usize,
     tasks: usize,
     /// Number of calls whose methods have ended.
-    done: u64,
+    calls_done: u64,
     /// Sessions of all clients. May contain sessions that have ended.
     sessions: Vec<Weak<Session>>,
     /// Whether the server was told to end.
-    stopping: bool,
+    is_stopping: bool,
     /// Whether there was ever any activity.
-    begun: bool,
-    /// Time of the start, or of the last end of an activity.
-    since: Instant,
+    was_active: bool,
+    /// Time at which the last activity ended, or at which the server started.
+    quiet_since: Instant,
 }
 
 /// Counts as activity until dropped.
@@ -67,11 +67,11 @@ impl Activity {
             objects: 0,
             calls: 0,
             tasks: 0,
-            done: 0,
+            calls_done: 0,
             sessions: Vec::new(),
-            stopping: false,
-            begun: false,
-            since: Instant::now(),
+            is_stopping: false,
+            was_active: false,
+            quiet_since: Instant::now(),
         };
         let refusals = RefusalCounters::default();
         Arc::new(Self {
@@ -85,9 +85,9 @@ impl Activity {
     pub(crate) fn keep_alive(self: &Arc<Self>, kind: ActivityKind) -> KeepAlive {
         let mut state = self.state();
         *state.count(kind) += 1;
-        let first = !std::mem::replace(&mut state.begun, true);
+        let is_first = !std::mem::replace(&mut state.was_active, true);
         drop(state);
-        if first {
+        if is_first {
             self.changed.notify_all();
         }
         KeepAlive(self.clone(), kind)
@@ -103,9 +103,9 @@ impl Activity {
         self.is_in_process
     }
 
-    /// Tells the server to end. Returns whether this is the first time.
+    /// Tells the server to end. Returns whether it was not told before.
     pub(super) fn shut_down(&self) -> bool {
-        let was_stopping = std::mem::replace(&mut self.state().stopping, true);
+        let was_stopping = std::mem::replace(&mut self.state().is_stopping, true);
         self.changed.notify_all();
         !was_stopping
     }
@@ -126,7 +126,7 @@ impl Activity {
 
     /// Returns whether the server was told to end.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.state().stopping
+        self.state().is_stopping
     }
 
     /// Waits until nothing of these kinds is active, for at most `time`.
@@ -140,7 +140,7 @@ impl Activity {
     /// Returns the time since the last end of an activity; `None` if no method has run.
     pub(super) fn quiet_time(&self) -> Option<Duration> {
         let state = self.state();
-        (state.done > 0).then(|| state.since.elapsed())
+        (state.calls_done > 0).then(|| state.quiet_since.elapsed())
     }
 
     /// Counts a call that is refused with this fault.
@@ -151,7 +151,11 @@ impl Activity {
     pub(crate) fn stats(&self) -> ServerStats {
         let state = self.state();
         ServerStats {
-            calls: CallStats { done: state.done, running: state.calls, ..CallStats::default() },
+            calls: CallStats {
+                done: state.calls_done,
+                running: state.calls,
+                ..CallStats::default()
+            },
             refusals: self.refusals.stats(),
             clients: state.objects,
             background_tasks: state.tasks,
@@ -160,15 +164,15 @@ impl Activity {
     }
 
     /// Waits until there was no activity for `time`; without a time, forever. Returns earlier if
-    /// the server was told to end, and, if `first` is set, once there was any activity.
-    pub(crate) fn wait_until_idle(&self, time: Option<Duration>, first: bool) {
+    /// the server was told to end. With `until_active`, also returns at the first activity.
+    pub(crate) fn wait_until_idle(&self, time: Option<Duration>, until_active: bool) {
         let mut state = self.state();
         loop {
-            if state.stopping || (first && state.begun) {
+            if state.is_stopping || (until_active && state.was_active) {
                 return;
             }
             let left = match (state.is_idle(), time) {
-                (true, Some(time)) => time.saturating_sub(state.since.elapsed()),
+                (true, Some(time)) => time.saturating_sub(state.quiet_since.elapsed()),
                 _ => Duration::MAX,
             };
             if left.is_zero() {
@@ -202,8 +206,8 @@ impl Drop for KeepAlive {
     fn drop(&mut self) {
         let mut state = self.0.state();
         *state.count(self.1) -= 1;
-        state.done += u64::from(matches!(self.1, ActivityKind::Call));
-        state.since = Instant::now();
+        state.calls_done += u64::from(matches!(self.1, ActivityKind::Call));
+        state.quiet_since = Instant::now();
         drop(state);
         self.0.changed.notify_all();
     }

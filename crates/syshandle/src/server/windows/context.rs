@@ -43,7 +43,7 @@ impl CallContext {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.session.is_gone()
+        self.session.is_cancelled()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -31,7 +31,8 @@ pub(crate) struct ComObject {
 }
 
 impl ComObject {
-    /// Makes an object for this client; without a client, for the first one that calls.
+    /// Makes an object for a client. Without a process id, the first process that calls becomes the
+    /// client.
     pub(crate) fn new(
         program: crate::class::Object,
         activity: &Arc<Activity>,
@@ -50,11 +51,11 @@ impl ComObject {
         Ok(Self { session, status, interfaces })
     }
 
-    /// Makes an object for one more client, with a session of its own. So the actions and the death
-    /// of one client don't affect others.
-    pub(crate) fn again(&self) -> Result<Self> {
-        let ended = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
-        let program = self.session.object().ok_or_else(ended)?;
+    /// Makes an object with its own session for another client of the program's object. So the
+    /// actions and the death of one client don't affect the other.
+    pub(crate) fn for_another_client(&self) -> Result<Self> {
+        let no_object = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
+        let program = self.session.object().ok_or_else(no_object)?;
         Self::new(program, self.session.activity(), None)
     }
 
@@ -91,8 +92,8 @@ impl CallTarget for ComObject {
         &self.interfaces
     }
 
-    fn serve_again(&self) -> Result<ServedObject> {
-        self.again()?.into_served()
+    fn serve_another_client(&self) -> Result<ServedObject> {
+        self.for_another_client()?.into_served()
     }
 
     fn failed(&self) -> &ManualEvent {
@@ -113,12 +114,12 @@ impl CallTarget for ComObject {
             let abort = self.session.failure().filter(Fault::may_have_run);
             if let (false, Some(fault)) = (is_status, abort) {
                 let body = fault.write();
-                self.session.keep_fault(caller, &body);
+                self.session.store_fault(caller, &body);
                 return reply(Status::Fault, body, &[]);
             }
             let body = body.into_vec();
             if status == Status::Fault {
-                self.session.keep_fault(caller, &body);
+                self.session.store_fault(caller, &body);
             }
             reply(status, body, handles);
         };
@@ -170,7 +171,7 @@ impl Serve for ComObject {
                 let text = format!("a reference of the call can't be used: {error:#}");
                 let fault =
                     Fault::Malformed { parameter: None, path: FieldPath::default(), text }.write();
-                self.session.keep_fault(caller, &fault);
+                self.session.store_fault(caller, &fault);
                 return reply(Status::Fault, fault, Vec::new());
             }
         };
@@ -183,7 +184,7 @@ impl Serve for ComObject {
             Ok(lent) => reply(status, body, lent),
             Err(error) => {
                 let fault = Fault::Unsendable { text: format!("{error:#}") }.write();
-                self.session.keep_fault(caller, &fault);
+                self.session.store_fault(caller, &fault);
                 reply(Status::Fault, fault, Vec::new());
             }
         });
@@ -192,7 +193,7 @@ impl Serve for ComObject {
 
 impl Drop for ComObject {
     fn drop(&mut self) {
-        self.session.let_go();
+        self.session.release();
     }
 }
 
@@ -206,7 +207,7 @@ impl std::fmt::Debug for ComObject {
 /// Private interface of an object.
 struct ServerStatusObject {
     session: Arc<Session>,
-    /// Handle to this process for clients, made on first use. It only permits waiting.
+    /// Handle to this process for clients, created on first use. It only permits waiting.
     process: OnceLock<Process>,
 }
 
@@ -227,6 +228,6 @@ impl ServerStatus for ServerStatusObject {
     }
 
     fn fault(&self, logical_thread: Guid) -> Result<Vec<u8>> {
-        self.session.fault(logical_thread).ok_or_else(|| Error::failed("there is none"))
+        self.session.take_fault(logical_thread).ok_or_else(|| Error::failed("there is none"))
     }
 }

@@ -51,7 +51,7 @@ enum ClientStatus {
     /// The process with this id holds the object.
     Connected(u32),
     /// The process has released the object, and may still run.
-    LetGo,
+    Released,
     Died,
 }
 
@@ -86,9 +86,10 @@ impl Session {
 
     /// Returns whether no client waits for results any more: it has released the object or has
     /// died, or an error has ended its calls.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         let state = self.state();
-        matches!(state.client, ClientStatus::LetGo | ClientStatus::Died) || state.failure.is_some()
+        matches!(state.client, ClientStatus::Released | ClientStatus::Died)
+            || state.failure.is_some()
     }
 
     /// Returns the client's process, or this process for an object that is called from within.
@@ -131,10 +132,10 @@ impl Session {
 
     /// Records that the last reference was released. The background tasks continue while the
     /// client's process lives.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release(&self) {
         let mut state = self.state();
         if state.client != ClientStatus::Died {
-            state.client = ClientStatus::LetGo;
+            state.client = ClientStatus::Released;
         }
         let (object, keep_alive) = (state.object.take(), state.keep_alive.take());
         let watch = state.tasks.is_empty().then(|| state.watch.take()).flatten();
@@ -193,7 +194,7 @@ impl Session {
     }
 
     /// Stores the fault of a call.
-    pub(crate) fn keep_fault(&self, caller: Caller, fault: &[u8]) {
+    pub(crate) fn store_fault(&self, caller: Caller, fault: &[u8]) {
         let mut state = self.state();
         state.faults.retain(|(other, _)| *other != caller);
         if state.faults.len() == FAULTS_MAX {
@@ -203,7 +204,7 @@ impl Session {
     }
 
     /// Takes the fault of the last call in this chain of calls by the calling process.
-    pub(crate) fn fault(&self, logical_thread: Guid) -> Option<Vec<u8>> {
+    pub(crate) fn take_fault(&self, logical_thread: Guid) -> Option<Vec<u8>> {
         let process_id = Caller::current().process_id;
         let wanted = Caller { process_id, logical_thread };
         let mut state = self.state();
@@ -234,7 +235,7 @@ impl Session {
     pub(crate) fn remove_task(&self, number: u64) {
         let mut state = self.state();
         let task = state.tasks.remove(&number);
-        let over = state.tasks.is_empty() && state.client == ClientStatus::LetGo;
+        let over = state.tasks.is_empty() && state.client == ClientStatus::Released;
         let watch = over.then(|| state.watch.take()).flatten();
         drop(state);
         drop((task, watch));
