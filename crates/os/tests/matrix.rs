@@ -58,7 +58,12 @@ fn just_the_pairs_of_the_table_pass() {
             match (proven, row.kinds.contains(&kind)) {
                 (Ok(proven), true) => assert_eq!(proven.rights, facts.rights, "{}", row.name),
                 (Err(ProofFailure::Mismatch(mismatch)), false) => {
-                    assert_eq!(mismatch.wanted, Requirement::Kind(Kinds::of(kind)), "{}", row.name);
+                    assert_eq!(
+                        mismatch.expected,
+                        Requirement::Kind(Kinds::of(kind)),
+                        "{}",
+                        row.name
+                    );
                     assert_eq!(mismatch.received, facts, "{}", row.name);
                 }
                 (proven, _) => panic!("{} as {kind}: {proven:?}", row.name),

@@ -269,7 +269,7 @@ impl Error {
             error.0.io = method.io;
         }
         if let Fault::WrongHandle { slot, mismatch, .. } = *fault {
-            let Mismatch { wanted: expected, received } = mismatch;
+            let Mismatch { expected, received } = mismatch;
             error.0.wrong_handle = Some(WrongHandle { slot, expected, received });
         }
         error
@@ -277,7 +277,7 @@ impl Error {
 }
 
 /// The details of a handle that is not as the interface declares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct WrongHandle {
     /// Index of the handle among all handles of the arguments, or of the result.

@@ -247,8 +247,8 @@ impl Server {
     /// Limits the number of connections and doors. At the limit, further clients get an error. The
     /// default is 16,384.
     #[must_use]
-    pub fn clients_max(mut self, clients: usize) -> Self {
-        self.settings.clients_max = clients;
+    pub fn max_clients(mut self, clients: usize) -> Self {
+        self.settings.max_clients = clients;
         self
     }
 

@@ -1,8 +1,9 @@
 //! Checks the traits that the types of the public API promise to implement.
 
 use syshandle::handle::{
-    Event, Facts, Kind, Kinds, ManualEvent, Mutex, OwnedHandle, Process, ProofFailure, Rights,
-    Section, Semaphore, Thread, Timer, Token, WrongHandle,
+    Declaration, Event, Facts, Files, Kind, Kinds, ManualEvent, Mismatch, Mutex, OwnedHandle,
+    Process, ProofFailure, Requirement, Rights, Section, Semaphore, Sockets, Thread, Timer, Token,
+    WrongHandle,
 };
 use syshandle::object::ParseGuidError;
 use syshandle::{
@@ -36,8 +37,20 @@ fn clients_options_and_facts_are_clone() {
 }
 
 #[test]
+fn sets_and_facts_have_the_common_traits() {
+    have!(Default: Files, Kinds, Rights, Sockets);
+    have!(std::hash::Hash: Declaration, Facts, Mismatch, Requirement, WrongHandle);
+    let mut kinds: Kinds = [Kind::File, Kind::Pipe].into_iter().collect();
+    kinds.extend([Kind::Timer]);
+    assert_eq!(kinds, Kinds::of(Kind::File).or(Kind::Pipe).or(Kind::Timer));
+    let guid = Guid::from([7; 16]);
+    assert_eq!((guid, <[u8; 16]>::from(guid)), (Guid::from_bytes([7; 16]), [7; 16]));
+}
+
+#[test]
 fn errors_are_errors_and_everything_is_debug() {
     have!(std::error::Error: Error, CallError<std::fmt::Error>, ParseGuidError);
+    have!(std::error::Error: Mismatch, ProofFailure);
     have!(std::fmt::Debug: Activation, BackgroundTask, Cancel, Client, Context, Server);
     have!(std::fmt::Debug: Event, Mutex, Process, ProofFailure, Section, Timer, Token);
 }

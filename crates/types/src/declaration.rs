@@ -15,7 +15,7 @@ use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 /// # assert_eq!(LOG.to_string(), "file (append)");
 /// # assert_eq!(STREAM.to_string(), "socket (unix_stream | tcp_stream)");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Declaration {
     /// The handle must be of one of these kinds.
@@ -134,7 +134,7 @@ impl Declaration {
     /// [`Mismatch`], with the declared and the received properties.
     pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
         let other_files = self.files.filter(|files| !is_right_file(*files, facts.object));
-        let wanted = match other_files {
+        let expected = match other_files {
             _ if !facts.object.is_one_of(self.kinds) => Requirement::Kind(self.kinds),
             Some(files) => Requirement::Files(files),
             None => match (self.sockets, self.at_most) {
@@ -146,7 +146,7 @@ impl Declaration {
                 _ => return Ok(()),
             },
         };
-        Err(Mismatch { wanted, received: *facts })
+        Err(Mismatch { expected, received: *facts })
     }
 }
 
@@ -189,17 +189,17 @@ impl fmt::Display for Declaration {
 
 /// The error for a received handle that does not match its declaration.
 // Not `non_exhaustive`, because implementations of `Prove` in other crates construct it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mismatch {
     /// The part of the declaration that the handle does not match.
-    pub wanted: Requirement,
+    pub expected: Requirement,
     /// The facts of the received handle.
     pub received: Facts,
 }
 
 /// The part of a declaration that a handle does not match.
 // Not `non_exhaustive`, because a new variant needs a new number on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Requirement {
     /// The handle is of none of these kinds.
     Kind(Kinds),
@@ -216,7 +216,7 @@ pub enum Requirement {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let received = &self.received;
-        match self.wanted {
+        match self.expected {
             Requirement::Kind(kinds) => {
                 let article = if kinds.iter().next() == Some(Kind::Event) { "an" } else { "a" };
                 write!(f, "expected {article} {kinds}, got {}", received.object)
@@ -272,11 +272,11 @@ mod tests {
 
     #[test]
     fn a_wanted_kind_has_its_article() {
-        let wanted = |declared: Declaration| declared.check(&FILE).unwrap_err().to_string();
-        assert_eq!(wanted(Declaration::kind(Kind::Event)), "expected an event, got a file");
+        let expected = |declared: Declaration| declared.check(&FILE).unwrap_err().to_string();
+        assert_eq!(expected(Declaration::kind(Kind::Event)), "expected an event, got a file");
         let either = Kinds::of(Kind::Event).or(Kind::Timer);
-        assert_eq!(wanted(Declaration::new(either)), "expected an event | timer, got a file");
-        assert_eq!(wanted(Declaration::kind(Kind::Pipe)), "expected a pipe, got a file");
+        assert_eq!(expected(Declaration::new(either)), "expected an event | timer, got a file");
+        assert_eq!(expected(Declaration::kind(Kind::Pipe)), "expected a pipe, got a file");
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         let both = Facts { rights: Rights::READ | Rights::WRITE, ..FILE };
         assert_eq!(Declaration::kind(Kind::File).check(&both), Ok(()));
         let most = Declaration::kind(Kind::File).at_most(Rights::READ);
-        assert_eq!(most.check(&both).unwrap_err().wanted, Requirement::NoMoreThan(Rights::READ));
+        assert_eq!(most.check(&both).unwrap_err().expected, Requirement::NoMoreThan(Rights::READ));
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(Declaration::kind(Kind::Socket).check(&socket), Ok(()));
         let stream = Declaration::socket(Sockets::UNIX_STREAM);
         assert_eq!(
-            stream.check(&socket).unwrap_err().wanted,
+            stream.check(&socket).unwrap_err().expected,
             Requirement::Sockets(Sockets::UNIX_STREAM)
         );
         let either = Declaration::new(Kinds::of(Kind::File).or(Kind::Socket));

@@ -6,7 +6,7 @@ bitflags::bitflags! {
     /// The file types that a parameter of kind `file` accepts.
     ///
     /// The bits are part of the wire format and never change.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Files: u32 {
         /// A regular file whose content is stored in a file system. A read waits only for the file
         /// system.

@@ -54,6 +54,20 @@ impl Guid {
     }
 }
 
+/// Uses the order of the text form.
+impl From<[u8; 16]> for Guid {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Uses the order of the text form.
+impl From<Guid> for [u8; 16] {
+    fn from(guid: Guid) -> Self {
+        guid.0
+    }
+}
+
 impl FromStr for Guid {
     type Err = ParseGuidError;
 

@@ -118,7 +118,7 @@ impl fmt::Display for Kind {
 }
 
 /// A set of kinds. The declaration of a parameter names one kind or several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kinds(u32);
 
 impl Kinds {
@@ -178,6 +178,19 @@ impl Kinds {
     /// Returns the set with these bits, ignoring bits that stand for no known kind.
     pub const fn from_bits_truncate(bits: u32) -> Self {
         Self(bits & Self::ANY.0)
+    }
+}
+
+/// For constants, use [`Kinds::or`].
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::NONE, Self::or)
+    }
+}
+
+impl Extend<Kind> for Kinds {
+    fn extend<I: IntoIterator<Item = Kind>>(&mut self, kinds: I) {
+        *self = kinds.into_iter().fold(*self, Self::or);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{Kind, Kinds, Rights};
 /// The facts that the kernel reports about a handle: its object and its rights.
 // Not `non_exhaustive`, so that programs can check made-up facts against a declaration, for example
 // in tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// The object that the handle refers to.
     pub object: Object,

@@ -11,7 +11,7 @@ bitflags::bitflags! {
     /// a file that was opened for reading, and a seal prevents writes to a section, but nothing
     /// prevents the holder of an event from signalling it. The documentation of each kind describes
     /// the enforcement. The bits are part of the wire format and never change.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Rights: u32 {
         /// Permits reading data and listing a directory.
         const READ = 1 << 0;

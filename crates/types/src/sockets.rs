@@ -8,7 +8,7 @@ bitflags::bitflags! {
     /// A type is determined by address family, socket type and listening state. The protocol is not
     /// checked, so every internet stream socket counts as TCP. The bits are part of the wire format
     /// and never change.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Sockets: u32 {
         /// A stream socket of the family `AF_UNIX` that isn't listening.
         const UNIX_STREAM = 1 << 0;

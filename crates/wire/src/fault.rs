@@ -392,7 +392,7 @@ impl Decode for Fault {
 }
 
 fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
-    let (part, bits) = match mismatch.wanted {
+    let (part, bits) = match mismatch.expected {
         Requirement::Kind(kinds) => (0, kinds.bits()),
         Requirement::Rights(rights) => (1, rights.bits()),
         Requirement::NoMoreThan(rights) => (2, rights.bits()),
@@ -407,7 +407,7 @@ fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
 
 fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
     let (part, bits) = (u8::decode(input)?, u32::decode(input)?);
-    let wanted = match part {
+    let expected = match part {
         0 => Requirement::Kind(Kinds::from_bits_truncate(bits)),
         1 => Requirement::Rights(Rights::from_bits_truncate(bits)),
         2 => Requirement::NoMoreThan(Rights::from_bits_truncate(bits)),
@@ -420,7 +420,7 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
     let known = Object::ALL.into_iter().find(|known| *known as u8 == object);
     let object = known.unwrap_or(Object::Other);
     let rights = Rights::from_bits_truncate(u32::decode(input)?);
-    Ok(Mismatch { wanted, received: Facts { object, rights } })
+    Ok(Mismatch { expected, received: Facts { object, rights } })
 }
 
 fn put_place<'a>(parameter: Option<u16>, path: &'a FieldPath, out: &mut Encoder<'a>) {
@@ -469,7 +469,7 @@ mod tests {
 
     fn examples() -> Vec<Fault> {
         let mismatch = Mismatch {
-            wanted: Requirement::Kind(Kinds::of(Kind::File)),
+            expected: Requirement::Kind(Kinds::of(Kind::File)),
             received: Facts { object: Object::Pipe, rights: Rights::READ },
         };
         let text = || "what".to_owned();

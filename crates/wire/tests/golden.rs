@@ -150,11 +150,11 @@ fn of(kind: FrameKind) -> Header {
 fn faults_are_as_they_were() {
     let mut golden = Golden::default();
     let path = || FieldPath::from("rings[2].size");
-    let wrong = |wanted, object, rights| Fault::WrongHandle {
+    let wrong = |expected, object, rights| Fault::WrongHandle {
         parameter: Some(1),
         path: path(),
         slot: 2,
-        mismatch: Mismatch { wanted, received: Facts { object, rights } },
+        mismatch: Mismatch { expected, received: Facts { object, rights } },
     };
     let read = Rights::READ;
     let kinds = Kinds::of(Kind::File).or(Kind::Pipe);

@@ -42,7 +42,7 @@ use crate::{Error, ErrorKind, Result, direct};
 pub(crate) struct ServerSettings {
     pub(crate) policy: Option<Policy>,
     pub(crate) max_concurrent_calls: usize,
-    pub(crate) clients_max: usize,
+    pub(crate) max_clients: usize,
     pub(crate) filesystems: Filesystems,
     pub(crate) drain: Duration,
     way_in: WayIn,
@@ -64,7 +64,7 @@ impl Default for ServerSettings {
         Self {
             policy: None,
             max_concurrent_calls: CALLS_MAX,
-            clients_max: CLIENTS_MAX,
+            max_clients: CLIENTS_MAX,
             filesystems: Filesystems::local(),
             drain: Duration::from_secs(10),
             way_in: WayIn::Registered,
@@ -148,7 +148,7 @@ impl PreparedServer {
         let ServerSettings {
             policy,
             max_concurrent_calls,
-            clients_max,
+            max_clients,
             filesystems,
             drain,
             way_in,
@@ -166,11 +166,11 @@ impl PreparedServer {
         let settings = Settings {
             loops: syshandle_os::usable_cores(),
             max_concurrent_calls,
-            clients_max,
+            max_clients,
             idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
             drain,
             filesystems,
-            quota_limits: QuotaLimits::of_server(clients_max, max_concurrent_calls, descriptors),
+            quota_limits: QuotaLimits::of_server(max_clients, max_concurrent_calls, descriptors),
         };
         // The reactor comes first, so that a server that can't run takes no socket.
         let reactor = Reactor::new(settings, classes)?;

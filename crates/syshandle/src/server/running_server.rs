@@ -29,6 +29,7 @@ use crate::{Error, Result};
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it ends the server"]
 pub struct RunningServer {
     server: ServerRef,
     /// The thread that ends with the server; `None` when joined.

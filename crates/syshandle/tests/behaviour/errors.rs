@@ -208,7 +208,7 @@ fn a_handle_at_another_place_fails_the_call_and_nothing_else() {
     let Fault::WrongHandle { parameter: Some(0), slot: 0, mismatch, .. } = fault else {
         panic!("{fault:?}")
     };
-    assert!(matches!(mismatch, Mismatch { wanted: Requirement::Kind(_), .. }));
+    assert!(matches!(mismatch, Mismatch { expected: Requirement::Kind(_), .. }));
     assert_eq!(mismatch.received.rights & Rights::SIGNAL, Rights::SIGNAL);
 }
 

@@ -124,7 +124,7 @@ fn of_servers(messages: &mut Messages, folder: &Path) {
     messages.add("a stream socket to listen on", &server().socket(stream).run().unwrap_err());
 
     let limited = folder.join("limited");
-    let busy = || server().path(&limited).clients_max(1).idle_timeout(SHORT).run();
+    let busy = || server().path(&limited).max_clients(1).idle_timeout(SHORT).run();
     std::thread::scope(|scope| {
         let running = scope.spawn(busy);
         let mut first = None;

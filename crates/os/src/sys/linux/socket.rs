@@ -91,7 +91,7 @@ mod tests {
         else {
             panic!("a listener passed as a stream");
         };
-        assert_eq!(mismatch.wanted, Requirement::Sockets(Sockets::TCP_STREAM));
+        assert_eq!(mismatch.expected, Requirement::Sockets(Sockets::TCP_STREAM));
         assert_eq!(mismatch.to_string(), "expected a socket (tcp_stream), got a tcp listener");
     }
 

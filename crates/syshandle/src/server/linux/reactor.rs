@@ -243,7 +243,7 @@ impl Reactor {
 
     /// Returns whether the limit of connections and doors is reached.
     pub(crate) fn is_full(&self) -> bool {
-        self.activity.presence() >= self.settings.clients_max
+        self.activity.presence() >= self.settings.max_clients
     }
 
     /// Returns the function that creates the objects of a class.

@@ -81,7 +81,7 @@ fn serves_where_it_is_started_as_a_server() {
         server = server.drain_timeout(Duration::from_millis(ms));
     }
     if let Some(clients) = number(CLIENTS_MAX) {
-        server = server.clients_max(clients as usize);
+        server = server.max_clients(clients as usize);
     }
     if let Some(threads) = number(THREADS_MAX) {
         server = server.max_concurrent_calls(threads as usize);

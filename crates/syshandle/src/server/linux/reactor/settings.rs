@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     /// Limit of methods that run at once.
     pub(crate) max_concurrent_calls: usize,
     /// Limit of connections and doors.
-    pub(crate) clients_max: usize,
+    pub(crate) max_clients: usize,
     /// The idle timeout; `None` disables it.
     pub(crate) idle: Option<Duration>,
     /// The drain timeout: how long running methods and tasks may take when the server is told to
@@ -33,7 +33,7 @@ impl Settings {
         Self {
             loops: 1,
             max_concurrent_calls: quota_limits.calls,
-            clients_max: quota_limits.clients,
+            max_clients: quota_limits.clients,
             idle: Some(Duration::ZERO),
             drain: Duration::ZERO,
             filesystems: Filesystems::local(),

@@ -144,7 +144,7 @@ fn serve_where(
     let settings = Settings {
         loops: 2,
         max_concurrent_calls: 1024,
-        clients_max: usize::MAX,
+        max_clients: usize::MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
         filesystems: Filesystems::local(),
