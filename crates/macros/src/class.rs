@@ -73,17 +73,22 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
     let clsid = clsid.iter().map(|byte| Literal::u8_unsuffixed(*byte));
     let text = name.to_string();
     let interfaces: Vec<_> = interfaces.iter().collect();
+    // A condition of the constant applies to everything else that is generated.
+    let conditions: Vec<_> = attributes.iter().filter(|of| of.path().is_ident("cfg")).collect();
     quote! {
         #(#attributes)*
         #visibility const #name: #syshandle::object::Class<#marker> = #syshandle::object::Class::new();
 
+        #(#conditions)*
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after the constant")]
         #[derive(Debug)]
         #visibility enum #marker {}
 
+        #(#conditions)*
         impl #syshandle::generated::Sealed for #marker {}
 
+        #(#conditions)*
         impl #syshandle::object::ClassInfo for #marker {
             const CLSID: #syshandle::Guid = #syshandle::Guid::from_bytes([#(#clsid),*]);
             const NAME: &'static str = #text;
@@ -92,8 +97,10 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
             const MARK: &'static [u8] = &#syshandle::generated::class_mark::<Self>();
         }
 
+        #(#conditions)*
         impl<T: #(#interfaces)+*> #syshandle::generated::SealedFor<T> for #marker {}
 
+        #(#conditions)*
         impl<T: #(#interfaces)+*> #syshandle::object::Serves<T> for #marker {
             fn object(implementation: T) -> #syshandle::object::Object {
                 let shared = ::std::sync::Arc::new(implementation);

@@ -171,6 +171,9 @@ impl Errors {
     }
 
     /// Returns an error that contains all collected errors, if there are any.
+    ///
+    /// # Errors
+    /// The collected errors.
     pub fn finish(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }

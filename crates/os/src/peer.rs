@@ -26,9 +26,8 @@ pub trait Peer: AsFd {
 
     /// Returns a pidfd, which identifies the peer even if its process ID is reused (Linux 6.5).
     ///
+    /// # Errors
     /// Returns the errors of `SO_PEERPIDFD`: `ENOPROTOOPT` on an older kernel, `ESRCH` if the
-    /// process no longer exists.
-    /// Returns the errors of `SO_PEERPIDFD`; `ENOPROTOOPT` on an older kernel, `ESRCH` if the
     /// process no longer exists.
     fn peer_process(&self) -> io::Result<OwnedFd> {
         option::peer_pidfd(self.as_fd()).map_err(failed("getsockopt(SO_PEERPIDFD)"))

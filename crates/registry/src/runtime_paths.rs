@@ -153,6 +153,9 @@ impl RuntimePaths {
 
     /// Takes the lock without waiting, or returns the process ID of its holder. The ID is 0 if the
     /// holder isn't visible in this pid namespace.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ActivationDenied`] if this process may not write to the folder.
     pub fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
         match FileLock::try_take(&self.lock) {
             Ok(LockAttempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
@@ -260,6 +263,9 @@ impl RuntimePaths {
 
     /// Opens the log for a new run, and keeps the last lines of earlier runs. A server that is
     /// ending may still write to it.
+    ///
+    /// # Errors
+    /// Errors of the system.
     pub fn new_log(&self) -> io::Result<File> {
         let mut log = File::options().create(true).append(true).read(true).open(&self.log)?;
         // If the old lines can't be kept, the start continues without them.

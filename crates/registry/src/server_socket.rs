@@ -193,6 +193,9 @@ impl SocketLocation {
 
     /// Takes the lock without waiting. If another process holds it, that process is about to start
     /// a server, or to connect to this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] if another process holds the lock, and the errors of the file.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
             Self::External { .. } | Self::Chosen { .. } => Ok(None),

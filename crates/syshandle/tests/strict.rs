@@ -85,6 +85,12 @@ class! {
     pub DOCUMENTED: Documented = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c02";
 }
 
+class! {
+    /// A class of an interface that this build lacks.
+    #[cfg(any())]
+    pub LACKING: Lacking = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c06";
+}
+
 /// Implements [`Documented`].
 #[derive(Debug)]
 pub struct Implementation;

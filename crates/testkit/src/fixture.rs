@@ -67,6 +67,9 @@ impl Fixture {
     }
 
     /// Activates the server under test.
+    ///
+    /// # Errors
+    /// The errors of activation.
     pub fn activate(&self) -> syshandle::Result<TestServiceClient> {
         self.activation().activate(TEST_SERVICE.clsid())
     }

@@ -8,7 +8,8 @@ use syshandle_wire::Fault;
 ///
 /// Taking one reads some counters of the server, of each event loop and of each client, and makes no
 /// system call. The counters are read one after the other while the server works, so they may not
-/// fit each other exactly.
+/// fit each other exactly. A call still counts as running for a moment after its client has received
+/// the result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
