@@ -106,7 +106,7 @@ pub(crate) struct CleanArguments {
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("write NAME=VALUE".into()),
+        _ => Err("expected NAME=VALUE".into()),
     }
 }
 
@@ -119,7 +119,9 @@ fn users(text: &str) -> Result<Policy, String> {
         numbers => {
             let numbers = numbers.split(',').map(|number| number.trim().parse::<u32>());
             let users = numbers.collect::<Result<Vec<_>, _>>();
-            users.map(Policy::users).map_err(|_| "write same, anyone, or 1000,1001".into())
+            users
+                .map(Policy::users)
+                .map_err(|_| "expected same, anyone, or user IDs such as 1000,1001".into())
         }
     }
 }

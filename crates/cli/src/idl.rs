@@ -191,7 +191,7 @@ fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
         all += 1;
         others += usize::from(method.differs.is_some());
     }
-    outln!("{others} of {all} methods have another COM layout in Rust");
+    outln!("{others} of {all} methods have a different COM layout in Rust");
     code
 }
 
@@ -207,7 +207,8 @@ fn emit_file(file: &Path) -> std::result::Result<String, String> {
         .map_err(|wrong| wrong.into_iter().map(|of| message("error", of)).collect::<String>())?;
     let mut wrong = String::new();
     for LayoutDifference { method, reason, is_mask } in emitted_differences(&text, &described) {
-        let what = format!("method `{method}` has another COM layout in the trait: {reason}");
+        let what =
+            format!("the COM layout of method `{method}` differs in the .idl file: {reason}");
         match is_mask {
             true => write_err(format_args!("{}", message("warning", what))),
             false => wrong += &message("error", what),

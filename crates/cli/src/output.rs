@@ -68,7 +68,7 @@ pub(crate) fn exit_code(command: ExitCode) -> ExitCode {
     }
     errln!("syshandle: the standard output can't be written: {error}");
     if command == ExitCode::SUCCESS {
-        errln!("syshandle: the command itself succeeded");
+        errln!("syshandle: the command succeeded, but its output is incomplete");
         return ExitCode::FAILURE;
     }
     command

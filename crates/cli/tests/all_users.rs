@@ -58,7 +58,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
+fn files_of_a_package_contain_paths_of_the_target_machine() {
     let fixture = Fixture::new();
     let package = package(&fixture);
     let (root, bin) = (package.to_str().unwrap(), package.join("usr/bin"));
@@ -123,7 +123,7 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
 }
 
 #[test]
-fn the_socket_of_a_server_for_its_own_user_is_for_that_user_alone() {
+fn the_socket_of_a_server_for_its_own_user_admits_only_this_user() {
     let fixture = Fixture::new();
     let package = package(&fixture);
     let root = package.to_str().unwrap();

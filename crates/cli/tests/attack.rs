@@ -66,7 +66,7 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
         println!("skipped: the hostile clients run as this user, since only root can be another");
     }
     let table = passed(&attack(&fixture, &accepted()));
-    let expected = if am_root() { "run as user 65534, whom" } else { "run as this user" };
+    let expected = if am_root() { "run as user 65534, which" } else { "run as this user" };
     assert!(table.contains(expected), "{table}");
     assert!(table.contains("truncated") && table.contains("arena"), "{table}");
 }
@@ -74,7 +74,7 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
 /// A user that the server doesn't accept gets an error, and the server doesn't receive this user's
 /// handles.
 #[test]
-fn a_user_whom_the_server_is_not_for_gets_nothing() {
+fn a_rejected_user_gets_an_error() {
     let fixture = fixture_for(Policy::same_user());
     let table = passed(&attack(&fixture, "early-handles,refused-user"));
     if !am_root() {
@@ -96,7 +96,7 @@ fn one_client_does_not_get_all_references_and_connections() {
 /// A server with few file descriptors refuses further calls from a client that doesn't receive its
 /// handles, and still serves other clients.
 #[test]
-fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
+fn a_client_that_receives_no_handles_exhausts_only_its_own_quota() {
     let fixture = fixture_for(Policy::anyone());
     let mut command = fixture.command("sh".as_ref());
     // The server that this command starts inherits the limit on open files.
@@ -118,7 +118,7 @@ fn a_client_that_never_reads_is_cut_off() {
 /// A client that starts an unlimited number of background tasks must leave enough for other
 /// clients.
 #[test]
-fn a_client_whose_background_tasks_never_end_uses_up_its_own_quota_alone() {
+fn a_client_with_endless_background_tasks_exhausts_only_its_own_quota() {
     let fixture = fixture_for(Policy::anyone());
     let table = passed(&attack(&fixture, "endless-tasks"));
     assert!(table.contains("of one client"), "{table}");
@@ -136,7 +136,7 @@ fn setting_a_full_and_blocking_event_returns_at_once() {
 /// Scenarios that need a method are skipped if the user specifies none. Unknown scenario names are
 /// errors.
 #[test]
-fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
+fn scenarios_without_their_method_are_skipped_and_unknown_scenarios_are_errors() {
     let fixture = fixture_for(Policy::same_user());
     let attack = |scenarios| {
         let mut command = fixture.command(COMMAND.as_ref());
@@ -145,11 +145,12 @@ fn scenarios_without_their_method_are_skipped_and_unknown_ones_are_refused() {
         command.output().unwrap()
     };
     let table = passed(&attack("endless-tasks,full-event,slots"));
-    let skipped = "skipped: endless-tasks: no method that waits for an event in a background task \
-                   is named (--wait-method)";
+    let skipped = "skipped: endless-tasks: --wait-method is not set (a method that waits for an event \
+                   in a background task)";
     assert!(table.contains(skipped), "{table}");
     assert!(
-        table.contains("skipped: full-event: no method that sets an event is named"),
+        table
+            .contains("skipped: full-event: --set-method is not set (a method that sets an event)"),
         "{table}"
     );
     let unknown = attack("slots,no-such");

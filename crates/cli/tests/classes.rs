@@ -123,9 +123,9 @@ fn only_programs_that_serve_are_registered_and_nothing_is_run() {
     assert!(fixture.processes("server").is_empty());
 
     let error = syshandle(&fixture, &[&"register", &"--path", &folder.join("client")]).no();
-    assert!(error.contains("has no program that serves a class"), "{error}");
+    assert!(error.contains("contains no program that serves a class"), "{error}");
     let error = syshandle(&fixture, &[&"register", &"--path", &folder.join("missing")]).no();
-    assert!(error.contains("can't be looked through: No such file"), "{error}");
+    assert!(error.contains("can't be searched: No such file"), "{error}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn odd_names_are_kept() {
 }
 
 #[test]
-fn another_program_for_the_same_class_takes_it_over() {
+fn another_program_can_replace_the_registration_of_a_class() {
     let fixture = Fixture::new();
     let first = folder_with(&fixture, "first", &[(&SPARKLE, "sparkle-server")]);
     let second = folder_with(&fixture, "second", &[(&SPARKLE, "other-server")]);
@@ -196,7 +196,7 @@ fn another_program_for_the_same_class_takes_it_over() {
 }
 
 #[test]
-fn programs_of_one_name_don_t_take_each_others_place() {
+fn programs_with_the_same_name_have_separate_registrations() {
     let fixture = Fixture::new();
     let first = folder_with(&fixture, "first", &[(&SPARKLE, "server")]);
     let second = folder_with(&fixture, "second", &[(&SERVER, "server")]);
@@ -214,7 +214,7 @@ fn programs_of_one_name_don_t_take_each_others_place() {
 }
 
 #[test]
-fn variables_go_to_the_server() {
+fn environment_variables_are_registered() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     let arguments: [&dyn AsRef<OsStr>; 7] =
@@ -224,11 +224,11 @@ fn variables_go_to_the_server() {
     let expected = [("EMPTY".to_owned(), String::new()), ("MOOD".into(), "a = \"b\"".into())];
     assert_eq!(registration.environment, expected.into());
     let error = syshandle(&fixture, &[&"register", &"--env", &"MOOD"]).no();
-    assert!(error.contains("write NAME=VALUE"), "{error}");
+    assert!(error.contains("expected NAME=VALUE"), "{error}");
 }
 
 #[test]
-fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
+fn a_registry_that_cannot_be_written_is_an_error() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     syshandle(&fixture, &[&"register", &"--path", &folder]).well();
@@ -277,7 +277,7 @@ fn other_users_cannot_write_to_the_registry_under_any_umask() {
 }
 
 #[test]
-fn a_damaged_registration_is_listed_as_that() {
+fn a_damaged_registration_is_listed_with_its_error() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     syshandle(&fixture, &[&"register", &"--path", &folder]).well();
@@ -291,7 +291,7 @@ fn a_damaged_registration_is_listed_as_that() {
 }
 
 #[test]
-fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
+fn a_program_registered_through_a_link_follows_the_link() {
     let fixture = Fixture::new();
     for version in ["app-1", "app-2"] {
         folder_with(&fixture, version, &[(&SPARKLE, "server")]);
@@ -350,7 +350,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
 }
 
 #[test]
-fn of_a_file_and_a_link_to_it_beside_it_the_link_is_registered() {
+fn a_link_is_registered_instead_of_its_target_in_the_same_folder() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "a-server-1.2")]);
     symlink("a-server-1.2", folder.join("server")).unwrap();
@@ -361,7 +361,7 @@ fn of_a_file_and_a_link_to_it_beside_it_the_link_is_registered() {
 }
 
 #[test]
-fn registering_again_keeps_what_was_written_by_hand() {
+fn registering_again_keeps_handwritten_values() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     syshandle(&fixture, &[&"register", &folder]).well();
@@ -434,16 +434,16 @@ fn each_value_of_a_registration_has_an_option() {
             && !registration.policy.allows(syshandle::handle::UserId::from_kernel(9))
     );
     let error = syshandle(&fixture, &[&"register", &folder, &"--users", &"some"]).no();
-    assert!(error.contains("write same, anyone, or 1000,1001"), "{error}");
+    assert!(error.contains("expected same, anyone, or user IDs such as 1000,1001"), "{error}");
     let error = syshandle(&fixture, &[&"register", &folder, &"--start-timeout-ms", &"0"]).no();
     assert!(error.contains("start-timeout-ms"), "{error}");
 }
 
 #[test]
-fn users_who_cannot_reach_the_socket_are_a_warning() {
+fn a_policy_for_users_that_cannot_reach_the_socket_causes_a_warning() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
-    let warning = "has no effect on others here";
+    let warning = "`--users` admits no other user";
     let register = |more: &[&dyn AsRef<OsStr>]| {
         let said =
             syshandle(&fixture, &[&[&"register" as &dyn AsRef<OsStr>, &folder], more].concat());
@@ -473,7 +473,7 @@ fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
 }
 
 #[test]
-fn the_servers_of_a_class_are_ended_and_its_output_is_shown() {
+fn stop_ends_the_servers_of_a_class_and_log_shows_their_output() {
     let fixture = Fixture::new();
     let environment = [("TESTKIT_IDLE_MS", "60000"), ("TESTKIT_STARTUP_TEXT", "a\u{1b}[31m line")];
     fixture.register(&SERVER, TEST_SERVICE, &environment);
@@ -504,7 +504,7 @@ fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
 }
 
 #[test]
-fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
+fn units_are_valid_and_clients_leave_the_start_to_systemd() {
     let fixture = Fixture::new();
     for name in ["sparkle-server", "a server of 100% quality; $HOME ${HOME}"] {
         let folder = folder_with(&fixture, "bin", &[(&SPARKLE, name)]);
@@ -554,7 +554,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
     }
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "a \"server\"")]);
     let error = syshandle(&fixture, &[&"register", &"--systemd", &"--path", &folder]).no();
-    assert!(error.contains("systemd runs no program with quotes"), "{error}");
+    assert!(error.contains("systemd can't run a program with quotes"), "{error}");
 }
 
 /// Lets systemd verify the units.
@@ -569,7 +569,7 @@ fn verify(fixture: &Fixture, units: &[PathBuf]) {
 }
 
 #[test]
-fn registered_again_without_systemd_the_units_go() {
+fn registering_again_without_systemd_removes_the_units() {
     let fixture = Fixture::new();
     let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
     syshandle(&fixture, &[&"register", &"--systemd", &"--path", &folder]).well();

@@ -13,13 +13,13 @@ use std::process::Command;
 use syshandle_testkit::Fixture;
 
 #[test]
-fn the_example_of_the_readme_works_as_it_stands() {
+fn the_example_of_the_readme_works() {
     let readme = document("README.md");
     Package::new(&readme, "counter").prints_what_the_document_says();
 }
 
 #[test]
-fn the_first_service_of_the_guide_works_as_it_stands() {
+fn the_first_service_of_the_guide_works() {
     let chapter = document("docs/guide/first-service.md");
     Package::new(&chapter, "words").prints_what_the_document_says();
 }

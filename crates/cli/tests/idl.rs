@@ -27,7 +27,7 @@ fn run(text: &str, arguments: &[&str]) -> (TempDir, Output) {
 }
 
 #[test]
-fn check_says_what_is_wrong_and_fails() {
+fn check_reports_errors_and_fails() {
     let (_folder, good) = run(GOOD, &["check", "a.idl"]);
     assert_eq!(good.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&good.stdout), "1 file is valid\n");
@@ -38,7 +38,7 @@ fn check_says_what_is_wrong_and_fails() {
 }
 
 #[test]
-fn check_takes_macros_and_folders() {
+fn check_accepts_macros_and_search_folders() {
     let text = "#ifndef NAME\n#error none\n#endif\nimport \"far.idl\";\n".to_owned() + GOOD;
     let (folder, failed) = run(&text, &["check", "a.idl"]);
     assert_eq!(failed.status.code(), Some(1));
@@ -92,7 +92,7 @@ fn unsupported_declarations_are_named_and_fail_only_for_rust() {
 }
 
 #[test]
-fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
+fn diff_fails_for_added_authority_unless_it_is_accepted() {
     let (folder, _) = run(GOOD, &["check", "a.idl"]);
     let wider = GOOD.replace("FILE_GENERIC_READ", "FILE_GENERIC_READ | FILE_GENERIC_WRITE");
     fs::write(folder.path().join("b.idl"), wider).expect("a file");
@@ -110,7 +110,7 @@ fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
     assert_eq!(wider.status.code(), Some(1));
     assert!(
         text.contains("Finisher::finish::file")
-            && text.contains("GIVES MORE: right write (to the server)"),
+            && text.contains("MORE AUTHORITY: right write (to the server)"),
         "{text}"
     );
     let narrower = diff(&["b.idl", "a.idl"]);
@@ -126,8 +126,11 @@ fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
     fs::write(folder.path().join("c.rs"), source).expect("a file");
     let more = diff(&["a.idl", "c.rs"]);
     let text = String::from_utf8_lossy(&more.stdout);
-    assert_eq!(text.matches("GIVES MORE").count(), 1, "{text}");
-    assert!(text.contains("Finisher::more: method added at the end (old peers go on)"), "{text}");
+    assert_eq!(text.matches("MORE AUTHORITY").count(), 1, "{text}");
+    assert!(
+        text.contains("Finisher::more: method added at the end (compatible with old peers)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn emitted_file_is_valid_and_gives_the_same_interface() {
 }
 
 #[test]
-fn emit_names_what_midl_cant_express() {
+fn emit_names_types_that_midl_cant_express() {
     let source = "#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
         pub trait Finisher { fn a(&self, map: HashMap<u8, u8>, wide: u128) -> Result<()>; }\n";
     let folder = tempfile::tempdir().expect("a folder");
@@ -230,7 +233,7 @@ fn diff_has_an_exit_code_of_its_own_for_files_that_it_cannot_compare() {
     assert_eq!(diff(&files, &["absent.idl", "a.idl"]).0, Some(2));
     let (code, _, said) = diff(&files, &["c.rs", "c.rs"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("module `absent` isn't found: there is no c/absent.rs"), "{said}");
+    assert!(said.contains("module `absent` isn't found: searched c/absent.rs"), "{said}");
 }
 
 #[test]
@@ -371,7 +374,7 @@ fn diff_writes_json_for_programs() {
 }
 
 #[test]
-fn check_says_valid_only_where_all_was_checked() {
+fn check_reports_valid_only_if_everything_was_checked() {
     let (_folder, lacking) = run(
         &("import \"d3d9types.h\"; typedef D3DFORMAT F;".to_owned() + GOOD),
         &["check", "a.idl"],
@@ -382,7 +385,7 @@ fn check_says_valid_only_where_all_was_checked() {
 }
 
 #[test]
-fn rust_makes_numbers_of_enums_that_are_named_as_flags() {
+fn rust_converts_flags_enums_to_integers() {
     let text = "typedef enum Look { DULL = 1, SHINY = 2, LARGE = 4 } Look;".to_owned() + GOOD;
     let (_folder, warned) = run(&text, &["rust", "a.idl"]);
     assert_eq!(warned.status.code(), Some(0));
@@ -410,15 +413,18 @@ fn check_com(text: &str, more: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
+fn check_com_reports_each_method_with_a_different_com_layout_as_an_error() {
     let (code, shown, said) = check_com(LAYOUTS, &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert_eq!(shown, "1 of 3 methods have another COM layout in Rust\n");
-    assert!(said.starts_with("error: method `IMeter::IsDone` has another COM layout"), "{said}");
+    assert_eq!(shown, "1 of 3 methods have a different COM layout in Rust\n");
+    assert!(
+        said.starts_with("error: the COM layout of method `IMeter::IsDone` differs in Rust"),
+        "{said}"
+    );
     assert!(said.contains("a.idl:5:") && said.contains("2-byte integer"), "{said}");
     assert!(said.ends_with("syshandle: 1 error\n") && !said.contains("warning"), "{said}");
     let same = check_com(&LAYOUTS.replace("VARIANT_BOOL", "BOOL"), &[]);
-    let shown = "0 of 3 methods have another COM layout in Rust\n".to_owned();
+    let shown = "0 of 3 methods have a different COM layout in Rust\n".to_owned();
     assert_eq!(same, (Some(0), shown, String::new()));
     // Without `--com`, the command checks only the IDL, which is valid.
     let (_folder, plain) = run(LAYOUTS, &["check", "a.idl"]);
@@ -426,9 +432,9 @@ fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
 }
 
 #[test]
-fn check_com_leaves_out_interfaces_that_are_declared_private() {
+fn check_com_skips_private_interfaces() {
     let private = check_com(LAYOUTS, &["--private", "IMeter"]);
-    let shown = "0 of 1 methods have another COM layout in Rust\n".to_owned();
+    let shown = "0 of 1 methods have a different COM layout in Rust\n".to_owned();
     assert_eq!(private, (Some(0), shown, String::new()));
     let (code, _, said) = check_com(LAYOUTS, &["--private", "IPlain"]);
     assert_eq!(code, Some(1));
@@ -436,7 +442,7 @@ fn check_com_leaves_out_interfaces_that_are_declared_private() {
 }
 
 #[test]
-fn rust_of_a_private_interface_is_declared_so_and_marked_without_a_report() {
+fn rust_marks_methods_of_a_private_interface_without_a_warning() {
     let (_folder, output) = run(LAYOUTS, &["rust", "a.idl", "--private", "IMeter"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -446,20 +452,23 @@ fn rust_of_a_private_interface_is_declared_so_and_marked_without_a_report() {
     let (_folder, output) = run(LAYOUTS, &["rust", "a.idl"]);
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.starts_with("warning: method `IMeter::IsDone`"), "{said}");
+    assert!(said.starts_with("warning: the COM layout of method `IMeter::IsDone`"), "{said}");
 }
 
 #[test]
-fn options_that_name_nothing_of_the_file_are_errors() {
+fn options_with_unknown_names_are_errors() {
     let text = "typedef enum Look { DULL, SHINY } Look;".to_owned() + LAYOUTS;
     for (options, said) in [
-        (&["rust", "a.idl", "--private", "IMetre"][..], "no interface `IMetre` to be private"),
-        (&["rust", "a.idl", "--flags", "Lock"], "no enum `Lock` to have flags"),
+        (
+            &["rust", "a.idl", "--private", "IMetre"][..],
+            "the private interface `IMetre` doesn't exist",
+        ),
+        (&["rust", "a.idl", "--flags", "Lock"], "the flags enum `Lock` doesn't exist"),
         (
             &["check", "a.idl", "--com", "--private", "IMetre"],
-            "no interface `IMetre` to be private",
+            "the private interface `IMetre` doesn't exist",
         ),
-        (&["check", "a.idl", "--com", "--flags", "Lock"], "no enum `Lock` to have flags"),
+        (&["check", "a.idl", "--com", "--flags", "Lock"], "the flags enum `Lock` doesn't exist"),
     ] {
         let (_folder, output) = run(&text, options);
         assert_eq!(output.status.code(), Some(1), "{options:?}");

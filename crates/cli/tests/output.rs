@@ -162,7 +162,7 @@ fn text_of_a_program_mark_is_escaped_in_output() {
     fs::write(&server, changed).unwrap();
     let output = command(&fixture, &arguments(&[&"register", &folder])).output().unwrap();
     let text = check_harmless(&output);
-    assert!(text.contains("has no program that serves a class"), "{text}");
+    assert!(text.contains("contains no program that serves a class"), "{text}");
 }
 
 /// Returns the commands that write to standard output. They work on a folder that contains a server
@@ -214,7 +214,7 @@ fn run_with(fixture: &Fixture, output: impl Fn() -> Stdio) -> Vec<(String, Outpu
 }
 
 #[test]
-fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
+fn a_command_with_a_closed_output_completes_without_a_message() {
     let fixture = Fixture::new();
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -232,7 +232,7 @@ fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
 }
 
 #[test]
-fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
+fn a_command_with_a_full_output_completes_and_reports_the_failed_write() {
     let fixture = Fixture::new();
     for (words, output) in run_with(&fixture, || File::create("/dev/full").unwrap().into()) {
         let error = String::from_utf8_lossy(&output.stderr);
@@ -242,7 +242,10 @@ fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
         }
         assert_eq!(output.status.code(), Some(1), "{words}: {error}");
         assert!(error.contains("the standard output can't be written: No space left"), "{error}");
-        assert!(error.contains("the command itself succeeded"), "{words}: {error}");
+        assert!(
+            error.contains("the command succeeded, but its output is incomplete"),
+            "{words}: {error}"
+        );
     }
 }
 

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_comes_back_as_what_it_was() {
+    fn a_fault_is_restored_from_its_hresult() {
         for fault in faults() {
             let hresult = Hresult::of_fault(&fault);
             assert!(hresult.is_failure(), "{fault:?}");

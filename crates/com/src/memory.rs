@@ -72,7 +72,7 @@ pub struct OutOfMemory;
 
 impl fmt::Display for BadAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nothing is at address {:#x}", self.address)
+        write!(f, "address {:#x} is not accessible", self.address)
     }
 }
 

@@ -234,8 +234,8 @@ impl KindCollector {
                 Ok(())
             }
             Type::Object(interface) => Err(format!(
-                "{location}: COM passes a reference to an object (`{}`) only where the method's \
-                 other types are MIDL's, and not within other values",
+                "{location}: COM can pass an object reference (`{}`) only as a parameter of a method \
+                 whose types are all supported by MIDL",
                 interface().name
             )),
             Type::Option(inner) | Type::List(inner) | Type::Array(inner, _) | Type::Set(inner) => {

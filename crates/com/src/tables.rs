@@ -82,7 +82,7 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the interface is too large for COM: method `{}` has no place in its tables",
+            "the interface is too large for COM: method `{}` doesn't fit into its tables",
             self.method
         )
     }

@@ -39,10 +39,11 @@ pub struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let peers = if self.is_compatible { "old peers go on" } else { "BREAKS old peers" };
+        let peers =
+            if self.is_compatible { "compatible with old peers" } else { "BREAKS old peers" };
         write!(f, "{}: {} ({peers})", self.name, self.description)?;
         match &self.gained_authority {
-            Some(gained_authority) => write!(f, "\n  GIVES MORE: {gained_authority}"),
+            Some(gained_authority) => write!(f, "\n  MORE AUTHORITY: {gained_authority}"),
             None => Ok(()),
         }
     }

@@ -108,7 +108,7 @@ impl<'d> Emitter<'d> {
 
     fn method(&mut self, place: &str, method: &Method) {
         if method.error.is_some() {
-            self.refuse(place, "MIDL has no errors of a method's own: return a plain `Result`");
+            self.refuse(place, "MIDL can't express an error type: return a plain `Result`");
         }
         let results = self.results(method);
         let mut names_in_use = MidlNames::default();

@@ -147,14 +147,14 @@ pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usiz
     let late_input = declared.iter().skip_while(|slot| slot.direction == Direction::In);
     if late_input.clone().any(|slot| slot.direction == Direction::In) {
         let place = declared.iter().position(|slot| slot.direction == Direction::Out);
-        let what = "an `out` parameter stands before an `in` parameter, and the tables of the trait \
-                    have all `in` parameters first";
+        let what = "an `out` parameter precedes an `in` parameter, but in the trait all `in` \
+                    parameters come first";
         return Some((place, what.to_owned()));
     }
     let place = declared.iter().zip(tables).position(|(declared, tables)| declared != tables);
     let Some(place) = place else {
         let what = format!(
-            "the file declares {} slots, and the tables of the trait have {}",
+            "the file declares {} slots, but the trait has {}",
             declared.len(),
             tables.len()
         );
@@ -163,13 +163,13 @@ pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usiz
     let (file, trait_) = (&declared[place].ty, &tables[place].ty);
     let what = match (file.to_string(), trait_.to_string()) {
         (file, trait_) if file != trait_ => {
-            format!("the file passes {file}, and the tables of the trait {trait_}")
+            format!("the file passes {file}, but the trait passes {trait_}")
         }
         (file, _) if declared[place].direction != tables[place].direction => {
-            format!("{file} travels in the other direction in the tables of the trait")
+            format!("{file} is passed in the opposite direction in the trait")
         }
         (file, _) => difference_within(&declared[place].ty, &tables[place].ty)
-            .unwrap_or_else(|| format!("{file} differs within from the trait's tables")),
+            .unwrap_or_else(|| format!("{file} has different members in the trait")),
     };
     Some((Some(place), what))
 }
@@ -182,8 +182,7 @@ fn difference_within(file: &Type, tables: &Type) -> Option<String> {
         | (Type::Array(file, _), Type::Array(tables, _)) => difference_within(file, tables),
         (Type::Counted(file, place), Type::Counted(tables, expected)) => {
             if place != expected {
-                let what = "the count of the array isn't right before it, as in the tables of the \
-                            trait have it";
+                let what = "the count of the array doesn't directly precede it, as in the trait";
                 return Some(what.to_owned());
             }
             difference_within(file, tables)
@@ -192,16 +191,15 @@ fn difference_within(file: &Type, tables: &Type) -> Option<String> {
             let place = file.iter().zip(tables).position(|(file, tables)| file != tables)?;
             let number = place + 1;
             let (file, tables) = (&file[place], &tables[place]);
-            let within = difference_within(file, tables).unwrap_or_else(|| {
-                format!("the file has {file}, and the tables of the trait {tables}")
-            });
+            let within = difference_within(file, tables)
+                .unwrap_or_else(|| format!("the file has {file}, but the trait has {tables}"));
             Some(format!("field {number} of the struct: {within}"))
         }
         (Type::ShortEnum(_), Type::ShortEnum(_)) => {
             Some("the values of the enum differ".to_owned())
         }
         (file, tables) if file.to_string() != tables.to_string() => {
-            Some(format!("the file has {file}, and the tables of the trait {tables}"))
+            Some(format!("the file has {file}, but the trait has {tables}"))
         }
         _ => None,
     }

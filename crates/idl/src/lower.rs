@@ -250,11 +250,11 @@ impl<'a> Lowering<'_, 'a> {
             }
             Item::DispatchInterface(of) if of.members.is_some() && self.is_requested(&of.name) => {
                 let what = format!("dispinterface {}", quoted(&of.name.name));
-                self.report_unsupported(of.name.span, "it is called by names at run time", &what);
+                self.report_unsupported(of.name.span, "a dispinterface has no vtable", &what);
             }
             Item::Module(Module { name, items: Some(_), .. }) if self.is_requested(name) => {
                 let what = format!("module {}", quoted(&name.name));
-                self.report_unsupported(name.span, "its functions are a library's", &what);
+                self.report_unsupported(name.span, "its functions are in a DLL", &what);
             }
             Item::Function(function) if self.is_requested(&function.name) => {
                 let what = format!("function {}", quoted(&function.name.name));
@@ -263,7 +263,7 @@ impl<'a> Lowering<'_, 'a> {
             Item::Namespace(namespace) => {
                 let span = namespace.segments.first().map(|segment| segment.span);
                 if let Some(span) = span.filter(|_| self.only.is_empty()) {
-                    let what = "a namespace is the Windows Runtime's: its types have no Rust here";
+                    let what = "Windows Runtime namespaces aren't supported";
                     self.state.diagnostics.push(Diagnostic::error(span, what));
                 }
             }
@@ -277,7 +277,7 @@ impl<'a> Lowering<'_, 'a> {
             let what = format!("interface {}", quoted(&interface.name.name));
             self.report_unsupported(
                 interface.name.span,
-                "it is `local`: no other process calls it",
+                "it is `local`, so no other process can call it",
                 &what,
             );
         } else {
@@ -361,7 +361,7 @@ impl<'a> Lowering<'_, 'a> {
     /// Reports that a construct can't be expressed in Rust. This is an error if interfaces were
     /// requested by name, and otherwise a warning.
     fn report_unsupported(&mut self, span: Span, why: &str, what: &str) {
-        let message = format!("{what} has no Rust: {why}");
+        let message = format!("{what} can't be expressed in Rust: {why}");
         self.state.diagnostics.push(match self.only.is_empty() {
             true => Diagnostic::warning(span, message),
             false => Diagnostic::error(span, message),
@@ -372,8 +372,8 @@ impl<'a> Lowering<'_, 'a> {
     fn where_defined(&self, announced: Span) -> &'static str {
         match self.program.is_built_in(announced) {
             true => {
-                "of the system's own file only its name is built in: name the directory that has \
-                 the whole file with `-I`"
+                "only a forward declaration of this type is built in: name the directory of the \
+                 complete file with `-I`"
             }
             false => "import the file that defines it",
         }
@@ -389,8 +389,10 @@ impl<'a> Lowering<'_, 'a> {
             }
             Some(known) if *known == span => Ok(false),
             Some(&known) => {
-                let message = format!("{} would be the Rust name of two things", quoted(name));
-                let diagnostic = Diagnostic::error(span, message).related(known, "the other one");
+                let message =
+                    format!("{} would be the Rust name of two declarations", quoted(name));
+                let diagnostic =
+                    Diagnostic::error(span, message).related(known, "the other declaration");
                 self.state.diagnostics.push(diagnostic);
                 Err(LoweringError)
             }

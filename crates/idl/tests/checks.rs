@@ -73,7 +73,7 @@ fn names_are_declared_before_they_are_used() {
 }
 
 #[test]
-fn nothing_is_of_type_void() {
+fn no_value_has_type_void() {
     refuses(&method("[in] void a"), "a parameter can't be of type `void`");
     refuses(&method("[in] long a, void b"), "a parameter can't be of type `void`");
     refuses("typedef void V; struct S { V a; };", "a field can't be of type `void`");
@@ -100,7 +100,7 @@ fn attributes_fit_the_types_that_they_are_on() {
         ("[in] long i, [in, iid_is(i)] IUnknown *a", "`i` isn't the identifier of an interface"),
         ("[in, range(1, 2)] GUID a", "attribute `range` doesn't fit"),
         ("[in] long *n, [in, size_is(n)] byte *a", "`n` is a pointer, not a number"),
-        ("[in] long n, [in, size_is(*n)] byte *a", "`n` is no pointer: leave out the `*`"),
+        ("[in] long n, [in, size_is(*n)] byte *a", "`n` isn't a pointer: remove the `*`"),
         ("[in] double n, [in, size_is(n)] byte *a", "`n` isn't an integer"),
         ("[in] GUID n, [in, size_is(n)] byte *a", "`n` isn't an integer"),
         ("[in] long *n, [in, size_is(n * 2)] byte *a", "`n` is a pointer, not a number"),
@@ -124,11 +124,11 @@ fn attributes_fit_the_types_that_they_are_on() {
 }
 
 #[test]
-fn a_comment_that_takes_the_next_line_with_it_is_warned_of() {
+fn a_comment_that_continues_on_the_next_line_causes_a_warning() {
     let swallowed = "// The path is C:\\\ntypedef long lost;\ntypedef long kept;";
     let said = report(swallowed);
     assert!(said.is_success() && said.statistics().warnings == 1, "{said}");
-    assert!(said.to_string().contains("takes the next line with it"), "{said}");
+    assert!(said.to_string().contains("makes the next line part of it"), "{said}");
     assert!(said.to_string().contains("a.idl:2:18"), "{said}");
     for text in ["// a \\\n\ntypedef long b;", "// a \\\n// b\n", "/* a \\\n b */", "// a \\ b\n"] {
         assert_eq!(report(text).statistics().warnings, 0, "{text}");
@@ -143,7 +143,7 @@ fn files_are_read_for_64_bit_windows() {
 }
 
 #[test]
-fn constructs_of_real_files_are_taken() {
+fn constructs_of_real_files_are_accepted() {
     takes(
         "typedef struct S { long a; } S, const * PCS; typedef S *PS, const *const PPS; struct T { const S *a, const *b; };",
     );
@@ -174,7 +174,7 @@ fn rust(text: &str, options: &Options) -> (String, Report) {
 }
 
 #[test]
-fn a_property_and_a_method_of_one_name_get_two_names_in_rust() {
+fn a_property_and_a_method_with_the_same_name_get_two_names_in_rust() {
     let (text, said) = rust(
         "[object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)] interface IThing : IUnknown {\n\
          HRESULT Count(); HRESULT SetSize([in] long a); HRESULT getURL(); HRESULT GetUrl();\n\
@@ -191,7 +191,7 @@ fn a_property_and_a_method_of_one_name_get_two_names_in_rust() {
 }
 
 #[test]
-fn a_class_of_more_interfaces_than_it_may_have_is_refused() {
+fn a_class_with_too_many_interfaces_is_refused() {
     let class = |count: usize| {
         let interfaces: String = (0..count)
             .map(|n| {
@@ -210,14 +210,11 @@ fn a_class_of_more_interfaces_than_it_may_have_is_refused() {
     assert!(said.is_success() && text.contains("pub C:"), "{said}");
     let (text, said) = rust(&class(9), &Options::default());
     assert!(!text.contains("pub C:"), "{text}");
-    assert!(
-        said.to_string().contains("class `C` has 9 interfaces, and a class has at most 8"),
-        "{said}"
-    );
+    assert!(said.to_string().contains("class `C` has 9 interfaces, but the limit is 8"), "{said}");
 }
 
 #[test]
-fn enums_that_look_like_flags_are_warned_of_and_become_numbers_on_request() {
+fn enums_that_look_like_flags_cause_a_warning_and_become_integers_on_request() {
     let file =
         |values: &str| format!("typedef enum Look {{ {values} }} Look;{}", method("[in] Look a"));
     let looks = |values: &str| {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syshandle_idl::{Options, check};
 
 #[test]
-fn each_file_gets_what_is_expected() {
+fn each_file_matches_its_expected_report() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for input in inputs() {

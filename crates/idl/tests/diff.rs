@@ -99,7 +99,7 @@ fn differences_that_keep_the_wire_form_are_no_change() {
 }
 
 #[test]
-fn methods_come_and_go() {
+fn added_and_removed_methods_are_reported() {
     let a = "fn a(&self) -> Result<()>;";
     let b = "fn b(&self, x: u32) -> Result<()>;";
     let c = "fn c(&self, x: Event) -> Result<File>;";
@@ -112,18 +112,18 @@ fn methods_come_and_go() {
             "MORE Thing::c: a method with a handle (event) (to the server)",
         ],
     );
-    methods(a, &format!("{b}{a}"), &["BREAKS Thing::b: method inserted at place 1"]);
+    methods(a, &format!("{b}{a}"), &["BREAKS Thing::b: method inserted at position 1"]);
     methods(&format!("{a}{b}"), a, &["BREAKS Thing::b: method removed"]);
     methods(&format!("{a}{b}"), b, &["BREAKS Thing::a: method removed"]);
     methods(
         &format!("{a}{b}"),
         &format!("{b}{a}"),
-        &["BREAKS Thing::a: moved from place 1 to place 2"],
+        &["BREAKS Thing::a: moved from position 1 to position 2"],
     );
     methods(
         &format!("{a}{c}{b}"),
         &format!("{b}{a}{c}"),
-        &["BREAKS Thing::b: moved from place 3 to place 1"],
+        &["BREAKS Thing::b: moved from position 3 to position 1"],
     );
 }
 
@@ -138,7 +138,7 @@ fn a_method_with_another_name() {
         "fn a(&self, x: u32) -> Result<()>;",
         "fn b(&self, x: File) -> Result<()>;",
         &[
-            "BREAKS Thing::b: stands where `a` stood",
+            "BREAKS Thing::b: replaces `a`",
             "BREAKS Thing::b::x: type changed from `u32` to `a handle (file)`",
             "MORE Thing::b::x: a handle (file) (to the server)",
         ],
@@ -146,7 +146,7 @@ fn a_method_with_another_name() {
 }
 
 #[test]
-fn parameters_come_go_and_move() {
+fn added_removed_and_moved_parameters_are_reported() {
     let method = |parameters: &str| format!("fn a(&self, {parameters}) -> Result<()>;");
     let from = |old: &str, new: &str, expected: &[&str]| {
         methods(&method(old), &method(new), expected);
@@ -161,7 +161,11 @@ fn parameters_come_go_and_move() {
         ],
     );
     from("x: u32, y: u8", "y: u8", &["BREAKS Thing::a::x: removed"]);
-    from("x: u8, y: u8", "y: u8, x: u8", &["BREAKS Thing::a::x: moved from place 1 to place 2"]);
+    from(
+        "x: u8, y: u8",
+        "y: u8, x: u8",
+        &["BREAKS Thing::a::x: moved from position 1 to position 2"],
+    );
     from("x: u8", "y: u8", &["goes on Thing::a::y: renamed from `x`"]);
     from("x: u8", "x: u16", &["BREAKS Thing::a::x: type changed from `u8` to `u16`"]);
     from("x: u8", "x: Option<u8>", &["BREAKS Thing::a::x: type changed from `u8` to `Option<u8>`"]);
@@ -192,7 +196,7 @@ fn parameters_come_go_and_move() {
 }
 
 #[test]
-fn handles_that_come_in() {
+fn handles_in_parameters() {
     let method =
         |declared: &str, ty: &str| format!("fn a(&self, {declared} x: {ty}) -> Result<()>;");
     let fd = |old: &str, new: &str, expected: &[&str]| {
@@ -239,7 +243,7 @@ fn handles_that_come_in() {
         "#[handle(file)]",
         &[
             "goes on Thing::a::x: declares a handle (file) instead of a handle (file, at most read)",
-            "MORE Thing::a::x: any right: there is no maximum any more (to the server)",
+            "MORE Thing::a::x: all rights: the maximum was removed (to the server)",
         ],
     );
     fd(
@@ -247,7 +251,7 @@ fn handles_that_come_in() {
         "#[handle(file, at_most = read | write)]",
         &[
             "goes on Thing::a::x: declares a handle (file, at most read | write) instead of a handle (file, at most read)",
-            "MORE Thing::a::x: right write in the maximum (to the server)",
+            "MORE Thing::a::x: right write added to the maximum (to the server)",
         ],
     );
     fd(
@@ -255,7 +259,7 @@ fn handles_that_come_in() {
         "#[handle(socket)]",
         &[
             "goes on Thing::a::x: declares a handle (socket) instead of a handle (socket of tcp_stream)",
-            "MORE Thing::a::x: sockets of other sorts (to the server)",
+            "MORE Thing::a::x: other socket types (to the server)",
         ],
     );
     fd(
@@ -263,7 +267,7 @@ fn handles_that_come_in() {
         "#[handle(file)]",
         &[
             "goes on Thing::a::x: declares a handle (file) instead of a handle (file of regular)",
-            "MORE Thing::a::x: files of other sorts (to the server)",
+            "MORE Thing::a::x: other file types (to the server)",
         ],
     );
     methods(
@@ -302,7 +306,7 @@ fn handles_that_come_in() {
 }
 
 #[test]
-fn handles_that_come_out() {
+fn handles_in_results() {
     let method = |declared: &str| format!("{declared} fn a(&self) -> Result<OwnedFd>;");
     let from = |old: &str, new: &str, expected: &[&str]| {
         methods(&method(old), &method(new), expected);
@@ -335,7 +339,7 @@ fn handles_that_come_out() {
     methods(
         "fn a(&self) -> Result<u8>;",
         "fn a(&self) -> Result<u8, Trouble>;",
-        &["BREAKS Thing::a::error: error changed from the usual one to one of its own"],
+        &["BREAKS Thing::a::error: error changed from the default type to a custom type"],
     );
 }
 
@@ -461,7 +465,7 @@ fn sizes_and_bounds() {
     idl_methods(
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
         "HRESULT A([in, size_is(n)] BYTE *x, [in] long n);",
-        &["BREAKS Thing::a::x: COM layout changed: a parameter that it names is in another place"],
+        &["BREAKS Thing::a::x: COM layout changed: a parameter that it refers to has moved"],
     );
     idl_methods(
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
@@ -487,7 +491,7 @@ fn sizes_and_bounds() {
 }
 
 #[test]
-fn structs_are_told_once_with_the_way_they_go() {
+fn structs_are_reported_once_with_their_direction() {
     let given = "fn a(&self, x: Place) -> Result<()>; fn b(&self, x: Vec<Place>) -> Result<()>;";
     let place = |fields: &str| format!("#[derive(Encode)] struct Place {{ {fields} }}");
     let from = |old: &str, new: &str, method: &str, expected: &[&str]| {
@@ -519,7 +523,7 @@ fn structs_are_told_once_with_the_way_they_go() {
         "x: u8, y: u8",
         "y: u8, x: u8",
         given,
-        &["BREAKS Place::x: moved from place 1 to place 2"],
+        &["BREAKS Place::x: moved from position 1 to position 2"],
     );
     from("x: u8", "z: u8", given, &["goes on Place::z: renamed from `x`"]);
     // A type that no method passes.
@@ -583,12 +587,7 @@ fn enums_and_unions() {
     );
     from("Dull", "Shiny, Dull", given, &["BREAKS Look::Shiny: variant inserted"]);
     from("Dull, Shiny", "Dull", given, &["BREAKS Look::Shiny: variant removed"]);
-    from(
-        "Dull, Shiny",
-        "Dull, Bright",
-        given,
-        &["BREAKS Look::Bright: stands where `Shiny` stood"],
-    );
+    from("Dull, Shiny", "Dull, Bright", given, &["BREAKS Look::Bright: replaces `Shiny`"]);
     from(
         "Dull, Shiny",
         "Dull, Shiny = 5",
@@ -666,7 +665,7 @@ fn constants() {
     from(
         "const long LIMIT = 10;",
         "const long LIMIT = 20;",
-        &["goes on LIMIT: changed from 10 to 20", "MORE LIMIT: a limit may be wider"],
+        &["goes on LIMIT: changed from 10 to 20", "MORE LIMIT: a limit may be higher"],
     );
     from(
         "const long LIMIT = 20;",
@@ -704,7 +703,7 @@ fn identifiers_names_and_bases() {
         &interface('5', "IThing", "IUnknown"),
         &interface('6', "IThing", "IUnknown"),
         &["BREAKS Thing::iid: identifier changed from 1284c788-6978-43d5-9a02-414901a2ec75 \
-           to 1284c788-6978-43d5-9a02-414901a2ec76: clients of the old one cannot find it"],
+           to 1284c788-6978-43d5-9a02-414901a2ec76: old clients can't find it"],
     );
     says(
         &interface('5', "IThing", "IUnknown"),
@@ -735,7 +734,7 @@ fn identifiers_names_and_bases() {
         &derived("IBase"),
         &[
             "BREAKS Top::base: base changed from `IUnknown` to `IBase`",
-            "BREAKS Top::first: method inserted at place 1",
+            "BREAKS Top::first: method inserted at position 1",
             "MORE Top::first: a method with a handle (file) (to the server)",
         ],
     );
@@ -758,8 +757,8 @@ fn references_to_objects() {
         &rust(&other, "fn a(&self, x: ListenerClient) -> Result<()>;"),
         &[
             "BREAKS Listener::iid: identifier changed from 00000000-0000-0000-0000-000000000001 \
-             to 00000000-0000-0000-0000-000000000002: clients of the old one cannot find it",
-            "BREAKS Thing::a::x: what `an object with Listener` stands for changed",
+             to 00000000-0000-0000-0000-000000000002: old clients can't find it",
+            "BREAKS Thing::a::x: the definition of `an object with Listener` changed",
             "MORE Thing::a::x: an object with Listener (to the server)",
         ],
     );
@@ -785,7 +784,7 @@ fn classes() {
         &class("C", '1', "A + B"),
         &class("C", '1', "B + A"),
         &[
-            "goes on C::default: its first interface, which COM takes for the default one, is now `B`",
+            "goes on C::default: its first interface, which is the default interface in COM, is now `B`",
         ],
     );
     says(&class("C", '1', "A"), &class("D", '1', "A"), &["goes on D: renamed from `C`"]);
@@ -793,7 +792,7 @@ fn classes() {
         &class("C", '1', "A"),
         &class("C", '2', "A"),
         &["BREAKS C::clsid: identifier changed from 00000001-0000-0000-0000-000000000003 \
-           to 00000002-0000-0000-0000-000000000003: clients of the old one cannot find it"],
+           to 00000002-0000-0000-0000-000000000003: old clients can't find it"],
     );
     says(
         &class("C", '1', "A"),

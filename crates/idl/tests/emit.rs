@@ -22,8 +22,8 @@ fn there_and_back(description: &Description) -> String {
     let lowered = describe_text("a.idl", &text, &Options::default());
     // A construct that MIDL can express may still have a COM layout that differs from the trait's.
     // Warnings about this are expected.
-    let about_layouts = " has another COM layout in Rust: ";
-    let others = |of: &&Diagnostic| !of.message.contains(about_layouts);
+    let about_layouts = "the COM layout of ";
+    let others = |of: &&Diagnostic| !of.message.starts_with(about_layouts);
     let others: Vec<_> = lowered.report.diagnostics().iter().filter(others).collect();
     assert!(others.is_empty(), "{others:?}\n{text}");
     assert_eq!(diff(description, &lowered.description), [], "{text}\n{}", lowered.rust());
@@ -58,7 +58,7 @@ fn refuses(before: &str, method: &str, expected: &str) {
 }
 
 #[test]
-fn values_of_all_sorts() {
+fn values_of_all_types() {
     let numbers = ["bool", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"];
     for ty in numbers.into_iter().chain(["String", "Guid"]) {
         methods(
@@ -164,7 +164,7 @@ fn bounds_are_kept() {
 }
 
 #[test]
-fn names_that_midl_uses_itself_or_that_would_be_there_twice() {
+fn reserved_and_repeated_names_are_changed_for_midl() {
     methods(
         "",
         "fn new(&self, r#in: u8, interface: u8, words: Vec<u8>, words_count: u32, result: u8)\n\
@@ -182,7 +182,7 @@ fn names_that_midl_uses_itself_or_that_would_be_there_twice() {
 }
 
 #[test]
-fn constants_are_written_or_said_to_be_left_out() {
+fn constants_are_written_or_named_in_a_comment() {
     let text = methods(
         "pub const A: u32 = 0x10 | 1; pub const B: &str = \"a\\n\\\"b\\\"\"; pub const C: f64 = 1.5;\n\
          pub const D: bool = true; pub const E: u64 = u64::MAX; pub const F: i32 = -1;",
@@ -191,9 +191,9 @@ fn constants_are_written_or_said_to_be_left_out() {
     for line in [
         "const unsigned long A = 0x10 | 1;",
         "const LPCWSTR B = L\"a\\n\\\"b\\\"\";",
-        "// Without the constant C:",
+        "// Constant C is omitted:",
         "const BOOL D = TRUE;",
-        "// Without the constant E:",
+        "// Constant E is omitted:",
         "const long F = - 1;",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
@@ -218,45 +218,52 @@ fn types_without_a_midl_form_are_named() {
     let no = |parameter: &str, expected: &str| {
         refuses("", &method(parameter), &format!("Thing::a, parameter `x`: {expected}"));
     };
-    no("#[handle(file, read, at_most = read)] x: File", "MIDL has no `at_most`");
-    no("#[handle(socket(tcp_stream))] x: OwnedFd", "MIDL has no sorts of sockets");
-    no("#[handle(file(regular), read)] x: File", "MIDL has no sorts of files");
+    no("#[handle(file, read, at_most = read)] x: File", "MIDL can't express `at_most`");
+    no("#[handle(socket(tcp_stream))] x: OwnedFd", "MIDL can't express sorts of sockets");
+    no("#[handle(file(regular), read)] x: File", "MIDL can't express sorts of files");
     no("x: TcpStream", "MIDL has no kind of handle for `TcpStream`");
     no("#[handle(socket)] x: TcpStream", "MIDL has no kind of handle for `TcpStream`");
     no("x: ManualEvent", "MIDL has no kind of handle for `ManualEvent`");
     no("#[handle(event, signal)] x: ManualEvent", "MIDL has no kind of handle for `ManualEvent`");
     no("x: Directory", "MIDL has no kind of handle for `Directory`");
     no("#[handle(timer)] x: OwnedFd", "MIDL has no kind of handle for `timer`");
-    no("x: UnsealedSection", "MIDL has no section whose size may change");
+    no("x: UnsealedSection", "MIDL can't express a resizable section");
     no("#[handle(pipe)] x: File", "the declaration contradicts the type");
-    no("x: OwnedFd", "say which kind");
-    no("#[handle(file | pipe)] x: OwnedFd", "MIDL has no handle of one of several kinds");
-    no("#[handle(section, seal)] x: Section", "MIDL has no mask for the right `seal`");
-    no("x: Option<File>", "MIDL can't say that a handle may be missing");
+    no("x: OwnedFd", "declare the kind");
+    no("#[handle(file | pipe)] x: OwnedFd", "MIDL can't express a handle of several kinds");
+    no("#[handle(section, seal)] x: Section", "MIDL has no access mask for the right `seal`");
+    no("x: Option<File>", "MIDL can't express an optional handle");
     no("x: HashMap<u8, u8>", "MIDL has no type for `HashMap<u8,u8>`");
     no("x: (u8, u8)", "MIDL has no type for `(u8,u8)`");
     no("x: u128", "MIDL has no type for `u128`");
     no("x: Vec<Vec<u8>>", "MIDL has no type for `Vec<u8>`");
     no("x: Unknown", "MIDL has no type for `Unknown`");
     no("x: OtherClient", "interface `Other` isn't in this file");
-    no("#[range(1..=9)] x: String", "MIDL can't say that a text is not too short");
+    no("#[range(1..=9)] x: String", "MIDL can't express a minimum length of a string");
     no("x: ()", "MIDL has no type for `()`");
-    refuses("", "fn a(&self) -> Result<u8, Trouble>;", "MIDL has no errors of a method's own");
-    refuses("", "fn a(&self) -> Result<Option<String>>;", "that comes out may be missing");
+    refuses("", "fn a(&self) -> Result<u8, Trouble>;", "MIDL can't express an error type");
+    refuses(
+        "",
+        "fn a(&self) -> Result<Option<String>>;",
+        "MIDL can't express an optional string or object as an output",
+    );
     let with = |definition: &str, expected: &str| {
         refuses(definition, "fn a(&self, x: S) -> Result<()>;", expected);
     };
     with(
         "#[derive(Encode)] pub struct S { f: File }",
-        "S::f: MIDL takes handles as parameters only",
+        "S::f: MIDL can express handles only as parameters",
     );
     with(
         "#[derive(Encode)] pub struct S { f: [File; 2] }",
-        "S::f: MIDL takes handles as parameters",
+        "S::f: MIDL can express handles only as parameters",
     );
-    with("#[derive(Encode)] pub enum S { A(u8) }", "S::A: MIDL's enums hold no data");
-    with("#[derive(Encode)] pub struct S;", "S: MIDL has no structs without fields");
-    with("#[derive(Encode)] pub enum S { A = 0x1_0000_0000 }", "S::A: MIDL's enums have 32 bits");
+    with("#[derive(Encode)] pub enum S { A(u8) }", "S::A: MIDL can't express variants with data");
+    with("#[derive(Encode)] pub struct S;", "S: MIDL can't express a struct without fields");
+    with(
+        "#[derive(Encode)] pub enum S { A = 0x1_0000_0000 }",
+        "S::A: MIDL's enums are limited to 32 bits",
+    );
 }
 
 /// Converts each method of the interfaces in other tests and in the samples separately. Each method

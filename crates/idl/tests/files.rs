@@ -86,7 +86,7 @@ fn included_file_shares_macros() {
 }
 
 #[test]
-fn imported_file_may_use_what_was_imported_before_it() {
+fn imported_file_may_use_declarations_of_earlier_imports() {
     let files = directory(&[
         ("a.idl", "import \"types.idl\", \"uses.idl\";"),
         ("types.idl", "typedef long t;"),
@@ -127,7 +127,7 @@ fn a_struct_by_value_may_be_defined_in_files_that_are_not_known() {
 }
 
 #[test]
-fn error_in_an_imported_file_is_told_there() {
+fn error_in_an_imported_file_is_reported_at_its_position() {
     let files = directory(&[("a.idl", "import \"b.idl\";"), ("b.idl", "\ntypedef lnog b;")]);
     let report = run(&files, "a.idl", &Options::default());
     let location = report.location(&report.diagnostics()[0]).expect("a place");

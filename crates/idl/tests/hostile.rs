@@ -40,7 +40,7 @@ fn everything_is_valid() {
 }
 
 #[test]
-fn any_beginning_of_a_file_is_read() {
+fn any_prefix_of_a_file_is_read() {
     // The step is a prime number, so that the text is cut at every position within words.
     for end in (0..EVERYTHING.len()).step_by(23) {
         read(&EVERYTHING[..end]);
@@ -48,14 +48,14 @@ fn any_beginning_of_a_file_is_read() {
 }
 
 #[test]
-fn any_end_of_a_file_is_read() {
+fn any_suffix_of_a_file_is_read() {
     for start in (0..EVERYTHING.len()).step_by(61) {
         read(&EVERYTHING[start..]);
     }
 }
 
 #[test]
-fn any_wrong_letter_is_read() {
+fn a_file_with_any_wrong_character_is_read() {
     let wrong = b"([{<\"'#*,;}])>\\\0@";
     for at in (0..EVERYTHING.len()).step_by(37) {
         let mut bytes = EVERYTHING.as_bytes().to_vec();
@@ -160,7 +160,7 @@ fn huge_words_are_read() {
     read(&format!("[uuid({huge})] interface a {{}}"));
     read(&format!("#include <{huge}>"));
     read(&format!("import \"{huge}\";"));
-    complains(&" ".repeat(5 << 20), "more than 4194304 bytes");
+    complains(&" ".repeat(5 << 20), "exceeds the limit of 4194304 bytes");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn many_errors_in_one_long_line_are_drawn() {
 }
 
 #[test]
-fn macros_that_explode_are_refused() {
+fn exponentially_expanding_macros_are_refused() {
     let mut text = "#define A0 x\n".to_owned();
     for level in 1..64 {
         text += &format!("#define A{level} A{0} A{0}\n", level - 1);
@@ -184,7 +184,7 @@ fn macros_that_explode_are_refused() {
 }
 
 #[test]
-fn includes_that_explode_are_refused() {
+fn exponentially_expanding_includes_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| {
         let path = directory.path().join(name);

@@ -8,7 +8,7 @@ use std::path::Path;
 use syshandle_idl::{Options, describe};
 
 #[test]
-fn each_file_becomes_what_is_expected() {
+fn each_file_matches_its_expected_rust_and_report() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     // The path is relative to the crate's directory, in which tests run, so that messages are the
     // same on every machine.

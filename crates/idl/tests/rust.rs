@@ -35,7 +35,7 @@ fn refuses(member: &str, expected: &str) {
 }
 
 #[test]
-fn results_are_what_comes_out() {
+fn output_parameters_become_results() {
     becomes("", "HRESULT A();", "fn a(&self, _) -> syshandle::Result<()>;");
     becomes("", "HRESULT A([out, retval] long *b);", "-> syshandle::Result<i32>;");
     becomes("", "HRESULT A([out] hyper *b, [out] BSTR *c);", "Result<(i64, String)>;");
@@ -47,7 +47,7 @@ fn results_are_what_comes_out() {
 }
 
 #[test]
-fn size_is_part_of_what_it_sizes() {
+fn lengths_are_part_of_their_lists() {
     becomes("", "HRESULT A([in] long n, [in, size_is(n)] BYTE *b);", "(&self, _, b: Vec<u8>)");
     becomes(
         "",
@@ -108,17 +108,17 @@ fn max_is_and_last_is_say_one_less() {
 }
 
 #[test]
-fn room_for_a_text_is_a_text() {
+fn a_string_buffer_is_a_string() {
     becomes(
         "",
         "HRESULT A([in] ULONG n, [out, size_is(n)] LPWSTR b);",
         "fn a(&self, _, n: u32) -> syshandle::Result<String>;",
     );
-    refuses("HRESULT A([out] LPWSTR b);", "an output needs a pointer to its place");
+    refuses("HRESULT A([out] LPWSTR b);", "an output parameter must be a pointer");
 }
 
 #[test]
-fn only_what_is_asked_for_is_judged() {
+fn only_requested_interfaces_are_converted() {
     let text = "import \"oaidl.idl\";\n\
         [object, uuid(00000000-0000-0000-0000-000000000001)] interface IBad : IUnknown { HRESULT A([in] VARIANT v); }\n\
         [object, uuid(00000000-0000-0000-0000-000000000002)] interface IUsed : IUnknown { HRESULT A(); }\n\
@@ -133,7 +133,7 @@ fn only_what_is_asked_for_is_judged() {
     assert_eq!(names, ["Good", "Used"]);
     assert!(!only("IBad").report.is_success());
     let unknown = only("IGod").report.to_string();
-    assert!(unknown.contains("there is no interface or class `IGod`"), "{unknown}");
+    assert!(unknown.contains("the requested interface or class `IGod` doesn't exist"), "{unknown}");
     assert!(unknown.contains("did you mean `IGood`?"), "{unknown}");
     // Without `--only`, interfaces that can be converted are converted, and the others are
     // reported.
@@ -157,19 +157,22 @@ fn a_type_that_contains_itself_is_boxed() {
 }
 
 #[test]
-fn declarations_without_a_meaning_are_named() {
+fn unsupported_declarations_are_reported() {
     refuses("HRESULT A([in] VARIANT b);", "method `IThing::A`, parameter `b`: type `VARIANT`");
     refuses("HRESULT A([in] SAFEARRAY(long) b);", "type `SAFEARRAY`");
     refuses("HRESULT A([in] HANDLE b);", "only a number in another process");
-    refuses("HRESULT A([in] REFIID b, [out, iid_is(b)] void **c);", "`iid_is` leaves open");
-    refuses("HRESULT A([in] void *b);", "nothing says what it points to");
-    refuses("HRESULT A([in] IUnknown *b);", "it doesn't say what the object can do");
-    refuses("HRESULT A([in] HWND b);", "windows and drawings are Windows' own");
-    refuses("void A();", "this has no way to say so");
+    refuses(
+        "HRESULT A([in] REFIID b, [out, iid_is(b)] void **c);",
+        "`iid_is` selects the interface of the object at run time",
+    );
+    refuses("HRESULT A([in] void *b);", "the type that it points to is unknown");
+    refuses("HRESULT A([in] IUnknown *b);", "name the interface of the object");
+    refuses("HRESULT A([in] HWND b);", "it refers to a window or a graphics object");
+    refuses("void A();", "this return type can't report an error");
 }
 
 #[test]
-fn all_that_is_wrong_is_said_in_one_run() {
+fn all_errors_are_reported_in_one_run() {
     let members = "HRESULT A([in] VARIANT b, [in] HANDLE c);\nHRESULT D([in] void *e);";
     let report = lowered("", members).expect_err("errors");
     assert_eq!(report.statistics().errors, 3, "{report}");

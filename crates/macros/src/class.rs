@@ -26,14 +26,14 @@ impl Parse for ClassDeclaration {
         let visibility = input.parse()?;
         let name: Ident = input.parse()?;
         if !input.peek(Token![:]) {
-            let what = "say which interfaces it has: `NAME: Interface = \"…\";`";
+            let what = "a class needs an interface: `NAME: Interface = \"…\";`";
             return Err(Error::new_spanned(name, what));
         }
         input.parse::<Token![:]>()?;
         let interfaces = Punctuated::parse_separated_nonempty(input)?;
         if !input.peek(Token![=]) {
             let what = "a class needs an identifier of its own, made once and never changed: \
-                        write `= \"…\"` behind this with the output of `uuidgen`";
+                        write `= \"…\"` after this with the output of `uuidgen`";
             return Err(Error::new_spanned(interfaces, what));
         }
         input.parse::<Token![=]>()?;
@@ -59,7 +59,7 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
     }
     for (i, interface) in interfaces.iter().enumerate() {
         if interfaces.iter().take(i).any(|before| before == interface) {
-            let what = "a class has each of its interfaces once: leave this out";
+            let what = "repeated interface: remove it";
             return Err(Error::new_spanned(interface, what));
         }
     }

@@ -274,10 +274,9 @@ fn cases(input: &DeriveInput, syshandle: &Library) -> Result<Vec<Case>> {
                 })
                 .collect()
         }
-        Data::Union(data) => Err(Error::new_spanned(
-            data.union_token,
-            "nothing says which field of a union is valid: write an enum",
-        )),
+        Data::Union(data) => {
+            Err(Error::new_spanned(data.union_token, "a union has no discriminant: write an enum"))
+        }
     }
 }
 
@@ -288,10 +287,7 @@ fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
     };
     match attributes.iter().find(declares) {
         None => Ok(()),
-        Some(attribute) => Err(Error::new_spanned(
-            attribute,
-            "a field declares what it is: write this right before its type or name",
-        )),
+        Some(attribute) => Err(Error::new_spanned(attribute, "move this attribute to a field")),
     }
 }
 

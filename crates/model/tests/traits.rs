@@ -11,7 +11,7 @@ use std::path::Path;
 use syn::{Item, Meta};
 
 #[test]
-fn every_mistake_is_told_at_its_token_with_what_to_write() {
+fn every_mistake_is_reported_at_its_token_with_a_remedy() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traits");
     let mut files: Vec<_> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

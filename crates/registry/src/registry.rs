@@ -294,7 +294,7 @@ fn cannot_be_removed(path: &Path) -> Error {
 }
 
 fn not_text(path: &Path) -> Error {
-    let text = format!("{} isn't UTF-8, and a registration is: rename it", path.display());
+    let text = format!("{} can't be registered: its path isn't UTF-8", path.display());
     Error::new(ErrorKind::BadRegistration, text)
 }
 

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn every_mistake_is_told_at_its_token_with_what_to_write() {
+fn every_mistake_is_reported_at_its_token_with_a_remedy() {
     let update = env::var_os("UPDATE_EXPECTED").is_some();
     let entries = Path::new("tests/mistakes").read_dir().expect("this test's files");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();

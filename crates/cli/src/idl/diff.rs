@@ -21,7 +21,7 @@ pub(crate) struct DiffArguments {
     /// The categories of changes for which the command fails with exit code 1
     #[arg(
         long,
-        value_name = "SORT",
+        value_name = "CATEGORY",
         value_delimiter = ',',
         default_value = "breaks,authority",
         hide_possible_values = false
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &DiffArguments, old: &Description, new: &Descriptio
             for change in &changes {
                 for category in arguments.denied(change) {
                     let why = match category {
-                        ChangeCategory::Authority => "gives a peer more",
+                        ChangeCategory::Authority => "gives a peer more authority",
                         ChangeCategory::Breaks | ChangeCategory::Nothing => "breaks old peers",
                     };
                     errln!("syshandle: {why}: --accept {}", change.name);
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_escaped_as_json_wants() {
+    fn strings_are_escaped_for_json() {
         assert_eq!(json_text("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
         assert_eq!(json_text("é𝄞"), r#""\u00e9\ud834\udd1e""#);
     }

@@ -107,21 +107,23 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsupported(why) => write!(f, "COM can't call this method: {why}"),
-            Self::ZeroInText => f.write_str("the text has a zero in it, where COM's texts end"),
-            Self::NotUtf16 => f.write_str("the text isn't UTF-16"),
+            Self::ZeroInText => {
+                f.write_str("the string contains a zero, which terminates a COM string")
+            }
+            Self::NotUtf16 => f.write_str("the string isn't UTF-16"),
             Self::Null => f.write_str("a pointer is NULL"),
             Self::BadAddress(error) => error.fmt(f),
             Self::OutOfMemory(error) => error.fmt(f),
-            Self::Value(expected) => write!(f, "the value is no {expected}"),
-            Self::NoHandle => f.write_str("the value is no handle"),
-            Self::UndeclaredHandle => f.write_str("the handle is of no kind that is declared"),
+            Self::Value(expected) => write!(f, "the value is not a valid {expected}"),
+            Self::NoHandle => f.write_str("the value is not a handle"),
+            Self::UndeclaredHandle => f.write_str("the handle's kind isn't declared"),
             Self::TooManyBytes => {
                 write!(f, "the limit of {} bytes in one call is exceeded", Limits::ARENA_BYTES)
             }
             Self::TooManyHandles => {
                 write!(f, "the limit of {} handles in one call is exceeded", Limits::HANDLES_MAX)
             }
-            Self::Encoded => f.write_str("the values aren't what their type describes"),
+            Self::Encoded => f.write_str("the encoded values don't match the interface"),
         }
     }
 }

@@ -170,7 +170,7 @@ impl<'m> ComReader<'m> {
         let count = count as u32;
         match (shape, count) {
             (Shape::OptionalHandle(_), 0 | 1) => self.push(&[count as u8])?,
-            (Shape::OptionalHandle(_), _) => return Err(Problem::Value("handle or none")),
+            (Shape::OptionalHandle(_), _) => return Err(Problem::Value("optional handle")),
             // Each encoded value takes at least one byte.
             _ if count > self.limits.message_bytes_max => return Err(Problem::TooManyBytes),
             _ => self.push(&count.to_le_bytes())?,

@@ -142,7 +142,7 @@ fn numbers_are_extended_by_their_sign() {
 }
 
 #[test]
-fn a_variant_is_its_value_to_com() {
+fn a_variant_is_passed_as_its_value() {
     let compiled = compiled::<dyn Values>(HandleForm::System);
     let mut pair = Pair::new(&compiled, "enums");
     // The indexes of the variants Blue and Low.
@@ -254,7 +254,7 @@ fn a_fault_arrives_with_its_text() {
 
 /// Without a text, the HRESULT still identifies the type of the fault.
 #[test]
-fn a_fault_without_its_text_is_of_the_same_sort() {
+fn a_fault_without_its_text_keeps_its_type() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let plan = &compiled.methods[0];
     let mut memory = Simulated::default();

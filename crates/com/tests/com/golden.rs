@@ -93,7 +93,7 @@ fn stub_constants_match_midl() {
 /// Compares the format strings of all test interfaces with a golden file, which contains them as
 /// bytes and in readable form.
 #[test]
-fn tables_are_the_golden_ones() {
+fn tables_match_the_golden_file() {
     let mut text = String::new();
     for form in [HandleForm::System, HandleForm::UserMarshal] {
         let all = [
@@ -109,11 +109,11 @@ fn tables_are_the_golden_ones() {
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tables.txt");
-    if std::env::var_os("SYSHANDLE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::write(&path, &text).unwrap();
     }
     let golden = fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
-    assert!(text == golden, "the tables changed: see with SYSHANDLE_GOLDEN=1 and `git diff`");
+    assert!(text == golden, "the tables changed: see with UPDATE_EXPECTED=1 and `git diff`");
 }
 
 fn write(text: &mut String, compiled: &CompiledInterface, form: HandleForm) {

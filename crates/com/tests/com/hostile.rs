@@ -73,20 +73,20 @@ fn a_value_that_no_variant_has_is_refused() {
     let error = refused(&values, "enums", &[4, 0, 1, 1], &Simulated::default());
     assert_eq!(error, TranscodeError { parameter: Some(0), problem: Problem::Value("Color") });
     let error = refused(&values, "enums", &[5, 7, 1, 1], &Simulated::default());
-    assert_eq!(error.to_string(), "parameter 1: the value is no Level");
+    assert_eq!(error.to_string(), "parameter 1: the value is not a valid Level");
     let fault = Fault::from(error);
     assert_eq!(
         fault,
         Fault::Malformed {
             parameter: Some(1),
             path: FieldPath::default(),
-            text: "the value is no Level".to_owned()
+            text: "the value is not a valid Level".to_owned()
         }
     );
 }
 
 #[test]
-fn a_text_that_is_no_utf_16_is_refused() {
+fn a_string_that_is_not_utf_16_is_refused() {
     let values = compiled::<dyn Values>(HandleForm::System);
     let mut memory = Simulated::default();
     let lone = memory.put(&[0x00, 0xd8, 0x41, 0x00, 0, 0]);
@@ -97,7 +97,7 @@ fn a_text_that_is_no_utf_16_is_refused() {
 }
 
 #[test]
-fn a_text_with_a_zero_in_it_is_not_sent() {
+fn a_string_that_contains_a_zero_is_not_sent() {
     let values = compiled::<dyn Values>(HandleForm::System);
     let mut memory = Simulated::default();
     let error =
@@ -105,7 +105,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
     assert_eq!(error, TranscodeError { parameter: Some(0), problem: Problem::ZeroInText });
     let text = syshandle_types::EncodeError::from(error).to_string();
     assert!(
-        text.starts_with("parameter 0: a value can't be encoded: the text has a zero"),
+        text.starts_with("parameter 0: a value can't be encoded: the string contains a zero"),
         "{text}"
     );
 }
@@ -162,7 +162,7 @@ fn more_handles_than_a_call_may_have_are_refused() {
     let error = refused(&handles, "many", &slots(254), &memory);
     assert_eq!(error.problem, Problem::TooManyHandles);
     let error = refused(&handles, "maybe", &[2, many, 1, 1], &memory);
-    assert_eq!(error.problem, Problem::Value("handle or none"));
+    assert_eq!(error.problem, Problem::Value("optional handle"));
 }
 
 /// Makes each allocation fail in turn. No memory must stay allocated, and no result must be
@@ -211,13 +211,13 @@ fn a_handle_of_no_declared_kind_is_not_sent() {
 }
 
 #[test]
-fn a_method_that_com_cant_call_says_why() {
+fn a_method_that_com_cant_call_returns_the_reason() {
     let opaque = compiled::<dyn Opaque>(HandleForm::System);
     let objects = compiled::<dyn Objects>(HandleForm::System);
     let mut memory = Simulated::default();
     for (plan, why) in [
         (plan(&opaque, "timer"), "parameter `timer`: COM has no kind of handle for a timer"),
-        (plan(&objects, "within"), "parameter `finishers`: COM passes a reference to an object"),
+        (plan(&objects, "within"), "parameter `finishers`: COM can pass an object reference"),
     ] {
         let error = plan.lay_out_call(&[0, 0], &[lent(8)], &mut memory).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

@@ -46,8 +46,8 @@ const REPORTED: &[(&str, &str, &str)] = &[
     ("Unique", "[in, unique, system_handle(sh_event)] HANDLE a", "may be NULL"),
     ("Pointer", "[in, system_handle(sh_event)] HANDLE *a", "a pointer to a handle"),
     ("UniquePointer", "[in, unique, system_handle(sh_event)] HANDLE *a", "may be NULL"),
-    ("Both", "[in, out, system_handle(sh_event)] HANDLE *a", "`in` and `out` at once"),
-    ("Late", "[out, system_handle(sh_event)] HANDLE *a, [in] long b", "before an `in` parameter"),
+    ("Both", "[in, out, system_handle(sh_event)] HANDLE *a", "an `in, out` parameter"),
+    ("Late", "[out, system_handle(sh_event)] HANDLE *a, [in] long b", "precedes an `in` parameter"),
     (
         "Behind",
         "[in, size_is(n), system_handle(sh_event)] HANDLE *a, [in] ULONG n",

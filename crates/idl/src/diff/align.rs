@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_found_by_name_then_by_place() {
+    fn members_are_found_by_name_then_by_position() {
         assert_eq!(aligned("abc", "abc"), "a b c");
         assert_eq!(aligned("abc", "abcd"), "a b c +d");
         assert_eq!(aligned("abc", "xabc"), "+x a b c");

@@ -96,19 +96,19 @@ impl Authority {
             _ => {}
         }
         if !is_within(self.sockets.as_ref(), before.sockets.as_ref()) {
-            return Some("sockets of other sorts".to_owned());
+            return Some("other socket types".to_owned());
         }
         if !is_within(self.files.as_ref(), before.files.as_ref()) {
-            return Some("files of other sorts".to_owned());
+            return Some("other file types".to_owned());
         }
         let rights = added(&before.at_least, &self.at_least);
         if !rights.is_empty() {
             return Some(format!("right {}", rights.join(", ")));
         }
         match (&before.at_most, &self.at_most) {
-            (Some(_), None) => Some("any right: there is no maximum any more".to_owned()),
+            (Some(_), None) => Some("all rights: the maximum was removed".to_owned()),
             (Some(old), Some(new)) if !new.is_subset(old) => {
-                Some(format!("right {} in the maximum", added(old, new).join(", ")))
+                Some(format!("right {} added to the maximum", added(old, new).join(", ")))
             }
             _ => None,
         }

@@ -139,13 +139,13 @@ impl Comparison<'_> {
                     }
                 }
                 Step::Replaced { old: before, new: at } => {
-                    let description = format!("stands where `{}` stood", old[before].name);
+                    let description = format!("replaces `{}`", old[before].name);
                     self.add(path(at), description, is_unused, None);
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                 }
                 Step::Moved { old: before, new: at } => {
                     let description =
-                        format!("moved from place {} to place {}", before + 1, at + 1);
+                        format!("moved from position {} to position {}", before + 1, at + 1);
                     self.add(path(at), description, is_unused, None);
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                 }
@@ -183,7 +183,7 @@ impl Comparison<'_> {
             (Some(before), Some(after)) => after < before,
             _ => before.starts_with('"'),
         };
-        let gained_authority = (!is_lower).then(|| "a limit may be wider".to_owned());
+        let gained_authority = (!is_lower).then(|| "a limit may be higher".to_owned());
         self.add(name, format!("changed from {before} to {after}"), true, gained_authority);
     }
 }
@@ -192,7 +192,7 @@ fn kind_name(kind: &DefinitionKind) -> &'static str {
     match kind {
         DefinitionKind::Struct(_) => "a struct",
         DefinitionKind::Enum(_) => "an enum",
-        DefinitionKind::Alias(_) => "a name for another type",
+        DefinitionKind::Alias(_) => "an alias",
         DefinitionKind::Constant(..) => "a constant",
     }
 }

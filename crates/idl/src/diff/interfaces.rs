@@ -42,9 +42,8 @@ impl<'d> Comparison<'d> {
         }
         if old.iid != new.iid {
             let (before, after) = (write_guid(&old.iid), write_guid(&new.iid));
-            let description = format!(
-                "identifier changed from {before} to {after}: clients of the old one cannot find it"
-            );
+            let description =
+                format!("identifier changed from {before} to {after}: old clients can't find it");
             self.add(format!("{name}::iid"), description, false, None);
         }
         // A trait has no base. A changed base is therefore reported only for two `.idl` files.
@@ -85,7 +84,7 @@ impl<'d> Comparison<'d> {
                 }
                 Step::Moved { old: before, new: at } => {
                     let description =
-                        format!("moved from place {} to place {}", before + 1, at + 1);
+                        format!("moved from position {} to position {}", before + 1, at + 1);
                     self.add(path(at), description, false, None);
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
                 }
@@ -95,7 +94,7 @@ impl<'d> Comparison<'d> {
                     let is_last = at >= old.methods.len();
                     let description = match is_last {
                         true => "method added at the end".to_owned(),
-                        false => format!("method inserted at place {}", at + 1),
+                        false => format!("method inserted at position {}", at + 1),
                     };
                     let gained_authority = self.method_authority(&new.methods[at]);
                     self.add(path(at), description, is_last, gained_authority);
@@ -123,7 +122,7 @@ impl<'d> Comparison<'d> {
         let is_renamed = is_in_place && self.changes.len() == before;
         let description = match is_renamed {
             true => format!("renamed from `{}`", match_name(&old.name)),
-            false => format!("stands where `{}` stood", match_name(&old.name)),
+            false => format!("replaces `{}`", match_name(&old.name)),
         };
         self.add(path, description, is_renamed, None);
         self.changes[before..].rotate_right(1);
@@ -152,7 +151,7 @@ impl<'d> Comparison<'d> {
             }
             (before, after) => {
                 let error_type =
-                    |error: bool| if error { "one of its own" } else { "the usual one" };
+                    |error: bool| if error { "a custom type" } else { "the default type" };
                 let (before, after) = (error_type(before.is_some()), error_type(after.is_some()));
                 self.add(path, format!("error changed from {before} to {after}"), false, None);
             }
@@ -266,9 +265,8 @@ impl<'d> Comparison<'d> {
         }
         if old.clsid != new.clsid {
             let (before, after) = (write_guid(&old.clsid), write_guid(&new.clsid));
-            let description = format!(
-                "identifier changed from {before} to {after}: clients of the old one cannot find it"
-            );
+            let description =
+                format!("identifier changed from {before} to {after}: old clients can't find it");
             self.add(format!("{name}::clsid"), description, false, None);
         }
         let has: HashSet<_> = interface_ids(self.new, new).into_iter().collect();
@@ -284,7 +282,7 @@ impl<'d> Comparison<'d> {
         let is_moved = before != after && before.is_some_and(|before| has.contains(&before));
         if let Some(first) = new.interfaces.first().filter(|_| is_moved) {
             let description = format!(
-                "its first interface, which COM takes for the default one, is now `{first}`"
+                "its first interface, which is the default interface in COM, is now `{first}`"
             );
             self.add(format!("{name}::default"), description, true, None);
         }

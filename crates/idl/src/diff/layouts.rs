@@ -36,7 +36,7 @@ fn rights(mask: Option<u32>) -> String {
 
 fn layout_description(before: &str, after: &str) -> String {
     if before == after {
-        return "COM layout changed: a parameter that it names is in another place".to_owned();
+        return "COM layout changed: a parameter that it refers to has moved".to_owned();
     }
     format!("COM layout changed from `{before}` to `{after}`")
 }

@@ -73,7 +73,7 @@ impl Comparison<'_> {
                 Step::Moved { old: before, new: at } => {
                     let path = format!("{path}::{}", match_name(&new[at].name));
                     let description =
-                        format!("moved from place {} to place {}", before + 1, at + 1);
+                        format!("moved from position {} to position {}", before + 1, at + 1);
                     let gained_authority = self
                         .gained_authority(&self.old.value(&old[before]), &self.new.value(&new[at]));
                     self.add(
@@ -134,7 +134,7 @@ impl Comparison<'_> {
             let (before, after) = (old.form.to_string(), new.form.to_string());
             let description = match before == after {
                 false => format!("type changed from `{before}` to `{after}`"),
-                true => format!("what `{after}` stands for changed"),
+                true => format!("the definition of `{after}` changed"),
             };
             self.add(
                 path,

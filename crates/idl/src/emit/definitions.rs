@@ -55,7 +55,7 @@ impl<'d> Emitter<'d> {
 
     fn structure(&mut self, of: &str, fields: &[Field]) {
         if fields.is_empty() {
-            self.refuse(of, "MIDL has no structs without fields");
+            self.refuse(of, "MIDL can't express a struct without fields");
         }
         let mut names_in_use = MidlNames::default();
         let mut text = format!("\ntypedef struct {of}\n{{\n");
@@ -82,10 +82,10 @@ impl<'d> Emitter<'d> {
         for (variant, number) in variants.iter().zip(discriminants) {
             let place = format!("{name}::{}", plain_name(&variant.name));
             if !variant.fields.is_empty() {
-                self.refuse(&place, "MIDL's enums hold no data");
+                self.refuse(&place, "MIDL can't express variants with data");
             }
             if i32::try_from(number).is_err() {
-                self.refuse(&place, "MIDL's enums have 32 bits");
+                self.refuse(&place, "MIDL's enums are limited to 32 bits");
             }
             let value = variant.value.map(|value| format!(" = {value}")).unwrap_or_default();
             text += &format!("    {name}_{}{value},\n", plain_name(&variant.name));
@@ -118,7 +118,7 @@ impl<'d> Emitter<'d> {
 }
 
 fn left_out(name: &str) -> String {
-    format!("// Without the constant {name}: MIDL's are of integers and texts, and plain.")
+    format!("// Constant {name} is omitted: MIDL can express only literal integers and strings.")
 }
 
 /// Returns whether an expression has the same value in C as in Rust. It may contain only operators

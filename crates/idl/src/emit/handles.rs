@@ -8,18 +8,18 @@ pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> EmitResult<Optio
     let Some(kind) = kind(ty, declared)? else { return Ok(None) };
     if let Some(handle) = declared {
         if !handle.sockets.is_empty() {
-            return Err("MIDL has no sorts of sockets".to_owned());
+            return Err("MIDL can't express sorts of sockets".to_owned());
         }
         if !handle.files.is_empty() {
-            return Err("MIDL has no sorts of files".to_owned());
+            return Err("MIDL can't express sorts of files".to_owned());
         }
         if handle.at_most.is_some() {
-            return Err("MIDL has no `at_most`: a mask is what is wanted at least".to_owned());
+            return Err("MIDL can't express `at_most`: an access mask is a minimum".to_owned());
         }
     }
     let rights = rights(ty, &kind, declared);
     if ty == "UnsealedSection" && !rights.contains(&"resize".to_owned()) {
-        return Err("MIDL has no section whose size may change, but with the right `resize`".into());
+        return Err("MIDL can't express a resizable section without the right `resize`".into());
     }
     let masks = rights.iter().map(|right| mask(&kind, right)).collect::<EmitResult<Vec<_>>>()?;
     let masks = if masks.is_empty() { String::new() } else { format!(", {}", masks.join(" | ")) };
@@ -33,7 +33,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     }
     let of_type = match ty {
         "OwnedFd" | "OwnedHandle" if declared.is_none() => {
-            return Err("say which kind: `#[handle(…)]`".to_owned());
+            return Err("declare the kind: `#[handle(…)]`".to_owned());
         }
         "OwnedFd" | "OwnedHandle" => None,
         "PipeReader" | "PipeWriter" => Some("pipe"),
@@ -45,7 +45,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     };
     match (of_type, declared.map(|handle| handle.kinds.as_slice())) {
         (Some(kind), Some(kinds)) if !kinds.iter().any(|declared| declared == kind) => {
-            Err(format!("the declaration contradicts the type, which takes a {kind} only"))
+            Err(format!("the declaration contradicts the type, which accepts only a {kind}"))
         }
         // The type accepts only this kind, even if the declaration names further kinds.
         (Some(kind), _) => Ok(Some(kind.to_owned())),
@@ -53,7 +53,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
             Err(format!("MIDL has no kind of handle for `{kind}`"))
         }
         (None, Some([kind])) => Ok(Some(kind.to_string())),
-        (None, _) => Err("MIDL has no handle of one of several kinds".to_owned()),
+        (None, _) => Err("MIDL can't express a handle of several kinds".to_owned()),
     }
 }
 
@@ -93,7 +93,7 @@ fn mask(kind: &str, right: &str) -> EmitResult<&'static str> {
         ("section", "resize") => "SECTION_EXTEND_SIZE",
         ("composition", "read") => "COMPOSITIONOBJECT_READ",
         ("composition", "write") => "COMPOSITIONOBJECT_WRITE",
-        _ => return Err(format!("MIDL has no mask for the right `{right}` of a {kind}")),
+        _ => return Err(format!("MIDL has no access mask for the right `{right}` of a {kind}")),
     })
 }
 

@@ -82,12 +82,12 @@ impl<'d> TypeWriter<'d> {
         if optional {
             let is_reference = is_text || midl_type.ty.ends_with('*');
             if midl_type.attributes.iter().any(|text| text.starts_with("system_handle")) {
-                return Err("MIDL can't say that a handle may be missing".to_owned());
+                return Err("MIDL can't express an optional handle".to_owned());
             }
             if is_out && is_reference {
-                return Err("MIDL can't say that a text or an object that comes out may be \
-                            missing"
-                    .to_owned());
+                return Err(
+                    "MIDL can't express an optional string or object as an output".to_owned()
+                );
             }
             // An `out` parameter is a reference pointer. For the pointer that it points to,
             // `pointer_default` determines the kind.
@@ -118,7 +118,7 @@ impl<'d> TypeWriter<'d> {
             .iter()
             .any(|text| text.starts_with("system_handle"))
         {
-            true => Err("MIDL takes handles as parameters only, not in structs".to_owned()),
+            true => Err("MIDL can express handles only as parameters, not in structs".to_owned()),
             false => Ok(()),
         };
         if let Type::Array(array) = &of.ty {
@@ -169,7 +169,7 @@ impl<'d> TypeWriter<'d> {
     fn array(&self, array: &syn::TypeArray, of: &Parameter) -> EmitResult<(MidlType, String)> {
         let midl_type = self.midl_type(&array.elem, of.handle.as_ref())?;
         if of.range.is_some() {
-            return Err("MIDL has no bounds of what has a fixed size".to_owned());
+            return Err("MIDL can't limit the length of an array".to_owned());
         }
         Ok((midl_type, array.len.to_token_stream().to_string()))
     }
@@ -184,7 +184,7 @@ impl<'d> TypeWriter<'d> {
                 midl_type.ty = "WCHAR *".to_owned();
                 Ok(())
             }
-            (true, _) => Err("MIDL can't say that a text is not too short".to_owned()),
+            (true, _) => Err("MIDL can't express a minimum length of a string".to_owned()),
             (false, _)
                 if self.number(inner).is_some_and(|ty| ty != "BOOL") || self.is_enum(inner) =>
             {
@@ -193,7 +193,7 @@ impl<'d> TypeWriter<'d> {
                     .push(range_attribute(range).trim_start_matches(", ").to_owned());
                 Ok(())
             }
-            (false, _) => Err("MIDL has bounds of numbers only".to_owned()),
+            (false, _) => Err("MIDL can express bounds only for numbers".to_owned()),
         }
     }
 
@@ -232,7 +232,7 @@ impl<'d> TypeWriter<'d> {
             }
         }
         let name = ty.to_token_stream();
-        Err(format!("type `{name}` stands for itself, or for too long a chain of names"))
+        Err(format!("alias `{name}` refers to itself, or the chain of aliases is too long"))
     }
 
     fn midl_type(&self, ty: &Type, handle: Option<&Handle>) -> EmitResult<MidlType> {

@@ -50,7 +50,7 @@ pub(super) fn find(tokens: &[Token]) -> Option<ForeignConstruct> {
 /// Creates the error for a file in another language.
 pub(super) fn diagnostic(construct: &ForeignConstruct) -> Diagnostic {
     let message =
-        format!("this file is in the language of {}, which isn't read", construct.language);
+        format!("this file uses the language of {}, which isn't supported", construct.language);
     Diagnostic::error(construct.span, message)
         .label(construct.what)
         .hint("describe the interface in MIDL's language, or as a trait")
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn other_languages_are_told_by_what_midl_does_not_have() {
+    fn other_languages_are_recognized_by_constructs_that_midl_does_not_have() {
         for (text, language) in [
             ("[uuid(\"a\"), helper(\"x.h\")] interface a { }", "Samba's pidl"),
             ("interface a { void b([in,string,charset(UTF16)] uint16 *c); }", "Samba's pidl"),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn files_in_midl_are_left_alone() {
+    fn files_in_midl_are_accepted() {
         for text in [
             "[uuid(1284c788-6978-43d5-9a02-414901a2ec75)] interface a : b { HRESULT c([in, string] LPCWSTR d, [in, out] long *e); }",
             "typedef struct package { long in; } package;",

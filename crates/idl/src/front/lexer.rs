@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn words_numbers_and_operators_are_told_apart() {
+    fn words_numbers_and_operators_are_distinguished() {
         assert_eq!(
             tokens("a_1<<=0x1Fu+1e-5-.5"),
             ["a_1", "<<", "=", "0x1Fu", "+", "1e-5", "-", ".5"]
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_ends_are_said_once_and_the_next_line_is_read() {
+    fn a_missing_end_is_reported_once_and_the_next_line_is_read() {
         assert_eq!(lex("\"ab\nc").1, ["string without an end"]);
         assert_eq!(lex("\"ab\nc").0, ["\"ab\"", "c"]);
         assert_eq!(lex("'a").1, ["character constant without an end"]);
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn string_may_go_on_behind_its_line_but_not_into_the_next_string() {
+    fn string_may_span_lines_but_does_not_reach_the_next_string() {
         assert_eq!(tokens("a(\"b\nc\") d")[2], "\"b\nc\"");
         let (words, flaws) = lex("a(\"b)\nc(\"d\")");
         assert_eq!(words, ["a", "(", "\"b)\"", "c", "(", "\"d\"", ")"]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, did_you_mean};
-use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX};
+use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX, TOTAL_BYTES_MAX};
 use super::source::{self, FileId, LineMarker, SourceMap, Span};
 use super::token::{Interner, Token};
 use super::{lexer, system};
@@ -49,9 +49,11 @@ impl LoadError {
         let name = super::diagnostic::quoted(name);
         match self {
             LoadError::NotFound => format!("file {name} isn't found"),
-            LoadError::TooLong => format!("file {name} has more than {FILE_BYTES_MAX} bytes"),
+            LoadError::TooLong => {
+                format!("file {name} exceeds the limit of {FILE_BYTES_MAX} bytes")
+            }
             LoadError::TooManyBytes => {
-                format!("with file {name} the files of one run are more than they may be")
+                format!("file {name} exceeds the limit of {TOTAL_BYTES_MAX} bytes for all files")
             }
             LoadError::Unreadable(error) => format!("file {name} can't be read: {error}"),
         }
@@ -64,13 +66,13 @@ impl LoadError {
         match self {
             LoadError::NotFound if system::is_windows_own(name) => {
                 let message =
-                    format!("file {} of Windows' own isn't here", super::diagnostic::quoted(name));
+                    format!("Windows SDK file {} isn't found", super::diagnostic::quoted(name));
                 Diagnostic::gap(span, message)
-                    .hint("its declarations are not checked; `-I` names the directory that has it")
+                    .hint("its declarations are not checked: name its directory with `-I`")
             }
             LoadError::NotFound => {
                 let hint = did_you_mean(name, system::names())
-                    .unwrap_or_else(|| "name the directory that has it with `-I`".to_owned());
+                    .unwrap_or_else(|| "name its directory with `-I`".to_owned());
                 Diagnostic::error(span, self.message(name)).hint(hint)
             }
             _ => Diagnostic::error(span, self.message(name)),

@@ -44,7 +44,7 @@ pub(super) fn find_weak(tokens: &[Token]) -> Option<(Span, &'static str)> {
 
 /// Creates the error for a MIDL 3.0 file.
 pub(super) fn diagnostic((span, what): (Span, &'static str)) -> Diagnostic {
-    Diagnostic::error(span, "this file is in MIDL 3.0's language, which isn't read").label(what).hint(
+    Diagnostic::error(span, "this file uses the language of MIDL 3.0, which isn't supported").label(what).hint(
         "classic MIDL is: declare an `interface` with `uuid` and methods that return `HRESULT`, or \
          describe it as a trait",
     )
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn classic_files_are_left_alone() {
+    fn classic_files_are_accepted() {
         for text in [
             "namespace A { [uuid(1284c788-6978-43d5-9a02-414901a2ec75)] interface B : C { [propget] HRESULT D([out, retval] HSTRING *e); } }",
             "namespace A { runtimeclass B { [default] interface A.C; interface D; } }",

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pop_restores_what_its_push_found() {
+    fn a_pop_restores_the_state_before_its_push() {
         after(&["#pragma pack(1)"], 1);
         after(&["#pragma pack(push, 1)"], 1);
         after(&["#pragma pack(push, 1)", "#pragma pack(pop)"], 0);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pragma_that_is_not_understood_leaves_nothing_certain() {
+    fn an_unknown_pragma_makes_the_packing_unknown() {
         for line in ["#pragma pack(SIZE)", "#pragma pack 1", "#pragma pack(3)"] {
             let mut packing = Packing::default();
             packing.line(line);

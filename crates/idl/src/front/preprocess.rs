@@ -70,7 +70,7 @@ pub(crate) fn preprocess(
     };
     if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
         let span = preprocessor.loader.tokens(file)[0].span;
-        preprocessor.report_error(span, TOO_MANY_TOKENS);
+        preprocessor.report_error(span, too_many_tokens());
     }
     preprocessor.run()
 }
@@ -108,8 +108,13 @@ struct BuiltInPreprocessor<'a> {
     has_packing: bool,
 }
 
-/// The error message if the token limit of a file or of the run is exceeded.
-const TOO_MANY_TOKENS: &str = "this file isn't read: the files of the run have too many tokens";
+/// Returns the error message if the token limit of a file or of the run is exceeded.
+fn too_many_tokens() -> String {
+    format!(
+        "this file isn't read: the limit of {UNIT_INPUT_TOKENS_MAX} tokens in one file, or of \
+         {RUN_INPUT_TOKENS_MAX} in all files, is exceeded"
+    )
+}
 
 /// A file being read.
 struct Input {
@@ -155,7 +160,7 @@ impl BuiltInPreprocessor<'_> {
     fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
         for span in self.loader.take_continued_comments(file) {
-            let message = "a comment that ends with `\\` takes the next line with it";
+            let message = "the `\\` at the end of this comment makes the next line part of it";
             let warning = Diagnostic::warning(span, message);
             self.diagnostics.push(warning.hint("end the comment with another character"));
         }

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_told_apart() {
+    fn encodings_are_distinguished() {
         assert_eq!(decode(b"\xff\xfeh\0i\0".to_vec()), "hi");
         assert_eq!(decode(b"\xfe\xff\0h\0i".to_vec()), "hi");
         assert_eq!(decode(b"\xef\xbb\xbfhi".to_vec()), "hi");

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn near_uuids_are_refused() {
+    fn almost_valid_uuids_are_refused() {
         for text in [
             "",
             "1284c788-6978-43d5-9a02-414901a2ec7",
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn longer_operators_come_before_their_beginnings() {
+    fn longer_operators_precede_their_prefixes() {
         for (index, (_, later)) in Punctuation::ALL.iter().enumerate() {
             assert!(
                 Punctuation::ALL[..index].iter().all(|(_, earlier)| !later.starts_with(earlier))

@@ -92,7 +92,7 @@ impl<'d> TraitTables<'d> {
         }
         match slots.len() {
             ..=SLOTS_MAX => Ok(slots),
-            count => Err(format!("{count} slots, where at most {SLOTS_MAX} have a form in COM")),
+            count => Err(format!("it has {count} slots, but COM permits at most {SLOTS_MAX}")),
         }
     }
 
@@ -115,7 +115,7 @@ impl LayoutBuilder<'_, '_> {
         depth: u32,
     ) -> Result<ValueLayout, OpaqueReason> {
         let written = || ty.to_token_stream().to_string().replace(' ', "");
-        let no_form = || format!("`{}` has no form of its own in COM", written());
+        let no_form = || format!("COM has no type for `{}`", written());
         if let syn::Type::Array(array) = ty {
             self.count()?;
             return self.array(array, place, deeper(depth)?).map(ValueLayout::Aggregate);
@@ -250,7 +250,7 @@ impl LayoutBuilder<'_, '_> {
                 item
             }
             ValueLayout::Aggregate(item) if !self.is_defined(&array.elem, |_| true) => item,
-            _ => return Err("an array of fixed length of other items than numbers".to_owned()),
+            _ => return Err("an array of fixed length whose items aren't numbers".to_owned()),
         };
         let array = Type::Array(Box::new(item), length);
         match array.size() {
@@ -299,13 +299,13 @@ impl LayoutBuilder<'_, '_> {
     }
 
     fn count(&mut self) -> Result<(), OpaqueReason> {
-        self.left = self.left.checked_sub(1).ok_or("it has too many types within it")?;
+        self.left = self.left.checked_sub(1).ok_or("it contains too many types")?;
         Ok(())
     }
 }
 
 fn deeper(depth: u32) -> Result<u32, OpaqueReason> {
-    depth.checked_sub(1).ok_or_else(|| "it is nested too deep, or contains itself".to_owned())
+    depth.checked_sub(1).ok_or_else(|| "it is nested too deeply or contains itself".to_owned())
 }
 
 fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, OpaqueReason> {
@@ -321,7 +321,7 @@ fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, OpaqueRe
         let value =
             value.map_err(|_| format!("a value of enum `{name}` needs more than 32 bits"))?;
         if values.contains(&value) {
-            return Err(format!("two variants of enum `{name}` have one value"));
+            return Err(format!("two variants of enum `{name}` have the same value"));
         }
         values.push(value);
     }

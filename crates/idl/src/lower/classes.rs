@@ -29,7 +29,7 @@ impl<'a> Lowering<'_, 'a> {
                     let what = format!("interface {} of the class", quoted(&of.name.name));
                     self.report_unsupported(
                         item.path.span,
-                        "it is `local`: each process calls its own",
+                        "it is `local`, so no other process can call it",
                         &what,
                     );
                 }
@@ -43,7 +43,7 @@ impl<'a> Lowering<'_, 'a> {
                     self.pending_interfaces.push(interface);
                 }
                 _ => {
-                    let what = format!("{} isn't described", quoted(&item.path.name()));
+                    let what = format!("{} can't be expressed in Rust", quoted(&item.path.name()));
                     let hint = self.where_defined(item.path.span);
                     let _ = self.refuse::<()>(item.path.span, what, hint);
                 }
@@ -55,12 +55,12 @@ impl<'a> Lowering<'_, 'a> {
         }
         if interfaces.len() > CLASS_INTERFACES_MAX {
             let what = format!(
-                "class {} has {} interfaces, and a class has at most {CLASS_INTERFACES_MAX} here",
+                "class {} has {} interfaces, but the limit is {CLASS_INTERFACES_MAX}",
                 quoted(name),
                 interfaces.len()
             );
             let _ =
-                self.refuse::<()>(class.name.span, what, "declare another class for the others");
+                self.refuse::<()>(class.name.span, what, "declare a second class for the others");
             return;
         }
         let constant = names::constant(name);

@@ -17,8 +17,10 @@ impl<'a> Lowering<'_, 'a> {
     pub(super) fn constant(&mut self, constant: &'a Constant) {
         let Some(name) = &constant.declarator.name else { return };
         if self.constant_of(constant, name).is_none() {
-            let what =
-                format!("constant {} has no Rust: it is of no type here", quoted(&name.name));
+            let what = format!(
+                "constant {} can't be expressed in Rust: unsupported type",
+                quoted(&name.name)
+            );
             self.state.diagnostics.push(Diagnostic::warning(name.span, what));
         }
     }

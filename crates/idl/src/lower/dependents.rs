@@ -35,8 +35,8 @@ impl LoweringState {
     fn refuse_uses(&mut self, cause: &str) {
         for (used, place) in self.uses.remove(cause).unwrap_or_default() {
             let message = match place.is_empty() {
-                true => format!("type {} has no Rust", quoted(cause)),
-                false => format!("{place}: type {} has no Rust", quoted(cause)),
+                true => format!("type {} can't be expressed in Rust", quoted(cause)),
+                false => format!("{place}: type {} can't be expressed in Rust", quoted(cause)),
             };
             self.diagnostics.push(Diagnostic::error(used, message));
         }
@@ -50,7 +50,11 @@ impl LoweringState {
         let place = self.spans.get(name).copied();
         if let Some(place) = place.filter(|_| cause.ends_with("Client")) {
             let shown = cause.strip_suffix("Client").unwrap_or(cause);
-            let message = format!("{} uses {}, which has no Rust", quoted(name), quoted(shown));
+            let message = format!(
+                "{} uses {}, which can't be expressed in Rust",
+                quoted(name),
+                quoted(shown)
+            );
             let diagnostic = Diagnostic::error(place, message);
             self.diagnostics.push(diagnostic.related(of_cause, "it is declared here"));
         }
@@ -65,7 +69,8 @@ impl LoweringState {
             let Some(gone) = class.interfaces.iter().find(is_gone) else { return true };
             if let Some(&place) = self.spans.get(&class.name.to_string()) {
                 let gone = quoted(&gone.to_string());
-                let message = format!("the class has {gone}, which has no Rust");
+                let message =
+                    format!("the class has interface {gone}, which can't be expressed in Rust");
                 self.diagnostics.push(Diagnostic::error(place, message));
             }
             false
@@ -75,7 +80,8 @@ impl LoweringState {
     /// Reports requested interfaces and classes that don't exist.
     pub(super) fn report_unknown_requests(&mut self, only: &[String]) {
         for name in only.iter().filter(|name| !self.found_requests.contains(*name)) {
-            let message = format!("there is no interface or class {}", quoted(name));
+            let message =
+                format!("the requested interface or class {} doesn't exist", quoted(name));
             let hint = did_you_mean(name, self.unrequested.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
         }

@@ -15,7 +15,7 @@ impl<'a> Lowering<'_, 'a> {
     pub(super) fn handle(&mut self, resolved: &ResolvedType<'a>) -> Result<RustType> {
         let Some(attribute) = resolved.find(AttributeName::SystemHandle) else {
             let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
-            let hint = "say what it is, as in `[in, system_handle(sh_file)] HANDLE file`";
+            let hint = "declare its kind, as in `[in, system_handle(sh_file)] HANDLE file`";
             return self.refuse(resolved.span, what, hint);
         };
         let mut arguments = attribute.arguments.iter();
@@ -27,13 +27,13 @@ impl<'a> Lowering<'_, 'a> {
             Some(Argument::Value(mask)) => {
                 match constant::evaluate(mask, &MaskEnvironment(self.view.copied())) {
                     Ok(constant::Value::Integer(mask)) => Some(mask.value as u32),
-                    _ => return self.refuse(mask.span, "this access mask has no value", ""),
+                    _ => return self.refuse(mask.span, "this access mask can't be evaluated", ""),
                 }
             }
             _ => None,
         };
         let Some(value) = typed(kind, mask.unwrap_or(0)) else {
-            return self.refuse(attribute.span, "there is no such kind of handle", "");
+            return self.refuse(attribute.span, "unknown kind of handle", "");
         };
         Ok(value)
     }

@@ -37,7 +37,7 @@ impl<'a> Lowering<'_, 'a> {
         self.place = format!("interface {}", quoted(name));
         let attributes = &interface.attributes;
         if !interface.type_parameters.is_empty() {
-            return self.refuse(span, "it leaves types open", "write an interface for each type");
+            return self.refuse(span, "it has type parameters", "write an interface for each type");
         }
         if !attributes.has(AttributeName::Object) && !attributes.has(AttributeName::Odl) {
             let hint = "add `object`, and derive it from IUnknown";
@@ -130,17 +130,15 @@ impl<'a> Lowering<'_, 'a> {
             let base = match self.view.find(path).map(|symbol| symbol.definition) {
                 Some(Definition::Interface(base)) if base.members.is_some() => base,
                 _ => {
-                    let what = format!(
-                        "its base {} is only announced: nothing says what it can do",
-                        quoted(&path.name())
-                    );
+                    let what =
+                        format!("its base {} is only forward-declared", quoted(&path.name()));
                     let announced = self.view.find(path).map(|symbol| symbol.span);
                     let hint = self.where_defined(announced.unwrap_or(path.span));
                     return self.refuse(path.span, what, hint);
                 }
             };
             if chain.len() == CHAIN_MAX {
-                return self.refuse(path.span, "it derives from too many others", "");
+                return self.refuse(path.span, "it has too many bases", "");
             }
             chain.push(base);
         }

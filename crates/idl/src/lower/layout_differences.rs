@@ -35,7 +35,7 @@ impl LoweringState {
                 let Some(MethodDifference { name, span, reason, .. }) = found else { continue };
                 if !interface.is_private {
                     let message = format!(
-                        "method {} has another COM layout in Rust: {reason}",
+                        "the COM layout of method {} differs in Rust: {reason}",
                         quoted(&name)
                     );
                     let diagnostic = match options.deny_layouts {
@@ -58,7 +58,7 @@ impl LoweringState {
         interfaces: &HashSet<String>,
     ) {
         for name in private.iter().filter(|name| !self.found_private.contains(*name)) {
-            let message = format!("there is no interface {} to be private", quoted(name));
+            let message = format!("the private interface {} doesn't exist", quoted(name));
             let hint = did_you_mean(name, interfaces.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
         }
@@ -67,7 +67,7 @@ impl LoweringState {
     /// Reports flag enums in the options that don't exist.
     pub(super) fn report_unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
         for name in flags.iter().filter(|name| !enums.contains(*name)) {
-            let message = format!("there is no enum {} to have flags", quoted(name));
+            let message = format!("the flags enum {} doesn't exist", quoted(name));
             let hint = did_you_mean(name, enums.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
         }
@@ -95,7 +95,7 @@ pub(crate) fn layout_difference(
     let number = at + FIRST_METHOD;
     if declared.number != number && declared.number != usize::MAX {
         let what = format!(
-            "it is number {} in the file's vtable, and number {number} in the tables of the trait",
+            "its vtable index is {} in the file and {number} in the trait",
             declared.number
         );
         reasons.push((declared.span, what));
@@ -103,7 +103,7 @@ pub(crate) fn layout_difference(
     if declared.reasons.is_empty() {
         match tables.slots(method) {
             Err(why) => {
-                let what = format!("in the trait's tables it travels as opaque bytes: {why}");
+                let what = format!("the trait passes its values as opaque bytes: {why}");
                 reasons.push((declared.span, what));
             }
             Ok(slots) => {
@@ -129,5 +129,5 @@ pub(crate) fn layout_difference(
 const FIRST_METHOD: usize = 3;
 
 const HINT: &str = "programs in C or C++ that use the header of this file can't call such a method \
-                    through syshandle's tables. Where all callers and servers are syshandle's, declare \
-                    the interface private (`--private NAME`, `Build::private`)";
+                    through syshandle's tables. If all callers and servers use syshandle, declare the \
+                    interface private (`--private NAME`, `Build::private`)";

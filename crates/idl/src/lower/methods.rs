@@ -89,15 +89,19 @@ impl<'a> Lowering<'_, 'a> {
         let is_hresult = matches!(&method.returns.kind,
             TypeKind::Named(path) if path.as_name().is_some_and(|name| &**name == "HRESULT"));
         if !is_hresult || !method.return_derivations.is_empty() {
-            let hint = "return HRESULT, and what it returns through an [out, retval] parameter";
-            let what = "every call can fail, and this has no way to say so";
+            let hint = "return HRESULT, and pass the result through an [out, retval] parameter";
+            let what = "every call can fail, but this return type can't report an error";
             return self.refuse(method.returns.span, what, hint);
         }
         if method.attributes.has(AttributeName::Callback) {
-            return self.refuse(method.span, "callbacks are RPC's", "pass an object instead");
+            return self.refuse(
+                method.span,
+                "RPC callbacks aren't supported",
+                "pass an object instead",
+            );
         }
         if method.parameters.is_variadic {
-            let what = "`...` says nothing of what is passed";
+            let what = "the types of `...` are unknown";
             return self.refuse(method.span, what, "");
         }
         Ok(())
@@ -133,7 +137,7 @@ impl<'a> Lowering<'_, 'a> {
                 self.value(&resolved, 0, &inner, false)
             }
             None if directions.is_out => {
-                let what = "an output needs a pointer to its place";
+                let what = "an output parameter must be a pointer";
                 self.refuse(parameter.span, what, "")
             }
             _ => self.value(&resolved, 0, &inner, true),
@@ -166,7 +170,7 @@ impl<'a> Lowering<'_, 'a> {
                 let fields =
                     results.into_iter().map(|value| model::Field { docs: Vec::new(), value });
                 self.define(Definition {
-                    docs: vec![format!(" What `{}` returns.", method.name.name)],
+                    docs: vec![format!(" The results of `{}`.", method.name.name)],
                     name: name.clone(),
                     kind: DefinitionKind::Struct(fields.collect()),
                 });

@@ -50,7 +50,7 @@ impl<'a> Lowering<'_, 'a> {
                     None if method.attributes.has(AttributeName::CallAs) => {}
                     None => declared.reasons.push((
                         method.name.span,
-                        "it has no place of its own in the interface's vtable".to_owned(),
+                        "it has no own entry in the vtable of the interface".to_owned(),
                     )),
                 }
                 declared.reasons.extend(whole.clone());
@@ -68,13 +68,13 @@ impl<'a> Lowering<'_, 'a> {
             match self.view.find(path).map(|symbol| symbol.definition) {
                 Some(Definition::Interface(base)) if base.members.is_some() => chain.push(base),
                 _ => {
-                    let reason = format!("nothing says what its base `{}` has", path.name());
+                    let reason = format!("its base `{}` is not defined", path.name());
                     wrong = Some((path.span, reason));
                     break;
                 }
             }
             if chain.len() > CHAIN_MAX {
-                wrong = Some((path.span, "it derives from too many others".to_owned()));
+                wrong = Some((path.span, "it has too many bases".to_owned()));
                 break;
             }
         }
@@ -142,8 +142,7 @@ impl<'a> Lowering<'_, 'a> {
         let direction = match (attributes.has(AttributeName::In), is_out) {
             (true, true) => {
                 return Err(
-                    "`in` and `out` at once is one slot in MIDL's tables, and two in the trait's \
-                            tables"
+                    "an `in, out` parameter is one slot in the file, but two slots in the trait"
                         .to_owned(),
                 );
             }

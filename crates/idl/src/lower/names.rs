@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_what_rust_people_write() {
+    fn names_follow_rust_conventions() {
         assert_eq!(snake("AddSparkleFinishToFile"), "add_sparkle_finish_to_file");
         assert_eq!(snake("pcbRead"), "pcb_read");
         assert_eq!(snake("GetURLs"), "get_urls");

@@ -63,7 +63,7 @@ pub(super) fn resolve<'a>(
 ) -> ResolvedType<'a> {
     let mut resolved = ResolvedType {
         derivations: declarator.derivations.iter().collect(),
-        innermost: InnermostType::Unsupported("nothing declares what it is"),
+        innermost: InnermostType::Unsupported("it is not declared"),
         attributes: vec![attributes],
         span: specifier.span,
         text: type_text(specifier),
@@ -109,13 +109,11 @@ pub(super) fn resolve<'a>(
             Definition::Enum(of) => InnermostType::Enum(of, name.or(last), of_name),
             Definition::Interface(of) => InnermostType::Interface(of),
             Definition::DispatchInterface => {
-                InnermostType::Unsupported("it is called by names at run time")
+                InnermostType::Unsupported("a dispinterface has no vtable")
             }
-            Definition::Class => {
-                InnermostType::Unsupported("a class isn't passed: its interface is")
-            }
+            Definition::Class => InnermostType::Unsupported("pass an interface instead of a class"),
             Definition::Delegate | Definition::Contract => {
-                InnermostType::Unsupported("it is the Windows Runtime's")
+                InnermostType::Unsupported("it is a Windows Runtime type")
             }
         };
         return resolved;
@@ -136,10 +134,10 @@ fn innermost<'a>(
     };
     Some(match kind {
         TypeKind::Base(BaseType::Void) => {
-            InnermostType::Unsupported("nothing says what it points to")
+            InnermostType::Unsupported("the type that it points to is unknown")
         }
         TypeKind::Base(BaseType::BindingHandle) => {
-            InnermostType::Unsupported("a binding is RPC's own")
+            InnermostType::Unsupported("it is an RPC binding")
         }
         TypeKind::Base(BaseType::Boolean) => InnermostType::Bool,
         TypeKind::Base(base) => InnermostType::Base(*base),
@@ -160,8 +158,8 @@ fn innermost<'a>(
             (Definition::Enum(of), name) => InnermostType::Enum(of, name, attributes),
             _ => return None,
         },
-        TypeKind::SafeArray(_) => InnermostType::Unsupported("a SAFEARRAY is OLE Automation's"),
-        TypeKind::Pipe(_) => InnermostType::Unsupported("values can't flow during a call"),
+        TypeKind::SafeArray(_) => InnermostType::Unsupported("it is an OLE Automation type"),
+        TypeKind::Pipe(_) => InnermostType::Unsupported("it is a pipe"),
         TypeKind::Named(_) | TypeKind::Interface(_) => return None,
     })
 }
@@ -179,12 +177,12 @@ fn well_known<'a>(name: &str) -> Option<InnermostType<'a>> {
         "HANDLE" => InnermostType::Handle,
         "HRESULT" | "SCODE" => InnermostType::Base(BaseType::Int32),
         "VARIANT" | "VARIANTARG" | "DISPPARAMS" | "EXCEPINFO" | "PROPVARIANT" | "DECIMAL"
-        | "CURRENCY" | "CY" => InnermostType::Unsupported("it is OLE Automation's"),
+        | "CURRENCY" | "CY" => InnermostType::Unsupported("it is an OLE Automation type"),
         "HWND" | "HMENU" | "HDC" | "HICON" | "HCURSOR" | "HRGN" | "HBITMAP" | "HPALETTE"
-        | "HMONITOR" => InnermostType::Unsupported("windows and drawings are Windows' own"),
+        | "HMONITOR" => InnermostType::Unsupported("it refers to a window or a graphics object"),
         "HKEY" => InnermostType::Unsupported("write `[system_handle(sh_reg_key)] HANDLE`"),
         "IUnknown" | "IDispatch" | "IInspectable" => {
-            InnermostType::Unsupported("it doesn't say what the object can do: name its interface")
+            InnermostType::Unsupported("name the interface of the object")
         }
         _ => return None,
     })

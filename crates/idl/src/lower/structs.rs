@@ -71,7 +71,7 @@ impl<'a> Lowering<'_, 'a> {
         let mut unique_names = names::UniqueNames::default();
         for field in fields {
             if field.declarators.is_empty() {
-                return self.refuse(field.span, "a member without a name has no name in Rust", "");
+                return self.refuse(field.span, "unnamed members aren't supported", "");
             }
             for declarator in &field.declarators {
                 if !companions.remaining(declarator, INSIDE).is_in {
@@ -92,7 +92,7 @@ impl<'a> Lowering<'_, 'a> {
             }
         }
         if lowered.is_empty() && fields.is_empty() {
-            return self.refuse(span, "nothing says what is in this struct", "");
+            return self.refuse(span, "this struct is not defined", "");
         }
         Ok(lowered)
     }
@@ -135,7 +135,7 @@ impl<'a> Lowering<'_, 'a> {
     ) -> Result<RustType> {
         if let Some(bits) = &declarator.bits {
             let hint = "use whole integers, or one with constants for its bits";
-            return self.refuse(bits.span, "bit fields have no form of their own in Rust", hint);
+            return self.refuse(bits.span, "bit fields aren't supported", hint);
         }
         let resolved = resolve(&self.view, attributes, specifier, declarator);
         let inner = format!("{of}{}", names::camel(&name.to_string()));
@@ -164,10 +164,10 @@ impl<'a> Lowering<'_, 'a> {
         if !is_flags && !values.is_number(of, attributes) && values.look_like_flags() {
             let tag = tag.map_or(otherwise, |tag| tag);
             let message = format!(
-                "the constants of enum {} look like flags, and can't be combined in Rust",
+                "the constants of enum {} look like flags, but they can't be combined in Rust",
                 quoted(tag)
             );
-            let hint = format!("add the attribute `flag_enum`, or say `--flags {tag}`");
+            let hint = format!("add the attribute `flag_enum`, or use `--flags {tag}`");
             self.state.diagnostics.push(Diagnostic::warning(first.name.span, message).hint(hint));
         }
         if is_flags || values.is_number(of, attributes) {

@@ -153,7 +153,7 @@ impl<'a> Lowering<'_, 'a> {
         known: Option<Range>,
     ) -> Result<Option<Range>> {
         let Some(range) = self.range(resolved) else {
-            return self.refuse(resolved.span, "these bounds have no value", "");
+            return self.refuse(resolved.span, "the bounds can't be evaluated", "");
         };
         let steps = &resolved.derivations[at.min(resolved.derivations.len())..];
         let is_alone = steps.iter().enumerate().all(|(offset, step)| {
@@ -186,8 +186,7 @@ impl<'a> Lowering<'_, 'a> {
             }
             _ if is_own && steps.len() == 1 && is_list(resolved, at) => range,
             _ => {
-                let what = "`range` is for an integer or an enum by itself, and for how many \
-                            elements there are";
+                let what = "`range` can limit only an integer, an enum, or the number of elements";
                 return self.refuse(resolved.span, what, "check it in the method");
             }
         };
@@ -195,7 +194,7 @@ impl<'a> Lowering<'_, 'a> {
         let (from, to) = (range.from.max(known.from), range.to.min(known.to));
         match from <= to {
             true => Ok(Some(Range { from, to })),
-            false => self.refuse(resolved.span, "nothing is within these bounds", ""),
+            false => self.refuse(resolved.span, "the range is empty", ""),
         }
     }
 
@@ -225,7 +224,7 @@ impl<'a> Lowering<'_, 'a> {
     fn length(&mut self, of: &Expression) -> Result<i128> {
         match self.integer(of) {
             Some(length) => Ok(length),
-            None => self.refuse(of.span, "this array's length isn't known", ""),
+            None => self.refuse(of.span, "the length of this array is unknown", ""),
         }
     }
 
@@ -253,7 +252,7 @@ impl<'a> Lowering<'_, 'a> {
                 return self.refuse(resolved.span, what, "pass a pointer to it");
             }
             InnermostType::Unsupported(why) => {
-                let what = format!("type {written} means nothing here: {why}");
+                let what = format!("type {written} isn't supported: {why}");
                 return self.refuse(resolved.span, what, "");
             }
         };
@@ -276,7 +275,7 @@ impl<'a> Lowering<'_, 'a> {
             BaseType::Float => "f32",
             BaseType::Double => "f64",
             BaseType::Void | BaseType::BindingHandle => {
-                return self.refuse(span, "this type means nothing here", "");
+                return self.refuse(span, "this type isn't supported", "");
             }
         };
         let name = ident(name);
@@ -288,12 +287,12 @@ impl<'a> Lowering<'_, 'a> {
     fn client(&mut self, interface: &'a crate::front::ast::Interface, span: Span) -> Result<Type> {
         let name = quoted(&interface.name.name);
         if interface.members.is_none() {
-            let what = format!("interface {name} is only announced: nothing says what it can do");
+            let what = format!("interface {name} is only forward-declared");
             let hint = self.where_defined(interface.name.span);
             return self.refuse(span, what, hint);
         }
         if interface.attributes.has(AttributeName::Local) {
-            let what = format!("interface {name} is `local`: no other process calls it");
+            let what = format!("interface {name} is `local`, so no other process can call it");
             return self.refuse(span, what, "");
         }
         self.pending_interfaces.push(interface);
@@ -342,16 +341,19 @@ pub(super) const SIZES: [AttributeName; 4] =
 
 /// Attributes of values that aren't supported, with the reason.
 const UNSUPPORTED_ATTRIBUTES: [(AttributeName, &str); 6] = [
+    (AttributeName::FirstIs, "skips elements at the start: pass only the required elements"),
+    (AttributeName::MinIs, "skips elements at the start: pass only the required elements"),
     (
-        AttributeName::FirstIs,
-        "would leave out elements at the beginning: pass only the elements that are meant",
+        AttributeName::IidIs,
+        "selects the interface of the object at run time: name the interface in the type",
+    ),
+    (AttributeName::ContextHandle, "isn't supported: pass an object with an interface instead"),
+    (
+        AttributeName::ContextHandleSerialize,
+        "isn't supported: pass an object with an interface instead",
     ),
     (
-        AttributeName::MinIs,
-        "would leave out elements at the beginning: pass only the elements that are meant",
+        AttributeName::ContextHandleNoserialize,
+        "isn't supported: pass an object with an interface instead",
     ),
-    (AttributeName::IidIs, "leaves open which interface the object has: name it in the type"),
-    (AttributeName::ContextHandle, "is RPC's: pass an object with an interface instead"),
-    (AttributeName::ContextHandleSerialize, "is RPC's: pass an object instead"),
-    (AttributeName::ContextHandleNoserialize, "is RPC's: pass an object instead"),
 ];

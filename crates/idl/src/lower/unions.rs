@@ -24,10 +24,8 @@ impl<'a> Lowering<'_, 'a> {
         let has_discriminant = of.switch.is_some()
             || resolved.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
         if !has_discriminant {
-            let what = format!(
-                "nothing says which arm of union {} is meant",
-                quoted(tag.map_or(otherwise, |tag| tag))
-            );
+            let what =
+                format!("union {} has no discriminant", quoted(tag.map_or(otherwise, |tag| tag)));
             let hint = "write `switch_is(…)` beside it, or `union … switch (…)`";
             return self.refuse(resolved.span, what, hint);
         }

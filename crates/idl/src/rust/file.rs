@@ -142,7 +142,7 @@ impl Parse for ClassMacro {
         let clsid: syn::LitStr = input.parse()?;
         input.parse::<Option<Token![;]>>()?;
         let parsed = parse_guid(&clsid.value())
-            .ok_or_else(|| Error::new_spanned(&clsid, "this is no identifier"))?;
+            .ok_or_else(|| Error::new_spanned(&clsid, "this is not an identifier"))?;
         let last = |path: &Path| path.segments.last().map(|last| last.ident.clone());
         let interfaces = interfaces.iter().filter_map(last).collect();
         Ok(Self(Class { docs: docs(&attributes), name, clsid: parsed, interfaces }))

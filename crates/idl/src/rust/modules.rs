@@ -42,11 +42,11 @@ impl ModuleLoader {
         };
         let key = path.canonicalize().map_err(|error| error_text(&error))?;
         if !self.files.insert(key) {
-            return Err(error_text(&"the file is a module of itself, or of two modules"));
+            return Err(error_text(&"the file is a module of itself or of two modules"));
         }
         if self.files.len() > MODULES_MAX || depth > MODULE_DEPTH_MAX {
             return Err(error_text(&format!(
-                "the file isn't read: a crate has at most {MODULES_MAX} files, nested \
+                "the file isn't read: the limits are {MODULES_MAX} files, nested \
                  {MODULE_DEPTH_MAX} levels deep"
             )));
         }
@@ -58,7 +58,7 @@ impl ModuleLoader {
         let file = File::open(path).map_err(|error| error_text(&error))?;
         let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
         if read.map_err(|error| error_text(&error))? as u64 > FILE_BYTES_MAX {
-            return Err(error_text(&format!("it has more than {FILE_BYTES_MAX} bytes")));
+            return Err(error_text(&format!("the limit of {FILE_BYTES_MAX} bytes is exceeded")));
         }
         syn::parse_file(&text).map_err(|error| error_text(&error))
     }
@@ -104,9 +104,9 @@ impl ModuleLoader {
         let Some(path) = candidates.iter().find(|path| path.is_file()) else {
             let tried: Vec<_> = candidates.iter().map(|path| path.display().to_string()).collect();
             return Err(format!(
-                "error: {}: the file of module `{name}` isn't found: there is no {}\n",
+                "error: {}: the file of module `{name}` isn't found: searched {}\n",
                 printable(&of.display().to_string()),
-                printable(&tried.join(" and no ")),
+                printable(&tried.join(", ")),
             ));
         };
         let mut file = self.parse(path, depth + 1)?;

@@ -1,6 +1,6 @@
 // Written by syshandle from an .idl file; changes here will be lost.
 
-/// What `Several` returns.
+/// The results of `Several`.
 #[derive(Debug, syshandle::Encode, syshandle::Decode)]
 pub struct HandlesSeveral {
     #[handle(file, read)]
@@ -19,7 +19,7 @@ pub struct Delivery {
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a004")]
 pub trait Handles {
     #[com(
-        differs = "parameter `d`: the access mask 0x100000 reduces what is sent; the tables of the trait have no masks; parameter `e`: the access mask 0x20019 reduces what is sent; the tables of the trait have no masks; parameter `h`: the access mask 0x1 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `d`: the access mask 0x100000 reduces the rights that are sent, but traits don't support masks; parameter `e`: the access mask 0x20019 reduces the rights that are sent, but traits don't support masks; parameter `h`: the access mask 0x1 reduces the rights that are sent, but traits don't support masks"
     )]
     fn kinds(
         &self,
@@ -38,7 +38,7 @@ pub trait Handles {
         i: syshandle::handle::Token,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `reads`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks; parameter `writes`: the access mask 0x40000000 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `reads`: the access mask 0x80000000 reduces the rights that are sent, but traits don't support masks; parameter `writes`: the access mask 0x40000000 reduces the rights that are sent, but traits don't support masks"
     )]
     fn pipes(
         &self,
@@ -48,7 +48,7 @@ pub trait Handles {
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
     #[com(
-        differs = "parameter `n`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `one`: the access mask 0x80100000 reduces what is sent; the tables of the trait have no masks; parameter `log`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `n`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `one`: the access mask 0x80100000 reduces the rights that are sent, but traits don't support masks; parameter `log`: the access mask 0x4 reduces the rights that are sent, but traits don't support masks"
     )]
     fn files(
         &self,
@@ -61,7 +61,7 @@ pub trait Handles {
         log: std::fs::File,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `picture`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks; parameter `grows`: the access mask 0x10 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `picture`: the access mask 0x4 reduces the rights that are sent, but traits don't support masks; parameter `grows`: the access mask 0x10 reduces the rights that are sent, but traits don't support masks"
     )]
     fn sections(
         &self,
@@ -76,11 +76,11 @@ pub trait Handles {
         context: &syshandle::Context,
     ) -> syshandle::Result<Vec<syshandle::handle::Event>>;
     #[com(
-        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `file`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks"
+        differs = "the trait passes its values as opaque bytes: result: a handle within a struct; parameter `file`: the access mask 0x80000000 reduces the rights that are sent, but traits don't support masks"
     )]
     fn several(&self, context: &syshandle::Context) -> syshandle::Result<HandlesSeveral>;
     #[com(
-        differs = "parameter `delivery`: field `file`: `system_handle` stands within another value, and the tables of the trait have no handles there"
+        differs = "parameter `delivery`: field `file`: `system_handle` is within another value, where traits don't support handles"
     )]
     fn deliver(
         &self,

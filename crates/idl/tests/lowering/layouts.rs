@@ -30,7 +30,7 @@ pub type V1Flags = u32;
 pub const VFA: u32 = 1;
 pub const VFB: u32 = 2;
 
-/// What `TwoHM` returns.
+/// The results of `TwoHM`.
 #[derive(Debug, syshandle::Encode, syshandle::Decode)]
 pub struct TTwoHM {
     pub a: syshandle::handle::Event,
@@ -38,7 +38,7 @@ pub struct TTwoHM {
     pub b: std::fs::File,
 }
 
-/// What `TwoPipes` returns.
+/// The results of `TwoPipes`.
 #[derive(Debug, syshandle::Encode, syshandle::Decode)]
 pub struct TTwoPipes {
     #[handle(pipe)]
@@ -47,7 +47,7 @@ pub struct TTwoPipes {
     pub b: syshandle::handle::OwnedHandle,
 }
 
-/// What `NineResults` returns.
+/// The results of `NineResults`.
 #[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
 pub struct TNineResults {
     pub a: i32,
@@ -114,9 +114,7 @@ pub struct R {
 
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0d101")]
 pub trait Dual {
-    #[com(
-        differs = "it is number 7 in the file's vtable, and number 3 in the tables of the trait"
-    )]
+    #[com(differs = "its vtable index is 7 in the file and 3 in the trait")]
     fn a(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<()>;
 }
 
@@ -130,15 +128,15 @@ pub trait T {
         d: f64,
     ) -> syshandle::Result<i16>;
     #[com(
-        differs = "parameter `b`: the file passes a pointer to a 2-byte integer, and the tables of the trait a pointer to a 4-byte integer"
+        differs = "parameter `b`: the file passes a pointer to a 2-byte integer, but the trait passes a pointer to a 4-byte integer"
     )]
     fn v_bool(&self, context: &syshandle::Context) -> syshandle::Result<bool>;
     #[com(
-        differs = "parameter `b`: the file passes a 2-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `b`: the file passes a 2-byte integer, but the trait passes a 4-byte integer"
     )]
     fn in_v_bool(&self, context: &syshandle::Context, b: bool) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `b`: the file passes a 1-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `b`: the file passes a 1-byte integer, but the trait passes a 4-byte integer"
     )]
     fn boolean(&self, context: &syshandle::Context, b: bool) -> syshandle::Result<()>;
     fn ok_bool(&self, context: &syshandle::Context, a: bool) -> syshandle::Result<bool>;
@@ -147,17 +145,17 @@ pub trait T {
     #[com(differs = "parameter `a`: `BSTR` is marshaled by routines of Windows")]
     fn out_bstr(&self, context: &syshandle::Context) -> syshandle::Result<String>;
     #[com(
-        differs = "parameter `a`: an `out` parameter stands before an `in` parameter, and the tables of the trait have all `in` parameters first"
+        differs = "parameter `a`: an `out` parameter precedes an `in` parameter, but in the trait all `in` parameters come first"
     )]
     fn out_first(&self, context: &syshandle::Context, b: i32) -> syshandle::Result<i32>;
     #[com(
-        differs = "parameter `p`: the file passes a pointer to a counted array of a 1-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `p`: the file passes a pointer to a counted array of a 1-byte integer, but the trait passes a 4-byte integer"
     )]
     fn behind(&self, context: &syshandle::Context, p: Vec<u8>) -> syshandle::Result<()>;
     fn ok_list(&self, context: &syshandle::Context, p: Vec<u8>) -> syshandle::Result<()>;
     fn ok_out_list(&self, context: &syshandle::Context) -> syshandle::Result<Vec<u8>>;
     #[com(
-        differs = "parameter `q`: the file passes a pointer to a counted array of a 4-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `q`: the file passes a pointer to a counted array of a 4-byte integer, but the trait passes a 4-byte integer"
     )]
     fn shared(
         &self,
@@ -180,11 +178,11 @@ pub trait T {
         p: Vec<u8>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `s`: a struct of 2 fields and 8 bytes is passed by value, in a register; the tables of the trait pass a pointer"
+        differs = "parameter `s`: a struct of 2 fields and 8 bytes is passed by value, but the trait passes a pointer"
     )]
     fn by_value(&self, context: &syshandle::Context, s: S8) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `d`: a struct of 1 fields and 8 bytes is passed by value, in a register; the tables of the trait pass a pointer"
+        differs = "parameter `d`: a struct of 1 fields and 8 bytes is passed by value, but the trait passes a pointer"
     )]
     fn seek(
         &self,
@@ -198,38 +196,36 @@ pub trait T {
         s: S12,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
+        differs = "parameter `a`: an `in, out` parameter is one slot in the file, but two slots in the trait"
     )]
     fn in_out(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<i32>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
+        differs = "parameter `a`: an `in, out` parameter is one slot in the file, but two slots in the trait"
     )]
     fn in_out_s(&self, context: &syshandle::Context, a: S8) -> syshandle::Result<S8>;
-    #[com(
-        differs = "parameter `key`: the tables of the trait have no arrays as parameters"
-    )]
+    #[com(differs = "parameter `key`: traits don't support arrays as parameters")]
     fn key(&self, context: &syshandle::Context, key: [u8; 4]) -> syshandle::Result<()>;
     fn ptr_struct(&self, context: &syshandle::Context, p: P) -> syshandle::Result<()>;
     fn ptr_struct_out(&self, context: &syshandle::Context) -> syshandle::Result<P>;
     #[com(
-        differs = "parameter `p`: field 1 of the struct: the file has a pointer that may be NULL to a counted array of a 1-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `p`: field 1 of the struct: the file has a pointer that may be NULL to a counted array of a 1-byte integer, but the trait has a 4-byte integer"
     )]
     fn ptr_struct_q(&self, context: &syshandle::Context, p: Q) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: the file passes a 4-byte integer, and the tables of the trait an enum of 2 bytes on the wire"
+        differs = "parameter `a`: the file passes a 4-byte integer, but the trait passes an enum of 2 bytes on the wire"
     )]
     fn v1_e(&self, context: &syshandle::Context, a: V1) -> syshandle::Result<()>;
     fn ok_e16(&self, context: &syshandle::Context, a: E16) -> syshandle::Result<E16>;
     #[com(
-        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, but the trait passes a 4-byte integer"
     )]
     fn neg(&self, context: &syshandle::Context, a: Neg) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, but the trait passes a 4-byte integer"
     )]
     fn big(&self, context: &syshandle::Context, a: Big) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `p`: field 1 of the struct: the file has a 1-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `p`: field 1 of the struct: the file has a 1-byte integer, but the trait has a 4-byte integer"
     )]
     fn bool_s(&self, context: &syshandle::Context, p: Pb) -> syshandle::Result<()>;
     #[com(
@@ -241,14 +237,14 @@ pub trait T {
         context: &syshandle::Context,
     ) -> syshandle::Result<(syshandle::handle::Event, std::fs::File)>;
     #[com(
-        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `a`: the access mask 0x1 reduces what is sent; the tables of the trait have no masks; parameter `b`: the access mask 0x2 reduces what is sent; the tables of the trait have no masks"
+        differs = "the trait passes its values as opaque bytes: result: a handle within a struct; parameter `a`: the access mask 0x1 reduces the rights that are sent, but traits don't support masks; parameter `b`: the access mask 0x2 reduces the rights that are sent, but traits don't support masks"
     )]
     fn two_hm(&self, context: &syshandle::Context) -> syshandle::Result<TTwoHM>;
     #[com(differs = "parameter `r`: field `next`: its struct contains itself")]
     fn recursive(&self, context: &syshandle::Context, r: R) -> syshandle::Result<()>;
-    #[com(differs = "parameter `s`: a text of other letters than UTF-16's")]
+    #[com(differs = "parameter `s`: a string that isn't UTF-16")]
     fn lpstr(&self, context: &syshandle::Context, s: String) -> syshandle::Result<()>;
-    #[com(differs = "parameter `s`: a text of other letters than UTF-16's")]
+    #[com(differs = "parameter `s`: a string that isn't UTF-16")]
     fn char_str(&self, context: &syshandle::Context, s: String) -> syshandle::Result<()>;
     fn ok_str(
         &self,
@@ -262,7 +258,7 @@ pub trait T {
         u: Option<String>,
     ) -> syshandle::Result<String>;
     #[com(
-        differs = "parameter `p`: the file passes a pointer that may be NULL to a counted array of a 1-byte integer, and the tables of the trait a pointer to a counted array of a 1-byte integer"
+        differs = "parameter `p`: the file passes a pointer that may be NULL to a counted array of a 1-byte integer, but the trait passes a pointer to a counted array of a 1-byte integer"
     )]
     fn unique_size(
         &self,
@@ -270,7 +266,7 @@ pub trait T {
         p: Vec<u8>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `p`: `length_is` describes an array that the tables of the trait describe by a count alone"
+        differs = "parameter `p`: `length_is` changes the form of the array, but the trait passes only a count"
     )]
     fn out_len(
         &self,
@@ -278,7 +274,7 @@ pub trait T {
         n: u32,
     ) -> syshandle::Result<Vec<u8>>;
     #[com(
-        differs = "parameter `h`: a `unique` handle may be NULL, which the tables of the trait refuse"
+        differs = "parameter `h`: a `unique` handle may be NULL, which the trait doesn't permit"
     )]
     fn unique_handle(
         &self,
@@ -291,7 +287,7 @@ pub trait T {
         h: syshandle::handle::Event,
     ) -> syshandle::Result<std::fs::File>;
     #[com(
-        differs = "parameter `t`: `T`: `wire_marshal` puts another type on the wire than the one in memory"
+        differs = "parameter `t`: `T`: `wire_marshal` sends a different type from the one in memory"
     )]
     fn wire(
         &self,
@@ -299,7 +295,7 @@ pub trait T {
         t: Option<i16>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `p`: the file passes a pointer to a 4-byte integer, and the tables of the trait a 4-byte integer"
+        differs = "parameter `p`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer"
     )]
     fn in_ptr(&self, context: &syshandle::Context, p: i32) -> syshandle::Result<()>;
     fn ok_unique(
@@ -311,7 +307,7 @@ pub trait T {
         iid: syshandle::Guid,
     ) -> syshandle::Result<syshandle::Guid>;
     #[com(
-        differs = "parameter `p`: the file passes a pointer to a pointer that may be NULL to a struct of 2 fields and 8 bytes, and the tables of the trait a pointer that may be NULL to a struct of 2 fields and 8 bytes"
+        differs = "parameter `p`: the file passes a pointer to a pointer that may be NULL to a struct of 2 fields and 8 bytes, but the trait passes a pointer that may be NULL to a struct of 2 fields and 8 bytes"
     )]
     fn pp(&self, context: &syshandle::Context, p: Option<S8>) -> syshandle::Result<()>;
     fn ok_out_pp(&self, context: &syshandle::Context) -> syshandle::Result<Option<S8>>;
@@ -322,7 +318,7 @@ pub trait T {
         q: Option<TClient>,
     ) -> syshandle::Result<TClient>;
     #[com(
-        differs = "parameter `a`: `range` is checked by MIDL's proxy, and not by the trait's proxy"
+        differs = "parameter `a`: `range` is checked by MIDL's proxy, but not by the trait's proxy"
     )]
     fn ranged(
         &self,
@@ -343,7 +339,7 @@ pub trait T {
         p: syshandle::handle::OwnedHandle,
     ) -> syshandle::Result<syshandle::handle::OwnedHandle>;
     #[com(
-        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct"
+        differs = "the trait passes its values as opaque bytes: result: a handle within a struct"
     )]
     fn two_pipes(&self, context: &syshandle::Context) -> syshandle::Result<TTwoPipes>;
     fn ok_mask_of_zero(
@@ -352,7 +348,7 @@ pub trait T {
         h: std::fs::File,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: the access mask 0x120089 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `h`: the access mask 0x120089 reduces the rights that are sent, but traits don't support masks"
     )]
     fn masked(
         &self,
@@ -365,7 +361,7 @@ pub trait T {
         context: &syshandle::Context,
     ) -> syshandle::Result<Vec<syshandle::handle::Event>>;
     #[com(
-        differs = "parameter `h`: the file passes a pointer to a counted array of a handle, and the tables of the trait a 4-byte integer"
+        differs = "parameter `h`: the file passes a pointer to a counted array of a handle, but the trait passes a 4-byte integer"
     )]
     fn handles_behind(
         &self,
@@ -373,7 +369,7 @@ pub trait T {
         h: Vec<syshandle::handle::Event>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: the file passes a pointer to a handle, and the tables of the trait a handle"
+        differs = "parameter `h`: the file passes a pointer to a handle, but the trait passes a handle"
     )]
     fn pointer_to_handle(
         &self,
@@ -381,7 +377,7 @@ pub trait T {
         h: syshandle::handle::Event,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
+        differs = "parameter `h`: an `in, out` parameter is one slot in the file, but two slots in the trait"
     )]
     fn in_out_handle(
         &self,
@@ -389,7 +385,7 @@ pub trait T {
         h: syshandle::handle::Event,
     ) -> syshandle::Result<syshandle::handle::Event>;
     #[com(
-        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, and the tables of the trait a pointer to a struct of 9 fields and 36 bytes"
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a pointer to a struct of 9 fields and 36 bytes"
     )]
     fn nine_results(
         &self,
@@ -400,7 +396,7 @@ pub trait T {
     )]
     fn int3264(&self, context: &syshandle::Context, a: i64) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: `ptr` makes a full pointer, which the tables of the trait don't have"
+        differs = "parameter `a`: `ptr` declares a full pointer, which traits don't support"
     )]
     fn full(
         &self,
@@ -408,11 +404,11 @@ pub trait T {
         a: Option<i32>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: `max_is` describes an array that the tables of the trait describe by a count alone"
+        differs = "parameter `a`: `max_is` changes the form of the array, but the trait passes only a count"
     )]
     fn max_is(&self, context: &syshandle::Context, a: Vec<u8>) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, but the trait passes a 4-byte integer"
     )]
     fn flags(&self, context: &syshandle::Context, a: Flags) -> syshandle::Result<()>;
     fn ok_flags(
@@ -420,8 +416,6 @@ pub trait T {
         context: &syshandle::Context,
         a: V1Flags,
     ) -> syshandle::Result<()>;
-    #[com(
-        differs = "parameter `a`: `v1_enum` stands at one name of an enum and not at all"
-    )]
+    #[com(differs = "parameter `a`: only some names of the enum have `v1_enum`")]
     fn by_tag(&self, context: &syshandle::Context, a: Tagged) -> syshandle::Result<()>;
 }

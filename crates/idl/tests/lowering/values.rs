@@ -62,11 +62,11 @@ pub enum Loose {
 pub trait Values {
     /// How it looks.
     #[com(
-        differs = "parameter `look`: the file passes a pointer to a 4-byte integer, and the tables of the trait a pointer to an enum of 2 bytes on the wire"
+        differs = "parameter `look`: the file passes a pointer to a 4-byte integer, but the trait passes a pointer to an enum of 2 bytes on the wire"
     )]
     fn look(&self, context: &syshandle::Context) -> syshandle::Result<Look>;
     #[com(
-        differs = "parameter `look`: the file passes a 4-byte integer, and the tables of the trait an enum of 2 bytes on the wire"
+        differs = "parameter `look`: the file passes a 4-byte integer, but the trait passes an enum of 2 bytes on the wire"
     )]
     fn set_look(
         &self,
@@ -74,7 +74,7 @@ pub trait Values {
         look: Look,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `from`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `to`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `result`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy"
+        differs = "parameter `from`: field `count`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `to`: field `count`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `result`: field `count`: `range` is checked by MIDL's proxy, but not by the trait's proxy"
     )]
     fn move_(
         &self,
@@ -83,11 +83,11 @@ pub trait Values {
         to: Option<Place>,
     ) -> syshandle::Result<Option<Place>>;
     #[com(
-        differs = "parameter `buffer`: `length_is` describes an array that the tables of the trait describe by a count alone"
+        differs = "parameter `buffer`: `length_is` changes the form of the array, but the trait passes only a count"
     )]
     fn read(&self, context: &syshandle::Context, cb: u32) -> syshandle::Result<Vec<u8>>;
     #[com(
-        differs = "parameter `number`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `n`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `text`: its count is an expression; parameter `all`: `max_is` describes an array that the tables of the trait describe by a count alone; parameter `some`: `length_is` describes an array that the tables of the trait describe by a count alone"
+        differs = "parameter `number`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `n`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `text`: its count is an expression; parameter `all`: `max_is` changes the form of the array, but the trait passes only a count; parameter `some`: `length_is` changes the form of the array, but the trait passes only a count"
     )]
     fn bounded(
         &self,
@@ -103,7 +103,7 @@ pub trait Values {
         some: Vec<i16>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `look`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `any`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `flags`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `name`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `code`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `few`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `line`: a text of other letters than UTF-16's; parameter `maybe`: a text of other letters than UTF-16's"
+        differs = "parameter `look`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `any`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `flags`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `name`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `code`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `few`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `line`: a string that isn't UTF-16; parameter `maybe`: a string that isn't UTF-16"
     )]
     fn limits(
         &self,
@@ -123,7 +123,7 @@ pub trait Values {
         maybe: Option<String>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables; parameter `grid`: the tables of the trait have no arrays as parameters"
+        differs = "parameter `serial`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `grid`: traits don't support arrays as parameters"
     )]
     fn change(
         &self,
@@ -134,7 +134,7 @@ pub trait Values {
         grid: [[i32; 3]; 2],
     ) -> syshandle::Result<i32>;
     #[com(
-        differs = "parameter `tree`: field `left`: the tables of the trait have no unions; parameter `loose`: `switch_is` belongs to a union, which the tables of the trait don't have"
+        differs = "parameter `tree`: field `left`: traits don't support unions; parameter `loose`: `switch_is` belongs to a union, which traits don't support"
     )]
     fn choose(
         &self,

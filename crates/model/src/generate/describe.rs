@@ -50,9 +50,8 @@ fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStrea
         None => quote!(::core::option::Option::None),
         Some(why) => {
             let what = format!(
-                "method `{}::{name}` has another COM layout than its .idl file declares: {why}; where \
-                 all callers and servers are syshandle's, declare the interface private: \
-                 `#[interface(iid = \"...\", com = \"private\")]`",
+                "the COM layout of method `{}::{name}` differs in Rust: {why}; if all callers and \
+                 servers use syshandle, declare the interface private: `#[interface(iid = \"...\", com = \"private\")]`",
                 interface.unraw()
             );
             quote!(::core::option::Option::Some(#what))

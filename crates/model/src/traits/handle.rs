@@ -16,7 +16,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("handle"));
     let Some(attribute) = found.next() else { return Ok(None) };
     if let Some(second) = found.next() {
-        return Err(Error::new_spanned(second, "one `#[handle(…)]` says it all: join the two"));
+        return Err(Error::new_spanned(second, "repeated `#[handle(…)]`: combine them"));
     }
     let HandleArguments(handle) = attribute.parse_args()?;
     let mut errors = Errors::default();
@@ -34,7 +34,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     }
     if let Some(most) = &handle.at_most {
         for right in handle.at_least.iter().filter(|right| !most.contains(right)) {
-            let what = format!("`{right}` is wanted here, but `at_most` doesn't allow it");
+            let what = format!("right `{right}` is required, but `at_most` doesn't permit it");
             errors.push(Error::new_spanned(right, what));
         }
     }
@@ -54,9 +54,9 @@ fn check<'w>(
     }
     let hint = match nearest(&word.to_string(), words.clone()) {
         Some(near) => format!("write `{near}`"),
-        None => format!("there are: {}", words.collect::<Vec<_>>().join(", ")),
+        None => format!("expected one of {}", words.collect::<Vec<_>>().join(", ")),
     };
-    errors.push(Error::new_spanned(word, format!("`{word}` is no {what}: {hint}")));
+    errors.push(Error::new_spanned(word, format!("`{word}` is not a {what}: {hint}")));
 }
 
 /// The arguments of the attribute.
@@ -67,7 +67,7 @@ impl Parse for HandleArguments {
         if input.is_empty() {
             return Err(Error::new(
                 input.span(),
-                "say which kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`",
+                "declare the kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`",
             ));
         }
         let mut handle = Handle {
@@ -149,7 +149,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_typo_is_similar_and_another_word_is_not() {
         let words = || ["file", "pipe", "section"].into_iter();
         assert_eq!(nearest("fiel", words()), Some("file"));
         assert_eq!(nearest("sections", words()), Some("section"));

@@ -42,13 +42,13 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     let differs = errors.keep(com_difference(&function.attrs)).flatten();
     check_attributes(&function.attrs, &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
-        let what = "bounds are for what comes in: the server itself sees to what it returns";
+        let what = "`#[range(…)]` applies only to parameters: the server must check its results";
         errors.push(Error::new_spanned(attribute, what));
     }
     let returned = errors.keep(method_return(ident, output));
     errors.finish()?;
     let Some(MethodReturn { result, error, is_call_error }) = returned else {
-        return Err(Error::new_spanned(ident, "what does it return?"));
+        return Err(Error::new_spanned(ident, "a method needs a result: write `-> Result<()>`"));
     };
     let returns = match output {
         ReturnType::Type(_, ty) => (**ty).clone(),
@@ -129,14 +129,14 @@ fn check_signature(function: &TraitItemFn, errors: &mut Errors) {
         errors.push(Error::new_spanned(abi, "a method of an interface is an ordinary function"));
     }
     if let Some(variadic) = &signature.variadic {
-        errors.push(Error::new_spanned(variadic, "a method takes as many parameters as it says"));
+        errors.push(Error::new_spanned(variadic, "variadic methods aren't supported"));
     }
     if !signature.generics.params.is_empty() {
         let what = "a method has one form on the wire: it can't be generic";
         errors.push(Error::new_spanned(&signature.generics, what));
     }
     if let Some(body) = &function.default {
-        let what = "the object is elsewhere: a method of an interface has no body";
+        let what = "a method of an interface can't have a body, because it runs in the server";
         errors.push(Error::new_spanned(body, what));
     }
 }
@@ -197,7 +197,7 @@ fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
         .filter(|of| !is_known(of))
         .partition(|of| is_one_of(of, &CONDITIONAL_ATTRIBUTES));
     for condition in conditions {
-        let what = "methods are numbered by their places, so an interface has the same methods in \
+        let what = "methods are numbered by position, so an interface has the same methods in \
                     every build: leave out the condition, and let the server refuse the call";
         errors.push(Error::new_spanned(condition, what));
     }
@@ -228,7 +228,7 @@ fn borrow_error(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
                 format!("{why}: leave out the `&`{then}")
             }
         }),
-        Type::Ptr(_) => Some("a pointer means nothing in another process".into()),
+        Type::Ptr(_) => Some("a pointer isn't valid in another process".into()),
         Type::ImplTrait(_) | Type::TraitObject(_) => {
             Some("write one type: to pass an object on, the client type of its interface".into())
         }
@@ -290,7 +290,7 @@ fn method_return(name: &Ident, output: &ReturnType) -> Result<MethodReturn> {
     let last = path.path.segments.last().filter(|last| last.ident == "Result");
     let Some(last) = last else { return Err(Error::new(ty.span(), what())) };
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return Err(Error::new(ty.span(), "say what it returns: write `Result<()>`"));
+        return Err(Error::new(ty.span(), "a `Result` needs a value type: write `Result<()>`"));
     };
     let mut types = type_arguments(arguments);
     let wrapped = types.get(1).and_then(own_error);

@@ -13,9 +13,9 @@ pub fn range(attributes: &[Attribute]) -> Result<Option<Range>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("range"));
     let Some(attribute) = found.next() else { return Ok(None) };
     if let Some(second) = found.next() {
-        return Err(Error::new_spanned(second, "one `#[range(…)]` is enough"));
+        return Err(Error::new_spanned(second, "repeated `#[range(…)]`: combine them"));
     }
-    let form = "write both bounds, which are part of it: `#[range(1..=10)]`";
+    let form = "write both bounds, which are inclusive: `#[range(1..=10)]`";
     let declared: Expr = attribute.parse_args()?;
     let Expr::Range(ExprRange {
         start: Some(from),
@@ -29,7 +29,7 @@ pub fn range(attributes: &[Attribute]) -> Result<Option<Range>> {
     let bound = |of: &Expr| number(of).ok_or_else(|| Error::new_spanned(of, form));
     let (from, to) = (bound(from)?, bound(to)?);
     if from > to {
-        return Err(Error::new_spanned(declared, "nothing is within these bounds"));
+        return Err(Error::new_spanned(declared, "the range is empty"));
     }
     Ok(Some(Range { from, to }))
 }

@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &AttackArguments) -> Result<ExitCode> {
     if let (Some(scenario), Some(address)) = (&arguments.scenario, &arguments.address) {
         return run_here(arguments, clsid, scenario, address);
     }
+    let only: Vec<_> = arguments.only.iter().map(|name| find(name)).collect::<Result<_>>()?;
     let file = registry.find(clsid)?;
     let registration = &file.registration;
     let class = registration.classes.iter().find(|class| class.clsid == clsid);
@@ -74,7 +75,6 @@ pub(crate) fn run(arguments: &AttackArguments) -> Result<ExitCode> {
     let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
     outln!("{}", clients.describe(allowed));
     let target = arguments.target(address, clsid, iid);
-    let only: Vec<_> = arguments.only.iter().map(|name| find(name)).collect::<Result<_>>()?;
     let wanted = |scenario: &&Scenario| {
         only.is_empty() || only.iter().any(|wanted| wanted.name == scenario.name)
     };
@@ -112,14 +112,14 @@ fn why_skipped(
     has_refused_user: bool,
 ) -> Option<String> {
     if !scenario.accepted && !has_refused_user {
-        return Some("no process here has a user whom this server refuses".to_owned());
+        return Some("this command has no user that the server rejects".to_owned());
     }
     let shape = scenario.method.filter(|shape| target.method(*shape).is_none())?;
     let option = match shape {
         MethodShape::WaitsForEvent => "--wait-method",
         MethodShape::SetsEvent => "--set-method",
     };
-    Some(format!("no {shape} is named ({option})"))
+    Some(format!("{option} is not set (a {shape})"))
 }
 
 /// Returns the scenario with this name.
@@ -127,7 +127,7 @@ fn find(name: &str) -> Result<&'static Scenario> {
     Scenario::named(name).ok_or_else(|| {
         let names: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
         let (name, names) = (Printable(name), names.join(", "));
-        Error::failed(format!("unknown scenario {name}: the scenarios are {names}"))
+        Error::failed(format!("unknown scenario {name}: expected one of {names}"))
     })
 }
 
@@ -186,15 +186,17 @@ impl HostileClients {
     fn describe(&self, allowed: bool) -> String {
         let user = self.user;
         match (self.as_another_user, allowed) {
-            (false, _) => "The hostile clients run as this user: only root can have them run as \
-                           another one. So this shows no boundary between users."
-                .into(),
+            (false, _) => {
+                "The hostile clients run as this user, because only root can run them as \
+                           another user. The attack doesn't test the boundary between users."
+                    .into()
+            }
             (true, true) => {
-                format!("The hostile clients run as user {user}, whom the server serves.")
+                format!("The hostile clients run as user {user}, which the server accepts.")
             }
             (true, false) => format!(
-                "The hostile clients that the server serves run as this user; those whom it turns \
-                 away as user {user}."
+                "Hostile clients that the server must accept run as this user; clients that it must \
+                 reject run as user {user}."
             ),
         }
     }

@@ -43,16 +43,16 @@ impl ClassArgument {
                 names.sort();
                 names.dedup();
                 let known = match names.len() {
-                    0 => "no class is registered".to_owned(),
-                    1..=NAMES_MAX => format!("registered: {}", names.join(", ")),
-                    _ => "`syshandle list` shows those that are".to_owned(),
+                    0 => "there are no registrations".to_owned(),
+                    1..=NAMES_MAX => format!("the registered classes are {}", names.join(", ")),
+                    _ => "`syshandle list` shows the registered classes".to_owned(),
                 };
                 Err(Error::failed(format!("no class is registered as `{name}`: {known}")))
             }
             ref several => {
                 let several: Vec<_> = several.iter().map(Guid::to_string).collect();
                 let several = several.join(", ");
-                let text = format!("`{name}` is the name of several classes: use one of {several}");
+                let text = format!("several classes have the name `{name}`: use one of {several}");
                 Err(Error::failed(text))
             }
         }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identifier_may_have_braces_and_all_else_is_a_name() {
+    fn an_identifier_may_have_braces_and_any_other_text_is_a_name() {
         let text = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3";
         let id = ClassArgument::Id(text.parse().expect("an identifier"));
         for text in [text, &format!("{{{text}}}")] {

@@ -23,19 +23,18 @@ pub(crate) fn run(arguments: &LogArguments) -> Result<ExitCode> {
     let file = registry.find(arguments.class.find(&registry)?)?;
     let registration = &file.registration;
     if let Some(socket) = &registration.socket {
-        errln!(
-            "the program that listens at {} starts this server and has its output: for systemd, \
-             `journalctl --user --unit {}`",
+        return Err(Error::failed(format!(
+            "there is no log: the program that listens at {} starts this server and receives its \
+             output (for systemd, `journalctl --user --unit {}`)",
             Printable(socket.display()),
             Printable(&registration.name)
-        );
-        return Ok(ExitCode::FAILURE);
+        )));
     }
     let paths = RuntimePaths::of(&file, &registry)?;
     match fs::read(&paths.log) {
         Ok(text) => write_out(format_args!("{}", String::from_utf8_lossy(&text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            errln!("no client has started this server: {} isn't there", paths.log.display());
+            errln!("no client has started this server: {} does not exist", paths.log.display());
         }
         Err(error) => {
             let text = format!("{} can't be read: {error}", paths.log.display());

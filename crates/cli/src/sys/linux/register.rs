@@ -22,10 +22,11 @@ pub(crate) fn run(arguments: &RegisterArguments) -> Result<ExitCode> {
     for path in arguments.paths.all() {
         let place = Printable(path.display());
         let programs = programs::find(&path)
-            .map_err(|error| Error::failed(format!("{place} can't be looked through: {error}")))?;
+            .map_err(|error| Error::failed(format!("{place} can't be searched: {error}")))?;
         if programs.is_empty() {
             let text = format!(
-                "{place} has no program that serves a class: one calls `Server::class`. Is it built?"
+                "{place} contains no program that serves a class: build it, and check that it calls \
+                 `Server::class`"
             );
             return Err(Error::failed(text));
         }
@@ -76,8 +77,8 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
         && registration.policy != Policy::same_user()
     {
         errln!(
-            "warning: `--users` has no effect on others here: only this user can enter the folder of the \
-             socket (mode 0700). Register with --system, or name a --socket elsewhere"
+            "warning: `--users` admits no other user: only this user can enter the folder of the socket \
+             (mode 0700); register with --system, or choose a --socket in another folder"
         );
     }
     for class in &registration.classes {
@@ -86,7 +87,7 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
         outln!("         in {}", Printable(file.display()));
     }
     if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
-        outln!("    keeping {} (`--defaults` drops what was set before)", kept.join(", "));
+        outln!("    keeping {} (`--defaults` discards the earlier values)", kept.join(", "));
     }
     let is_lost =
         |before: PreviousRegistration| before.has_comments && before.registration != registration;
@@ -110,7 +111,7 @@ struct PreviousRegistration {
 fn previous_registration(registry: &Registry, name: &str) -> Result<Option<PreviousRegistration>> {
     let Some(RegistrationFile { registration, path }) = registry.own(name).map_err(|error| {
         let error = Error::from(error);
-        let text = format!("{error:#}: mend or remove the file, or use --defaults to replace it");
+        let text = format!("{error:#}: repair or remove the file, or use --defaults to replace it");
         Error::failed(text)
     })?
     else {

@@ -31,15 +31,15 @@ pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
     let mut ending = Vec::new();
     for pid in servers {
         if pid == 0 {
-            let text = "a server runs that isn't visible in this pid namespace: end it outside";
+            let text = "the server runs outside of this pid namespace: stop it there";
             return Err(Error::failed(text));
         }
         let Ok(process) = Process::open(pid) else { continue };
         // Checks again, because the process ID may have been reused before the process was opened.
         if paths.servers().contains(&pid) {
-            process
-                .signal(SIGTERM)
-                .map_err(|error| Error::failed(format!("process {pid} can't be ended: {error}")))?;
+            process.signal(SIGTERM).map_err(|error| {
+                Error::failed(format!("process {pid} can't be stopped: {error}"))
+            })?;
             ending.push((pid, process));
         }
     }

@@ -17,8 +17,8 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
     let program = registration.program.to_string_lossy();
     if program.contains(|c: char| c.is_control() || "\"'\\".contains(c)) {
         let text = format!(
-            "systemd runs no program with quotes, backslashes or control characters in its path: \
-             rename {program:?}"
+            "systemd can't run a program with quotes, backslashes or control characters in its \
+             path: rename {program:?}"
         );
         return Err(Error::failed(text));
     }
@@ -82,7 +82,7 @@ fn system_socket(name: &str) -> Result<PathBuf> {
     let len = path.as_os_str().len();
     if len > SOCKET_PATH_MAX {
         let text = format!(
-            "the path of the socket, {}, has {len} bytes, and at most {SOCKET_PATH_MAX} are possible: \
+            "the path of the socket {} has {len} bytes, but the limit is {SOCKET_PATH_MAX}: \
              rename the program",
             Printable(path.display())
         );

@@ -44,7 +44,10 @@ impl Target {
         };
         Ok(match &scope.destdir {
             Some(destdir) => {
-                let destdir = paths::absolute(destdir)?;
+                let destdir = paths::absolute(destdir).map_err(|error| {
+                    let destdir = Printable(destdir.display());
+                    Error::failed(format!("{destdir} can't be found: {error}"))
+                })?;
                 let registry = all_users(destdir.join("usr/share"), Vec::new());
                 Self { registry, destdir: Some(destdir), units: Units::Package }
             }
@@ -82,7 +85,7 @@ impl Target {
         let within = within.ok_or_else(|| {
             let (path, destdir) = (Printable(path.display()), Printable(destdir.display()));
             Error::failed(format!(
-                "{path} is not below {destdir} (--destdir), so no package has it"
+                "{path} is not below {destdir} (--destdir), so the package can't contain it"
             ))
         })?;
         Ok(Path::new("/").join(within))

@@ -35,7 +35,8 @@ fn clean(path: &Path) -> Result<()> {
         }
     }
     if removed == 0 {
-        let text = format!("nothing in {} is registered for this user", path.display());
+        let path = Printable(path.display());
+        let text = format!("no program or library in {path} is registered for this user");
         return Err(Error::failed(text));
     }
     Ok(())

@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             outln!("    with     {}={}", Printable(name), Printable(value));
         }
         if !class.program.exists() {
-            outln!("    broken   there is no such program");
+            outln!("    broken   the program does not exist");
         }
     }
     for proxy in proxies {
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             outln!("    for      {} {{{iid}}}", Printable(name));
         }
         if !proxy.library.exists() {
-            outln!("    broken   there is no such library");
+            outln!("    broken   the library does not exist");
         }
     }
     Ok(ExitCode::SUCCESS)

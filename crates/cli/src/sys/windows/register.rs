@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &RegisterArguments) -> Result<ExitCode> {
 
 fn register(path: &Path, arguments: &RegisterArguments) -> Result<()> {
     let place = Printable(path.display());
-    let unreadable = |error| Error::failed(format!("{place} can't be looked through: {error}"));
+    let unreadable = |error| Error::failed(format!("{place} can't be searched: {error}"));
     let programs = programs::find(path).map_err(unreadable)?;
     let proxies = match arguments.proxy {
         true => programs::find_proxies(path).map_err(unreadable)?,
@@ -26,15 +26,15 @@ fn register(path: &Path, arguments: &RegisterArguments) -> Result<()> {
     };
     let missing = match arguments.proxy {
         true if proxies.is_empty() => {
-            Some("no proxy DLL: a library that says `syshandle::proxy_dll!`")
+            Some("no proxy DLL: build it, and check that it calls `syshandle::proxy_dll!`")
         }
-        false if programs.is_empty() => {
-            Some("no program that serves a class: one calls `Server::class`")
-        }
+        false if programs.is_empty() => Some(
+            "no program that serves a class: build it, and check that it calls `Server::class`",
+        ),
         _ => None,
     };
     if let Some(missing) = missing {
-        return Err(Error::failed(format!("{place} has {missing}. Is it built?")));
+        return Err(Error::failed(format!("{place} contains {missing}")));
     }
     let registry = ComRegistry::own();
     for proxy in proxies {

@@ -141,7 +141,7 @@ impl<'a> Checker<'_, 'a> {
             if value.as_string().is_none() {
                 let message = format!("attribute {} takes a string", quoted(&attribute.name.name));
                 self.error(
-                    Diagnostic::error(value.span, message).hint("a string stands in double quotes"),
+                    Diagnostic::error(value.span, message).hint("a string is in double quotes"),
                 );
             }
         }

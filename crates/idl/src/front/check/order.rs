@@ -139,7 +139,7 @@ impl<'a> Checker<'_, 'a> {
             };
             // The built-in files only forward-declare types that the system's own files define.
             if !self.program.is_built_in(tag.span) {
-                self.error(diagnostic.related(tag.span, "it is announced here"));
+                self.error(diagnostic.related(tag.span, "forward declaration"));
             }
             return;
         }

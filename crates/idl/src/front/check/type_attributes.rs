@@ -192,7 +192,7 @@ impl Counter {
             std::cmp::Ordering::Greater => {
                 Some(format!("{name} is a pointer, not a number: write `*` before it"))
             }
-            std::cmp::Ordering::Less => Some(format!("{name} is no pointer: leave out the `*`")),
+            std::cmp::Ordering::Less => Some(format!("{name} isn't a pointer: remove the `*`")),
             std::cmp::Ordering::Equal => None,
         }
     }

@@ -235,7 +235,7 @@ fn suggestion(
         return Some(format!("in this language it is {ours}"));
     }
     if is_type && AttributeName::parse(&text).is_some() {
-        return Some(format!("attributes stand in brackets: `[{text}]`"));
+        return Some(format!("attributes must be in brackets: `[{text}]`"));
     }
     if let (true, Some(file)) = (is_type, system::declaring(&text)) {
         return Some(format!("it is declared in {file}: `import \"{file}\";`"));

@@ -142,7 +142,7 @@ fn expressions_have_c_precedence() {
 }
 
 #[test]
-fn casts_are_told_from_parentheses() {
+fn casts_are_distinguished_from_parentheses() {
     assert_eq!(grouped("(long)-1"), "cast(Minus(1))");
     assert_eq!(grouped("(DWORD)1"), "cast(1)");
     assert_eq!(grouped("(DWORD)~a"), "cast(Complement(a))");
@@ -152,7 +152,7 @@ fn casts_are_told_from_parentheses() {
 }
 
 #[test]
-fn attributes_have_arguments_of_their_sorts() {
+fn attributes_have_arguments_of_several_forms() {
     let text = "[uuid(1284c788-6978-43d5-9a02-414901a2ec75), version(1.0), size_is(, *n),,
                  switch_type(unsigned long), custom(1284c788-6978-43d5-9a02-414901a2ec75, 1),
                  implicit_handle(handle_t h), helpstring(\"a\" \"b\"), unknown(x),] interface a;";
@@ -168,7 +168,7 @@ fn attributes_have_arguments_of_their_sorts() {
 }
 
 #[test]
-fn method_has_attributes_parameters_and_what_it_returns() {
+fn method_has_attributes_parameters_and_a_return_type() {
     let text = "interface a : b { [id(1)] const char *f([in, out] long *in, [in] x out, ...); }";
     let interface = item!(text, Interface);
     assert_eq!(interface.base.as_ref().unwrap().name(), "b");
@@ -193,7 +193,7 @@ fn parameters_may_lack_names_and_attributes() {
 }
 
 #[test]
-fn interface_may_be_announced_empty_or_full_of_other_things() {
+fn interface_may_be_forward_declared_or_empty_or_contain_other_declarations() {
     assert!(item!("interface a;", Interface).members.is_none());
     assert_eq!(item!("interface a {}", Interface).members.unwrap().len(), 0);
     let text = "interface a { import \"x.idl\"; cpp_quote(\"y\") typedef long b; const long c = 1;
@@ -218,7 +218,7 @@ fn structs_have_bit_fields_and_inner_structs() {
 }
 
 #[test]
-fn unions_of_both_sorts_have_cases() {
+fn unions_of_both_forms_have_cases() {
     let union = |text: &str| match item!(text, Typedef).specifier.kind {
         TypeKind::Union(of) => of,
         other => panic!("{other:?}"),

@@ -52,9 +52,7 @@ impl Parser<'_> {
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let declarator = self.declarator()?;
         if let Some(name) = declarator.name {
-            return Err(
-                self.report(Diagnostic::error(name.span, "a type stands here, without a name"))
-            );
+            return Err(self.report(Diagnostic::error(name.span, "expected a type without a name")));
         }
         Ok(TypeName { specifier, derivations: declarator.derivations })
     }

@@ -2,7 +2,7 @@
 
 use super::condition::GroupEnd;
 use super::macros::Macro;
-use super::{BuiltInPreprocessor, Conditional, TOO_MANY_TOKENS};
+use super::{BuiltInPreprocessor, Conditional, too_many_tokens};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::lexer;
 use crate::front::limits::{INCLUDE_DEPTH_MAX, INCLUDES_MAX};
@@ -130,7 +130,7 @@ impl BuiltInPreprocessor<'_> {
             Ok(file) => {
                 self.included.insert(file);
                 if !self.enter(file) && !std::mem::replace(&mut self.is_incomplete, true) {
-                    self.report_error(span, TOO_MANY_TOKENS);
+                    self.report_error(span, too_many_tokens());
                 }
             }
             Err(error) => {

@@ -46,7 +46,8 @@ impl Macro {
             .position(|token| token.kind.is(Punctuation::ParenClose))
             .ok_or("expected `)` after the parameters of a macro")?;
         if close > 2 * MACRO_PARAMETERS_MAX {
-            return Err("macro with more parameters than it may have");
+            const { assert!(MACRO_PARAMETERS_MAX == 256, "the message names the limit") };
+            return Err("macro with more than 256 parameters");
         }
         let mut parameters = Vec::new();
         let mut is_variadic = false;

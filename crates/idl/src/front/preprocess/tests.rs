@@ -27,13 +27,13 @@ fn complains(text: &str, expected: &str) {
 }
 
 #[test]
-fn names_become_what_they_are_defined_as() {
+fn macro_names_are_replaced_by_their_definitions() {
     gives("#define A b c\nA GIVEN A\n#undef A\nA", "b c 7 b c A");
     gives("#define EMPTY\nx EMPTY y", "x y");
 }
 
 #[test]
-fn arguments_take_the_places_of_parameters() {
+fn arguments_replace_parameters() {
     gives("#define F(a, b) a + b * a\nF(1, (2, 3))", "1 + ( 2 , 3 ) * 1");
     gives("#define F(a) [a]\nF(F(x)) F", "[ [ x ] ] F");
     gives("#define F(a) a\n#define CALL(m) m(1)\nCALL(F)", "1");
@@ -49,7 +49,7 @@ fn object_macro_may_start_with_a_parenthesis() {
 }
 
 #[test]
-fn macro_stays_as_it_is_in_its_own_expansion() {
+fn macro_is_not_expanded_in_its_own_expansion() {
     gives("#define a b\n#define b a\na b", "a b");
     gives("#define f(x) f(x + 1)\nf(f(2))", "f ( f ( 2 + 1 ) + 1 )");
 }
@@ -92,12 +92,12 @@ fn text_of_a_skipped_branch_may_be_anything() {
 }
 
 #[test]
-fn directive_may_stand_among_arguments() {
+fn directive_may_occur_between_arguments() {
     gives("#define F(a) a\nF(1\n#if 0\n2\n#endif\n)", "1");
 }
 
 #[test]
-fn unknown_pragmas_and_line_numbers_are_passed_over() {
+fn unknown_pragmas_and_line_numbers_are_skipped() {
     gives("#pragma winrt ns_prefix\n# 3 \"x\"\n#line 4\n#\nok", "ok");
 }
 

@@ -122,26 +122,20 @@ fn effect(name: Option<AttributeName>) -> &'static str {
     use AttributeName::*;
     match name {
         Some(WireMarshal | UserMarshal | TransmitAs | RepresentAs) => {
-            "puts another type on the wire than the one in memory"
+            "sends a different type from the one in memory"
         }
         Some(LengthIs | LastIs | MaxIs | FirstIs | MinIs) => {
-            "describes an array that the tables of the trait describe by a count alone"
+            "changes the form of the array, but the trait passes only a count"
         }
-        Some(Range) => "is checked by MIDL's proxy, and not by the trait's proxy",
-        Some(Ptr) => "makes a full pointer, which the tables of the trait don't have",
-        Some(SwitchIs | SwitchType) => {
-            "belongs to a union, which the tables of the trait don't have"
-        }
-        Some(IidIs) => "leaves open which interface the object has",
-        Some(SystemHandle) => {
-            "stands within another value, and the tables of the trait have no handles there"
-        }
-        Some(Local) => "has no proxy: each process calls its own code",
-        Some(CallAs) => {
-            "is called through code of the file's own, which a proxy of the trait lacks"
-        }
-        Some(AsyncUuid) => "makes a second interface for calls that don't wait",
-        None => "is no attribute of IDL, so its effect isn't known",
-        Some(_) => "has no rule here, so its effect on the layout isn't known",
+        Some(Range) => "is checked by MIDL's proxy, but not by the trait's proxy",
+        Some(Ptr) => "declares a full pointer, which traits don't support",
+        Some(SwitchIs | SwitchType) => "belongs to a union, which traits don't support",
+        Some(IidIs) => "selects the interface of the object at run time",
+        Some(SystemHandle) => "is within another value, where traits don't support handles",
+        Some(Local) => "has no proxy",
+        Some(CallAs) => "needs custom code, which the trait's proxy doesn't have",
+        Some(AsyncUuid) => "declares a second, asynchronous interface",
+        None => "is not an attribute of IDL, so its effect is unknown",
+        Some(_) => "isn't supported here, so its effect on the layout is unknown",
     }
 }

@@ -109,16 +109,16 @@ impl<'a> LayoutReader<'_, '_, 'a> {
                 match tagged(tag) {
                     Some(Definition::Struct(of)) => Ok(ExpandedLeaf::Struct(of)),
                     Some(Definition::Enum(of)) => Ok(ExpandedLeaf::Enum(of, true)),
-                    _ => Err("nothing says what is in its type".to_owned()),
+                    _ => Err("its type is not defined".to_owned()),
                 }
             }
-            TypeKind::Union(_) => Err("the tables of the trait have no unions".to_owned()),
+            TypeKind::Union(_) => Err("traits don't support unions".to_owned()),
             TypeKind::SafeArray(_) => {
                 Err("a SAFEARRAY is marshaled by routines of Windows".to_owned())
             }
-            TypeKind::Pipe(_) => Err("a pipe has no layout that is known here".to_owned()),
+            TypeKind::Pipe(_) => Err("the layout of a pipe is unknown".to_owned()),
             TypeKind::Named(_) | TypeKind::Interface(_) => {
-                Err("its type has no layout that is known here".to_owned())
+                Err("the layout of its type is unknown".to_owned())
             }
         }
     }
@@ -128,7 +128,7 @@ impl<'a> ExpandedType<'a> {
     /// Checks that pointer attributes are used only for pointers.
     fn check_pointer_attributes(self) -> Result<Self, String> {
         if self.levels.len() > LEVELS_MAX {
-            return Err("it has too many pointers and arrays within each other".to_owned());
+            return Err("it has too many nested pointers and arrays".to_owned());
         }
         for group in &self.groups {
             for name in [AttributeName::Unique, AttributeName::Ref] {
@@ -137,10 +137,10 @@ impl<'a> ExpandedType<'a> {
                 if group.attributes.has(name) && !is_pointer {
                     return Err(match self.leaf {
                         ExpandedLeaf::Handle if name == AttributeName::Unique => {
-                            "a `unique` handle may be NULL, which the tables of the trait refuse"
+                            "a `unique` handle may be NULL, which the trait doesn't permit"
                                 .to_owned()
                         }
-                        _ => format!("`{}` stands before what isn't a pointer", name.text()),
+                        _ => format!("`{}` applies to a type that isn't a pointer", name.text()),
                     });
                 }
             }

@@ -51,13 +51,14 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         }
         let mut values = attribute.values();
         let kind = values.next().and_then(|kind| kind.as_name()).map_or("", |name| name);
-        let kind = kind.strip_prefix("sh_").and_then(midl_kind).ok_or("an unknown kind")?;
+        let kind =
+            kind.strip_prefix("sh_").and_then(midl_kind).ok_or("an unknown kind of handle")?;
         match values.next().map(|mask| self.mask(mask)) {
             None | Some(Some(0)) => {}
             Some(Some(mask)) => self.lowering.masks.borrow_mut().push(format!(
-                "the access mask {mask:#x} reduces what is sent; the tables of the trait have no masks"
+                "the access mask {mask:#x} reduces the rights that are sent, but traits don't support masks"
             )),
-            Some(None) => return Err("an access mask of unknown value".to_owned()),
+            Some(None) => return Err("an access mask that can't be evaluated".to_owned()),
         }
         Ok(Type::Handle(kind))
     }
@@ -86,7 +87,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         let is_v1 =
             self.lowering.facts.is_v1_enum(enumeration) || at_body.as_ref().is_some_and(says);
         if !is_v1 && (is_elsewhere || leaf_groups.iter().any(|group| says(&group))) {
-            return Err("`v1_enum` stands at one name of an enum and not at all".to_owned());
+            return Err("only some names of the enum have `v1_enum`".to_owned());
         }
         self.count(enumeration.enumerators.iter().flatten().count())?;
         let mut values = Vec::new();
@@ -94,9 +95,8 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         for enumerator in enumeration.enumerators.iter().flatten() {
             if let Some(value) = &enumerator.value {
                 let known = self.lowering.constant_value(value);
-                next = known.ok_or_else(|| {
-                    format!("the value of `{}` isn't known", enumerator.name.name)
-                })?;
+                next = known
+                    .ok_or_else(|| format!("the value of `{}` is unknown", enumerator.name.name))?;
             }
             let value = i32::try_from(next).or_else(|_| u32::try_from(next).map(|of| of as i32));
             values.push(value.map_err(|_| "a value of its enum needs more than 32 bits")?);
@@ -125,7 +125,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
 
     fn fields(&self, of: &'a StructType) -> Result<Vec<Type>, String> {
         STRUCT.check(&of.attributes)?;
-        let fields = of.fields.as_deref().ok_or("nothing says what is in its struct")?;
+        let fields = of.fields.as_deref().ok_or("its struct is not defined")?;
         let mut types = Vec::new();
         for field in fields {
             let specifier = field.specifier.as_ref().ok_or("a field without a type")?;
@@ -157,19 +157,19 @@ impl<'a> LayoutReader<'_, '_, 'a> {
 fn misplaced(of: &ExpandedType<'_>) -> Option<String> {
     let is_handle = matches!(of.leaf, ExpandedLeaf::Handle);
     if of.has(AttributeName::SystemHandle) && !is_handle {
-        return Some("`system_handle` stands before what isn't a HANDLE".to_owned());
+        return Some("`system_handle` applies to a type that isn't HANDLE".to_owned());
     }
     let is_enum = matches!(of.leaf, ExpandedLeaf::Enum(..));
     let of_enum = [AttributeName::V1Enum, AttributeName::FlagEnum, AttributeName::Flags];
     if of_enum.into_iter().any(|name| of.has(name)) && !is_enum {
-        return Some("an attribute of enums stands before another type".to_owned());
+        return Some("an attribute of enums applies to another type".to_owned());
     }
     let sizes = of.groups.first().and_then(|of| of.attributes.find(AttributeName::SizeIs));
     if sizes.is_some_and(|sizes| sizes.arguments.len() > of.levels.len()) {
-        return Some("`size_is` says more than there are pointers".to_owned());
+        return Some("`size_is` has more values than the type has pointers".to_owned());
     }
     // The caller has handled pointers to characters.
-    of.has(AttributeName::String).then(|| "`string` has no rule here".to_owned())
+    of.has(AttributeName::String).then(|| "`string` isn't supported here".to_owned())
 }
 
 fn base_type(base: BaseType) -> Result<Type, String> {

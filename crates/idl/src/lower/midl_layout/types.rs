@@ -35,9 +35,9 @@ impl<'a> LayoutReader<'_, '_, 'a> {
             let ty = self.leaf_type(of)?;
             return match (&ty, ty.size()) {
                 // Windows passes a struct of any other size by reference.
-                (Type::Struct(_), Some(1 | 2 | 4 | 8)) => Err(format!(
-                    "{ty} is passed by value, in a register; the tables of the trait pass a pointer"
-                )),
+                (Type::Struct(_), Some(1 | 2 | 4 | 8)) => {
+                    Err(format!("{ty} is passed by value, but the trait passes a pointer"))
+                }
                 (Type::Struct(_), _) => Ok(ty.reference()),
                 _ => Ok(ty),
             };
@@ -51,7 +51,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
                 self.sized(of, 0, owner)?
             }
             Derivation::Array(_) => {
-                return Err("the tables of the trait have no arrays as parameters".to_owned());
+                return Err("traits don't support arrays as parameters".to_owned());
             }
             Derivation::Pointer { .. } if is_sized(of, 0) => self.sized(of, 0, owner)?,
             Derivation::Pointer { .. } if is_text(of, 0, false)? => Type::Text,
@@ -79,14 +79,15 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         }
         if is_sized(of, 0) {
             return Err(
-                "the caller's memory is filled, and the tables of the trait make new memory"
-                    .to_owned(),
+                "the file fills memory of the caller, but the trait allocates memory".to_owned()
             );
         }
         if of.has(AttributeName::String) && of.levels.len() == 1 {
-            return Err("the caller's memory is filled with a text, and the tables of the trait \
-                        make new memory"
-                .to_owned());
+            return Err(
+                "the file fills memory of the caller with a string, but the trait allocates \
+                        memory"
+                    .to_owned(),
+            );
         }
         Ok(self.embedded(of, 1, owner)?.reference())
     }
@@ -122,7 +123,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
                 Err("an array of variable length within a struct".to_owned())
             }
             Derivation::Array(_) if of.has(AttributeName::String) => {
-                Err("a text within a struct, and not behind a pointer".to_owned())
+                Err("a string in a struct that isn't a pointer".to_owned())
             }
             Derivation::Array(Bounds::Length(length)) => {
                 let length = self.lowering.constant_value(length).ok_or("an unknown length")?;
@@ -149,12 +150,12 @@ impl<'a> LayoutReader<'_, '_, 'a> {
     fn check_embedded_pointer(&self, of: &ExpandedType<'a>, at: usize) -> Result<(), String> {
         let reference = match self.direction {
             Direction::In => {
-                "a `ref` pointer within a value: the tables of the trait have a `unique` \
-                              pointer, which may be null"
+                "a `ref` pointer within a value, but the trait has a `unique` pointer, which may be \
+                 NULL"
             }
             Direction::Out => {
-                "a `ref` pointer within an `out` value: MIDL fills the caller's memory \
-                               behind it, and the tables of the trait make new memory"
+                "a `ref` pointer within an `out` value: the file fills memory of the caller, but the \
+                 trait allocates memory"
             }
         };
         match of.pointer(at)? {
@@ -167,7 +168,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
                 match default {
                     Some(PointerDefault::Unique) => Ok(()),
                     Some(PointerDefault::Reference) => Err(reference.to_owned()),
-                    _ => Err("a `pointer_default` may make a full pointer of it".to_owned()),
+                    _ => Err("a `pointer_default` may make it a full pointer".to_owned()),
                 }
             }
         }
@@ -222,10 +223,11 @@ impl<'a> LayoutReader<'_, '_, 'a> {
                 .position(|of| of.name.as_ref().is_some_and(|of| of.name == *name))
                 .map(CountLocation::Field),
         };
-        let place = place
-            .ok_or_else(|| format!("its count `{name}` is no parameter or field beside it"))?;
+        let place = place.ok_or_else(|| {
+            format!("its count `{name}` is not a parameter or field in the same declaration")
+        })?;
         if of.has(AttributeName::String) && is_text(of, at, false)? {
-            return Err("a text with room for a given number of letters".to_owned());
+            return Err("a string in a buffer with a given number of characters".to_owned());
         }
         let item = self.embedded(of, at + 1, owner)?;
         Ok(Type::Counted(Box::new(item), place))
@@ -235,7 +237,7 @@ impl<'a> LayoutReader<'_, '_, 'a> {
     fn check_alone(&self, of: &ExpandedType<'a>) -> Result<(), String> {
         for name in [AttributeName::String, AttributeName::SizeIs] {
             if of.has(name) {
-                return Err(format!("`{}` stands before what isn't a pointer", name.text()));
+                return Err(format!("`{}` applies to a type that isn't a pointer", name.text()));
             }
         }
         Ok(())
@@ -263,12 +265,12 @@ fn is_text(of: &ExpandedType<'_>, at: usize, behind_out: bool) -> Result<bool, S
     }
     let is_wide = matches!(of.leaf, ExpandedLeaf::Base(BaseType::WideChar | BaseType::UInt16));
     if !is_wide {
-        return Err("a text of other letters than UTF-16's".to_owned());
+        return Err("a string that isn't UTF-16".to_owned());
     }
     let starts = of.groups.iter().filter(|group| group.attributes.has(AttributeName::String));
     match starts.map(|group| group.start).max() {
         Some(start) if start == at => Ok(true),
         Some(0) if at == 1 && behind_out => Ok(true),
-        _ => Err("`string` may be about another pointer than the innermost".to_owned()),
+        _ => Err("`string` may not apply to the innermost pointer".to_owned()),
     }
 }
