@@ -1,6 +1,7 @@
 //! Support for tests of activation: a fixture with its own folders, processes that end with it, and
 //! the interface of the server under test.
 #![cfg(not(windows))]
+#![expect(clippy::print_stdout, reason = "a test says what it could not do")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption of a test helper is a failed test")]
 
 mod broker;
@@ -10,6 +11,7 @@ mod fork;
 #[cfg(doctest)]
 pub mod guide;
 mod line_fifo;
+mod messages;
 mod mirror;
 mod process;
 mod process_state;
@@ -22,6 +24,7 @@ pub use control_group::ControlGroup;
 pub use fixture::{CLIENT, Fixture, SERVER, WORKER, copy, example, program};
 pub use fork::leave_child;
 pub use line_fifo::LineFifo;
+pub use messages::{Messages, describe, parse_messages};
 pub use mirror::{MIRROR, Mirror, MirrorClient, MirrorObject};
 pub use process::Process;
 pub use process_state::{fill_in_flight, restored_descriptor_limit};

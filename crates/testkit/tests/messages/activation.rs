@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use syshandle_testkit::{
-    CLIENT, Fixture, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
+    CLIENT, Fixture, Messages, SERVER, TEST_SERVICE, TestServiceClient, copy, wait_until,
 };
 
-use crate::Messages;
+use crate::group;
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -36,7 +36,7 @@ fn program(fixture: &Fixture, content: &str, mode: u32) {
 
 #[test]
 fn the_messages_of_activation() {
-    let mut messages = Messages::new("activation");
+    let mut messages = group("activation");
     let all = &mut messages;
     registrations(all);
     programs(all);

@@ -14,9 +14,9 @@ use syshandle::testing::simulated_error;
 use syshandle::{
     CallError, Cancel, Client, Context, Decode, Encode, Error, ErrorKind, Result, class, interface,
 };
-use syshandle_testkit::{Fixture, SERVER, TEST_SERVICE, wait_until};
+use syshandle_testkit::{Fixture, Messages, SERVER, TEST_SERVICE, describe, wait_until};
 
-use crate::{Messages, OWN_TEXT, describe};
+use crate::{OWN_TEXT, group};
 
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b51")]
 trait Subject {
@@ -206,7 +206,7 @@ fn event() -> Event {
 
 #[test]
 fn the_messages_of_calls() {
-    let mut messages = Messages::new("calls");
+    let mut messages = group("calls");
     let subject: SubjectClient = SUBJECT.in_process(Implementation).unwrap();
     let null = || File::open("/dev/null").unwrap();
     let writable = tempfile::tempfile().unwrap();

@@ -10,10 +10,10 @@ use syshandle::direct::{Connector, connect, from_door, from_socket, make_door, s
 use syshandle::{Policy, Server};
 use syshandle_os::Listener;
 use syshandle_testkit::{
-    Fixture, SERVER, TEST_SERVICE, TestService, TestServiceClient, wait_until,
+    Fixture, Messages, SERVER, TEST_SERVICE, TestService, TestServiceClient, wait_until,
 };
 
-use crate::Messages;
+use crate::group;
 
 /// An interface that the server does not have.
 #[syshandle::interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b55")]
@@ -33,7 +33,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 #[test]
 fn the_messages_of_connections() {
-    let mut messages = Messages::new("connections");
+    let mut messages = group("connections");
     let folder = tempfile::tempdir().unwrap();
     messages.replace(folder.path(), "$FOLDER");
     to_paths(&mut messages, folder.path());

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::{OWN_TEXT, folder, parse};
+use syshandle_testkit::parse_messages;
+
+use crate::{OWN_TEXT, folder};
 
 /// Each table in the chapter starts with the stable part of a message, in which `…` stands for any
 /// text. The first entry that matches a message must explain it.
@@ -17,9 +19,9 @@ fn the_guide_has_an_entry_for_each_message() {
         .collect();
     let mut used = vec![false; entries.len()];
     let mut missing = String::new();
-    for group in ["calls", "connections", "activation", "handles"] {
+    for group in GROUPS.into_iter().chain([OF_THE_COMMAND]) {
         let text = std::fs::read_to_string(folder().join(format!("{group}.txt"))).unwrap();
-        for (situation, text) in parse(&text) {
+        for (situation, text) in parse_messages(&text) {
             let message = text.lines().next().unwrap().strip_prefix("display: ").unwrap();
             if message.contains(OWN_TEXT) {
                 continue;
@@ -38,8 +40,7 @@ fn the_guide_has_an_entry_for_each_message() {
 
 #[test]
 fn the_messages_include_every_kind_of_error() {
-    let groups = ["calls", "connections", "activation", "handles"];
-    let text: String = groups
+    let text: String = GROUPS
         .iter()
         .map(|group| std::fs::read_to_string(folder().join(format!("{group}.txt"))).unwrap())
         .collect();
@@ -48,6 +49,12 @@ fn the_messages_include_every_kind_of_error() {
     let missing: Vec<_> = KINDS.into_iter().filter(is_missing).collect();
     assert!(missing.is_empty(), "error kinds without a message: {missing:?}");
 }
+
+/// The groups of errors that the runtime returns.
+const GROUPS: [&str; 4] = ["calls", "connections", "activation", "handles"];
+
+/// The messages of the `syshandle` command, which the tests of its crate provoke.
+const OF_THE_COMMAND: &str = "../../../cli/tests/messages/commands";
 
 const KINDS: [&str; 26] = [
     "NotRegistered",
