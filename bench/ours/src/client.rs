@@ -8,7 +8,7 @@ use bench_harness::{Contender, Laps, Result, Work, idle_clients, in_threads};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use syshandle::{Activation, handle::Event, object::Proxy, pipeline::pipelined};
 
-use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersStarter};
+use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersAsyncClient};
 use crate::registration::{Folders, other};
 use crate::sizes::{self, Sized};
 use crate::waiting;
@@ -83,7 +83,7 @@ impl Contestant {
 
     /// Keeps `calls` calls in flight from one thread on one connection.
     fn pipelined(&self, calls: usize, laps: &mut Laps) -> Result<()> {
-        let starter = NumbersStarter::from(&self.connect()?);
+        let starter = NumbersAsyncClient::from(&self.connect()?);
         laps.set_calls_per_lap(calls);
         let mut pending = Vec::with_capacity(calls);
         while laps.next() {

@@ -14,7 +14,7 @@ use syshandle::ErrorKind;
 use syshandle_adversary::{LingeringSocket, RawConnection, ResourceUsage, Response};
 use syshandle_os::Listener;
 use syshandle_testkit::{
-    Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter, wait_until,
+    Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceAsyncClient, wait_until,
 };
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
@@ -455,7 +455,7 @@ fn the_clients_own_limit_of_calls_in_flight_holds_for_any_announced_limit() {
         }
     };
     against(script, |client| {
-        let starter = TestServiceStarter::from(&client.with_timeout(STEP));
+        let starter = TestServiceAsyncClient::from(&client.with_timeout(STEP));
         let pending: Vec<_> = (0..70).map(|_| starter.peer_ids()).collect();
         for call in pending {
             assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::TimedOut);
@@ -475,7 +475,7 @@ fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_n
         until_gone(connection);
     };
     against(script, |client| {
-        let starter = TestServiceStarter::from(&client);
+        let starter = TestServiceAsyncClient::from(&client);
         let pending = [starter.peer_ids(), starter.peer_ids()];
         for call in pending {
             let error = call.wait().unwrap_err();
@@ -506,7 +506,7 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     against(script, |client| {
         let (_reader, writer) = std::io::pipe().unwrap();
         let writer = writer.into();
-        let pending = TestServiceStarter::from(&client.with_timeout(SOON)).echo(&writer, "text");
+        let pending = TestServiceAsyncClient::from(&client.with_timeout(SOON)).echo(&writer, "text");
         wait_until("the reply is sent", || sent.load(Ordering::SeqCst));
         let began = Instant::now();
         let error = pending.wait().unwrap_err();

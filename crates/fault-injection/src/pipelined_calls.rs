@@ -57,7 +57,7 @@ fn try_to_call(activation: &Activation, timeout: Duration) -> Result<()> {
     for number in 0..ALONE {
         check(number, numbers.next(number)?)?;
     }
-    let starter = NumbersStarter::from(&numbers);
+    let starter = NumbersAsyncClient::from(&numbers);
     for _ in 0..TIMES {
         let calls: Vec<_> =
             pipelined(&starter, |starter| (0..CALLS).map(|number| starter.next(number)).collect());

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -40,6 +41,44 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
             return Ok(());
         }
         handle.ready(interest).await?.clear_ready();
+    }
+}
+
+/// Descriptor that a tokio runtime watches until it is readable.
+#[derive(Debug)]
+pub struct ReadableFd(AsyncFd<OwnedFd>);
+
+impl ReadableFd {
+    /// Watches a duplicate of a descriptor. Must be called in a tokio runtime with I/O enabled.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// Returns the errors of `epoll_ctl(2)`; fails if no descriptor is left.
+    #[doc(hidden)]
+    pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let fd = fd.try_clone_to_owned()?;
+        #[expect(deprecated, reason = "its unsafe replacement wants what an OwnedFd always keeps")]
+        AsyncFd::with_interest(fd, Interest::READABLE).map(Self)
+    }
+
+    /// Calls `read` if the descriptor may be readable. Waits for the kernel's next report if `read`
+    /// returns that nothing is left to read.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    #[doc(hidden)]
+    pub fn poll_readable(
+        &self,
+        context: &mut task::Context<'_>,
+        read: impl FnOnce() -> bool,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(context).map_ok(|mut ready| {
+            if read() {
+                ready.clear_ready();
+            }
+        })
     }
 }
 

@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     use syshandle::pipeline::pipelined;
 
     let squares = SquaresClient::in_process(Plain)?;
-    let starter = SquaresStarter::from(&squares);
+    let starter = SquaresAsyncClient::from(&squares);
 
     // Each call is sent at once. The results can be fetched in any order.
     let (three, four) = (starter.square(3), starter.square(4));

@@ -1,8 +1,8 @@
-//! Runs blocking calls for tasks of a tokio runtime, on Linux and Windows.
+//! Blocking work for tasks of a tokio runtime: activation, and on Windows each call.
 //!
-//! A call does its I/O on the thread that makes it, so it blocks that thread. Therefore a thread of
-//! tokio's pool for blocking work makes each asynchronous call, and the task waits for that thread.
-//! Dropping the future cancels the call, which frees the thread at once.
+//! COM makes a call on the thread that waits for it. So on Windows a thread of the runtime's pool
+//! for blocking work makes each asynchronous call, and the task only waits for that thread. Dropping
+//! the future cancels the call, which frees the thread at once.
 
 use std::io;
 
@@ -11,7 +11,6 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::activation::Activation;
 use crate::class::Proxy;
 use crate::client::Client;
-use crate::client::cancel::Cancel;
 use crate::{Error, ErrorKind, Result};
 
 impl Client {
@@ -25,27 +24,31 @@ impl Client {
     }
 
     /// Runs blocking work. Dropping the future cancels its calls.
+    #[cfg(windows)]
     pub(crate) async fn in_background<T: Send + 'static>(
         &self,
         work: impl FnOnce(Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let cancel = Cancel::new()?;
+        let cancel = crate::client::cancel::Cancel::new()?;
         let client = self.with_cancel(&cancel);
         let _cancelled = CancelOnDrop(cancel);
         spawn_blocking(move || work(client)).await.map_err(ended)?
     }
 }
 
-/// Cancels the blocking calls when the future that waits for them is dropped.
-pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+/// Cancels the work when the future that waits for it is dropped.
+#[cfg(windows)]
+struct CancelOnDrop(crate::client::cancel::Cancel);
 
+#[cfg(windows)]
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
 }
 
-fn ended(error: JoinError) -> Error {
+/// Returns the error of work whose runtime has ended.
+pub(crate) fn ended(error: JoinError) -> Error {
     let because: io::Error = error.into();
     Error::detected(ErrorKind::Cancelled, "the runtime has ended").because(because).maybe_ran()
 }

@@ -57,6 +57,17 @@ pub trait Proxy: Sealed + Sized {
     fn as_client(&self) -> &Client;
 }
 
+/// The asynchronous client of an interface. Sealed: [`interface`](crate::interface) implements this
+/// trait for the `…AsyncClient` that it generates.
+pub trait AsyncProxy: Sealed + Sized {
+    /// Wraps a reference to an object that is known to have the interface.
+    #[doc(hidden)]
+    fn from_client(client: Client) -> Self;
+
+    /// Returns the untyped reference.
+    fn as_client(&self) -> &Client;
+}
+
 /// A class, which a server offers and a client activates. Created by [`class!`](crate::class).
 pub struct Class<C>(PhantomData<fn() -> C>);
 

@@ -1,7 +1,5 @@
 //! The client side: a typed reference to an object in this process or another one.
 
-#[cfg(feature = "tokio")]
-mod asynchronous;
 pub(crate) mod cancel;
 
 cfg_if::cfg_if! {
@@ -27,7 +25,8 @@ use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 use self::cancel::Cancel;
-use self::platform::ObjectRef;
+pub use self::platform::pending_call::{PendingCall, pipelined};
+use self::platform::{EncodedReply, ObjectRef};
 use crate::class::{Interface, Proxy};
 use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
@@ -136,6 +135,42 @@ impl Client {
         self.call_object(method, declared, arguments)
     }
 
+    /// Begins a call of a method that has no error type of its own.
+    #[doc(hidden)]
+    pub fn begin<'a, T: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> PendingCall<Result<T>> {
+        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
+            client.method_ref(method).without_error(client.read(method, declared, reply?))
+        })
+    }
+
+    /// Begins a call of a method that has an error type of its own.
+    #[doc(hidden)]
+    pub fn begin_with_error<'a, T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> PendingCall<Result<T, CallError<E>>> {
+        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
+            client.read(method, declared, reply?)
+        })
+    }
+
+    /// Waits in a task for an object that the server signals, as [`Client::wait`] does.
+    ///
+    /// # Errors
+    /// The errors of [`Client::wait`].
+    #[cfg(feature = "tokio")]
+    #[doc(hidden)]
+    pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
+        self.wait_for_async(object).await
+    }
+
     /// Decodes a reference from a message.
     #[doc(hidden)]
     pub fn decode(
@@ -149,6 +184,9 @@ impl Client {
         MethodRef { interface: self.interface, method }
     }
 }
+
+/// Converts a reply to a result.
+type ReplyReader<R> = fn(&Client, u32, Option<Declaration>, Result<EncodedReply>) -> R;
 
 #[cfg(not(windows))]
 impl Client {

@@ -7,7 +7,7 @@ pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]
 pub use crate::proxy_dll_exports;
 pub use crate::server::IncomingCall;
-pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy};
 #[cfg(windows)]
 pub use syshandle_com::proxy_dll_exports;
 pub use syshandle_registry::mark::{self, MARK_LEN};
@@ -136,47 +136,6 @@ macro_rules! proxy {
     };
 }
 
-/// Defines the `…Starter` of an interface. Windows has none. `allow(dead_code)` is necessary
-/// because many programs never use the starter of an interface.
-#[cfg(not(windows))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! starter {
-    ($starter:ident, $client:ident, $type:item $methods:item) => {
-        $type
-
-        #[allow(dead_code)]
-        $methods
-
-        /// Makes a starter for the same object.
-        impl ::core::convert::From<&$client> for $starter {
-            fn from(client: &$client) -> Self {
-                Self($crate::object::Proxy::as_client(client).clone())
-            }
-        }
-
-        impl $crate::generated::Sealed for $starter {}
-
-        impl $crate::pipeline::Starter for $starter {
-            fn from_client(client: $crate::Client) -> Self {
-                Self(client)
-            }
-
-            fn as_client(&self) -> &$crate::Client {
-                &self.0
-            }
-        }
-    };
-}
-
-/// Defines nothing, because Windows has no `…Starter`.
-#[cfg(windows)]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! starter {
-    ($($item:tt)*) => {};
-}
-
 /// Expands to its items. Without the feature `tokio`, the macro of the same name expands to
 /// nothing.
 #[cfg(feature = "tokio")]
@@ -199,46 +158,78 @@ macro_rules! asynchronous {
 #[macro_export]
 macro_rules! asynchronous_proxy {
     ($client:ident, $blocking:ident) => {
+        #[allow(dead_code, reason = "many programs only use the other client")]
         impl $client {
-            /// Connects to the server of a class and returns a client. Starts the server if it
-            /// isn't running.
-            ///
-            /// # Errors
-            /// See `syshandle::Activation`.
-            pub async fn activate<C: $crate::object::ClassInfo>(
-                class: $crate::object::Class<C>,
-            ) -> $crate::Result<Self> {
-                let activation = $crate::Activation::new();
-                let client =
-                    $crate::Client::activate_async::<$blocking>(activation, class.clsid()).await?;
-                ::core::result::Result::Ok(Self::from(client))
-            }
-
             /// Returns the same reference with a different call timeout.
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
                 Self(self.0.with_timeout(timeout))
             }
 
-            $crate::generated::of_platform!();
+            /// Returns the same reference with `cancel` attached: `Cancel::cancel` ends its calls.
+            #[must_use]
+            pub fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
+                Self(self.0.with_cancel(cancel))
+            }
 
-            /// Waits until the server signals `object`, until the client's timeout has passed, or
-            /// until the server ends. An auto-reset event is reset.
-            ///
-            /// # Errors
-            /// `TimedOut`; `Disconnected` as soon as the server has ended.
-            pub async fn wait<W: $crate::wait::Waitable + ::core::marker::Sync>(
-                &self,
-                object: &W,
-            ) -> $crate::Result<()> {
-                self.0.wait_async(object).await
+            $crate::generated::of_platform!();
+        }
+
+        $crate::generated::asynchronous! {
+            #[allow(dead_code, reason = "many programs only use the other client")]
+            impl $client {
+                /// Connects to the server of a class and returns a client. Starts the server if it
+                /// isn't running. A thread of the tokio runtime's pool for blocking work connects.
+                ///
+                /// # Errors
+                /// See `syshandle::Activation`.
+                pub async fn activate<C: $crate::object::ClassInfo>(
+                    class: $crate::object::Class<C>,
+                ) -> $crate::Result<Self> {
+                    let activation = $crate::Activation::new();
+                    let client =
+                        $crate::Client::activate_async::<$blocking>(activation, class.clsid())
+                            .await?;
+                    ::core::result::Result::Ok(Self::from(client))
+                }
+
+                /// Waits until the server signals `object`, until the client's timeout has passed,
+                /// or until the server ends. An auto-reset event is reset.
+                ///
+                /// # Errors
+                /// `TimedOut`; `Cancelled`; `Disconnected` as soon as the server has ended.
+                pub async fn wait<W: $crate::wait::Waitable + ::core::marker::Sync>(
+                    &self,
+                    object: &W,
+                ) -> $crate::Result<()> {
+                    self.0.wait_async(object).await
+                }
+            }
+        }
+
+        impl $crate::generated::Sealed for $client {}
+
+        impl $crate::object::AsyncProxy for $client {
+            fn from_client(client: $crate::Client) -> Self {
+                Self(client)
+            }
+
+            fn as_client(&self) -> &$crate::Client {
+                &self.0
             }
         }
 
         /// Makes an asynchronous client for the same object.
         impl ::core::convert::From<$blocking> for $client {
             fn from(client: $blocking) -> Self {
-                Self($crate::object::Proxy::as_client(&client).clone())
+                Self::from(&client)
+            }
+        }
+
+        /// Makes an asynchronous client of the same reference.
+        impl ::core::convert::From<&$blocking> for $client {
+            fn from(client: &$blocking) -> Self {
+                Self($crate::object::Proxy::as_client(client).clone())
             }
         }
 

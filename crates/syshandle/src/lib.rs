@@ -331,18 +331,18 @@ pub mod wait {
 pub mod object {
     pub use syshandle_types::ParseGuidError;
 
-    pub use crate::class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
+    pub use crate::class::{
+        AsyncProxy, Class, ClassInfo, Implements, Interface, Object, Proxy, Serves,
+    };
 }
 
-/// Many calls in flight from one thread.
-#[cfg(not(windows))]
+/// Calls in flight, whose results are awaited or waited for later.
 pub mod pipeline {
-    pub use crate::client::linux::pending_call::PendingCall;
-    pub use crate::client::linux::starter::{Starter, pipelined};
+    pub use crate::client::{PendingCall, pipelined};
 }
 
 /// Waits in a tokio program. Every interface also has an asynchronous client, `…AsyncClient`.
 #[cfg(all(feature = "tokio", not(windows)))]
 pub mod tokio {
-    pub use syshandle_os::asynchronous::*;
+    pub use syshandle_os::asynchronous::{wait, wait_all, wait_any};
 }

@@ -5,12 +5,13 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, ReceivedMessage, SharedReader};
+use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, ReceivedMessage, SharedReader};
 use syshandle_types::{ByteSource, Payload};
 use syshandle_wire::{Body, CoreHint, FrameKind, Header, Violation};
 
 use crate::arena::{IncomingArena, OutgoingArena};
 use crate::batch::Batch;
+use crate::buffer::{give_bytes, take_bytes};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::ReceivedHandles;
 use crate::spin::here;
@@ -74,6 +75,33 @@ impl Link {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.send_inline(header, &[], handles)
+    }
+
+    /// Sends frames with inline bodies and without handles in one system call. Doesn't wait. Returns
+    /// the number of frames that were sent, which is at least one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if no frame was sent.
+    pub(crate) fn send_several<'f, 'p: 'f>(
+        &self,
+        frames: impl Iterator<Item = (&'f Header, &'f Payload<'p>)>,
+    ) -> io::Result<usize> {
+        let (mut bytes, mut ends) = (take_bytes(), [0; MESSAGES_AT_ONCE_MAX]);
+        let mut count = 0;
+        for ((header, body), end) in frames.zip(&mut ends) {
+            append_frame(header, &body.as_slice(), &mut bytes);
+            *end = bytes.len();
+            count += 1;
+        }
+        let mut pieces = [IoSlice::new(&[]); MESSAGES_AT_ONCE_MAX];
+        let mut start = 0;
+        for (piece, end) in pieces.iter_mut().zip(ends).take(count) {
+            *piece = IoSlice::new(&bytes[start..end]);
+            start = end;
+        }
+        let sent = self.socket.send_several(&pieces[..count]);
+        give_bytes(bytes);
+        sent
     }
 
     /// Sends a frame whose body is in the frame, or already in shared memory.

@@ -16,9 +16,7 @@ pub(crate) fn send_error(error: io::Error, has_handles: bool) -> Error {
             (ErrorKind::NotAllowed, "a security module forbids passing a handle to the server")
         }
         Some(ETOOMANYREFS) => (ErrorKind::Busy, TOO_MANY_OF_USER),
-        _ if is_past_limit(&error) => {
-            (ErrorKind::Busy, "the handles can't be sent: the server does not receive earlier ones")
-        }
+        _ if is_past_limit(&error) => return past_limit().because(error),
         Some(EBADF) => (ErrorKind::System, "a handle can't be sent: it was closed during the call"),
         _ if error.kind() == io::ErrorKind::FileTooLarge => return memory_error(error),
         Some(ENOMEM | ENOBUFS) => (ErrorKind::System, "the call can't be sent: no memory left"),
@@ -37,6 +35,13 @@ pub(crate) fn memory_error(error: io::Error) -> Error {
     };
     let text = "the call can't be sent: no shared memory can be made for its arguments";
     Error::detected(kind, text).because(error)
+}
+
+/// Returns the error of a call whose handles would exceed the limit of handles in flight.
+#[cold]
+pub(crate) fn past_limit() -> Error {
+    let text = "the handles can't be sent: the server does not receive earlier ones";
+    Error::detected(ErrorKind::Busy, text)
 }
 
 /// Returns whether a send failed because too many handles are in flight to the peer.

@@ -186,7 +186,7 @@ fn a_type_with_a_well_known_name_is_the_programs_own() {
 #[test]
 fn a_call_in_flight_has_the_same_types() {
     let client = LenderClient::in_process(Echo).unwrap();
-    let starter = LenderStarter::from(&client);
+    let starter = LenderAsyncClient::from(&client);
     let path = starter.maybe_path(Some(Path::new("/")));
     let event = starter.shared(&Event::new().unwrap());
     let text = starter.text("text");

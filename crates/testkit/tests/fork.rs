@@ -101,7 +101,7 @@ fn a_client_in_a_forked_copy_is_an_error_and_the_parent_goes_on() {
 fn calls_of_both_processes_at_once_do_not_mix() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     for round in 0..20 {
-        let starter = AdderStarter::from(&adder);
+        let starter = AdderAsyncClient::from(&adder);
         let pending: Vec<_> =
             pipelined(&starter, |starter| (0..8).map(|i| starter.add(round, i)).collect());
         let status = in_copy(|| (0..8).all(|_| adder.add(1000, 1).is_err()));
@@ -145,7 +145,7 @@ fn a_forked_copy_that_drops_its_clients_does_not_disturb_the_parent() {
 #[test]
 fn a_pending_call_dropped_in_a_copy_is_not_cancelled() {
     let adder = AdderClient::in_process(Calculator).unwrap();
-    let call = AdderStarter::from(&adder).add(20, 22);
+    let call = AdderAsyncClient::from(&adder).add(20, 22);
     let drop_copy = || {
         // SAFETY: the original is not used afterwards, because the child ends without destructors.
         drop(unsafe { std::ptr::read(&call) });

@@ -133,6 +133,14 @@ impl<W> ClientEnd<W> {
         self.running.into()
     }
 
+    /// Returns the id and the waiter of each call that waits for its reply.
+    pub fn waiting(&self) -> impl Iterator<Item = (u32, &W)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.state {
+            State::Waiting(waiter) => Some((u32::from(slot.turn) << 16 | index as u32, waiter)),
+            State::Free | State::Cancelled => None,
+        })
+    }
+
     /// Starts a call and returns the header of its frame. If the body is too large for the frame,
     /// the header contains the offset of a range of shared memory. The driver must copy the body
     /// there before it sends the frame.

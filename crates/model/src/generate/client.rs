@@ -20,7 +20,6 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
         .enumerate()
         .map(|(number, m)| method(number, m, CallStyle::Blocking, syshandle));
     let asynchronous = asynchronous(interface, syshandle);
-    let starter = starter(interface, syshandle);
     let doc =
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
@@ -49,14 +48,11 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
 
         #syshandle::generated::proxy!(#client, #name);
 
-        #starter
-
         #asynchronous
     }
 }
 
-/// Returns the code for the asynchronous client, which exists only with the feature `tokio` of
-/// syshandle.
+/// Returns the client whose methods begin calls and return before these have completed.
 fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
@@ -65,52 +61,25 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
         .methods
         .iter()
         .enumerate()
-        .map(|(number, m)| method(number, m, CallStyle::Asynchronous, syshandle));
-    let doc =
-        format!("The client of [`{name}`] for tokio: the same as [`{blocking}`], asynchronous.");
-    quote! {
-        #syshandle::generated::asynchronous! {
-            #[doc = #doc]
-            /// Dropping the future of a call cancels the call.
-            #[derive(Clone, Debug)]
-            #visibility struct #client(#syshandle::Client);
-
-            #[allow(clippy::type_complexity, reason = "the trait has the same types")]
-            impl #client {
-                #(#methods)*
-            }
-
-            #syshandle::generated::asynchronous_proxy!(#client, #blocking);
-        }
-    }
-}
-
-/// Returns the code for the client whose methods start a call and return before it completes.
-fn starter(interface: &Interface, syshandle: &Library) -> TokenStream {
-    let Interface { visibility, name, .. } = interface;
-    let blocking = client_name(name);
-    let starter = format_ident!("{name}Starter", span = name.span());
-    let methods = interface
-        .methods
-        .iter()
-        .enumerate()
-        .map(|(number, m)| method(number, m, CallStyle::Started, syshandle));
+        .map(|(number, m)| method(number, m, CallStyle::Begun, syshandle));
     let doc = format!(
-        "Begins calls of [`{name}`], whose results are waited for later: the same as [`{blocking}`], \
-         for many calls in flight."
+        "Begins calls of [`{name}`]: the same as [`{blocking}`], but each method returns a pending \
+         call, which is awaited, or waited for later."
     );
     quote! {
-        #syshandle::generated::starter! {
-            #starter, #blocking,
-            #[doc = #doc]
-            #[derive(Clone, Debug)]
-            #visibility struct #starter(#syshandle::Client);
+        #[doc = #doc]
+        ///
+        /// Dropping a pending call cancels it.
+        #[derive(Clone, Debug)]
+        #visibility struct #client(#syshandle::Client);
 
-            #[allow(clippy::type_complexity, reason = "the trait has the same types")]
-            impl #starter {
-                #(#methods)*
-            }
+        #[allow(dead_code, reason = "many programs only use the other client")]
+        #[allow(clippy::type_complexity, reason = "the trait has the same types")]
+        impl #client {
+            #(#methods)*
         }
+
+        #syshandle::generated::asynchronous_proxy!(#client, #blocking);
     }
 }
 
@@ -118,8 +87,7 @@ fn starter(interface: &Interface, syshandle: &Library) -> TokenStream {
 #[derive(Clone, Copy)]
 enum CallStyle {
     Blocking,
-    Asynchronous,
-    Started,
+    Begun,
 }
 
 fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library) -> TokenStream {
@@ -147,31 +115,29 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
     };
     let call = match (error, style) {
         (None, CallStyle::Blocking) => "call",
-        (None, CallStyle::Asynchronous) => "call_async",
-        (None, CallStyle::Started) => "begin",
+        (None, CallStyle::Begun) => "begin",
         (Some(_), CallStyle::Blocking) => "call_with_error",
-        (Some(_), CallStyle::Asynchronous) => "call_with_error_async",
-        (Some(_), CallStyle::Started) => "begin_with_error",
+        (Some(_), CallStyle::Begun) => "begin_with_error",
     };
     let call = Ident::new(call, span);
-    let (before, returns, after) = match style {
-        CallStyle::Blocking => (None, returns, None),
-        CallStyle::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
-        // Most programs start few calls this way. `inline` avoids compiling the unused methods.
-        CallStyle::Started => {
-            let returns = quote_spanned!(span=> #at_result::pipeline::PendingCall<#returns>);
-            (Some(quote!(#[inline] pub)), returns, None)
-        }
+    let (inline, returns) = match style {
+        CallStyle::Blocking => (None, returns),
+        // Most programs begin only few calls this way. The method is `inline`, so that unused ones
+        // aren't compiled.
+        CallStyle::Begun => (
+            Some(quote!(#[inline])),
+            quote_spanned!(span=> #at_result::pipeline::PendingCall<#returns>),
+        ),
     };
-    let before = before.unwrap_or_else(|| quote!(pub));
     quote! {
         #docs
         #(#attributes)*
-        #before fn #name(&self #(, #parameters)*) -> #returns {
+        #inline
+        pub fn #name(&self #(, #parameters)*) -> #returns {
             self.0.#call(#number, #declared, |__out| {
                 let _ = &__out;
                 #(#writes)*
-            }) #after
+            })
         }
     }
 }

@@ -2,19 +2,20 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod calls;
 mod cancel;
+#[cfg(feature = "tokio")]
+mod connecting;
 pub(crate) mod connection;
 pub(crate) mod deadline;
+mod drivers;
 mod end_reason;
 pub(crate) mod handshake;
 pub(crate) mod pending_call;
-mod pipeline;
-mod receiving;
+mod receiver;
 mod reply;
 mod role;
 mod server_process;
-pub(crate) mod starter;
-mod starting;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +33,13 @@ use syshandle_types::{
 use syshandle_wire::{Body, Hello, Violation};
 
 pub(super) use self::cancel::CancelState;
+pub(super) use self::reply::EncodedReply;
+use self::calls::NewCall;
 use self::connection::ClientConnection;
 use self::deadline::Deadline;
 use self::handshake::ClientHandshake;
-use self::pipeline::Pipeline;
-use self::reply::{EncodedReply, ReplyBody};
+use self::pending_call::Pipeline;
+use self::reply::ReplyBody;
 use super::Client;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::door::{DoorConnection, DoorMaker, LentDoor};
@@ -52,14 +55,14 @@ pub(super) struct ObjectRef {
     shared: Arc<ClientInner>,
     pub(super) filesystems: Option<Arc<Filesystems>>,
     /// Holds back the calls that this client begins, to send them in one system call.
-    pipeline: Option<Arc<Pipeline>>,
+    pipeline: Option<Pipeline>,
 }
 
 #[derive(Debug)]
 struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
-    connection: OnceLock<ClientConnection>,
+    connection: OnceLock<Arc<ClientConnection>>,
     /// Door to connect through; `None` once connected. One thread connects while the others wait
     /// for the lock.
     door: Mutex<Option<PeerSocket>>,
@@ -70,7 +73,7 @@ struct ClientInner {
 impl Client {
     /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {
-        Self::new(OnceLock::from(connection), None, None, interface)
+        Self::new(OnceLock::from(Arc::new(connection)), None, None, interface)
     }
 
     /// Makes a reference to an object of this process, over an open connection.
@@ -79,7 +82,7 @@ impl Client {
         maker: Box<dyn DoorMaker>,
         interface: &'static Description,
     ) -> Self {
-        Self::new(OnceLock::from(connection), None, Some(maker), interface)
+        Self::new(OnceLock::from(Arc::new(connection)), None, Some(maker), interface)
     }
 
     /// Makes a reference to an object of this process. It connects when it is first used.
@@ -93,7 +96,7 @@ impl Client {
     }
 
     fn new(
-        connection: OnceLock<ClientConnection>,
+        connection: OnceLock<Arc<ClientConnection>>,
         door: Option<PeerSocket>,
         maker: Option<Box<dyn DoorMaker>>,
         interface: &'static Description,
@@ -134,19 +137,37 @@ impl Client {
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
+        let mut deadline = self.deadline();
+        let reply = self.with_call(method, &mut deadline, arguments, |connection, call, deadline| {
+            let waiter = connection.begin(call, deadline)?;
+            Ok((connection, connection.finish(waiter, deadline)?))
+        });
+        let (connection, reply) = reply?;
+        self.read_reply(connection, method, declared, reply)
+    }
+
+    /// Encodes the arguments of a call, and begins it with `begin`. Connects first if necessary.
+    #[inline]
+    fn with_call<'c, 'a, R>(
+        &'c self,
+        method: u32,
+        deadline: &mut Deadline<'_>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+        begin: impl FnOnce(&'c Arc<ClientConnection>, &NewCall<'_, '_>, &mut Deadline<'_>) -> Result<R>,
+    ) -> Result<R> {
         let method_ref = self.method_ref(method);
         let place = |error: Error| method_ref.name(error);
-        let mut deadline = self.deadline();
-        let connection = self.connection(&mut deadline).map_err(place)?;
+        let connection = self.connection(deadline).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
         arguments(&mut out);
-        let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
-        crate::log::trace!(bytes = payload.len(), handles = handles.len(), "sending");
-        let reply =
-            handles.with(|handles| connection.call(method, &payload, handles, &mut deadline));
-        let reply = reply.map_err(place)?;
-        give_bytes(payload.into_room());
-        self.read_reply(connection, method, declared, reply)
+        let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
+        crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
+        let begun = handles.with(|handles| {
+            begin(connection, &NewCall { method, body: &body, handles }, deadline)
+        });
+        let begun = begun.map_err(place)?;
+        give_bytes(body.into_room());
+        Ok(begun)
     }
 
     /// Decodes a reply that another thread of this client may have received.
@@ -172,7 +193,7 @@ impl Client {
         let method_ref = self.method_ref(method);
         let EncodedReply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
-        let sender = connection.link.socket.peer_quota();
+        let sender = connection.socket().peer_quota();
         let prover = match &self.object.filesystems {
             Some(filesystems) => KernelProver::new(filesystems, sender),
             None => KernelProver::usual(sender),
@@ -224,7 +245,7 @@ impl Client {
     }
 
     /// Returns the connection, which is made through the door when it is first needed.
-    fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&ClientConnection> {
+    fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&Arc<ClientConnection>> {
         let shared = &*self.object.shared;
         if !shared.owner.is_current() {
             return Err(other_process("client"));
@@ -254,13 +275,13 @@ impl Client {
             return Err(Violation::NotOurs.into());
         }
         deadline.look();
-        let connection = shared.connection.get_or_init(|| connection);
+        let connection = shared.connection.get_or_init(|| Arc::new(connection));
         *door = None;
         Ok(connection)
     }
 
     /// Returns the connection if there is one and this process made it.
-    fn own_connection(&self) -> Option<&ClientConnection> {
+    fn own_connection(&self) -> Option<&Arc<ClientConnection>> {
         self.object.shared.owner.is_current().then(|| self.object.shared.connection.get()).flatten()
     }
 
@@ -274,10 +295,12 @@ impl Client {
             return Ok(LentDoor::Own(maker.make_door()?));
         }
         let connection = self.connection(&mut deadline)?;
-        let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut deadline)?;
+        let call = NewCall { method: door::METHOD, body: &Payload::default(), handles: &[] };
+        let waiter = connection.begin(&call, &deadline)?;
+        let reply = connection.finish(waiter, &mut deadline)?;
         let door = self.read_reply(connection, door::METHOD, Some(door::DECLARATION), reply);
         let door: OwnedHandle = self.method_ref(door::METHOD).without_error(door)?;
-        Ok(door::lent_by(door, connection.link.socket.peer_quota()))
+        Ok(door::lent_by(door, connection.socket().peer_quota()))
     }
 }
 

@@ -4,6 +4,7 @@
 mod asynchronous;
 pub(crate) mod calls;
 pub(crate) mod local_object;
+pub(crate) mod pending_call;
 pub(crate) mod remote_object;
 
 use std::any::Any;
@@ -61,6 +62,9 @@ enum ObjectLocation {
     /// In this process.
     Local(Arc<LocalObject>),
 }
+
+/// Reply of a call.
+pub(super) use self::ComReply as EncodedReply;
 
 /// Reply of a call.
 #[derive(Debug)]

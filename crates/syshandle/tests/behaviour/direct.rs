@@ -12,7 +12,7 @@ use syshandle::{
 };
 
 use crate::support::LONG;
-use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchClient, BenchAsyncClient, Workbench};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -69,7 +69,7 @@ fn an_object_that_a_client_serves_has_quotas() {
     let (sender, results) = std::sync::mpsc::channel();
     thread::scope(|scope| {
         for client in &clients {
-            let starter = BenchStarter::from(client);
+            let starter = BenchAsyncClient::from(client);
             let mut calls: Vec<_> = (0..60).map(|_| starter.block(&entered, &until, 1)).collect();
             // The server receives the calls of a connection in order. If it has accepted the last
             // one, it has accepted all.

@@ -72,7 +72,7 @@ fn a_call_beyond_the_limit_waits_for_a_slot_and_its_timeout_says_so() {
             let error = bench.with_timeout(Duration::from_millis(10)).nothing().unwrap_err();
             assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, false));
             let text = "Bench::nothing: \
-                        timed out before one of the 64 calls that the server takes ended";
+                        timed out waiting for a free call slot (limit: 64 calls in flight)";
             assert_eq!(error.to_string(), text);
             let waits = scope.spawn(|| bench.nothing());
             until.set().unwrap();

@@ -10,12 +10,12 @@ use syshandle::{
     pipeline::{PendingCall, pipelined},
 };
 
-use crate::support::bench::{BenchClient, BenchStarter, Mishap, pattern};
+use crate::support::bench::{BenchClient, BenchAsyncClient, Mishap, pattern};
 use crate::support::world::{World, file, identity, over_every_transport};
 use crate::support::{LONG, drain, pipe};
 
-fn starter(bench: &BenchClient) -> BenchStarter {
-    BenchStarter::from(bench)
+fn starter(bench: &BenchClient) -> BenchAsyncClient {
+    BenchAsyncClient::from(bench)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn errors_come_from_the_wait_and_say_whether_the_call_may_have_run() {
         ));
         assert_eq!(panicked.wait().unwrap_err().kind(), ErrorKind::Panicked);
         assert_eq!(wrong.wait().unwrap_err().kind(), ErrorKind::WrongHandle);
-        let hasty = BenchStarter::from(&bench.with_timeout(Duration::ZERO));
+        let hasty = BenchAsyncClient::from(&bench.with_timeout(Duration::ZERO));
         let error = hasty.nothing().wait().unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, false));
     });
@@ -99,7 +99,7 @@ fn errors_come_from_the_wait_and_say_whether_the_call_may_have_run() {
 fn the_timeout_of_a_pending_call_starts_with_the_call() {
     over_every_transport(|bench| {
         let until = ManualEvent::new().unwrap();
-        let hasty = BenchStarter::from(&bench.with_timeout(Duration::from_millis(50)));
+        let hasty = BenchAsyncClient::from(&bench.with_timeout(Duration::from_millis(50)));
         let entered = Event::new().unwrap();
         let call = hasty.block(&entered, &until, 0);
         assert!(entered.wait_timeout(LONG).unwrap());
@@ -134,7 +134,7 @@ fn a_wait_is_cancelled_from_another_thread() {
     over_every_transport(|bench| {
         let (cancel, until) = (Cancel::new().unwrap(), ManualEvent::new().unwrap());
         let entered = Event::new().unwrap();
-        let call = BenchStarter::from(&bench.with_cancel(&cancel)).block(&entered, &until, 0);
+        let call = BenchAsyncClient::from(&bench.with_cancel(&cancel)).block(&entered, &until, 0);
         thread::scope(|scope| {
             let waiting = scope.spawn(move || call.wait());
             assert!(entered.wait_timeout(LONG).unwrap());

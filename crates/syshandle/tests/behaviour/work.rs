@@ -14,7 +14,7 @@ use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Status};
 
 use crate::server::Stopped;
-use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchClient, BenchAsyncClient, Workbench};
 use crate::support::process::{OtherClient, THREADS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
@@ -360,7 +360,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     bench.job(&when, &LONG, &writer).unwrap();
     drop(writer);
     let server = Stopped::stop(server);
-    let quick = BenchStarter::from(&bench.with_timeout(Duration::from_millis(200)));
+    let quick = BenchAsyncClient::from(&bench.with_timeout(Duration::from_millis(200)));
     let large = vec![7; 30_000];
     let mut sent = 0;
     let calls: Vec<_> = (0..16).map(|_| quick.echo(&large)).collect();

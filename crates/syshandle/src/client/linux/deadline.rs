@@ -52,9 +52,7 @@ impl<'c> Deadline<'c> {
 
     /// Returns the time left at the last clock read in milliseconds, rounded up.
     pub(super) fn left_ms(&self) -> u32 {
-        let part_ms = self.left.subsec_nanos().div_ceil(1_000_000);
-        let whole_ms = self.left.as_secs().saturating_mul(1_000);
-        u32::try_from(whole_ms.saturating_add(part_ms.into())).unwrap_or(u32::MAX)
+        milliseconds(self.left)
     }
 
     /// Returns an error if the call was cancelled, or if no time was left at the last clock read.
@@ -67,6 +65,13 @@ impl<'c> Deadline<'c> {
         }
         Ok(())
     }
+}
+
+/// Returns a time in milliseconds, rounded up.
+pub(super) fn milliseconds(time: Duration) -> u32 {
+    let part_ms = time.subsec_nanos().div_ceil(1_000_000);
+    let whole_ms = time.as_secs().saturating_mul(1_000);
+    u32::try_from(whole_ms.saturating_add(part_ms.into())).unwrap_or(u32::MAX)
 }
 
 /// Shortest wait that is made in the receiving system call. `poll` makes shorter ones, because it

@@ -1,6 +1,7 @@
 //! Reasons why a connection gives no more replies, and the errors of its calls.
 
 use std::io;
+use std::time::Duration;
 
 use syshandle_wire::{Fault, Violation};
 
@@ -110,6 +111,9 @@ impl From<Violation> for EndReason {
 pub(super) fn failed(error: io::Error) -> Error {
     Error::detected(ErrorKind::System, "the connection failed").because(error)
 }
+
+/// Longest wait for the reason why the server takes no more calls.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,28 @@
-//! Calls in flight: a thread begins them, continues, and waits for their results later.
+//! Calls in flight: a thread or a task begins them, continues, and fetches their results later.
 //!
 //! The server runs the first calls while the next ones are on their way, and a thread that waits
 //! for one result receives the replies of all. So many calls share one wait, while each blocking
 //! call costs two wake-ups.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use syshandle_os::Declaration;
-use syshandle_types::{Decode, Encoder};
+use syshandle_types::Encoder;
 
-use super::connection::StartedCall;
+use super::connection::ClientConnection;
 use super::deadline::Deadline;
-use super::reply::EncodedReply;
-use crate::buffer::{give_bytes, take_bytes};
-use crate::client::Client;
-use crate::{CallError, Result};
+use super::reply::{EncodedReply, WaiterNumber};
+use crate::class::AsyncProxy;
+use crate::client::{Client, ReplyReader};
+use crate::{Error, ErrorKind, Result};
 
-/// Call in flight. [`PendingCall::wait`] returns its result.
+/// Call in flight. Its result is fetched by [`PendingCall::wait`], or by awaiting the `PendingCall`.
 ///
 /// ```
 /// use syshandle::{Result, interface};
@@ -36,9 +41,8 @@ use crate::{CallError, Result};
 /// }
 ///
 /// # fn main() -> Result<()> {
-/// let squares = SquaresClient::in_process(Plain)?;
-/// let starter = SquaresStarter::from(&squares);
-/// let pending: Vec<_> = (1..=3).map(|number| starter.square(number)).collect();
+/// let squares = SquaresAsyncClient::from(SquaresClient::in_process(Plain)?);
+/// let pending: Vec<_> = (1..=3).map(|number| squares.square(number)).collect();
 /// let sum: u64 = pending.into_iter().map(|call| call.wait()).sum::<Result<u64>>()?;
 /// assert_eq!(sum, 14);
 /// # Ok(())
@@ -46,87 +50,86 @@ use crate::{CallError, Result};
 /// ```
 ///
 /// The call is sent when it is begun, unless it is begun
-/// [`pipelined`](crate::pipeline::pipelined) with others.
-/// Its timeout also starts then. Dropping a `PendingCall` cancels the call.
+/// [`pipelined`](crate::pipeline::pipelined) with others. Its timeout also starts then. Dropping a
+/// `PendingCall` cancels the call.
 ///
-/// The server limits the calls in flight of a client: 64 at once, over all of its threads.
-/// Beginning one more waits until another one has ended.
+/// The server limits the calls in flight of a client: 64 at once, over all of its threads and
+/// tasks. A call beyond this limit is queued in the client, in order, with copies of its arguments
+/// and handles. It is sent when the reply to another call is received. The client does not limit
+/// the queue.
+///
+/// # Awaiting
+/// With the feature `tokio` a call can be awaited in a tokio runtime that has I/O and time enabled.
+/// The runtime waits for the socket, and no thread is used, with one exception: if the client has
+/// not connected yet, because it was received as a reference, it connects on a thread of the
+/// runtime's pool for blocking work.
+///
+/// With another executor, an event loop of the program has to receive the replies: see
+/// [`EventSource`](crate::pipeline::EventSource). Without either, awaiting returns an error.
 #[must_use = "dropping it cancels the call"]
 pub struct PendingCall<R> {
     client: Client,
     method: u32,
     declared: Option<Declaration>,
     deadline: Instant,
-    /// Call that was begun, or the error of beginning it. `wait` takes it.
-    started: Option<Result<StartedCall>>,
+    state: CallState,
+    /// Registration of the awaiting task with the client's `Cancel`.
+    cancel_key: Option<u64>,
     read: ReplyReader<R>,
 }
 
-/// Converts a reply to a result.
-type ReplyReader<R> = fn(&Client, u32, Option<Declaration>, Result<EncodedReply>) -> R;
+#[derive(Debug)]
+enum CallState {
+    /// The call is begun when the client has connected.
+    #[cfg(feature = "tokio")]
+    Connecting(super::connecting::ConnectingCall),
+    Begun(WaiterNumber),
+    Failed(Error),
+    /// The result was fetched.
+    Fetched,
+}
 
 impl Client {
-    /// Begins a call of a method that has no error type of its own.
-    #[doc(hidden)]
-    pub fn begin<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> PendingCall<Result<T>> {
-        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
-            client.method_ref(method).without_error(client.read(method, declared, reply?))
-        })
-    }
-
-    /// Begins a call of a method that has an error type of its own.
-    #[doc(hidden)]
-    pub fn begin_with_error<'a, T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> PendingCall<Result<T, CallError<E>>> {
-        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
-            client.read(method, declared, reply?)
-        })
-    }
-
-    fn begin_as<'a, R>(
+    /// Begins a call whose reply is read by `read`.
+    pub(in crate::client) fn begin_as<'a, R>(
         &self,
         method: u32,
         declared: Option<Declaration>,
         arguments: impl FnOnce(&mut Encoder<'a>),
         read: ReplyReader<R>,
     ) -> PendingCall<R> {
-        let deadline = self.deadline();
-        let started = Some(self.send_call(method, arguments, deadline));
-        let (client, deadline) = (self.clone(), deadline.instant);
-        PendingCall { client, method, declared, deadline, started, read }
+        let mut deadline = self.deadline();
+        let state = self.try_begin(method, &mut deadline, arguments);
+        PendingCall {
+            client: self.clone(),
+            method,
+            declared,
+            deadline: deadline.instant,
+            state: state.unwrap_or_else(CallState::Failed),
+            cancel_key: None,
+            read,
+        }
     }
 
-    fn send_call<'a>(
+    fn try_begin<'a>(
         &self,
         method: u32,
+        deadline: &mut Deadline<'_>,
         arguments: impl FnOnce(&mut Encoder<'a>),
-        mut deadline: Deadline<'_>,
-    ) -> Result<StartedCall> {
-        let method_ref = self.method_ref(method);
-        let place = |error: crate::Error| method_ref.name(error);
-        let connection = self.connection(&mut deadline).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
-        arguments(&mut out);
-        let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
-        crate::log::trace!(method = %method_ref, bytes = payload.len(), handles = handles.len(), "beginning");
-        let started = handles.with(|handles| match &self.object.pipeline {
-            None => connection.begin(method, &payload, handles, &mut deadline),
-            Some(pipeline) => {
-                connection.begin_pipelined(pipeline, method, &payload, handles, &mut deadline)
+    ) -> Result<CallState> {
+        #[cfg(feature = "tokio")]
+        if self.connects_in_runtime() {
+            let call = self.prepare(method, deadline, arguments)?;
+            return Ok(CallState::Connecting(call));
+        }
+        let holds = self.object.pipeline.as_ref().is_some_and(Pipeline::holds);
+        let begun = self.with_call(method, deadline, arguments, |connection, call, deadline| {
+            match holds {
+                true => connection.begin_pipelined(call, deadline),
+                false => connection.begin_later(call, deadline),
             }
         });
-        let started = started.map_err(place)?;
-        give_bytes(payload.into_room());
-        Ok(started)
+        begun.map(CallState::Begun)
     }
 }
 
@@ -135,34 +138,121 @@ impl<R> PendingCall<R> {
     ///
     /// While it waits, it also receives the replies of other calls.
     pub fn wait(mut self) -> R {
-        let reply = self.reply();
-        (self.read)(&self.client, self.method, self.declared, reply)
+        let result = self.finish();
+        self.state = CallState::Fetched;
+        self.read(result)
     }
 
-    fn reply(&mut self) -> Result<EncodedReply> {
-        let gone = || crate::Error::detected(crate::ErrorKind::Disconnected, "no call was started");
-        let started = self.started.take().unwrap_or_else(|| Err(gone()))?;
+    /// Returns whether [`wait`](Self::wait) would return at once, because the result has come, the
+    /// timeout has passed, or the call was cancelled.
+    pub fn is_ready(&self) -> bool {
+        let deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
+        match (&self.state, self.client.own_connection()) {
+            (CallState::Begun(waiter), Some(connection)) => {
+                deadline.check().is_err() || connection.has_result(*waiter)
+            }
+            (CallState::Begun(_) | CallState::Failed(_) | CallState::Fetched, _) => true,
+            #[cfg(feature = "tokio")]
+            (CallState::Connecting(_), _) => false,
+        }
+    }
+
+    fn finish(&mut self) -> Result<EncodedReply> {
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
-        let connection = self.client.connection(&mut deadline)?;
+        let waiter = match std::mem::replace(&mut self.state, CallState::Fetched) {
+            CallState::Begun(waiter) => waiter,
+            CallState::Failed(error) => return Err(error),
+            CallState::Fetched => return Err(fetched()),
+            #[cfg(feature = "tokio")]
+            CallState::Connecting(call) => {
+                let connection = self.client.connection(&mut deadline);
+                connection.and_then(|connection| call.begin(connection, &deadline))?
+            }
+        };
+        self.client.connection(&mut deadline)?.finish(waiter, &mut deadline)
+    }
+
+    /// Adds the method's name to an error, and decodes a reply.
+    fn read(&self, result: Result<EncodedReply>) -> R {
         let method_ref = self.client.method_ref(self.method);
-        if let Some(pipeline) = &self.client.object.pipeline {
-            pipeline.send(connection, &mut deadline);
-            if let Some(error) = pipeline.take_error(&started) {
-                return Err(method_ref.name(error));
+        let result = result.map_err(|error| method_ref.name(error));
+        (self.read)(&self.client, self.method, self.declared, result)
+    }
+
+    fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodedReply>> {
+        let deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
+        if let Some(cancel) = &self.client.cancel {
+            cancel.register_task(&mut self.cancel_key, context.waker());
+        }
+        #[cfg(feature = "tokio")]
+        if let CallState::Connecting(call) = &mut self.state {
+            match call.poll_connect(&self.client, context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(begun) => {
+                    self.state = begun.map_or_else(CallState::Failed, CallState::Begun);
+                }
             }
         }
-        connection.finish(&started, &mut deadline).map_err(|error| method_ref.name(error))
+        let waiter = match &self.state {
+            CallState::Begun(waiter) => *waiter,
+            _ => return Poll::Ready(self.finish()),
+        };
+        let Some(connection) = self.client.own_connection() else {
+            return Poll::Ready(self.finish());
+        };
+        if let Poll::Ready(result) = connection.poll(waiter, &deadline, context) {
+            self.state = CallState::Fetched;
+            return Poll::Ready(result);
+        }
+        match is_driven(connection) {
+            Ok(true) => Poll::Pending,
+            Ok(false) => Poll::Ready(Err(not_driven())),
+            Err(error) => Poll::Ready(Err(error.maybe_ran())),
+        }
+    }
+}
+
+/// Returns whether a runtime or an event loop receives the replies. Starts a driver in the current
+/// runtime, if there is one.
+fn is_driven(connection: &Arc<ClientConnection>) -> Result<bool> {
+    #[cfg(feature = "tokio")]
+    if super::asynchronous::start_driver(connection)? {
+        return Ok(true);
+    }
+    Ok(connection.with_drivers(|drivers| drivers.has_event_loop()))
+}
+
+#[cold]
+fn not_driven() -> Error {
+    let text = "nothing receives the reply: await the call in a tokio runtime, with the feature \
+                `tokio`, or dispatch its client in an event loop";
+    Error::detected(ErrorKind::Failed, text).maybe_ran()
+}
+
+#[cold]
+fn fetched() -> Error {
+    Error::detected(ErrorKind::Failed, "the result of the call was fetched before").maybe_ran()
+}
+
+/// # Panics
+/// Panics in a tokio runtime without I/O and time.
+impl<R> Future for PendingCall<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        self.poll_reply(context).map(|result| self.read(result))
     }
 }
 
 impl<R> Drop for PendingCall<R> {
     fn drop(&mut self) {
-        if let (Some(Ok(started)), Some(connection)) = (&self.started, self.client.own_connection())
+        if let (Some(key), Some(cancel)) = (self.cancel_key, &self.client.cancel) {
+            cancel.forget_task(key);
+        }
+        if let (CallState::Begun(waiter), Some(connection)) =
+            (&self.state, self.client.own_connection())
         {
-            let pipeline = self.client.object.pipeline.as_ref();
-            if !pipeline.is_some_and(|pipeline| pipeline.withdraw(connection, started)) {
-                connection.abandon(started);
-            }
+            connection.abandon(*waiter);
         }
     }
 }
@@ -172,5 +262,75 @@ impl<R> fmt::Debug for PendingCall<R> {
         f.debug_struct("PendingCall")
             .field("method", &self.client.method_ref(self.method))
             .finish_non_exhaustive()
+    }
+}
+
+/// Begins calls that are sent to the server together: the calls that `begin` begins with its
+/// argument, a copy of `client`.
+///
+/// Many small calls cost less this way than one after the other. They are sent when `begin` returns,
+/// or earlier: after sixteen calls, when the result of one of them is fetched, or when one has
+/// handles or more than 1 KiB of arguments. If sending fails, each call returns the error. A call
+/// whose [`PendingCall`] is dropped before the call is sent is never sent.
+///
+/// ```
+/// use syshandle::{Result, interface, pipeline::pipelined};
+///
+/// #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a12")]
+/// pub trait Squares {
+///     fn square(&self, number: u64) -> Result<u64>;
+/// }
+///
+/// struct Plain;
+///
+/// impl Squares for Plain {
+///     fn square(&self, number: u64) -> Result<u64> {
+///         Ok(number * number)
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let squares = SquaresAsyncClient::from(SquaresClient::in_process(Plain)?);
+/// let calls: Vec<_> = pipelined(&squares, |squares| {
+///     (1..=3).map(|number| squares.square(number)).collect()
+/// });
+/// let sum: u64 = calls.into_iter().map(|call| call.wait()).sum::<Result<u64>>()?;
+/// assert_eq!(sum, 14);
+/// # Ok(())
+/// # }
+/// ```
+pub fn pipelined<P: AsyncProxy, R>(client: &P, begin: impl FnOnce(&P) -> R) -> R {
+    let mut holding = client.as_client().clone();
+    holding.object.pipeline = Some(Pipeline::default());
+    let holding = P::from_client(holding);
+    let _end = FlushOnDrop(holding.as_client());
+    begin(&holding)
+}
+
+/// Holds back the calls of a client and its clones, until they are sent together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pipeline {
+    /// Whether calls are sent at once, because the pipeline has ended.
+    has_ended: Arc<AtomicBool>,
+}
+
+impl Pipeline {
+    fn holds(&self) -> bool {
+        !self.has_ended.load(Ordering::Relaxed)
+    }
+}
+
+/// Sends the held calls on drop, also during a panic.
+struct FlushOnDrop<'c>(&'c Client);
+
+impl Drop for FlushOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(pipeline) = &self.0.object.pipeline {
+            // Copies of the client may live on. The calls that they begin later must not be held.
+            pipeline.has_ended.store(true, Ordering::Relaxed);
+        }
+        if let Some(connection) = self.0.own_connection() {
+            connection.flush();
+        }
     }
 }

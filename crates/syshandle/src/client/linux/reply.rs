@@ -1,18 +1,23 @@
 //! Replies that are pending, and replies that are received but not fetched yet.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use syshandle_os::descriptor_limit;
 use syshandle_types::Limits;
 use syshandle_wire::{Body, Status};
 
 use crate::buffer::FrameBuffer;
 use crate::received_handles::ReceivedHandles;
+use crate::{Error, Result};
 
 /// Waiter for a reply; the protocol stores it with each call in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiter {
     pub(super) number: WaiterNumber,
-    /// Whether the reply may be fetched late. It must not hold the server's memory until then.
-    pub(super) later: bool,
+    /// Deadline of a call whose reply may be fetched late. Such a reply must not hold the server's
+    /// memory until then. `None` if a thread waits for the reply.
+    pub(super) fetched_by: Option<Instant>,
 }
 
 /// Number of a waiter. Unlike call ids, which are reused, it is unique within a connection.
@@ -45,20 +50,21 @@ pub(crate) enum ReplyBody {
     Shared(Body),
 }
 
-/// Waiting thread: the waiter of its reply, if it waits for one, and the reply once this thread has
-/// received it.
+/// Thread that waits: the waiter of its reply, if it waits for one, and the reply once this thread
+/// has received it.
 #[derive(Debug, Default)]
 pub(super) struct ReplyWait {
     pub(super) waiter: Option<WaiterNumber>,
     pub(super) reply: Option<EncodedReply>,
 }
 
-/// Replies that were received by other threads than their waiters, until they are fetched.
+/// Results that were not fetched yet: replies that another thread than the waiter's has received,
+/// and errors of calls that could not be sent.
 ///
 /// The server chooses the size of replies, so the client limits the total size that it stores.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    replies: Vec<(WaiterNumber, EncodedReply)>,
+    results: BTreeMap<WaiterNumber, Result<EncodedReply>>,
     bytes: usize,
     handles: usize,
 }
@@ -80,17 +86,28 @@ impl Replies {
                 handles_lost: false,
             },
         };
-        self.replies.push((number, reply));
+        self.results.insert(number, Ok(reply));
     }
 
-    /// Takes the reply of this waiter, if it has come.
-    pub(super) fn take(&mut self, number: WaiterNumber) -> Option<EncodedReply> {
-        let place = self.replies.iter().position(|(waiter, _)| *waiter == number)?;
-        let reply = self.replies.swap_remove(place).1;
-        let (bytes, handles) = reply.size();
-        self.bytes -= bytes;
-        self.handles -= handles;
-        Some(reply)
+    /// Stores the error of a call that could not be sent.
+    pub(super) fn fail(&mut self, number: WaiterNumber, error: Error) {
+        self.results.insert(number, Err(error));
+    }
+
+    /// Returns whether there is a result for this waiter.
+    pub(super) fn has(&self, number: WaiterNumber) -> bool {
+        self.results.contains_key(&number)
+    }
+
+    /// Takes the result of this waiter.
+    pub(super) fn take(&mut self, number: WaiterNumber) -> Option<Result<EncodedReply>> {
+        let result = self.results.remove(&number)?;
+        if let Ok(reply) = &result {
+            let (bytes, handles) = reply.size();
+            self.bytes -= bytes;
+            self.handles -= handles;
+        }
+        Some(result)
     }
 
     /// Returns the limit that a reply of this size would exceed.
@@ -139,6 +156,10 @@ mod tests {
         EncodedReply { status: Status::Done, body, handles: arrived, handles_lost: false }
     }
 
+    fn taken(replies: &mut Replies, number: WaiterNumber) -> EncodedReply {
+        replies.take(number).unwrap().unwrap()
+    }
+
     fn is_dropped(reply: &EncodedReply) -> bool {
         matches!(reply.body, ReplyBody::PastLimit(_)) && reply.handles.len() == 0
     }
@@ -150,10 +171,10 @@ mod tests {
             replies.put(number, reply(Limits::ARENA_BYTES, 0));
         }
         assert_eq!(replies.bytes, BYTES_MAX);
-        assert!(!is_dropped(&replies.take(15).unwrap()));
+        assert!(!is_dropped(&taken(&mut replies, 15)));
         replies.put(20, reply(Limits::ARENA_BYTES, 0));
-        assert!(is_dropped(&replies.take(16).unwrap()));
-        assert!(!is_dropped(&replies.take(20).unwrap()));
+        assert!(is_dropped(&taken(&mut replies, 16)));
+        assert!(!is_dropped(&taken(&mut replies, 20)));
     }
 
     #[test]
@@ -163,9 +184,9 @@ mod tests {
         replies.handles = max.max(Limits::HANDLES_MAX.into()) - 1;
         replies.put(1, reply(8, 1));
         replies.put(2, reply(8, 1));
-        assert!(is_dropped(&replies.take(2).unwrap()));
-        assert!(!is_dropped(&replies.take(1).unwrap()));
+        assert!(is_dropped(&taken(&mut replies, 2)));
+        assert!(!is_dropped(&taken(&mut replies, 1)));
         replies.put(3, reply(8, 1));
-        assert!(!is_dropped(&replies.take(3).unwrap()), "there is room again");
+        assert!(!is_dropped(&taken(&mut replies, 3)), "there is room again");
     }
 }

@@ -11,17 +11,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shuttle::rand::Rng;
-use syshandle_os::Seqpacket;
+use syshandle_os::{BorrowedHandle, Seqpacket};
 use syshandle_types::{Guid, Limits, Payload};
 use syshandle_wire::{
     Fault, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
-use super::connection::{ClientConnection, StartedCall};
+use super::calls::NewCall;
+use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use super::handshake::ClientHandshake;
-use super::pipeline::Pipeline;
-use super::reply::{EncodedReply, ReplyBody};
+use super::reply::{EncodedReply, ReplyBody, WaiterNumber};
 use crate::buffer::FrameBuffer;
 use crate::client::cancel::Cancel;
 use crate::link::Link;
@@ -118,16 +118,24 @@ fn call(
     timeout: Duration,
     cancel: Option<&Cancel>,
 ) -> Result<EncodedReply> {
-    let mut deadline = Deadline::lasting(timeout, cancel);
-    connection.call(1, &Payload::default(), &[], &mut deadline)
+    call_with(connection, &[], &mut Deadline::lasting(timeout, cancel))
+}
+
+fn call_with(
+    connection: &ClientConnection,
+    handles: &[BorrowedHandle<'_>],
+    deadline: &mut Deadline<'_>,
+) -> Result<EncodedReply> {
+    let call = NewCall { method: 1, body: &Payload::default(), handles };
+    let waiter = connection.begin(&call, deadline)?;
+    connection.finish(waiter, deadline)
 }
 
 /// Makes a call with more handles than the kernel accepts.
 fn unsendable_call(connection: &ClientConnection) -> crate::Error {
     let null = std::fs::File::open("/dev/null").unwrap();
     let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
-    let mut deadline = Deadline::lasting(LONG, None);
-    connection.call(1, &Payload::default(), &handles, &mut deadline).unwrap_err()
+    call_with(connection, &handles, &mut Deadline::lasting(LONG, None)).unwrap_err()
 }
 
 fn assert_answered(reply: Result<EncodedReply>) {

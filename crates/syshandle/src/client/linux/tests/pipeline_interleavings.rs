@@ -3,23 +3,14 @@
 use super::*;
 
 /// Begins a held call with `len` bytes of arguments.
-fn hold(connection: &ClientConnection, pipeline: &Pipeline, len: usize) -> Result<StartedCall> {
-    let mut deadline = Deadline::lasting(LONG, None);
-    connection.begin_pipelined(pipeline, 1, &vec![7; len].into(), &[], &mut deadline)
+fn hold(connection: &ClientConnection, len: usize) -> Result<WaiterNumber> {
+    let call = NewCall { method: 1, body: &vec![7; len].into(), handles: &[] };
+    connection.begin_pipelined(&call, &Deadline::lasting(LONG, None))
 }
 
-/// Sends the held calls, and waits for the reply of one call.
-fn finish(
-    connection: &ClientConnection,
-    pipeline: &Pipeline,
-    started: &StartedCall,
-) -> Result<EncodedReply> {
-    let mut deadline = Deadline::lasting(LONG, None);
-    pipeline.send(connection, &mut deadline);
-    match pipeline.take_error(started) {
-        Some(error) => Err(error),
-        None => connection.finish(started, &mut deadline),
-    }
+/// Waits for the reply of one call.
+fn finish(connection: &ClientConnection, waiter: WaiterNumber) -> Result<EncodedReply> {
+    connection.finish(waiter, &mut Deadline::lasting(LONG, None))
 }
 
 #[test]
@@ -37,17 +28,16 @@ fn calls_that_are_held_have_not_gone_and_go_together() {
             }
             (0..3).for_each(|_| assert!(server.receive().flatten().is_some()));
         });
-        let pipeline = Pipeline::new();
-        let started = [(); 3].map(|()| hold(&connection, &pipeline, 0).unwrap());
+        let started = [(); 3].map(|()| hold(&connection, 0).unwrap());
         while count.load(Ordering::SeqCst) < 3 {
             thread::yield_now();
         }
         sent.store(true, Ordering::SeqCst);
-        pipeline.send(&connection, &mut Deadline::lasting(LONG, None));
+        connection.flush();
         server.join().unwrap();
-        for started in &started {
+        for started in started {
             // The calls were sent, so they may have run.
-            let error = finish(&connection, &pipeline, started).unwrap_err();
+            let error = finish(&connection, started).unwrap_err();
             assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Disconnected, true));
         }
     });
@@ -58,12 +48,11 @@ fn calls_that_are_held_by_many_threads_each_have_their_reply_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, ScriptedServer::serve);
         threads(2, move |_| {
-            let pipeline = Pipeline::new();
             let started: Vec<_> =
-                (0..3).map(|_| hold(&connection, &pipeline, 0).unwrap()).collect();
+                (0..3).map(|_| hold(&connection, 0).unwrap()).collect();
             assert_answered(call(&connection, LONG, None));
-            for started in started.iter().rev() {
-                assert_answered(finish(&connection, &pipeline, started));
+            for started in started.into_iter().rev() {
+                assert_answered(finish(&connection, started));
             }
         });
         server.join().unwrap();
@@ -75,11 +64,10 @@ fn calls_that_are_held_beyond_the_limit_go_before_they_wait_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, ScriptedServer::serve);
         threads(2, move |_| {
-            let pipeline = Pipeline::new();
             let started: Vec<_> =
-                (0..4).map(|_| hold(&connection, &pipeline, 0).unwrap()).collect();
-            for started in &started {
-                assert_answered(finish(&connection, &pipeline, started));
+                (0..4).map(|_| hold(&connection, 0).unwrap()).collect();
+            for started in started {
+                assert_answered(finish(&connection, started));
             }
         });
         server.join().unwrap();
@@ -92,13 +80,12 @@ fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order(
         let (connection, server) = connect(64, ScriptedServer::serve);
         // The buffer holds two or three messages, so that it fills up in the middle of a batch of
         // sixteen.
-        rustix::net::sockopt::set_socket_send_buffer_size(&connection.link.socket, 1).unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&**connection.socket(), 1).unwrap();
         threads(2, move |_| {
-            let pipeline = Pipeline::new();
             let started: Vec<_> =
-                (0..8).map(|_| hold(&connection, &pipeline, 900).unwrap()).collect();
-            for started in &started {
-                assert_answered(finish(&connection, &pipeline, started));
+                (0..8).map(|_| hold(&connection, 900).unwrap()).collect();
+            for started in started {
+                assert_answered(finish(&connection, started));
             }
         });
         server.join().unwrap();
@@ -110,14 +97,10 @@ fn abandoned_unsent_calls_are_never_sent_and_free_their_slots_in_any_interleavin
     explore(|| {
         let (connection, server) = connect(2, ScriptedServer::serve);
         threads(2, move |_| {
-            let pipeline = Pipeline::new();
-            let started = hold(&connection, &pipeline, 0).unwrap();
-            let other = hold(&connection, &pipeline, 0).unwrap();
-            if !pipeline.withdraw(&connection, &started) {
-                // The other call had to wait, so this one was sent.
-                connection.abandon(&started);
-            }
-            assert_answered(finish(&connection, &pipeline, &other));
+            let started = hold(&connection, 0).unwrap();
+            let other = hold(&connection, 0).unwrap();
+            connection.abandon(started);
+            assert_answered(finish(&connection, other));
         });
         server.join().unwrap();
     });
@@ -128,9 +111,8 @@ fn the_servers_death_ends_held_calls_which_did_not_run_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, drop);
         threads(2, move |_| {
-            let pipeline = Pipeline::new();
-            let Ok(started) = hold(&connection, &pipeline, 0) else { return };
-            let error = finish(&connection, &pipeline, &started).unwrap_err();
+            let Ok(started) = hold(&connection, 0) else { return };
+            let error = finish(&connection, started).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
         });
         server.join().unwrap();
@@ -152,15 +134,14 @@ fn replies_that_come_together_are_received_together_and_what_follows_the_end_is_
             let header = server.end.reply(calls[2], Status::Done, 1, 0).unwrap();
             server.link.send(&header, &Payload::default(), &[null.as_fd()]).unwrap();
         });
-        let pipeline = Pipeline::new();
-        let started = [(); 4].map(|()| hold(&connection, &pipeline, 0).unwrap());
-        pipeline.send(&connection, &mut Deadline::lasting(LONG, None));
+        let started = [(); 4].map(|()| hold(&connection, 0).unwrap());
+        connection.flush();
         server.join().unwrap();
         let [first, second, third, fourth] = started;
-        assert_answered(finish(&connection, &pipeline, &second));
-        assert_answered(finish(&connection, &pipeline, &first));
+        assert_answered(finish(&connection, second));
+        assert_answered(finish(&connection, first));
         for started in [third, fourth] {
-            let error = finish(&connection, &pipeline, &started).unwrap_err();
+            let error = finish(&connection, started).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Violation, "{error}");
         }
     });

@@ -240,7 +240,7 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>, connection: Arc<ServerConnecti
 
 /// Starts `count` calls that are sent together.
 fn echo_together(client: &WorkloadClient, count: u64) -> Vec<PendingCall<Result<u64>>> {
-    pipelined(&WorkloadStarter::from(client), |starter| {
+    pipelined(&WorkloadAsyncClient::from(client), |starter| {
         (0..count).map(|number| starter.echo(number)).collect()
     })
 }
@@ -272,7 +272,7 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
         object.open.store(false, Ordering::SeqCst);
         // Includes the case that no call follows.
         let count_after = shuttle::rand::thread_rng().gen_range(0..3);
-        let (before, entering, after) = pipelined(&WorkloadStarter::from(&client), |starter| {
+        let (before, entering, after) = pipelined(&WorkloadAsyncClient::from(&client), |starter| {
             let (before, entering) = (starter.echo(1), starter.wait_until_open());
             let after: Vec<_> = (0..count_after).map(|_| starter.echo(2)).collect();
             (before, entering, after)
@@ -294,7 +294,7 @@ fn a_client_that_leaves_during_a_batch_leaves_no_state_in_any_interleaving() {
         let (client, reactor) = serve(&object);
         client.echo(0).unwrap();
         client.echo(0).unwrap();
-        let entering = pipelined(&WorkloadStarter::from(&client), |starter| {
+        let entering = pipelined(&WorkloadAsyncClient::from(&client), |starter| {
             let first = starter.echo(1);
             let entering = starter.wait_until_open();
             drop((first, starter.echo(2)));
