@@ -14,7 +14,7 @@ use syshandle::ErrorKind;
 use syshandle_adversary::{LingeringSocket, RawConnection, ResourceUsage, Response};
 use syshandle_os::Listener;
 use syshandle_testkit::{
-    Fixture, SERVER, TEST_SERVICE, TestServiceClient, TestServiceAsyncClient, wait_until,
+    Fixture, SERVER, TEST_SERVICE, TestServiceAsyncClient, TestServiceClient, wait_until,
 };
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
@@ -506,7 +506,8 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     against(script, |client| {
         let (_reader, writer) = std::io::pipe().unwrap();
         let writer = writer.into();
-        let pending = TestServiceAsyncClient::from(&client.with_timeout(SOON)).echo(&writer, "text");
+        let pending =
+            TestServiceAsyncClient::from(&client.with_timeout(SOON)).echo(&writer, "text");
         wait_until("the reply is sent", || sent.load(Ordering::SeqCst));
         let began = Instant::now();
         let error = pending.wait().unwrap_err();

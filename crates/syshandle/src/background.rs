@@ -4,14 +4,12 @@
 //! for blocking work makes each asynchronous call, and the task only waits for that thread. Dropping
 //! the future cancels the call, which frees the thread at once.
 
-use std::io;
-
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::activation::Activation;
 use crate::class::Proxy;
 use crate::client::Client;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 impl Client {
     /// Connects to the server of a class, as `activate` does.
@@ -20,7 +18,7 @@ impl Client {
         activation: Activation,
         clsid: crate::Guid,
     ) -> Result<P> {
-        spawn_blocking(move || activation.activate(clsid)).await.map_err(ended)?
+        spawn_blocking(move || activation.activate(clsid)).await.map_err(Error::runtime_ended)?
     }
 
     /// Runs blocking work. Dropping the future cancels its calls.
@@ -32,7 +30,7 @@ impl Client {
         let cancel = crate::client::cancel::Cancel::new()?;
         let client = self.with_cancel(&cancel);
         let _cancelled = CancelOnDrop(cancel);
-        spawn_blocking(move || work(client)).await.map_err(ended)?
+        spawn_blocking(move || work(client)).await.map_err(Error::runtime_ended)?
     }
 }
 
@@ -45,10 +43,4 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
-}
-
-/// Returns the error of work whose runtime has ended.
-pub(crate) fn ended(error: JoinError) -> Error {
-    let because: io::Error = error.into();
-    Error::detected(ErrorKind::Cancelled, "the runtime has ended").because(because).maybe_ran()
 }

@@ -1,5 +1,6 @@
 //! The client side: a typed reference to an object in this process or another one.
 
+mod begin;
 pub(crate) mod cancel;
 
 cfg_if::cfg_if! {
@@ -25,7 +26,6 @@ use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 use self::cancel::Cancel;
-pub use self::platform::pending_call::{PendingCall, pipelined};
 use self::platform::{EncodedReply, ObjectRef};
 use crate::class::{Interface, Proxy};
 use crate::limits::CALL_TIMEOUT;
@@ -133,32 +133,6 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
         self.call_object(method, declared, arguments)
-    }
-
-    /// Begins a call of a method that has no error type of its own.
-    #[doc(hidden)]
-    pub fn begin<'a, T: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> PendingCall<Result<T>> {
-        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
-            client.method_ref(method).without_error(client.read(method, declared, reply?))
-        })
-    }
-
-    /// Begins a call of a method that has an error type of its own.
-    #[doc(hidden)]
-    pub fn begin_with_error<'a, T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declaration>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> PendingCall<Result<T, CallError<E>>> {
-        self.begin_as(method, declared, arguments, |client, method, declared, reply| {
-            client.read(method, declared, reply?)
-        })
     }
 
     /// Waits in a task for an object that the server signals, as [`Client::wait`] does.

@@ -187,6 +187,13 @@ impl Error {
         self
     }
 
+    /// Returns the error of work that ended because its tokio runtime has ended.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn runtime_ended(error: tokio::task::JoinError) -> Self {
+        let cause = io::Error::from(error);
+        Self::detected(ErrorKind::Cancelled, "the runtime has ended").because(cause).maybe_ran()
+    }
+
     /// Creates the same error for another call that failed for the same reason. The cause is not
     /// copied.
     #[cfg(not(windows))]

@@ -45,8 +45,8 @@
 //! classes, and `activate` of the generated client connects to them. [`Context`] tells a method
 //! about its call and starts background tasks. [`ErrorKind`] lists everything that can fail.
 //!
-//! Features, both off by default: `tokio` adds asynchronous clients (`…AsyncClient`) and waits for
-//! objects, `serde` adds `Serde<T>` for values of types that only support serde.
+//! Features, both off by default: `tokio` drives asynchronous clients (`…AsyncClient`) and adds waits
+//! for objects, `serde` adds `Serde<T>` for values of types that only support serde.
 //!
 //! By design this crate does not call other machines, does not refer to objects by number, does not
 //! repeat a call that may have run, and does not reduce the rights of a handle implicitly.
@@ -338,7 +338,14 @@ pub mod object {
 
 /// Calls in flight, whose results are awaited or waited for later.
 pub mod pipeline {
-    pub use crate::client::{PendingCall, pipelined};
+    cfg_if::cfg_if! {
+        if #[cfg(windows)] {
+            pub use crate::client::windows::pending_call::{PendingCall, pipelined};
+        } else {
+            pub use crate::client::linux::event_source::EventSource;
+            pub use crate::client::linux::pending_call::{PendingCall, pipelined};
+        }
+    }
 }
 
 /// Waits in a tokio program. Every interface also has an asynchronous client, `…AsyncClient`.

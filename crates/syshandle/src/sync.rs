@@ -20,7 +20,7 @@ pub(crate) mod atomic {
 pub(crate) mod thread {
     use std::io;
 
-    pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, yield_now};
+    pub(crate) use std::thread::{Thread, current, park_timeout, yield_now};
 
     /// Starts a detached thread.
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {

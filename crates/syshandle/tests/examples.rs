@@ -71,6 +71,11 @@ fn pipelined_calls_return_their_results_in_any_order() {
 }
 
 #[test]
+fn an_event_loop_of_the_program_receives_the_replies() {
+    assert_eq!(run("event_loop", &[]), "1² + … + 100² = 338350\n");
+}
+
+#[test]
 fn a_section_is_shared_and_a_writable_one_is_refused() {
     let expected = "brightness: 1000000\n\
                     canvas: a drawing\n\

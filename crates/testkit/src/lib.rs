@@ -30,7 +30,7 @@ pub use process::Process;
 pub use process_state::{fill_in_flight, restored_descriptor_limit};
 pub use socket_activator::SocketActivator;
 pub use test_service::{
-    PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceClient, TestServiceAsyncClient,
+    PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceAsyncClient, TestServiceClient,
     WAIT_METHOD, peer_ids,
 };
 

@@ -10,8 +10,10 @@ pub(crate) mod connection;
 pub(crate) mod deadline;
 mod drivers;
 mod end_reason;
+pub(crate) mod event_source;
 pub(crate) mod handshake;
 pub(crate) mod pending_call;
+mod pipeline;
 mod receiver;
 mod reply;
 mod role;
@@ -32,13 +34,13 @@ use syshandle_types::{
 };
 use syshandle_wire::{Body, Hello, Violation};
 
-pub(super) use self::cancel::CancelState;
-pub(super) use self::reply::EncodedReply;
 use self::calls::NewCall;
+pub(super) use self::cancel::CancelState;
 use self::connection::ClientConnection;
 use self::deadline::Deadline;
 use self::handshake::ClientHandshake;
-use self::pending_call::Pipeline;
+use self::pipeline::Pipeline;
+pub(super) use self::reply::EncodedReply;
 use self::reply::ReplyBody;
 use super::Client;
 use crate::buffer::{give_bytes, take_bytes};
@@ -138,10 +140,11 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let mut deadline = self.deadline();
-        let reply = self.with_call(method, &mut deadline, arguments, |connection, call, deadline| {
-            let waiter = connection.begin(call, deadline)?;
-            Ok((connection, connection.finish(waiter, deadline)?))
-        });
+        let reply =
+            self.with_call(method, &mut deadline, arguments, |connection, call, deadline| {
+                let waiter = connection.begin(call, deadline)?;
+                Ok((connection, connection.finish(waiter, deadline)?))
+            });
         let (connection, reply) = reply?;
         self.read_reply(connection, method, declared, reply)
     }
@@ -162,9 +165,8 @@ impl Client {
         arguments(&mut out);
         let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
-        let begun = handles.with(|handles| {
-            begin(connection, &NewCall { method, body: &body, handles }, deadline)
-        });
+        let begun = handles
+            .with(|handles| begin(connection, &NewCall { method, body: &body, handles }, deadline));
         let begun = begun.map_err(place)?;
         give_bytes(body.into_room());
         Ok(begun)

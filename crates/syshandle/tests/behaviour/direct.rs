@@ -12,7 +12,7 @@ use syshandle::{
 };
 
 use crate::support::LONG;
-use crate::support::bench::{BENCH, Bench, BenchClient, BenchAsyncClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchAsyncClient, BenchClient, Workbench};
 
 const SHORT: Duration = Duration::from_millis(50);
 

@@ -18,12 +18,15 @@ mod support;
 
 cfg_if::cfg_if! {
     if #[cfg(not(windows))] {
+        #[cfg(feature = "tokio")]
+        mod asynchronous;
         mod client;
         mod death;
         mod description;
         mod direct;
         mod doors;
         mod errors;
+        mod event_loop;
         mod in_process;
         mod limits;
         mod malformed;

@@ -10,7 +10,7 @@ use syshandle::{
     pipeline::{PendingCall, pipelined},
 };
 
-use crate::support::bench::{BenchClient, BenchAsyncClient, Mishap, pattern};
+use crate::support::bench::{BenchAsyncClient, BenchClient, Mishap, pattern};
 use crate::support::world::{World, file, identity, over_every_transport};
 use crate::support::{LONG, drain, pipe};
 

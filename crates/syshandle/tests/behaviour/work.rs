@@ -14,7 +14,7 @@ use syshandle_types::Limits;
 use syshandle_wire::{FrameKind, Status};
 
 use crate::server::Stopped;
-use crate::support::bench::{BENCH, Bench, BenchClient, BenchAsyncClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchAsyncClient, BenchClient, Workbench};
 use crate::support::process::{OtherClient, THREADS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};

@@ -55,12 +55,12 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Self { connection, runtime, socket, timer } = &mut *self;
         let Some(connection) = connection.upgrade() else { return Poll::Ready(()) };
-        let is_called = |waker| connection.with_drivers(|drivers| drivers.take_call(*runtime, waker));
+        let is_called =
+            |waker| connection.with_drivers(|drivers| drivers.take_call(*runtime, waker));
         loop {
             let mut dispatched = None;
-            let readable = socket.poll_readable(context, || {
-                dispatched.insert(connection.dispatch()).is_empty
-            });
+            let readable =
+                socket.poll_readable(context, || dispatched.insert(connection.dispatch()).is_empty);
             if let Poll::Ready(Err(_)) = readable {
                 // The runtime shuts down.
                 return Poll::Ready(());

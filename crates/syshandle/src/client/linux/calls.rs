@@ -1,10 +1,10 @@
 //! Calls of a connection: queued ones, those in flight, and results that were not fetched yet.
 //!
-//! The server limits the calls in flight. A call beyond this limit, and one for which the socket or
-//! the shared memory has no room, waits in a queue of the client. The queue owns copies of the
-//! call's arguments and handles, so no thread has to wait for its turn: whoever receives the next
-//! frame also sends the calls that it made room for. A pipelined call waits in the same queue until
-//! it is sent together with others.
+//! The server limits the calls in flight. A call waits in a queue of the client if the limit is
+//! reached, or if the socket or the shared memory has no room. The queue owns copies of the call's
+//! arguments and handles, so no thread has to wait for its turn: the receiver of the next frame also
+//! sends the calls for which the frame made room. A pipelined call waits in the same queue until it
+//! is sent together with others.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, OwnedHandle};
 use syshandle_types::{Limits, Payload};
-use syshandle_wire::{Body, ClientEnd, ClientEndEvent, Fault, FrameKind, Header, StartError, Violation};
+use syshandle_wire::{
+    Body, ClientEnd, ClientEndEvent, Fault, FrameKind, Header, StartError, Violation,
+};
 
 use super::deadline::milliseconds;
 use super::end_reason::{EndReason, LAST_WORDS, PeerName};
@@ -104,7 +106,8 @@ impl NewCall<'_, '_> {
 
 /// Duplicates handles that are lent to a call which waits.
 pub(super) fn duplicate(handles: &[BorrowedHandle<'_>]) -> Result<Vec<OwnedHandle>> {
-    let copies = handles.iter().map(|handle| handle.try_clone_to_owned()).collect::<io::Result<_>>();
+    let copies =
+        handles.iter().map(|handle| handle.try_clone_to_owned()).collect::<io::Result<_>>();
     copies.map_err(|error| {
         let text = "a handle to send can't be duplicated";
         Error::detected(ErrorKind::System, text).because(error)

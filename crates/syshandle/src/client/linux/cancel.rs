@@ -8,8 +8,8 @@ use std::task::Waker;
 use syshandle_os::{ManualEvent, ProcessMark};
 
 use crate::client::cancel::Cancel;
-use crate::sync::{Mutex, MutexGuard};
 use crate::sync::thread::Thread;
+use crate::sync::{Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(in crate::client) struct CancelState {

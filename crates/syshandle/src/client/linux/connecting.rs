@@ -16,9 +16,8 @@ use super::calls::{NewCall, duplicate};
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use super::reply::WaiterNumber;
-use crate::Result;
-use crate::background::ended;
 use crate::client::Client;
+use crate::{Error, Result};
 
 /// Call that is begun when its client has connected. Connecting may wait for the server, so a
 /// thread of the runtime's pool connects.
@@ -60,7 +59,7 @@ impl Client {
     ) -> Result<()> {
         let mut deadline = self.deadline();
         if self.connects_in_runtime() {
-            self.connect_in_background(deadline.instant).await.map_err(ended)??;
+            self.connect_in_background(deadline.instant).await.map_err(Error::runtime_ended)??;
         }
         let connection = self.connection(&mut deadline)?;
         asynchronous::wait_for(connection, object, deadline).await
@@ -98,7 +97,9 @@ impl ConnectingCall {
                 self.connecting.get_or_insert_with(|| client.connect_in_background(self.deadline));
             match Pin::new(connecting).poll(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(connected) => connected.map_err(ended).and_then(|result| result)?,
+                Poll::Ready(connected) => {
+                    connected.map_err(Error::runtime_ended).and_then(|result| result)?
+                }
             }
         }
         let begun = client.connection(&mut deadline).and_then(|it| self.begin(it, &deadline));

@@ -299,10 +299,11 @@ impl ClientConnection {
         deadline: &mut Deadline<'_>,
     ) -> Result<EncodedReply> {
         let mut waiting = ReplyWait { waiter: Some(waiter), reply: None };
-        let waited = self.wait(deadline, &mut waiting, |calls, waiting| match waiting.reply.take() {
-            Some(reply) => Some(Ok(reply)),
-            None => calls.take_result(waiter),
-        });
+        let waited =
+            self.wait(deadline, &mut waiting, |calls, waiting| match waiting.reply.take() {
+                Some(reply) => Some(Ok(reply)),
+                None => calls.take_result(waiter),
+            });
         match waited {
             Ok(result) => result,
             Err(gave_up) => self.give_up(waiter, gave_up),
@@ -515,8 +516,7 @@ impl ClientConnection {
         waiting: &mut ReplyWait,
     ) -> StateGuard<'_> {
         let mut batch = Batch::take();
-        let received =
-            self.receiver.receive_several(&self.link, deadline, in_flight, &mut batch);
+        let received = self.receiver.receive_several(&self.link, deadline, in_flight, &mut batch);
         self.take_in_several(received, batch, waiting)
     }
 
@@ -570,8 +570,8 @@ impl ClientConnection {
         state.wake_all();
     }
 
-    /// Receives for tasks, and for pending calls that nobody waits for: reads the frames that are
-    /// there and sends what they make room for. Never waits. Does nothing while a thread receives.
+    /// Receives for tasks, and for pending calls without a waiting thread. Reads the frames that
+    /// have arrived, and sends the queued calls for which they make room. Never waits. Does nothing while a thread receives.
     pub(super) fn dispatch(&self) -> Dispatched {
         let mut state = self.state();
         let now = now();
@@ -608,6 +608,19 @@ impl ClientConnection {
         let armed = state.armed.filter(|armed| *armed > now);
         state.armed = [deadline, retry, tick, armed].into_iter().flatten().min();
         Dispatched { is_empty, next: state.armed }
+    }
+
+    /// Returns the reason why the connection has ended as an error.
+    pub(super) fn check_open(&self) -> Result<()> {
+        match self.state().calls.ended() {
+            Some(ended) => Err(ended.to_error(self.peer_name, false)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether this process made the connection. It may be a forked copy.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.owner.is_current()
     }
 
     /// Returns whether the connection has ended.

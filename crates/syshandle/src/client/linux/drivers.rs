@@ -1,4 +1,4 @@
-//! Drivers of a connection: they receive for tasks, and for pending calls that nobody waits for.
+//! Drivers of a connection, which receive for tasks and for pending calls without a waiting thread.
 
 use std::task::Waker;
 
@@ -11,8 +11,8 @@ pub(super) type RuntimeId = std::convert::Infallible;
 
 /// Drivers of a connection.
 ///
-/// Each runtime has its own driver, because a runtime that nobody runs at the moment drives
-/// nothing.
+/// Each runtime has its own driver, because the tasks of a runtime stop while no thread runs the
+/// runtime.
 #[derive(Debug, Default)]
 pub(super) struct Drivers {
     runtimes: Vec<RuntimeDriver>,

@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use syshandle_types::Encoder;
 
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
+use super::pipeline::Pipeline;
 use super::reply::{EncodedReply, WaiterNumber};
 use crate::class::AsyncProxy;
 use crate::client::{Client, ReplyReader};
@@ -123,12 +123,11 @@ impl Client {
             return Ok(CallState::Connecting(call));
         }
         let holds = self.object.pipeline.as_ref().is_some_and(Pipeline::holds);
-        let begun = self.with_call(method, deadline, arguments, |connection, call, deadline| {
-            match holds {
+        let begun =
+            self.with_call(method, deadline, arguments, |connection, call, deadline| match holds {
                 true => connection.begin_pipelined(call, deadline),
                 false => connection.begin_later(call, deadline),
-            }
-        });
+            });
         begun.map(CallState::Begun)
     }
 }
@@ -307,19 +306,6 @@ pub fn pipelined<P: AsyncProxy, R>(client: &P, begin: impl FnOnce(&P) -> R) -> R
     begin(&holding)
 }
 
-/// Holds back the calls of a client and its clones, until they are sent together.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pipeline {
-    /// Whether calls are sent at once, because the pipeline has ended.
-    has_ended: Arc<AtomicBool>,
-}
-
-impl Pipeline {
-    fn holds(&self) -> bool {
-        !self.has_ended.load(Ordering::Relaxed)
-    }
-}
-
 /// Sends the held calls on drop, also during a panic.
 struct FlushOnDrop<'c>(&'c Client);
 
@@ -327,7 +313,7 @@ impl Drop for FlushOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(pipeline) = &self.0.object.pipeline {
             // Copies of the client may live on. The calls that they begin later must not be held.
-            pipeline.has_ended.store(true, Ordering::Relaxed);
+            pipeline.end();
         }
         if let Some(connection) = self.0.own_connection() {
             connection.flush();

@@ -9,7 +9,7 @@ use super::reply::WaiterNumber;
 
 /// The receiver role of a connection, and the threads that sleep because another one has it. `T`
 /// identifies a thread.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ReceiverRole<T> {
     state: RoleState,
     /// Each sleeping thread, with the waiter of its reply if it waits for one.

@@ -3,6 +3,7 @@
 
 mod interleavings;
 mod pipeline_interleavings;
+mod role_model;
 
 use std::io;
 use std::os::fd::AsFd;

@@ -48,8 +48,7 @@ fn calls_that_are_held_by_many_threads_each_have_their_reply_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, ScriptedServer::serve);
         threads(2, move |_| {
-            let started: Vec<_> =
-                (0..3).map(|_| hold(&connection, 0).unwrap()).collect();
+            let started: Vec<_> = (0..3).map(|_| hold(&connection, 0).unwrap()).collect();
             assert_answered(call(&connection, LONG, None));
             for started in started.into_iter().rev() {
                 assert_answered(finish(&connection, started));
@@ -64,8 +63,7 @@ fn calls_that_are_held_beyond_the_limit_go_before_they_wait_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, ScriptedServer::serve);
         threads(2, move |_| {
-            let started: Vec<_> =
-                (0..4).map(|_| hold(&connection, 0).unwrap()).collect();
+            let started: Vec<_> = (0..4).map(|_| hold(&connection, 0).unwrap()).collect();
             for started in started {
                 assert_answered(finish(&connection, started));
             }
@@ -82,8 +80,7 @@ fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order(
         // sixteen.
         rustix::net::sockopt::set_socket_send_buffer_size(&**connection.socket(), 1).unwrap();
         threads(2, move |_| {
-            let started: Vec<_> =
-                (0..8).map(|_| hold(&connection, 900).unwrap()).collect();
+            let started: Vec<_> = (0..8).map(|_| hold(&connection, 900).unwrap()).collect();
             for started in started {
                 assert_answered(finish(&connection, started));
             }

@@ -1,0 +1,86 @@
+//! Replies of a client in an event loop of the program.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::ClientConnection;
+use crate::Result;
+use crate::client::Client;
+use crate::setup::other_process;
+
+/// Source of a client's replies, for an event loop of the program: `epoll`, calloop, GLib. Linux
+/// only.
+///
+/// The event loop waits until the descriptor ([`AsFd`]) is readable, level-triggered, and then calls
+/// [`dispatch`](Self::dispatch), which never waits. Afterwards
+/// [`PendingCall::is_ready`](super::pending_call::PendingCall::is_ready) says which calls have a
+/// result, and the executor of the program polls the awaited ones again. The library creates no
+/// thread. `examples/event_loop.rs` is a complete program.
+///
+/// A call is begun without waiting, and waits for a free slot in the client's queue. Its arguments
+/// are encoded at once; a parameter that refers to an object of another server makes a call to that
+/// server.
+///
+/// The source keeps the connection open, as the client does.
+pub struct EventSource {
+    connection: Arc<ClientConnection>,
+}
+
+impl Client {
+    /// Returns the source of this client's replies, for an event loop of the program. Linux only.
+    ///
+    /// A client that was received as a reference connects first, which may wait. Therefore not the
+    /// client but this source has a descriptor.
+    ///
+    /// # Errors
+    /// The errors of connecting.
+    pub fn event_source(&self) -> Result<EventSource> {
+        let connection = self.connection(&mut self.deadline())?.clone();
+        connection.with_drivers(|drivers| drivers.add_event_loop());
+        Ok(EventSource { connection })
+    }
+}
+
+impl EventSource {
+    /// Receives the replies that have arrived, and sends queued calls. Never waits.
+    ///
+    /// Returns the time at which the event loop has to call this function again if the descriptor
+    /// isn't readable earlier: the deadline of a call, or the next attempt to send a call. The event
+    /// loop asks again after it has begun calls.
+    ///
+    /// # Errors
+    /// The reason why the connection has ended. All calls are ready then, and the event loop has to
+    /// stop waiting for the descriptor. [`ErrorKind::OtherProcess`](crate::ErrorKind::OtherProcess)
+    /// in a forked copy of the process.
+    pub fn dispatch(&self) -> Result<Option<Instant>> {
+        if !self.connection.is_of_this_process() {
+            return Err(other_process("client"));
+        }
+        for _ in 0..ROUNDS_MAX {
+            let dispatched = self.connection.dispatch();
+            self.connection.check_open()?;
+            if dispatched.is_empty {
+                return Ok(dispatched.next);
+            }
+        }
+        // A server that sends without end must not keep the event loop from other sources.
+        Ok(Some(Instant::now()))
+    }
+}
+
+impl AsFd for EventSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.socket().as_fd()
+    }
+}
+
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource").finish_non_exhaustive()
+    }
+}
+
+/// Limit of receives in one dispatch. A client has at most 64 replies in flight, four full receives.
+const ROUNDS_MAX: usize = 16;

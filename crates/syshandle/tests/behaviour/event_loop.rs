@@ -1,0 +1,126 @@
+//! A client in an event loop of the program: nothing waits, and no thread is created.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use syshandle::ErrorKind;
+use syshandle::handle::{Event, ManualEvent};
+use syshandle::object::Proxy;
+use syshandle::pipeline::{EventSource, PendingCall};
+
+use crate::support::bench::BenchAsyncClient;
+use crate::support::process::alone;
+use crate::support::world::{World, over_every_transport};
+use crate::support::{LONG, threads};
+
+/// Runs an event loop until all calls are ready. Each dispatch must be quick.
+fn run<R>(source: &EventSource, calls: &[PendingCall<R>]) {
+    let end = Instant::now() + LONG;
+    while !calls.iter().all(PendingCall::is_ready) {
+        let Ok(next) = source.dispatch() else { return };
+        if calls.iter().all(PendingCall::is_ready) {
+            return;
+        }
+        assert!(Instant::now() < end, "a call has no result");
+        let next = next.unwrap_or(end).min(end).saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(next + Duration::from_millis(1)).unwrap();
+        let mut polls = [PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN)];
+        poll(&mut polls, Some(&timeout)).unwrap();
+    }
+}
+
+#[test]
+fn replies_come_by_dispatch_to_any_number_of_calls() {
+    over_every_transport(|bench| {
+        let source = bench.as_client().event_source().unwrap();
+        let client = BenchAsyncClient::from(bench);
+        let calls: Vec<_> = (0..300_u32).map(|len| client.bytes(len * 100)).collect();
+        run(&source, &calls);
+        for (len, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.wait().unwrap().len(), len * 100);
+        }
+    });
+}
+
+#[test]
+fn an_event_loop_takes_no_thread_and_never_waits_for_a_server_that_hangs() {
+    alone(|| {
+        let world = World::new();
+        let bench = world.bench();
+        let server = Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+        let source = bench.as_client().event_source().unwrap();
+        let client = BenchAsyncClient::from(&bench.with_timeout(Duration::from_millis(50)));
+        let before = threads();
+        kill_process(server, Signal::STOP).unwrap();
+        // The arguments fill the socket too.
+        let calls: Vec<_> = (0..200).map(|_| client.echo(&[7; 30_000])).collect();
+        let next = source.dispatch().unwrap().unwrap();
+        assert!(next <= Instant::now() + Duration::from_millis(50));
+        run(&source, &calls);
+        assert_eq!(threads(), before);
+        for call in calls {
+            assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        kill_process(server, Signal::CONT).unwrap();
+        let calls = [BenchAsyncClient::from(&bench).nothing()];
+        run(&source, &calls);
+        calls.into_iter().for_each(|call| call.wait().unwrap());
+        assert_eq!(threads(), before);
+    });
+}
+
+#[test]
+fn dispatch_reports_the_servers_death() {
+    let world = World::new();
+    let bench = world.bench();
+    let source = bench.as_client().event_source().unwrap();
+    let client = BenchAsyncClient::from(&bench);
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    let server = Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+    let calls = [client.block(&entered, &until, 0)];
+    assert!(entered.wait_timeout(LONG).unwrap());
+    kill_process(server, Signal::KILL).unwrap();
+    run(&source, &calls);
+    assert_eq!(source.dispatch().unwrap_err().kind(), ErrorKind::Disconnected);
+    for call in calls {
+        let error = call.wait().unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Disconnected, true));
+    }
+}
+
+#[test]
+fn an_awaited_call_is_woken_by_dispatch() {
+    over_every_transport(|bench| {
+        let source = bench.as_client().event_source().unwrap();
+        let client = BenchAsyncClient::from(bench);
+        let woken = std::sync::Arc::new(CountingWaker::default());
+        let waker = woken.clone().into();
+        let mut context = std::task::Context::from_waker(&waker);
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        let mut call = std::pin::pin!(client.block(&entered, &until, 1));
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        assert!(entered.wait_timeout(LONG).unwrap());
+        until.set().unwrap();
+        run(&source, &[client.nothing()]);
+        let end = Instant::now() + LONG;
+        while woken.0.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < end, "the task is not woken");
+            source.dispatch().unwrap();
+        }
+        let std::task::Poll::Ready(result) = call.as_mut().poll(&mut context) else {
+            panic!("a woken call has no result");
+        };
+        assert_eq!(result.unwrap().len(), 1);
+    });
+}
+
+#[derive(Debug, Default)]
+struct CountingWaker(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for CountingWaker {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
