@@ -7,7 +7,7 @@ use syshandle::ErrorKind;
 use syshandle::direct::{Connector, socket_pair};
 use syshandle::handle::{OwnedHandle, restore_descriptor_limit};
 
-use crate::MirrorClient;
+use crate::mirror::MirrorClient;
 
 /// Sends handles that this process does not receive until the library refuses to send more. Returns
 /// the number of handles, and the sockets that contain them.
@@ -41,5 +41,5 @@ pub fn fill_in_flight() -> (usize, Vec<(OwnedHandle, OwnedHandle)>) {
 pub fn restored_descriptor_limit() -> u64 {
     let mut command = Command::new("sh");
     let output = restore_descriptor_limit(command.args(["-c", "ulimit -n"])).output().unwrap();
-    crate::text(&output.stdout).trim().parse().unwrap()
+    String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
 }
