@@ -14,21 +14,26 @@ use crate::workspace::{root, write_part};
 const HELP: &str = "\
 cargo xtask weight              builds the programs and prints the table of docs/weight.md
 cargo xtask weight --write      writes the table to docs/weight.md as well
+cargo xtask weight --sizes      builds only what has changed, and writes the table without times
 ";
 
 /// The measured libraries, which are also the names of their folders in `bench/weight`.
 const LIBRARIES: [&str; 5] = ["syshandle", "zbus", "zlink", "rsbinder", "ipc-channel"];
 
+/// Maximum load before the run with which the time on the clock is still meaningful.
+const IDLE_LOAD_MAX: f64 = 0.5;
+
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    let write = match arguments {
-        [] => false,
-        [option] if option == "--write" => true,
+    let (write, timed) = match arguments {
+        [] => (false, true),
+        [option] if option == "--write" => (true, true),
+        [option] if option == "--sizes" => (true, false),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
         }
     };
-    match measure_all().and_then(|text| if write { publish(&text) } else { Ok(text) }) {
+    match measure_all(timed).and_then(|text| if write { publish(&text) } else { Ok(text) }) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -51,29 +56,44 @@ struct Weight {
     cpu_seconds: f64,
 }
 
-fn measure_all() -> Result<String, String> {
+fn measure_all(timed: bool) -> Result<String, String> {
     let load = first_word(Path::new("/proc/loadavg"));
+    let is_busy = load.parse().is_ok_and(|load: f64| load > IDLE_LOAD_MAX);
     let mut rows = String::new();
     for library in LIBRARIES {
         eprintln!("building the programs of {library}");
-        let weight = measure(library)?;
+        let weight = measure(library, timed)?;
+        let time = |is_known: bool, seconds: f64| match is_known {
+            true => format!("{seconds:.0} s"),
+            false => "–".to_owned(),
+        };
+        let cpu = time(timed, weight.cpu_seconds);
+        let clock = time(timed && !is_busy, weight.seconds);
         rows += &format!(
-            "| {library} {} | {} KiB | {} KiB | {} | {} | {:.0} s | {:.0} s |\n",
+            "| {library} {} | {} KiB | {} KiB | {} | {} | {cpu} | {clock} |\n",
             weight.version,
             weight.client_bytes.div_ceil(1024),
             weight.server_bytes.div_ceil(1024),
             weight.linked,
             weight.compiled,
-            weight.cpu_seconds,
-            weight.seconds,
         );
+        // A row isn't lost if a later library fails.
+        eprint!("{}", rows.lines().last().map(|row| format!("{row}\n")).unwrap_or_default());
     }
     let date = output(Command::new("date").args(["-u", "+%-d %B %Y"]))?;
     let compiler = output(Command::new("rustc").arg("--version"))?;
     let compiler = compiler.split(' ').nth(1).unwrap_or("of an unknown version");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let busy = if !timed {
+        " The times were not measured."
+    } else if is_busy {
+        " The machine did other work at the same time, so the time on the clock is left out."
+    } else {
+        ""
+    };
     Ok(format!(
-        "Measured on {}, on {cores} × {}, with Rust {compiler}. The load before the run was {load}.\n\n\
+        "Measured on {}, on {cores} × {}, with Rust {compiler}. \
+         The load before the run was {load}.{busy}\n\n\
          | library | client | server | foreign crates in the programs | foreign crates compiled | CPU time of the build | time of the build |\n\
          |---|---:|---:|---:|---:|---:|---:|\n{rows}",
         date.trim(),
@@ -81,14 +101,14 @@ fn measure_all() -> Result<String, String> {
     ))
 }
 
-fn measure(library: &str) -> Result<Weight, String> {
+fn measure(library: &str, timed: bool) -> Result<Weight, String> {
     let package = format!("weight-{library}");
     let target = bench().join("target/weight").join(library);
-    match fs::remove_dir_all(&target) {
-        Err(error) if target.exists() => {
-            return Err(format!("{} can't be removed: {error}", target.display()));
-        }
-        _ => {}
+    if timed
+        && let Err(error) = fs::remove_dir_all(&target)
+        && target.exists()
+    {
+        return Err(format!("{} can't be removed: {error}", target.display()));
     }
     output(cargo("fetch").arg("--locked"))?;
     let (start, cpu) = (Instant::now(), cpu_seconds_of_children());
