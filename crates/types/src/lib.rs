@@ -42,6 +42,7 @@ mod payload;
 mod printable;
 mod rights;
 mod sockets;
+mod targets;
 mod values;
 #[cfg(windows)]
 mod windows;
