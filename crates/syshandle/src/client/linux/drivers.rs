@@ -23,6 +23,7 @@ pub(super) struct Drivers {
 /// Task that drives a connection in one runtime.
 #[derive(Debug)]
 struct RuntimeDriver {
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "there are no runtimes"))]
     runtime: RuntimeId,
     waker: Option<Waker>,
     /// Whether the driver has to dispatch although the socket is not readable.

@@ -25,14 +25,20 @@ use crate::{Error, ErrorKind, Result};
 /// Connection whose greeting has not come yet.
 pub(crate) struct ClientHandshake {
     link: Link,
-    hello: Hello,
-    /// Whether the class is taken from the greeting.
-    any_class: bool,
-    /// Whether the hello was sent.
-    told: bool,
+    hello: HelloState,
     frame: FrameBuffer,
     handles: ReceivedHandles,
     received: Option<ReceivedMessage>,
+}
+
+/// Progress of the hello.
+#[derive(Clone, Copy, Debug)]
+enum HelloState {
+    Sent(Hello),
+    /// The socket had no room for the hello, which is sent after the greeting.
+    Unsent(Hello),
+    /// The hello names the first class of the greeting with this interface.
+    AnyClass(Guid),
 }
 
 impl ClientHandshake {
@@ -50,9 +56,11 @@ impl ClientHandshake {
         let (header, body) = ClientEnd::<()>::hello(hello);
         // If the server has ended, sending fails, but the server may have left a message with the
         // reason.
-        let told = link.send(&header, &body.into(), &[]).is_ok();
-        let (frame, handles) = (FrameBuffer::take(), ReceivedHandles::new());
-        Self { link, hello, any_class: false, told, frame, handles, received: None }
+        let hello = match link.send(&header, &body.into(), &[]) {
+            Ok(()) => HelloState::Sent(hello),
+            Err(_) => HelloState::Unsent(hello),
+        };
+        Self::with(link, hello)
     }
 
     /// Opens a connection to the first class with this interface, of a server whose classes aren't
@@ -60,15 +68,12 @@ impl ClientHandshake {
     pub(crate) fn to_any_class(socket: Seqpacket, iid: Guid) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
-        Self {
-            link: Link::new(to_server(socket)),
-            hello: Hello { clsid: Guid::NIL, iid },
-            any_class: true,
-            told: false,
-            frame: FrameBuffer::take(),
-            handles: ReceivedHandles::new(),
-            received: None,
-        }
+        Self::with(Link::new(to_server(socket)), HelloState::AnyClass(iid))
+    }
+
+    fn with(link: Link, hello: HelloState) -> Self {
+        let (frame, handles) = (FrameBuffer::take(), ReceivedHandles::new());
+        Self { link, hello, frame, handles, received: None }
     }
 
     /// Returns the socket.
@@ -133,19 +138,19 @@ impl ClientHandshake {
     pub(crate) fn finish(mut self, deadline: Instant) -> Result<ClientConnection> {
         let mut received = self.received.take().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
-        let hello = match self.any_class {
-            true => first_offer(&greeting, self.hello.iid)?,
-            false => self.hello,
+        let hello = match self.hello {
+            HelloState::Sent(hello) | HelloState::Unsent(hello) => hello,
+            HelloState::AnyClass(iid) => first_offer(&greeting, iid)?,
         };
         check_offer(&greeting, hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
-        let Self { link, told, .. } = self;
+        let Self { link, hello: state, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
         let process = received.sender_process.take();
         if process.is_some() {
             link.socket.stop_passing_sender_processes().map_err(failed)?;
         }
-        if !told {
+        if !matches!(state, HelloState::Sent(_)) {
             let said = say_hello(&link, hello, deadline);
             said.map_err(|error| refusal(&link).unwrap_or(error))?;
         }

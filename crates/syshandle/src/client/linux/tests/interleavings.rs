@@ -1,6 +1,56 @@
 //! Calls of several threads, in many interleavings of their steps.
 
+use std::task::{Context, Poll, Wake, Waker};
+
 use super::*;
+
+/// Wakes a thread that polls a call like a task.
+struct UnparkOnWake(thread::Thread);
+
+impl Wake for UnparkOnWake {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Makes a call like a task: polls it when it is woken.
+fn awaited_call(connection: &ClientConnection) -> Result<EncodedReply> {
+    let deadline = Deadline::lasting(LONG, None);
+    let call = NewCall { method: 1, body: &Payload::default(), handles: &[] };
+    let waiter = connection.begin_later(&call, &deadline)?;
+    let waker = Waker::from(Arc::new(UnparkOnWake(thread::current())));
+    loop {
+        match connection.poll(waiter, &deadline, &mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park_timeout(LONG),
+        }
+    }
+}
+
+#[test]
+fn threads_and_tasks_get_their_replies_in_any_interleaving() {
+    explore(|| {
+        let (connection, server) = connect(2, ScriptedServer::serve);
+        let done = Arc::new(AtomicUsize::new(0));
+        threads(4, move |number| match number {
+            0 => {
+                while done.load(Ordering::SeqCst) < 3 {
+                    connection.dispatch();
+                    thread::yield_now();
+                }
+            }
+            1 => {
+                assert_answered(call(&connection, LONG, None));
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {
+                assert_answered(awaited_call(&connection));
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        server.join().unwrap();
+    });
+}
 
 #[test]
 fn each_of_many_threads_has_its_reply_in_any_order() {
