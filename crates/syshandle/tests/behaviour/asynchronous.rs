@@ -15,7 +15,7 @@ use syshandle::{Cancel, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::bench::{BenchAsyncClient, BenchClient};
-use crate::support::process::alone;
+use crate::support::process::{THREADS_MAX, alone};
 use crate::support::world::{World, over_every_transport};
 use crate::support::{LONG, eventually, threads};
 
@@ -33,7 +33,8 @@ fn ten_thousand_awaited_calls_on_a_hundred_connections_take_no_thread() {
     const CONNECTIONS: usize = 100;
     const CALLS: usize = 10_000;
     alone(|| {
-        let world = World::new();
+        // All calls of the client may wait in the server at once.
+        let world = World::with_environment(&[(THREADS_MAX, "4096")]);
         let benches: Vec<BenchClient> = (0..CONNECTIONS).map(|_| world.bench()).collect();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = Pid::from_raw(benches[0].pid().unwrap() as i32).unwrap();
