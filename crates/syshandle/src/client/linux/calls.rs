@@ -348,7 +348,11 @@ impl Calls {
     }
 
     /// Takes the result of a call.
+    #[inline]
     pub(super) fn take_result(&mut self, waiter: WaiterNumber) -> Option<Result<EncodedReply>> {
+        if self.results.is_empty() && matches!(self.sending, Sending::Open) {
+            return None;
+        }
         let result = self.results.take(waiter);
         result.or_else(|| Some(Err(self.ended()?.to_error(self.peer_name, true))))
     }
@@ -458,7 +462,7 @@ impl Calls {
                     self.results.put(waiter.number, reply);
                     return Ok(Some(waiter.number));
                 }
-                receiver.reply = Some(reply);
+                receiver.result = Some(Ok(reply));
             }
             ClientEndEvent::LateReply(body) => self.has_read(link, body),
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,

@@ -298,15 +298,17 @@ impl ClientConnection {
         waiter: WaiterNumber,
         deadline: &mut Deadline<'_>,
     ) -> Result<EncodedReply> {
-        let mut waiting = ReplyWait { waiter: Some(waiter), reply: None };
-        let waited =
-            self.wait(deadline, &mut waiting, |calls, waiting| match waiting.reply.take() {
-                Some(reply) => Some(Ok(reply)),
-                None => calls.take_result(waiter),
-            });
-        match waited {
-            Ok(result) => result,
-            Err(gave_up) => self.give_up(waiter, gave_up),
+        let mut waiting = ReplyWait { waiter: Some(waiter), result: None };
+        let waited = self.wait(deadline, &mut waiting, |calls, waiting| {
+            if waiting.result.is_none() {
+                waiting.result = calls.take_result(waiter);
+            }
+            waiting.result.is_some().then_some(())
+        });
+        match (waiting.result, waited) {
+            (Some(result), _) => result,
+            (None, Err(gave_up)) => self.give_up(waiter, gave_up),
+            (None, Ok(())) => unreachable!("the wait ended without a result"),
         }
     }
 
@@ -696,6 +698,16 @@ impl DerefMut for StateGuard<'_> {
 impl Drop for StateGuard<'_> {
     #[inline]
     fn drop(&mut self) {
+        if !self.woken.is_empty() {
+            self.unlock_and_wake();
+        }
+    }
+}
+
+impl StateGuard<'_> {
+    /// Unlocks the state and wakes the tasks.
+    #[cold]
+    fn unlock_and_wake(&mut self) {
         let woken = std::mem::take(&mut self.woken);
         drop(self.0.take());
         woken.into_iter().for_each(Waker::wake);

@@ -50,12 +50,12 @@ pub(crate) enum ReplyBody {
     Shared(Body),
 }
 
-/// Thread that waits: the waiter of its reply, if it waits for one, and the reply once this thread
-/// has received it.
+/// Thread that waits: the waiter of its reply, if it waits for one, and the result once this thread
+/// has it.
 #[derive(Debug, Default)]
 pub(super) struct ReplyWait {
     pub(super) waiter: Option<WaiterNumber>,
-    pub(super) reply: Option<EncodedReply>,
+    pub(super) result: Option<Result<EncodedReply>>,
 }
 
 /// Results that were not fetched yet: replies that another thread than the waiter's has received,
@@ -92,6 +92,12 @@ impl Replies {
     /// Stores the error of a call that could not be sent.
     pub(super) fn fail(&mut self, number: WaiterNumber, error: Error) {
         self.results.insert(number, Err(error));
+    }
+
+    /// Returns whether there are no results.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.results.is_empty()
     }
 
     /// Returns whether there is a result for this waiter.
