@@ -5,16 +5,15 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{OwnedHandle, Peer, ProofFailure, Seqpacket, descriptor_limit, prove};
+use syshandle_os::{OwnedHandle, ProofFailure, Seqpacket, prove};
 
 use crate::activation::linux::connect;
 use crate::class::{Implements, Interface, Object, Proxy};
 use crate::client::Client;
 use crate::client::linux::deadline::Deadline;
 use crate::client::linux::handshake::ClientHandshake;
-use crate::quota::QuotaLimits;
-use crate::server::linux::doors::InnerDoor;
-use crate::server::linux::reactor::{Reactor, Settings};
+use crate::door::DoorMaker;
+use crate::server::linux::served_object::ServedObject;
 use crate::setup::failed;
 use crate::{Error, ErrorKind, Result, door};
 
@@ -198,19 +197,11 @@ pub fn make_door<I, T>(implementation: T) -> Result<OwnedHandle>
 where
     I: Interface + Implements<T> + ?Sized,
 {
-    let limits = QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptor_limit());
-    let reactor = Reactor::new(Settings::of_object(limits), Vec::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
-    // The door counts in the quota of this process.
-    let own = pair()?.0.peer()?;
-    let door = InnerDoor::open(&reactor, &reactor.quotas().of(own), &object);
-    let door = door.map_err(|error| {
+    // The door keeps the object alive.
+    ServedObject::without_server(object)?.make_door().map_err(|error| {
         Error::detected(ErrorKind::System, "no door to the object can be made").because(error)
-    })?;
-    reactor.start().map_err(|error| {
-        Error::detected(ErrorKind::System, "the object can't be served").because(error)
-    })?;
-    Ok(door)
+    })
 }
 
 /// Creates a pair of connected sockets, one of which is usually passed to a child process. The
@@ -264,9 +255,3 @@ pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
         }
     }
 }
-
-/// Limit of concurrent blocking method calls of one object.
-const CALLS_MAX: usize = 64;
-
-/// Limit of connections and doors of one object.
-const CLIENTS_MAX: usize = 1024;

@@ -25,8 +25,9 @@ cfg_if::cfg_if! {
 /// [`Class::in_process`](crate::class::Class::in_process) makes an object with all interfaces of a
 /// class.
 ///
-/// On Linux, calls go through the kernel and are checked as between processes. The object has its
-/// own threads, which serve it until its last reference is dropped. On Windows, values are encoded,
+/// On Linux, calls go through the kernel and are checked as between processes. All objects of a
+/// process share a few threads, which end with the last object, and the limits of one server. An
+/// object takes one descriptor for each reference to it. On Windows, values are encoded,
 /// and handles are duplicated and verified, as between processes. COM is involved only after the
 /// reference is passed to another process.
 ///
@@ -44,6 +45,12 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
     object.require(interface)?;
     system::client_of(object, interface).map(P::from_client)
+}
+
+/// Makes a client of an object in this process that shares no threads, quotas or statistics with
+/// other objects, for the context of a test.
+pub(crate) fn isolated<P: Proxy>(object: &Object) -> Result<P> {
+    system::isolated(object, P::Interface::DESCRIPTION).map(P::from_client)
 }
 
 impl Context {

@@ -4,6 +4,7 @@
 //! `test_sync`: they run the real client and the real reactor under a scheduler that chooses the
 //! next thread, and with a clock that the scheduler drives.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,7 @@ pub(crate) fn wait_until<T>(
     deadline: Instant,
     mut wait: impl FnMut(Instant) -> io::Result<T>,
 ) -> io::Result<T> {
+    before_wait();
     wait(deadline)
 }
 
@@ -66,7 +68,46 @@ pub(crate) fn receive_within<T>(
     timeout: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
 ) -> io::Result<T> {
+    if timeout.is_some() {
+        before_wait();
+    }
     receive(timeout)
+}
+
+thread_local! {
+    static BEFORE_WAIT: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+/// The function that a thread calls before it waits, until this value is dropped.
+#[must_use]
+pub(crate) struct BeforeWait(());
+
+impl BeforeWait {
+    /// Has this thread call a function before each wait.
+    ///
+    /// A method may call another object, and that object may be served by the loop whose thread
+    /// runs the method. So a thread that runs a loop gives the loop away before it waits. Clients
+    /// and servers don't know each other, so they meet here.
+    pub(crate) fn call(function: impl Fn() + 'static) -> Self {
+        BEFORE_WAIT.with(|place| *place.borrow_mut() = Some(Box::new(function)));
+        Self(())
+    }
+}
+
+impl Drop for BeforeWait {
+    fn drop(&mut self) {
+        drop(BEFORE_WAIT.with(RefCell::take));
+    }
+}
+
+#[inline]
+fn before_wait() {
+    // A thread that ends has no such function any more.
+    let _ = BEFORE_WAIT.try_with(|place| {
+        if let Some(function) = &*place.borrow() {
+            function();
+        }
+    });
 }
 
 /// Waits until an object of the poller is ready.

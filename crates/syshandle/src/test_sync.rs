@@ -202,6 +202,16 @@ pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
     Ok(())
 }
 
+/// All threads of a test share one thread of the system, so no thread has a function of its own.
+/// The watchdog does the same, later.
+pub(crate) struct BeforeWait;
+
+impl BeforeWait {
+    pub(crate) fn call(_function: impl Fn() + 'static) -> Self {
+        Self
+    }
+}
+
 /// A cell that is initialized once. Other threads wait for the initialization as for a lock.
 #[derive(Debug)]
 pub(crate) struct OnceLock<T> {

@@ -78,15 +78,6 @@ impl Client {
         Self::new(OnceLock::from(Arc::new(connection)), None, None, interface)
     }
 
-    /// Makes a reference to an object of this process, over an open connection.
-    pub(crate) fn of_this_process(
-        connection: ClientConnection,
-        maker: Box<dyn DoorMaker>,
-        interface: &'static Description,
-    ) -> Self {
-        Self::new(OnceLock::from(Arc::new(connection)), None, Some(maker), interface)
-    }
-
     /// Makes a reference to an object of this process. It connects when it is first used.
     pub(crate) fn served(maker: Box<dyn DoorMaker>, interface: &'static Description) -> Self {
         Self::new(OnceLock::new(), None, Some(maker), interface)

@@ -17,6 +17,12 @@ pub(super) fn client_of(object: &Object, interface: &'static Description) -> Res
     client_within(object, interface, &Activity::in_process())
 }
 
+/// Makes a client of an object that shares no threads and statistics with other objects. On Windows
+/// no objects of a process share any.
+pub(super) fn isolated(object: &Object, interface: &'static Description) -> Result<Client> {
+    client_of(object, interface)
+}
+
 /// Serves an object from the server of a call, which stays alive until the object is released.
 pub(super) fn serve(
     context: &Context,

@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub(crate) mod doors;
 mod object;
 pub(crate) mod reactor;
+pub(crate) mod served_object;
 pub(crate) mod server_control;
 mod session;
 pub(crate) mod task;
@@ -29,7 +30,7 @@ use syshandle_wire::{Greeting, Offer};
 
 use self::acceptor::Acceptor;
 use self::reactor::event_loop::{EventOutcome, EventSource, LoopContext};
-use self::reactor::{Reactor, Settings};
+use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings};
 use self::server_control::ServerControl;
 use crate::class::ServedClass;
 use crate::limits::LIMITS;
@@ -259,9 +260,3 @@ impl Drop for SignalWatch {
 fn not_watched(what: &str, error: std::io::Error) -> Error {
     Error::detected(ErrorKind::System, format!("{what} can't be served")).because(error)
 }
-
-/// Default limit of running methods. Further blocking methods wait.
-const CALLS_MAX: usize = 256;
-
-/// Default limit of connections and doors. Each takes a descriptor and some memory.
-const CLIENTS_MAX: usize = 16_384;

@@ -8,7 +8,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::in_process::in_process;
+use crate::class::Object;
+use crate::in_process::isolated;
 use crate::server::context::Context;
 use crate::{Error, Result, interface};
 
@@ -17,7 +18,8 @@ use crate::{Error, Result, interface};
 pub(super) fn record() -> Result<(Context, ContextRecorderClient)> {
     let recorder = Recorder::default();
     let recorded = recorder.0.clone();
-    let client = in_process::<dyn ContextRecorder, _>(recorder)?;
+    let object = Object::new().with::<dyn ContextRecorder, _>(&Arc::new(recorder));
+    let client: ContextRecorderClient = isolated(&object)?;
     // The timeout applies to the call that records the context, not to the simulated call.
     client.with_timeout(Duration::MAX).record()?;
     let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,18 +1,17 @@
 //! Connections without a registration: doors and socket pairs.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
 use syshandle::{
     Error, ErrorKind, Server,
     direct::{Connector, from_door, make_door, socket_pair},
-    handle::{Event, ManualEvent},
 };
 
 use crate::support::LONG;
-use crate::support::bench::{BENCH, Bench, BenchAsyncClient, BenchClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -55,37 +54,6 @@ fn a_connector_reaches_doors_and_servers_like_the_functions_of_its_name() {
         connector.from_socket::<BenchClient>(ours).unwrap().nothing().unwrap();
         server.join().unwrap().unwrap();
     });
-}
-
-#[test]
-fn an_object_that_a_client_serves_has_quotas() {
-    // A process of the server's own user may have five eighths of the 64 running calls and of the
-    // 256 waiting calls. The connections below make more calls than that.
-    const CONNECTIONS: usize = 8;
-    let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
-    let connect = || from_door::<BenchClient>(door.as_fd().try_clone_to_owned().unwrap());
-    let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect().unwrap()).collect();
-    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
-    let (sender, results) = std::sync::mpsc::channel();
-    thread::scope(|scope| {
-        for client in &clients {
-            let starter = BenchAsyncClient::from(client);
-            let mut calls: Vec<_> = (0..60).map(|_| starter.block(&entered, &until, 1)).collect();
-            // The server receives the calls of a connection in order. If it has accepted the last
-            // one, it has accepted all.
-            let (last, sender) = (calls.pop().unwrap(), sender.clone());
-            scope.spawn(move || {
-                sender.send(last.wait().err()).unwrap();
-                calls.into_iter().for_each(|call| drop(call.wait()));
-            });
-        }
-        for _ in 0..CONNECTIONS - 3 {
-            let error = results.recv_timeout(LONG).unwrap().expect("the call was taken");
-            assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false), "{error:?}");
-        }
-        until.set().unwrap();
-    });
-    clients[0].nothing().unwrap();
 }
 
 #[test]

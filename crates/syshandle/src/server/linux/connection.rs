@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Interest, Peer, Seqpacket};
+use syshandle_os::{Credentials, Interest, Seqpacket};
 use syshandle_types::Payload;
 use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd};
 
@@ -106,19 +106,8 @@ pub(crate) struct NewConnection {
 }
 
 impl ServerConnection {
-    /// Serves an object to the process that created the socket: sends the greeting and waits for
-    /// frames. Returns `None` if the client was refused.
+    /// Serves an object to a client: sends the greeting and waits for frames. Returns `None` if the client was refused.
     pub(crate) fn serve(
-        reactor: &Arc<Reactor>,
-        socket: Seqpacket,
-        object: &Object,
-    ) -> io::Result<Option<Arc<Self>>> {
-        let client = ClientOrigin::OfSocket(socket.peer()?);
-        Self::serve_to(reactor, socket, client, object)
-    }
-
-    /// Serves an object to a client. Returns `None` if the client was refused.
-    pub(super) fn serve_to(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
         client: ClientOrigin,

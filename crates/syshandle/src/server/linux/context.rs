@@ -9,8 +9,8 @@ use syshandle_wire::Fault;
 
 use super::connection::ServerConnection;
 use super::connection::calls::CallState;
-use super::doors::ServedObject;
 use super::reactor::Reactor;
+use super::served_object::ServedObject;
 use super::task::{Task, TaskRef, UserWaitable};
 use crate::class::Object;
 use crate::received_handles::KernelProver;

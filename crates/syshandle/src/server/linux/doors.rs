@@ -2,13 +2,12 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use syshandle_os::{
     Credentials, HandleRef, Interest, OwnedHandle, PollEvent, ReceivedMessage, Seqpacket,
 };
 use syshandle_types::Prove;
-use syshandle_types::describe::Interface;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use super::connection::{ClientOrigin, ServerConnection, refuse};
@@ -20,11 +19,10 @@ use super::reactor::timers::SourceTimer;
 use crate::buffer::FrameBuffer;
 use crate::class::Object;
 use crate::door;
-use crate::door::{DoorMaker, ProcessIdentity};
+use crate::door::ProcessIdentity;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{Quota, Resource};
 use crate::received_handles::{KernelProver, ReceivedHandles};
-use crate::sync::Mutex;
 
 /// The inner end of a door. Keeps the object and the server alive.
 #[derive(Debug)]
@@ -197,7 +195,7 @@ fn serve_attached(
     // The client learns from the kernel which process sent the greeting.
     theirs.name_senders()?;
     let client = ClientOrigin::Attached(client, channel.clone());
-    let Some(connection) = ServerConnection::serve_to(reactor, ours, client, object)? else {
+    let Some(connection) = ServerConnection::serve(reactor, ours, client, object)? else {
         return Ok(());
     };
     let sent = door::send_attach(channel, theirs.as_fd());
@@ -224,45 +222,6 @@ fn check_attach(frame: &[u8], received: &ReceivedMessage, handles: usize) -> Res
             Err(Violation::WrongHandles { declared: header.handles, received })
         }
         kind => Err(Violation::Unexpected(kind)),
-    }
-}
-
-/// An object that a method serves. Its doors are created here, without a call.
-#[derive(Debug)]
-pub(crate) struct ServedObject {
-    reactor: Arc<Reactor>,
-    quota: Arc<Quota>,
-    object: Object,
-    /// The first door until it is passed on. Until then it keeps the object alive.
-    first: Mutex<Option<OwnedHandle>>,
-}
-
-impl ServedObject {
-    /// Serves an object, counted in a client's quota.
-    pub(crate) fn new(
-        reactor: &Arc<Reactor>,
-        quota: &Arc<Quota>,
-        object: Object,
-    ) -> io::Result<Self> {
-        let first = Mutex::new(Some(InnerDoor::open(reactor, quota, &object)?));
-        Ok(Self { reactor: reactor.clone(), quota: quota.clone(), object, first })
-    }
-
-    /// Wraps an object that already has a client.
-    pub(crate) fn with_client(reactor: &Arc<Reactor>, quota: &Arc<Quota>, object: Object) -> Self {
-        let first = Mutex::new(None);
-        Self { reactor: reactor.clone(), quota: quota.clone(), object, first }
-    }
-}
-
-impl DoorMaker for ServedObject {
-    fn make_door(&self) -> io::Result<OwnedHandle> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.quota, &self.object), Ok)
-    }
-
-    fn require(&self, interface: &Interface) -> crate::Result<()> {
-        self.object.require(interface)
     }
 }
 

@@ -33,7 +33,7 @@ use self::event_loop::LoopContext;
 use self::event_loop::{EventLoop, EventSource, NO_LOOP};
 use self::method_limit::MethodLimit;
 use self::method_times::MethodTable;
-pub(crate) use self::settings::Settings;
+pub(crate) use self::settings::{CALLS_MAX, CLIENTS_MAX, Settings};
 use self::timers::{SourceTimer, Timer, TimerId, Timers};
 use self::watchdog::Watchdog;
 use self::worker_pool::WorkerPool;
@@ -321,6 +321,12 @@ impl Reactor {
     /// Returns the flag that the handler of `SIGTERM` sets.
     pub(crate) fn signal_flag(&self) -> Arc<SignalFlag> {
         self.told_to_end.clone()
+    }
+
+    /// Keeps the server alive until the result is dropped, unless it ends already because it was
+    /// idle.
+    pub(crate) fn try_keep_alive(&self, kind: ActivityKind) -> Option<KeepAlive> {
+        self.activity.try_keep_alive(kind)
     }
 
     /// Returns whether no client is connected and no work runs.

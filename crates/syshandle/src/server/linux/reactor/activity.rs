@@ -48,14 +48,31 @@ impl Activity {
         KeepAlive { activity: self.clone(), kind }
     }
 
+    /// Keeps the server alive, unless it ends already because it was idle.
+    pub(crate) fn try_keep_alive(self: &Arc<Self>, kind: ActivityKind) -> Option<KeepAlive> {
+        let keep_alive = self.keep_alive(kind);
+        (self.counts.load(Ordering::SeqCst) & CLOSED == 0).then_some(keep_alive)
+    }
+
+    /// Ends the activity for ever if no client is connected and no work runs. Returns whether it
+    /// has ended.
+    pub(crate) fn close_if_idle(&self) -> bool {
+        let order = Ordering::SeqCst;
+        match self.counts.load(order) {
+            0 => self.counts.compare_exchange(0, CLOSED, order, order).is_ok(),
+            counts => counts == CLOSED,
+        }
+    }
+
     /// Returns whether no client is connected and no work runs.
     pub(crate) fn is_idle(&self) -> bool {
-        self.counts.load(Ordering::SeqCst) == 0
+        self.counts.load(Ordering::SeqCst) & !CLOSED == 0
     }
 
     /// Returns the number of connections and doors.
     pub(crate) fn presence(&self) -> usize {
-        (self.counts.load(Ordering::SeqCst) / ActivityKind::Presence.one()) as usize
+        let counts = self.counts.load(Ordering::SeqCst) & !CLOSED;
+        (counts / ActivityKind::Presence.one()) as usize
     }
 
     /// Returns whether work runs.
@@ -83,6 +100,9 @@ impl ActivityKind {
         }
     }
 }
+
+/// The bit of [`Activity::counts`] that marks a server that ends because it was idle.
+const CLOSED: u64 = 1 << 63;
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {

@@ -250,6 +250,18 @@ impl EventLoop {
         Ok(ready.len())
     }
 
+    /// Polls for further ready sources; returns whether any sources wait to be handled. Only the
+    /// thread that runs this loop may call this.
+    pub(super) fn look_again(&self) -> io::Result<bool> {
+        let mut ready = self.ready();
+        if !ready.is_empty() || self.reminders.are_any() {
+            return Ok(true);
+        }
+        self.poller.look(&mut ready)?;
+        ready.reverse();
+        Ok(!ready.is_empty())
+    }
+
     /// Has a source handled once more, after the sources that are ready. Does not wake a thread
     /// that waits for this loop.
     pub(crate) fn remind(&self, key: u64) {

@@ -26,7 +26,7 @@ impl Reactor {
             self.finish();
         }
         match self.settings.idle {
-            Some(Duration::ZERO) if self.activity.is_idle() => self.stop(),
+            Some(Duration::ZERO) if self.activity.close_if_idle() => self.stop(),
             _ => {}
         }
     }

@@ -27,17 +27,24 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Returns the settings for an object that a process serves without a server, until the last
-    /// reference to it is dropped.
-    pub(crate) fn of_object(quota_limits: QuotaLimits) -> Self {
+    /// Returns the settings of the reactor for the objects that a process serves without a server.
+    /// It ends with the last reference to the last object.
+    pub(crate) fn of_objects() -> Self {
+        let descriptors = syshandle_os::descriptor_limit();
         Self {
-            loops: 1,
-            max_concurrent_calls: quota_limits.calls,
-            max_clients: quota_limits.clients,
+            loops: syshandle_os::usable_cores(),
+            max_concurrent_calls: CALLS_MAX,
+            max_clients: CLIENTS_MAX,
             idle: Some(Duration::ZERO),
             drain: Duration::ZERO,
             filesystems: Filesystems::local(),
-            quota_limits,
+            quota_limits: QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptors),
         }
     }
 }
+
+/// Default limit of running methods. Further calls wait.
+pub(crate) const CALLS_MAX: usize = 256;
+
+/// Default limit of connections and doors. Each takes a descriptor and some memory.
+pub(crate) const CLIENTS_MAX: usize = 16_384;

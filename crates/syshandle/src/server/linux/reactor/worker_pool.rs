@@ -21,7 +21,7 @@ use super::worker_slot::{Assignment, RunGuard};
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, contain};
+use crate::sync::{BeforeWait, Mutex, MutexGuard, contain};
 
 /// User code for a worker thread: a slow method, or code that would exceed a limit of running
 /// methods.
@@ -296,6 +296,8 @@ impl WorkerPool {
 /// or client and continues, so that no event loop is lost.
 fn work(reactor: &Arc<Reactor>) {
     let slot = reactor.watchdog.new_slot();
+    let (waiting_slot, waiting_reactor) = (slot.clone(), reactor.clone());
+    let _before_wait = BeforeWait::call(move || waiting_slot.before_wait(&waiting_reactor));
     let context = LoopContext { reactor, slot: &slot };
     let mut came = true;
     while let Err(text) = contain(|| work_on(context, &mut came)) {

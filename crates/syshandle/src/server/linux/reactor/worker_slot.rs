@@ -110,6 +110,25 @@ impl WorkerSlot {
         Some((taken_over, MethodId(self.method_id.load(Ordering::Relaxed))))
     }
 
+    /// Gives the thread's loop away, because the thread waits within user code and the loop has
+    /// other work. Without other work, the watchdog gives the loop away if the wait is long.
+    pub(super) fn before_wait(&self, reactor: &Arc<Reactor>) {
+        let moment = self.moment();
+        if !moment.runs() {
+            return;
+        }
+        let index = match *self.assignment() {
+            Assignment::Loop(index) => index,
+            Assignment::Nothing | Assignment::Client(_) => return,
+        };
+        // An error shows up again for the thread that runs the loop next.
+        if reactor.event_loop(index).look_again().unwrap_or(true) {
+            if let Some((taken_over, _)) = self.take_over(moment) {
+                taken_over.give_to_others(reactor);
+            }
+        }
+    }
+
     fn assignment(&self) -> MutexGuard<'_, Assignment> {
         self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,7 +24,7 @@ use crate::client::linux::handshake::ClientHandshake;
 use crate::pipeline::{PendingCall, pipelined};
 use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::server::Outcome;
-use crate::server::linux::connection::ServerConnection;
+use crate::server::linux::connection::{ClientOrigin, ServerConnection};
 use crate::server::linux::reactor::activity::{Activity, ActivityKind, ActivityLevel};
 use crate::server::linux::reactor::event_loop::EventLoop;
 use crate::server::linux::reactor::{Reactor, Settings};
@@ -154,7 +154,8 @@ fn serve_where(
     let object = Object::new().with::<dyn Workload, _>(&Arc::new(object.clone()));
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
-    let connection = ServerConnection::serve(&reactor, theirs, &object).unwrap().unwrap();
+    let origin = ClientOrigin::OfSocket(theirs.peer().unwrap());
+    let connection = ServerConnection::serve(&reactor, theirs, origin, &object).unwrap().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Workload>::DESCRIPTION.iid };
     let handshake = ClientHandshake::new(ours, hello);
     before(&reactor, connection);

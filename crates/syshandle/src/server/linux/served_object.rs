@@ -1,0 +1,114 @@
+//! Objects of this process to which references are passed: objects that a method serves, and
+//! callbacks.
+
+use std::io;
+use std::sync::{Arc, PoisonError, Weak};
+
+use syshandle_os::{OwnedHandle, Peer, Seqpacket};
+use syshandle_types::describe::Interface;
+
+use super::doors::InnerDoor;
+use super::reactor::activity::{ActivityKind, KeepAlive};
+use super::reactor::{Reactor, Settings};
+use crate::class::Object;
+use crate::door::DoorMaker;
+use crate::quota::Quota;
+use crate::{Error, ErrorKind, Result};
+
+/// An object of this process. It takes a descriptor for each door, and none without doors.
+#[derive(Debug)]
+pub(crate) struct ServedObject {
+    reactor: Arc<Reactor>,
+    /// The quota in which its doors count.
+    quota: Arc<Quota>,
+    object: Object,
+    /// The door that was made with the object, until it is passed on.
+    first: std::sync::Mutex<Option<OwnedHandle>>,
+    keep_alive: Option<KeepAlive>,
+}
+
+impl ServedObject {
+    /// Serves an object of a server, counted in a client's quota. Makes its first door.
+    pub(crate) fn new(
+        reactor: &Arc<Reactor>,
+        quota: &Arc<Quota>,
+        object: Object,
+    ) -> io::Result<Self> {
+        let first = Some(InnerDoor::open(reactor, quota, &object)?).into();
+        let (reactor, quota) = (reactor.clone(), quota.clone());
+        Ok(Self { reactor, quota, object, first, keep_alive: None })
+    }
+
+    /// Serves an object of a process without a server. All such objects share one reactor.
+    pub(crate) fn without_server(object: Object) -> Result<Self> {
+        Self::of(shared_reactor()?, object)
+    }
+
+    /// Serves an object with a reactor of its own.
+    pub(crate) fn alone(object: Object) -> Result<Self> {
+        Self::of(new_reactor()?, object)
+    }
+
+    fn of((reactor, keep_alive): (Arc<Reactor>, KeepAlive), object: Object) -> Result<Self> {
+        let quota = reactor.quotas().of(own_credentials()?);
+        let (first, keep_alive) = (None.into(), Some(keep_alive));
+        Ok(Self { reactor, quota, object, first, keep_alive })
+    }
+}
+
+impl DoorMaker for ServedObject {
+    fn make_door(&self) -> io::Result<OwnedHandle> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.quota, &self.object), Ok)
+    }
+
+    fn require(&self, interface: &Interface) -> Result<()> {
+        self.object.require(interface)
+    }
+}
+
+impl Drop for ServedObject {
+    fn drop(&mut self) {
+        if let Some(keep_alive) = self.keep_alive.take() {
+            drop(keep_alive);
+            if self.reactor.is_own() {
+                // The reactor ends with its last object, and this thread is none of its own.
+                self.reactor.look_around();
+            }
+        }
+    }
+}
+
+/// Returns the reactor that serves all objects of this process that belong to no server. The first
+/// object starts it.
+fn shared_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
+    static SHARED: std::sync::Mutex<Weak<Reactor>> = std::sync::Mutex::new(Weak::new());
+
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    // A forked copy of a process has no threads to serve its objects, so it starts a reactor.
+    if let Some(reactor) = shared.upgrade().filter(|reactor| reactor.is_own()) {
+        if let Some(keep_alive) = reactor.try_keep_alive(ActivityKind::Presence) {
+            return Ok((reactor, keep_alive));
+        }
+    }
+    let (reactor, keep_alive) = new_reactor()?;
+    *shared = Arc::downgrade(&reactor);
+    Ok((reactor, keep_alive))
+}
+
+fn new_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
+    let reactor = Reactor::new(Settings::of_objects(), Vec::new())?;
+    let keep_alive = reactor.keep_alive(ActivityKind::Presence);
+    reactor.start().map_err(not_served)?;
+    Ok((reactor, keep_alive))
+}
+
+/// Returns the credentials of this process, as its peers see them.
+fn own_credentials() -> Result<syshandle_os::Credentials> {
+    let peer = Seqpacket::pair().and_then(|(end, _other)| end.peer());
+    peer.map_err(not_served)
+}
+
+fn not_served(error: io::Error) -> Error {
+    Error::detected(ErrorKind::System, "the object can't be served").because(error)
+}
