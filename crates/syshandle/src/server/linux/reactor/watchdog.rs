@@ -216,7 +216,8 @@ struct Round {
     /// When a loop or client was last taken away.
     given_away: Option<Instant>,
     told_to_end: Option<Instant>,
-    /// The slots of the present check. The list is kept for its memory.
+    /// The moments and the slots of the present check. The lists are kept for their memory.
+    seen_now: Vec<SlotMoment>,
     slots: Vec<Arc<WorkerSlot>>,
 }
 
@@ -228,6 +229,7 @@ impl Round {
             active_in_loop: start,
             given_away: None,
             told_to_end: None,
+            seen_now: Vec::new(),
             slots: Vec::new(),
         }
     }
@@ -241,7 +243,7 @@ impl Round {
     fn check(&mut self, reactor: &Arc<Reactor>, now: Instant) {
         self.slots.clear();
         self.slots.extend(reactor.watchdog.slots().all.iter().filter_map(Weak::upgrade));
-        let mut seen_now = Vec::with_capacity(self.slots.len());
+        self.seen_now.clear();
         for slot in &self.slots {
             let moment = slot.moment();
             let is_new = !self.seen.contains(&moment);
@@ -255,9 +257,9 @@ impl Round {
             if (is_new || moment.runs()) && slot.has_loop() {
                 self.active_in_loop = now;
             }
-            seen_now.push(moment);
+            self.seen_now.push(moment);
         }
-        self.seen = seen_now;
+        std::mem::swap(&mut self.seen, &mut self.seen_now);
         if self.given_away.is_some_and(|given_away| now - given_away > CALM) {
             self.given_away = None;
             reactor.watchdog.cautious.store(false, Ordering::Relaxed);
