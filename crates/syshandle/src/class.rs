@@ -8,7 +8,6 @@ use syshandle_wire::Offer;
 
 use crate::client::Client;
 use crate::guard::ForeignValue;
-use crate::in_process::client_of;
 use crate::server::IncomingCall;
 use crate::{Error, ErrorKind, Result};
 
@@ -86,43 +85,6 @@ impl<C: ClassInfo> Class<C> {
     /// Returns the name of the class.
     pub const fn name(self) -> &'static str {
         C::NAME
-    }
-
-    /// Creates an object of this class in this process, and returns a client of one of its
-    /// interfaces. `cast` gives access to the other interfaces. This function is meant for tests,
-    /// and for passing own objects to a server.
-    ///
-    /// ```
-    /// # use syshandle::{Error, ErrorKind, Result, class, interface};
-    /// # #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a31")]
-    /// # pub trait Reader { fn read(&self) -> Result<u64>; }
-    /// # #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a32")]
-    /// # pub trait Writer { fn write(&self, value: u64) -> Result<()>; }
-    /// # class! { CELL: Reader + Writer = "7c1e1f6a-2f0b-4f0d-9d3e-52f1f5a7b931"; }
-    /// # struct Fake;
-    /// # impl Reader for Fake { fn read(&self) -> Result<u64> { Ok(7) } }
-    /// # impl Writer for Fake {
-    /// #     fn write(&self, _: u64) -> Result<()> {
-    /// #         Err(Error::new(ErrorKind::Busy, "somebody else writes").refused())
-    /// #     }
-    /// # }
-    /// # fn main() -> Result<()> {
-    /// let reader: ReaderClient = CELL.in_process(Fake)?;
-    /// assert_eq!(reader.read()?, 7);
-    /// let writer: WriterClient = reader.cast()?;
-    /// assert_eq!(writer.write(8).unwrap_err().kind(), ErrorKind::Busy);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface) if the class does not have
-    /// the interface of `P`; an error of the system if no descriptor or thread is available.
-    pub fn in_process<P: Proxy, T>(self, implementation: T) -> Result<P>
-    where
-        C: Serves<T>,
-    {
-        client_of(&C::object(implementation))
     }
 
     /// Returns the interfaces of the class.

@@ -72,7 +72,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("model", 4),
     ("os", 4),
     ("registry", 2),
-    ("syshandle", 20),
+    ("syshandle", 19),
     ("testkit", 5),
     ("types", 5),
     ("wire", 3),
