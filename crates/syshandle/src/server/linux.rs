@@ -29,7 +29,7 @@ use syshandle_types::Limits;
 use syshandle_wire::{Greeting, Offer};
 
 use self::acceptor::Acceptor;
-use self::reactor::event_loop::{EventOutcome, EventSource, LoopContext};
+use self::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings};
 use self::server_control::ServerControl;
 use crate::class::ServedClass;
@@ -216,7 +216,7 @@ impl PreparedServer {
 /// `SIGTERM`, as a source of events.
 struct Signal;
 
-impl EventSource for Signal {
+impl LoopSource for Signal {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         let running = context.start_running();
         context.reactor.drain();

@@ -10,7 +10,7 @@ use syshandle_types::Payload;
 use syshandle_wire::{Fault, Greeting, Header};
 
 use super::connection::{ClientOrigin, ServerConnection, greeting_frame, refuse};
-use super::reactor::event_loop::{EndingStep, EventOutcome, EventSource, LoopContext};
+use super::reactor::event_loop::{EndingStep, EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::SourceTimer;
 use super::reactor::{RETRY, Reactor};
 use crate::Result;
@@ -253,7 +253,7 @@ impl Acceptor {
     }
 }
 
-impl EventSource for Acceptor {
+impl LoopSource for Acceptor {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         match self.let_in(context.reactor) {
             Some(connection) => connection.begin(context),

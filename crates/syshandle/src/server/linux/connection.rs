@@ -37,7 +37,7 @@ use self::state::{ConnectionState, PollerChange};
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
-use super::reactor::event_loop::{EventLoop, EventSource};
+use super::reactor::event_loop::{EventLoop, LoopSource};
 use super::reactor::method_times::MethodTimes;
 use super::reactor::timers::SourceTimer;
 use super::reactor::timers::TimerId;
@@ -234,7 +234,7 @@ impl ServerConnection {
             return;
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
-        let make = |key| -> Arc<dyn EventSource> {
+        let make = |key| -> Arc<dyn LoopSource> {
             self.key.store(key, Ordering::Release);
             self.clone()
         };

@@ -14,7 +14,7 @@ use super::connection::{ClientOrigin, ServerConnection, refuse};
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
-use super::reactor::event_loop::{EventOutcome, EventSource, LoopContext};
+use super::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::SourceTimer;
 use crate::buffer::FrameBuffer;
 use crate::class::Object;
@@ -156,7 +156,7 @@ impl InnerDoor {
     }
 }
 
-impl EventSource for InnerDoor {
+impl LoopSource for InnerDoor {
     /// Serves the processes that attach. Releases the object when no process holds the door.
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         let running = context.start_running();

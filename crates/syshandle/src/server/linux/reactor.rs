@@ -30,7 +30,7 @@ use syshandle_types::Guid;
 use self::activity::{Activity, ActivityKind, KeepAlive};
 #[cfg(test)]
 use self::event_loop::LoopContext;
-use self::event_loop::{EventLoop, EventSource, NO_LOOP};
+use self::event_loop::{EventLoop, LoopSource, NO_LOOP};
 use self::method_limit::MethodLimit;
 use self::method_times::MethodTable;
 pub(crate) use self::settings::{CALLS_MAX, CLIENTS_MAX, Settings};
@@ -237,7 +237,7 @@ impl Reactor {
     }
 
     /// Returns all present sources.
-    pub(crate) fn all_sources(&self) -> Vec<Arc<dyn EventSource>> {
+    pub(crate) fn all_sources(&self) -> Vec<Arc<dyn LoopSource>> {
         self.loops.iter().flat_map(EventLoop::all).collect()
     }
 

@@ -12,7 +12,7 @@ use syshandle_os::{
 };
 
 use super::reactor::Reactor;
-use super::reactor::event_loop::{EventOutcome, EventSource, KeyHasher, LoopContext};
+use super::reactor::event_loop::{EventOutcome, KeyHasher, LoopContext, LoopSource};
 use super::task::Task;
 use crate::quota::Quota;
 use crate::server::Outcome;
@@ -182,7 +182,7 @@ impl Session {
         }
         match self.process(socket) {
             Ok(process) => {
-                let source = |_| -> Arc<dyn EventSource> { Arc::new(ClientExit(self.clone())) };
+                let source = |_| -> Arc<dyn LoopSource> { Arc::new(ClientExit(self.clone())) };
                 let watched = reactor
                     .event_loop(Reactor::FIRST)
                     .add(source, |poller, key| poller.add(process, key, Interest::OnceReadable));
@@ -226,7 +226,7 @@ impl Session {
 /// The process of a client that disconnected in order and still has background tasks.
 struct ClientExit(Arc<Session>);
 
-impl EventSource for ClientExit {
+impl LoopSource for ClientExit {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         let running = context.start_running();
         self.0.process_died(context.reactor);

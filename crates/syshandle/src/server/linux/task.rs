@@ -9,7 +9,7 @@ use syshandle_os::{BorrowedHandle, Interest, PollEvent, Readiness, Seqpacket, Wa
 use syshandle_wire::Fault;
 
 use super::reactor::activity::{ActivityKind, KeepAlive};
-use super::reactor::event_loop::{EndingStep, EventOutcome, EventSource, LoopContext};
+use super::reactor::event_loop::{EndingStep, EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::{SourceTimer, TimerId};
 use super::reactor::{Reactor, UserCode};
 use super::session::Session;
@@ -101,7 +101,7 @@ impl Task {
             session: session.clone(),
             waiting: Mutex::new(Some(waiting)),
         });
-        let source = |key| -> Arc<dyn EventSource> {
+        let source = |key| -> Arc<dyn LoopSource> {
             task.key.store(key, Ordering::Release);
             task.clone()
         };
@@ -259,7 +259,7 @@ fn interest(object: &WaitObject) -> Interest {
     }
 }
 
-impl EventSource for Task {
+impl LoopSource for Task {
     /// Runs the work of an object that may be signalled, on this thread or on a worker.
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         match context.try_start_unknown(&self.session.quota) {

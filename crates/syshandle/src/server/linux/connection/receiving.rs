@@ -17,7 +17,7 @@ use crate::server::linux::arguments::Arguments;
 use crate::server::linux::call::ServerCall;
 use crate::server::linux::reactor::activity::ActivityKind;
 use crate::server::linux::reactor::event_loop::{
-    EndingStep, EventOutcome, EventSource, LoopContext,
+    EndingStep, EventOutcome, LoopContext, LoopSource,
 };
 use crate::server::linux::reactor::method_times::MethodId;
 use crate::server::linux::reactor::timers::SourceTimer;
@@ -47,7 +47,7 @@ pub(super) enum RunOutcome {
     Lost,
 }
 
-impl EventSource for ServerConnection {
+impl LoopSource for ServerConnection {
     /// Receives one frame, and runs it if it is a call.
     fn act(self: Arc<Self>, context: LoopContext<'_>, ready: PollEvent) -> EventOutcome {
         if ready.writable {

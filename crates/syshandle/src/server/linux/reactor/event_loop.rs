@@ -42,7 +42,7 @@ pub(crate) struct EventLoop {
     pub(super) calls: StdAtomicU64,
 }
 
-type Sources = HashMap<u64, Arc<dyn EventSource>, BuildHasherDefault<KeyHasher>>;
+type Sources = HashMap<u64, Arc<dyn LoopSource>, BuildHasherDefault<KeyHasher>>;
 
 /// The thread that runs a loop or a work item, and its reactor.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ pub(crate) struct LoopContext<'a> {
 }
 
 /// A source of events that a loop waits for.
-pub(crate) trait EventSource: Send + Sync {
+pub(crate) trait LoopSource: Send + Sync {
     /// Handles readiness, on the thread that runs the loop.
     fn act(self: Arc<Self>, context: LoopContext<'_>, ready: PollEvent) -> EventOutcome;
 
@@ -126,7 +126,7 @@ pub(crate) trait LoopClient: Send + Sync {
 /// server has ended.
 struct Stop;
 
-impl EventSource for Stop {
+impl LoopSource for Stop {
     fn act(self: Arc<Self>, _: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         EventOutcome::Otherwise
     }
@@ -190,7 +190,7 @@ impl EventLoop {
     /// Adds a source and watches it; returns its key.
     pub(crate) fn add(
         &self,
-        make: impl FnOnce(u64) -> Arc<dyn EventSource>,
+        make: impl FnOnce(u64) -> Arc<dyn LoopSource>,
         watch: impl FnOnce(&Poller, u64) -> io::Result<()>,
     ) -> io::Result<u64> {
         let number = self.last_key.fetch_add(1, Ordering::Relaxed) + 1;
@@ -222,12 +222,12 @@ impl EventLoop {
     }
 
     /// Returns the source of a key, unless it was removed.
-    pub(crate) fn source(&self, key: u64) -> Option<Arc<dyn EventSource>> {
+    pub(crate) fn source(&self, key: u64) -> Option<Arc<dyn LoopSource>> {
         self.sources().get(&key).cloned()
     }
 
     /// Returns all present sources.
-    pub(crate) fn all(&self) -> Vec<Arc<dyn EventSource>> {
+    pub(crate) fn all(&self) -> Vec<Arc<dyn LoopSource>> {
         self.sources().values().cloned().collect()
     }
 

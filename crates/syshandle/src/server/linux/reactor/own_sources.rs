@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use syshandle_os::{Interest, PollEvent, Poller};
 
 use super::Reactor;
-use super::event_loop::{EventOutcome, EventSource, LoopContext, NO_LOOP};
+use super::event_loop::{EventOutcome, LoopContext, LoopSource, NO_LOOP};
 use super::timers::Timer;
 use super::worker_pool::WorkItem;
 use crate::Result;
@@ -79,7 +79,7 @@ impl Reactor {
 /// The event that wakes the thread of the first loop.
 struct Wakeup;
 
-impl EventSource for Wakeup {
+impl LoopSource for Wakeup {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         let reactor = context.reactor;
         let _ = reactor.work.poll();
@@ -99,7 +99,7 @@ impl EventSource for Wakeup {
 /// The timerfd of [`Timers`].
 struct DueTimers;
 
-impl EventSource for DueTimers {
+impl LoopSource for DueTimers {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
         // A timer may run user code.
         let running = context.start_running();
