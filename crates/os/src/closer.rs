@@ -61,7 +61,7 @@ impl Closer {
         USES_THREADS.store(uses_threads, Ordering::Relaxed);
     }
 
-    /// Returns whether threads close the handles. If so, this process may start threads.
+    /// Returns whether unwanted handles are closed by threads that this process starts for that.
     pub fn uses_threads() -> bool {
         USES_THREADS.load(Ordering::Relaxed)
     }

@@ -13,8 +13,8 @@ pub struct LayoutDifference {
     pub method: String,
     /// A description of the difference.
     pub reason: String,
-    /// Whether access masks are the only difference. With the file's masks, a handle loses rights
-    /// when it is sent; with the trait's tables, it keeps all rights.
+    /// Whether the file and the trait differ only in access masks. With the masks of the file, a
+    /// handle loses rights when it is sent. The trait has no masks, so the handle keeps its rights.
     pub is_mask: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::setup::other_process;
 pub(crate) struct ServerControl(pub(super) Arc<Reactor>);
 
 impl ServerControl {
-    /// Refers to the server of a call.
+    /// Returns a reference to the server that runs a call.
     pub(crate) fn of(context: &CallContext) -> Self {
         Self(context.reactor.clone())
     }

@@ -14,7 +14,7 @@ use crate::server::stats::ServerStats;
 pub(crate) struct ServerControl(pub(super) Arc<Activity>);
 
 impl ServerControl {
-    /// Refers to the server of a call.
+    /// Returns a reference to the server that runs a call.
     pub(crate) fn of(context: &CallContext) -> Self {
         Self(context.activity().clone())
     }

@@ -101,7 +101,7 @@ struct DueTimers;
 
 impl LoopSource for DueTimers {
     fn act(self: Arc<Self>, context: LoopContext<'_>, _: PollEvent) -> EventOutcome {
-        // A timer may run user code.
+        // A timer may run user code, so the watchdog must know that this thread may block.
         let running = context.start_running();
         context.reactor.act_on_timers();
         EventOutcome::after(running)
