@@ -40,5 +40,8 @@ impl BackgroundTask {
 
 /// Returns the error for a client that has too many background tasks.
 pub(super) fn too_many_tasks() -> Error {
-    Error::detected(ErrorKind::Busy, "too many background tasks wait for this client")
+    Error::detected(
+        ErrorKind::Busy,
+        "the server is busy: it has reached its limit of background tasks of one client",
+    )
 }

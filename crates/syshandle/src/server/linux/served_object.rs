@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError, Weak};
 
-use syshandle_os::{OwnedHandle, Peer, Seqpacket};
+use syshandle_os::{Credentials, OwnedHandle, Peer, Seqpacket};
 use syshandle_types::describe::Interface;
 
 use super::doors::InnerDoor;
@@ -13,6 +13,7 @@ use super::reactor::{Reactor, Settings};
 use crate::class::Object;
 use crate::door::DoorMaker;
 use crate::quota::Quota;
+use crate::setup::failed;
 use crate::{Error, ErrorKind, Result};
 
 /// An object of this process. It takes a descriptor for each door, and none without doors.
@@ -41,18 +42,23 @@ impl ServedObject {
 
     /// Serves an object of a process without a server. All such objects share one reactor.
     pub(crate) fn without_server(object: Object) -> Result<Self> {
-        Self::of(shared_reactor()?, object)
+        let own = own_credentials()?;
+        Ok(Self::of(shared_reactor()?, own, object))
     }
 
     /// Serves an object with a reactor of its own.
     pub(crate) fn alone(object: Object) -> Result<Self> {
-        Self::of(new_reactor()?, object)
+        let own = own_credentials()?;
+        Ok(Self::of(new_reactor()?, own, object))
     }
 
-    fn of((reactor, keep_alive): (Arc<Reactor>, KeepAlive), object: Object) -> Result<Self> {
-        let quota = reactor.quotas().of(own_credentials()?);
-        let (first, keep_alive) = (None.into(), Some(keep_alive));
-        Ok(Self { reactor, quota, object, first, keep_alive })
+    fn of(
+        (reactor, keep_alive): (Arc<Reactor>, KeepAlive),
+        own: Credentials,
+        object: Object,
+    ) -> Self {
+        let quota = reactor.quotas().of(own);
+        Self { reactor, quota, object, first: None.into(), keep_alive: Some(keep_alive) }
     }
 }
 
@@ -104,11 +110,13 @@ fn new_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
 }
 
 /// Returns the credentials of this process, as its peers see them.
-fn own_credentials() -> Result<syshandle_os::Credentials> {
-    let peer = Seqpacket::pair().and_then(|(end, _other)| end.peer());
-    peer.map_err(not_served)
+fn own_credentials() -> Result<Credentials> {
+    let (end, _other) = Seqpacket::pair().map_err(failed("socketpair", NOT_SERVED))?;
+    end.peer().map_err(not_served)
 }
 
 fn not_served(error: io::Error) -> Error {
-    Error::detected(ErrorKind::System, "the object can't be served").because(error)
+    Error::detected(ErrorKind::System, NOT_SERVED).because(error)
 }
+
+const NOT_SERVED: &str = "the object can't be served";
