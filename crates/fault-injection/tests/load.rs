@@ -90,7 +90,10 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
     println!("{calls} calls with a handle each from {THREADS} threads in {time:?}");
     for (who, (before, after)) in ["client", "server"].iter().zip(before.iter().zip(&after)) {
         println!("    {who}: {before}\n    {who}: {after}");
-        assert_eq!(before.descriptors, after.descriptors, "{who}");
+        // A socket of an earlier test may have been closed in the meantime.
+        for (object, count) in &after.descriptors {
+            assert!(before.descriptors.get(object) >= Some(count), "{who} has more of {object}");
+        }
         assert!(after.memory_kib <= before.memory_kib + KEPT_KIB, "{who}: {before}, then {after}");
     }
     drop(fixture);
