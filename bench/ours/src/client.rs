@@ -8,7 +8,7 @@ use bench_harness::{Contender, Laps, Result, Work, idle_clients, in_threads};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use syshandle::{Activation, handle::Event, object::Proxy, pipeline::pipelined};
 
-use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersAsyncClient};
+use crate::interface::{BENCH, COLD, HandlesClient, NumbersAsyncClient, NumbersClient};
 use crate::registration::{Folders, other};
 use crate::sizes::{self, Sized};
 use crate::waiting;

@@ -214,7 +214,8 @@ mod tests {
         let mut bytes = [0; 7];
         section.try_clone().unwrap().read(10, &mut bytes).unwrap();
         assert_eq!(&bytes, b"sparkly");
-        assert!(section.write(section.len().unwrap() - 1, b"ab").is_err());
+        let error = section.write(section.len().unwrap() - 1, b"ab").unwrap_err();
+        assert!(error.to_string().contains("outside of the section"), "{error}");
     }
 
     #[test]

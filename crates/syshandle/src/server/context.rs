@@ -28,7 +28,8 @@ impl Context {
     }
 
     /// Returns the client's process. The kernel names the process by its connection, so it is never
-    /// another process, even if the client has ended. The caller owns the handle. On Linux it is a
+    /// another process, even if the client has ended. The client of a `socket_pair` is the process
+    /// that made the pair, which may be this one. The caller owns the handle. On Linux it is a
     /// pidfd.
     ///
     /// # Errors

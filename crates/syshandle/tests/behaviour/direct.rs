@@ -11,7 +11,7 @@ use syshandle::{
 };
 
 use crate::support::LONG;
-use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchAsyncClient, BenchClient, Workbench};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -54,6 +54,21 @@ fn a_connector_reaches_doors_and_servers_like_the_functions_of_its_name() {
         connector.from_socket::<BenchClient>(ours).unwrap().nothing().unwrap();
         server.join().unwrap().unwrap();
     });
+}
+
+#[test]
+fn an_error_of_a_begun_call_names_the_method_once() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let running = server().socket(theirs).start().unwrap();
+    let client = Connector::new().timeout(LONG).from_socket::<BenchClient>(ours).unwrap();
+    running.shutdown();
+    running.join().unwrap();
+    for error in [
+        client.nothing().unwrap_err(),
+        BenchAsyncClient::from(&client).nothing().wait().unwrap_err(),
+    ] {
+        assert_eq!(error.to_string().matches("Bench::nothing").count(), 1, "{error}");
+    }
 }
 
 #[test]

@@ -93,10 +93,15 @@ pub(crate) fn read(section: BorrowedFd<'_>, offset: u64, out: &mut [u8]) -> io::
 pub(crate) fn write(section: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let end = offset.saturating_add(bytes.len() as u64);
     let write = || HandleRef::<std::fs::File>::new(section).write_all_at(bytes, offset);
-    match file_size_limit() {
+    let written = match file_size_limit() {
         Some(limit) if end > limit => within_file_size_limit(write),
         _ => write(),
-    }
+    };
+    // A seal forbids writing, or writing beyond the end.
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => outside(error.kind()),
+        _ => error,
+    })
 }
 
 /// Determines the object and the rights of memory from its access mode and its seals.

@@ -159,22 +159,27 @@ impl<R> PendingCall<R> {
     fn finish(&mut self) -> Result<EncodedReply> {
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         let waiter = match std::mem::replace(&mut self.state, CallState::Fetched) {
-            CallState::Begun(waiter) => waiter,
+            CallState::Begun(waiter) => Ok(waiter),
+            // This error names the method already.
             CallState::Failed(error) => return Err(error),
-            CallState::Fetched => return Err(fetched()),
+            CallState::Fetched => Err(fetched()),
             #[cfg(feature = "tokio")]
-            CallState::Connecting(call) => {
-                let connection = self.client.connection(&mut deadline);
-                connection.and_then(|connection| call.begin(connection, &deadline))?
-            }
+            CallState::Connecting(call) => self
+                .client
+                .connection(&mut deadline)
+                .and_then(|connection| call.begin(connection, &deadline)),
         };
-        self.client.connection(&mut deadline)?.finish(waiter, &mut deadline)
+        let connection = self.client.connection(&mut deadline);
+        self.named(waiter.and_then(|waiter| connection?.finish(waiter, &mut deadline)))
     }
 
-    /// Adds the method's name to an error, and decodes a reply.
+    /// Adds the method's name to an error.
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| self.client.method_ref(self.method).name(error))
+    }
+
+    /// Decodes a reply.
     fn read(&self, result: Result<EncodedReply>) -> R {
-        let method_ref = self.client.method_ref(self.method);
-        let result = result.map_err(|error| method_ref.name(error));
         (self.read)(&self.client, self.method, self.declared, result)
     }
 
@@ -188,6 +193,7 @@ impl<R> PendingCall<R> {
             match call.poll_connect(&self.client, context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(begun) => {
+                    let begun = self.named(begun);
                     self.state = begun.map_or_else(CallState::Failed, CallState::Begun);
                 }
             }
@@ -201,12 +207,12 @@ impl<R> PendingCall<R> {
         };
         if let Poll::Ready(result) = connection.poll(waiter, &deadline, context) {
             self.state = CallState::Fetched;
-            return Poll::Ready(result);
+            return Poll::Ready(self.named(result));
         }
         match is_driven(connection) {
             Ok(true) => Poll::Pending,
-            Ok(false) => Poll::Ready(Err(not_driven())),
-            Err(error) => Poll::Ready(Err(error.maybe_ran())),
+            Ok(false) => Poll::Ready(self.named(Err(not_driven()))),
+            Err(error) => Poll::Ready(self.named(Err(error.maybe_ran()))),
         }
     }
 }
