@@ -393,6 +393,9 @@ fn registering_again_keeps_handwritten_values() {
     let variables = [("MOOD".to_owned(), "good".to_owned()), ("SONG".into(), "none".into())];
     assert_eq!(kept.environment, variables.into());
 
+    let out = syshandle(&fixture, &[&"register", &folder, &"--users", &"anyone"]).well();
+    assert!(out.contains("keeping arguments, environment, start_timeout_ms ("), "{out}");
+
     syshandle(&fixture, &[&"register", &folder, &"--defaults"]).well();
     let fresh = registration();
     assert!(fresh.arguments.is_empty() && fresh.environment.is_empty());

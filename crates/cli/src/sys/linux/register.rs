@@ -62,6 +62,7 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
     };
     let kept = before.as_ref().map(|before| keep_values(&mut registration, &before.registration));
     arguments.options.apply(&mut registration);
+    let replaced = arguments.options.replaced_keys();
     report_replaced(registry, &registration);
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
@@ -86,7 +87,9 @@ fn register(target: &Target, program: Program, arguments: &RegisterArguments) ->
         outln!("        for {}", Printable(registration.program.display()));
         outln!("         in {}", Printable(file.display()));
     }
-    if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+    let mut kept = kept.unwrap_or_default();
+    kept.retain(|key| !replaced.contains(key));
+    if !kept.is_empty() {
         outln!("    keeping {} (`--defaults` discards the earlier values)", kept.join(", "));
     }
     let is_lost =
@@ -153,6 +156,16 @@ fn keep_values(new: &mut Registration, before: &Registration) -> Vec<&'static st
 }
 
 impl RegistrationOptions {
+    /// Returns the keys whose earlier values these options replace. Variables are only added.
+    fn replaced_keys(&self) -> Vec<&'static str> {
+        let keys = [
+            ("arguments", !self.arguments.is_empty()),
+            ("users", self.users.is_some()),
+            ("start_timeout_ms", self.start_timeout_ms.is_some()),
+        ];
+        keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key).collect()
+    }
+
     fn apply(&self, registration: &mut Registration) {
         registration.environment.extend(self.environment.iter().cloned());
         if !self.arguments.is_empty() {
