@@ -53,7 +53,7 @@ fn an_event_loop_takes_no_thread_and_never_waits_for_a_server_that_hangs() {
         let source = bench.as_client().event_source().unwrap();
         let client = BenchAsyncClient::from(&bench.with_timeout(Duration::from_millis(50)));
         let before = threads();
-        kill_process(server, Signal::STOP).unwrap();
+        stop(server);
         // The arguments fill the socket too.
         let calls: Vec<_> = (0..200).map(|_| client.echo(&[7; 30_000])).collect();
         let next = source.dispatch().unwrap().unwrap();
@@ -122,5 +122,20 @@ struct CountingWaker(std::sync::atomic::AtomicUsize);
 impl std::task::Wake for CountingWaker {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// Stops a process, and waits until each of its threads has stopped.
+fn stop(process: Pid) {
+    kill_process(process, Signal::STOP).unwrap();
+    let tasks = format!("/proc/{}/task", process.as_raw_nonzero());
+    let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        status.contains("State:\tT")
+    };
+    let deadline = Instant::now() + LONG;
+    while !std::fs::read_dir(&tasks).unwrap().all(is_stopped) {
+        assert!(Instant::now() < deadline, "the process does not stop");
+        std::thread::yield_now();
     }
 }
