@@ -107,6 +107,14 @@ impl Type {
         })
     }
 
+    /// Returns whether the type is a pointer to a counted array.
+    fn is_counted(&self) -> bool {
+        match self {
+            Self::Reference(to) | Self::Unique(to) => to.is_counted(),
+            other => matches!(other, Self::Counted(..)),
+        }
+    }
+
     fn align(&self) -> u32 {
         match self {
             Self::Struct(fields) => fields.iter().map(Self::align).max().unwrap_or(1),
@@ -138,40 +146,57 @@ impl fmt::Display for Type {
     }
 }
 
-/// Returns the first difference between the layout that a file declares and the layout of the
-/// trait's tables. Also returns the index of the declared slot.
-pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usize>, String)> {
+/// Returns the differences between the layout that a file declares and the layout of the trait's
+/// tables, each with the index of the declared slot. A list has several slots in the trait, so the
+/// slots after a list that differs can't be compared.
+pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Vec<(Option<usize>, String)> {
     if declared == tables {
-        return None;
+        return Vec::new();
     }
     let late_input = declared.iter().skip_while(|slot| slot.direction == Direction::In);
     if late_input.clone().any(|slot| slot.direction == Direction::In) {
         let place = declared.iter().position(|slot| slot.direction == Direction::Out);
         let what = "an `out` parameter precedes an `in` parameter, but in the trait all `in` \
                     parameters come first";
-        return Some((place, what.to_owned()));
+        return vec![(place, what.to_owned())];
     }
-    let place = declared.iter().zip(tables).position(|(declared, tables)| declared != tables);
-    let Some(place) = place else {
+    let mut differences = Vec::new();
+    for (place, (file, trait_)) in declared.iter().zip(tables).enumerate() {
+        if file == trait_ {
+            continue;
+        }
+        differences.push((Some(place), slot_difference(file, trait_)));
+        let is_list = [Some(file), Some(trait_), tables.get(place + 1)]
+            .into_iter()
+            .flatten()
+            .any(|slot| slot.ty.is_counted());
+        if is_list || file.direction != trait_.direction {
+            break;
+        }
+    }
+    if differences.is_empty() {
         let what = format!(
             "the file declares {} slots, but the trait has {}",
             declared.len(),
             tables.len()
         );
-        return Some((declared.len().checked_sub(1), what));
-    };
-    let (file, trait_) = (&declared[place].ty, &tables[place].ty);
-    let what = match (file.to_string(), trait_.to_string()) {
+        differences.push((declared.len().checked_sub(1), what));
+    }
+    differences
+}
+
+/// Describes the difference between two slots that aren't equal.
+fn slot_difference(declared: &Slot, tables: &Slot) -> String {
+    match (declared.ty.to_string(), tables.ty.to_string()) {
         (file, trait_) if file != trait_ => {
             format!("the file passes {file}, but the trait passes {trait_}")
         }
-        (file, _) if declared[place].direction != tables[place].direction => {
+        (file, _) if declared.direction != tables.direction => {
             format!("{file} is passed in the opposite direction in the trait")
         }
-        (file, _) => difference_within(&declared[place].ty, &tables[place].ty)
+        (file, _) => difference_within(&declared.ty, &tables.ty)
             .unwrap_or_else(|| format!("{file} has different members in the trait")),
-    };
-    Some((Some(place), what))
+    }
 }
 
 /// Describes the difference between two types that have the same description at the top level.

@@ -107,7 +107,7 @@ pub(crate) fn layout_difference(
                 reasons.push((declared.span, what));
             }
             Ok(slots) => {
-                if let Some((place, what)) = compare(&declared.slots, &slots) {
+                for (place, what) in compare(&declared.slots, &slots) {
                     let place = place.and_then(|place| declared.slot_parameters.get(place));
                     reasons.push(match place {
                         Some((name, span)) => (*span, format!("parameter `{name}`: {what}")),

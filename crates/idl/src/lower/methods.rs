@@ -3,9 +3,9 @@
 use syn::Type;
 
 use super::companions::Companions;
-use super::resolved_type::{InnermostType, resolve};
+use super::resolved_type::{InnermostType, ResolvedType, resolve};
 use super::structs::docs;
-use super::types::{RustType, SIZES};
+use super::types::{RustType, SIZES, is_text, option};
 use super::{Lowering, LoweringError, Result, ident, names};
 use crate::directions::Directions;
 use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
@@ -124,10 +124,30 @@ impl<'a> Lowering<'_, 'a> {
                 .is_some_and(|first| matches!(first, crate::front::ast::Argument::Value(_)))
         });
         match resolved.derivations.first() {
-            // An `out` parameter points to the memory for the result. This pointer isn't part of
-            // the result's type.
+            // The pointer is the string's own, not one to the memory for a result.
+            Some(Derivation::Pointer { .. })
+                if directions.is_out
+                    && !is_list
+                    && resolved.derivations.len() == 1
+                    && is_text(&resolved) =>
+            {
+                let what = "a string that the method returns through a caller's buffer has no Rust \
+                            form: the parameter doesn't declare the size of the buffer";
+                let hint = "return the string through another pointer, as in `[out, string] wchar_t \
+                            **text`, or declare the size with `size_is`";
+                self.refuse(resolved.span, what, hint)
+            }
+            // An `out` parameter points to the memory for the result. This pointer is part of the
+            // type only if the caller can pass NULL.
             Some(Derivation::Pointer { .. }) if directions.is_out && !is_list => {
-                self.value(&resolved, 1, &inner, false)
+                let value = self.value(&resolved, 1, &inner, false)?;
+                let is_optional = directions.is_in
+                    && is_outer_pointer_optional(parameter, &resolved)
+                    && !is_option(&value.ty);
+                Ok(match is_optional {
+                    true => RustType { ty: option(value.ty), ..value },
+                    false => value,
+                })
             }
             // A buffer for a string, whose type is already a pointer.
             None if directions.is_out
@@ -178,6 +198,22 @@ impl<'a> Lowering<'_, 'a> {
             }
         }
     }
+}
+
+/// Returns whether the outermost pointer of a parameter may be NULL. `unique` and `ptr` of a typedef
+/// apply to that pointer only if the parameter itself adds no pointers.
+fn is_outer_pointer_optional(parameter: &Parameter, resolved: &ResolvedType<'_>) -> bool {
+    let kinds = [AttributeName::Unique, AttributeName::Ptr];
+    let own = &parameter.attributes;
+    let is_from_typedef = parameter.declarator.derivations.is_empty();
+    kinds.iter().any(|&kind| {
+        own.has(kind) || is_from_typedef && !own.has(AttributeName::Ref) && resolved.has(kind)
+    })
+}
+
+fn is_option(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.path.segments.last().is_some_and(|last| last.ident == "Option")
 }
 
 /// Returns the parameter for the call's context, which servers need for background tasks.

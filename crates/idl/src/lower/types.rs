@@ -302,7 +302,7 @@ impl<'a> Lowering<'_, 'a> {
 }
 
 /// Returns whether the type is a zero-terminated string.
-fn is_text(resolved: &ResolvedType<'_>) -> bool {
+pub(super) fn is_text(resolved: &ResolvedType<'_>) -> bool {
     let letters = [BaseType::WideChar, BaseType::Char, BaseType::UnsignedChar, BaseType::Byte];
     resolved.has(AttributeName::String)
         && matches!(resolved.innermost, InnermostType::Base(base) if letters.contains(&base))
@@ -318,7 +318,7 @@ fn has_value(resolved: &ResolvedType<'_>, name: AttributeName, at: usize) -> boo
     matches!(attribute.and_then(|of| of.arguments.get(at)), Some(Argument::Value(_)))
 }
 
-fn option(ty: Type) -> Type {
+pub(super) fn option(ty: Type) -> Type {
     syn::parse_quote!(Option<#ty>)
 }
 

@@ -418,4 +418,35 @@ pub trait T {
     ) -> syshandle::Result<()>;
     #[com(differs = "parameter `a`: only some names of the enum have `v1_enum`")]
     fn by_tag(&self, context: &syshandle::Context, a: Tagged) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `c`: the file passes a pointer to a 8-byte integer, but the trait passes a 8-byte integer; parameter `d`: the file passes a 2-byte integer, but the trait passes a 4-byte integer"
+    )]
+    fn several_differ(
+        &self,
+        context: &syshandle::Context,
+        a: i32,
+        b: i32,
+        c: i64,
+        d: bool,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `b`: the file passes a pointer to a 8-byte integer, but the trait passes a 8-byte integer"
+    )]
+    fn differ_around_list(
+        &self,
+        context: &syshandle::Context,
+        a: i32,
+        p: Vec<u8>,
+        b: i64,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `p`: the file passes a pointer to a counted array of a 1-byte integer, but the trait passes a 4-byte integer"
+    )]
+    fn differ_before_list(
+        &self,
+        context: &syshandle::Context,
+        a: i32,
+        p: Vec<u8>,
+        b: i64,
+    ) -> syshandle::Result<()>;
 }

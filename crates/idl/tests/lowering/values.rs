@@ -134,6 +134,31 @@ pub trait Values {
         grid: [[i32; 3]; 2],
     ) -> syshandle::Result<i32>;
     #[com(
+        differs = "parameter `plain`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `id`: `ptr` declares a full pointer, which traits don't support; parameter `number`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `same`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `always`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `text`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `other`: an `in, out` parameter is one slot in the file, but two slots in the trait"
+    )]
+    fn change_if_present(
+        &self,
+        context: &syshandle::Context,
+        plain: Option<Plain>,
+        id: Option<syshandle::Guid>,
+        number: Option<i32>,
+        same: Option<i32>,
+        always: i32,
+        #[range(0..=8)]
+        text: Option<String>,
+        other: Option<String>,
+    ) -> syshandle::Result<
+        (
+            Option<Plain>,
+            Option<syshandle::Guid>,
+            Option<i32>,
+            Option<i32>,
+            i32,
+            Option<String>,
+            Option<String>,
+        ),
+    >;
+    #[com(
         differs = "parameter `tree`: field `left`: traits don't support unions; parameter `loose`: `switch_is` belongs to a union, which traits don't support"
     )]
     fn choose(
