@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::process::Output;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use syshandle::Policy;
 use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD, am_root};
@@ -49,19 +50,23 @@ fn passed(output: &Output) -> String {
     text
 }
 
-fn fixture_for(policy: Policy) -> Fixture {
+/// Registers a server with a policy. The tests run one after the other, because the kernel counts the
+/// handles in flight of a user, and all hostile clients of other tests are the same user.
+fn fixture_for(policy: Policy) -> (MutexGuard<'static, ()>, Fixture) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let fixture = Fixture::new();
     let mut registration = fixture.registration(&SERVER, TEST_SERVICE);
     registration.policy = policy;
     registration.environment.insert("TESTKIT_IDLE_MS".into(), "10000".into());
     fixture.register_as(&registration);
-    fixture
+    (alone, fixture)
 }
 
 /// Runs the hostile clients as another user that the server accepts. They must not cause any harm.
 #[test]
 fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
-    let fixture = fixture_for(Policy::anyone());
+    let (_alone, fixture) = fixture_for(Policy::anyone());
     if !am_root() {
         println!("skipped: the hostile clients run as this user, since only root can be another");
     }
@@ -75,7 +80,7 @@ fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
 /// handles.
 #[test]
 fn a_rejected_user_gets_an_error() {
-    let fixture = fixture_for(Policy::same_user());
+    let (_alone, fixture) = fixture_for(Policy::same_user());
     let table = passed(&attack(&fixture, "early-handles,refused-user"));
     if !am_root() {
         println!("skipped: only root can be another user");
@@ -88,7 +93,7 @@ fn a_rejected_user_gets_an_error() {
 /// A client that requests an unlimited number of references must leave enough for other clients.
 #[test]
 fn one_client_does_not_get_all_references_and_connections() {
-    let fixture = fixture_for(Policy::anyone());
+    let (_alone, fixture) = fixture_for(Policy::anyone());
     let table = passed(&attack(&fixture, "door-flood"));
     assert!(table.contains("of one client"), "{table}");
 }
@@ -97,7 +102,7 @@ fn one_client_does_not_get_all_references_and_connections() {
 /// handles, and still serves other clients.
 #[test]
 fn a_client_that_receives_no_handles_exhausts_only_its_own_quota() {
-    let fixture = fixture_for(Policy::anyone());
+    let (_alone, fixture) = fixture_for(Policy::anyone());
     let mut command = fixture.command("sh".as_ref());
     // The server that this command starts inherits the limit on open files.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
@@ -110,7 +115,7 @@ fn a_client_that_receives_no_handles_exhausts_only_its_own_quota() {
 /// The server limits the number of replies that a client hasn't read.
 #[test]
 fn a_client_that_never_reads_is_cut_off() {
-    let fixture = fixture_for(Policy::same_user());
+    let (_alone, fixture) = fixture_for(Policy::same_user());
     let table = passed(&attack(&fixture, "never-reads"));
     assert!(table.contains("closed (4 times)"), "{table}");
 }
@@ -119,7 +124,7 @@ fn a_client_that_never_reads_is_cut_off() {
 /// clients.
 #[test]
 fn a_client_with_endless_background_tasks_exhausts_only_its_own_quota() {
-    let fixture = fixture_for(Policy::anyone());
+    let (_alone, fixture) = fixture_for(Policy::anyone());
     let table = passed(&attack(&fixture, "endless-tasks"));
     assert!(table.contains("of one client"), "{table}");
 }
@@ -128,7 +133,7 @@ fn a_client_with_endless_background_tasks_exhausts_only_its_own_quota() {
 /// the event blocking.
 #[test]
 fn setting_a_full_and_blocking_event_returns_at_once() {
-    let fixture = fixture_for(Policy::anyone());
+    let (_alone, fixture) = fixture_for(Policy::anyone());
     let table = passed(&attack(&fixture, "full-event"));
     assert!(table.contains("served (64 times)"), "{table}");
 }
@@ -137,7 +142,7 @@ fn setting_a_full_and_blocking_event_returns_at_once() {
 /// errors.
 #[test]
 fn scenarios_without_their_method_are_skipped_and_unknown_scenarios_are_errors() {
-    let fixture = fixture_for(Policy::same_user());
+    let (_alone, fixture) = fixture_for(Policy::same_user());
     let attack = |scenarios| {
         let mut command = fixture.command(COMMAND.as_ref());
         let class = TEST_SERVICE.clsid().to_string();
