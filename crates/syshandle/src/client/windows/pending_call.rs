@@ -6,6 +6,7 @@ use std::fmt;
 use syshandle_os::Declaration;
 use syshandle_types::Encoder;
 
+#[cfg(feature = "tokio")]
 use super::EncodedReply;
 use crate::Result;
 use crate::class::AsyncProxy;
