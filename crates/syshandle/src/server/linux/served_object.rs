@@ -2,7 +2,7 @@
 //! callbacks.
 
 use std::io;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 
 use syshandle_os::{Credentials, OwnedHandle, Peer, Seqpacket};
 use syshandle_types::describe::Interface;
@@ -14,6 +14,7 @@ use crate::class::Object;
 use crate::door::DoorMaker;
 use crate::quota::Quota;
 use crate::setup::failed;
+use crate::sync::Mutex;
 use crate::{Error, ErrorKind, Result};
 
 /// An object of this process. It takes a descriptor for each door, and none without doors.
@@ -24,7 +25,7 @@ pub(crate) struct ServedObject {
     quota: Arc<Quota>,
     object: Object,
     /// The door that was made with the object, until it is passed on.
-    first: std::sync::Mutex<Option<OwnedHandle>>,
+    first: Mutex<Option<OwnedHandle>>,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -35,7 +36,7 @@ impl ServedObject {
         quota: &Arc<Quota>,
         object: Object,
     ) -> io::Result<Self> {
-        let first = Some(InnerDoor::open(reactor, quota, &object)?).into();
+        let first = Mutex::new(Some(InnerDoor::open(reactor, quota, &object)?));
         let (reactor, quota) = (reactor.clone(), quota.clone());
         Ok(Self { reactor, quota, object, first, keep_alive: None })
     }
@@ -58,7 +59,7 @@ impl ServedObject {
         object: Object,
     ) -> Self {
         let quota = reactor.quotas().of(own);
-        Self { reactor, quota, object, first: None.into(), keep_alive: Some(keep_alive) }
+        Self { reactor, quota, object, first: Mutex::new(None), keep_alive: Some(keep_alive) }
     }
 }
 
@@ -88,7 +89,8 @@ impl Drop for ServedObject {
 /// Returns the reactor that serves all objects of this process that belong to no server. The first
 /// object starts it.
 fn shared_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
-    static SHARED: std::sync::Mutex<Weak<Reactor>> = std::sync::Mutex::new(Weak::new());
+    // Outside of `crate::sync`, whose locks in tests belong to one run of the scheduler.
+    static SHARED: StdMutex<Weak<Reactor>> = StdMutex::new(Weak::new());
 
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     // A forked copy of a process has no threads to serve its objects, so it starts a reactor.
