@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use syshandle_os::{Declaration, Kind, Kinds};
-use syshandle_types::describe::{Definition, Method, Parameter, Type};
+use syshandle_types::describe::{Method, Parameter, Type};
 
 use crate::hresult::Hresult;
 use crate::kinds;
@@ -253,15 +253,8 @@ impl KindCollector {
                 if !self.seen.insert((definition as usize, bits)) {
                     return Ok(());
                 }
-                let mut fields: Vec<&Parameter> = Vec::new();
-                match definition() {
-                    Definition::Struct(of) => fields.extend(of),
-                    Definition::Enum(variants) => {
-                        fields.extend(variants.iter().flat_map(|variant| variant.fields));
-                    }
-                }
-                fields
-                    .iter()
+                definition()
+                    .fields()
                     .try_for_each(|field| self.add(&field.ty, field.handle.or(declared), location))
             }
             _ => Ok(()),

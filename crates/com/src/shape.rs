@@ -363,6 +363,8 @@ impl ShapeSearch {
                 (size <= STRUCT_BYTES_MAX && is_plain).then(|| Shape::Array(Arc::new(item), len))
             }
             Type::Named { name, definition, .. } => match definition() {
+                // A C program compiles the layout of a type into its code, so the type can't grow.
+                Definition::GrowableStruct(_) | Definition::GrowableEnum { .. } => None,
                 Definition::Enum(_) => Enumeration::of(ty).map(|of| Shape::Enum(Arc::new(of))),
                 Definition::Struct([]) => None,
                 Definition::Struct(fields) => {

@@ -247,7 +247,7 @@ fn write_results(
 
 /// Returns a parameter description for a method's error type.
 fn error_parameter(ty: Type) -> Parameter {
-    Parameter { name: "", ty, handle: None }
+    Parameter::new("", ty, None)
 }
 
 /// Decodes a fault that this server has encoded.

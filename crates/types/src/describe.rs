@@ -76,9 +76,32 @@ pub struct Parameter {
     /// Declaration for the handles in the value, which applies in addition to the declarations of
     /// their types.
     pub handle: Option<Declaration>,
+    /// Whether a growable struct has the field since its first version.
+    pub growth: Growth,
+}
+
+/// Whether a field is part of the first version of its struct.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Growth {
+    /// Every version has the field. Also the value for parameters, results, and fields of types
+    /// that can't grow.
+    #[default]
+    Original,
+    /// A later version of a growable struct added the field. A reader that doesn't know the field
+    /// ignores its value.
+    Added,
+    /// A later version of a growable struct added the field. A reader that doesn't know the field
+    /// refuses a message in which its value differs from the default.
+    Required,
 }
 
 impl Parameter {
+    /// Describes a field that a later version of its struct added.
+    #[must_use]
+    pub const fn added(self, growth: Growth) -> Self {
+        Self { growth, ..self }
+    }
+
     /// Describes a parameter. Meant for constants.
     ///
     /// # Panics
@@ -94,7 +117,7 @@ impl Parameter {
             }
             assert!(ty.may_hold_handles(), "the attribute declares a handle and the type has none");
         }
-        Self { name, ty, handle }
+        Self { name, ty, handle, growth: Growth::Original }
     }
 }
 
@@ -202,9 +225,31 @@ pub enum Definition {
     Struct(&'static [Parameter]),
     /// An enum with these variants.
     Enum(&'static [Variant]),
+    /// A struct that may gain fields: `#[grows]`. The added fields follow those of the first
+    /// version.
+    GrowableStruct(&'static [Parameter]),
+    /// An enum that may gain variants: `#[grows]`.
+    GrowableEnum {
+        /// The variants that can be sent.
+        variants: &'static [Variant],
+        /// Name of the variant that a reader receives instead of a variant that it doesn't know.
+        /// It has no number and can't be sent.
+        unknown: &'static str,
+    },
 }
 
-/// A variant of an enum. Its index in the enum is its number on the wire.
+impl Definition {
+    /// Returns the fields of the struct, or of all variants of the enum.
+    pub fn fields(&self) -> impl Iterator<Item = &'static Parameter> {
+        let (fields, variants): (&[_], &[Variant]) = match *self {
+            Self::Struct(fields) | Self::GrowableStruct(fields) => (fields, &[]),
+            Self::Enum(variants) | Self::GrowableEnum { variants, .. } => (&[], variants),
+        };
+        fields.iter().chain(variants.iter().flat_map(|variant| variant.fields))
+    }
+}
+
+/// A variant of an enum. Its index in the list of variants is its number on the wire.
 // Not `non_exhaustive`, because generated code in other crates constructs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {

@@ -28,6 +28,7 @@ mod encode;
 mod field_path;
 mod files;
 mod flag_names;
+mod growable;
 mod guid;
 #[macro_use]
 mod handle;
@@ -58,6 +59,7 @@ pub use describe::Describe;
 pub use encode::{Encode, EncodeError, EncodeErrorKind, Encoder};
 pub use field_path::FieldPath;
 pub use files::Files;
+pub use growable::GROWABLE_HEADER_BYTES;
 pub use guid::{Guid, ParseGuidError};
 #[doc(hidden)]
 pub use handle::borrow;

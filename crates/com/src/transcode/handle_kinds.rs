@@ -64,10 +64,18 @@ impl HandleWalk<'_> {
                 parts.iter().try_for_each(|part| self.visit(part, declared, depth))
             }
             Type::Named { definition, .. } if depth < Limits::DEPTH_MAX => {
-                let fields = match definition() {
+                let definition = definition();
+                let is_growable = matches!(
+                    definition,
+                    Definition::GrowableStruct(_) | Definition::GrowableEnum { .. }
+                );
+                if is_growable {
+                    self.skip(syshandle_types::GROWABLE_HEADER_BYTES)?;
+                }
+                let fields = match definition {
                     Definition::Struct([]) => return self.skip(1),
-                    Definition::Struct(fields) => fields,
-                    Definition::Enum(variants) => {
+                    Definition::Struct(fields) | Definition::GrowableStruct(fields) => fields,
+                    Definition::Enum(variants) | Definition::GrowableEnum { variants, .. } => {
                         let index = self.len_unchecked()?;
                         variants.get(index).ok_or(Problem::Encoded)?.fields
                     }

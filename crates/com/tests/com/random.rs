@@ -77,6 +77,9 @@ impl Random {
             Type::Named { definition, .. } => {
                 let fields = match definition() {
                     Definition::Struct(fields) => fields,
+                    Definition::GrowableStruct(_) | Definition::GrowableEnum { .. } => {
+                        unreachable!("the interface has no growable type")
+                    }
                     Definition::Enum(variants) => {
                         let place = self.below(variants.len());
                         out.bytes.extend((place as u32).to_le_bytes());

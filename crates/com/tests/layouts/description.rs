@@ -71,7 +71,7 @@ impl Maker<'_> {
             name: leak_text(plain_name(&of.name)),
             docs: "",
             parameters: Vec::leak(parameters),
-            result: Parameter { name: "", ty: result, handle: declared(of.result_handle.as_ref()) },
+            result: Parameter::new("", result, declared(of.result_handle.as_ref())),
             error: None,
             blocking: false,
             differs: None,
@@ -80,7 +80,7 @@ impl Maker<'_> {
 
     fn parameter(&mut self, of: &model::Parameter) -> Result<Parameter, String> {
         let name = leak_text(plain_name(&of.name));
-        Ok(Parameter { name, ty: self.ty(&of.ty)?, handle: declared(of.handle.as_ref()) })
+        Ok(Parameter::new(name, self.ty(&of.ty)?, declared(of.handle.as_ref())))
     }
 
     fn ty(&mut self, ty: &syn::Type) -> Result<Type, String> {

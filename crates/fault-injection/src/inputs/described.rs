@@ -20,7 +20,7 @@ use syshandle::{
     object::Interface,
 };
 use syshandle_adversary::{RawConnection, Response};
-use syshandle_types::{Encoder, Limits};
+use syshandle_types::{Encoder, GROWABLE_HEADER_BYTES, Limits};
 use syshandle_wire::{FrameKind, Header, Hello};
 
 /// An interface with one method for each kind of argument.
@@ -268,9 +268,15 @@ impl Arguments {
     }
 
     fn named(&mut self, definition: Definition, input: &mut Input<'_>, depth: u32) {
+        let (start, first_slot) = (self.bytes.len(), self.handles.len());
+        let is_growable =
+            matches!(definition, Definition::GrowableStruct(_) | Definition::GrowableEnum { .. });
+        if is_growable {
+            self.bytes.extend([0; GROWABLE_HEADER_BYTES]);
+        }
         let fields = match definition {
-            Definition::Struct(fields) => fields,
-            Definition::Enum(variants) => {
+            Definition::Struct(fields) | Definition::GrowableStruct(fields) => fields,
+            Definition::Enum(variants) | Definition::GrowableEnum { variants, .. } => {
                 let variant = usize::from(input.byte()) % variants.len();
                 self.bytes.extend((variant as u32).to_le_bytes());
                 variants[variant].fields
@@ -278,6 +284,12 @@ impl Arguments {
         };
         for field in fields {
             self.parameter(field, input, depth + 1);
+        }
+        if is_growable {
+            let size = (self.bytes.len() - start - GROWABLE_HEADER_BYTES) as u32;
+            let entries = (self.handles.len() - first_slot) as u16;
+            self.bytes[start..start + 4].copy_from_slice(&size.to_le_bytes());
+            self.bytes[start + 4..start + 6].copy_from_slice(&entries.to_le_bytes());
         }
     }
 
