@@ -1,7 +1,9 @@
 //! Items that only generated code may use. They may change in any release.
 
 pub use syshandle_macros::class;
-pub use syshandle_types::{DecodeError, DecodeErrorKind, Decoder, Encoder, Measure};
+pub use syshandle_types::{
+    DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder, GrowableType, Measure,
+};
 
 pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]

@@ -145,7 +145,7 @@ macro_rules! impl_map {
                 for index in 0..len {
                     // Charges each entry twice, because the capacity of a map grows by doubling.
                     input.charge_value::<[(K, V); 2]>()?;
-                    let key = K::decode(input).map_err(|error| error.in_item(index))?;
+                    let key = input.key::<K>(index)?;
                     let value = V::decode(input).map_err(|error| error.in_item(index))?;
                     if map.insert(key, value).is_some() {
                         return Err(input.error(DecodeErrorKind::Duplicate).in_item(index));
@@ -180,7 +180,7 @@ macro_rules! impl_set {
                 let mut set = Self::default();
                 for index in 0..len {
                     input.charge_value::<[T; 2]>()?;
-                    let item = T::decode(input).map_err(|error| error.in_item(index))?;
+                    let item = input.key::<T>(index)?;
                     if !set.insert(item) {
                         return Err(input.error(DecodeErrorKind::Duplicate).in_item(index));
                     }

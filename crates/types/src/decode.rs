@@ -1,11 +1,14 @@
 //! Decodes values from bytes and handles. No peer input can cause a panic, make the decoder
 //! allocate memory out of proportion to the message, or deliver an unproven handle.
 
+mod growable;
+
 use std::fmt;
 
 use crate::payload::{SharedBytes, UnreadBytes};
 use crate::{
-    BorrowedHandle, Declaration, FieldPath, Handle, Handles, Limits, Mismatch, OwnedHandle,
+    BorrowedHandle, Declaration, FieldPath, GrowableType, Handle, Handles, Limits, Mismatch,
+    OwnedHandle,
 };
 
 /// A type whose values can be received.
@@ -83,14 +86,20 @@ pub struct Decoder<'a> {
     bytes: &'a [u8],
     /// The remaining bytes in memory that the sender may change. They come after those in `bytes`.
     rest: Option<UnreadBytes<'a>>,
+    /// The copy of the bytes that were in `rest`, and its offset in the message.
+    copied: (usize, &'a [u8]),
     handles: <Handles as IntoIterator>::IntoIter,
     /// Duplicates of handles in decoded values, kept until the whole message is decoded.
     duplicates: Handles,
     next_slot: u16,
+    /// The slot after the last handle of the current growable value.
+    slots_end: u16,
     prove: &'a dyn Prove,
     declared: Option<Declaration>,
     parameter: Option<u16>,
     depth: u32,
+    /// Whether the current value is part of a key of a map or an item of a set.
+    is_key: bool,
     /// Reserved bytes of memory that no value has been charged for yet.
     reserved: usize,
     /// Bytes of memory that may still be reserved for this message.
@@ -107,13 +116,16 @@ impl<'a> Decoder<'a> {
             reservable: memory_limit(bytes.len()) - RESERVED_AT_FIRST,
             bytes,
             rest: None,
+            copied: (0, &[]),
             handles,
             duplicates: Handles::new(),
             next_slot: 0,
+            slots_end: u16::MAX,
             prove,
             declared: None,
             parameter: None,
             depth: 0,
+            is_key: false,
         }
     }
 
@@ -190,6 +202,15 @@ impl<'a> Decoder<'a> {
         self.depth += 1;
         let value = read(self);
         self.depth -= 1;
+        value
+    }
+
+    /// Reads a key of a map or an item of a set. It can't be an unknown variant, because two
+    /// different variants would become the same key.
+    pub(crate) fn key<T: Decode>(&mut self, index: usize) -> Result<T, DecodeError> {
+        let outer = std::mem::replace(&mut self.is_key, true);
+        let value = T::decode(self).map_err(|error| error.in_item(index));
+        self.is_key = outer;
         value
     }
 
@@ -305,8 +326,10 @@ impl<'a> Decoder<'a> {
     #[cold]
     fn copy_rest(&mut self) -> Result<(), DecodeError> {
         if let Some(rest) = self.rest.take() {
-            let room = self.room_for(rest.len())?;
-            self.bytes = rest.copy(room).ok_or_else(|| self.error(DecodeErrorKind::Truncated))?;
+            let room = self.room_for(rest.len_of_message())?;
+            let (offset, len) = (rest.offset(), rest.len());
+            let copy = rest.copy(room).ok_or_else(|| self.error(DecodeErrorKind::Truncated))?;
+            (self.copied, self.bytes) = ((offset, copy), &copy[..len]);
         }
         Ok(())
     }
@@ -338,7 +361,8 @@ impl<'a> Decoder<'a> {
         if slot != self.next_slot {
             return Err(self.error(DecodeErrorKind::WrongSlot { slot }));
         }
-        let Some(handle) = self.handles.next() else {
+        let next = if slot < self.slots_end { self.handles.next() } else { None };
+        let Some(handle) = next else {
             return Err(self.error(DecodeErrorKind::MissingHandle { slot }));
         };
         self.next_slot += 1;
@@ -520,6 +544,26 @@ pub enum DecodeErrorKind {
     TooDeep,
     /// A map has two equal keys, or a set two equal items.
     Duplicate,
+    /// A value sets a required field that the receiver's version of its type doesn't have.
+    RequiredField {
+        /// The receiver's version of the type.
+        of: GrowableType,
+        /// Number of the last required field that is set, from 1.
+        number: u16,
+    },
+    /// A field or variant that the receiver's version of its type doesn't have contains handles.
+    UnknownHandles {
+        /// The receiver's version of the type.
+        of: GrowableType,
+        /// Number of handles.
+        count: u16,
+    },
+    /// A key of a map or an item of a set contains a variant that the receiver's version of its type
+    /// doesn't have.
+    UnknownKey {
+        /// The receiver's version of the type.
+        of: GrowableType,
+    },
 }
 
 const OTHER_VERSION: &str = "the sender may have another version of the interface";
@@ -559,6 +603,16 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, "the limit of {} nested values is exceeded", Limits::DEPTH_MAX)
             }
             Self::Duplicate => f.write_str("a key is there twice"),
+            Self::RequiredField { of, number } => {
+                write!(f, "field {number} is required and unknown: {of}")
+            }
+            Self::UnknownHandles { of, count: 1 } => {
+                write!(f, "1 handle is in an unknown {}: {of}", of.part())
+            }
+            Self::UnknownHandles { of, count } => {
+                write!(f, "{count} handles are in an unknown {}: {of}", of.part())
+            }
+            Self::UnknownKey { of } => write!(f, "a key has an unknown {}: {of}", of.part()),
         }
     }
 }

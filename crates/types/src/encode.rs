@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::time::Instant;
 
-use crate::{BorrowedHandle, FieldPath, Limits, MessageHandle, OutgoingHandles, Payload};
+use crate::payload::PayloadPosition;
+use crate::{
+    BorrowedHandle, FieldPath, GROWABLE_HEADER_BYTES, Limits, MessageHandle, OutgoingHandles,
+    Payload,
+};
 
 /// A type whose values can be sent.
 ///
@@ -43,6 +48,8 @@ pub struct Encoder<'a> {
     parameter: Option<u16>,
     deadline: Option<Instant>,
     depth: u32,
+    /// Number of the last required field that is set in the current growable value.
+    last_required: u16,
     error: Option<EncodeError>,
 }
 
@@ -51,7 +58,16 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
         let (payload, handles) = (bytes.into(), OutgoingHandles::default());
-        Self { payload, handles, limits, parameter: None, deadline: None, depth: 0, error: None }
+        Self {
+            payload,
+            handles,
+            limits,
+            parameter: None,
+            deadline: None,
+            depth: 0,
+            last_required: 0,
+            error: None,
+        }
     }
 
     /// Sets the deadline of the call.
@@ -118,6 +134,57 @@ impl<'a> Encoder<'a> {
         self.depth += 1;
         write(self);
         self.depth -= 1;
+    }
+
+    /// Writes a value of a type that can grow: its header, and then what `write` writes.
+    pub fn growable(&mut self, write: impl FnOnce(&mut Self)) {
+        self.nested(|out| {
+            let header = out.payload.end();
+            out.put(&[0; GROWABLE_HEADER_BYTES]);
+            let (bytes, handles) = (out.payload.len(), out.handles.len());
+            let outer = mem::take(&mut out.last_required);
+            write(out);
+            let required = mem::replace(&mut out.last_required, outer);
+            let size = (out.payload.len() - bytes) as u32;
+            let handles = (out.handles.len() - handles) as u16;
+            let [s0, s1, s2, s3] = size.to_le_bytes();
+            let ([h0, h1], [r0, r1]) = (handles.to_le_bytes(), required.to_le_bytes());
+            out.payload.replace(header, &[s0, s1, s2, s3, h0, h1, r0, r1]);
+        });
+    }
+
+    /// Writes a required field of a growable value like [`Encoder::named_field`]. `number` is the
+    /// field's position in the struct, from 1. If the value differs from the default, a reader that
+    /// doesn't know the field refuses the message.
+    pub fn required_field<T: Encode>(
+        &mut self,
+        name: &str,
+        number: u16,
+        value: &'a T,
+        default: impl FnOnce() -> T,
+    ) {
+        let (start, handles) = (self.payload.end(), self.handles.len());
+        self.named_field(name, value);
+        if self.handles.len() > handles || !self.is_encoding_of(start, &default()) {
+            self.last_required = number;
+        }
+    }
+
+    /// Returns whether the bytes since `start` encode this value. The comparison of encodings works
+    /// for types without `PartialEq`, such as an optional handle.
+    fn is_encoding_of<T: Encode>(&self, start: PayloadPosition, value: &T) -> bool {
+        let mut out = Encoder::new(Vec::new(), self.limits);
+        value.encode(&mut out);
+        out.error.is_none()
+            && out.handles.is_empty()
+            && self.payload.ends_with(start, &out.payload.as_slice())
+    }
+
+    /// Returns the number of bytes of a value on the wire.
+    pub(crate) fn len_of<T: Encode>(value: &T) -> usize {
+        let mut out = Encoder::new(Vec::new(), Limits::default());
+        value.encode(&mut out);
+        out.payload.len()
     }
 
     /// Appends bytes.
@@ -251,6 +318,12 @@ pub enum EncodeErrorKind {
     /// User-defined types in the value nest deeper than the receiver accepts
     /// ([`Limits::DEPTH_MAX`]).
     TooDeep,
+    /// The value is the variant that stands for all variants which this version of its type doesn't
+    /// know. It has no form on the wire.
+    UnknownVariant {
+        /// Name of the type.
+        type_name: &'static str,
+    },
     /// The value could not provide its handle.
     Handle(io::Error),
     /// The implementation of [`Encode`] for the value failed.
@@ -269,6 +342,11 @@ impl fmt::Display for EncodeErrorKind {
             Self::TooDeep => {
                 write!(f, "the limit of {} nested values is exceeded", Limits::DEPTH_MAX)
             }
+            Self::UnknownVariant { type_name } => write!(
+                f,
+                "an unknown variant of `{type_name}` can't be sent: it was received from a program \
+                 with a newer version of the type"
+            ),
             Self::Handle(_) => f.write_str("a handle to send can't be obtained"),
             Self::Value(text) => write!(f, "a value can't be encoded: {text}"),
         }

@@ -59,7 +59,7 @@ pub use describe::Describe;
 pub use encode::{Encode, EncodeError, EncodeErrorKind, Encoder};
 pub use field_path::FieldPath;
 pub use files::Files;
-pub use growable::GROWABLE_HEADER_BYTES;
+pub use growable::{GROWABLE_HEADER_BYTES, GrowableType};
 pub use guid::{Guid, ParseGuidError};
 #[doc(hidden)]
 pub use handle::borrow;

@@ -88,6 +88,31 @@ impl<'a> Payload<'a> {
         self.own.extend_from_slice(bytes);
     }
 
+    /// Returns the current end of the payload.
+    #[inline]
+    pub(crate) fn end(&self) -> PayloadPosition {
+        PayloadPosition { own: self.own.len(), lent: self.lent.len() }
+    }
+
+    /// Replaces the bytes that were put at a position. Does nothing if they were not put there,
+    /// because the message is too large.
+    pub(crate) fn replace(&mut self, at: PayloadPosition, bytes: &[u8]) {
+        if let Some(place) = self.own.get_mut(at.own..at.own + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    /// Returns whether the bytes from a position to the end are equal to `bytes`.
+    pub(crate) fn ends_with(&self, from: PayloadPosition, mut bytes: &[u8]) -> bool {
+        let mut start = from.own;
+        for (place, lent) in &self.lent[from.lent..] {
+            let rest = bytes.strip_prefix(&self.own[start..*place]);
+            let Some(rest) = rest.and_then(|rest| rest.strip_prefix(*lent)) else { return false };
+            (bytes, start) = (rest, *place);
+        }
+        bytes == &self.own[start..]
+    }
+
     /// Appends bytes. Borrows them instead of copying if there are at least [`LENT_MIN`].
     pub(crate) fn lend(&mut self, bytes: &'a [u8]) {
         match bytes.len() {
@@ -98,6 +123,13 @@ impl<'a> Payload<'a> {
             }
         }
     }
+}
+
+/// A position in a payload: the numbers of own bytes and of lent slices before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PayloadPosition {
+    own: usize,
+    lent: usize,
 }
 
 /// The size of a message's body, and the position that decides its alignment in shared memory.
@@ -148,7 +180,7 @@ impl<'s> SharedBytes<'s> {
 
     /// Returns all bytes of the message as unread.
     pub(crate) fn rest(&self) -> UnreadBytes<'_> {
-        UnreadBytes { shared: self, at: 0, singles: 0 }
+        UnreadBytes { shared: self, at: 0, end: self.len, singles: 0 }
     }
 }
 
@@ -158,11 +190,13 @@ impl fmt::Debug for SharedBytes<'_> {
     }
 }
 
-/// The bytes of a message that the decoder has not read yet.
+/// The bytes of a message that the decoder has not read yet. Inside a growable value, they end with
+/// that value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnreadBytes<'a> {
     shared: &'a SharedBytes<'a>,
     at: usize,
+    end: usize,
     /// Number of small values copied one by one since the last large one.
     singles: u32,
 }
@@ -170,7 +204,29 @@ pub(crate) struct UnreadBytes<'a> {
 impl<'a> UnreadBytes<'a> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
+        self.end - self.at
+    }
+
+    /// Returns the offset of the next byte in the message.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the number of unread bytes in the whole message.
+    pub(crate) fn len_of_message(&self) -> usize {
         self.shared.len - self.at
+    }
+
+    /// Ends the unread bytes after the next `len` bytes, which must be there. Returns the previous
+    /// end.
+    pub(crate) fn end_after(&mut self, len: usize) -> usize {
+        std::mem::replace(&mut self.end, self.at + len)
+    }
+
+    /// Skips the bytes that are left, and continues until `end`.
+    pub(crate) fn continue_until(&mut self, end: usize) {
+        self.at = self.end;
+        self.end = end;
     }
 
     /// Copies the next `N` bytes. Returns `None` if fewer are left, or if [`SINGLES_MAX`] values in
@@ -195,10 +251,10 @@ impl<'a> UnreadBytes<'a> {
         self.shared.source.append(self.at, len, out).then(|| self.at += len)
     }
 
-    /// Copies all remaining bytes into `copy`, which must have capacity for them, and returns them
-    /// as a slice.
+    /// Copies all unread bytes of the message into `copy`, which must have capacity for them, and
+    /// returns them as a slice.
     pub(crate) fn copy(self, mut copy: Vec<u8>) -> Option<&'a [u8]> {
-        self.shared.source.append(self.at, self.len(), &mut copy).then_some(())?;
+        self.shared.source.append(self.at, self.len_of_message(), &mut copy).then_some(())?;
         self.shared.copy.set(copy).ok()?;
         self.shared.copy.get().map(Vec::as_slice)
     }
