@@ -7,6 +7,7 @@ use syshandle_registry::Registration;
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
 
 pub mod described;
+pub mod descriptions;
 pub mod ends;
 pub mod idl;
 pub mod values;
@@ -15,8 +16,9 @@ pub mod values;
 pub type InputCheck = fn(&[u8]);
 
 /// All checks, each with the name of its corpus.
-pub const ALL: [(&str, InputCheck); 7] = [
+pub const ALL: [(&str, InputCheck); 8] = [
     ("described", described::run),
+    ("descriptions", descriptions::run),
     ("ends", ends::run),
     ("idl", idl::run),
     ("idl_rust", idl::run_rust),

@@ -19,6 +19,11 @@
 //! replaces `Arc<U>` by `U`, and `Option<Arc<U>>` by `Option<U>`: an `Arc` lets a server keep the
 //! value that it returns, which a client does not need.
 
+pub mod compatibility;
+mod description_bytes;
+mod hash;
+pub mod owned;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -239,6 +244,11 @@ pub enum Definition {
 }
 
 impl Definition {
+    /// Returns whether later versions of the type may have more fields or variants.
+    pub fn is_growable(&self) -> bool {
+        matches!(self, Self::GrowableStruct(_) | Self::GrowableEnum { .. })
+    }
+
     /// Returns the fields of the struct, or of all variants of the enum.
     pub fn fields(&self) -> impl Iterator<Item = &'static Parameter> {
         let (fields, variants): (&[_], &[Variant]) = match *self {

@@ -14,7 +14,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_types::{Encode, Encoder, FieldPath, Guid, Limits};
+use syshandle_types::describe::owned::Description;
+use syshandle_types::describe::{
+    Definition, Describe, Growth, Interface, Method, Parameter, Type, Variant,
+};
+use syshandle_types::{Declaration, Encode, Encoder, FieldPath, Guid, Limits};
 use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
@@ -236,4 +240,94 @@ fn values_are_as_they_were() {
     let handle = || OwnedHandle::from(tempfile::tempfile().unwrap());
     golden.value("handles", &(handle(), Some(handle()), vec![handle()]));
     golden.check("values");
+}
+
+/// An interface with each part that a description has.
+static DESCRIBED: Interface = Interface {
+    iid: Guid::from_bytes([0x10; 16]),
+    name: "Printer",
+    docs: "Prints.",
+    is_private: false,
+    methods: &[
+        Method {
+            name: "print",
+            docs: "Prints a job.",
+            parameters: &[
+                Parameter::new("job", JOB, None),
+                Parameter::new(
+                    "file",
+                    <OwnedHandle as Describe>::TYPE,
+                    Some(
+                        Declaration::kind(Kind::File)
+                            .at_least(Rights::READ)
+                            .at_most(Rights::READ)
+                            .files(Files::REGULAR),
+                    ),
+                ),
+                Parameter::new("pages", <Option<Vec<[u16; 2]>> as Describe>::TYPE, None),
+            ],
+            result: Parameter::new("", Type::Object(|| &DESCRIBED), None),
+            error: Some(STATE),
+            blocking: true,
+            differs: None,
+        },
+        Method {
+            name: "watch",
+            docs: "",
+            parameters: &[
+                Parameter::new("map", <BTreeMap<u8, BTreeSet<u8>> as Describe>::TYPE, None),
+                Parameter::new("both", <(u8, Result<u8, String>) as Describe>::TYPE, None),
+                Parameter::new("settings", Type::Serde(|| "Settings"), None),
+            ],
+            result: Parameter::new("", <() as Describe>::TYPE, None),
+            error: None,
+            blocking: false,
+            differs: None,
+        },
+    ],
+};
+
+const JOB: Type = Type::Named {
+    name: "Job",
+    docs: "A job.",
+    definition: || {
+        Definition::GrowableStruct(
+            const {
+                &[
+                    Parameter::new("name", <String as Describe>::TYPE, None),
+                    Parameter::new("copies", <u32 as Describe>::TYPE, None).added(Growth::Required),
+                ]
+            },
+        )
+    },
+};
+
+const STATE: Type = Type::Named {
+    name: "State",
+    docs: "",
+    definition: || {
+        Definition::Enum(
+            const {
+                &[
+                    Variant { name: "Idle", value: -1, fields: &[] },
+                    Variant {
+                        name: "Busy",
+                        value: 5,
+                        fields: &const { [Parameter::new("jobs", Type::List(&JOB), None)] },
+                    },
+                ]
+            },
+        )
+    },
+};
+
+#[test]
+fn descriptions_and_their_hashes_are_as_they_were() {
+    let (description, hash) = Description::of(&DESCRIBED);
+    let bytes = description.to_bytes().unwrap();
+    assert_eq!(Description::from_bytes(&bytes).as_ref(), Ok(&description));
+    let mut golden = Golden::default();
+    golden.line("hash", &hash.to_le_bytes());
+    golden.line("description", &bytes);
+    golden.check("descriptions");
 }
