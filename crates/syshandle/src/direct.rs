@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use syshandle_os::{OwnedHandle, ProofFailure, Seqpacket, prove};
 
 use crate::activation::linux::connect;
-use crate::class::{Implements, Interface, Object, Proxy};
+use crate::class::{Implements, Interface, Proxy};
 use crate::client::Client;
 use crate::client::linux::deadline::Deadline;
 use crate::client::linux::handshake::ClientHandshake;
 use crate::door::DoorMaker;
 use crate::server::linux::served_object::ServedObject;
 use crate::setup::failed;
+use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result, door};
 
 /// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
+use crate::class::{Class, ClassInfo, Implements, Interface, Proxy, Serves};
 use crate::server::Context;
+use crate::untyped_object::Object;
 use crate::{Error, Result};
 
 cfg_if::cfg_if! {

@@ -74,6 +74,7 @@ mod received_handles;
 mod serde_value;
 mod server;
 pub mod testing;
+mod untyped_object;
 
 /// Running servers: their end, and their statistics.
 pub mod serving {
@@ -331,9 +332,8 @@ pub mod wait {
 pub mod object {
     pub use syshandle_types::ParseGuidError;
 
-    pub use crate::class::{
-        AsyncProxy, Class, ClassInfo, Implements, Interface, Object, Proxy, Serves,
-    };
+    pub use crate::class::{AsyncProxy, Class, ClassInfo, Implements, Interface, Proxy, Serves};
+    pub use crate::untyped_object::Object;
 }
 
 /// Calls in flight, whose results are awaited or waited for later.

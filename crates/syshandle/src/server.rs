@@ -16,7 +16,8 @@ pub use outcome::{Outcome, TimerOutcome};
 pub use running_server::{RunningServer, ServerRef};
 pub use stats::{CallStats, QuotaOwner, QuotaStats, RefusalStats, ServerStats, Usage};
 
-use crate::class::{Class, Factory, ServedClass, Serves};
+use crate::class::{Class, Serves};
+use crate::untyped_object::{Factory, ServedClass};
 use crate::{Error, ErrorKind, Result};
 
 cfg_if::cfg_if! {

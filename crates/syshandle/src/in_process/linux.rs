@@ -3,10 +3,10 @@
 use syshandle_types::describe::Interface as Description;
 
 use crate::Result;
-use crate::class::Object;
 use crate::client::Client;
 use crate::server::Context;
 use crate::server::linux::served_object::ServedObject;
+use crate::untyped_object::Object;
 
 /// Makes a client of an object in this process, for one of its interfaces. The client connects when
 /// it is first used.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use syshandle_types::describe::Interface as Description;
 
 use crate::Result;
-use crate::class::Object;
 use crate::client::Client;
 use crate::client::windows::local_object::LocalObject;
 use crate::server::Context;
 use crate::server::windows::activity::Activity;
 use crate::server::windows::objects::ComObject;
+use crate::untyped_object::Object;
 
 /// Makes a client of an object in this process, for one of its interfaces.
 pub(super) fn client_of(object: &Object, interface: &'static Description) -> Result<Client> {

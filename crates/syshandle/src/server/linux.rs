@@ -32,10 +32,10 @@ use self::acceptor::Acceptor;
 use self::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings};
 use self::server_control::ServerControl;
-use crate::class::ServedClass;
 use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
 use crate::setup::failed;
+use crate::untyped_object::ServedClass;
 use crate::{Error, ErrorKind, Result, direct};
 
 /// The settings of a server that has not started.

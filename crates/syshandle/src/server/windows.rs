@@ -25,9 +25,9 @@ use syshandle_wire::Fault;
 use self::activity::Activity;
 use self::objects::ComObject;
 use self::server_control::ServerControl;
-use crate::class::ServedClass;
 use crate::class_locks::ClassLocks;
 use crate::server::running_server::join;
+use crate::untyped_object::{Object, ServedClass};
 use crate::{Error, ErrorKind, Result};
 
 /// The settings of a server that COM doesn't have itself.
@@ -162,7 +162,7 @@ fn was_started_by_com() -> bool {
 
 /// Makes the object for a new client.
 fn make(
-    make: &dyn Fn() -> crate::class::Object,
+    make: &dyn Fn() -> Object,
     activity: &Arc<Activity>,
     caller: Caller,
 ) -> Result<ServedObject> {

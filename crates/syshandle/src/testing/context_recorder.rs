@@ -8,9 +8,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::class::Object;
 use crate::in_process::isolated;
 use crate::server::context::Context;
+use crate::untyped_object::Object;
 use crate::{Error, Result, interface};
 
 /// Returns the context of a call that has ended, and its client, which is connected until it is

@@ -10,9 +10,10 @@ use syshandle_types::describe::Interface as Description;
 use super::ComReply;
 use super::calls::{self, Deadline, WaitError};
 use crate::call_target::{CallTarget, ComCall};
-use crate::class::{Interface, no_interface};
+use crate::class::Interface;
 use crate::server_status::ServerStatus;
 use crate::stand_in::HandleOrObject;
+use crate::untyped_object::no_interface;
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.

@@ -43,7 +43,6 @@ use super::reactor::timers::SourceTimer;
 use super::reactor::timers::TimerId;
 use super::session::{ClientProcess, Session};
 use super::task::TaskOwner;
-use crate::class::Object;
 use crate::door::ProcessIdentity;
 use crate::limits::LIMITS;
 use crate::link::Link;
@@ -52,6 +51,7 @@ use crate::quota::{QuotaGuard, Resource};
 use crate::spin::Spin;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard};
+use crate::untyped_object::Object;
 
 /// The server side of a connection.
 pub(crate) struct ServerConnection {

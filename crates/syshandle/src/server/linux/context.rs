@@ -12,10 +12,10 @@ use super::connection::calls::CallState;
 use super::reactor::Reactor;
 use super::served_object::ServedObject;
 use super::task::{Task, TaskRef, UserWaitable};
-use crate::class::Object;
 use crate::received_handles::KernelProver;
 use crate::server::background_task::TaskWork;
 use crate::setup::other_process;
+use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result};
 
 /// The context of a call.

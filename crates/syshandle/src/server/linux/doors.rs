@@ -17,12 +17,12 @@ use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::SourceTimer;
 use crate::buffer::FrameBuffer;
-use crate::class::Object;
 use crate::door;
 use crate::door::ProcessIdentity;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{Quota, Resource};
 use crate::received_handles::{KernelProver, ReceivedHandles};
+use crate::untyped_object::Object;
 
 /// The inner end of a door. Keeps the object and the server alive.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventOutcome, LoopContext};
 use super::reactor::{Reactor, UserCode};
-use crate::class::{AnyInterface, Object};
 use crate::quota::{Quota, QuotaGuard};
+use crate::untyped_object::{AnyInterface, Object};
 
 /// The object of a connection or a door.
 ///

@@ -39,13 +39,13 @@ use self::watchdog::Watchdog;
 use self::worker_pool::WorkerPool;
 pub(crate) use self::worker_pool::{UserCode, WorkItem};
 use crate::Result;
-use crate::class::{Factory, ServedClass};
 use crate::guard::ForeignValue;
 use crate::quota::Quotas;
 use crate::server::stats::RefusalCounters;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, now, wait_for_event};
+use crate::untyped_object::{Factory, ServedClass};
 
 /// A running server.
 pub(crate) struct Reactor {

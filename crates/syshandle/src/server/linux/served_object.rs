@@ -10,11 +10,11 @@ use syshandle_types::describe::Interface;
 use super::doors::InnerDoor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::{Reactor, Settings};
-use crate::class::Object;
 use crate::door::DoorMaker;
 use crate::quota::Quota;
 use crate::setup::failed;
 use crate::sync::Mutex;
+use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result};
 
 /// An object of this process. It takes a descriptor for each door, and none without doors.

@@ -19,13 +19,14 @@ use crate::server::Context;
 use crate::server::incoming_call::IncomingCall;
 use crate::server_status::ServerStatus;
 use crate::stand_in::{self, HandleOrObject};
+use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.
 pub(crate) struct ComObject {
     session: Arc<Session>,
     /// Private interface.
-    status: crate::class::Object,
+    status: Object,
     /// Interfaces of the program's object and the private interface, in the order of their indices.
     interfaces: Vec<&'static Description>,
 }
@@ -34,7 +35,7 @@ impl ComObject {
     /// Makes an object for a client. Without a process id, the first process that calls becomes the
     /// client.
     pub(crate) fn new(
-        program: crate::class::Object,
+        program: Object,
         activity: &Arc<Activity>,
         client: Option<u32>,
     ) -> Result<Self> {
@@ -42,8 +43,7 @@ impl ComObject {
         let session = Session::new(program, activity)?;
         let status =
             Arc::new(ServerStatusObject { session: session.clone(), process: OnceLock::new() });
-        let status =
-            crate::class::Object::new().with::<dyn ServerStatus, ServerStatusObject>(&status);
+        let status = Object::new().with::<dyn ServerStatus, ServerStatusObject>(&status);
         let interfaces = descriptions.into_iter().chain(status.descriptions()).collect();
         if let Some(client) = client {
             session.belongs_to(client);

@@ -11,8 +11,8 @@ use syshandle_wire::Fault;
 
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::task::Task;
-use crate::class::Object;
 use crate::server::Outcome;
+use crate::untyped_object::Object;
 
 /// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_types::Guid;
 use syshandle_wire::Hello;
 
-use crate::class::{Interface, Object, Proxy};
+use crate::class::{Interface, Proxy};
 use crate::client::linux::handshake::ClientHandshake;
 use crate::pipeline::{PendingCall, pipelined};
 use crate::quota::{QuotaLimits, Quotas, Resource};
@@ -30,6 +30,7 @@ use crate::server::linux::reactor::event_loop::EventLoop;
 use crate::server::linux::reactor::{Reactor, Settings};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
+use crate::untyped_object::Object;
 use crate::{Client, Context, Result, interface};
 
 /// Longer than any interleaving lasts on the test's clock.
