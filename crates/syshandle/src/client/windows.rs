@@ -3,6 +3,7 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 pub(crate) mod calls;
+mod cancel;
 pub(crate) mod local_object;
 pub(crate) mod pending_call;
 pub(crate) mod remote_object;
@@ -13,12 +14,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use syshandle_com::InterfacePointer;
-use syshandle_os::{BorrowedHandle, Credentials, Declaration, ManualEvent, OwnedHandle, Waitable};
+use syshandle_os::{BorrowedHandle, Credentials, Declaration, OwnedHandle, Waitable};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder};
 use syshandle_wire::Status;
 
 use self::calls::Deadline;
+pub(super) use self::cancel::CancelState;
 use self::local_object::LocalObject;
 use self::remote_object::RemoteObject;
 use super::Client;
@@ -35,23 +37,6 @@ pub(super) struct ObjectRef {
     location: ObjectLocation,
     /// Handle that represents this reference in messages.
     stand_in: Arc<OnceLock<StandIn>>,
-}
-
-/// The event that a cancel sets.
-#[derive(Debug)]
-pub(super) struct CancelState {
-    pub(super) event: ManualEvent,
-}
-
-impl CancelState {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { event: ManualEvent::new()? })
-    }
-
-    pub(super) fn cancel(&self) {
-        // Setting an open event does not fail.
-        let _ = self.event.set();
-    }
 }
 
 /// Location of the object.

@@ -25,5 +25,5 @@ pub(super) fn serve(
     object: Object,
     interface: &'static Description,
 ) -> Result<Client> {
-    Ok(Client::served(Box::new(context.0.serve(object)?), interface))
+    Ok(Client::served(Box::new(ServedObject::of_call(&context.0, object)?), interface))
 }

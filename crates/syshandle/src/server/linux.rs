@@ -3,6 +3,7 @@
 mod acceptor;
 pub(crate) mod arguments;
 mod call;
+mod classes;
 pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod doors;
@@ -29,6 +30,7 @@ use syshandle_types::Limits;
 use syshandle_wire::{Greeting, Offer};
 
 use self::acceptor::Acceptor;
+use self::classes::Classes;
 use self::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings};
 use self::server_control::ServerControl;
@@ -174,14 +176,15 @@ impl PreparedServer {
             quota_limits: QuotaLimits::of_server(max_clients, max_concurrent_calls, descriptors),
         };
         // The reactor comes first, so that a server that can't run takes no socket.
-        let reactor = Reactor::new(settings, classes)?;
+        let classes = Arc::new(Classes::new(classes));
+        let reactor = Reactor::new(settings, Some(classes.clone()))?;
         let socket = match way_in {
             WayIn::Registered => ServerSocket::take(&order)?,
             WayIn::Path(path) => ServerSocket::at(path)?,
             WayIn::Socket(socket) if is_connected => {
                 let socket = direct::adopt(socket)?;
                 let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose()?;
-                acceptor::admit(&reactor, socket, &greeting)
+                acceptor::admit(&reactor, socket, &greeting, classes)
                     .map_err(|error| not_watched("the client's connection", error))?;
                 return Ok(Self { reactor, acceptor: None, _signal });
             }
@@ -197,7 +200,8 @@ impl PreparedServer {
         }
         let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose();
         let _signal = _signal.inspect_err(|_| location.give_up())?;
-        let acceptor = Acceptor::open(&reactor, listener, location, &greeting, policy)?;
+        let acceptor =
+            Acceptor::open(&reactor, (listener, location), (&greeting, classes), policy)?;
         reactor.count_idle_time();
         // Accepts a client before the thread of the first event loop starts, so that the client
         // that started this server can already reply to the greeting.

@@ -9,7 +9,8 @@ use syshandle_registry::{Policy, ProgramFile, SocketLocation};
 use syshandle_types::Payload;
 use syshandle_wire::{Fault, Greeting, Header};
 
-use super::connection::{ClientOrigin, ServerConnection, greeting_frame, refuse};
+use super::classes::Classes;
+use super::connection::{ClientOrigin, ObjectOrigin, ServerConnection, greeting_frame, refuse};
 use super::reactor::event_loop::{EndingStep, EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::SourceTimer;
 use super::reactor::{RETRY, Reactor};
@@ -26,6 +27,7 @@ pub(crate) struct Acceptor {
     location: SocketLocation,
     /// The greeting, which is the same for every client.
     greeting: (Header, Payload<'static>),
+    classes: Arc<Classes>,
     policy: Policy,
     program: ProgramFile,
     key: std::sync::OnceLock<u64>,
@@ -41,9 +43,8 @@ impl Acceptor {
     /// Starts to accept clients.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
-        listener: Listener,
-        location: SocketLocation,
-        greeting: &Greeting,
+        (listener, location): (Listener, SocketLocation),
+        (greeting, classes): (&Greeting, Arc<Classes>),
         policy: Policy,
     ) -> Result<Arc<Self>> {
         const NO_ACCEPTOR: &str = "no clients can be let in";
@@ -53,6 +54,7 @@ impl Acceptor {
             listener,
             location,
             greeting: greeting_frame(greeting),
+            classes,
             policy,
             program: ProgramFile::current(),
             key: std::sync::OnceLock::new(),
@@ -139,10 +141,11 @@ impl Acceptor {
             return None;
         }
         let (client, here) = (ClientOrigin::OfSocket(client), Some(Reactor::FIRST));
+        let object = ObjectOrigin::OfClass(self.classes.clone());
         socket
             .accept_handles()
             .and_then(|()| {
-                ServerConnection::add(reactor, socket, client, &self.greeting, None, here)
+                ServerConnection::add(reactor, socket, client, &self.greeting, object, here)
             })
             .inspect_err(|error| crate::log::debug!(%error, "a client can't be served"))
             .ok()?
@@ -281,9 +284,12 @@ pub(crate) fn admit(
     reactor: &Arc<Reactor>,
     socket: Seqpacket,
     greeting: &Greeting,
+    classes: Arc<Classes>,
 ) -> io::Result<()> {
     socket.accept_handles()?;
     let client = socket.peer()?;
     let client = ClientOrigin::OfSocket(client);
-    ServerConnection::add(reactor, socket, client, &greeting_frame(greeting), None, None).map(drop)
+    let object = ObjectOrigin::OfClass(classes);
+    ServerConnection::add(reactor, socket, client, &greeting_frame(greeting), object, None)
+        .map(drop)
 }

@@ -5,8 +5,17 @@ use std::sync::Arc;
 use syshandle_types::{Decoder, Handles, Prove, SharedBytes};
 use syshandle_wire::{Body, Header};
 
-use super::connection::ServerConnection;
 use crate::buffer::FrameBuffer;
+use crate::link::ArenaRange;
+
+/// The shared memory of a client, which a call keeps until the arguments are decoded.
+pub(crate) trait PeerMemory: Send + Sync {
+    /// Returns the bytes of a body, and their number.
+    fn range(&self, body: Body) -> (ArenaRange<'_>, usize);
+
+    /// Releases the range of a body that the server has read.
+    fn has_read(&self, body: Body);
+}
 
 /// The encoded arguments: in the frame, or in the client's shared memory until dropped.
 pub(crate) enum Arguments {
@@ -17,7 +26,7 @@ pub(crate) enum Arguments {
         end: u16,
     },
     Shared {
-        connection: Arc<ServerConnection>,
+        memory: Arc<dyn PeerMemory>,
         body: Body,
     },
     Lost,
@@ -37,8 +46,8 @@ impl Arguments {
             Self::Frame { frame, start, end } => {
                 decode(Decoder::new(&frame[usize::from(*start)..usize::from(*end)], handles, prove))
             }
-            Self::Shared { connection, body } => {
-                let (range, len) = connection.range(*body);
+            Self::Shared { memory, body } => {
+                let (range, len) = memory.range(*body);
                 let bytes = SharedBytes::new(&range, len);
                 decode(Decoder::shared(&bytes, handles, prove))
             }
@@ -52,8 +61,8 @@ const _: () = assert!(Header::FRAME_MAX <= u16::MAX as usize);
 /// Releases the range of shared memory.
 impl Drop for Arguments {
     fn drop(&mut self) {
-        if let Self::Shared { connection, body } = self {
-            connection.has_read(*body);
+        if let Self::Shared { memory, body } = self {
+            memory.has_read(*body);
         }
     }
 }

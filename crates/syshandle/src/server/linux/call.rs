@@ -11,7 +11,7 @@ use syshandle_wire::{Fault, Status};
 use super::arguments::Arguments;
 use super::connection::ServerConnection;
 use super::connection::calls::CallState;
-use super::context::CallContext;
+use super::context::{CallContext, CallHost};
 use super::doors::InnerDoor;
 use super::reactor::activity::KeepAlive;
 use super::reactor::event_loop::LoopContext;
@@ -118,9 +118,11 @@ impl ServerCall {
             _keep_alive,
             ..
         } = self;
+        // Dropped before `_keep_alive`: the last reference releases the object, and the server must
+        // not end before that.
+        let (host, connection) = (connection.clone(), connection);
         let context =
-            Context(CallContext { reactor: reactor.clone(), connection, call: state }, None);
-        let connection = &context.0.connection;
+            Context(CallContext { reactor: reactor.clone(), connection: host, call: state }, None);
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             reactor.end_copy();
             *replied = Some(now());

@@ -21,7 +21,7 @@ mod replying;
 mod state;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,8 @@ use self::calls::Calls;
 use self::inbox::Inbox;
 use self::outbox::Outbox;
 use self::state::{ConnectionState, PollerChange};
+use super::classes::Classes;
+use super::context::CallHost;
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
@@ -87,6 +89,16 @@ struct ExpectedHello {
     /// The return channel of a client at a door. The hello shows that the client has received the
     /// connection.
     _channel: Option<(Arc<PeerSocket>, QuotaGuard)>,
+    /// The classes from which the client chooses its object; `None` if it has an object.
+    classes: Option<Arc<Classes>>,
+}
+
+/// Which object a new connection gets.
+pub(crate) enum ObjectOrigin {
+    /// The object of a door.
+    Existing(Object),
+    /// A new object of the class that the client names in its hello.
+    OfClass(Arc<Classes>),
 }
 
 /// How the server learned the identity of the client of a new connection.
@@ -114,18 +126,18 @@ impl ServerConnection {
         object: &Object,
     ) -> io::Result<Option<Arc<Self>>> {
         let greeting = greeting_frame(&Greeting { limits: LIMITS, offers: object.offers() });
-        let added = Self::add(reactor, socket, client, &greeting, Some(object.clone()), None)?;
+        let object = ObjectOrigin::Existing(object.clone());
+        let added = Self::add(reactor, socket, client, &greeting, object, None)?;
         Ok(added.map(|added| added.connection))
     }
 
-    /// Greets a client and starts to serve it. A client at a door gets `object`. Returns `None` if
-    /// the client was refused.
+    /// Greets a client and starts to serve it. Returns `None` if the client was refused.
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
         client: ClientOrigin,
         (header, greeting): &(Header, Payload<'static>),
-        object: Option<Object>,
+        object: ObjectOrigin,
         here: Option<usize>,
     ) -> io::Result<Option<NewConnection>> {
         let (client, process, channel) = match client {
@@ -150,11 +162,19 @@ impl ServerConnection {
                 return Ok(None);
             }
         };
+        let (object, classes) = match object {
+            ObjectOrigin::Existing(object) => (Some(object), None),
+            ObjectOrigin::OfClass(classes) => (None, Some(classes)),
+        };
         let object = ClientObject::new(reactor, &quota, object, quota_guard);
         let session = Arc::new(Session::new(client, process, quota));
         let shared = SharedState {
             state: ConnectionState::Handshaking,
-            expected: Some(ExpectedHello { timer: None, _channel: channel.zip(of_channel) }),
+            expected: Some(ExpectedHello {
+                timer: None,
+                _channel: channel.zip(of_channel),
+                classes,
+            }),
             calls: Calls::new(),
             outbox: Outbox::default(),
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
@@ -199,23 +219,9 @@ impl ServerConnection {
         }
     }
 
-    pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.session
-    }
-
     /// Returns the object that the client uses, once it was found or created.
     pub(super) fn object(&self) -> &ClientObject {
         &self.object
-    }
-
-    /// Returns the connection as the owner of background tasks.
-    pub(crate) fn task_owner(&self) -> TaskOwner<'_> {
-        TaskOwner { session: &self.session, socket: &self.link.socket, key: self.key() }
-    }
-
-    /// Returns a handle to the client's process.
-    pub(crate) fn client_process(&self) -> io::Result<OwnedFd> {
-        self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
     /// Returns the key among the sources of the reactor. The key changes when the connection moves
@@ -304,16 +310,6 @@ impl ServerConnection {
         self.end_locked(shared, reactor, true);
     }
 
-    /// Ends the connection with a fault.
-    pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
-        reactor.count_refusal(fault);
-        let (header, body) = ServerEnd::<()>::refused(fault);
-        self.shared().send_batch(self);
-        // A client that has disconnected does not need the fault.
-        let _ = self.link.send_last(&header, &body);
-        self.end(reactor, false);
-    }
-
     /// Ends the connection. `bye` is `false` if the client is gone or violated the protocol.
     pub(super) fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
         self.end_locked(self.shared(), reactor, bye);
@@ -352,6 +348,25 @@ impl ServerConnection {
 
     fn shared(&self) -> MutexGuard<'_, SharedState> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallHost for ServerConnection {
+    fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    fn task_owner(&self) -> TaskOwner<'_> {
+        TaskOwner { session: &self.session, socket: &self.link.socket, key: self.key() }
+    }
+
+    fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
+        reactor.count_refusal(fault);
+        let (header, body) = ServerEnd::<()>::refused(fault);
+        self.shared().send_batch(self);
+        // A client that has disconnected does not need the fault.
+        let _ = self.link.send_last(&header, &body);
+        self.end(reactor, false);
     }
 }
 

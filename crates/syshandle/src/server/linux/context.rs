@@ -1,5 +1,6 @@
 //! The context of a call: its client, its state and the server.
 
+use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,22 +8,30 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Process, Waitable};
 use syshandle_wire::Fault;
 
-use super::connection::ServerConnection;
 use super::connection::calls::CallState;
 use super::reactor::Reactor;
-use super::served_object::ServedObject;
-use super::task::{Task, TaskRef, UserWaitable};
+use super::session::Session;
+use super::task::{Task, TaskOwner, TaskRef, UserWaitable};
+use crate::Result;
 use crate::received_handles::KernelProver;
 use crate::server::background_task::TaskWork;
-use crate::setup::other_process;
-use crate::untyped_object::Object;
-use crate::{Error, ErrorKind, Result};
+
+/// The connection of a call, as far as the context of the call needs it.
+pub(crate) trait CallHost: Debug + Send + Sync {
+    fn session(&self) -> &Arc<Session>;
+
+    /// Returns the connection as the owner of background tasks.
+    fn task_owner(&self) -> TaskOwner<'_>;
+
+    /// Ends the connection with a fault.
+    fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault);
+}
 
 /// The context of a call.
 #[derive(Debug)]
 pub(crate) struct CallContext {
     pub(super) reactor: Arc<Reactor>,
-    pub(super) connection: Arc<ServerConnection>,
+    pub(super) connection: Arc<dyn CallHost>,
     pub(super) call: Arc<CallState>,
 }
 
@@ -41,7 +50,8 @@ impl CallContext {
     }
 
     pub(crate) fn client_process(&self) -> io::Result<Process> {
-        self.connection.client_process().map(Process::from)
+        let TaskOwner { session, socket, .. } = self.connection.task_owner();
+        Ok(session.process(socket)?.try_clone_to_owned()?.into())
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -88,21 +98,5 @@ impl CallContext {
         self.connection.refuse(&self.reactor, &Fault::Aborted { text });
         // The server may have to end now, and this thread may not be one of its own.
         self.reactor.look_around();
-    }
-
-    /// Serves an object from this server, counted in the client's quota.
-    pub(crate) fn serve(&self, object: Object) -> Result<ServedObject> {
-        if !self.reactor.is_own() {
-            return Err(other_process("context"));
-        }
-        ServedObject::new(&self.reactor, &self.connection.session().quota, object).map_err(
-            |error| {
-                let kind = match error.kind() {
-                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                    _ => ErrorKind::System,
-                };
-                Error::detected(kind, "the object can't be served").because(error)
-            },
-        )
     }
 }

@@ -18,14 +18,13 @@ mod work_queue;
 mod worker_pool;
 pub(crate) mod worker_slot;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool as SignalFlag, Ordering};
 use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Event, Interest, ManualEvent, ProcessMark};
-use syshandle_types::Guid;
 
 use self::activity::{Activity, ActivityKind, KeepAlive};
 #[cfg(test)]
@@ -39,13 +38,11 @@ use self::watchdog::Watchdog;
 use self::worker_pool::WorkerPool;
 pub(crate) use self::worker_pool::{UserCode, WorkItem};
 use crate::Result;
-use crate::guard::ForeignValue;
 use crate::quota::Quotas;
 use crate::server::stats::RefusalCounters;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, now, wait_for_event};
-use crate::untyped_object::{Factory, ServedClass};
 
 /// A running server.
 pub(crate) struct Reactor {
@@ -58,7 +55,6 @@ pub(crate) struct Reactor {
     activity: Arc<Activity>,
     settings: Settings,
     quotas: Quotas,
-    classes: ForeignValue<HashMap<Guid, Factory>>,
     methods: MethodTable,
     refusals: RefusalCounters,
     /// User code that the thread of the first loop runs, or has a worker run.
@@ -78,6 +74,8 @@ pub(crate) struct Reactor {
     /// Number of threads that are dedicated to one client.
     dedicated: AtomicUsize,
     dedicated_max: usize,
+    /// A value of the program that lives as long as the reactor: the classes of a server.
+    _program: Option<Arc<dyn Send + Sync>>,
 }
 
 /// Counts one dedicated thread until dropped.
@@ -93,8 +91,11 @@ impl Reactor {
     /// Index of the loop that also has the sources that belong to no client.
     pub(crate) const FIRST: usize = 0;
 
-    /// Creates a reactor without threads.
-    pub(crate) fn new(settings: Settings, classes: Vec<ServedClass>) -> Result<Arc<Self>> {
+    /// Creates a reactor without threads. Keeps `program` until it is dropped.
+    pub(crate) fn new(
+        settings: Settings,
+        program: Option<Arc<dyn Send + Sync>>,
+    ) -> Result<Arc<Self>> {
         // Operations on a client's handles that may block must not block the threads of the server.
         // Before a peer is served, because another file system may be mounted over `/proc` later.
         syshandle_os::prepare_once();
@@ -112,9 +113,6 @@ impl Reactor {
             activity: Arc::default(),
             quotas: Quotas::new(settings.quota_limits),
             settings,
-            classes: ForeignValue::new(
-                classes.into_iter().map(|class| (class.clsid, class.make)).collect(),
-            ),
             methods: MethodTable::default(),
             refusals: RefusalCounters::default(),
             queued: Mutex::default(),
@@ -127,6 +125,7 @@ impl Reactor {
             untold: AtomicUsize::new(0),
             dedicated: AtomicUsize::new(0),
             dedicated_max: loops,
+            _program: program,
         };
         reactor.add_own_sources()?;
         Ok(Arc::new(reactor))
@@ -244,11 +243,6 @@ impl Reactor {
     /// Returns whether the limit of connections and doors is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.activity.presence() >= self.settings.max_clients
-    }
-
-    /// Returns the function that creates the objects of a class.
-    pub(crate) fn class(&self, clsid: Guid) -> Option<&Factory> {
-        self.classes.get(&clsid)
     }
 
     /// Returns the quotas of the clients.

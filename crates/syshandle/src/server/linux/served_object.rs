@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use syshandle_os::{Credentials, OwnedHandle, Peer, Seqpacket};
 use syshandle_types::describe::Interface;
 
+use super::context::CallContext;
 use super::doors::InnerDoor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::{Reactor, Settings};
 use crate::door::DoorMaker;
 use crate::quota::Quota;
-use crate::setup::failed;
+use crate::setup::{failed, other_process};
 use crate::sync::Mutex;
 use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result};
@@ -30,14 +31,21 @@ pub(crate) struct ServedObject {
 }
 
 impl ServedObject {
-    /// Serves an object of a server, counted in a client's quota. Makes its first door.
-    pub(crate) fn new(
-        reactor: &Arc<Reactor>,
-        quota: &Arc<Quota>,
-        object: Object,
-    ) -> io::Result<Self> {
-        let first = Mutex::new(Some(InnerDoor::open(reactor, quota, &object)?));
-        let (reactor, quota) = (reactor.clone(), quota.clone());
+    /// Serves an object from the server of a call, counted in the client's quota. Makes its first
+    /// door.
+    pub(crate) fn of_call(context: &CallContext, object: Object) -> Result<Self> {
+        let (reactor, quota) = (&context.reactor, &context.connection.session().quota);
+        if !reactor.is_own() {
+            return Err(other_process("context"));
+        }
+        let first = InnerDoor::open(reactor, quota, &object).map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                _ => ErrorKind::System,
+            };
+            Error::detected(kind, NOT_SERVED).because(error)
+        })?;
+        let (reactor, quota, first) = (reactor.clone(), quota.clone(), Mutex::new(Some(first)));
         Ok(Self { reactor, quota, object, first, keep_alive: None })
     }
 
@@ -105,7 +113,7 @@ fn shared_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
 }
 
 fn new_reactor() -> Result<(Arc<Reactor>, KeepAlive)> {
-    let reactor = Reactor::new(Settings::of_objects(), Vec::new())?;
+    let reactor = Reactor::new(Settings::of_objects(), None)?;
     let keep_alive = reactor.keep_alive(ActivityKind::Presence);
     reactor.start().map_err(not_served)?;
     Ok((reactor, keep_alive))

@@ -1,6 +1,6 @@
 //! Objects in the form in which clients call them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syshandle_com::{RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
@@ -11,7 +11,7 @@ use syshandle_wire::{Fault, Status};
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::arguments::Arguments;
 use super::context::CallContext;
-use super::session::Session;
+use super::session::{HeldObject, Session};
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::method_ref::MethodRef;
 use crate::received_handles::ReceivedHandles;
@@ -25,6 +25,7 @@ use crate::{Error, ErrorKind, Result};
 /// Object of one client: the program's object and the client's session.
 pub(crate) struct ComObject {
     session: Arc<Session>,
+    program: Arc<ProgramObject>,
     /// Private interface.
     status: Object,
     /// Interfaces of the program's object and the private interface, in the order of their indices.
@@ -40,7 +41,8 @@ impl ComObject {
         client: Option<u32>,
     ) -> Result<Self> {
         let descriptions: Vec<_> = program.descriptions().collect();
-        let session = Session::new(program, activity)?;
+        let program = Arc::new(ProgramObject(Mutex::new(Some(program))));
+        let session = Session::new(program.clone(), activity)?;
         let status =
             Arc::new(ServerStatusObject { session: session.clone(), process: OnceLock::new() });
         let status = Object::new().with::<dyn ServerStatus, ServerStatusObject>(&status);
@@ -48,14 +50,14 @@ impl ComObject {
         if let Some(client) = client {
             session.belongs_to(client);
         }
-        Ok(Self { session, status, interfaces })
+        Ok(Self { session, program, status, interfaces })
     }
 
     /// Makes an object with its own session for another client of the program's object. So the
     /// actions and the death of one client don't affect the other.
     pub(crate) fn for_another_client(&self) -> Result<Self> {
         let no_object = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
-        let program = self.session.object().ok_or_else(no_object)?;
+        let program = self.program.get().ok_or_else(no_object)?;
         Self::new(program, self.session.activity(), None)
     }
 
@@ -123,7 +125,7 @@ impl CallTarget for ComObject {
             }
             reply(status, body, handles);
         };
-        let object = || iid.and_then(|iid| self.session.object()?.interface(iid));
+        let object = || iid.and_then(|iid| self.program.get()?.interface(iid));
         let Some(interface) = status.or_else(object) else {
             return keep(Status::Fault, Fault::Draining.write().into(), &[]);
         };
@@ -201,6 +203,25 @@ impl std::fmt::Debug for ComObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.interfaces.iter().map(|interface| interface.name).collect();
         f.debug_struct("ComObject").field("interfaces", &names).finish_non_exhaustive()
+    }
+}
+
+/// The program's object; `None` once the client has released it or has died, or the server has
+/// ended.
+#[derive(Debug)]
+struct ProgramObject(Mutex<Option<Object>>);
+
+impl ProgramObject {
+    fn get(&self) -> Option<Object> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl HeldObject for ProgramObject {
+    fn release(&self) {
+        let object = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropped after the lock is released, because the destructor is user code.
+        drop(object);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Session: the server's state of an object's client.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +13,12 @@ use syshandle_wire::Fault;
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::task::Task;
 use crate::server::Outcome;
-use crate::untyped_object::Object;
+
+/// The program's object, as far as the session of its client needs it.
+pub(crate) trait HeldObject: Debug + Send + Sync {
+    /// Drops the object. Runs user code.
+    fn release(&self);
+}
 
 /// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]
@@ -28,7 +34,7 @@ struct SessionState {
     client: ClientStatus,
     /// The program's object; `None` once the client has released it or has died, or the server has
     /// ended.
-    object: Option<Object>,
+    object: Option<Arc<dyn HeldObject>>,
     /// Client's process.
     process: Option<Arc<Process>>,
     watch: Option<Watch>,
@@ -56,7 +62,10 @@ enum ClientStatus {
 }
 
 impl Session {
-    pub(crate) fn new(object: Object, activity: &Arc<Activity>) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(
+        object: Arc<dyn HeldObject>,
+        activity: &Arc<Activity>,
+    ) -> io::Result<Arc<Self>> {
         let state = SessionState {
             client: ClientStatus::Unknown,
             object: Some(object),
@@ -77,11 +86,6 @@ impl Session {
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
-    }
-
-    /// Returns the program's object, unless it was dropped.
-    pub(crate) fn object(&self) -> Option<Object> {
-        self.state().object.clone()
     }
 
     /// Returns whether no client waits for results any more: it has released the object or has
@@ -141,7 +145,9 @@ impl Session {
         let watch = state.tasks.is_empty().then(|| state.watch.take()).flatten();
         drop(state);
         // The server stays alive while the destructor of the program's object runs.
-        drop(object);
+        if let Some(object) = object {
+            object.release();
+        }
         drop((keep_alive, watch));
     }
 
@@ -156,7 +162,9 @@ impl Session {
         for task in tasks.into_values() {
             task.end(Outcome::ClientDied);
         }
-        drop(object);
+        if let Some(object) = object {
+            object.release();
+        }
         drop(keep_alive);
     }
 
@@ -165,7 +173,9 @@ impl Session {
         let mut state = self.state();
         let (object, keep_alive) = (state.object.take(), state.keep_alive.take());
         drop(state);
-        drop(object);
+        if let Some(object) = object {
+            object.release();
+        }
         drop(keep_alive);
     }
 

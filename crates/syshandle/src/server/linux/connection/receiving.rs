@@ -10,11 +10,12 @@ use syshandle_wire::{Body, Fault, Hello, ServerEndEvent, Violation};
 
 use super::ServerConnection;
 use crate::buffer::FrameBuffer;
-use crate::guard::guard;
 use crate::link::BodyError;
 use crate::received_handles::ReceivedHandles;
 use crate::server::linux::arguments::Arguments;
 use crate::server::linux::call::ServerCall;
+use crate::server::linux::classes::Classes;
+use crate::server::linux::context::CallHost;
 use crate::server::linux::reactor::activity::ActivityKind;
 use crate::server::linux::reactor::event_loop::{
     EndingStep, EventOutcome, LoopContext, LoopSource,
@@ -267,10 +268,12 @@ impl ServerConnection {
                 shared.state.hello();
                 let expected = shared.expected.take();
                 drop(guard);
-                if let Some(timer) = expected.and_then(|expected| expected.timer) {
+                let (timer, classes) =
+                    expected.map_or((None, None), |expected| (expected.timer, expected.classes));
+                if let Some(timer) = timer {
                     reactor.forget_timer(timer);
                 }
-                return Ok(self.start_to_open(context, hello));
+                return Ok(self.start_to_open(context, hello, classes));
             }
             ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
@@ -281,7 +284,7 @@ impl ServerConnection {
                         Arguments::Frame { frame, start, end }
                     }
                     Body::Shared { .. } => match self.link.check_body(body) {
-                        Ok(()) => Arguments::Shared { connection: self.clone(), body },
+                        Ok(()) => Arguments::Shared { memory: self.clone(), body },
                         Err(BodyError::Lost) => {
                             self.release_range(shared, body);
                             Arguments::Lost
@@ -324,16 +327,21 @@ impl ServerConnection {
     }
 
     /// Finds or creates the object that the client names. Creating it runs user code.
-    fn start_to_open(self: &Arc<Self>, context: LoopContext<'_>, hello: Hello) -> ServerEvent {
+    fn start_to_open(
+        self: &Arc<Self>,
+        context: LoopContext<'_>,
+        hello: Hello,
+        classes: Option<Arc<Classes>>,
+    ) -> ServerEvent {
         let (reactor, quota) = (context.reactor, &self.session.quota);
         let Some(running) = context.try_start_unknown(quota) else {
             let connection = self.clone();
             reactor.run_beside(UserCode::boxed(quota, move |reactor| {
-                connection.open_or_refuse(reactor, hello);
+                connection.open_or_refuse(reactor, hello, classes.as_deref());
             }));
             return ServerEvent::Other;
         };
-        let is_open = self.open_or_refuse(reactor, hello);
+        let is_open = self.open_or_refuse(reactor, hello, classes.as_deref());
         match (running.end(), is_open) {
             (false, _) => ServerEvent::Lost,
             (true, true) => ServerEvent::Other,
@@ -343,18 +351,28 @@ impl ServerConnection {
 
     /// Finds or creates the object that the client names. Ends the connection and returns `false`
     /// if that fails.
-    fn open_or_refuse(&self, reactor: &Arc<Reactor>, hello: Hello) -> bool {
-        let opened = self.open(reactor, hello);
+    fn open_or_refuse(
+        &self,
+        reactor: &Arc<Reactor>,
+        hello: Hello,
+        classes: Option<&Classes>,
+    ) -> bool {
+        let opened = self.open(reactor, hello, classes);
         if let Err(fault) = &opened {
             self.refuse(reactor, fault);
         }
         opened.is_ok()
     }
 
-    fn open(&self, reactor: &Arc<Reactor>, Hello { clsid, iid }: Hello) -> Result<(), Fault> {
+    fn open(
+        &self,
+        reactor: &Arc<Reactor>,
+        Hello { clsid, iid }: Hello,
+        classes: Option<&Classes>,
+    ) -> Result<(), Fault> {
         if self.object.object().is_none() {
-            let make = reactor.class(clsid).ok_or(Fault::NoSuchClass(clsid))?;
-            self.object.set(guard(make).map_err(|text| Fault::NoObject { text })?);
+            let classes = classes.ok_or(Fault::NoSuchClass(clsid))?;
+            self.object.set(classes.make(clsid)?);
         } else if clsid != Guid::NIL {
             return Err(Fault::NoSuchClass(clsid));
         }

@@ -14,6 +14,7 @@ use crate::buffer::give_bytes;
 use crate::link::ArenaRange;
 use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
+use crate::server::linux::arguments::PeerMemory;
 use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::timers::SourceTimer;
 
@@ -181,16 +182,6 @@ impl ServerConnection {
         }
     }
 
-    /// Returns the bytes of a body in the client's shared memory, and their number.
-    pub(crate) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
-        self.link.range(body)
-    }
-
-    /// Releases a range of the client's shared memory that the server has read.
-    pub(crate) fn has_read(&self, body: Body) {
-        self.release_range(&mut self.shared(), body);
-    }
-
     /// Releases a range of the client's shared memory.
     pub(super) fn release_range(&self, shared: &mut SharedState, body: Body) {
         let release = shared.calls.has_read(body);
@@ -205,5 +196,15 @@ impl ServerConnection {
                 shared.calls.unreleased(&header);
             }
         }
+    }
+}
+
+impl PeerMemory for ServerConnection {
+    fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
+        self.link.range(body)
+    }
+
+    fn has_read(&self, body: Body) {
+        self.release_range(&mut self.shared(), body);
     }
 }

@@ -151,7 +151,7 @@ fn serve_where(
         filesystems: Filesystems::local(),
         quota_limits: QuotaLimits::UNLIMITED,
     };
-    let reactor = Reactor::new(settings, Vec::new()).unwrap();
+    let reactor = Reactor::new(settings, None).unwrap();
     let object = Object::new().with::<dyn Workload, _>(&Arc::new(object.clone()));
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
