@@ -14,7 +14,7 @@ use syshandle::Encode;
 use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, ProofFailure, Seqpacket};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
 use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent,
+    Body, ClientEnd, ClientEndEvent, Features, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent,
     Status,
 };
 
@@ -46,11 +46,11 @@ impl<'l> Layers<'l> {
     pub(crate) fn in_memory() -> Result<Self> {
         let limits = Limits::default();
         let (clsid, iid) = (Guid::from_bytes([1; 16]), Guid::from_bytes([2; 16]));
-        let greeting = Greeting { limits, offers: vec![Offer { clsid, iid }] };
+        let greeting = Greeting::new(limits, vec![Offer::new(clsid, iid)]);
         let (header, body) = ServerEnd::<()>::greeting(&greeting);
-        let (client, _) = ClientEnd::open(&whole(&header, &body), 0).map_err(debug)?;
-        let mut server = ServerEnd::new(limits);
-        let (header, body) = ClientEnd::<()>::hello(Hello { clsid, iid });
+        let (client, _) = ClientEnd::open(&whole(&header, &body), 0, Features::OWN).map_err(debug)?;
+        let mut server = ServerEnd::new(limits, Features::OWN);
+        let (header, body) = ClientEnd::<()>::hello(Hello::new(clsid, iid));
         server.receive(&whole(&header, &body), 0, false).map_err(debug)?;
         let (sockets, file, patience) = (None, None, None);
         Ok(Self { client, server, sockets, file, proof: Proof::None, patience, handles: vec![] })

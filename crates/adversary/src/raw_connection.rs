@@ -83,7 +83,7 @@ impl RawConnection {
         let connection = Self::connect_greeted(address)?;
         connection.send_frame(
             &Header::new(FrameKind::Hello),
-            &Hello { clsid, iid }.write(),
+            &Hello::new(clsid, iid).write(),
             &[],
         )?;
         Ok(connection)

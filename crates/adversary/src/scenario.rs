@@ -115,7 +115,7 @@ impl TargetServer {
 
     /// Returns a valid hello.
     pub(crate) fn hello(&self) -> Hello {
-        Hello { clsid: self.clsid, iid: self.iid }
+        Hello::new(self.clsid, self.iid)
     }
 }
 

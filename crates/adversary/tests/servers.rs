@@ -30,7 +30,7 @@ type Script = fn(&RawConnection);
 
 fn greeting(limits: Limits) -> Vec<u8> {
     let iid = TEST_SERVICE.interfaces()[0].iid;
-    Greeting { limits, offers: vec![Offer { clsid: TEST_SERVICE.clsid(), iid }] }.write()
+    Greeting::new(limits, vec![Offer::new(TEST_SERVICE.clsid(), iid)]).write()
 }
 
 /// Sends a valid greeting, and receives the hello and a call. Returns the ID of the call.
@@ -88,7 +88,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("greets with a frame too long", |connection| drop(connection.send_bytes(&[1; 100_000], &[]))),
     ("greets in another version", |connection| {
         let mut body = greeting(Limits::default());
-        body[8] = 9;
+        body[8..12].copy_from_slice(&[9, 0, 3, 0]);
         connection.send_frame(&Header::new(FrameKind::Greeting), &body, &[]).unwrap();
     }),
     ("greets with handles", |connection| {
@@ -526,7 +526,7 @@ fn malformed_frames_are_recognized() {
     let (a, b) = (RawConnection(a), RawConnection(b));
     a.send_bytes(&[0xa5; 40], &[]).unwrap();
     assert!(matches!(b.receive(SOON), Response::Malformed));
-    let hello = Hello { clsid: TEST_SERVICE.clsid(), iid: TEST_SERVICE.interfaces()[0].iid };
+    let hello = Hello::new(TEST_SERVICE.clsid(), TEST_SERVICE.interfaces()[0].iid);
     a.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[]).unwrap();
     assert!(matches!(b.receive(SOON), Response::Frame(FrameKind::Hello)));
     drop(a);

@@ -4,7 +4,7 @@
 //! corpora and random mutations of them.
 
 use syshandle_registry::Registration;
-use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
+use syshandle_wire::{ClientEnd, Fault, Features, Greeting, Hello};
 
 pub mod described;
 pub mod descriptions;
@@ -29,12 +29,12 @@ pub const ALL: [(&str, InputCheck); 8] = [
 
 /// Parses the input as a greeting, a hello, a fault and a first frame.
 pub fn run_opening(data: &[u8]) {
-    let _ = ClientEnd::<()>::open(data, 0);
+    let _ = ClientEnd::<()>::open(data, 0, Features::from_bits(u64::MAX));
     if let Ok(greeting) = Greeting::read(data) {
         assert_eq!(Greeting::read(&greeting.write()), Ok(greeting));
     }
     if let Ok(hello) = Hello::read(data) {
-        assert_eq!(hello.write(), *data);
+        assert_eq!(Hello::read(&hello.write()), Ok(hello));
     }
     if let Ok(fault) = Fault::read(data) {
         assert_eq!(Fault::read(&fault.write()), Ok(fault));

@@ -118,6 +118,11 @@ impl Link {
         // A small body is copied next to the header, because sending one buffer costs the kernel
         // less than sending a list of buffers.
         let (head, room) = piece.split_at_mut(head_len);
+        if !header.entries.is_empty() {
+            let table = header.entries.as_bytes();
+            let pieces = [IoSlice::new(head), IoSlice::new(table), IoSlice::new(body)];
+            return self.socket.send(&pieces, handles);
+        }
         match room.get_mut(..body.len()) {
             Some(place) => {
                 place.copy_from_slice(body);
@@ -272,6 +277,7 @@ pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
     let head_len = header.write(&mut head);
     here().write(&mut head);
     out.extend_from_slice(&head[..head_len]);
+    out.extend_from_slice(header.entries.as_bytes());
     out.extend_from_slice(body);
 }
 

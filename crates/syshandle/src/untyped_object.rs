@@ -54,7 +54,7 @@ impl Object {
     /// Returns the interfaces of this object in the form in which a greeting lists them.
     #[cfg_attr(windows, expect(dead_code, reason = "COM has no greeting"))]
     pub(crate) fn offers(&self) -> Vec<Offer> {
-        let offer = |iid| Offer { clsid: Guid::NIL, iid };
+        let offer = |iid| Offer::new(Guid::NIL, iid);
         self.0.iter().map(|interface| offer(interface.description().iid)).collect()
     }
 }

@@ -191,7 +191,7 @@ impl Hostile {
             return None;
         }
         let iid = <dyn TestService as Interface>::DESCRIPTION.iid;
-        let hello = Hello { clsid: TEST_SERVICE.clsid(), iid }.write();
+        let hello = Hello::new(TEST_SERVICE.clsid(), iid).write();
         let body = Body::Inline { len: hello.len() as u32 };
         peer.frame(&Header { body, ..Header::new(FrameKind::Hello) }, &hello, &[]);
         Some(peer)

@@ -23,6 +23,9 @@ impl Limits {
     /// Maximum number of handles in a message, which is the kernel's `SCM_MAX_FD`.
     pub const HANDLES_MAX: u16 = 253;
 
+    /// Maximum number of entries in the table of a message, so that the table fits in a frame.
+    pub const ENTRIES_MAX: usize = 4096;
+
     /// Maximum number of calls in flight on one connection. The number is high enough to keep every
     /// core busy, and low enough that the unread replies of a client take little memory.
     pub const CALLS_MAX: u16 = 64;

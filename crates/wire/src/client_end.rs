@@ -4,7 +4,7 @@
 use syshandle_types::{BodySize, Limits};
 
 use crate::pending_releases::PendingReleases;
-use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
+use crate::{Body, Fault, Features, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The client's end of a connection.
 ///
@@ -13,6 +13,7 @@ use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Vio
 #[derive(Debug)]
 pub struct ClientEnd<W> {
     limits: Limits,
+    features: Features,
     slots: Vec<Slot<W>>,
     running: u16,
     outgoing: Ranges,
@@ -82,13 +83,17 @@ pub enum StartError {
 }
 
 impl<W> ClientEnd<W> {
-    /// Opens the connection. `frame` is the complete greeting frame of the server. Returns the
-    /// client's end and the decoded greeting.
+    /// Opens the connection. `frame` is the complete greeting frame of the server, and `own` are the
+    /// features in the client's hello. Returns the client's end and the decoded greeting.
     ///
     /// # Errors
     /// Returns the fault if the server rejects the connection, and a [`Violation`] if the frame is
     /// not a greeting.
-    pub fn open(frame: &[u8], handles: usize) -> Result<(Self, Greeting), OpenError> {
+    pub fn open(
+        frame: &[u8],
+        handles: usize,
+        own: Features,
+    ) -> Result<(Self, Greeting), OpenError> {
         let (header, body) = Header::read(frame)?;
         match header.kind {
             _ if handles > 0 || header.handles > 0 => Err(Violation::TooManyHandles.into()),
@@ -98,6 +103,7 @@ impl<W> ClientEnd<W> {
                 let greeting = Greeting::read(body)?;
                 let end = Self {
                     limits: greeting.limits.at_most(Limits::default()),
+                    features: greeting.features.common(own),
                     slots: Vec::new(),
                     running: 0,
                     outgoing: Ranges::default(),
@@ -116,7 +122,7 @@ impl<W> ClientEnd<W> {
 
     /// Returns the client's first frame, which answers the greeting.
     pub fn hello(hello: Hello) -> (Header, Vec<u8>) {
-        let body = hello.write().to_vec();
+        let body = hello.write();
         let inline = Body::Inline { len: body.len() as u32 };
         (Header { body: inline, ..Header::new(FrameKind::Hello) }, body)
     }
@@ -125,6 +131,12 @@ impl<W> ClientEnd<W> {
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Returns the features that are in effect on the connection.
+    #[inline]
+    pub fn features(&self) -> Features {
+        self.features
     }
 
     /// Returns the number of calls that have no reply yet, including cancelled calls.
@@ -217,6 +229,7 @@ impl<W> ClientEnd<W> {
         handles_truncated: bool,
     ) -> Result<(ClientEndEvent<W>, &'f [u8]), Violation> {
         let (header, body) = Header::read(frame)?;
+        header.check_features(self.features)?;
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
         let event = match header.kind {

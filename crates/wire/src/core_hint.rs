@@ -4,8 +4,8 @@
 //! Sleeping costs tens of microseconds if waking up has to start an idle core, and almost nothing
 //! if both sides share a core. Spinning is cheap in the first case and expensive in the second.
 //! Neither side can determine cheaply which case applies: trying costs a call each time and gives
-//! wrong results on a busy machine. So each frame contains the sender's core in otherwise unused
-//! bits. A false hint only makes the receiver wait less efficiently.
+//! wrong results on a busy machine. So each frame contains the sender's core. A false hint only
+//! makes the receiver wait less efficiently.
 
 use crate::Header;
 
@@ -24,13 +24,13 @@ impl CoreHint {
     /// Reads the hint from a received frame, which need not be valid.
     #[inline]
     pub fn of_sender(frame: &[u8]) -> Self {
-        Self(frame.get(AT).map_or(0, |flags| (flags & BITS) >> SHIFT))
+        Self(frame.get(AT).map_or(0, |byte| byte & BITS))
     }
 
     /// Stores the hint in an encoded header.
     #[inline]
     pub fn write(self, head: &mut [u8; Header::LEN_MAX]) {
-        head[AT] = head[AT] & !BITS | self.0 << SHIFT;
+        head[AT] = self.0;
     }
 
     /// Restores a hint from [`CoreHint::as_byte`].
@@ -52,14 +52,11 @@ impl CoreHint {
     }
 }
 
-/// Offset of the flags byte in the header.
+/// Offset of the hint in the header.
 const AT: usize = 1;
 
-/// Position of the hint's lowest bit in the flags byte.
-const SHIFT: u32 = 1;
-
-/// Mask of the hint's bits in the flags byte.
-pub(crate) const BITS: u8 = 0b0111_1110;
+/// Mask of the hint's bits. The other bits of the byte are reserved.
+const BITS: u8 = 0b0011_1111;
 
 /// Number of distinct cores that a hint can express. The value 0 means "unknown".
 const CORES: usize = 63;

@@ -1,4 +1,5 @@
-//! Frames. Each consists of a header, a list of released ranges of shared memory, and a body.
+//! Frames. Each consists of a header, a list of released ranges of shared memory, a table of
+//! entries, and a body.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use smallvec::SmallVec;
 
 use syshandle_types::Limits;
 
-use crate::core_hint;
+use crate::{Entries, Features, Versions};
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,11 @@ pub struct Header {
     /// Offsets of the ranges that the sender has read in the receiver's shared memory, and now
     /// releases.
     pub releases: Releases,
+    /// In a call or reply: the table of the entries to which the body refers. It is empty if the
+    /// entries are the handles of the frame in their order.
+    pub entries: Entries,
+    /// In a call: the number of the object; 0 for the object of the connection.
+    pub object: u32,
     /// In a reply: asks the client to send `Bye` at the end, because the server may hold work for
     /// this client beyond its calls.
     pub awaits_bye: bool,
@@ -151,10 +157,10 @@ impl Releases {
 
 impl Header {
     /// Size of a header without releases, in bytes.
-    pub const LEN: usize = 28;
+    pub const LEN: usize = 32;
 
-    /// Maximum size of a frame, in bytes.
-    pub const FRAME_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX + Limits::INLINE_BYTES_MAX;
+    /// Maximum size of a frame, in bytes. The table of entries and the body share the space.
+    pub const FRAME_MAX: usize = Self::LEN_MAX + Limits::INLINE_BYTES_MAX;
 
     /// Maximum size of a header with releases, in bytes.
     pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
@@ -170,6 +176,8 @@ impl Header {
             timeout_ms: 0,
             body: Body::Inline { len: 0 },
             releases: Releases::default(),
+            entries: Entries::default(),
+            object: 0,
             awaits_bye: false,
         }
     }
@@ -180,63 +188,72 @@ impl Header {
         self.kind == FrameKind::Release && self.releases.as_slice().is_empty()
     }
 
-    /// Writes the header to `out` and returns its length.
+    /// Writes the header to `out` and returns its length. The bytes of the table of entries follow,
+    /// and then the body.
     #[inline]
     pub fn write(&self, out: &mut [u8; Self::LEN_MAX]) -> usize {
-        let (flags, offset, len) = match self.body {
+        let (shared, offset, len) = match self.body {
             Body::Inline { len } => (0, 0, len),
             Body::Shared { offset, len } => (SHARED, offset, len),
         };
-        let releases = self.releases.as_slice();
+        let flags = if self.awaits_bye { shared | AWAITS_BYE } else { shared };
+        let (releases, entries) = (self.releases.as_slice(), self.entries.len() as u32);
         out[0] = self.kind as u8;
-        out[1] = if self.awaits_bye { flags | AWAITS_BYE } else { flags };
+        out[1] = 0;
         out[2..4].copy_from_slice(&self.handles.to_le_bytes());
-        let words = [self.call, self.code, self.timeout_ms, len, offset, releases.len() as u32];
+        let counts = releases.len() as u32 | u32::from(flags) << 8 | entries << 16;
+        let words = [self.call, self.code, self.timeout_ms, len, offset, counts, self.object];
         for (place, word) in out[4..].chunks_exact_mut(4).zip(words.iter().chain(releases)) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         Self::LEN + 4 * releases.len()
     }
 
-    /// Parses a frame. Returns its header and the bytes that follow it.
+    /// Parses a frame. Returns its header and its body.
     ///
     /// # Errors
     /// [`Violation`]: the sender violated the protocol, and the connection must be closed.
     #[inline(always)]
     pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
-        let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
+        let (head, rest) = frame.split_first_chunk::<{ Self::LEN }>().ok_or(Violation::TooShort)?;
         let kind = FrameKind::from_byte(head[0]).ok_or(Violation::UnknownKind(head[0]))?;
-        let word = |at: usize| {
-            head[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or_default()
-        };
-        let releases_len = word(24) as usize;
+        let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (releases_len, flags) = (usize::from(head[24]), head[25]);
         if releases_len > Limits::RELEASES_MAX {
             return Err(Violation::TooManyReleases);
         }
+        if rest.len() > 4 * releases_len + Limits::INLINE_BYTES_MAX {
+            return Err(Violation::TooManyBytes);
+        }
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
         let releases = Releases::read(offsets);
+        let handles = half(2);
+        let (entries, rest) = match half(26) {
+            0 => (Entries::default(), rest),
+            len => Entries::read(rest, len.into(), handles)?,
+        };
         let (len, offset) = (word(16), word(20));
-        let flags = head[1] & !core_hint::BITS;
         let body = match flags & SHARED {
-            0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
+            0 if len as usize == rest.len() => Body::Inline { len },
             SHARED if rest.is_empty() => Body::Shared { offset, len },
             _ => return Err(Violation::WrongLength),
         };
-        if rest.len() > Limits::INLINE_BYTES_MAX {
-            return Err(Violation::TooManyBytes);
-        }
         let awaits_bye = flags & AWAITS_BYE != 0;
-        if awaits_bye && kind != FrameKind::Reply {
+        if flags & !(SHARED | AWAITS_BYE) != 0 || awaits_bye && kind != FrameKind::Reply {
             return Err(Violation::UnknownFlags(flags));
         }
         let header = Self {
             kind,
-            handles: u16::from_le_bytes([head[2], head[3]]),
+            handles,
             call: word(4),
             code: word(8),
             timeout_ms: word(12),
             body,
             releases,
+            entries,
+            object: word(28),
             awaits_bye,
         };
         match header.has_only_its_own() {
@@ -245,24 +262,33 @@ impl Header {
         }
     }
 
-    /// Returns whether all fields, the body and the handles are empty that this kind of frame may
-    /// not have.
+    /// Returns whether the frame has no body, handles or entries that its kind may not have. Other
+    /// fields that its kind does not use are reserved, and are ignored.
     #[inline]
     fn has_only_its_own(&self) -> bool {
-        let Self { handles, call, code, timeout_ms, body, .. } = self;
+        let Self { handles, body, .. } = self;
         let is_inline = matches!(body, Body::Inline { .. });
         let is_empty = matches!(body, Body::Inline { len: 0 });
-        let about_no_call = || *call == 0 && *code == 0 && *timeout_ms == 0;
         match self.kind {
-            FrameKind::Call => true,
-            FrameKind::Reply => *timeout_ms == 0,
-            FrameKind::Cancel => *code == 0 && *timeout_ms == 0 && *handles == 0 && is_empty,
+            FrameKind::Call | FrameKind::Reply => true,
+            _ if !self.entries.is_empty() => false,
             FrameKind::Greeting | FrameKind::Hello | FrameKind::Refused => {
-                about_no_call() && *handles == 0 && is_inline
+                *handles == 0 && is_inline
             }
-            FrameKind::Bye | FrameKind::Release => about_no_call() && *handles == 0 && is_empty,
-            FrameKind::Arena => about_no_call() && *handles <= 1 && is_empty,
-            FrameKind::Attach => about_no_call() && *handles == 1 && is_empty,
+            FrameKind::Cancel | FrameKind::Bye | FrameKind::Release => *handles == 0 && is_empty,
+            FrameKind::Arena => *handles <= 1 && is_empty,
+            FrameKind::Attach => *handles == 1 && is_empty,
+        }
+    }
+
+    /// Checks that the frame uses only features that are in effect.
+    #[inline]
+    pub(crate) fn check_features(&self, features: Features) -> Result<(), Violation> {
+        let is_call = self.kind == FrameKind::Call;
+        let uses_objects = is_call && self.object != 0 || self.entries.has_objects();
+        match uses_objects && !features.contains(Features::OBJECTS) {
+            true => Err(Violation::NotNegotiated(Features::OBJECTS)),
+            false => Ok(()),
         }
     }
 }
@@ -287,7 +313,7 @@ pub enum Violation {
     UnknownRelease,
     /// A frame of this kind is not allowed in this state.
     Unexpected(FrameKind),
-    /// The frame has a nonzero field, a body or handles that its kind may not have.
+    /// The frame has a body, handles or entries that its kind may not have.
     Surplus(FrameKind),
     /// The number of handles differs from that in the header.
     WrongHandles {
@@ -314,11 +340,15 @@ pub enum Violation {
     NotOurs,
     /// The shared memory does not meet the requirements.
     BadArena,
-    /// The peer uses another version of the protocol.
+    /// Both sides have no version of the protocol in common.
     Version {
-        /// Protocol version of the peer.
-        theirs: u16,
+        /// The versions that the peer supports.
+        theirs: Versions,
     },
+    /// The frame uses a feature that is not in effect on this connection.
+    NotNegotiated(Features),
+    /// The table of entries has an unknown type, or differs from the handles of the frame.
+    BadEntries,
 }
 
 impl fmt::Display for Violation {
@@ -335,7 +365,7 @@ impl fmt::Display for Violation {
             Self::Surplus(kind) => {
                 write!(
                     f,
-                    "a frame of the kind {kind:?} has a field, a body or handles that this kind does not have"
+                    "a frame of the kind {kind:?} has a body, handles or entries that this kind does not have"
                 )
             }
             Self::WrongHandles { declared, received } => {
@@ -348,14 +378,20 @@ impl fmt::Display for Violation {
             Self::CallTwice(id) => write!(f, "call {id} is running already"),
             Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
             Self::UnknownStatus(status) => write!(f, "the status {status} of a reply is unknown"),
+            Self::NotNegotiated(feature) => {
+                write!(f, "a frame uses the feature `{feature}`, which was not negotiated")
+            }
+            Self::BadEntries => {
+                f.write_str("the table of entries differs from the handles of the frame")
+            }
             Self::NotOurs => f.write_str("the peer does not use this protocol"),
             Self::BadArena => {
                 f.write_str("the shared memory lacks the required size, seals or access mode")
             }
             Self::Version { theirs } => write!(
                 f,
-                "the peer speaks version {theirs} of the protocol, and this side version {}",
-                crate::Greeting::VERSION
+                "the peer supports {theirs} of the protocol, and this side supports {}",
+                Versions::OWN
             ),
         }
     }
@@ -367,11 +403,12 @@ impl std::error::Error for Violation {}
 const SHARED: u8 = 1;
 
 /// Flag for [`Header::awaits_bye`].
-const AWAITS_BYE: u8 = 0x80;
+const AWAITS_BYE: u8 = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Entry;
 
     fn example() -> Header {
         Header {
@@ -382,6 +419,8 @@ mod tests {
             timeout_ms: 30_000,
             body: Body::Inline { len: 3 },
             releases: Releases::take_from(&mut vec![64, 128]),
+            entries: Entries::default(),
+            object: 9,
             awaits_bye: false,
         }
     }
@@ -389,7 +428,7 @@ mod tests {
     fn bytes(header: &Header) -> Vec<u8> {
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
-        head[..len].to_vec()
+        [&head[..len], header.entries.as_bytes()].concat()
     }
 
     #[test]
@@ -397,6 +436,10 @@ mod tests {
         let mut frame = bytes(&example());
         frame.extend(b"abc");
         assert_eq!(Header::read(&frame), Ok((example(), &b"abc"[..])));
+        let entries = [Entry::Handle, Entry::Object(5), Entry::Handle].into_iter().collect();
+        let with_table = Header { entries, ..example() };
+        let frame = [bytes(&with_table), b"abc".to_vec()].concat();
+        assert_eq!(Header::read(&frame), Ok((with_table, &b"abc"[..])));
         let shared = Header { body: Body::Shared { offset: 64, len: 99_999 }, ..example() };
         assert_eq!(Header::read(&bytes(&shared)), Ok((shared.clone(), &b""[..])));
         let (kind, timeout_ms) = (FrameKind::Reply, 0);
@@ -418,14 +461,52 @@ mod tests {
     #[test]
     fn unknown_kinds_and_flags_are_violations() {
         let mut frame = bytes(&Header::new(FrameKind::Bye));
-        frame[1] = 0x80;
-        assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(0x80)));
+        for flags in [AWAITS_BYE, 4, 8, 0x80, 0xfc] {
+            frame[25] = flags;
+            assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(flags)));
+        }
         frame[0] = 0;
         assert_eq!(Header::read(&frame), Err(Violation::UnknownKind(0)));
     }
 
     #[test]
-    fn fields_that_a_frame_kind_lacks_are_a_violation() {
+    fn reserved_fields_are_ignored() {
+        let inline = Header::new(FrameKind::Bye);
+        let mut frame = bytes(&inline);
+        frame[1] = 0xff; // the core, and two reserved bits
+        frame[20..24].fill(0xff); // the offset of a body in the frame
+        assert_eq!(Header::read(&frame), Ok((inline, &b""[..])));
+        for kind in (1..=10).filter_map(FrameKind::from_byte) {
+            let handles = u16::from(kind == FrameKind::Attach);
+            let header = Header { handles, call: 1, code: 2, timeout_ms: 3, ..Header::new(kind) };
+            let header = Header { object: 4, ..header };
+            assert_eq!(Header::read(&bytes(&header)), Ok((header, &b""[..])), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_number_is_a_violation_unless_it_was_negotiated() {
+        let entries = |kind| [kind].into_iter().collect();
+        let call = Header::new(FrameKind::Call);
+        let (object, table) = (Entry::Object(1), entries(Entry::Handle));
+        for (header, uses_objects) in [
+            (Header { object: 1, ..call.clone() }, true),
+            (Header { entries: entries(object), ..call.clone() }, true),
+            (Header { entries: entries(object), ..Header::new(FrameKind::Reply) }, true),
+            (Header { entries: table, ..call.clone() }, false),
+            (Header { object: 1, ..Header::new(FrameKind::Reply) }, false),
+            (call, false),
+        ] {
+            let violation = Err(Violation::NotNegotiated(Features::OBJECTS));
+            let expected = if uses_objects { violation } else { Ok(()) };
+            assert_eq!(header.check_features(Features::NONE), expected, "{header:?}");
+            assert_eq!(header.check_features(Features::from_bits(!1)), expected, "{header:?}");
+            assert_eq!(header.check_features(Features::OBJECTS), Ok(()), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_or_handles_that_a_frame_kind_lacks_are_a_violation() {
         let kinds = (1..=10).filter_map(FrameKind::from_byte);
         for kind in kinds {
             let empty =
@@ -440,19 +521,19 @@ mod tests {
             let opening = [FrameKind::Greeting, FrameKind::Hello, FrameKind::Refused];
             let body = Body::Inline { len: 1 };
             let shared = Body::Shared { offset: 0, len: 1 };
+            let objects: Entries =
+                (0..empty.handles).map(|_| Entry::Handle).chain([Entry::Object(1)]).collect();
             for (what, has, header, body) in [
-                (
-                    "a call",
-                    is(&[call, reply, FrameKind::Cancel]),
-                    Header { call: 1, ..empty.clone() },
-                    &[][..],
-                ),
-                ("a code", is(&[call, reply]), Header { code: 1, ..empty.clone() }, &[]),
-                ("a timeout", is(&[call]), Header { timeout_ms: 1, ..empty.clone() }, &[]),
                 (
                     "a handle more",
                     is(&[call, reply, FrameKind::Arena]),
                     Header { handles: empty.handles + 1, ..empty.clone() },
+                    &[][..],
+                ),
+                (
+                    "an object",
+                    is(&[call, reply]),
+                    Header { entries: objects.clone(), ..empty.clone() },
                     &[],
                 ),
                 (

@@ -6,22 +6,26 @@
 //! the values in messages. `docs/wire.md` specifies the protocol byte by byte.
 //!
 //! Suggested reading order: [`Header`], the start of each frame; [`Greeting`] and [`Hello`], which
-//! open a connection; [`ClientEnd`] and [`ServerEnd`], which enforce the rules of a connection;
+//! open a connection, and the [`Versions`] and [`Features`] in them; [`ClientEnd`] and [`ServerEnd`], which enforce the rules of a connection;
 //! [`Fault`], an error that one side's runtime reports to the other.
 
 mod arena;
 mod client_end;
 mod core_hint;
+mod entries;
 mod fault;
 mod frame;
 mod greeting;
+mod negotiation;
 mod pending_releases;
 mod server_end;
 
 pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
 pub use core_hint::CoreHint;
+pub use entries::{Entries, Entry};
 pub use fault::{Fault, IoCause, MethodError};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
+pub use negotiation::{Features, Versions};
 pub use server_end::{ServerEnd, ServerEndEvent};

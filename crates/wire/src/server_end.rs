@@ -5,7 +5,7 @@ use syshandle_types::{BodySize, Limits};
 
 use crate::client_end::{check_body, check_handles, give_back, place};
 use crate::pending_releases::PendingReleases;
-use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
+use crate::{Body, Fault, Features, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
 
 /// The server's end of a connection.
 ///
@@ -14,6 +14,8 @@ use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Ranges, Status, Vio
 #[derive(Debug)]
 pub struct ServerEnd<T> {
     limits: Limits,
+    /// The features in effect. Until the hello, these are the features in the greeting.
+    features: Features,
     phase: Phase,
     running: Vec<(u32, T)>,
     outgoing: Ranges,
@@ -67,10 +69,11 @@ pub enum ServerEndEvent<'a, T> {
 }
 
 impl<T> ServerEnd<T> {
-    /// Creates the server's end after the greeting was sent.
-    pub fn new(limits: Limits) -> Self {
+    /// Creates the server's end after a greeting with these limits and features was sent.
+    pub fn new(limits: Limits, features: Features) -> Self {
         Self {
             limits,
+            features,
             phase: Phase::Greeted,
             running: Vec::new(),
             outgoing: Ranges::default(),
@@ -102,12 +105,15 @@ impl<T> ServerEnd<T> {
         handles_truncated: bool,
     ) -> Result<(ServerEndEvent<'_, T>, &'f [u8]), Violation> {
         let (header, body) = Header::read(frame)?;
+        header.check_features(self.features)?;
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
         let event = match (self.phase, header.kind) {
             (Phase::Greeted, FrameKind::Hello) => {
+                let hello = Hello::read(body)?;
                 self.phase = Phase::Open;
-                ServerEndEvent::Hello(Hello::read(body)?)
+                self.features = self.features.common(hello.features);
+                ServerEndEvent::Hello(hello)
             }
             (Phase::Open, FrameKind::Call) => {
                 self.check_call(&header)?;
@@ -138,6 +144,12 @@ impl<T> ServerEnd<T> {
             (_, kind) => return Err(Violation::Unexpected(kind)),
         };
         Ok((event, body))
+    }
+
+    /// Returns the features that are in effect on the connection.
+    #[inline]
+    pub fn features(&self) -> Features {
+        self.features
     }
 
     fn check_call(&self, header: &Header) -> Result<(), Violation> {

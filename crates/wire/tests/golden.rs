@@ -1,9 +1,9 @@
 //! Compares the bytes on the wire with golden files, so that they can't change unnoticed. Each
 //! `golden/NAME.txt` has one line per frame or value. `docs/wire.md` specifies the bytes.
 //!
-//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` rewrites the files. Increase the
-//! protocol version in the greeting at the same time, because programs of an older version read
-//! these bytes.
+//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` rewrites the files. Add a
+//! feature, or increase the protocol version, at the same time, because programs of an older
+//! version read these bytes.
 
 // The text of a mismatch contains the Linux names of kernel objects.
 #![cfg(not(windows))]
@@ -23,7 +23,7 @@ use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
 use syshandle_wire::{
-    Body, ClientEnd, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer,
+    Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer,
     Releases, ServerEnd, Status,
 };
 
@@ -50,7 +50,7 @@ impl Golden {
     fn frame(&mut self, name: &str, (header, body): (Header, Vec<u8>)) {
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
-        self.line(name, &[&head[..len], &body].concat());
+        self.line(name, &[&head[..len], header.entries.as_bytes(), &body].concat());
     }
 
     /// Compares the lines with the file, or rewrites the file.
@@ -106,13 +106,10 @@ fn the_document_lists_the_numbers_of_kinds_rights_and_objects() {
 #[test]
 fn frames_are_as_they_were() {
     let mut golden = Golden::default();
-    let offers = vec![
-        Offer { clsid: guid(0x10), iid: guid(0x20) },
-        Offer { clsid: guid(0x10), iid: guid(0x30) },
-    ];
-    let greeting = Greeting { limits: Limits::default(), offers };
+    let offers = vec![Offer::new(guid(0x10), guid(0x20)), Offer::new(guid(0x10), guid(0x30))];
+    let greeting = Greeting::new(Limits::default(), offers);
     golden.frame("greeting", ServerEnd::<()>::greeting(&greeting));
-    let hello = Hello { clsid: guid(0x10), iid: guid(0x20) };
+    let hello = Hello::new(guid(0x10), guid(0x20));
     golden.frame("hello", ClientEnd::<()>::hello(hello));
     golden.frame("refused", ServerEnd::<()>::refused(&Fault::NotAllowed { uid: 1000 }));
 
@@ -120,6 +117,10 @@ fn frames_are_as_they_were() {
     golden.frame("call", with_body(call.clone(), b"abc"));
     let handles = Header { handles: 2, ..call.clone() };
     golden.frame("call with two handles", with_body(handles, &[0, 0, 1, 0]));
+    let entries = [Entry::Object(7), Entry::Handle].into_iter().collect();
+    let table = Header { handles: 1, entries, ..call.clone() };
+    golden.frame("call with an object and a handle", with_body(table, &[0, 0, 1, 0]));
+    golden.frame("call of another object", (Header { object: 7, ..call.clone() }, vec![]));
     let shared = Body::Shared { offset: 64, len: 100_000 };
     golden.frame("call through shared memory", (Header { body: shared, ..call.clone() }, vec![]));
     let releases = Releases::take_from(&mut vec![0, 128]);

@@ -4,8 +4,8 @@
 
 use syshandle_types::{Guid, Limits};
 use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, FrameKind, Greeting, Header, Hello, Offer, ServerEnd,
-    ServerEndEvent, StartError, Status, Violation,
+    Body, ClientEnd, ClientEndEvent, Features, FrameKind, Greeting, Header, Hello, Offer,
+    ServerEnd, ServerEndEvent, StartError, Status, Violation,
 };
 
 /// A client, a server, and the frames in transit between them.
@@ -21,11 +21,11 @@ fn bytes(header: &Header, body: &[u8]) -> Vec<u8> {
 }
 
 fn open(limits: Limits) -> Two {
-    let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
-    let mut server = ServerEnd::new(limits);
-    let (header, body) = ServerEnd::<u32>::greeting(&Greeting { limits, offers });
-    let (client, _) = ClientEnd::open(&bytes(&header, &body), 0).unwrap();
-    let (header, body) = ClientEnd::<u32>::hello(Hello { clsid: Guid::NIL, iid: Guid::NIL });
+    let offers = vec![Offer::new(Guid::NIL, Guid::NIL)];
+    let mut server = ServerEnd::new(limits, Features::OWN);
+    let (header, body) = ServerEnd::<u32>::greeting(&Greeting::new(limits, offers));
+    let (client, _) = ClientEnd::open(&bytes(&header, &body), 0, Features::OWN).unwrap();
+    let (header, body) = ClientEnd::<u32>::hello(Hello::new(Guid::NIL, Guid::NIL));
     let frame = bytes(&header, &body);
     assert!(matches!(server.receive(&frame, 0, false), Ok((ServerEndEvent::Hello(_), _))));
     Two { client, server }
@@ -175,11 +175,14 @@ fn an_extra_handle_is_a_violation_and_a_lost_one_is_not() {
 #[test]
 fn nothing_but_hello_may_come_first_and_only_once() {
     for kind in [FrameKind::Call, FrameKind::Cancel, FrameKind::Arena, FrameKind::Release] {
-        let mut two = Two { server: ServerEnd::new(Limits::default()), ..open(Limits::default()) };
+        let mut two = Two {
+            server: ServerEnd::new(Limits::default(), Features::OWN),
+            ..open(Limits::default())
+        };
         assert_eq!(two.refuses(&Header::new(kind), &[]), Violation::Unexpected(kind));
     }
     let mut two = open(Limits::default());
-    let (header, body) = ClientEnd::<u32>::hello(Hello { clsid: Guid::NIL, iid: Guid::NIL });
+    let (header, body) = ClientEnd::<u32>::hello(Hello::new(Guid::NIL, Guid::NIL));
     assert_eq!(two.refuses(&header, &body), Violation::Unexpected(FrameKind::Hello));
 }
 

@@ -133,7 +133,7 @@ fn run_shared_ends(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
 
     let mut tally = Tally::new(format!("{CALLS} calls with options set on the kept socket"));
     let (connection, kept) = RawConnection::attach_keeping_end(first, RESPONSE_TIMEOUT)?;
-    let hello = Hello { clsid: Guid::NIL, iid: target.iid };
+    let hello = Hello::new(Guid::NIL, target.iid);
     connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
     for end in [&kept, &connection.0] {
         // Fails on older kernels, which lack this option.
@@ -204,7 +204,7 @@ fn run_unread_answers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io:
         match channel.peek_handle(RESPONSE_TIMEOUT)? {
             Some(end) => {
                 let connection = RawConnection(Seqpacket::from(end));
-                let hello = Hello { clsid: Guid::NIL, iid: target.iid };
+                let hello = Hello::new(Guid::NIL, target.iid);
                 connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
                 connection.send_frame(&Header::new(FrameKind::Bye), &[], &[])?;
                 tally.add_text("attached", true);

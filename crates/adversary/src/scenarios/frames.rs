@@ -78,9 +78,9 @@ pub(super) const HEADERS: Scenario = Scenario {
 
 /// Offsets of fields in the header.
 const KIND: usize = 0;
-const FLAGS: usize = 1;
-const OFFSET: usize = 20;
 const RELEASES: usize = 24;
+const FLAGS: usize = 25;
+const ENTRIES: usize = 26;
 
 fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
     let call = encode_header(&call_header());
@@ -93,17 +93,22 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
     let frames = kinds.map(|kind| changed(KIND, &[kind]));
     attempts.push(send_each(target, "unknown kinds of frames", frames)?);
 
-    // The remaining bits are the number of the sender's core, for which every value is valid.
-    let frames = (0..4).map(|core| changed(FLAGS, &[0x80 | core << 1]));
+    // Flag 1 states that the body is in shared memory, and flag 2 is for replies only.
+    let frames = (1..8).map(|bit| changed(FLAGS, &[1 << bit]));
     attempts.push(send_each(target, "unknown flags", frames)?);
 
-    let max = Limits::RELEASES_MAX as u32;
-    let frames = [1, max, max + 1, u32::MAX].map(|count| changed(RELEASES, &count.to_le_bytes()));
+    let max = Limits::RELEASES_MAX as u8;
+    let frames = [1, max, max + 1, u8::MAX].map(|count| changed(RELEASES, &[count]));
     attempts.push(send_each(target, "more released ranges than the frame has", frames)?);
 
-    let frames = [changed(OFFSET, &4096_u32.to_le_bytes()), [&call[..], b"more"].concat()];
-    let description = "an offset in shared memory for an inline body; bytes after the body";
-    attempts.push(send_each(target, description, frames)?);
+    let max = Limits::ENTRIES_MAX as u16;
+    let frames = [1, max, max + 1, u16::MAX].map(|count| changed(ENTRIES, &count.to_le_bytes()));
+    attempts.push(send_each(target, "more entries than the frame has", frames)?);
+    let entry = |kind| [&changed(ENTRIES, &[1])[..], &[kind, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let frames = [0, 1, 3, 4, u8::MAX].map(entry);
+    attempts.push(send_each(target, "a handle that the frame lacks; unknown entries", frames)?);
+
+    attempts.push(send_each(target, "bytes after the body", [[&call[..], b"more"].concat()])?);
 
     attempts.push(send_surplus(target)?);
 
@@ -118,25 +123,16 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
     Ok(())
 }
 
-/// Sends frames with a nonzero field, a body or a handle that their kind must not have.
+/// Sends frames with a body or a handle that their kind must not have.
 fn send_surplus(target: &TargetServer) -> io::Result<Attempt> {
-    let mut tally = Tally::new("a field, a body or a handle that a kind of frame must not have");
+    let mut tally = Tally::new("a body or a handle that a kind of frame must not have");
     let null = File::open("/dev/null")?;
     let of = Header::new;
     let (cancel, release, bye) = (FrameKind::Cancel, FrameKind::Release, FrameKind::Bye);
-    let shared = Body::Shared { offset: 0, len: 1 };
-    for header in [
-        Header { call: 1, code: 1, ..of(cancel) },
-        Header { call: 1, timeout_ms: 1, ..of(cancel) },
-        Header { call: 1, ..of(release) },
-        Header { timeout_ms: 1, ..of(release) },
-        Header { body: shared, ..of(release) },
-        Header { call: 1, ..of(FrameKind::Arena) },
-    ] {
-        let connection = target.open()?;
-        connection.send_bytes(&encode_header(&header), &[])?;
-        tally.expect_end(&connection);
-    }
+    let shared = Header { body: Body::Shared { offset: 0, len: 1 }, ..of(release) };
+    let connection = target.open()?;
+    connection.send_bytes(&encode_header(&shared), &[])?;
+    tally.expect_end(&connection);
     for kind in [cancel, release, bye] {
         let connection = target.open()?;
         connection.send_frame(&of(kind), &[], &[null.as_fd()])?;
@@ -145,10 +141,6 @@ fn send_surplus(target: &TargetServer) -> io::Result<Attempt> {
         connection.send_frame(&of(kind), b"body", &[])?;
         tally.expect_end(&connection);
     }
-    let connection = target.connect_greeted()?;
-    let hello = Header { call: 1, ..of(FrameKind::Hello) };
-    connection.send_frame(&hello, &target.hello().write(), &[])?;
-    tally.expect_end(&connection);
     let connection = target.open()?;
     connection.send_frame(&call_header(), &[0; Limits::INLINE_BYTES_MAX + 1], &[])?;
     tally.expect_end(&connection);
@@ -192,7 +184,7 @@ pub(super) const UNSOLICITED: Scenario = Scenario {
 };
 
 fn run_unsolicited(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
-    let greeting = Greeting { limits: Limits::default(), offers: Vec::new() }.write();
+    let greeting = Greeting::new(Limits::default(), Vec::new()).write();
     let fault = Fault::Draining.write();
     let mut tally = Tally::new("frames that only servers and doors receive");
     for (kind, body) in [

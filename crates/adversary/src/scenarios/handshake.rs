@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use syshandle_types::Guid;
-use syshandle_wire::{Fault, FrameKind, Header, Hello};
+use syshandle_wire::{Fault, FrameKind, Header, Hello, Versions};
 
 use crate::raw_connection::{NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response};
 use crate::scenario::{Attempt, Scenario, Tally, TargetServer};
@@ -21,10 +21,10 @@ pub(super) const VERSIONS: Scenario = Scenario {
 
 fn run_versions(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
     let hello = target.hello().write();
-    let mut tally = Tally::new("unknown versions");
-    for version in [0_u16, 2, 255, u16::MAX] {
-        let mut other = hello;
-        other[8..10].copy_from_slice(&version.to_le_bytes());
+    let mut tally = Tally::new("ranges of versions without a common one");
+    for (lowest, highest) in [(0, 1), (3, 3), (255, u16::MAX), (3, 0), (u16::MAX, 0)] {
+        let versions = Versions { highest, lowest };
+        let other = Hello { versions, ..target.hello() }.write();
         let connection = target.connect_greeted()?;
         connection.send_frame(&Header::new(FrameKind::Hello), &other, &[])?;
         tally.expect_end(&connection);
@@ -33,7 +33,7 @@ fn run_versions(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Resul
 
     let mut tally = Tally::new("a hello with each bit of its magic number changed");
     for bit in 0..64 {
-        let mut other = hello;
+        let mut other = hello.clone();
         other[bit / 8] ^= 1 << (bit % 8);
         let connection = target.connect_greeted()?;
         connection.send_frame(&Header::new(FrameKind::Hello), &other, &[])?;
@@ -48,7 +48,7 @@ fn run_versions(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Resul
         let connection = target.connect_greeted()?;
         connection.send_frame(
             &Header::new(FrameKind::Hello),
-            &Hello { clsid, iid }.write(),
+            &Hello::new(clsid, iid).write(),
             &[],
         )?;
         let response = connection.receive_end();

@@ -147,8 +147,7 @@ impl ObjectServer {
             Response::Greeting(..) => {}
             other => return Err(io::Error::other(other.to_string())),
         }
-        let hello =
-            Hello { clsid: Guid::NIL, iid: <dyn HandleForms as Interface>::DESCRIPTION.iid };
+        let hello = Hello::new(Guid::NIL, <dyn HandleForms as Interface>::DESCRIPTION.iid);
         connection.send_frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
         Ok(Self { _client: client, connection, calls: 0 })
     }

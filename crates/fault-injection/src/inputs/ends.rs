@@ -2,7 +2,7 @@
 //! outcome is a protocol violation.
 
 use syshandle_types::Limits;
-use syshandle_wire::{ClientEnd, Greeting, Header, ServerEnd, ServerEndEvent, Status};
+use syshandle_wire::{ClientEnd, Features, Greeting, Header, ServerEnd, ServerEndEvent, Status};
 
 /// Checks one input.
 pub fn run(data: &[u8]) {
@@ -15,14 +15,15 @@ pub fn run(data: &[u8]) {
         frames.push(frame);
         rest = tail;
     }
+    let features = Features::from_bits(u64::from(choice >> 1));
     match choice % 2 {
-        0 => server(&frames, handles),
-        _ => client(&frames, handles),
+        0 => server(&frames, handles, features),
+        _ => client(&frames, handles, features),
     }
 }
 
-fn server(frames: &[&[u8]], handles: u8) {
-    let mut end = ServerEnd::new(Limits { calls_max: 4, ..Limits::default() });
+fn server(frames: &[&[u8]], handles: u8, features: Features) {
+    let mut end = ServerEnd::new(Limits { calls_max: 4, ..Limits::default() }, features);
     for frame in frames {
         let event = end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0);
         let Ok((event, _)) = event else { return };
@@ -35,12 +36,12 @@ fn server(frames: &[&[u8]], handles: u8) {
     }
 }
 
-fn client(frames: &[&[u8]], handles: u8) {
-    let greeting = Greeting { limits: Limits::default(), offers: Vec::new() };
+fn client(frames: &[&[u8]], handles: u8, features: Features) {
+    let greeting = Greeting { features, ..Greeting::new(Limits::default(), Vec::new()) };
     let (header, body) = ServerEnd::<()>::greeting(&greeting);
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
-    let opened = ClientEnd::open(&[&head[..len], &body].concat(), 0);
+    let opened = ClientEnd::open(&[&head[..len], &body].concat(), 0, features);
     let (mut end, _) = opened.expect("a generated greeting opens a connection");
     for (i, frame) in frames.iter().enumerate() {
         let _ = end.start(0, 0, i * 40_000, 0, i);

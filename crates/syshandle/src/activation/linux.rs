@@ -34,7 +34,7 @@ pub(super) fn connect(
     interface: &'static Description,
     deadline: Instant,
 ) -> Result<Client> {
-    let hello = Hello { clsid, iid: interface.iid };
+    let hello = Hello::new(clsid, interface.iid);
     let connection = connect_or_start(&activation.registry, hello, deadline)?;
     Ok(Client::connected(connection, interface))
 }

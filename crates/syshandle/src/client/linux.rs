@@ -261,7 +261,7 @@ impl Client {
                 "the object can't be reached: this client has no connection and no door",
             ));
         };
-        let hello = Hello { clsid: Guid::NIL, iid: self.interface.iid };
+        let hello = Hello::new(Guid::NIL, self.interface.iid);
         let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;
         let connection = ClientHandshake::over(socket, hello).open(deadline.instant)?;
         if connection.server().pid != server.pid {

@@ -138,10 +138,7 @@ impl PreparedServer {
         let offers: Vec<_> = classes
             .iter()
             .flat_map(|class| {
-                class
-                    .interfaces
-                    .iter()
-                    .map(|interface| Offer { clsid: class.clsid, iid: interface.iid })
+                class.interfaces.iter().map(|interface| Offer::new(class.clsid, interface.iid))
             })
             .collect();
         if offers.len() > Limits::OFFERS_MAX {
@@ -163,7 +160,7 @@ impl PreparedServer {
         // Without this, writing a log file beyond the file size limit would kill the server
         // (`SIGXFSZ`).
         syshandle_os::ignore_file_size_signal();
-        let greeting = Greeting { limits: LIMITS, offers };
+        let greeting = Greeting::new(LIMITS, offers);
         let is_connected =
             matches!(&way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()));
         let settings = Settings {

@@ -95,7 +95,6 @@ fn a_frame_that_is_no_attach_ends_its_door_and_no_other_one() {
         ("an attach without a handle", head(&ATTACH()), &[]),
         ("an attach that declares none", of(FrameKind::Attach), &[channel]),
         ("an attach with two handles", head(&ATTACH()), &[channel, file]),
-        ("an attach with a number", head(&Header { call: 1, ..ATTACH() }), &[channel]),
         ("an attach with a body", with_body, &[channel]),
         ("an attach that gives back", head(&Header { releases, ..ATTACH() }), &[channel]),
     ];

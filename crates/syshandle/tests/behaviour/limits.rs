@@ -436,8 +436,8 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
 fn client_of_a_deaf_server() -> (BenchClient, Raw) {
     let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
     let raw = Raw(Seqpacket::from(theirs));
-    let offers = vec![Offer { clsid: BENCH.clsid(), iid: <dyn Bench>::DESCRIPTION.iid }];
-    let greeting = Greeting { limits: Limits::default(), offers };
+    let offers = vec![Offer::new(BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid)];
+    let greeting = Greeting::new(Limits::default(), offers);
     raw.send(&Header::new(FrameKind::Greeting), &greeting.write(), &[]);
     (syshandle::direct::from_socket(ours).unwrap(), raw)
 }

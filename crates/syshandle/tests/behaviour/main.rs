@@ -31,6 +31,7 @@ cfg_if::cfg_if! {
         mod limits;
         mod malformed;
         mod memory;
+        mod negotiation;
         mod objects;
         mod ownership;
         mod panics;

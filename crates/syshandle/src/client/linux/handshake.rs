@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use syshandle_os::{Peer, ReceivedMessage, Seqpacket};
 use syshandle_types::Guid;
-use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, OpenError, Violation};
+use syshandle_wire::{ClientEnd, Fault, Features, Greeting, Hello, OpenError, Violation};
 
 use super::connection::ClientConnection;
 use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
@@ -137,7 +137,8 @@ impl ClientHandshake {
     /// Completes the handshake with the received greeting, if the server offers the interface.
     pub(crate) fn finish(mut self, deadline: Instant) -> Result<ClientConnection> {
         let mut received = self.received.take().ok_or_else(ungreeted)?;
-        let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
+        let frame = &self.frame[..received.len];
+        let (end, greeting) = ClientEnd::open(frame, self.handles.len(), Features::OWN)?;
         let hello = match self.hello {
             HelloState::Sent(hello) | HelloState::Unsent(hello) => hello,
             HelloState::AnyClass(iid) => first_offer(&greeting, iid)?,
@@ -200,7 +201,7 @@ fn refusal(link: &Link) -> Option<Error> {
     let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     // The first attempt may report that the server did not read everything.
     let received = (0..2).find_map(|_| link.receive(&mut frame, &mut handles, None).ok())?;
-    match ClientEnd::<()>::open(&frame[..received.len], handles.len()) {
+    match ClientEnd::<()>::open(&frame[..received.len], handles.len(), Features::OWN) {
         Err(error @ OpenError::Refused(_)) => Some(error.into()),
         _ => None,
     }
@@ -210,7 +211,7 @@ fn refusal(link: &Link) -> Option<Error> {
 fn first_offer(greeting: &Greeting, iid: Guid) -> Result<Hello> {
     let offer = greeting.offers.iter().find(|offer| offer.iid == iid);
     let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(iid)))?;
-    Ok(Hello { clsid: offer.clsid, iid })
+    Ok(Hello::new(offer.clsid, iid))
 }
 
 /// Checks that the server offers the class and the interface of the hello.

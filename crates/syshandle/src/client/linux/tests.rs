@@ -15,7 +15,7 @@ use shuttle::rand::Rng;
 use syshandle_os::{BorrowedHandle, Seqpacket};
 use syshandle_types::{Guid, Limits, Payload};
 use syshandle_wire::{
-    Fault, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
+    Fault, Features, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
 use super::calls::NewCall;
@@ -51,13 +51,13 @@ fn connect(
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     let (hello, limits) =
-        (Hello { clsid: Guid::NIL, iid: Guid::NIL }, Limits { calls_max, ..Limits::default() });
+        (Hello::new(Guid::NIL, Guid::NIL), Limits { calls_max, ..Limits::default() });
     let server = shuttle::thread::spawn(move || {
-        let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
-        let (header, body) = ServerEnd::<()>::greeting(&Greeting { limits, offers });
+        let offers = vec![Offer::new(Guid::NIL, Guid::NIL)];
+        let (header, body) = ServerEnd::<()>::greeting(&Greeting::new(limits, offers));
         let mut server = ScriptedServer {
             link: Link::new(PeerSocket::new(theirs, Quota::of_a_server())),
-            end: ServerEnd::new(limits),
+            end: ServerEnd::new(limits, Features::OWN),
         };
         server.link.send(&header, &body.into(), &[]).unwrap();
         assert_eq!(server.receive(), Some(None), "hello");

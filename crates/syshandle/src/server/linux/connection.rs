@@ -125,7 +125,7 @@ impl ServerConnection {
         client: ClientOrigin,
         object: &Object,
     ) -> io::Result<Option<Arc<Self>>> {
-        let greeting = greeting_frame(&Greeting { limits: LIMITS, offers: object.offers() });
+        let greeting = greeting_frame(&Greeting::new(LIMITS, object.offers()));
         let object = ObjectOrigin::Existing(object.clone());
         let added = Self::add(reactor, socket, client, &greeting, object, None)?;
         Ok(added.map(|added| added.connection))

@@ -68,7 +68,7 @@ impl Raw {
     }
 
     pub(crate) fn hello(&self, clsid: Guid, iid: Guid) {
-        self.send(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[]);
+        self.send(&Header::new(FrameKind::Hello), &Hello::new(clsid, iid).write(), &[]);
     }
 
     /// Calls a method.

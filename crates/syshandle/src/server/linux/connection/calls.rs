@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use syshandle_types::BodySize;
-use syshandle_wire::{Body, Header, ServerEnd, ServerEndEvent, Status, Violation};
+use syshandle_wire::{Body, Features, Header, ServerEnd, ServerEndEvent, Status, Violation};
 
 use crate::limits::LIMITS;
 use crate::sync::atomic::AtomicBool;
@@ -30,7 +30,7 @@ pub(crate) struct CallState {
 
 impl Calls {
     pub(super) fn new() -> Self {
-        Self { end: ServerEnd::new(LIMITS), last: None }
+        Self { end: ServerEnd::new(LIMITS, Features::OWN), last: None }
     }
 
     /// Processes a frame. Cancels the call that the frame names.

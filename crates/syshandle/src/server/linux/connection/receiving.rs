@@ -367,7 +367,7 @@ impl ServerConnection {
     fn open(
         &self,
         reactor: &Arc<Reactor>,
-        Hello { clsid, iid }: Hello,
+        Hello { clsid, iid, .. }: Hello,
         classes: Option<&Classes>,
     ) -> Result<(), Fault> {
         if self.object.object().is_none() {

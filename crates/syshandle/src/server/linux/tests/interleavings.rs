@@ -157,7 +157,7 @@ fn serve_where(
     ours.name_senders().unwrap();
     let origin = ClientOrigin::OfSocket(theirs.peer().unwrap());
     let connection = ServerConnection::serve(&reactor, theirs, origin, &object).unwrap().unwrap();
-    let hello = Hello { clsid: Guid::NIL, iid: <dyn Workload>::DESCRIPTION.iid };
+    let hello = Hello::new(Guid::NIL, <dyn Workload>::DESCRIPTION.iid);
     let handshake = ClientHandshake::new(ours, hello);
     before(&reactor, connection);
     reactor.start().unwrap();

@@ -1,0 +1,165 @@
+//! The table of the entries to which the body of a message refers.
+
+use syshandle_types::Limits;
+
+use crate::Violation;
+
+/// The entries of a message, in the order of their indices.
+///
+/// A message without a table has only handles, and the index of each is its place among the handles
+/// of the frame. A table lists everything that a receiver must release, so a receiver can do that
+/// although it does not understand the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries(Vec<[u8; ENTRY_LEN]>);
+
+/// An entry of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A handle of the frame.
+    Handle,
+    /// The number of an object of the server.
+    Object(u32),
+}
+
+impl Entries {
+    /// Returns the number of entries.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there is no table.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the entries.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry> {
+        self.0.iter().map(|bytes| match bytes {
+            [OBJECT, _, _, _, number @ ..] => Entry::Object(u32::from_le_bytes(*number)),
+            _ => Entry::Handle,
+        })
+    }
+
+    /// Returns the bytes of the table, which follow the released ranges in the frame.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+
+    /// Returns whether an entry is the number of an object.
+    #[inline]
+    pub(crate) fn has_objects(&self) -> bool {
+        self.0.iter().any(|entry| entry[0] == OBJECT)
+    }
+
+    /// Reads a table from the start of `bytes`, and checks that it lists each of the frame's
+    /// handles once and in order. Returns the table and the bytes that follow it.
+    #[cold]
+    pub(crate) fn read(bytes: &[u8], len: usize, handles: u16) -> Result<(Self, &[u8]), Violation> {
+        if len > Limits::ENTRIES_MAX {
+            return Err(Violation::BadEntries);
+        }
+        let (table, rest) = bytes.split_at_checked(ENTRY_LEN * len).ok_or(Violation::TooShort)?;
+        let mut entries = Vec::with_capacity(len);
+        let mut next_handle = 0;
+        for entry in table.chunks_exact(ENTRY_LEN).filter_map(<[u8]>::first_chunk::<ENTRY_LEN>) {
+            let [kind, _, _, _, value @ ..] = entry;
+            match *kind {
+                HANDLE if u32::from_le_bytes(*value) == next_handle => next_handle += 1,
+                OBJECT => {}
+                _ => return Err(Violation::BadEntries),
+            }
+            entries.push(*entry);
+        }
+        match next_handle == handles.into() {
+            true => Ok((Self(entries), rest)),
+            false => Err(Violation::BadEntries),
+        }
+    }
+}
+
+/// Collects a table. The result is empty if all entries are handles, because such a message needs
+/// no table.
+impl FromIterator<Entry> for Entries {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut handles = 0..;
+        let mut has_others = false;
+        let entries = entries.into_iter().map(|entry| {
+            let (kind, value) = match entry {
+                Entry::Handle => (HANDLE, handles.next().unwrap_or(u32::MAX)),
+                Entry::Object(number) => (OBJECT, number),
+            };
+            has_others |= kind != HANDLE;
+            let mut bytes = [kind, 0, 0, 0, 0, 0, 0, 0];
+            bytes[4..].copy_from_slice(&value.to_le_bytes());
+            bytes
+        });
+        let entries = entries.collect();
+        if has_others { Self(entries) } else { Self::default() }
+    }
+}
+
+/// Size of an entry, in bytes: its type, three reserved bytes and its value.
+const ENTRY_LEN: usize = 8;
+
+/// Type of a handle. The value is its place among the handles of the frame.
+const HANDLE: u8 = 1;
+
+/// Type of an object. The value is its number.
+const OBJECT: u8 = 2;
+
+const _: () = assert!(ENTRY_LEN * Limits::ENTRIES_MAX <= Limits::INLINE_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(entries: &[(u8, u32)]) -> Vec<u8> {
+        let entry =
+            |(kind, value): &(u8, u32)| [&[*kind, 0, 0xff, 0], &value.to_le_bytes()[..]].concat();
+        entries.iter().flat_map(entry).collect()
+    }
+
+    #[test]
+    fn a_table_round_trips() {
+        let entries = [Entry::Object(7), Entry::Handle, Entry::Object(9), Entry::Handle];
+        let table: Entries = entries.into_iter().collect();
+        let bytes = [table.as_bytes(), b"body"].concat();
+        assert_eq!(Entries::read(&bytes, 4, 2), Ok((table.clone(), &b"body"[..])));
+        assert!(table.iter().eq(entries));
+        assert!(table.has_objects());
+    }
+
+    #[test]
+    fn handles_alone_need_no_table() {
+        assert_eq!([Entry::Handle; 3].into_iter().collect::<Entries>(), Entries::default());
+        let bytes = table(&[(1, 0), (1, 1)]);
+        let (read, _) = Entries::read(&bytes, 2, 2).unwrap();
+        assert!(read.iter().eq([Entry::Handle; 2]));
+        assert!(!read.has_objects());
+    }
+
+    #[test]
+    fn a_table_that_does_not_list_each_handle_once_in_order_is_a_violation() {
+        for (entries, handles) in [
+            (&[(1, 0)][..], 0),
+            (&[(1, 0)], 2),
+            (&[(1, 1)], 1),
+            (&[(1, 0), (1, 0)], 2),
+            (&[(1, 1), (1, 0)], 2),
+            (&[(2, 0)], 1),
+            (&[(0, 0), (1, 0)], 1),
+            (&[(3, 0), (1, 0)], 1),
+        ] {
+            let bytes = table(entries);
+            let read = Entries::read(&bytes, entries.len(), handles);
+            assert_eq!(read, Err(Violation::BadEntries), "{entries:?}");
+        }
+        let bytes = table(&[(2, 0)]);
+        assert_eq!(Entries::read(&bytes[..7], 1, 0), Err(Violation::TooShort));
+        let many = Limits::ENTRIES_MAX + 1;
+        assert_eq!(Entries::read(&[], many, 0), Err(Violation::BadEntries));
+    }
+}
