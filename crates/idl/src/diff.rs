@@ -4,12 +4,13 @@
 //! The module `form` resolves every type to its wire format. Changes of nested types are therefore
 //! found at any depth, and a new name for the same wire format is not a change. `authority`
 //! describes what a handle permits its receiver to do. `align` matches the members of two lists.
-//! `values`, `interfaces` and `definitions` compare the two descriptions.
+//! `values`, `interfaces`, `definitions` and `growth` compare the two descriptions.
 
 mod align;
 mod authority;
 mod definitions;
 mod form;
+mod growth;
 mod interfaces;
 mod layouts;
 mod values;
@@ -35,6 +36,8 @@ pub struct Change {
     pub is_compatible: bool,
     /// The authority over handles or objects that a peer gains, if any.
     pub gained_authority: Option<String>,
+    /// What old peers do that the author may not expect, if anything.
+    pub warning: Option<String>,
 }
 
 impl fmt::Display for Change {
@@ -42,8 +45,11 @@ impl fmt::Display for Change {
         let peers =
             if self.is_compatible { "compatible with old peers" } else { "BREAKS old peers" };
         write!(f, "{}: {} ({peers})", self.name, self.description)?;
-        match &self.gained_authority {
-            Some(gained_authority) => write!(f, "\n  MORE AUTHORITY: {gained_authority}"),
+        if let Some(gained_authority) = &self.gained_authority {
+            write!(f, "\n  MORE AUTHORITY: {gained_authority}")?;
+        }
+        match &self.warning {
+            Some(warning) => write!(f, "\n  WARNING: {warning}"),
             None => Ok(()),
         }
     }
@@ -109,6 +115,7 @@ impl Comparison<'_> {
         gained_authority: Option<String>,
     ) {
         let (name, description) = (name.to_string(), description.to_string());
-        self.changes.push(Change { name, description, is_compatible, gained_authority });
+        let warning = None;
+        self.changes.push(Change { name, description, is_compatible, gained_authority, warning });
     }
 }

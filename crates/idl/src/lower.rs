@@ -326,7 +326,9 @@ impl<'a> Lowering<'_, 'a> {
         };
         self.place.clear();
         match described {
-            Ok((docs, kind)) => self.define(Definition { docs, name: ident(&name), kind }),
+            Ok((docs, kind)) => {
+                self.define(Definition { docs, name: ident(&name), kind, grows: false });
+            }
             Err(LoweringError) => drop(self.state.unsupported.insert(name, id)),
         }
     }

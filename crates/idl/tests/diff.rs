@@ -42,7 +42,9 @@ fn says(old: &Description, new: &Description, expected: &[&str]) {
                 .gained_authority
                 .as_ref()
                 .map(|gives| format!("MORE {}: {gives}", change.name));
-            [Some(first), more]
+            let warning =
+                change.warning.as_ref().map(|warning| format!("WARN {}: {warning}", change.name));
+            [Some(first), more, warning]
         })
         .flatten()
         .collect();
@@ -563,6 +565,137 @@ fn structs_are_reported_once_with_their_direction() {
             "BREAKS Thing::a::x: type changed from `Place` to `Delivery`",
             "MORE Thing::a::x: a handle (file) (to the server)",
         ],
+    );
+}
+
+#[test]
+fn structs_that_grow() {
+    let takes = "fn a(&self, x: Job) -> Result<()>;";
+    let returns = "fn a(&self) -> Result<Vec<Job>>;";
+    let job = |fields: &str| format!("#[derive(Encode)] #[grows] struct Job {{ {fields} }}");
+    let from = |old: &str, new: &str, method: &str, expected: &[&str]| {
+        beside(&job(old), &job(new), method, expected);
+    };
+    from("x: u8", "x: u8, #[added] y: u16", takes, &["goes on Job::y: added: `u16`"]);
+    from("x: u8", "x: u8, #[added] y: u16", returns, &["goes on Job::y: added: `u16`"]);
+    from(
+        "x: u8",
+        "x: u8, #[added(required)] y: u16, #[added] z: Option<File>",
+        takes,
+        &[
+            "goes on Job::y: required and added: `u16`",
+            "goes on Job::z: added: `Option<a handle (file)>`",
+            "MORE Job::z: a handle (file) (to the server)",
+        ],
+    );
+    from(
+        "x: u8",
+        "x: u8, #[added(required)] y: u16, #[added] z: Option<File>",
+        returns,
+        &[
+            "goes on Job::y: required and added: `u16`",
+            "WARN Job::y: an old client can't receive a result that sets this field",
+            "goes on Job::z: added: `Option<a handle (file)>`",
+            "MORE Job::z: a handle (file) (to the client)",
+            "WARN Job::z: an old client can't receive a result that has this handle",
+        ],
+    );
+    from(
+        "x: u8",
+        "x: u8, #[added] pages_max: u16, #[added(required)] read_only: bool",
+        takes,
+        &[
+            "goes on Job::pages_max: added: `u16`",
+            "WARN Job::pages_max: an old receiver ignores this limit: write `#[added(required)]`",
+            "goes on Job::read_only: required and added: `bool`",
+        ],
+    );
+    from("x: u8", "x: u8, y: u16", takes, &["BREAKS Job::y: added without `#[added]`: `u16`"]);
+    from(
+        "x: u8, #[added] z: u8",
+        "x: u8, #[added] y: u16, #[added] z: u8",
+        takes,
+        &["BREAKS Job::y: added: `u16`"],
+    );
+    from(
+        "x: u8, #[added] y: u8, #[added] z: u8",
+        "x: u8, #[added] z: u8, #[added] y: u8",
+        takes,
+        &["BREAKS Job::y: moved from position 2 to position 3"],
+    );
+    from("x: u8, #[added] y: u8", "x: u8", takes, &["BREAKS Job::y: removed"]);
+    from(
+        "#[added] x: u8, #[added] y: u8",
+        "#[added] x: u16, #[added] y: u8",
+        takes,
+        &["BREAKS Job::x: type changed from `u8` to `u16`"],
+    );
+    from(
+        "#[added] x: u8, #[added(required)] y: u8",
+        "#[added(required)] x: u8, #[added(default = 3)] y: u8",
+        takes,
+        &[
+            "goes on Job::x: became required",
+            "goes on Job::y: is no longer required",
+            "WARN Job::y: receivers that don't know the field ignore it",
+            "goes on Job::y: default changed from that of its type to `3`",
+        ],
+    );
+    from("x: u8", "#[added] x: u8", takes, &["goes on Job::x: became `#[added]`"]);
+    from(
+        "#[added] x: u8",
+        "x: u8",
+        takes,
+        &["BREAKS Job::x: is no longer `#[added]`: values of older versions lack it"],
+    );
+    let fixed = "#[derive(Encode)] struct Job { x: u8 }";
+    beside(
+        fixed,
+        &job("x: u8"),
+        takes,
+        &["BREAKS Job: got `#[grows]`, which changes its form on the wire"],
+    );
+    beside(
+        &job("x: u8"),
+        fixed,
+        takes,
+        &["BREAKS Job: lost `#[grows]`, which changes its form on the wire"],
+    );
+    // A value in a tuple has no size.
+    says(
+        &rust(&job("x: u8, y: u8"), takes),
+        &rust("", "fn a(&self, x: (u8, u8)) -> Result<()>;"),
+        &["BREAKS Thing::a::x: type changed from `Job` to `(u8, u8)`"],
+    );
+}
+
+#[test]
+fn enums_that_grow() {
+    let look = |variants: &str| format!("#[derive(Encode)] #[grows] enum Look {{ {variants} }}");
+    let from = |old: &str, new: &str, method: &str, expected: &[&str]| {
+        beside(&look(old), &look(new), method, expected);
+    };
+    let given = "fn a(&self, x: Look) -> Result<()>;";
+    let returned = "fn a(&self) -> Result<Look>;";
+    let added = ["goes on Look::Shiny: variant added"];
+    // The unknown variant has no number, so its place doesn't matter.
+    from("Dull, #[unknown] Other", "Dull, Shiny, #[unknown] Other", given, &added);
+    from("#[unknown] Other, Dull", "Dull, Shiny, #[unknown] Unknown", returned, &added);
+    from(
+        "Dull, #[unknown] Other",
+        "Dull, Shiny(File), #[unknown] Other",
+        returned,
+        &[
+            "goes on Look::Shiny: variant added",
+            "MORE Look::Shiny: a handle (file) (to the client)",
+            "WARN Look::Shiny: an old client can't receive a result with this variant",
+        ],
+    );
+    from(
+        "Dull, #[unknown] Other",
+        "Shiny, Dull, #[unknown] Other",
+        given,
+        &["BREAKS Look::Shiny: variant inserted"],
     );
 }
 

@@ -1,20 +1,21 @@
 //! Implements `#[derive(Encode, Decode)]` for structs and enums, which may contain handles.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
 };
-use syshandle_model::Library;
 use syshandle_model::generate::{doc_text, handle_declaration, range_check};
-use syshandle_model::traits::{docs, handle, range};
+use syshandle_model::traits::{added, docs, grows, handle, range, unknown};
+use syshandle_model::{Added, Library};
 
 /// Generates the implementations of `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     let syshandle = &Library::of_type(&input.attrs)?;
     let name = &input.ident;
+    let grows = grows(&input.attrs, &input.data)?;
     let cases = cases(input, syshandle)?;
     let arms = cases.iter().map(|case| {
         let Case { pattern, names, .. } = case;
@@ -24,29 +25,54 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
             quote!(#syshandle::Encode::encode(&#number, __out);)
         });
         // An encoded value has at least one byte.
-        let filler = (names.is_empty() && number.is_none()).then(|| quote!(__out.put(&[0]);));
+        let filler =
+            (names.is_empty() && number.is_none() && !grows).then(|| quote!(__out.put(&[0]);));
+        let fields = paths.zip(names).zip(&case.added).enumerate().map(|(at, field)| {
+            let ((path, name), added) = field;
+            match added.as_ref().filter(|added| added.is_required) {
+                None => quote!(__out.named_field(#path, #name);),
+                Some(added) => {
+                    let number = Literal::usize_unsuffixed(at + 1);
+                    let default = added.default_value();
+                    quote!(__out.required_field(#path, #number, #name, || #default);)
+                }
+            }
+        });
         quote! {
             #pattern => {
                 #number
                 #filler
-                #(__out.named_field(#paths, #names);)*
+                #(#fields)*
             }
         }
     });
-    let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Encode));
+    let unknown = unknown_variant(input)?.map(|variant| {
+        let type_name = name.unraw().to_string();
+        quote! {
+            Self::#variant => __out.fail(
+                #syshandle::generated::EncodeErrorKind::UnknownVariant { type_name: #type_name },
+            ),
+        }
+    });
+    let function = if grows { quote!(growable) } else { quote!(nested) };
+    let mut generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Encode));
+    bound_defaults(&mut generics, &cases, None);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let describe = describe(input, &cases, syshandle);
+    let describe = describe(input, &cases, grows, syshandle)?;
+    let constructor = grows.then(|| constructor(input, &cases));
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #syshandle::Encode for #name #type_generics #where_clause {
             fn encode<'__a>(&'__a self, __out: &mut #syshandle::generated::Encoder<'__a>) {
-                __out.nested(|__out| match self {
+                __out.#function(|__out| match self {
                     #(#arms)*
+                    #unknown
                 });
             }
         }
 
         #describe
+        #constructor
     })
 }
 
@@ -59,15 +85,26 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
         return Err(Error::new_spanned(lifetime, what));
     }
     let syshandle = &Library::of_type(&input.attrs)?;
+    let grows = grows(&input.attrs, &input.data)?;
     let cases = cases(input, syshandle)?;
+    let growable_type = growable_type(input, &cases, syshandle);
     let values = cases.iter().map(|case| {
         let Case { pattern, names, types, declared, bounds, .. } = case;
         let paths = case.paths();
-        let filler = (names.is_empty() && case.number.is_none())
+        let filler = (names.is_empty() && case.number.is_none() && !grows)
             .then(|| quote!(__input.take_array::<1>()?;));
+        let reads = paths.zip(types).zip(declared).zip(&case.added).map(|field| {
+            let (((path, ty), declared), added) = field;
+            match added.as_ref().map(Added::default_value) {
+                None => quote!(__input.named_field::<#ty>(#path, #declared)?),
+                Some(default) => {
+                    quote!(__input.added_field::<#ty>(#path, #declared, || #default)?)
+                }
+            }
+        });
         quote! {{
             #filler
-            #(let #names = __input.named_field::<#types>(#paths, #declared)?; #bounds)*
+            #(let #names = #reads; #bounds)*
             ::core::result::Result::Ok(#pattern)
         }}
     });
@@ -75,27 +112,40 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
         Data::Enum(_) => {
             let numbers = (0..cases.len()).map(Literal::usize_unsuffixed);
             let text = format!("variant of {}", name.unraw());
+            let unknown = match unknown_variant(input)? {
+                Some(variant) => quote! {
+                    __input.unknown_variant(#growable_type).map(|()| Self::#variant)
+                },
+                None => quote! {
+                    ::core::result::Result::Err(
+                        __input.error(#syshandle::generated::DecodeErrorKind::Value { expected: #text }),
+                    )
+                },
+            };
             quote! {
                 match <u32 as #syshandle::Decode>::decode(__input)? {
                     #(#numbers => #values,)*
-                    _ => ::core::result::Result::Err(
-                        __input.error(#syshandle::generated::DecodeErrorKind::Value { expected: #text }),
-                    ),
+                    _ => #unknown,
                 }
             }
         }
         _ => quote!(#(#values)*),
     };
-    let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Decode));
+    let body = match grows {
+        true => quote!(__input.growable(#growable_type, |__input| #body)),
+        false => quote!(__input.nested(|__input| #body)),
+    };
+    let mut generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::Decode));
+    bound_defaults(&mut generics, &cases, Some(&quote!(#syshandle::Encode)));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let measure = measure(input, syshandle);
+    let measure = measure(input, grows, syshandle);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #syshandle::Decode for #name #type_generics #where_clause {
             fn decode(
                 __input: &mut #syshandle::generated::Decoder<'_>,
             ) -> ::core::result::Result<Self, #syshandle::generated::DecodeError> {
-                __input.nested(|__input| #body)
+                #body
             }
         }
 
@@ -105,8 +155,13 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
 
 /// Generates the implementation of `Measure` for an enum whose variants have no data. With it,
 /// `#[range]` can limit the values of the variants.
-fn measure(input: &DeriveInput, syshandle: &Library) -> Option<TokenStream> {
+///
+/// A growable enum has none, because a limit would refuse the variants that it gains.
+fn measure(input: &DeriveInput, grows: bool, syshandle: &Library) -> Option<TokenStream> {
     let Data::Enum(data) = &input.data else { return None };
+    if grows {
+        return None;
+    }
     let is_plain = data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
     if !is_plain || !input.generics.params.is_empty() {
         return None;
@@ -126,22 +181,33 @@ fn measure(input: &DeriveInput, syshandle: &Library) -> Option<TokenStream> {
 }
 
 /// Generates the implementation of `Describe`.
-fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenStream {
+fn describe(
+    input: &DeriveInput,
+    cases: &[Case],
+    grows: bool,
+    syshandle: &Library,
+) -> Result<TokenStream> {
     let name = &input.ident;
     let text = name.unraw().to_string();
     let doc = doc_text(&docs(&input.attrs));
     let fields = cases.iter().map(|case| {
         let Case { types, declared, labels, .. } = case;
-        let parameters = labels.iter().zip(types).zip(declared).map(|((label, ty), declared)| {
+        let fields = labels.iter().zip(types).zip(declared).zip(&case.added);
+        let parameters = fields.map(|(((label, ty), declared), added)| {
             // Uses the span of the type, so that the compiler reports a contradicting declaration
             // there.
             let syshandle = syshandle.at(ty.span());
+            let growth = added.as_ref().map(|added| {
+                let growth = if added.is_required { "Required" } else { "Added" };
+                let growth = format_ident!("{growth}");
+                quote!(.added(#syshandle::describe::Growth::#growth))
+            });
             quote_spanned! {ty.span()=>
                 #syshandle::describe::Parameter::new(
                     #label,
                     <#ty as #syshandle::describe::Describe>::TYPE,
                     #declared,
-                )
+                )#growth
             }
         });
         quote! { const { &[#(#parameters),*] } }
@@ -149,22 +215,35 @@ fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenSt
     let definition = match &input.data {
         Data::Enum(data) => {
             let variants = cases.iter().map(|case| case.label.clone());
-            let values = values(data, &input.attrs);
-            quote! {
-                #syshandle::describe::Definition::Enum(const {
+            let unknown = unknown_variant(input)?;
+            let values = values(data, &input.attrs).into_iter().zip(&data.variants);
+            let values = values.filter(|(_, variant)| Some(&variant.ident) != unknown);
+            let values = values.map(|(value, _)| value);
+            let variants = quote! {
+                const {
                     &[#(#syshandle::describe::Variant {
                         name: #variants,
                         value: #values,
                         fields: #fields,
                     }),*]
-                })
+                }
+            };
+            match unknown.map(|unknown| unknown.unraw().to_string()) {
+                None => quote!(#syshandle::describe::Definition::Enum(#variants)),
+                Some(unknown) => quote! {
+                    #syshandle::describe::Definition::GrowableEnum {
+                        variants: #variants,
+                        unknown: #unknown,
+                    }
+                },
             }
         }
+        _ if grows => quote!(#(#syshandle::describe::Definition::GrowableStruct(#fields))*),
         _ => quote!(#(#syshandle::describe::Definition::Struct(#fields))*),
     };
     let generics = bounded(&input.generics, &syn::parse_quote!(#syshandle::describe::Describe));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    quote! {
+    Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #syshandle::describe::Describe for #name #type_generics #where_clause {
             const TYPE: #syshandle::describe::Type = #syshandle::describe::Type::Named {
@@ -176,6 +255,105 @@ fn describe(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenSt
             };
             type Argument<'__a> = &'__a Self where Self: '__a;
             type Output = Self;
+        }
+    })
+}
+
+/// Generates the constructor of a growable struct, and a setter for each added field. With them,
+/// client crates that were written for an older version of the struct still compile.
+fn constructor(input: &DeriveInput, cases: &[Case]) -> Option<TokenStream> {
+    let Data::Struct(data) = &input.data else { return None };
+    let Case { pattern, names, types, labels, added, .. } = cases.first()?;
+    let (name, visibility) = (&input.ident, &input.vis);
+    let mut generics = input.generics.clone();
+    bound_defaults(&mut generics, cases, None);
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (mut parameters, mut values, mut setters) = (Vec::new(), Vec::new(), Vec::new());
+    for ((((variable, ty), label), added), field) in
+        names.iter().zip(types).zip(labels).zip(added).zip(&data.fields)
+    {
+        let parameter = field.ident.clone().unwrap_or_else(|| format_ident!("field{label}"));
+        let Some(added) = added else {
+            parameters.push(quote!(#parameter: #ty));
+            values.push(quote!(let #variable = #parameter;));
+            continue;
+        };
+        let default = added.default_value();
+        values.push(quote!(let #variable: #ty = #default;));
+        let setter = format_ident!("with_{label}");
+        let docs = format!("Returns the value with another `{label}`.");
+        let member = match &field.ident {
+            Some(label) => label.to_token_stream(),
+            None => syn::Index::from(setters.len() + parameters.len()).to_token_stream(),
+        };
+        let visibility = &field.vis;
+        setters.push(quote! {
+            #[doc = #docs]
+            #[must_use]
+            #visibility fn #setter(mut self, #parameter: #ty) -> Self {
+                self.#member = #parameter;
+                self
+            }
+        });
+    }
+    let docs = match setters.is_empty() {
+        true => "Creates a value.",
+        false => "Creates a value. The fields that later versions added have their defaults.",
+    };
+    Some(quote! {
+        #[automatically_derived]
+        #[allow(dead_code, clippy::too_many_arguments, clippy::new_without_default)]
+        impl #impl_generics #name #type_generics #where_clause {
+            #[doc = #docs]
+            #[must_use]
+            #visibility fn new(#(#parameters),*) -> Self {
+                #(#values)*
+                #pattern
+            }
+
+            #(#setters)*
+        }
+    })
+}
+
+/// Returns the variant of an enum that stands for all variants which it doesn't know.
+fn unknown_variant(input: &DeriveInput) -> Result<Option<&Ident>> {
+    match &input.data {
+        Data::Enum(data) => unknown(data),
+        _ => Ok(None),
+    }
+}
+
+/// Returns an expression for the name of a growable type and for what it knows.
+fn growable_type(input: &DeriveInput, cases: &[Case], syshandle: &Library) -> TokenStream {
+    let name = input.ident.unraw().to_string();
+    let of = quote!(#syshandle::generated::GrowableType);
+    match &input.data {
+        Data::Enum(_) => {
+            let variants = Literal::usize_unsuffixed(cases.len());
+            quote!(#of::Enum { name: #name, variants: #variants })
+        }
+        _ => {
+            let fields = Literal::usize_unsuffixed(cases.iter().map(|of| of.names.len()).sum());
+            quote!(#of::Struct { name: #name, fields: #fields })
+        }
+    }
+}
+
+/// Adds the bounds that the defaults of a generic type's fields need.
+fn bound_defaults(generics: &mut Generics, cases: &[Case], encode: Option<&TokenStream>) {
+    if generics.params.is_empty() {
+        return;
+    }
+    let fields = cases.iter().flat_map(|case| case.types.iter().zip(&case.added));
+    for (ty, added) in fields {
+        let Some(added) = added else { continue };
+        let predicates = &mut generics.make_where_clause().predicates;
+        if added.default.is_none() {
+            predicates.push(syn::parse_quote!(#ty: ::core::default::Default));
+        }
+        if let Some(encode) = encode {
+            predicates.push(syn::parse_quote!(#ty: #encode));
         }
     }
 }
@@ -236,6 +414,8 @@ struct Case {
     declared: Vec<TokenStream>,
     /// The range check of each field, as code.
     bounds: Vec<TokenStream>,
+    /// The attribute `#[added]` of each field.
+    added: Vec<Option<Added>>,
 }
 
 impl Case {
@@ -259,8 +439,10 @@ fn cases(input: &DeriveInput, syshandle: &Library) -> Result<Vec<Case>> {
             Err(Error::new_spanned(&input.ident, "an enum without variants has no values to send"))
         }
         Data::Enum(data) => {
-            let variants = data.variants.iter().zip(0..);
+            let unknown = unknown(data)?;
+            let variants = data.variants.iter().filter(|of| Some(&of.ident) != unknown);
             variants
+                .zip(0..)
                 .map(|(variant, number)| {
                     refuse_handle(&variant.attrs)?;
                     let name = &variant.ident;
@@ -331,6 +513,7 @@ fn case(
         labels: labels.collect(),
         types: fields.iter().map(|field| field.ty.clone()).collect(),
         declared: declarations.collect::<Result<_>>()?,
+        added: fields.iter().map(|field| added(&field.attrs)).collect::<Result<_>>()?,
         names,
     })
 }

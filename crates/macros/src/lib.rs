@@ -26,7 +26,7 @@ pub fn class(input: TokenStream) -> TokenStream {
 }
 
 /// Implements the derive macro `syshandle::Encode`. Use it through that crate.
-#[proc_macro_derive(Encode, attributes(handle, range, syshandle))]
+#[proc_macro_derive(Encode, attributes(added, grows, handle, range, syshandle, unknown))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)
@@ -34,7 +34,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
 }
 
 /// Implements the derive macro `syshandle::Decode`. Use it through that crate.
-#[proc_macro_derive(Decode, attributes(handle, range, syshandle))]
+#[proc_macro_derive(Decode, attributes(added, grows, handle, range, syshandle, unknown))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)

@@ -6,7 +6,7 @@ use std::fmt;
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, Type};
+use syn::{Attribute, Expr, Type};
 
 /// The interfaces, classes and types of a source file.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,8 @@ pub struct Definition {
     pub name: Ident,
     /// The kind of definition, with its contents.
     pub kind: DefinitionKind,
+    /// Whether a struct can gain fields, or an enum variants: `#[grows]`.
+    pub grows: bool,
 }
 
 /// The kinds of definitions.
@@ -63,7 +65,7 @@ pub enum DefinitionKind {
     /// A struct with these fields.
     Struct(Vec<Field>),
     /// An enum with these variants. On the wire, a variant is represented by its index in this
-    /// list.
+    /// list, which doesn't contain the variant with `#[unknown]`.
     Enum(Vec<Variant>),
     /// An alias of another type.
     Alias(Type),
@@ -92,6 +94,17 @@ pub struct Field {
     pub docs: Vec<String>,
     /// The name, type and handle declaration.
     pub value: Parameter,
+    /// The attribute `#[added]`, if a later version of the struct added the field.
+    pub added: Option<Added>,
+}
+
+/// The attribute `#[added]` of a field.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// Whether a receiver that doesn't know the field refuses a value that sets it.
+    pub is_required: bool,
+    /// The value of the field if the sender doesn't know it; `None` for the default of its type.
+    pub default: Option<Expr>,
 }
 
 /// A variant of an enum.

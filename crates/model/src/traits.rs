@@ -1,5 +1,6 @@
 //! Converts traits to the model. Each error has the span of the token that causes it.
 
+mod growth;
 mod handle;
 mod method;
 mod range;
@@ -11,6 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, Token, TraitItem};
 
+pub use growth::{added, grows, unknown};
 pub use handle::handle;
 pub use range::range;
 

@@ -151,8 +151,77 @@ pub use syshandle_macros::Decode;
 /// }
 /// ```
 ///
-/// An enum variant is encoded as its index, and fields are encoded in their order. So add new
-/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`,
+/// # Types that grow
+///
+/// Fields are encoded in their order, and a variant as its index. A receiver with another version of
+/// the type can't read such a value. With `#[grows]` it can, so write that attribute before a type
+/// that may change later, and before you publish the type. It takes eight more bytes for each value.
+///
+/// Before:
+///
+/// ```
+/// # use syshandle::{Decode, Encode};
+/// #[derive(Encode, Decode)]
+/// #[grows]
+/// pub struct Job {
+///     pub title: String,
+/// }
+/// #[derive(Encode, Decode)]
+/// #[grows]
+/// pub enum Paper {
+///     A4,
+///     #[unknown]
+///     Unknown,
+/// }
+/// ```
+///
+/// After:
+///
+/// ```
+/// # use syshandle::{Decode, Encode, handle::Event};
+/// #[derive(Encode, Decode)]
+/// #[grows]
+/// pub struct Job {
+///     pub title: String,
+///     #[added(default = 1)]
+///     pub copies: u32,
+///     #[added(required)]
+///     pub pages_max: Option<u32>,
+///     #[added]
+///     pub done: Option<Event>,
+/// }
+/// #[derive(Encode, Decode)]
+/// #[grows]
+/// pub enum Paper {
+///     A4,
+///     A3,
+///     #[unknown]
+///     Unknown,
+/// }
+///
+/// let job = Job::new("poster".to_owned()).with_copies(2);
+/// assert_eq!((job.copies, job.pages_max), (2, None));
+/// ```
+///
+/// - **`#[added]`**: a later version added the field. It comes after all fields of the first
+///   version. If a sender doesn't know the field, the receiver gets its default, which must also be
+///   within the `#[range(…)]` of the field. A receiver that doesn't know the field ignores it, but
+///   refuses a value that has a handle in it.
+/// - **`#[added(required)]`**: a receiver that doesn't know the field refuses a value in which the
+///   field differs from its default. Write it for a field that limits something.
+/// - **`#[unknown]`**: the variant for all variants that a receiver doesn't know. It has no data,
+///   can't be sent, and is refused in keys of maps and items of sets.
+/// - The derive generates `new` for a struct, which takes the fields of the first version, and a
+///   setter `with_…` for each added field. Add `#[non_exhaustive]` to a public struct, so that other
+///   crates use these functions, and still compile after the next addition.
+///
+/// A value that is refused fails its call, which does not run
+/// ([`ErrorKind::Malformed`](crate::ErrorKind::Malformed)). `syshandle idl diff` checks a change.
+///
+/// # Other types
+///
+/// A type without `#[grows]` changes only together with its interface. Only a variant at the end of
+/// an enum is possible, if old programs never receive it. [`interface`] explains `#[handle(…)]` and `#[range(…)]`,
 /// and `#[syshandle(crate = my_sdk::syshandle)]` for a crate that uses a re-export of this library.
 pub use syshandle_macros::Encode;
 /// Turns a trait into an interface: generates its client (`…Client`), and the code that a server

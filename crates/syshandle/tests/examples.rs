@@ -40,6 +40,17 @@ fn hello_is_answered_by_another_process() {
 }
 
 #[test]
+fn old_and_new_programs_share_an_interface() {
+    let output = run("growing", &[]);
+    for line in
+        ["old client, new server: letter, copies: 1, limit: None", "new client, old server: poster"]
+    {
+        assert!(output.lines().any(|printed| printed == line), "{line}\n{output}");
+    }
+    assert!(output.contains("field 3 is required and unknown"), "{output}");
+}
+
+#[test]
 fn a_callback_reports_progress_and_stops_the_job() {
     let expected = "part 1 of 5\npart 2 of 5\npart 3 of 5\n3 parts are finished\n";
     assert_eq!(run("callback", &[]), expected);

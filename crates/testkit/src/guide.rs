@@ -13,6 +13,7 @@ macro_rules! chapters {
 
 chapters! {
     Handles "handles.md"
+    Changing "changing.md"
     Callers "callers.md"
     LongWork "long-work.md"
     Testing "testing.md"

@@ -333,6 +333,99 @@ mod tests {
         }
     }
 
+    /// A growable struct. The receiver knows its first fields.
+    #[derive(Debug, PartialEq)]
+    struct Growing(Vec<u8>, u32, Vec<u32>, Option<Box<Growing>>);
+
+    impl Growing {
+        fn new(inner: Option<Self>) -> Self {
+            Self(vec![1; 9000], 7, (0..40).collect(), inner.map(Box::new))
+        }
+    }
+
+    impl crate::Encode for Growing {
+        fn encode<'a>(&'a self, out: &mut crate::Encoder<'a>) {
+            out.growable(|out| {
+                out.named_field("0", &self.0);
+                out.named_field("1", &self.1);
+                out.named_field("2", &self.2);
+                out.named_field("3", &self.3);
+                // A field that the receiver doesn't know, lent and not.
+                out.named_field("4", &self.0);
+                out.named_field("5", &self.1);
+            });
+        }
+    }
+
+    impl crate::Decode for Growing {
+        fn decode(input: &mut crate::Decoder<'_>) -> Result<Self, crate::DecodeError> {
+            let of = crate::GrowableType::Struct { name: "Growing", fields: 4 };
+            input.growable(of, |input| {
+                Ok(Self(
+                    input.named_field("0", None)?,
+                    input.named_field("1", None)?,
+                    input.added_field("2", None, Vec::new)?,
+                    input.added_field("3", None, || None)?,
+                ))
+            })
+        }
+    }
+
+    #[test]
+    fn growable_values_are_read_from_the_senders_memory() {
+        let message = || {
+            let growing = || Growing::new(Some(Growing::new(None)));
+            (7_u8, growing(), vec![Growing::new(None), growing()], "end".to_owned())
+        };
+        let sent = message();
+        let mut out = crate::Encoder::new(Vec::new(), crate::Limits::default());
+        crate::Encode::encode(&sent, &mut out);
+        let (bytes, _) = out.finish().unwrap();
+        // From memory of this process.
+        let mut input = crate::Decoder::new(&bytes, Vec::new(), &AnyHandle);
+        let read = input.parameter::<(u8, Growing, Vec<Growing>, String)>(0, None);
+        assert_eq!(read.unwrap(), message());
+        input.finish().unwrap();
+        drop(input);
+        // From shared memory. The decoder copies the rest of it after a number of small values,
+        // which may be within a growable value.
+        let reads = std::cell::RefCell::new(vec![0; bytes.len()]);
+        let source = CountingSource { bytes, reads };
+        let shared = SharedBytes::new(&source, source.bytes.len());
+        let mut input = crate::Decoder::shared(&shared, Vec::new(), &AnyHandle);
+        let read = input.parameter::<(u8, Growing, Vec<Growing>, String)>(0, None);
+        assert_eq!(read.unwrap(), message());
+        input.finish().unwrap();
+        assert!(source.reads.borrow().iter().all(|reads| *reads <= 1));
+        for len in (0..source.bytes.len()).step_by(997) {
+            let shared = SharedBytes::new(&source, len);
+            let mut input = crate::Decoder::shared(&shared, Vec::new(), &AnyHandle);
+            let read = input.parameter::<(u8, Growing, Vec<Growing>, String)>(0, None);
+            assert!(read.is_err());
+        }
+    }
+
+    #[test]
+    fn bytes_since_a_position_are_compared() {
+        let (long, part) = (vec![7; LENT_MIN], vec![7; LENT_MIN - 1]);
+        let mut payload = Payload::default();
+        payload.put(b"before");
+        let start = payload.end();
+        payload.put(b"ab");
+        payload.lend(&long);
+        payload.put(b"c");
+        assert!(payload.ends_with(start, &[b"ab", &long[..], b"c"].concat()));
+        for other in [&[b"ab", &part[..], b"c"].concat()[..], b"ab", b"", &long] {
+            assert!(!payload.ends_with(start, other));
+        }
+        assert!(payload.ends_with(payload.end(), b""));
+        payload.replace(start, b"xy");
+        assert!(payload.ends_with(start, &[b"xy", &long[..], b"c"].concat()));
+        // Bytes that were never put are not replaced.
+        payload.replace(payload.end(), b"too long");
+        assert!(payload.ends_with(payload.end(), b""));
+    }
+
     #[test]
     fn lent_bytes_arrive_at_their_offset() {
         let (long, longer) = (vec![7; LENT_MIN], vec![8; LENT_MIN + 1]);

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use syshandle_types::{BorrowedHandle, Declaration, OwnedHandle};
 use syshandle_types::{
-    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, Limits, ProofError, Prove,
+    Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder, GrowableType, Limits,
+    ProofError, Prove,
 };
 
 /// Counts reserved memory, and refuses more than `max`.
@@ -60,6 +61,49 @@ fn takes_too_much<T: Decode>(bytes: &[u8]) {
     assert!(error.to_string().contains("134217728 bytes"), "{error}");
     assert!(reserved <= Limits::DECODED_BYTES_MAX);
     assert!(reserved <= Limits::DECODED_PER_BYTE * bytes.len() + Limits::DECODED_BYTES_MIN);
+}
+
+/// A struct to which a later version added a text with a long default.
+#[derive(Debug)]
+struct WithDefault(String);
+
+impl WithDefault {
+    const TYPE: GrowableType = GrowableType::Struct { name: "WithDefault", fields: 1 };
+}
+
+impl Decode for WithDefault {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        input.growable(Self::TYPE, |input| {
+            Ok(Self(input.added_field("text", None, || "x".repeat(10_000))?))
+        })
+    }
+}
+
+#[test]
+fn defaults_count_like_received_values() {
+    // Each value is absent from the message, so it takes eight zero bytes.
+    let list = |len: u32| [len.to_le_bytes().as_slice(), &vec![0; len as usize * 8]].concat();
+    let (value, reserved) = decode::<Vec<WithDefault>>(&list(3));
+    assert_eq!(value.unwrap().iter().map(|item| item.0.len()).collect::<Vec<_>>(), [10_000; 3]);
+    assert!(reserved >= 3 * 10_000);
+    takes_too_much::<Vec<WithDefault>>(&list(1000));
+    let (value, _) = decode::<Vec<WithDefault>>(&list(1000));
+    assert_eq!(value.unwrap_err().path.as_str(), "[16].text");
+    // Defaults without memory of their own are free.
+    struct Small;
+    impl Decode for Small {
+        fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+            let of = GrowableType::Struct { name: "Small", fields: 2 };
+            input.growable(of, |input| {
+                input.added_field("number", None, || 7_u64)?;
+                input.added_field("list", None, Vec::<String>::new)?;
+                Ok(Self)
+            })
+        }
+    }
+    let (value, reserved) = decode::<Vec<Small>>(&list(100_000));
+    assert_eq!(value.map(|list| list.len()).unwrap(), 100_000);
+    assert_eq!(reserved, 0);
 }
 
 const LARGEST: u32 = Limits::ARENA_BYTES as u32 - 4;

@@ -201,6 +201,43 @@ fn faults_are_as_they_were() {
     golden.check("faults");
 }
 
+/// A struct whose last field is required, with the default 0.
+struct Growable {
+    number: u16,
+    handle: Option<OwnedHandle>,
+    limit: u8,
+}
+
+impl Encode for Growable {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.growable(|out| {
+            out.named_field("number", &self.number);
+            out.named_field("handle", &self.handle);
+            out.required_field("limit", 3, &self.limit, || 0);
+        });
+    }
+}
+
+struct Outer(Growable);
+
+impl Encode for Outer {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.growable(|out| out.named_field("0", &self.0));
+    }
+}
+
+/// The variant 7 of an enum.
+struct Choice(u8);
+
+impl Encode for Choice {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.growable(|out| {
+            out.put(&7_u32.to_le_bytes());
+            out.named_field("Choice.0", &self.0);
+        });
+    }
+}
+
 #[test]
 fn values_are_as_they_were() {
     let mut golden = Golden::default();
@@ -239,6 +276,10 @@ fn values_are_as_they_were() {
     golden.value("PathBuf", &PathBuf::from("/a"));
     golden.value("Guid", &guid(0x10));
     let handle = || OwnedHandle::from(tempfile::tempfile().unwrap());
+    golden.value("growable struct", &Growable { number: 1, handle: None, limit: 0 });
+    golden.value("growable struct set", &Growable { number: 1, handle: Some(handle()), limit: 5 });
+    golden.value("growable in growable", &Outer(Growable { number: 2, handle: None, limit: 1 }));
+    golden.value("growable enum", &Choice(3));
     golden.value("handles", &(handle(), Some(handle()), vec![handle()]));
     golden.check("values");
 }

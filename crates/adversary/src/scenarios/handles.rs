@@ -53,6 +53,61 @@ fn run_slots(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
     Ok(())
 }
 
+pub(super) const GROWTH: Scenario = Scenario {
+    name: "growth",
+    description: "values of types that grow, whose headers don't match their content",
+    accepted: true,
+    method: None,
+    run: run_growth,
+};
+
+fn run_growth(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let header = |size: u32, handles: u16, required: u16| {
+        let (size, handles) = (size.to_le_bytes(), handles.to_le_bytes());
+        [&size[..], &handles, &required.to_le_bytes()].concat()
+    };
+    // As many nested values as fit into a frame, each of which has the rest of the message.
+    let sizes = (1..4000).rev().map(|left| header(left * HEADER_BYTES, 0, 0));
+    let nested: Vec<u8> = sizes.flatten().collect();
+    let mut tally = Tally::new(format!("false headers of growable values, in {METHODS} methods"));
+    let connection = target.open()?;
+    let mut call = 0;
+    for method in 0..METHODS {
+        for body in [
+            header(0, 0, 0),
+            header(1, 0, 0),
+            header(u32::MAX, 0, 0),
+            header(0, 1, 0),
+            header(0, u16::MAX, 0),
+            header(0, 0, u16::MAX),
+            [header(3, 0, 0), vec![0; 64]].concat(),
+            [header(64, 2, 0), vec![0; 64]].concat(),
+            [header(32, 0, 0), header(32, 1, 0), vec![0; 24]].concat(),
+            nested.clone(),
+        ] {
+            // A handle that no value refers to, so that no method runs.
+            connection.call(call, method, &body, &[null.as_fd()])?;
+            let response = connection.receive(RESPONSE_TIMEOUT);
+            let correct = matches!(
+                &response,
+                Response::Reply { fault: Some(fault), .. } if !fault.may_have_run()
+            );
+            let text = match correct {
+                true => "refused, did not run".to_owned(),
+                false => response.to_string(),
+            };
+            tally.add_text(text, correct);
+            call += 1;
+        }
+    }
+    attempts.push(tally.finish());
+    Ok(())
+}
+
+/// Number of bytes in the header of a growable value.
+const HEADER_BYTES: u32 = 8;
+
 pub(super) const COUNTS: Scenario = Scenario {
     name: "handles",
     description: "more and fewer handles than the header declares",

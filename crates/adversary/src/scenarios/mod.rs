@@ -21,6 +21,7 @@ const ALL: &[Scenario] = &[
     handshake::EARLY_HANDLES,
     handshake::SILENCE,
     handles::SLOTS,
+    handles::GROWTH,
     handles::COUNTS,
     handles::FLOOD,
     handles::UNREAD,

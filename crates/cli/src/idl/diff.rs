@@ -101,14 +101,17 @@ impl DiffArguments {
             .iter()
             .map(|change| {
                 let gives = change.gained_authority.as_deref().map_or("null".to_owned(), json_text);
+                let warning = change.warning.as_deref().map(json_text);
+                let warning = warning.map(|text| format!(",\"warning\":{text}"));
                 format!(
                     "{{\"name\":{},\"change\":{},\"breaks\":{},\"gives\":{gives},\"accepted\":{},\
-                     \"denied\":{}}}",
+                     \"denied\":{}{}}}",
                     json_text(&change.name),
                     json_text(&change.description),
                     !change.is_compatible,
                     self.accept.contains(&change.name),
                     !self.denied(change).is_empty(),
+                    warning.unwrap_or_default(),
                 )
             })
             .collect();

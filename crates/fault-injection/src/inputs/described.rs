@@ -49,6 +49,35 @@ pub trait HandleForms {
     ) -> Result<()>;
     /// Takes handles within values.
     fn held(&self, holds: Option<Holds>, several: Vec<(u8, Holds)>) -> Result<()>;
+    /// Takes values of types that can grow.
+    fn growing(&self, one: Growing, several: Vec<(Growing, GrowingShape)>) -> Result<()>;
+}
+
+/// A struct that can grow.
+#[derive(Debug, Encode, Decode)]
+#[grows]
+pub struct Growing {
+    /// A text.
+    pub name: String,
+    /// An event.
+    #[added]
+    pub event: Option<Event>,
+    /// A nested value.
+    #[added(required)]
+    pub inner: Option<Box<Growing>>,
+}
+
+/// An enum that can grow.
+#[derive(Debug, Encode, Decode)]
+#[grows]
+pub enum GrowingShape {
+    /// A variant without fields.
+    Point,
+    /// A variant with a handle.
+    Held(Event, u8),
+    /// A variant that this version doesn't know.
+    #[unknown]
+    Unknown,
 }
 
 /// An enum.
@@ -106,6 +135,10 @@ impl HandleForms for HandleTaker {
     }
 
     fn held(&self, _: Option<Holds>, _: Vec<(u8, Holds)>) -> Result<()> {
+        Ok(())
+    }
+
+    fn growing(&self, _: Growing, _: Vec<(Growing, GrowingShape)>) -> Result<()> {
         Ok(())
     }
 }

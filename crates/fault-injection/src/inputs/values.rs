@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use syshandle::{Decode, Encode, handle::Event};
 use syshandle_os::{BorrowedHandle, Declaration, Facts, Object, OwnedHandle, Rights};
-use syshandle_types::{Decoder, Encoder, Limits, ProofError, Prove};
+use syshandle_types::{Decoder, EncodeErrorKind, Encoder, Limits, ProofError, Prove};
 
 #[derive(Encode, Decode, Debug)]
 enum Tree {
@@ -15,6 +15,30 @@ enum Tree {
     Named { name: String, flags: (bool, char, i64) },
     Branch(Vec<Tree>, Option<Box<Tree>>),
     Held(#[handle(file, read)] Option<File>, BTreeMap<u8, Event>),
+}
+
+#[derive(Encode, Decode, Debug)]
+#[grows]
+struct Job {
+    name: String,
+    #[handle(file, read)]
+    #[added]
+    file: Option<File>,
+    #[added(required, default = 7)]
+    number: u16,
+    #[added]
+    inner: Vec<Job>,
+    #[added]
+    kind: Option<JobKind>,
+}
+
+#[derive(Encode, Decode, Debug)]
+#[grows]
+enum JobKind {
+    Plain,
+    Held(Event, u8),
+    #[unknown]
+    Unknown,
 }
 
 type AllForms = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
@@ -25,6 +49,8 @@ pub fn run(data: &[u8]) {
     let null = File::open("/dev/null").expect("a null device");
     let handles: Vec<OwnedHandle> =
         (0..handles % 8).map(|_| null.try_clone().expect("a descriptor").into()).collect();
+    let duplicates = handles.iter().map(|handle| handle.try_clone().expect("a descriptor"));
+    run_growable(bytes, duplicates.collect());
     let mut input = Decoder::new(bytes, handles, &AlternatingProver);
     let Ok(value) = input.parameter::<AllForms>(0, None) else { return };
     if input.finish().is_err() {
@@ -35,6 +61,36 @@ pub fn run(data: &[u8]) {
     value.encode(&mut out);
     let (written, _) = out.finish().expect("a decoded value can be encoded again");
     assert_eq!(written.len(), bytes.len());
+}
+
+/// Decodes values of types that can grow. A decoded value has the form of this version when it is
+/// encoded again, and that form is decoded to the same value.
+fn run_growable(bytes: &[u8], handles: Vec<OwnedHandle>) {
+    let Some(value) = decode_jobs(bytes, handles) else { return };
+    let mut out = Encoder::new(Vec::new(), Limits::default());
+    value.encode(&mut out);
+    let written = match out.finish() {
+        Ok((bytes, lent)) => {
+            let handles = lent.iter().map(|handle| handle.try_clone_to_owned());
+            (bytes, handles.map(|handle| handle.expect("a descriptor")).collect())
+        }
+        Err(error) => {
+            assert!(matches!(error.kind, EncodeErrorKind::UnknownVariant { .. }), "{error}");
+            return;
+        }
+    };
+    let (bytes, handles) = written;
+    let again = decode_jobs(&bytes, handles).expect("an encoded value is valid");
+    let mut out = Encoder::new(Vec::new(), Limits::default());
+    again.encode(&mut out);
+    assert_eq!(out.finish().expect("a decoded value can be encoded again").0, bytes);
+}
+
+fn decode_jobs(bytes: &[u8], handles: Vec<OwnedHandle>) -> Option<Vec<Job>> {
+    let mut input = Decoder::new(bytes, handles, &AlternatingProver);
+    let value = input.parameter::<Vec<Job>>(0, None).ok()?;
+    input.finish().ok()?;
+    Some(value)
 }
 
 /// A prover for which each handle is a file or an event, whichever its declaration permits. It

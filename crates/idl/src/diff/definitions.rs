@@ -87,7 +87,19 @@ impl Comparison<'_> {
             if directions != Directions::default() {
                 self.layouts(&name, &name, &name);
             }
+            if known.grows != definition.grows {
+                let description = match definition.grows {
+                    true => "got `#[grows]`, which changes its form on the wire",
+                    false => "lost `#[grows]`, which changes its form on the wire",
+                };
+                self.add(&name, description, directions == Directions::default(), None);
+            }
             match (&known.kind, &definition.kind) {
+                (DefinitionKind::Struct(before), DefinitionKind::Struct(after))
+                    if known.grows && definition.grows =>
+                {
+                    self.growable_fields(&name, before, after, directions);
+                }
                 (DefinitionKind::Struct(before), DefinitionKind::Struct(after)) => {
                     let values = |fields: &[Field]| -> Vec<Parameter> {
                         fields.iter().map(|field| field.value.clone()).collect()
@@ -95,7 +107,8 @@ impl Comparison<'_> {
                     self.list(&name, &values(before), &values(after), directions);
                 }
                 (DefinitionKind::Enum(before), DefinitionKind::Enum(after)) => {
-                    self.variants(&name, before, after, directions);
+                    let grows = known.grows && definition.grows;
+                    self.variants(&name, before, after, grows, directions);
                 }
                 (DefinitionKind::Constant(_, before), DefinitionKind::Constant(_, after)) => {
                     self.constant(&name, before, after);
@@ -118,7 +131,14 @@ impl Comparison<'_> {
         }
     }
 
-    fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant], directions: Directions) {
+    fn variants(
+        &mut self,
+        name: &str,
+        old: &[Variant],
+        new: &[Variant],
+        grows: bool,
+        directions: Directions,
+    ) {
         let names = |list: &[Variant]| -> Vec<String> {
             list.iter().map(|variant| plain_name(&variant.name)).collect()
         };
@@ -131,8 +151,8 @@ impl Comparison<'_> {
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                     let numbers = (old_numbers[before], new_numbers[at]);
                     // In this project's wire format, a variant is represented by its position; in
-                    // COM, by its value.
-                    if before == at && numbers.0 != numbers.1 {
+                    // COM, which has no types that grow, by its value.
+                    if before == at && numbers.0 != numbers.1 && !grows {
                         let description =
                             format!("its number changed from {} to {}", numbers.0, numbers.1);
                         self.add(path(at), description, is_unused, None);
@@ -155,14 +175,18 @@ impl Comparison<'_> {
                         values.into_iter().find_map(|form| self.added_authority(&form));
                     let is_last = at >= old.len();
                     let description = if is_last { "variant added" } else { "variant inserted" };
-                    // An old client can't decode a variant that it doesn't know.
-                    let is_compatible = is_unused || is_last && !directions.is_out;
+                    // An old client can't decode a variant that it doesn't know, unless the enum
+                    // can grow.
+                    let is_compatible = is_unused || is_last && (grows || !directions.is_out);
                     self.add(
                         path(at),
                         description,
                         is_compatible,
                         with_receiver(gained_authority, directions),
                     );
+                    if grows && is_last {
+                        self.warn_of_handles(&new[at].fields, directions);
+                    }
                 }
                 Step::Removed { old: before } => {
                     let path = format!("{name}::{}", old[before].name);

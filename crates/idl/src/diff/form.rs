@@ -226,12 +226,11 @@ impl<'d> TypeResolver<'d> {
         }
     }
 
-    /// Returns whether the named type is a struct with `len` fields.
+    /// Returns whether the named type is a struct with `len` fields that can't grow.
     pub(super) fn is_struct(self, name: &str, len: usize) -> bool {
-        matches!(
-            self.definition(name).map(|of| &of.kind),
-            Some(DefinitionKind::Struct(fields)) if fields.len() == len
-        )
+        self.definition(name).is_some_and(|of| {
+            matches!(&of.kind, DefinitionKind::Struct(fields) if fields.len() == len && !of.grows)
+        })
     }
 
     /// Returns the wire formats of all fields in a struct or in the variants of an enum.

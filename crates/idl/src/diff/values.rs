@@ -8,7 +8,7 @@ use super::authority::Authority;
 use super::form::{Capability, Form, ValueForm};
 use crate::directions::Directions;
 use syshandle_model::DefinitionKind::{Enum, Struct};
-use syshandle_model::{Parameter, Range, Variant, discriminants};
+use syshandle_model::{Definition, Parameter, Range, Variant, discriminants};
 
 /// A difference between two values.
 #[derive(Debug)]
@@ -256,10 +256,9 @@ impl Comparison<'_> {
 
     /// Compares two types with different names. They are equal if all their members are equal.
     fn defined_differences(&self, old: &str, new: &str, search: &mut ValueComparison) {
-        let kinds = (
-            self.old.definition(old).map(|of| &of.kind),
-            self.new.definition(new).map(|of| &of.kind),
-        );
+        let (before, after) = (self.old.definition(old), self.new.definition(new));
+        let grow = |of: Option<&Definition>| of.is_some_and(|of| of.grows);
+        let kinds = (before.map(|of| &of.kind), after.map(|of| &of.kind));
         let is_alike = match kinds {
             (Some(Struct(before)), Some(Struct(after))) => before.len() == after.len(),
             (Some(Enum(before)), Some(Enum(after))) => {
@@ -271,7 +270,7 @@ impl Comparison<'_> {
             }
             _ => false,
         };
-        if !is_alike {
+        if !is_alike || grow(before) != grow(after) {
             search.add(ValueDifference::Bytes);
             return;
         }

@@ -43,6 +43,12 @@ impl<'d> Emitter<'d> {
 
     fn definition(&mut self, definition: &Definition) {
         let name = plain_name(&definition.name);
+        if definition.grows {
+            let what =
+                "MIDL has no types that grow, because programs contain the layout of each type";
+            self.refuse(&name, what);
+            return;
+        }
         match &definition.kind {
             DefinitionKind::Struct(_) if self.result_structs.contains(&name) => {}
             DefinitionKind::Struct(fields) => self.structure(&name, fields),

@@ -144,6 +144,9 @@ impl LayoutBuilder<'_, '_> {
             1 => self.tables.definitions.get(&name),
             _ => None,
         };
+        if definition.is_some_and(|of| of.grows) {
+            return Err(format!("`{name}` can grow"));
+        }
         match definition.map(|of| &of.kind) {
             Some(DefinitionKind::Alias(ty)) => {
                 return self.value(ty, handle, place, deeper(depth)?);

@@ -52,7 +52,8 @@ impl<'a> Lowering<'_, 'a> {
         let rust = names::constant(&name.name);
         if self.claim_name(&rust, name.span).is_ok_and(|is_new| is_new) {
             let kind = DefinitionKind::Constant(ty, value);
-            self.define(Definition { docs: Vec::new(), name: ident(&rust), kind });
+            let (name, grows) = (ident(&rust), false);
+            self.define(Definition { docs: Vec::new(), name, kind, grows });
         }
         Some(())
     }

@@ -187,12 +187,16 @@ impl<'a> Lowering<'_, 'a> {
                 let name = format!("{interface}{}", names::camel(&method.name.name));
                 self.claim_name(&name, method.name.span)?;
                 let name = ident(&name);
-                let fields =
-                    results.into_iter().map(|value| model::Field { docs: Vec::new(), value });
+                let fields = results.into_iter().map(|value| model::Field {
+                    docs: Vec::new(),
+                    value,
+                    added: None,
+                });
                 self.define(Definition {
                     docs: vec![format!(" The results of `{}`.", method.name.name)],
                     name: name.clone(),
                     kind: DefinitionKind::Struct(fields.collect()),
+                    grows: false,
                 });
                 Ok((syn::parse_quote!(#name), None))
             }

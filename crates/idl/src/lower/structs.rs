@@ -88,6 +88,7 @@ impl<'a> Lowering<'_, 'a> {
                         handle: value.handle,
                         range: value.range.or_else(|| companions.range_of(&field.attributes)),
                     },
+                    added: None,
                 });
             }
         }
@@ -175,6 +176,7 @@ impl<'a> Lowering<'_, 'a> {
                 docs,
                 name: path.clone(),
                 kind: DefinitionKind::Alias(syn::parse_quote!(u32)),
+                grows: false,
             });
             for (enumerator, &value) in of.enumerators.iter().flatten().zip(&values.list) {
                 let value = proc_macro2::Literal::u32_unsuffixed(value as u32);
@@ -187,6 +189,7 @@ impl<'a> Lowering<'_, 'a> {
                             syn::parse_quote!(u32),
                             quote::quote!(#value),
                         ),
+                        grows: false,
                     });
                 }
             }
@@ -212,7 +215,7 @@ impl<'a> Lowering<'_, 'a> {
                 }
             });
         let kind = DefinitionKind::Enum(variants.collect());
-        self.define(Definition { docs, name: path, kind });
+        self.define(Definition { docs, name: path, kind, grows: false });
         Ok(ty)
     }
 

@@ -5,11 +5,11 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, Expr, ExprLit, Fields, Ident, Item, Lit, Meta, Path, Result, Token, UnOp,
-    Visibility,
+    Attribute, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Item, Lit, Meta, Path, Result,
+    Token, UnOp, Visibility,
 };
 
-use syshandle_model::traits::{Errors, docs, handle, interface, range};
+use syshandle_model::traits::{Errors, added, docs, grows, handle, interface, range};
 use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
 };
@@ -45,33 +45,41 @@ fn items(list: Vec<Item>, description: &mut Description, errors: &mut Errors) {
             Item::Struct(item) if is_encoded(&item.attrs) => {
                 let fields = item.fields.iter().enumerate().filter_map(|(at, field)| {
                     let value = errors.keep(parameter(field, at))?;
-                    Some(Field { docs: docs(&field.attrs), value })
+                    let added = errors.keep(added(&field.attrs))?;
+                    Some(Field { docs: docs(&field.attrs), value, added })
                 });
                 let kind = DefinitionKind::Struct(fields.collect());
-                let docs = docs(&item.attrs);
-                description.definitions.push(Definition { docs, name: item.ident, kind });
+                let DeriveInput { attrs, ident: name, data, .. } = item.into();
+                let grows = errors.keep(grows(&attrs, &data)).unwrap_or_default();
+                let docs = docs(&attrs);
+                description.definitions.push(Definition { docs, name, kind, grows });
             }
             Item::Enum(item) if is_encoded(&item.attrs) => {
-                let variants = item.variants.iter().map(|variant| Variant {
+                let is_known = |variant: &&syn::Variant| {
+                    !variant.attrs.iter().any(|attribute| attribute.path().is_ident("unknown"))
+                };
+                let variants = item.variants.iter().filter(is_known).map(|variant| Variant {
                     docs: docs(&variant.attrs),
                     name: variant.ident.clone(),
                     value: variant.discriminant.as_ref().and_then(|(_, value)| number(value)),
                     fields: fields(&variant.fields, errors),
                 });
                 let kind = DefinitionKind::Enum(variants.collect());
-                let docs = docs(&item.attrs);
-                description.definitions.push(Definition { docs, name: item.ident, kind });
+                let DeriveInput { attrs, ident: name, data, .. } = item.into();
+                let grows = errors.keep(grows(&attrs, &data)).unwrap_or_default();
+                let docs = docs(&attrs);
+                description.definitions.push(Definition { docs, name, kind, grows });
             }
             Item::Const(item) => {
                 let value = item.expr.to_token_stream();
                 let kind = DefinitionKind::Constant(*item.ty, value);
-                let docs = docs(&item.attrs);
-                description.definitions.push(Definition { docs, name: item.ident, kind });
+                let (docs, grows) = (docs(&item.attrs), false);
+                description.definitions.push(Definition { docs, name: item.ident, kind, grows });
             }
             Item::Type(item) if item.generics.params.is_empty() => {
                 let kind = DefinitionKind::Alias(*item.ty);
-                let docs = docs(&item.attrs);
-                description.definitions.push(Definition { docs, name: item.ident, kind });
+                let (docs, grows) = (docs(&item.attrs), false);
+                description.definitions.push(Definition { docs, name: item.ident, kind, grows });
             }
             Item::Macro(item) if ends_with(&item.mac.path, "class") => {
                 let class = errors.keep(syn::parse2::<ClassMacro>(item.mac.tokens));

@@ -159,7 +159,7 @@ fn definition(
 }
 
 fn field(
-    Field { docs: lines, value: Parameter { name, ty, handle: declared, range: bounds } }: &Field,
+    Field { docs: lines, value: Parameter { name, ty, handle: declared, range: bounds }, .. }: &Field,
 ) -> TokenStream {
     let docs = docs(lines);
     let declared = declared.as_ref().map(handle);

@@ -30,7 +30,9 @@ impl From<EncodeErrorKind> for Error {
             EncodeErrorKind::TooManyBytes { .. }
             | EncodeErrorKind::TooManyHandles { .. }
             | EncodeErrorKind::TooDeep => ErrorKind::TooLarge,
-            EncodeErrorKind::Value(_) => ErrorKind::Malformed,
+            EncodeErrorKind::UnknownVariant { .. } | EncodeErrorKind::Value(_) => {
+                ErrorKind::Malformed
+            }
             _ => ErrorKind::System,
         };
         let error = Self::detected(kind, reason.to_string());

@@ -27,6 +27,7 @@ cfg_if::cfg_if! {
         mod doors;
         mod errors;
         mod event_loop;
+        mod growth;
         mod in_process;
         mod limits;
         mod malformed;

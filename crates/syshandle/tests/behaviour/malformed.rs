@@ -9,7 +9,7 @@ use syshandle::{
     handle::{Event, OwnedHandle},
 };
 use syshandle_os::{BorrowedHandle, Declaration};
-use syshandle_types::{DecodeErrorKind, Decoder, Encoder, Limits, ProofError, Prove};
+use syshandle_types::{DecodeErrorKind, Decoder, Encoder, GrowableType, Limits, ProofError, Prove};
 
 use crate::support::world::file;
 
@@ -30,6 +30,27 @@ struct Own {
 
 #[derive(Encode, Decode)]
 struct Nothing;
+
+#[derive(Encode, Decode)]
+#[grows]
+struct Growing {
+    number: u8,
+    #[added]
+    events: Vec<Event>,
+    #[added(required)]
+    inner: Option<Box<Growing>>,
+    #[added]
+    kind: Option<GrowingKind>,
+}
+
+#[derive(Encode, Decode)]
+#[grows]
+enum GrowingKind {
+    Plain,
+    Held(Event, String),
+    #[unknown]
+    Unknown,
+}
 
 /// Runs a test with a value of every sort.
 fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
@@ -79,6 +100,12 @@ fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
             nothing: Nothing,
         },
         Nothing,
+        Growing::new(1),
+        Growing::new(1)
+            .with_events(vec![Event::new().unwrap(), Event::new().unwrap()])
+            .with_inner(Some(Box::new(Growing::new(2).with_events(vec![Event::new().unwrap()]))))
+            .with_kind(Some(GrowingKind::Held(Event::new().unwrap(), "text".into()))),
+        vec![GrowingKind::Plain, GrowingKind::Held(Event::new().unwrap(), String::new())],
     );
 }
 
@@ -252,6 +279,126 @@ fn values_that_rust_does_not_have_are_refused() {
     );
     let twice = [2, 0, 0, 0, 7, 7];
     assert_eq!(Holds(BTreeSet::from([0_u8])).read(&twice, none()), Err(DecodeErrorKind::Duplicate));
+}
+
+/// Returns the header of a growable value, and then these bytes.
+fn growable(size: u32, handles: u16, required: u16, content: &[u8]) -> Vec<u8> {
+    let (size, handles, required) =
+        (size.to_le_bytes(), handles.to_le_bytes(), required.to_le_bytes());
+    [size.as_slice(), &handles, &required, content].concat()
+}
+
+/// Reads a growable struct, and then a byte and a handle.
+fn read_growing(bytes: &[u8], handles: usize) -> Result<(), DecodeErrorKind> {
+    let of_type = Holds((Growing::new(0), 0_u8, OwnedHandle::from(file())));
+    of_type.read(bytes, (0..handles).map(|_| file().into()).collect())
+}
+
+#[test]
+fn a_growable_value_ends_where_its_header_says() {
+    let last = |slot: u8| [9, slot, 0];
+    let read = |size, content: &[u8]| {
+        read_growing(&[growable(size, 0, 0, content), last(0).to_vec()].concat(), 1)
+    };
+    let complete = [7, 0, 0, 0, 0, 0, 0];
+    // Fields that were added later may be absent, and unknown ones are skipped.
+    for len in [1, 5, 6, 7] {
+        assert_eq!(read(len, &complete[..len as usize]), Ok(()));
+    }
+    assert_eq!(read(10, &[&complete[..], &[1, 2, 3]].concat()), Ok(()));
+    // A size that cuts a field.
+    for len in [0, 2, 3, 4] {
+        assert_eq!(read(len, &complete[..len as usize]), Err(DecodeErrorKind::Truncated));
+    }
+    // A size beyond the message.
+    for size in [11, 12, 1 << 16, u32::MAX] {
+        assert_eq!(read(size, &complete), Err(DecodeErrorKind::Truncated));
+    }
+    // A count of items beyond the value.
+    assert_eq!(read(7, &[7, 3, 0, 0, 0, 0, 0]), Err(DecodeErrorKind::Truncated));
+    // A nested value beyond its outer one.
+    let inner = growable(2, 0, 0, &[8]);
+    let outer = [&[7, 0, 0, 0, 0, 1], inner.as_slice()].concat();
+    assert_eq!(read(outer.len() as u32, &outer), Err(DecodeErrorKind::Truncated));
+    let inner = growable(1, 0, 0, &[8]);
+    let outer = [&[7, 0, 0, 0, 0, 1], inner.as_slice()].concat();
+    assert_eq!(read(outer.len() as u32, &outer), Ok(()));
+}
+
+#[test]
+fn a_growable_value_has_as_many_handles_as_its_header_says() {
+    let of = GrowableType::Struct { name: "Growing", fields: 4 };
+    let read = |counted, content: &[u8], last: u8, handles| {
+        let value = growable(content.len() as u32, counted, 0, content);
+        read_growing(&[value.as_slice(), &[9, last, 0]].concat(), handles)
+    };
+    let one_event = [7, 1, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(read(1, &one_event, 1, 2), Ok(()));
+    let missing = |slot| Err(DecodeErrorKind::MissingHandle { slot });
+    // Fewer than there are.
+    assert_eq!(read(0, &one_event, 1, 2), missing(0));
+    // More than the message has.
+    assert_eq!(read(3, &one_event, 1, 2), missing(2));
+    assert_eq!(read(u16::MAX, &one_event, 1, 2), missing(2));
+    // More than there are.
+    assert_eq!(read(2, &one_event, 1, 2), Err(DecodeErrorKind::ExtraHandles { count: 1 }));
+    // In a part that this version doesn't know.
+    let with_unknown = [&one_event[..], &[1, 0]].concat();
+    let unknown = |count| Err(DecodeErrorKind::UnknownHandles { of, count });
+    assert_eq!(read(2, &with_unknown, 2, 3), unknown(1));
+    assert_eq!(read(3, &with_unknown, 2, 3), unknown(2));
+    // A part that hides its handle.
+    assert_eq!(read(1, &with_unknown, 2, 3), Err(DecodeErrorKind::WrongSlot { slot: 2 }));
+    assert_eq!(read(1, &with_unknown, 1, 3), Err(DecodeErrorKind::ExtraHandles { count: 1 }));
+    // A nested value with a handle of its outer one.
+    let inner = growable(7, 2, 0, &[8, 1, 0, 0, 0, 0, 0]);
+    let outer = [&[7, 0, 0, 0, 0, 1], inner.as_slice(), &[0]].concat();
+    assert_eq!(read(1, &outer, 1, 2), missing(1));
+}
+
+#[test]
+fn a_required_field_and_an_unknown_variant_are_refused_where_they_would_be_misread() {
+    let of = GrowableType::Struct { name: "Growing", fields: 4 };
+    for (required, expected) in [
+        (0, Ok(())),
+        (4, Ok(())),
+        (5, Err(DecodeErrorKind::RequiredField { of, number: 5 })),
+        (u16::MAX, Err(DecodeErrorKind::RequiredField { of, number: u16::MAX })),
+    ] {
+        let value = growable(1, 0, required, &[7]);
+        assert_eq!(read_growing(&[value.as_slice(), &[9, 0, 0]].concat(), 1), expected);
+    }
+    let of = GrowableType::Enum { name: "GrowingKind", variants: 2 };
+    let kinds = Holds(Vec::<GrowingKind>::new());
+    let list = |value: Vec<u8>| [&[1, 0, 0, 0], value.as_slice()].concat();
+    assert_eq!(kinds.read(&list(growable(6, 0, 0, &[2, 0, 0, 0, 7, 7])), vec![]), Ok(()));
+    assert_eq!(kinds.read(&list(growable(4, 0, 0, &[0xff; 4])), vec![]), Ok(()));
+    assert_eq!(
+        kinds.read(&list(growable(6, 1, 0, &[2, 0, 0, 0, 0, 0])), vec![file().into()]),
+        Err(DecodeErrorKind::UnknownHandles { of, count: 1 })
+    );
+    assert_eq!(
+        kinds.read(&list(growable(4, 0, 1, &[0; 4])), vec![]),
+        Err(DecodeErrorKind::RequiredField { of, number: 1 })
+    );
+    assert_eq!(
+        kinds.read(&list(growable(3, 0, 0, &[0; 3])), vec![]),
+        Err(DecodeErrorKind::Truncated)
+    );
+}
+
+#[test]
+fn growable_values_are_nested_up_to_the_limit() {
+    let nested = |depth| {
+        let mut value = growable(1, 0, 0, &[7]);
+        for _ in 1..depth {
+            let content = [&[7, 0, 0, 0, 0, 1], value.as_slice()].concat();
+            value = growable(content.len() as u32, 0, 0, &content);
+        }
+        read_growing(&[value.as_slice(), &[9, 0, 0]].concat(), 1)
+    };
+    assert_eq!(nested(Limits::DEPTH_MAX), Ok(()));
+    assert_eq!(nested(Limits::DEPTH_MAX + 1), Err(DecodeErrorKind::TooDeep));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{DecodeError, DecodeErrorKind, Decoder};
-use crate::{Declaration, Decode, Encode, Encoder, GROWABLE_HEADER_BYTES, GrowableType, Limits};
+use crate::{Declaration, Decode, Encode, Encoder, GROWABLE_HEADER_BYTES, GrowableType};
 
 impl<'a> Decoder<'a> {
     /// Reads a value of a type that can grow: its header, and then what `read` reads. Skips the
@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
         let value = default();
         let len = Encoder::len_of(&value);
         if len > FREE_DEFAULT_BYTES {
-            self.charge(len.saturating_mul(Limits::DECODED_PER_BYTE))
+            self.charge(len.saturating_mul(DEFAULT_MEMORY_PER_BYTE))
                 .map_err(|error| error.in_field(name))?;
         }
         Ok(value)
@@ -130,6 +130,10 @@ enum OuterBytes<'a> {
     /// In memory that the sender may change, with the offsets of the first byte and after the last.
     Shared { from: usize, end: usize },
 }
+
+/// Memory that is charged for a default, for each byte that it would take on the wire. A text takes
+/// one byte, and a list of optional numbers up to eight.
+const DEFAULT_MEMORY_PER_BYTE: usize = 8;
 
 /// Maximum size on the wire of a default that is not charged. Numbers, `None` and empty texts and
 /// lists take no more than that.
