@@ -16,7 +16,8 @@ use crate::peer_socket::PeerSocket;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::receive_within;
 
-/// Frames in the order of arrival. Dropping a batch refuses the remaining frames' handles.
+/// Frames in the order of arrival. Dropping a batch closes the remaining frames' handles in the
+/// background.
 #[derive(Debug)]
 pub(crate) struct Batch(Option<Box<BatchSlots>>);
 
@@ -93,7 +94,7 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.handles().for_each(|handles| *handles = ReceivedHandles::new());
+        self.handles().for_each(ReceivedHandles::close_later);
         let frames = self.0.take();
         let _ = FREE_SLOTS.try_with(|kept| kept.set(frames));
     }

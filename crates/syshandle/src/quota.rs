@@ -62,6 +62,9 @@ pub(crate) struct Quota {
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Until they are closed, they count as descriptors.
     closer: Closer,
+    /// Closes the handles of replies and frames that a connection leaves when it ends. Until they
+    /// are closed, they count as descriptors. They are no reason to refuse the client.
+    abandoned: Closer,
 }
 
 /// An amount that was taken from a quota. Dropping the guard gives it back.
@@ -194,6 +197,7 @@ impl Quota {
             tasks: none(),
             bytes: none(),
             closer: Closer::new(),
+            abandoned: Closer::new(),
         }
     }
 
@@ -279,7 +283,8 @@ impl Quota {
     /// Returns the current limit of descriptors. Subtracts the descriptors that wait to be closed,
     /// and the sockets that are kept until the client has received its handles.
     fn max_descriptors(&self) -> usize {
-        let waiting = self.closer.pending() + self.in_flight.kept_sockets();
+        let unclosed = self.closer.pending() + self.abandoned.pending();
+        let waiting = unclosed + self.in_flight.kept_sockets();
         self.max.descriptors.saturating_sub(waiting)
     }
 
@@ -291,6 +296,11 @@ impl Quota {
     /// Closes a handle that the client sent, in the background.
     pub(crate) fn close(&self, handle: OwnedHandle) {
         self.closer.close(handle);
+    }
+
+    /// Closes a handle that a connection of the client leaves, in the background.
+    pub(crate) fn close_abandoned(&self, handle: OwnedHandle) {
+        self.abandoned.close(handle);
     }
 
     /// Checks that the client may connect and send handles.

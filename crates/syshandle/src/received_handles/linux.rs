@@ -108,6 +108,14 @@ impl ReceivedHandles {
         self.handles.iter().map(AsFd::as_fd)
     }
 
+    /// Closes the handles in the background. Used if one peer may have many more handles than a
+    /// message has, because closing them all takes long.
+    pub(crate) fn close_later(&mut self) {
+        if let Some(sender) = &self.sender {
+            self.handles.drain(..).for_each(|handle| sender.close_abandoned(handle));
+        }
+    }
+
     #[cold]
     fn refuse_all(&mut self) {
         static UNKNOWN: LazyLock<Arc<Quota>> = LazyLock::new(Quota::of_a_server);

@@ -174,6 +174,10 @@ impl LoopSource for InnerDoor {
         self.let_in(reactor);
     }
 
+    fn owner(&self) -> Option<&Arc<Quota>> {
+        Some(self.kept.quota())
+    }
+
     fn is_client(&self) -> bool {
         true
     }
@@ -225,5 +229,5 @@ fn check_attach(frame: &[u8], received: &ReceivedMessage, handles: usize) -> Res
     }
 }
 
-/// Number of frames of one door that are handled before other sources get a turn.
-const TURNS_MAX: usize = 64;
+/// Number of frames of one door that are handled before other clients get a turn.
+const TURNS_MAX: usize = 8;

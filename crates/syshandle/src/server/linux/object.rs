@@ -59,6 +59,11 @@ impl ClientObject {
         self.interface.get()
     }
 
+    /// Returns the quota of the client that causes the object's destructor.
+    pub(super) fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
     /// Sets the object, unless there is one.
     pub(super) fn set(&self, object: Object) {
         let _ = self.object.set(object);

@@ -10,6 +10,7 @@ mod lifecycle;
 pub(crate) mod method_limit;
 pub(crate) mod method_times;
 mod own_sources;
+mod ready_queue;
 mod settings;
 mod statistics;
 pub(crate) mod timers;
@@ -18,7 +19,6 @@ mod work_queue;
 mod worker_pool;
 pub(crate) mod worker_slot;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool as SignalFlag, Ordering};
@@ -35,6 +35,7 @@ use self::method_times::MethodTable;
 pub(crate) use self::settings::{CALLS_MAX, CLIENTS_MAX, Settings};
 use self::timers::{SourceTimer, Timer, TimerId, Timers};
 use self::watchdog::Watchdog;
+use self::work_queue::WorkQueue;
 use self::worker_pool::WorkerPool;
 pub(crate) use self::worker_pool::{UserCode, WorkItem};
 use crate::Result;
@@ -58,7 +59,7 @@ pub(crate) struct Reactor {
     methods: MethodTable,
     refusals: RefusalCounters,
     /// User code that the thread of the first loop runs, or has a worker run.
-    queued: Mutex<VecDeque<Box<dyn WorkItem>>>,
+    queued: Mutex<WorkQueue<Box<dyn WorkItem>>>,
     /// Wakes a thread to run the queued code, or to check whether the server may end.
     work: Event,
     /// Wakes the threads of all loops when the server ends.
@@ -337,6 +338,12 @@ impl Reactor {
         let one_more = |dedicated| (dedicated < self.dedicated_max).then_some(dedicated + 1);
         self.dedicated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(DedicatedThread(&self.dedicated))
+    }
+
+    /// Returns the timers.
+    #[cfg(test)]
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
     }
 
     /// Runs a function on this thread as the thread of a loop would.

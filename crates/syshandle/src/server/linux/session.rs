@@ -11,8 +11,8 @@ use syshandle_os::{
     BorrowedHandle, Credentials, Interest, Peer, PollEvent, Seqpacket, raw_os_error,
 };
 
-use super::reactor::Reactor;
 use super::reactor::event_loop::{EventOutcome, KeyHasher, LoopContext, LoopSource};
+use super::reactor::{Reactor, UserCode};
 use super::task::Task;
 use crate::quota::Quota;
 use crate::server::Outcome;
@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// Handles the death of the client's process.
-    fn process_died(&self, reactor: &Arc<Reactor>) {
+    fn process_died(self: &Arc<Self>, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         state.client = ClientStatus::Died;
         self.unwatch(reactor, &mut state);
@@ -211,11 +211,25 @@ impl Session {
     }
 
     /// Ends all background tasks, because the client has died.
-    fn end_tasks(&self, reactor: &Arc<Reactor>) {
+    fn end_tasks(self: &Arc<Self>, reactor: &Arc<Reactor>) {
         let tasks = std::mem::take(&mut self.state().tasks);
-        for task in tasks.into_values() {
-            task.end_soon(reactor, Outcome::ClientDied);
-        }
+        self.end_next_task(reactor, tasks.into_values());
+    }
+
+    /// Has the thread of the first loop end one background task after the other. Other clients get
+    /// turns between them.
+    fn end_next_task(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        mut tasks: impl ExactSizeIterator<Item = Arc<Task>> + Send + 'static,
+    ) {
+        let Some(task) = tasks.next() else { return };
+        let session = self.clone();
+        reactor.queue(UserCode::boxed(&self.quota, move |reactor| {
+            // The callback of this task may block.
+            session.end_next_task(reactor, tasks);
+            task.end(reactor, Outcome::ClientDied);
+        }));
     }
 
     fn state(&self) -> MutexGuard<'_, SessionState> {
@@ -231,6 +245,10 @@ impl LoopSource for ClientExit {
         let running = context.start_running();
         self.0.process_died(context.reactor);
         EventOutcome::after(running)
+    }
+
+    fn owner(&self) -> Option<&Arc<Quota>> {
+        Some(&self.0.quota)
     }
 }
 

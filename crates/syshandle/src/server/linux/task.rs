@@ -14,7 +14,7 @@ use super::reactor::timers::{SourceTimer, TimerId};
 use super::reactor::{Reactor, UserCode};
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
-use crate::quota::{QuotaGuard, Resource};
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::server::Outcome;
 use crate::server::background_task::{TaskWork, too_many_tasks};
 use crate::setup::other_process;
@@ -170,7 +170,7 @@ impl Task {
     }
 
     /// Has the thread of the first loop end the wait.
-    pub(super) fn end_soon(self: Arc<Self>, reactor: &Arc<Reactor>, outcome: Outcome) {
+    fn end_soon(self: Arc<Self>, reactor: &Arc<Reactor>, outcome: Outcome) {
         let quota = self.session.quota.clone();
         reactor.queue(UserCode::boxed(&quota, move |reactor| {
             self.end(reactor, outcome);
@@ -181,7 +181,7 @@ impl Task {
     }
 
     /// Ends the wait with another outcome, unless the object was signalled in the meantime.
-    fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
+    pub(super) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
         let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
             Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
@@ -272,6 +272,10 @@ impl LoopSource for Task {
                 EventOutcome::Otherwise
             }
         }
+    }
+
+    fn owner(&self) -> Option<&Arc<Quota>> {
+        Some(&self.session.quota)
     }
 
     fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, timer: SourceTimer) {

@@ -1,3 +1,4 @@
 //! Tests of the server, under a scheduler.
 
 mod interleavings;
+mod turns;

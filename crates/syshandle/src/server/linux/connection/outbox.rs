@@ -99,8 +99,10 @@ impl Outbox {
         self.pending.push_back(reply);
     }
 
-    /// Removes all replies, because the connection has ended.
+    /// Removes all replies, because the connection has ended. Their handles may be many, and are
+    /// closed in the background.
     pub(super) fn take_pending(&mut self) -> VecDeque<PendingReply> {
+        self.pending.iter_mut().for_each(|pending| pending.handles.close_later());
         std::mem::take(&mut self.pending)
     }
 
@@ -255,4 +257,41 @@ pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
         _ => Fault::Unsendable { text },
     };
     fault.write().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::quota::MAX;
+
+    #[test]
+    fn the_handles_of_replies_that_are_not_sent_are_closed_by_another_thread() {
+        const LINGER: Duration = Duration::from_secs(4);
+        // The close of this socket blocks the other thread.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _peer = listener.accept().unwrap();
+        rustix::net::sockopt::set_socket_linger(&stream, Some(LINGER)).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[0; 65_536]).is_ok() {}
+        let mut handles = vec![stream.into()];
+        handles.extend((0..50).map(|_| io::pipe().unwrap().1.into()));
+
+        let quota = Quota::with_in_flight(MAX);
+        let mut outbox = Outbox::default();
+        let handles = ReceivedHandles::of(handles.into_iter().collect(), &quota);
+        outbox.push(PendingReply::new((0, Status::Done), None, Vec::new().into(), handles, None));
+        let begin = Instant::now();
+        drop(outbox.take_pending());
+        let unclosed = MAX - quota.limits().descriptors;
+        // If the machine was too slow, the close may have ended.
+        if begin.elapsed() < LINGER / 2 {
+            assert_eq!(unclosed, 51, "each unclosed handle counts in the quota");
+        }
+        assert_eq!(quota.may_send_handles(), Ok(()));
+    }
 }

@@ -11,6 +11,7 @@ use syshandle_wire::{Body, Fault, Hello, ServerEndEvent, Violation};
 use super::ServerConnection;
 use crate::buffer::FrameBuffer;
 use crate::link::BodyError;
+use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
 use crate::server::linux::arguments::Arguments;
 use crate::server::linux::call::ServerCall;
@@ -83,6 +84,10 @@ impl LoopSource for ServerConnection {
             EndingStep::Close => self.close(reactor),
             EndingStep::CloseDead | EndingStep::Drain | EndingStep::EndTasks => {}
         }
+    }
+
+    fn owner(&self) -> Option<&Arc<Quota>> {
+        Some(&self.session.quota)
     }
 
     fn is_client(&self) -> bool {

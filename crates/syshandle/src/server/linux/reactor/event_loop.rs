@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
 
+use super::ready_queue::{ReadyQueue, SourceOwner};
 use super::timers::SourceTimer;
 use super::worker_slot::{RunGuard, WorkerSlot};
 use super::{Reactor, surely};
 use crate::Result;
+use crate::quota::Quota;
 use crate::setup::failed;
 use crate::spin::SpinWait;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use crate::sync::{Mutex, MutexGuard, wait_for_ready};
+use crate::sync::{Mutex, MutexGuard, now, wait_for_ready};
 
 /// The message of an error for a loop that can't be created.
 pub(super) const NO_LOOP: &str = "no event loop can be made";
@@ -27,9 +29,9 @@ pub(crate) struct EventLoop {
     poller: Poller,
     sources: Mutex<Sources>,
     last_key: AtomicU64,
-    /// Ready sources that are not handled yet, in reverse order. A thread that takes the loop over
-    /// continues with them.
-    ready: Mutex<Vec<PollEvent>>,
+    /// Ready sources that are not handled yet. A thread that takes the loop over continues with
+    /// them.
+    ready: Mutex<ReadyQueue>,
     /// Sources to be handled although the poller did not report them.
     reminders: Reminders,
     /// Number of clients and doors.
@@ -65,6 +67,12 @@ pub(crate) trait LoopSource: Send + Sync {
     /// Returns whether an idle server may end. A listening socket is closed before that.
     fn may_end(&self, _reactor: &Arc<Reactor>) -> bool {
         true
+    }
+
+    /// Returns the quota of the client that causes the events of the source. Clients take turns.
+    /// Returns `None` if the source belongs to no client.
+    fn owner(&self) -> Option<&Arc<Quota>> {
+        None
     }
 
     /// Returns whether the source brings continuous work, which is balanced between the loops.
@@ -143,7 +151,7 @@ impl EventLoop {
             poller: Poller::new().map_err(failed("epoll_create1", NO_LOOP))?,
             sources: Mutex::default(),
             last_key: AtomicU64::new(0),
-            ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
+            ready: Mutex::new(ReadyQueue::new()),
             reminders: Reminders::default(),
             load: AtomicUsize::new(0),
             sleeps: AtomicBool::new(false),
@@ -236,30 +244,60 @@ impl EventLoop {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the next ready source to be handled.
+    /// Takes the next ready source to be handled. Returns `None` if there is none, or it is time to
+    /// look for others.
     pub(crate) fn next(&self) -> Option<PollEvent> {
-        self.ready().pop()
+        self.ready().next(now)
     }
 
-    /// Polls for ready sources without blocking; returns their number.
+    /// Returns whether ready sources wait to be handled.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready().len() > 0
+    }
+
+    /// Polls for ready sources without blocking. Returns the number of sources that wait to be
+    /// handled.
     pub(crate) fn look(&self) -> io::Result<usize> {
-        let mut ready = self.ready();
-        self.poller.look(&mut ready)?;
-        self.reminders.take(&mut ready);
-        ready.reverse();
-        Ok(ready.len())
+        let mut guard = self.ready();
+        let ready = &mut *guard;
+        self.poller.look(&mut ready.polled)?;
+        self.queue(ready)
     }
 
     /// Polls for further ready sources; returns whether any sources wait to be handled. Only the
     /// thread that runs this loop may call this.
     pub(super) fn look_again(&self) -> io::Result<bool> {
-        let mut ready = self.ready();
-        if !ready.is_empty() || self.reminders.are_any() {
+        if self.has_ready() || self.reminders.are_any() {
             return Ok(true);
         }
-        self.poller.look(&mut ready)?;
-        ready.reverse();
-        Ok(!ready.is_empty())
+        Ok(self.look()? > 0)
+    }
+
+    /// Queues the sources of a poll, all other ready sources, and the reminders. Returns the number
+    /// of sources that wait to be handled.
+    #[inline]
+    fn queue(&self, ready: &mut ReadyQueue) -> io::Result<usize> {
+        if ready.is_single() && !self.reminders.are_any() {
+            return Ok(ready.len());
+        }
+        self.queue_several(ready)
+    }
+
+    fn queue_several(&self, ready: &mut ReadyQueue) -> io::Result<usize> {
+        ready.start_look();
+        while ready.queue_polled(|key| self.owner(key)) {
+            self.poller.look(&mut ready.polled)?;
+        }
+        self.reminders.take(&mut ready.polled);
+        ready.queue_polled(|key| self.owner(key));
+        ready.start_round(now);
+        Ok(ready.len())
+    }
+
+    fn owner(&self, key: u64) -> SourceOwner {
+        let sources = self.sources();
+        let quota = sources.get(&key).and_then(|source| source.owner());
+        quota.map_or(SourceOwner::SERVER, SourceOwner::of)
     }
 
     /// Has a source handled once more, after the sources that are ready. Does not wake a thread
@@ -268,23 +306,24 @@ impl EventLoop {
         self.reminders.add(key);
     }
 
-    /// Waits until a source is ready; returns the number of ready sources.
+    /// Waits until a source is ready, unless there are ready sources already. Returns the number of
+    /// sources that wait to be handled.
     pub(crate) fn wait(&self) -> io::Result<usize> {
-        if self.reminders.are_any() {
+        if self.has_ready() || self.reminders.are_any() {
             return self.look();
         }
         // Only this thread uses the list. It is taken out so that no lock is held during the sleep.
-        let mut ready = std::mem::take(&mut *self.ready());
+        let mut polled = std::mem::take(&mut self.ready().polled);
         self.sleeps.store(true, Ordering::Relaxed);
-        let waited = wait_for_ready(&self.poller, &mut ready);
+        let waited = wait_for_ready(&self.poller, &mut polled);
         self.sleeps.store(false, Ordering::Relaxed);
-        ready.reverse();
-        let count = ready.len();
-        *self.ready() = ready;
-        waited.map(|()| count)
+        let mut ready = self.ready();
+        ready.polled = polled;
+        waited?;
+        self.queue(&mut ready)
     }
 
-    fn ready(&self) -> MutexGuard<'_, Vec<PollEvent>> {
+    fn ready(&self) -> MutexGuard<'_, ReadyQueue> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -349,6 +388,3 @@ impl Hasher for KeyHasher {
 
 /// Number of low bits of a key that contain the index of its loop.
 const INDEX_BITS: u32 = 6;
-
-/// Initial capacity for ready sources, and so the number that is handled before the next poll.
-const AT_ONCE: usize = 32;

@@ -1,6 +1,5 @@
 //! The sources of a reactor that belong to no client: queued user code, and timers.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Interest, PollEvent, Poller};
@@ -8,6 +7,7 @@ use syshandle_os::{Interest, PollEvent, Poller};
 use super::Reactor;
 use super::event_loop::{EventOutcome, LoopContext, LoopSource, NO_LOOP};
 use super::timers::Timer;
+use super::work_queue::WorkQueue;
 use super::worker_pool::WorkItem;
 use crate::Result;
 use crate::setup::failed;
@@ -29,50 +29,50 @@ impl Reactor {
     /// Has the thread of the first loop run user code, because it may run long and must not delay
     /// the caller.
     pub(crate) fn queue(&self, code: Box<dyn WorkItem>) {
-        self.queued().push_back(code);
+        self.queued().push(code);
         self.look_around();
     }
 
-    fn queued(&self) -> MutexGuard<'_, VecDeque<Box<dyn WorkItem>>> {
+    fn queued(&self) -> MutexGuard<'_, WorkQueue<Box<dyn WorkItem>>> {
         self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the queued user code, on this thread or on workers.
+    /// Runs one piece of the queued user code, on this thread or on a worker. Other clients get a
+    /// turn before the next one.
     fn run_queued(self: &Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
-        loop {
-            let mut queued = self.queued();
-            let Some(code) = queued.pop_front() else { return EventOutcome::Otherwise };
-            let more = !queued.is_empty();
-            drop(queued);
-            let Some(running) = context.try_start_unknown(code.quota()) else {
-                self.run_beside(code);
-                continue;
-            };
-            if more {
-                // If this code runs long, another thread continues.
-                self.look_around();
-            }
-            code.run(context);
-            if !running.end() {
-                return EventOutcome::Lost;
-            }
+        let mut queued = self.queued();
+        let Some(code) = queued.take_first() else { return EventOutcome::Otherwise };
+        let more = !queued.is_empty();
+        drop(queued);
+        if more {
+            // If this code runs long, another thread continues.
+            self.look_around();
         }
+        let Some(running) = context.try_start_unknown(code.quota()) else {
+            self.run_beside(code);
+            return EventOutcome::Otherwise;
+        };
+        code.run(context);
+        EventOutcome::after(running)
     }
 
+    /// Handles timers that are due. Other sources get a turn after [`TIMERS_AT_ONCE`] of them.
     fn act_on_timers(self: &Arc<Self>) {
-        while let Some(timer) = self.timers.take_due(now()) {
-            match timer {
+        for _ in 0..TIMERS_AT_ONCE {
+            match self.timers.take_due(now()) {
                 // A source that was removed in the meantime is no longer found.
-                Timer::Source(key, timer) => {
+                Some(Timer::Source(key, timer)) => {
                     if let Some(source) = self.loop_of(key).source(key) {
                         source.on_timer(self, timer);
                     }
                 }
-                Timer::Idle => self.end_if_idle(),
-                Timer::Drain => self.tell_tasks(),
-                Timer::Stop => self.finish(),
+                Some(Timer::Idle) => self.end_if_idle(),
+                Some(Timer::Drain) => self.tell_tasks(),
+                Some(Timer::Stop) => self.finish(),
+                None => return,
             }
         }
+        self.timers.ring_again(now());
     }
 }
 
@@ -107,3 +107,6 @@ impl LoopSource for DueTimers {
         EventOutcome::after(running)
     }
 }
+
+/// Number of due timers that are handled in one turn.
+const TIMERS_AT_ONCE: usize = 16;

@@ -96,6 +96,18 @@ impl Timers {
         due.entries.pop_first().map(|(_, timer)| timer)
     }
 
+    /// Returns the number of timers that were set and not taken.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+    }
+
+    /// Sets the alarm, because timers may be due that were not taken.
+    pub(crate) fn ring_again(&self, now: Instant) {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ring_at(&mut due, now);
+    }
+
     fn ring_at(&self, due: &mut TimerTable, time: Instant) {
         // Setting an open timerfd does not fail.
         due.rings = match self.alarm.set(Some(time)) {

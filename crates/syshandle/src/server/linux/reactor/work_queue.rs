@@ -51,6 +51,15 @@ impl<T: QueuedItem> WorkQueue<T> {
     pub(super) fn start_first(&mut self) -> Option<T> {
         let starts = |(_, items): &mut (_, VecDeque<T>)| items.front_mut().is_some_and(T::start);
         let place = self.0.iter_mut().position(starts)?;
+        self.take_at(place)
+    }
+
+    /// Takes the next work item of the client that has the turn.
+    pub(super) fn take_first(&mut self) -> Option<T> {
+        self.take_at(0)
+    }
+
+    fn take_at(&mut self, place: usize) -> Option<T> {
         let (client, mut items) = self.0.remove(place)?;
         let item = items.pop_front();
         if !items.is_empty() {
@@ -62,5 +71,36 @@ impl<T: QueuedItem> WorkQueue<T> {
     /// Takes all work items.
     pub(super) fn take_all(&mut self) -> Vec<T> {
         self.0.drain(..).flat_map(|(_, items)| items).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::MAX;
+
+    struct Item(Arc<Quota>, u32);
+
+    impl QueuedItem for Item {
+        fn quota(&self) -> &Arc<Quota> {
+            &self.0
+        }
+
+        fn start(&mut self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_client_with_one_item_has_the_second_turn_after_a_client_with_many() {
+        crate::sync::run_once(|| {
+            let [many, one] = [(); 2].map(|()| Quota::with_in_flight(MAX));
+            let mut queue = WorkQueue::default();
+            (0..100).for_each(|number| queue.push(Item(many.clone(), number)));
+            queue.push(Item(one, 1000));
+            let first: Vec<_> =
+                (0..3).filter_map(|_| queue.take_first()).map(|item| item.1).collect();
+            assert_eq!(first, [0, 1000, 1]);
+        });
     }
 }

@@ -363,7 +363,7 @@ fn run_loop(context: LoopContext<'_>, index: usize) {
 /// Waits until a source becomes ready. A client that has called from another core may call again
 /// soon, so this thread first spins for a short time.
 fn wait(event_loop: &EventLoop, caller: &LastCaller<dyn LoopClient>) -> io::Result<usize> {
-    if let Some(client) = caller.client() {
+    if let Some(client) = caller.client().filter(|_| !event_loop.has_ready()) {
         let mut spin_wait = client.start_spinning();
         while spin_wait.again() {
             let count = event_loop.look()?;
