@@ -28,8 +28,8 @@ impl Seqpacket {
     /// waits for the first message at most that long, as [`Seqpacket::receive_within`] does.
     /// Without a timeout, does not wait. Never waits for a second message.
     ///
-    /// Each message is received as by a separate call. After the peer has closed the connection,
-    /// the call fills every slot with an empty message.
+    /// Each message is received as by a separate call. If the peer has closed the connection and no
+    /// message is queued, the call fills every slot with an empty message.
     ///
     /// # Errors
     /// Returns the errors of [`Seqpacket::receive`] or [`Seqpacket::receive_within`] if nothing was
@@ -124,11 +124,24 @@ mod tests {
         }
         drop(a);
         let mut slots = slots(5, 16);
-        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 5);
+        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 3);
         let truncated = slots.iter().map(|slot| slot.received.bytes_truncated);
         assert_eq!(truncated.collect::<Vec<_>>(), [false, true, false, false, false]);
         assert_eq!(slots[2].received.len, 5);
-        assert_eq!((slots[3].received.len, slots[4].received.len), (0, 0));
+        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 5);
+        assert!(slots.iter().all(|slot| slot.received.len == 0));
+    }
+
+    #[test]
+    fn messages_after_a_reported_end_are_received_in_order_before_the_end() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        // An empty message looks like an end that was reported too early.
+        for len in [4, 0, 5, 0] {
+            a.send(&[IoSlice::new(&[7; 40][..len])], &[]).unwrap();
+        }
+        let mut slots = slots(5, 16);
+        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 2);
+        assert_eq!((slots[0].received.len, slots[1].received.len), (4, 5));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use syshandle_os::{BorrowedHandle, Peer, ProcessMark, Seqpacket};
 
 use crate::in_flight::{self, InFlight, SentQueue};
 use crate::quota::Quota;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::{now, wait_until};
 
 /// One end of a connection to a peer.
@@ -49,7 +50,7 @@ struct SentHandles {
     handles: usize,
     /// Whether the peer's counter of handles in flight has this socket in its list.
     is_known: bool,
-    /// Whether the socket is kept open until the peer has received the messages.
+    /// Whether it was decided if the socket is kept open until the peer has received the messages.
     is_kept: bool,
 }
 
@@ -131,6 +132,27 @@ impl PeerSocket {
             }
         }
         Ok(())
+    }
+
+    /// Closes the socket of a peer that was refused, after a last message without handles was sent.
+    /// The peer can still receive that message. The socket isn't kept open for it, because refused
+    /// connections have no limit.
+    ///
+    /// First receives what the peer has sent, usually its hello. If a socket is closed with unread
+    /// messages, the kernel reports `ECONNRESET` to the peer before the last message.
+    pub(crate) fn refuse(&self) {
+        self.0.socket().shut_down();
+        let mut byte = [0];
+        for _ in 0..UNREAD_OF_REFUSED_MAX {
+            let mut handles = ReceivedHandles::new();
+            let received = handles.receive(self.0.socket(), &mut byte);
+            handles.sent_by(&self.0.peer);
+            if !received.is_ok_and(|received| received.len > 0) {
+                break;
+            }
+        }
+        let mut sent = self.0.sent();
+        sent.is_kept |= sent.handles == 0;
     }
 
     /// Stops using the socket. It stays open while the peer has messages to receive.
@@ -306,6 +328,10 @@ impl AsFd for PeerSocket {
 /// Interval of the checks whether a peer's process lives: the longest delay until a death that the
 /// socket doesn't report is noticed.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Number of messages of a refused peer that are received before its socket is closed. A client
+/// sends nothing but its hello before it is greeted.
+const UNREAD_OF_REFUSED_MAX: usize = 4;
 
 /// Error text for handles beyond the peer's limit of handles in flight.
 const TOO_MANY: &str =

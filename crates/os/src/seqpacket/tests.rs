@@ -130,3 +130,17 @@ fn a_message_larger_than_the_room_says_so() {
     a.send(&[IoSlice::new(&[7; 100])], &[]).unwrap();
     assert!(b.receive(&mut [0; 10], &mut Vec::new()).unwrap().bytes_truncated);
 }
+
+#[test]
+fn a_message_after_a_reported_end_is_received_before_the_end() {
+    let (a, b) = Seqpacket::pair().unwrap();
+    // An empty message looks like an end that was reported too early.
+    a.send(&[IoSlice::new(b"")], &[]).unwrap();
+    a.send(&[IoSlice::new(b"last")], &[]).unwrap();
+    a.shut_down();
+    let (mut bytes, mut handles) = ([0; 8], Vec::new());
+    assert_eq!(b.receive(&mut bytes, &mut handles).unwrap().len, 4);
+    assert_eq!(b.receive(&mut bytes, &mut handles).unwrap().len, 0);
+    let within = Duration::from_secs(600);
+    assert_eq!(b.receive_within(&mut bytes, &mut handles, within).unwrap().len, 0);
+}

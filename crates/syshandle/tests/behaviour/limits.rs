@@ -12,7 +12,7 @@ use syshandle::{
 };
 use syshandle_os::Seqpacket;
 use syshandle_types::Limits;
-use syshandle_wire::{FrameKind, Greeting, Header, Offer};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench, pattern, spare_descriptors};
 use crate::support::process::{CLIENTS_MAX, DESCRIPTORS_MAX, THREADS_MAX, alone};
@@ -181,6 +181,38 @@ fn more_clients_than_the_server_takes_are_told_so() {
     assert!(error.to_string().contains("too many clients"), "{error}");
     drop(second);
     eventually("there is room", || activation.activate::<BenchClient>(BENCH.clsid()).is_ok());
+}
+
+#[test]
+fn each_refused_client_receives_the_reason_and_takes_no_descriptor_of_the_server() {
+    let world = World::with_environment(&[(CLIENTS_MAX, "1")]);
+    let bench = world.bench();
+    let before = bench.descriptors().unwrap();
+    let refused: Vec<_> = (0..200)
+        .map(|_| {
+            let raw = Raw::connected(&world.socket());
+            let hello = Hello::new(BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid);
+            // The server may have closed the connection before the hello.
+            let header = Header {
+                body: Body::Inline { len: hello.write().len() as u32 },
+                ..Header::new(FrameKind::Hello)
+            };
+            let _ = raw.send_as_it_is(&header, &hello.write(), &[]);
+            raw
+        })
+        .collect();
+    // No client has received anything yet.
+    eventually_no_more([before], || [bench.descriptors().unwrap()]);
+    for raw in refused {
+        assert!(raw.0.wait_readable(Instant::now() + LONG).unwrap());
+        let mut bytes = [0; Header::FRAME_MAX];
+        // Not even the first receive fails, for example with `ECONNRESET`.
+        let received = raw.0.receive(&mut bytes, &mut Vec::new()).unwrap();
+        let (header, body) = Header::read(&bytes[..received.len]).unwrap();
+        assert_eq!(header.kind, FrameKind::Refused);
+        assert_eq!(Fault::read(body).unwrap(), Fault::Busy { limit: "clients".into() });
+        assert_eq!(raw.0.receive(&mut bytes, &mut Vec::new()).unwrap().len, 0);
+    }
 }
 
 #[test]

@@ -125,6 +125,33 @@ pub(crate) fn receive(
     handles: &mut impl Extend<OwnedFd>,
     wait: bool,
 ) -> io::Result<ReceivedMessage> {
+    match receive_once(socket, bytes, handles, wait)? {
+        Some(received) => Ok(received),
+        None => Ok(receive_after_end(socket, bytes, handles)),
+    }
+}
+
+/// Receives a message after the kernel has reported the end of the stream. The kernel looks for a
+/// message first, and then whether the peer has shut the connection down. So a peer that sends and
+/// then shuts down in the meantime seems to have sent nothing.
+#[cold]
+fn receive_after_end(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    handles: &mut impl Extend<OwnedFd>,
+) -> ReceivedMessage {
+    receive_once(socket, bytes, handles, false).ok().flatten().unwrap_or_default()
+}
+
+/// Receives one message. Returns `None` at the end of the stream, and for a message without bytes
+/// and control messages.
+#[inline]
+fn receive_once(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    handles: &mut impl Extend<OwnedFd>,
+    wait: bool,
+) -> io::Result<Option<ReceivedMessage>> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let mut message = empty_message();
@@ -146,8 +173,18 @@ pub(crate) fn receive(
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };
+    if is_end(&message, len) {
+        return Ok(None);
+    }
     // SAFETY: the kernel has just filled this message, and its descriptors are taken only once.
-    Ok(unsafe { take(&message, len, handles) })
+    Ok(Some(unsafe { take(&message, len, handles) }))
+}
+
+/// Returns whether the kernel has reported the end of the stream, or a message without bytes and
+/// control messages.
+#[inline]
+pub(super) fn is_end(message: &libc::msghdr, len: usize) -> bool {
+    len == 0 && message.msg_controllen == 0
 }
 
 /// Returns whether the queue is empty and the end of the stream is reached. Removes no message from

@@ -10,9 +10,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use super::message::{
-    CONTROL_SIZE, Control, SEND_FLAGS, empty_message, interrupted, take, uninterrupted,
+    CONTROL_SIZE, Control, SEND_FLAGS, empty_message, interrupted, is_end, take, uninterrupted,
 };
-use crate::Slot;
+use crate::{ReceivedMessage, Slot};
 
 /// Maximum number of messages in one call, because their control buffers are on the stack.
 pub(crate) const MESSAGES_MAX: usize = 16;
@@ -88,16 +88,26 @@ where
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };
-    for (message, slot) in messages[..received].iter().zip(slots) {
+    let mut last = 0;
+    for (place, message) in messages[..received].iter().enumerate() {
         // SAFETY: `received` is at most `count`, and the first `count` messages were initialized
         // before the call.
         let message = unsafe { message.assume_init_ref() };
+        let len = message.msg_len as usize;
+        if is_end(&message.msg_hdr, len) {
+            slots[place].received = ReceivedMessage::default();
+            continue;
+        }
+        let handles = &mut slots[place].handles;
         // SAFETY: the kernel has just filled the first `received` messages, and each is taken only
         // once.
-        slot.received =
-            unsafe { take(&message.msg_hdr, message.msg_len as usize, &mut slot.handles) };
+        slots[place].received = unsafe { take(&message.msg_hdr, len, handles) };
+        // A message that follows an end was sent before the end, as in [`super::message::receive`].
+        slots.swap(last, place);
+        last += 1;
     }
-    Ok(received)
+    // The next call reports an end that follows a message.
+    Ok(if last > 0 { last } else { received })
 }
 
 fn empty() -> libc::mmsghdr {

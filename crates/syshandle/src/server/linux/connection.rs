@@ -384,14 +384,15 @@ pub(super) fn greeting_frame(greeting: &Greeting) -> (Header, Payload<'static>) 
     (header, body.into())
 }
 
-/// Reports a fault to a client that is not served.
-pub(super) fn refuse(reactor: &Reactor, socket: &Seqpacket, fault: &Fault) {
+/// Reports a fault to a client that is not served, and ends its connection.
+pub(super) fn refuse(reactor: &Reactor, socket: &PeerSocket, fault: &Fault) {
     reactor.count_refusal(fault);
     let (header, body) = ServerEnd::<()>::refused(fault);
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
     // A client that has disconnected does not need the fault.
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
+    socket.refuse();
 }
 
 impl std::fmt::Debug for ServerConnection {

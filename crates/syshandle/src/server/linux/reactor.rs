@@ -5,6 +5,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod event_loop;
+pub(crate) mod key_hasher;
 mod last_caller;
 mod lifecycle;
 pub(crate) mod method_limit;

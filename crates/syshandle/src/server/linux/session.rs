@@ -11,7 +11,8 @@ use syshandle_os::{
     BorrowedHandle, Credentials, Interest, Peer, PollEvent, Seqpacket, raw_os_error,
 };
 
-use super::reactor::event_loop::{EventOutcome, KeyHasher, LoopContext, LoopSource};
+use super::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
+use super::reactor::key_hasher::KeyHasher;
 use super::reactor::{Reactor, UserCode};
 use super::task::Task;
 use crate::quota::Quota;

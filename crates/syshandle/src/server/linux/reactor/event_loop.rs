@@ -1,7 +1,7 @@
 //! An event loop: a poller and its sources. One thread at a time runs it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::io;
 use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use syshandle_os::{Interest, ManualEvent, PollEvent, Poller};
 
+use super::key_hasher::KeyHasher;
 use super::ready_queue::{ReadyQueue, SourceOwner};
 use super::timers::SourceTimer;
 use super::worker_slot::{RunGuard, WorkerSlot};
@@ -363,26 +364,6 @@ impl Reminders {
                 writable: false,
             }));
         }
-    }
-}
-
-/// Hashes keys. No client chooses keys, so the hash needs no protection against deliberate
-/// collisions.
-#[derive(Default)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        // An odd number near the golden section of 2⁶⁴. Multiplication changes all bits.
-        self.0 = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::PollEvent;
 
-use super::event_loop::KeyHasher;
+use super::key_hasher::KeyHasher;
 use crate::quota::Quota;
 
 /// Identifies the client that causes the events of a source. All sources of the server itself have
