@@ -233,6 +233,13 @@ fn types_without_a_midl_form_are_named() {
     no("#[handle(file | pipe)] x: OwnedFd", "MIDL can't express a handle of several kinds");
     no("#[handle(section, seal)] x: Section", "MIDL has no access mask for the right `seal`");
     no("x: Option<File>", "MIDL can't express an optional handle");
+    for definition in [
+        "#[derive(Encode)] #[grows] pub struct Job { pub x: u8 }",
+        "#[derive(Encode)] #[grows] pub enum Job { A, #[unknown] Unknown }",
+    ] {
+        let method = "fn a(&self, x: Job) -> Result<()>;";
+        refuses(definition, method, "Job: MIDL has no types that grow");
+    }
     no("x: HashMap<u8, u8>", "MIDL has no type for `HashMap<u8,u8>`");
     no("x: (u8, u8)", "MIDL has no type for `(u8,u8)`");
     no("x: u128", "MIDL has no type for `u128`");

@@ -27,13 +27,13 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
         // An encoded value has at least one byte.
         let filler =
             (names.is_empty() && number.is_none() && !grows).then(|| quote!(__out.put(&[0]);));
-        let fields = paths.zip(names).zip(&case.added).enumerate().map(|(at, field)| {
-            let ((path, name), added) = field;
+        let fields = paths.zip(names).zip(&case.types).zip(&case.added).enumerate();
+        let fields = fields.map(|(at, (((path, name), ty), added))| {
             match added.as_ref().filter(|added| added.is_required) {
                 None => quote!(__out.named_field(#path, #name);),
                 Some(added) => {
                     let number = Literal::usize_unsuffixed(at + 1);
-                    let default = added.default_value();
+                    let default = added.default_value(ty);
                     quote!(__out.required_field(#path, #number, #name, || #default);)
                 }
             }
@@ -95,7 +95,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
             .then(|| quote!(__input.take_array::<1>()?;));
         let reads = paths.zip(types).zip(declared).zip(&case.added).map(|field| {
             let (((path, ty), declared), added) = field;
-            match added.as_ref().map(Added::default_value) {
+            match added.as_ref().map(|added| added.default_value(ty)) {
                 None => quote!(__input.named_field::<#ty>(#path, #declared)?),
                 Some(default) => {
                     quote!(__input.added_field::<#ty>(#path, #declared, || #default)?)
@@ -278,7 +278,7 @@ fn constructor(input: &DeriveInput, cases: &[Case]) -> Option<TokenStream> {
             values.push(quote!(let #variable = #parameter;));
             continue;
         };
-        let default = added.default_value();
+        let default = added.default_value(ty);
         values.push(quote!(let #variable: #ty = #default;));
         let setter = format_ident!("with_{label}");
         let docs = format!("Returns the value with another `{label}`.");
@@ -302,7 +302,13 @@ fn constructor(input: &DeriveInput, cases: &[Case]) -> Option<TokenStream> {
     };
     Some(quote! {
         #[automatically_derived]
-        #[allow(dead_code, clippy::too_many_arguments, clippy::new_without_default)]
+        #[allow(
+            dead_code,
+            clippy::too_many_arguments,
+            clippy::new_without_default,
+            clippy::missing_const_for_fn,
+            reason = "the functions are generated, and a later version of the type changes them"
+        )]
         impl #impl_generics #name #type_generics #where_clause {
             #[doc = #docs]
             #[must_use]

@@ -66,6 +66,40 @@ pub struct Pair<T>(pub Vec<T>, pub Nothing);
 #[derive(Debug, Encode, Decode)]
 pub struct Nothing;
 
+/// A struct that grows.
+#[derive(Debug, Encode, Decode)]
+#[grows]
+#[non_exhaustive]
+pub struct Growing<T> {
+    /// A number.
+    pub number: u8,
+    /// A field of a generic type.
+    #[added]
+    pub value: Option<T>,
+    /// A limit.
+    #[added(required, default = 9)]
+    pub limit: u32,
+    #[added]
+    private: Vec<String>,
+}
+
+/// A tuple that grows.
+#[derive(Debug, Default, Encode, Decode)]
+#[grows]
+pub struct GrowingTuple(#[added] pub u8, #[added] u16);
+
+/// An enum that grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[grows]
+#[non_exhaustive]
+pub enum Colour {
+    /// A variant.
+    Red,
+    /// Any other variant.
+    #[unknown]
+    Other,
+}
+
 /// One of several.
 #[derive(Debug, Encode, Decode)]
 pub enum Kind {
@@ -115,7 +149,14 @@ impl Documented for Implementation {
 
 /// A private module, in which missing documentation and unused methods must cause no warning.
 mod private {
-    use syshandle::{Result, class, interface};
+    use syshandle::{Decode, Encode, Result, class, interface};
+
+    #[derive(Encode, Decode)]
+    #[grows]
+    pub(super) struct Growing {
+        #[added]
+        pub(super) later: u8,
+    }
 
     #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c03")]
     pub(crate) trait Limited {
@@ -129,6 +170,17 @@ mod private {
     }
 
     class! { pub(super) LIMITED: Limited + Unused = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c05"; }
+}
+
+#[test]
+fn growable_structs_have_constructors() {
+    let growing = Growing::<Event>::new(7).with_limit(8).with_private(vec!["a".to_owned()]);
+    assert_eq!((growing.number, growing.value.is_none(), growing.limit), (7, true, 8));
+    assert_eq!(growing.private, ["a"]);
+    let GrowingTuple(first, second) = GrowingTuple::new().with_1(2).with_0(1);
+    assert_eq!((first, second), (1, 2));
+    assert_eq!(private::Growing::new().later, 0);
+    assert_ne!(Colour::Red, Colour::Other);
 }
 
 #[test]

@@ -75,12 +75,18 @@ impl Random {
                 parts.iter().for_each(|part| self.value(part, declared, out, depth + 1));
             }
             Type::Named { definition, .. } => {
-                let fields = match definition() {
-                    Definition::Struct(fields) => fields,
-                    Definition::GrowableStruct(_) | Definition::GrowableEnum { .. } => {
-                        unreachable!("the interface has no growable type")
-                    }
-                    Definition::Enum(variants) => {
+                let definition = definition();
+                let (start, first) = (out.bytes.len(), out.handles.len());
+                let is_growable = matches!(
+                    definition,
+                    Definition::GrowableStruct(_) | Definition::GrowableEnum { .. }
+                );
+                if is_growable {
+                    out.bytes.extend([0; 8]);
+                }
+                let fields = match definition {
+                    Definition::Struct(fields) | Definition::GrowableStruct(fields) => fields,
+                    Definition::Enum(variants) | Definition::GrowableEnum { variants, .. } => {
                         let place = self.below(variants.len());
                         out.bytes.extend((place as u32).to_le_bytes());
                         variants[place].fields
@@ -88,6 +94,12 @@ impl Random {
                 };
                 for field in fields {
                     self.value(&field.ty, field.handle.or(declared), out, depth + 1);
+                }
+                if is_growable {
+                    let size = (out.bytes.len() - start - 8) as u32;
+                    let handles = (out.handles.len() - first) as u16;
+                    out.bytes[start..start + 4].copy_from_slice(&size.to_le_bytes());
+                    out.bytes[start + 4..start + 6].copy_from_slice(&handles.to_le_bytes());
                 }
             }
             _ => panic!("a value of {ty:?}"),

@@ -49,6 +49,28 @@ pub(crate) trait Opaque {
     fn timer(&self, timer: Timer) -> Result<()>;
     fn gaps(&self, row: Row) -> Result<()>;
     fn recursive(&self, chain: Chain) -> Result<()>;
+    fn growing(&self, job: Job, jobs: Vec<Job>, mode: Mode) -> Result<Option<Job>>;
+}
+
+/// A struct that grows has no COM layout.
+#[derive(Debug, Encode, Decode)]
+#[grows]
+pub(crate) struct Job {
+    number: u32,
+    #[added]
+    file: Option<File>,
+    #[added(required)]
+    inner: Vec<Event>,
+}
+
+/// An enum that grows has no COM layout.
+#[derive(Debug, Encode, Decode)]
+#[grows]
+pub(crate) enum Mode {
+    Fast,
+    Slow(u8, Event),
+    #[unknown]
+    Unknown,
 }
 
 /// An interface that passes object references.

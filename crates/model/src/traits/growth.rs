@@ -1,9 +1,10 @@
 //! Parses the attributes of types that can grow: `#[grows]`, `#[added]` and `#[unknown]`.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DataEnum, Error, Fields, Ident, Meta, Result, Token};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DataEnum, Error, Fields, Ident, Meta, Result, Token, Type};
 
 use crate::Added;
 
@@ -80,11 +81,16 @@ pub fn unknown(data: &DataEnum) -> Result<Option<&Ident>> {
 }
 
 impl Added {
-    /// Returns an expression for the default of the field.
-    pub fn default_value(&self) -> TokenStream {
+    /// Returns an expression for the default of the field, which has this type.
+    pub fn default_value(&self, ty: &Type) -> TokenStream {
         match &self.default {
             Some(value) => value.to_token_stream(),
-            None => quote!(::core::default::Default::default()),
+            // Uses the span of the type, so that the compiler reports a missing default there.
+            None => {
+                let span = ty.span();
+                let trait_path = quote_spanned!(span=> ::core::default::Default);
+                quote_spanned!(span=> <#ty as #trait_path>::default())
+            }
         }
     }
 }

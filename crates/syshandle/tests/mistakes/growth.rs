@@ -1,5 +1,7 @@
 //! Types that can't grow in this way.
 
+use std::fs::File;
+
 use syshandle::{Decode, Encode};
 
 #[derive(Encode, Decode)]
@@ -103,7 +105,7 @@ struct UnknownField {
 #[grows]
 struct HasNoDefault {
     #[added]
-    one: Box<[u8; 100]>,
+    one: File,
 }
 
 fn main() {}

@@ -247,6 +247,7 @@ fn the_messages_of_calls() {
 
     deadlines(&mut messages, &subject);
     interfaces(&mut messages, &subject);
+    crate::growth::calls(&mut messages);
     limits(&mut messages);
     the_end_of_a_server(&mut messages);
 

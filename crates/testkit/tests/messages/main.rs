@@ -10,6 +10,7 @@
 mod activation;
 mod calls;
 mod connections;
+mod growth;
 mod guide;
 mod handles;
 
