@@ -1,7 +1,7 @@
 //! Waits for many descriptors at once, on any number of threads.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::Timespec;
@@ -157,6 +157,13 @@ impl Interest {
     }
 }
 
+/// The descriptor is readable while a descriptor in the set is ready.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A [timerfd](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) for a [`Poller`], which
 /// becomes readable at a given time.
 #[derive(Debug)]
@@ -195,7 +202,7 @@ impl Alarm {
 }
 
 impl AsFd for Alarm {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }

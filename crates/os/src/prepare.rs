@@ -12,7 +12,7 @@ use crate::{Closer, memory, user};
 /// called more than once.
 ///
 /// From now on, no thread is started to close handles ([`Closer`]) until this process runs a
-/// server. No more files are opened either, with two consequences: a btrfs or overlay file from
+/// server with threads. No more files are opened either, with two consequences: a btrfs or overlay file from
 /// another mount namespace is rejected, and the overflow ID (65534) counts as an unknown user or
 /// group.
 ///
@@ -33,10 +33,13 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares this process to serve peers that don't trust each other. From now on, threads close
-/// handles, and other holders of an event can't block [`Event::set`](crate::Event::set).
-pub fn prepare_to_serve() {
-    Closer::use_threads(true);
+/// Prepares this process to serve peers that don't trust each other. From now on, other holders of
+/// an event can't block [`Event::set`](crate::Event::set). With `has_threads`, threads close handles
+/// from now on, also if [`prepare`] was called.
+pub fn prepare_to_serve(has_threads: bool) {
+    if has_threads {
+        Closer::use_threads(true);
+    }
     counter::serve();
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::class::{Class, ClassInfo, Implements, Interface, Proxy, Serves};
 use crate::server::Context;
+#[cfg(not(windows))]
+use crate::server::ServerEventSource;
 use crate::untyped_object::Object;
 use crate::{Error, Result};
 
@@ -90,6 +92,26 @@ impl<C: ClassInfo> Class<C> {
         C: Serves<T>,
     {
         client_of(&C::object(implementation))
+    }
+}
+
+#[cfg(not(windows))]
+impl ServerEventSource {
+    /// Serves an object in this event loop and returns a reference to it, which the program passes
+    /// to other processes: a callback. The object is released with the last reference, and keeps
+    /// the server alive until then.
+    ///
+    /// A call of this process on the reference blocks its thread. If that is the thread of the event
+    /// loop, the call times out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::ErrorKind::System) if no descriptor is left.
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Proxy>
+    where
+        I: Interface + Implements<T> + ?Sized,
+    {
+        let object = Object::new().with::<I, T>(&Arc::new(implementation));
+        system::serve_in(self, object, I::DESCRIPTION).map(I::Proxy::from_client)
     }
 }
 

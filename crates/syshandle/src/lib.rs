@@ -78,6 +78,8 @@ mod untyped_object;
 
 /// Running servers: their end, and their statistics.
 pub mod serving {
+    #[cfg(not(windows))]
+    pub use crate::server::ServerEventSource;
     pub use crate::server::{
         CallStats, QuotaOwner, QuotaStats, RefusalStats, RunningServer, ServerRef, ServerStats,
         Usage,

@@ -31,6 +31,7 @@ cfg_if::cfg_if! {
         use std::path::PathBuf;
 
         use linux as system;
+        pub use linux::event_source::ServerEventSource;
         use syshandle_os::{Filesystems, OwnedHandle};
         use syshandle_registry::Policy;
     }
@@ -213,6 +214,21 @@ impl Server {
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
         self.settings.use_socket(socket.into());
         self
+    }
+
+    /// Starts to serve clients in an event loop of the program (`epoll`, calloop, GLib): the event
+    /// loop waits for one descriptor, and the server creates no thread. Clients can connect when
+    /// this function returns.
+    ///
+    /// As [`start`](Self::start), this function installs no signal handler:
+    /// [`ServerEventSource::end_on_sigterm`] does. A server without classes is possible here. It
+    /// serves the objects of [`ServerEventSource::serve`], for instance callbacks.
+    ///
+    /// # Errors
+    /// The errors of [`run`](Self::run).
+    pub fn event_source(self) -> Result<ServerEventSource> {
+        let Self { classes, idle, settings } = self;
+        ServerEventSource::new(classes, idle, settings)
     }
 
     /// Sets which users may connect. This overrides the registration.

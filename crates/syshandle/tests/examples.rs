@@ -87,6 +87,12 @@ fn an_event_loop_of_the_program_receives_the_replies() {
 }
 
 #[test]
+fn an_event_loop_of_the_program_runs_the_methods() {
+    let output = run("server_event_loop", &[]);
+    assert_eq!(output, "client: the bell rang\nserver: the client has disconnected\n");
+}
+
+#[test]
 fn a_section_is_shared_and_a_writable_one_is_refused() {
     let expected = "brightness: 1000000\n\
                     canvas: a drawing\n\

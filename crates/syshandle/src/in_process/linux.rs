@@ -4,8 +4,8 @@ use syshandle_types::describe::Interface as Description;
 
 use crate::Result;
 use crate::client::Client;
-use crate::server::Context;
 use crate::server::linux::served_object::ServedObject;
+use crate::server::{Context, ServerEventSource};
 use crate::untyped_object::Object;
 
 /// Makes a client of an object in this process, for one of its interfaces. The client connects when
@@ -17,6 +17,15 @@ pub(super) fn client_of(object: &Object, interface: &'static Description) -> Res
 /// Makes a client of an object that shares no threads, quotas or statistics with other objects.
 pub(super) fn isolated(object: &Object, interface: &'static Description) -> Result<Client> {
     Ok(Client::served(Box::new(ServedObject::alone(object.clone())?), interface))
+}
+
+/// Serves an object in an event loop of the program.
+pub(super) fn serve_in(
+    source: &ServerEventSource,
+    object: Object,
+    interface: &'static Description,
+) -> Result<Client> {
+    Ok(Client::served(Box::new(source.serve_object(object)?), interface))
 }
 
 /// Serves an object from the server of a call.

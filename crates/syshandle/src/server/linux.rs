@@ -7,6 +7,7 @@ mod classes;
 pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod doors;
+pub(crate) mod event_source;
 mod object;
 pub(crate) mod reactor;
 pub(crate) mod served_object;
@@ -32,7 +33,7 @@ use syshandle_wire::{Greeting, Offer};
 use self::acceptor::Acceptor;
 use self::classes::Classes;
 use self::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
-use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings};
+use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings, Threads};
 use self::server_control::ServerControl;
 use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
@@ -48,6 +49,7 @@ pub(crate) struct ServerSettings {
     pub(crate) max_clients: usize,
     pub(crate) filesystems: Filesystems,
     pub(crate) drain: Duration,
+    threads: Threads,
     way_in: WayIn,
 }
 
@@ -70,6 +72,7 @@ impl Default for ServerSettings {
             max_clients: CLIENTS_MAX,
             filesystems: Filesystems::local(),
             drain: Duration::from_secs(10),
+            threads: Threads::Own,
             way_in: WayIn::Registered,
         }
     }
@@ -88,10 +91,10 @@ impl ServerSettings {
 /// A server that can be started: clients may connect, and nothing serves them yet.
 struct PreparedServer {
     reactor: Arc<Reactor>,
-    /// `None` for a server of one connection.
+    /// `None` for a server of one connection, and for one without classes.
     acceptor: Option<Arc<Acceptor>>,
     /// `None` for a server that handles no signal.
-    _signal: Option<SignalWatch>,
+    signal: Option<SignalWatch>,
 }
 
 /// Serves clients until the idle timeout or `SIGTERM`.
@@ -151,6 +154,7 @@ impl PreparedServer {
             max_clients,
             filesystems,
             drain,
+            threads,
             way_in,
         } = settings;
         if let WayIn::Socket(socket) = &way_in {
@@ -164,7 +168,11 @@ impl PreparedServer {
         let is_connected =
             matches!(&way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()));
         let settings = Settings {
-            loops: syshandle_os::usable_cores(),
+            threads,
+            loops: match threads {
+                Threads::Own => syshandle_os::usable_cores(),
+                Threads::Dispatching => 1,
+            },
             max_concurrent_calls,
             max_clients,
             idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
@@ -176,14 +184,18 @@ impl PreparedServer {
         let classes = Arc::new(Classes::new(classes));
         let reactor = Reactor::new(settings, Some(classes.clone()))?;
         let socket = match way_in {
+            WayIn::Registered if order.is_empty() => {
+                reactor.count_idle_time();
+                return Ok(Self { reactor, acceptor: None, signal: None });
+            }
             WayIn::Registered => ServerSocket::take(&order)?,
             WayIn::Path(path) => ServerSocket::at(path)?,
             WayIn::Socket(socket) if is_connected => {
                 let socket = direct::adopt(socket)?;
-                let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose()?;
+                let signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose()?;
                 acceptor::admit(&reactor, socket, &greeting, classes)
                     .map_err(|error| not_watched("the client's connection", error))?;
-                return Ok(Self { reactor, acceptor: None, _signal });
+                return Ok(Self { reactor, acceptor: None, signal });
             }
             WayIn::Socket(socket) => ServerSocket::on(socket)?,
         };
@@ -195,15 +207,15 @@ impl PreparedServer {
                 "this server can't distinguish its own user from unknown users, and admits neither"
             );
         }
-        let _signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose();
-        let _signal = _signal.inspect_err(|_| location.give_up())?;
+        let signal = handles_signal.then(|| SignalWatch::new(&reactor)).transpose();
+        let signal = signal.inspect_err(|_| location.give_up())?;
         let acceptor =
             Acceptor::open(&reactor, (listener, location), (&greeting, classes), policy)?;
         reactor.count_idle_time();
         // Accepts a client before the thread of the first event loop starts, so that the client
         // that started this server can already reply to the greeting.
         acceptor.let_in(&reactor);
-        Ok(Self { reactor, acceptor: Some(acceptor), _signal })
+        Ok(Self { reactor, acceptor: Some(acceptor), signal })
     }
 
     /// Closes the socket, because no thread can start. Otherwise clients would wait for it.

@@ -105,6 +105,11 @@ impl Context {
 }
 
 impl ServerRef {
+    #[cfg(not(windows))]
+    pub(super) fn new(control: ServerControl) -> Self {
+        Self(control)
+    }
+
     /// Begins the orderly end of the server and returns at once. Further calls have no effect.
     ///
     /// The documentation of [`Server::drain_timeout`](crate::Server::drain_timeout) lists the steps

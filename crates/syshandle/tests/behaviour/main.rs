@@ -24,6 +24,7 @@ cfg_if::cfg_if! {
         mod death;
         mod description;
         mod direct;
+        mod dispatched_server;
         mod doors;
         mod errors;
         mod event_loop;

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn releasing_a_semaphore_that_a_holder_filled_and_made_blocking_returns() {
-        crate::prepare_to_serve();
+        crate::prepare_to_serve(true);
         let semaphore = std::sync::Arc::new(Semaphore::new(1).unwrap());
         let flags = rustix::fs::OFlags::RDWR;
         rustix::io::write(&*semaphore, &(u64::MAX - 3).to_ne_bytes()).unwrap();

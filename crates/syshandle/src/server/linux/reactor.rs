@@ -4,6 +4,7 @@
 //! process serves without a server has one loop.
 
 pub(crate) mod activity;
+mod dispatching;
 pub(crate) mod event_loop;
 pub(crate) mod key_hasher;
 mod last_caller;
@@ -33,7 +34,7 @@ use self::event_loop::LoopContext;
 use self::event_loop::{EventLoop, LoopSource, NO_LOOP};
 use self::method_limit::MethodLimit;
 use self::method_times::MethodTable;
-pub(crate) use self::settings::{CALLS_MAX, CLIENTS_MAX, Settings};
+pub(crate) use self::settings::{CALLS_MAX, CLIENTS_MAX, Settings, Threads};
 use self::timers::{SourceTimer, Timer, TimerId, Timers};
 use self::watchdog::Watchdog;
 use self::work_queue::WorkQueue;
@@ -101,15 +102,19 @@ impl Reactor {
         // Operations on a client's handles that may block must not block the threads of the server.
         // Before a peer is served, because another file system may be mounted over `/proc` later.
         syshandle_os::prepare_once();
-        syshandle_os::prepare_to_serve();
+        let has_threads = settings.threads == Threads::Own;
+        syshandle_os::prepare_to_serve(has_threads);
         let loops = settings.loops.min(settings.max_concurrent_calls).min(EventLoop::MAX);
         let no_event = failed("eventfd2", NO_LOOP);
         let stop = ManualEvent::new().map_err(no_event)?;
         let reactor = Self {
             owner: ProcessMark::current(),
             loops: (0..loops).map(|index| EventLoop::new(index, &stop)).collect::<Result<_>>()?,
-            workers: WorkerPool::new(settings.max_concurrent_calls, loops),
-            watchdog: Watchdog::default(),
+            workers: match has_threads {
+                true => WorkerPool::new(settings.max_concurrent_calls, loops),
+                false => WorkerPool::without_threads(),
+            },
+            watchdog: if has_threads { Watchdog::default() } else { Watchdog::none() },
             method_limit: MethodLimit::new(settings.max_concurrent_calls),
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),

@@ -55,6 +55,13 @@ impl ServedObject {
         Ok(Self::of(shared_reactor()?, own, object))
     }
 
+    /// Serves an object of the program from a server.
+    pub(crate) fn in_server(reactor: &Arc<Reactor>, object: Object) -> Result<Self> {
+        let own = own_credentials()?;
+        let keep_alive = reactor.keep_alive(ActivityKind::Presence);
+        Ok(Self::of((reactor.clone(), keep_alive), own, object))
+    }
+
     /// Serves an object with a reactor of its own.
     pub(crate) fn alone(object: Object) -> Result<Self> {
         let own = own_credentials()?;

@@ -83,6 +83,18 @@ impl Raw {
         self.send(&header, body, handles);
     }
 
+    /// Calls a method without arguments. Returns an error if the connection has ended.
+    pub(crate) fn try_call(&self, call: u32, method: u32) -> std::io::Result<()> {
+        let header = Header {
+            call,
+            code: method,
+            timeout_ms: 60_000,
+            body: Body::Inline { len: 0 },
+            ..Header::new(FrameKind::Call)
+        };
+        self.send_as_it_is(&header, &[], &[])
+    }
+
     /// Sends a frame, and sets the length of its body in the header.
     pub(crate) fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
         let header = Header { body: Body::Inline { len: body.len() as u32 }, ..header.clone() };

@@ -245,6 +245,17 @@ impl EventLoop {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Handles a ready source.
+    pub(super) fn handle(&self, context: LoopContext<'_>, ready: PollEvent) -> EventOutcome {
+        // A source that was removed in the meantime is no longer found.
+        let outcome = match self.source(ready.key) {
+            Some(source) => source.act(context, ready),
+            None => EventOutcome::Otherwise,
+        };
+        context.reactor.check_idle();
+        outcome
+    }
+
     /// Takes the next ready source to be handled. Returns `None` if there is none, or it is time to
     /// look for others.
     pub(crate) fn next(&self) -> Option<PollEvent> {
@@ -268,7 +279,7 @@ impl EventLoop {
     /// Polls for further ready sources; returns whether any sources wait to be handled. Only the
     /// thread that runs this loop may call this.
     pub(super) fn look_again(&self) -> io::Result<bool> {
-        if self.has_ready() || self.reminders.are_any() {
+        if self.has_more() {
             return Ok(true);
         }
         Ok(self.look()? > 0)
@@ -307,10 +318,15 @@ impl EventLoop {
         self.reminders.add(key);
     }
 
+    /// Returns whether any sources wait to be handled that the poller does not report.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_ready() || self.reminders.are_any()
+    }
+
     /// Waits until a source is ready, unless there are ready sources already. Returns the number of
     /// sources that wait to be handled.
     pub(crate) fn wait(&self) -> io::Result<usize> {
-        if self.has_ready() || self.reminders.are_any() {
+        if self.has_more() {
             return self.look();
         }
         // Only this thread uses the list. It is taken out so that no lock is held during the sleep.

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Interest, PollEvent, Poller};
 
-use super::Reactor;
 use super::event_loop::{EventOutcome, LoopContext, LoopSource, NO_LOOP};
 use super::timers::Timer;
 use super::work_queue::WorkQueue;
 use super::worker_pool::WorkItem;
+use super::{Reactor, Threads};
 use crate::Result;
 use crate::setup::failed;
 use crate::sync::{MutexGuard, now};
@@ -33,13 +33,13 @@ impl Reactor {
         self.look_around();
     }
 
-    fn queued(&self) -> MutexGuard<'_, WorkQueue<Box<dyn WorkItem>>> {
+    pub(super) fn queued(&self) -> MutexGuard<'_, WorkQueue<Box<dyn WorkItem>>> {
         self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one piece of the queued user code, on this thread or on a worker. Other clients get a
     /// turn before the next one.
-    fn run_queued(self: &Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
+    pub(super) fn run_queued(self: &Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
         let mut queued = self.queued();
         let Some(code) = queued.take_first() else { return EventOutcome::Otherwise };
         let more = !queued.is_empty();
@@ -92,7 +92,11 @@ impl LoopSource for Wakeup {
                 return EventOutcome::Lost;
             }
         }
-        reactor.run_queued(context)
+        let outcome = reactor.run_queued(context);
+        if reactor.settings.threads == Threads::Dispatching {
+            reactor.workers.run_item(context);
+        }
+        outcome
     }
 }
 

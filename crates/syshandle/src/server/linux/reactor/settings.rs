@@ -9,7 +9,9 @@ use crate::quota::QuotaLimits;
 /// The settings of a reactor.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Number of event loops: one per core, if many clients are expected.
+    /// The threads that run the event loops and the work items.
+    pub(crate) threads: Threads,
+    /// Number of event loops: one per core, or a single one if the program dispatches its events.
     pub(crate) loops: usize,
     /// Limit of methods that run at once.
     pub(crate) max_concurrent_calls: usize,
@@ -26,12 +28,22 @@ pub(crate) struct Settings {
     pub(crate) quota_limits: QuotaLimits,
 }
 
+/// The threads that run the event loops and the work items of a reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// Threads that the reactor starts.
+    Own,
+    /// The thread of the program that calls `dispatch`. The reactor starts no thread.
+    Dispatching,
+}
+
 impl Settings {
     /// Returns the settings of the reactor for the objects that a process serves without a server.
     /// It ends with the last reference to the last object.
     pub(crate) fn of_objects() -> Self {
         let descriptors = syshandle_os::descriptor_limit();
         Self {
+            threads: Threads::Own,
             loops: syshandle_os::usable_cores(),
             max_concurrent_calls: CALLS_MAX,
             max_clients: CLIENTS_MAX,

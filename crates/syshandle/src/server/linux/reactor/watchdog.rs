@@ -68,6 +68,13 @@ struct WorkerSlots {
 }
 
 impl Watchdog {
+    /// Creates a watchdog that never runs, for a reactor without threads: no other thread could run
+    /// its loop.
+    pub(super) fn none() -> Self {
+        // The pace is as fast as it can be asked to be, so nothing wakes the watchdog.
+        Self { pace: AtomicUsize::new(Pace::Fast as usize), ..Self::default() }
+    }
+
     /// Creates a slot for this thread.
     pub(super) fn new_slot(&self) -> Arc<WorkerSlot> {
         let mut slots = self.slots();

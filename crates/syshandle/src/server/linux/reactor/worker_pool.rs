@@ -94,7 +94,7 @@ impl<F: FnOnce(&Arc<Reactor>) + Send + 'static> WorkItem for UserCode<F> {
 /// that have none.
 pub(super) struct WorkerPool {
     /// Limit of threads: one for each method, one for each loop and one for each dedicated thread.
-    /// A thread that an event loop needs may exceed the limit.
+    /// A thread that an event loop needs may exceed the limit. Zero for a reactor without threads.
     threads_max: usize,
     /// Limit of idle threads. Threads beyond it end, for instance after a burst of slow methods.
     spares_max: usize,
@@ -132,6 +132,12 @@ impl WorkerPool {
             has_work: AtomicBool::new(false),
             state: Mutex::default(),
         }
+    }
+
+    /// Creates the pool of a reactor without threads, whose work items run in
+    /// [`run_item`](Self::run_item).
+    pub(super) fn without_threads() -> Self {
+        Self { threads_max: 0, ..Self::new(0, 0) }
     }
 
     /// Has another thread run an event loop.
@@ -177,6 +183,14 @@ impl WorkerPool {
     pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut state = self.state();
         let has_item = state.items.may_start() && reactor.method_limit.has_room();
+        if self.threads_max == 0 {
+            drop(state);
+            if has_item {
+                // The thread that dispatches runs it.
+                reactor.look_around();
+            }
+            return Ok(());
+        }
         if state.coming >= state.free.len() + usize::from(has_item) {
             return Ok(());
         }
@@ -272,6 +286,17 @@ impl WorkerPool {
         Some(NextWork::WorkItem(item, running))
     }
 
+    /// Runs a work item on this thread, which dispatches the events of a reactor without threads.
+    /// Returns `false` if none may start. If more may start, this thread has another turn for them,
+    /// so that other clients have theirs in between.
+    pub(super) fn run_item(&self, context: LoopContext<'_>) -> bool {
+        let started = self.start_item(&mut self.state(), context);
+        let Some(NextWork::WorkItem(item, running)) = started else { return false };
+        item.run(context);
+        running.end();
+        true
+    }
+
     /// Ends all idle threads, and has the other threads end when they become idle.
     pub(crate) fn dismiss(&self) {
         let mut state = self.state();
@@ -340,13 +365,7 @@ fn run_loop(context: LoopContext<'_>, index: usize) {
             }
             continue;
         };
-        // A source that was removed in the meantime is no longer found.
-        let outcome = match event_loop.source(ready.key) {
-            Some(source) => source.act(context, ready),
-            None => EventOutcome::Otherwise,
-        };
-        reactor.check_idle();
-        match outcome {
+        match event_loop.handle(context, ready) {
             EventOutcome::Called(client, took) => {
                 if caller.called(&client, alone, took) {
                     if let Some(other) = reactor.sleeping_loop() {

@@ -27,7 +27,7 @@ use crate::server::Outcome;
 use crate::server::linux::connection::{ClientOrigin, ServerConnection};
 use crate::server::linux::reactor::activity::{Activity, ActivityKind, ActivityLevel};
 use crate::server::linux::reactor::event_loop::EventLoop;
-use crate::server::linux::reactor::{Reactor, Settings};
+use crate::server::linux::reactor::{Reactor, Settings, Threads};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
 use crate::untyped_object::Object;
@@ -143,6 +143,7 @@ fn serve_where(
     before: impl FnOnce(&Arc<Reactor>, Arc<ServerConnection>),
 ) -> (WorkloadClient, Weak<Reactor>) {
     let settings = Settings {
+        threads: Threads::Own,
         loops: 2,
         max_concurrent_calls: 1024,
         max_clients: usize::MAX,

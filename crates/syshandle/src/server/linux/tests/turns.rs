@@ -22,7 +22,7 @@ use crate::class::Interface;
 use crate::quota::QuotaLimits;
 use crate::server::linux::connection::{ClientOrigin, ServerConnection};
 use crate::server::linux::reactor::event_loop::LoopContext;
-use crate::server::linux::reactor::{Reactor, Settings};
+use crate::server::linux::reactor::{Reactor, Settings, Threads};
 use crate::sync::{TestClock, now, run_once};
 use crate::untyped_object::Object;
 use crate::{Context, Result, interface};
@@ -103,6 +103,7 @@ fn with_reactor(test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
     syshandle_os::raise_descriptor_limit();
     run_once(move || {
         let settings = Settings {
+            threads: Threads::Own,
             loops: 1,
             max_concurrent_calls: 1024,
             max_clients: usize::MAX,
