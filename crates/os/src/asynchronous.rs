@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{self, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -44,23 +44,39 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     }
 }
 
-/// Descriptor that a tokio runtime watches until it is readable.
+/// Descriptor that a tokio runtime watches.
 #[derive(Debug)]
-pub struct ReadableFd(AsyncFd<OwnedFd>);
+#[doc(hidden)]
+pub struct WatchedFd(AsyncFd<OwnedFd>);
 
-impl ReadableFd {
-    /// Watches a duplicate of a descriptor. Must be called in a tokio runtime with I/O enabled.
+impl WatchedFd {
+    /// Watches a duplicate of a descriptor until it is readable. Must be called in a tokio runtime
+    /// with I/O enabled.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime with I/O enabled.
     ///
     /// # Errors
     /// Returns the errors of `epoll_ctl(2)`; fails if no descriptor is left.
-    #[doc(hidden)]
-    pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub fn to_read(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::new(fd, Interest::READABLE)
+    }
+
+    /// Watches a duplicate of a descriptor until it is writable, like [`Self::to_read`].
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::to_read`].
+    pub fn to_write(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::new(fd, Interest::WRITABLE)
+    }
+
+    fn new(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Self> {
         let fd = fd.try_clone_to_owned()?;
         #[expect(deprecated, reason = "its unsafe replacement wants what an OwnedFd always keeps")]
-        AsyncFd::with_interest(fd, Interest::READABLE).map(Self)
+        AsyncFd::with_interest(fd, interest).map(Self)
     }
 
     /// Calls `read` if the descriptor may be readable. Waits for the kernel's next report if `read`
@@ -68,7 +84,6 @@ impl ReadableFd {
     ///
     /// # Errors
     /// The runtime shuts down.
-    #[doc(hidden)]
     pub fn poll_readable(
         &self,
         context: &mut task::Context<'_>,
@@ -80,6 +95,32 @@ impl ReadableFd {
             }
         })
     }
+
+    /// Returns whether the kernel has reported that the descriptor is writable, or that its other
+    /// end is closed.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    pub fn poll_writable(&self, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_write_ready(context).map_ok(drop)
+    }
+}
+
+/// Waits until a descriptor is readable, or until `deadline`. Returns `false` at the deadline. Must
+/// run in a tokio runtime with I/O and time enabled.
+///
+/// # Panics
+/// Panics outside of such a runtime.
+///
+/// # Errors
+/// Returns the errors of [`WatchedFd::to_read`]. The runtime shuts down.
+#[doc(hidden)]
+pub async fn readable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    let fd = WatchedFd::to_read(fd)?;
+    let readable = poll_fn(|context| fd.poll_readable(context, || false));
+    tokio::time::timeout_at(deadline.into(), readable)
+        .await
+        .map_or(Ok(false), |ready| ready.map(|()| true))
 }
 
 /// Waits until one of the objects is ready, and takes it. If several are ready, takes the first of

@@ -137,7 +137,7 @@ cfg_if::cfg_if! {
         pub use prove::prove_with;
         pub use section::SectionView;
         pub use seqpacket::{
-            HANDLES_PER_MESSAGE_MAX, ReceivedMessage, Seqpacket, WaitOutcome,
+            HANDLES_PER_MESSAGE_MAX, ReceivedMessage, Seqpacket, WaitOutcome, wait_readable,
         };
         pub use spawn::{Program, SpawnStep, SpawnedProcess, spawn};
         pub use sys::fork::{PerProcess, ProcessMark};

@@ -32,34 +32,48 @@ impl UnconnectedSocket {
     /// Connects to the socket at `path`. If the listener's queue is full, waits until `deadline`.
     ///
     /// # Errors
+    /// Returns the socket and the error of [`Self::try_connect`]; `TimedOut` after the deadline.
+    pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
+        let (mut socket, mut pause) = (self, Self::FIRST_PAUSE);
+        loop {
+            socket = match socket.try_connect(path) {
+                Err((socket, error)) if error.kind() == io::ErrorKind::WouldBlock => socket,
+                result => return result,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err((socket, io::ErrorKind::TimedOut.into()));
+            }
+            std::thread::sleep(pause.min(left));
+            pause = Self::next_pause(pause);
+        }
+    }
+
+    /// Connects to the socket at `path`, without waiting.
+    ///
+    /// # Errors
     /// Returns the socket and the error of
     /// [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound` if the path
-    /// doesn't exist, `ConnectionRefused` if no process listens, `TimedOut` after the deadline.
-    pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
-        match self.try_to_connect(path, deadline) {
+    /// doesn't exist, `ConnectionRefused` if no process listens, `WouldBlock` if the listener's
+    /// queue is full.
+    pub fn try_connect(self, path: &Path) -> Result<Seqpacket, (Self, io::Error)> {
+        let connected = address(path).and_then(|address| {
+            rustix::io::retry_on_intr(|| rustix::net::connect(&self.0, &address))?;
+            Ok(rustix::io::ioctl_fionbio(&self.0, false)?)
+        });
+        match connected {
             Ok(()) => Ok(Seqpacket::exclusive(self.0)),
             Err(error) => Err((self, error)),
         }
     }
 
-    fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
-        let address = address(path)?;
-        // The kernel reports no event when a listener's queue has room again, so this polls with
-        // increasing pauses.
-        let mut pause = Duration::from_micros(100);
-        loop {
-            match rustix::net::connect(&self.0, &address) {
-                Ok(()) => return Ok(rustix::io::ioctl_fionbio(&self.0, false)?),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if Instant::now() < deadline => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    std::thread::sleep(pause.min(left));
-                    pause = (pause * 2).min(Duration::from_millis(10));
-                }
-                Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
+    /// Pause before the second attempt to connect to a listener whose queue is full. The kernel
+    /// reports no event when the queue has room again.
+    pub const FIRST_PAUSE: Duration = Duration::from_micros(100);
+
+    /// Returns the pause before the attempt after the next one.
+    pub fn next_pause(pause: Duration) -> Duration {
+        (pause * 2).min(Duration::from_millis(10))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{BorrowedHandle, Credentials, OwnedHandle, Peer, UnconnectedSocket};
 mod tests;
 mod wait;
 
-pub use wait::WaitOutcome;
+pub use wait::{WaitOutcome, wait_readable};
 
 /// Maximum number of handles in one message, which is the kernel's limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;

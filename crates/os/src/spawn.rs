@@ -13,9 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
@@ -24,7 +22,6 @@ use crate::peer::has_ended;
 use crate::sys::clone::{Image, start};
 use crate::sys::proc;
 use crate::sys::process::{id, pidfd_open, told_exit_status};
-use crate::sys::wait::poll;
 use crate::system_call::raw_os_error;
 use crate::{Peer, Seqpacket};
 
@@ -99,15 +96,6 @@ pub fn spawn(program: &Program<'_>) -> Result<SpawnedProcess, (SpawnStep, io::Er
 }
 
 impl SpawnedProcess {
-    /// Waits until the program has ended. Returns `false` if the deadline passes first.
-    ///
-    /// # Errors
-    /// Returns the errors of `poll(2)`.
-    pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
-        let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
-        Ok(poll(&mut polls, Some(deadline))? > 0)
-    }
-
     /// Returns whether the program has ended.
     pub fn has_ended(&self) -> bool {
         has_ended(self.0.as_fd())
@@ -190,9 +178,10 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Seek};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::wait_readable;
 
     /// Runs a shell script and returns its output.
     fn run(script: &str, listeners: &[BorrowedFd<'_>]) -> String {
@@ -208,7 +197,7 @@ mod tests {
             listeners,
         };
         let spawned = spawn(&program).unwrap();
-        assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        assert!(wait_readable(&spawned, Instant::now() + Duration::from_secs(20)).unwrap());
         let mut text = String::new();
         log.rewind().unwrap();
         log.read_to_string(&mut text).unwrap();
@@ -264,7 +253,7 @@ mod tests {
             listeners: &[],
         };
         let spawned = spawn(&program).unwrap();
-        assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        assert!(wait_readable(&spawned, Instant::now() + Duration::from_secs(20)).unwrap());
         match spawned.exit_text().as_str() {
             "it ended at once" => println!("skipped: init was quick, before Linux 6.15"),
             text => assert_eq!(text, "exit status: 7"),

@@ -20,6 +20,8 @@ use syshandle_types::Guid;
 
 use crate::Result;
 use crate::class::{Class, ClassInfo, Interface, Proxy};
+#[cfg(all(feature = "tokio", not(windows)))]
+use crate::wait_mode::WaitMode;
 
 /// Connects to the server of a class, and starts the server if it isn't running. This function does
 /// the same as `activate` of a generated client, for code that is generic over the interface.
@@ -68,9 +70,25 @@ impl Activation {
         let interface = P::Interface::DESCRIPTION;
         let _entered =
             crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
+        Ok(P::from_client(platform::connect(self, clsid, interface, self.deadline())?))
+    }
+
+    fn deadline(&self) -> Instant {
         let now = Instant::now();
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
-        Ok(P::from_client(platform::connect(self, clsid, interface, deadline)?))
+        now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT)
+    }
+}
+
+#[cfg(all(feature = "tokio", not(windows)))]
+impl Activation {
+    /// Connects in a task, as [`Self::activate`] does in a thread.
+    pub(crate) async fn activate_in_task<P: Proxy>(&self, clsid: Guid) -> Result<P> {
+        let interface = P::Interface::DESCRIPTION;
+        let span = crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
+        let deadline = self.deadline();
+        let mode = WaitMode::Task;
+        let connecting = platform::connect_by(mode, self, clsid, interface, deadline);
+        Ok(P::from_client(span.around(connecting).await?))
     }
 }
 

@@ -1,15 +1,13 @@
-//! Blocking work for tasks of a tokio runtime: activation, and on Windows each call.
+//! Asynchronous activation, and on Windows blocking work for tasks of a tokio runtime.
 //!
 //! COM makes a call on the thread that waits for it. So on Windows a thread of the runtime's pool
 //! for blocking work makes each asynchronous call, and the task only waits for that thread. Dropping
 //! the future cancels the call, which frees the thread at once.
 
-use tokio::task::spawn_blocking;
-
+use crate::Result;
 use crate::activation::Activation;
 use crate::class::Proxy;
 use crate::client::Client;
-use crate::{Error, Result};
 
 impl Client {
     /// Connects to the server of a class, as `activate` does.
@@ -18,7 +16,10 @@ impl Client {
         activation: Activation,
         clsid: crate::Guid,
     ) -> Result<P> {
-        spawn_blocking(move || activation.activate(clsid)).await.map_err(Error::runtime_ended)?
+        #[cfg(not(windows))]
+        return activation.activate_in_task(clsid).await;
+        #[cfg(windows)]
+        run(move || activation.activate(clsid)).await?
     }
 
     /// Runs blocking work. Dropping the future cancels its calls.
@@ -30,8 +31,13 @@ impl Client {
         let cancel = crate::client::cancel::Cancel::new()?;
         let client = self.with_cancel(&cancel);
         let _cancelled = CancelOnDrop(cancel);
-        spawn_blocking(move || work(client)).await.map_err(Error::runtime_ended)?
+        run(move || work(client)).await?
     }
+}
+
+#[cfg(windows)]
+async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(crate::Error::runtime_ended)
 }
 
 /// Cancels the work when the future that waits for it is dropped.

@@ -16,6 +16,7 @@ use crate::door::DoorMaker;
 use crate::server::linux::served_object::ServedObject;
 use crate::setup::failed;
 use crate::untyped_object::Object;
+use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{Error, ErrorKind, Result, door};
 
 /// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or
@@ -116,7 +117,8 @@ impl Connector {
     /// [`ErrorKind::TimedOut`], and the errors of [`connect`].
     pub fn connect<P: Proxy>(&self, path: impl AsRef<Path>) -> Result<P> {
         let deadline = self.deadline();
-        let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
+        let mode = WaitMode::Thread;
+        let socket = run_on_thread(connect::connect(mode, &mut None, path.as_ref(), deadline))??;
         open(socket, deadline)
     }
 
@@ -230,7 +232,8 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
 /// Waits for the greeting of the server at the other end.
 fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let connection = ClientHandshake::to_any_class(socket, interface.iid).open(deadline)?;
+    let handshake = ClientHandshake::to_any_class(socket, interface.iid);
+    let connection = run_on_thread(handshake.open(WaitMode::Thread, deadline))?;
     Ok(P::from_client(Client::connected(connection, interface)))
 }
 

@@ -27,6 +27,7 @@ use crate::buffer::FrameBuffer;
 use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
+use crate::wait_mode::WaitMode;
 use crate::{Error, ErrorKind, Result, send_error};
 
 /// Number of the method that asks a server for a door to the object of the connection.
@@ -120,7 +121,11 @@ pub(crate) struct DoorConnection {
 }
 
 /// Makes a connection through a door.
-pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnection> {
+pub(crate) async fn attach(
+    mode: WaitMode,
+    door: &PeerSocket,
+    deadline: Instant,
+) -> Result<DoorConnection> {
     let server = ProcessIdentity::peer_of(door).map_err(not_made)?;
     let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
     channel.name_senders().map_err(not_made)?;
@@ -131,7 +136,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
     drop(theirs);
     let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     let received = loop {
-        match wait_for_peer(&channel, door, deadline).map_err(not_made)? {
+        match wait_for_peer(mode, &channel, door, deadline).await.map_err(not_made)? {
             PeerEvent::Message => {}
             PeerEvent::Deadline => {
                 let text = "timed out waiting for the server to open the door";

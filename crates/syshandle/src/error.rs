@@ -188,7 +188,7 @@ impl Error {
     }
 
     /// Returns the error of work that ended because its tokio runtime has ended.
-    #[cfg(feature = "tokio")]
+    #[cfg(all(feature = "tokio", windows))]
     pub(crate) fn runtime_ended(error: tokio::task::JoinError) -> Self {
         let cause = io::Error::from(error);
         Self::detected(ErrorKind::Cancelled, "the runtime has ended").because(cause).maybe_ran()

@@ -106,6 +106,7 @@ cfg_if::cfg_if! {
         mod send_error;
         mod setup;
         mod spin;
+        mod wait_mode;
         #[cfg(not(test))]
         mod sync;
         #[cfg(test)]

@@ -73,6 +73,25 @@ impl EnteredSpan {
     }
 }
 
+#[cfg(all(feature = "tokio", not(windows)))]
+impl EnteredSpan {
+    /// Runs a future in the span: leaves the span now, and enters it for each poll.
+    pub(crate) async fn around<T>(mut self, future: impl Future<Output = T>) -> T {
+        let Some(span) = self.0.take() else { return future.await };
+        let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+        let mut future = std::pin::pin!(future);
+        let result = std::future::poll_fn(|context| {
+            let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+            let polled = future.as_mut().poll(context);
+            let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+            polled
+        });
+        let result = result.await;
+        let _ = guard(|| drop(span));
+        result
+    }
+}
+
 impl Drop for EnteredSpan {
     #[inline]
     fn drop(&mut self) {

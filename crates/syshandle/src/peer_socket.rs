@@ -15,7 +15,8 @@ use syshandle_os::{BorrowedHandle, Peer, ProcessMark, Seqpacket};
 use crate::in_flight::{self, InFlight, SentQueue};
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
-use crate::sync::{now, wait_until};
+use crate::sync::now;
+use crate::wait_mode::WaitMode;
 
 /// One end of a connection to a peer.
 ///
@@ -265,15 +266,16 @@ pub(crate) enum PeerEvent {
 /// end. This may even be the calling process, if the peer has passed that end to it.
 ///
 /// # Errors
-/// The errors of `poll(2)`.
-pub(crate) fn wait_for_peer(
+/// The errors of [`WaitMode::readable`].
+pub(crate) async fn wait_for_peer(
+    mode: WaitMode,
     socket: &Seqpacket,
     of: &Seqpacket,
     until: Instant,
 ) -> io::Result<PeerEvent> {
     loop {
         let next = until.min(now() + INTERVAL);
-        if wait_until(next, |until| socket.wait_readable(until))? {
+        if mode.readable(socket, next).await? {
             return Ok(PeerEvent::Message);
         }
         if of.peer_has_ended() {

@@ -23,6 +23,15 @@ pub enum WaitOutcome {
     TimedOut,
 }
 
+/// Waits until a descriptor is readable. Returns `false` if the deadline passes first.
+///
+/// # Errors
+/// Returns the errors of `poll(2)`.
+#[doc(hidden)]
+pub fn wait_readable(fd: impl AsFd, deadline: Instant) -> io::Result<bool> {
+    Ok(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(deadline))? > 0)
+}
+
 impl Seqpacket {
     /// Waits until the socket can receive a message or the other end is closed. Returns `false` if
     /// the deadline passes first.
@@ -31,7 +40,7 @@ impl Seqpacket {
     /// Returns the errors of `poll(2)`.
     #[doc(hidden)]
     pub fn wait_readable(&self, deadline: Instant) -> io::Result<bool> {
-        self.wait(PollFlags::IN, deadline)
+        wait_readable(&self.fd, deadline)
     }
 
     /// Waits until the socket can send or receive a message, or the other end is closed. Returns
@@ -102,14 +111,25 @@ impl Seqpacket {
         }
     }
 
-    /// Waits until something can be received, the other end is closed (as
-    /// [`Seqpacket::wait_readable`] does), or `cancel` is set.
+    /// Waits until something can be received, the other end is closed, or `cancel` is set. With
+    /// `or_room`, waits also until something can be sent. Returns `false` if the deadline passes
+    /// first.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
     #[doc(hidden)]
-    pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
-        let mut polls = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
-        poll(&mut polls, Some(deadline)).map(drop)
+    pub fn wait_to_receive(
+        &self,
+        or_room: bool,
+        cancel: Option<&ManualEvent>,
+        deadline: Instant,
+    ) -> io::Result<bool> {
+        let flags = if or_room { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        // Without `cancel`, `count` excludes this placeholder from the poll.
+        let cancel_fd = cancel.map_or(self.fd.as_fd(), AsFd::as_fd);
+        let count = 1 + usize::from(cancel.is_some());
+        let mut polls =
+            [PollFd::new(&self.fd, flags), PollFd::from_borrowed_fd(cancel_fd, PollFlags::IN)];
+        Ok(poll(&mut polls[..count], Some(deadline))? > 0)
     }
 }

@@ -25,6 +25,7 @@ use self::start::Start;
 use super::Activation;
 use crate::client::Client;
 use crate::client::linux::connection::ClientConnection;
+use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{ErrorKind, Result};
 
 /// Connects to the running server of a class, or starts it.
@@ -34,46 +35,65 @@ pub(super) fn connect(
     interface: &'static Description,
     deadline: Instant,
 ) -> Result<Client> {
+    run_on_thread(connect_by(WaitMode::Thread, activation, clsid, interface, deadline))
+}
+
+/// Connects like [`connect`], in a thread or in a task.
+pub(super) async fn connect_by(
+    mode: WaitMode,
+    activation: &Activation,
+    clsid: Guid,
+    interface: &'static Description,
+    deadline: Instant,
+) -> Result<Client> {
     let hello = Hello::new(clsid, interface.iid);
-    let connection = connect_or_start(&activation.registry, hello, deadline)?;
+    let connection = connect_or_start(mode, &activation.registry, hello, deadline).await?;
     Ok(Client::connected(connection, interface))
 }
 
 /// Connects to the server that the last lookup of the class found, if it still serves.
-fn reach_recalled(
+async fn reach_recalled(
+    mode: WaitMode,
     registry: &Registry,
     hello: Hello,
     deadline: Instant,
 ) -> Option<ClientConnection> {
     let lookup = lookup::recall(registry, hello.clsid)?;
     match &lookup.server {
-        ServerLocation::Runtime(paths) => connect::reach(&lookup, paths, hello, deadline).ok(),
+        ServerLocation::Runtime(paths) => {
+            connect::reach(mode, &lookup, paths, hello, deadline).await.ok()
+        }
         ServerLocation::External(_) => None,
     }
 }
 
-fn connect_or_start(
+async fn connect_or_start(
+    mode: WaitMode,
     registry: &Registry,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
-    if let Some(connection) = reach_recalled(registry, hello, deadline) {
+    if let Some(connection) = reach_recalled(mode, registry, hello, deadline).await {
         return Ok(connection);
     }
     let lookup = lookup::find(registry, hello.clsid)?;
     let Some(distrust) = &lookup.distrust else {
         return match &lookup.server {
-            ServerLocation::External(socket) => connect::connect_elsewhere(socket, hello, deadline),
+            ServerLocation::External(socket) => {
+                connect::connect_elsewhere(mode, socket, hello, deadline).await
+            }
             ServerLocation::Runtime(paths) => {
-                Start::new(&lookup.file, paths, registry, hello, deadline).run()
+                Start::new(mode, &lookup.file, paths, registry, hello, deadline).run().await
             }
         };
     };
     let reached = match &lookup.server {
         ServerLocation::External(socket) => {
-            connect::reach_elsewhere(&lookup, socket, hello, deadline)
+            connect::reach_elsewhere(mode, &lookup, socket, hello, deadline).await
         }
-        ServerLocation::Runtime(paths) => connect::reach(&lookup, paths, hello, deadline),
+        ServerLocation::Runtime(paths) => {
+            connect::reach(mode, &lookup, paths, hello, deadline).await
+        }
     };
     reached.map_err(|error| match error.kind() {
         // A server is running there, and this is its answer.

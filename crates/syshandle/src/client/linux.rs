@@ -2,27 +2,31 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod call_queue;
 mod calls;
 mod cancel;
-#[cfg(feature = "tokio")]
 mod connecting;
+#[cfg(feature = "tokio")]
+mod connecting_call;
 pub(crate) mod connection;
 pub(crate) mod deadline;
-mod drivers;
 mod end_reason;
 pub(crate) mod event_source;
 pub(crate) mod handshake;
+mod object_wait;
 pub(crate) mod pending_call;
 mod pipeline;
 mod receiver;
 mod reply;
 mod role;
 mod server_process;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
 use std::os::fd::AsFd;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 
 use syshandle_os::{
     BorrowedHandle, Credentials, Declaration, Filesystems, Handle, OwnedHandle, ProcessMark,
@@ -30,25 +34,24 @@ use syshandle_os::{
 };
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
-    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Guid, Payload, SharedBytes,
+    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Limits, Payload, SharedBytes,
 };
-use syshandle_wire::{Body, Hello, Violation};
+use syshandle_wire::Body;
 
-use self::calls::NewCall;
+use self::call_queue::NewCall;
 pub(super) use self::cancel::CancelState;
+use self::connecting::LazyConnection;
 use self::connection::ClientConnection;
 use self::deadline::Deadline;
-use self::handshake::ClientHandshake;
 use self::pipeline::Pipeline;
 pub(super) use self::reply::EncodedReply;
 use self::reply::ReplyBody;
 use super::Client;
 use crate::buffer::{give_bytes, take_bytes};
-use crate::door::{DoorConnection, DoorMaker, LentDoor};
+use crate::door::{DoorMaker, LentDoor};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
-use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Result, door};
 
 /// The object that a client refers to, and how it is reached.
@@ -64,38 +67,33 @@ pub(super) struct ObjectRef {
 struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
-    connection: OnceLock<Arc<ClientConnection>>,
-    /// Door to connect through; `None` once connected. One thread connects while the others wait
-    /// for the lock.
-    door: Mutex<Option<PeerSocket>>,
-    /// Makes doors to the object, if this process serves it.
-    maker: Option<Box<dyn DoorMaker>>,
+    connection: LazyConnection,
 }
 
 impl Client {
     /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {
-        Self::new(OnceLock::from(Arc::new(connection)), None, None, interface)
+        Self::new(Some(Arc::new(connection)), None, None, interface)
     }
 
     /// Makes a reference to an object of this process. It connects when it is first used.
     pub(crate) fn served(maker: Box<dyn DoorMaker>, interface: &'static Description) -> Self {
-        Self::new(OnceLock::new(), None, Some(maker), interface)
+        Self::new(None, None, Some(maker), interface)
     }
 
     /// Makes a reference from a door. It connects when it is first used.
     pub(crate) fn from_door(door: PeerSocket, interface: &'static Description) -> Self {
-        Self::new(OnceLock::new(), Some(door), None, interface)
+        Self::new(None, Some(door), None, interface)
     }
 
     fn new(
-        connection: OnceLock<Arc<ClientConnection>>,
+        connection: Option<Arc<ClientConnection>>,
         door: Option<PeerSocket>,
         maker: Option<Box<dyn DoorMaker>>,
         interface: &'static Description,
     ) -> Self {
-        let owner = ProcessMark::current();
-        let shared = Arc::new(ClientInner { owner, connection, door: Mutex::new(door), maker });
+        let connection = LazyConnection::new(connection, door, maker);
+        let shared = Arc::new(ClientInner { owner: ProcessMark::current(), connection });
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
@@ -107,16 +105,17 @@ impl Client {
     /// Waits for an object of the server. Connects first if necessary.
     pub(super) fn wait_for(&self, object: &dyn Waitable) -> Result<()> {
         let mut deadline = self.deadline();
-        self.connection(&mut deadline)?.wait_for(object, &mut deadline)
+        let connection = self.connection(&mut deadline)?;
+        object_wait::wait_in_thread(connection, object, &mut deadline)
     }
 
     /// Connects to the same object by another of its interfaces.
     pub(super) fn cast_to(&self, interface: &'static Description) -> Result<Self> {
-        if let Some(maker) = &self.object.shared.maker {
+        if let Some(maker) = self.object.shared.connection.maker() {
             maker.require(interface)?;
         }
         let door = self.make_door(self.deadline())?.into_socket();
-        let cast = Self::new(OnceLock::new(), door, None, interface);
+        let cast = Self::new(None, door, None, interface);
         let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
         let cast = Self { interface, object, ..self.clone() };
         cast.connection(&mut self.deadline())?;
@@ -149,16 +148,31 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
         begin: impl FnOnce(&'c Arc<ClientConnection>, &NewCall<'_, '_>, &mut Deadline<'_>) -> Result<R>,
     ) -> Result<R> {
+        let connection = self.connection(deadline);
+        let connection = connection.map_err(|error| self.method_ref(method).name(error))?;
+        let until = deadline.instant;
+        self.encode(method, connection.limits(), until, arguments, |call| {
+            begin(connection, call, deadline)
+        })
+    }
+
+    /// Encodes the arguments of a call, and passes the call to `begin`.
+    #[inline]
+    fn encode<'a, R>(
+        &self,
+        method: u32,
+        limits: Limits,
+        until: Instant,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+        begin: impl FnOnce(&NewCall<'_, '_>) -> Result<R>,
+    ) -> Result<R> {
         let method_ref = self.method_ref(method);
-        let place = |error: Error| method_ref.name(error);
-        let connection = self.connection(deadline).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
+        let mut out = Encoder::new(take_bytes(), limits).until(until);
         arguments(&mut out);
         let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
-        let begun = handles
-            .with(|handles| begin(connection, &NewCall { method, body: &body, handles }, deadline));
-        let begun = begun.map_err(place)?;
+        let begun = handles.with(|handles| begin(&NewCall { method, body: &body, handles }));
+        let begun = begun.map_err(|error| method_ref.name(error))?;
         give_bytes(body.into_room());
         Ok(begun)
     }
@@ -246,30 +260,9 @@ impl Client {
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        let mut door = shared.door.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = shared.connection.get() {
-            return Ok(connection);
-        }
-        if door.is_none() {
-            if let Some(maker) = &shared.maker {
-                *door = Some(door::hold(maker.make_door()?));
-            }
-        }
-        let Some(through) = &*door else {
-            return Err(Error::detected(
-                ErrorKind::Disconnected,
-                "the object can't be reached: this client has no connection and no door",
-            ));
-        };
-        let hello = Hello::new(Guid::NIL, self.interface.iid);
-        let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;
-        let connection = ClientHandshake::over(socket, hello).open(deadline.instant)?;
-        if connection.server().pid != server.pid {
-            return Err(Violation::NotOurs.into());
-        }
+        let iid = self.interface.iid;
+        let connection = shared.connection.connect_in_thread(iid, deadline.instant)?;
         deadline.look();
-        let connection = shared.connection.get_or_init(|| Arc::new(connection));
-        *door = None;
         Ok(connection)
     }
 
@@ -284,7 +277,7 @@ impl Client {
         if !self.object.shared.owner.is_current() {
             return Err(other_process("client"));
         }
-        if let Some(maker) = &self.object.shared.maker {
+        if let Some(maker) = self.object.shared.connection.maker() {
             return Ok(LentDoor::Own(maker.make_door()?));
         }
         let connection = self.connection(&mut deadline)?;

@@ -38,7 +38,8 @@ pub enum ErrorKind {
     HandlesLost,
     /// A value exceeds the limit of bytes or handles of one call.
     TooLarge,
-    /// A limit of the server is reached. A later call may succeed.
+    /// A limit of the server, or of the calls that wait in the client, is reached. A later call may
+    /// succeed.
     Busy,
     /// The deadline passed.
     TimedOut,

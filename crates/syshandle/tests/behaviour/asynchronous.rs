@@ -11,11 +11,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use syshandle::handle::{Event, ManualEvent};
-use syshandle::{Cancel, ErrorKind};
+use syshandle::{Activation, Cancel, Client, ErrorKind};
+use syshandle_wire::FrameKind;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::support::bench::{BenchAsyncClient, BenchClient};
+use crate::support::bench::{BENCH, BenchAsyncClient, BenchClient, CounterAsyncClient};
 use crate::support::process::{THREADS_MAX, alone};
+use crate::support::raw::scripted_server;
 use crate::support::world::{World, over_every_transport};
 use crate::support::{LONG, eventually, threads};
 
@@ -30,29 +33,50 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
 
 #[test]
 fn ten_thousand_awaited_calls_on_a_hundred_connections_take_no_thread() {
-    const CONNECTIONS: usize = 100;
+    /// Half of the connections are made by activation, and half through received references.
+    const HALF: usize = 50;
     const CALLS: usize = 10_000;
     alone(|| {
         // All calls of the client may wait in the server at once.
         let world = World::with_environment(&[(THREADS_MAX, "4096")]);
-        let benches: Vec<BenchClient> = (0..CONNECTIONS).map(|_| world.bench()).collect();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let server = Pid::from_raw(benches[0].pid().unwrap() as i32).unwrap();
-        let clients: Vec<BenchAsyncClient> = benches.iter().map(BenchAsyncClient::from).collect();
-        runtime.block_on(clients[0].nothing()).unwrap();
         let before = threads();
 
-        // The stopped server answers no call.
+        // The first activation starts the server.
+        let activations: Vec<_> = (0..HALF)
+            .map(|_| {
+                let activation = Activation::new().registry(world.registry());
+                runtime.spawn(Client::activate_async::<BenchClient>(activation, BENCH.clsid()))
+            })
+            .collect();
+        let activated = |activation: JoinHandle<syshandle::Result<BenchClient>>| {
+            runtime.block_on(activation).unwrap().unwrap()
+        };
+        let benches: Vec<BenchClient> = activations.into_iter().map(activated).collect();
+        assert_eq!(threads(), before, "activation");
+        let clients: Vec<BenchAsyncClient> = benches.iter().map(BenchAsyncClient::from).collect();
+        let counters = runtime.block_on(clients[0].counters(HALF as u32)).unwrap();
+        let counters: Vec<CounterAsyncClient> =
+            counters.into_iter().map(CounterAsyncClient::from).collect();
+        let server = Pid::from_raw(benches[0].pid().unwrap() as i32).unwrap();
+
+        // The stopped server answers no call, and greets no client.
         kill_process(server, Signal::STOP).unwrap();
         let awaited = Arc::new(AtomicUsize::new(0));
         let event = Arc::new(ManualEvent::new().unwrap());
         let tasks: Vec<_> = (0..CALLS)
             .map(|number| {
-                let (client, awaited) = (clients[number % CONNECTIONS].clone(), awaited.clone());
+                let index = number / 2 % HALF;
+                let (client, counter) = (clients[index].clone(), counters[index].clone());
+                let awaited = awaited.clone();
                 runtime.spawn(async move {
-                    let call = client.echo(&(number as u32).to_le_bytes());
                     awaited.fetch_add(1, Ordering::SeqCst);
-                    assert_eq!(call.await.unwrap(), (number as u32).to_le_bytes());
+                    if number % 2 == 0 {
+                        let sent = (number as u32).to_le_bytes();
+                        assert_eq!(client.echo(&sent).await.unwrap(), sent);
+                    } else {
+                        counter.add(1).await.unwrap();
+                    }
                 })
             })
             .collect();
@@ -65,7 +89,7 @@ fn ten_thousand_awaited_calls_on_a_hundred_connections_take_no_thread() {
             })
         });
         let waits: Vec<_> = waits.collect();
-        eventually("all tasks wait", || awaited.load(Ordering::SeqCst) == CALLS + CONNECTIONS);
+        eventually("all tasks wait", || awaited.load(Ordering::SeqCst) == CALLS + HALF);
         assert_eq!(threads(), before);
 
         event.set().unwrap();
@@ -76,6 +100,33 @@ fn ten_thousand_awaited_calls_on_a_hundred_connections_take_no_thread() {
             }
         });
         assert_eq!(threads(), before);
+    });
+}
+
+#[test]
+fn awaited_calls_that_wait_for_room_in_the_socket_are_sent_without_a_timer() {
+    const CALLS: usize = 64;
+    let (server, client) = scripted_server::<BenchClient>();
+    let client = BenchAsyncClient::from(client);
+    // The clock of the runtime stands still while the server's thread runs, so no timer ends.
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        // Together, the arguments are several times as large as the socket's buffer.
+        let calls: Vec<_> = (0..CALLS).map(|_| client.echo(&[7; 30_000])).collect();
+        let reader = tokio::task::spawn_blocking(move || {
+            for _ in 0..CALLS {
+                assert_eq!(server.receive().unwrap().header.kind, FrameKind::Call);
+            }
+        });
+        let mut tasks = JoinSet::new();
+        for call in calls {
+            tasks.spawn(call);
+        }
+        reader.await.unwrap();
+        // The server has ended without a reply.
+        while let Some(task) = tasks.join_next().await {
+            assert_eq!(task.unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
+        }
     });
 }
 

@@ -9,9 +9,11 @@ use syshandle::ErrorKind;
 use syshandle::handle::{Event, ManualEvent};
 use syshandle::object::Proxy;
 use syshandle::pipeline::{EventSource, PendingCall};
+use syshandle_wire::{FrameKind, Header};
 
-use crate::support::bench::BenchAsyncClient;
+use crate::support::bench::{BenchAsyncClient, BenchClient};
 use crate::support::process::alone;
+use crate::support::raw::scripted_server;
 use crate::support::world::{World, over_every_transport};
 use crate::support::{LONG, threads};
 
@@ -42,6 +44,36 @@ fn replies_come_by_dispatch_to_any_number_of_calls() {
             assert_eq!(call.wait().unwrap().len(), len * 100);
         }
     });
+}
+
+#[test]
+fn room_in_the_socket_ends_the_wait_of_an_event_loop() {
+    const CALLS: u32 = 64;
+    let (server, client) = scripted_server::<BenchClient>();
+    let source = client.as_client().event_source().unwrap();
+    let client = BenchAsyncClient::from(client);
+    // Together, the arguments are several times as large as the socket's buffer.
+    let calls: Vec<_> = (0..CALLS).map(|_| client.echo(&[7; 30_000])).collect();
+    source.dispatch().unwrap();
+    // The server answers only after it has received all calls.
+    let reader = std::thread::spawn(move || {
+        let calls: Vec<_> = (0..CALLS).map(|_| server.receive().unwrap().header.call).collect();
+        let answer = Header { call: calls[0], ..Header::new(FrameKind::Reply) };
+        server.send(&answer, &0_u32.to_le_bytes(), &[]);
+        server
+    });
+    while !calls[0].is_ready() {
+        let mut polls = [PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN)];
+        let ready = poll(&mut polls, Some(&Timespec::try_from(LONG).unwrap())).unwrap();
+        assert_eq!(ready, 1, "only a timer would end the wait");
+        source.dispatch().unwrap();
+    }
+    let server = reader.join().unwrap();
+    assert!(calls.into_iter().next().unwrap().wait().unwrap().is_empty());
+    // Nothing more is to send.
+    let mut polls = [PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN)];
+    assert_eq!(poll(&mut polls, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap(), 0);
+    drop(server);
 }
 
 #[test]

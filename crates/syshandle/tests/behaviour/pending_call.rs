@@ -11,6 +11,7 @@ use syshandle::{
 };
 
 use crate::support::bench::{BenchAsyncClient, BenchClient, Mishap, pattern};
+use crate::support::raw::scripted_server;
 use crate::support::world::{World, file, identity, over_every_transport};
 use crate::support::{LONG, drain, pipe};
 
@@ -309,4 +310,22 @@ fn calls_that_go_together_and_the_servers_death() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn calls_beyond_the_limit_of_the_clients_queue_are_refused() {
+    const IN_FLIGHT: usize = 64;
+    const QUEUED: usize = 65_536;
+    // The server reads nothing.
+    let (_server, client) = scripted_server::<BenchClient>();
+    let client = BenchAsyncClient::from(client);
+    let mut calls: Vec<_> = (0..IN_FLIGHT + QUEUED).map(|_| client.nothing()).collect();
+    let error = client.nothing().wait().unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
+    let text = "Bench::nothing: the call can't be queued in the client: 65536 calls wait to be sent \
+                (limit: 65536 calls)";
+    assert_eq!(error.to_string(), text);
+    // A call that is given up makes room.
+    drop(calls.pop());
+    assert!(!client.nothing().is_ready());
 }

@@ -14,7 +14,9 @@ use syshandle::testing::simulated_error;
 use syshandle::{
     CallError, Cancel, Client, Context, Decode, Encode, Error, ErrorKind, Result, class, interface,
 };
-use syshandle_testkit::{Fixture, Messages, SERVER, TEST_SERVICE, describe, wait_until};
+use syshandle_testkit::{
+    Fixture, Messages, SERVER, TEST_SERVICE, TestServiceAsyncClient, describe, wait_until,
+};
 
 use crate::{OWN_TEXT, group};
 
@@ -320,6 +322,14 @@ fn the_end_of_a_server(messages: &mut Messages) {
     let fixture = Fixture::new();
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let client = fixture.activate().unwrap();
+    let server = Pid::from_raw(client.peer_ids().unwrap().server_pid as i32).unwrap();
+    kill_process(server, Signal::STOP).unwrap();
+    let caller = TestServiceAsyncClient::from(&client);
+    let calls: Vec<_> = (0..64 + 65_536).map(|_| caller.peer_ids()).collect();
+    let error = caller.peer_ids().wait().unwrap_err();
+    messages.add("a call for which the client has no room", &error);
+    drop(calls);
+    kill_process(server, Signal::CONT).unwrap();
     messages.add("a server that dies during a call", &client.abort().unwrap_err());
     messages.add("a server that has died", &client.peer_ids().unwrap_err());
 

@@ -12,6 +12,7 @@ use super::lookup::Lookup;
 use crate::client::linux::connection::ClientConnection;
 use crate::client::linux::handshake::ClientHandshake;
 use crate::peer_socket::PeerSocket;
+use crate::wait_mode::WaitMode;
 use crate::{Error, ErrorKind, Result};
 
 /// The outcome of an attempt to connect.
@@ -28,7 +29,8 @@ pub(super) enum ConnectOutcome {
 ///
 /// `has_ended` returns whether the process that should greet has ended. A child that it forked may
 /// keep the socket open; connections then wait in a queue that no process serves.
-pub(super) fn open(
+pub(super) async fn open(
+    mode: WaitMode,
     socket: Seqpacket,
     paths: &RuntimePaths,
     hello: Hello,
@@ -39,7 +41,7 @@ pub(super) fn open(
     let mut look = Instant::now() + FIRST_LOOK;
     let mut opening = ClientHandshake::new(socket, hello);
     loop {
-        match opening.wait(look.min(deadline)) {
+        match opening.wait(mode, look.min(deadline)).await {
             Ok(true) => break,
             Ok(false) => {}
             Err(error) => return greeted(Err(error)),
@@ -72,15 +74,17 @@ pub(super) fn open(
 ///
 /// # Errors
 /// No server serves the socket, or another user runs the server.
-pub(super) fn reach(
+pub(super) async fn reach(
+    mode: WaitMode,
     lookup: &Lookup,
     paths: &RuntimePaths,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
-    let socket = connect(&mut None, &paths.socket, deadline)??;
+    let socket = connect(mode, &mut None, &paths.socket, deadline).await??;
     let start_timeout = lookup.file.registration.start_timeout;
-    match open(socket, paths, hello, start_timeout, deadline, Peer::peer_has_ended)? {
+    let has_ended = Peer::peer_has_ended;
+    match open(mode, socket, paths, hello, start_timeout, deadline, has_ended).await? {
         ConnectOutcome::Greeted(connection) => {
             let user = connection.server().uid;
             if user == lookup.user {
@@ -99,13 +103,14 @@ pub(super) fn reach(
 ///
 /// # Errors
 /// The errors of [`connect_elsewhere`]; [`ErrorKind::Insecure`].
-pub(super) fn reach_elsewhere(
+pub(super) async fn reach_elsewhere(
+    mode: WaitMode,
     lookup: &Lookup,
     path: &Path,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
-    let connection = connect_elsewhere(path, hello, deadline)?;
+    let connection = connect_elsewhere(mode, path, hello, deadline).await?;
     let user = connection.server().uid;
     if user == lookup.user || user == 0 {
         return Ok(connection);
@@ -115,29 +120,31 @@ pub(super) fn reach_elsewhere(
 }
 
 /// Connects to the server at a socket that another program manages, such as systemd.
-pub(super) fn connect_elsewhere(
+pub(super) async fn connect_elsewhere(
+    mode: WaitMode,
     path: &Path,
     hello: Hello,
     deadline: Instant,
 ) -> Result<ClientConnection> {
     let mut pause = Duration::from_millis(1);
     loop {
-        let nobody = match connect(&mut None, path, deadline)? {
-            Ok(socket) => match greeted(ClientHandshake::new(socket, hello).open(deadline))? {
-                ConnectOutcome::Greeted(connection) => return Ok(*connection),
-                // The server ended before any call was sent. The program that manages the socket
-                // starts another one.
-                ConnectOutcome::Nobody(error) if Instant::now() < deadline => {
-                    crate::log::debug!(%error, "an activation connects again");
-                    std::thread::sleep(
-                        pause.min(deadline.saturating_duration_since(Instant::now())),
-                    );
-                    pause = (pause * 2).min(Duration::from_millis(100));
-                    continue;
+        let nobody = match connect(mode, &mut None, path, deadline).await? {
+            Ok(socket) => {
+                match greeted(ClientHandshake::new(socket, hello).open(mode, deadline).await)? {
+                    ConnectOutcome::Greeted(connection) => return Ok(*connection),
+                    // The server ended before any call was sent. The program that manages the socket
+                    // starts another one.
+                    ConnectOutcome::Nobody(error) if Instant::now() < deadline => {
+                        crate::log::debug!(%error, "an activation connects again");
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        mode.pause(pause.min(left)).await;
+                        pause = (pause * 2).min(Duration::from_millis(100));
+                        continue;
+                    }
+                    ConnectOutcome::Nobody(error) => error,
+                    ConnectOutcome::Hangs(_) => did_not_greet(),
                 }
-                ConnectOutcome::Nobody(error) => error,
-                ConnectOutcome::Hangs(_) => did_not_greet(),
-            },
+            }
             Err(nobody) => nobody,
         };
         let text = format!(
@@ -152,21 +159,31 @@ pub(super) fn connect_elsewhere(
 
 /// Connects to a path. The inner error means that no process listens there; `unconnected` then
 /// keeps the socket for the next attempt.
-pub(crate) fn connect(
+pub(crate) async fn connect(
+    mode: WaitMode,
     unconnected: &mut Option<UnconnectedSocket>,
     path: &Path,
     deadline: Instant,
 ) -> Result<Result<Seqpacket, Error>> {
-    let connected = match unconnected.take().map_or_else(UnconnectedSocket::new, Ok) {
-        Ok(socket) => socket.connect(path, deadline).map_err(|(socket, error)| {
-            *unconnected = Some(socket);
-            error
-        }),
-        Err(error) => Err(error),
-    };
-    let error = match connected {
-        Ok(socket) => return Ok(Ok(socket)),
-        Err(error) => error,
+    let mut pause = UnconnectedSocket::FIRST_PAUSE;
+    let error = loop {
+        let socket = match unconnected.take().map_or_else(UnconnectedSocket::new, Ok) {
+            Ok(socket) => socket,
+            Err(error) => break error,
+        };
+        let error = match socket.try_connect(path) {
+            Ok(socket) => return Ok(Ok(socket)),
+            Err((socket, error)) => {
+                *unconnected = Some(socket);
+                error
+            }
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if error.kind() != io::ErrorKind::WouldBlock || left.is_zero() {
+            break error;
+        }
+        mode.pause(pause.min(left)).await;
+        pause = UnconnectedSocket::next_pause(pause);
     };
     let (kind, text) = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -177,7 +194,7 @@ pub(crate) fn connect(
             ErrorKind::ActivationDenied,
             format!("can't connect to {}: this process has no permission", path.display()),
         ),
-        io::ErrorKind::TimedOut => (
+        io::ErrorKind::WouldBlock => (
             ErrorKind::TimedOut,
             "timed out connecting to the server: its queue of clients is full".to_owned(),
         ),

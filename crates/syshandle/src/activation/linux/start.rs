@@ -23,12 +23,14 @@ use super::protocol::{Answer, Step};
 use crate::client::linux::connection::ClientConnection;
 use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::peer_socket::PeerSocket;
+use crate::wait_mode::WaitMode;
 use crate::{Error, ErrorKind, Result};
 use syshandle_types::Printable;
 
 /// The state of an activation.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
+    mode: WaitMode,
     file: &'a RegistrationFile,
     registry: &'a Registry,
     paths: &'a RuntimePaths,
@@ -57,6 +59,7 @@ pub(super) struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub(super) fn new(
+        mode: WaitMode,
         file: &'a RegistrationFile,
         paths: &'a RuntimePaths,
         registry: &'a Registry,
@@ -64,6 +67,7 @@ impl<'a> Start<'a> {
         deadline: Instant,
     ) -> Self {
         Self {
+            mode,
             file,
             registry,
             paths,
@@ -89,10 +93,10 @@ impl<'a> Start<'a> {
     /// # Errors
     /// [`ErrorKind::StartFailed`] with the end of the program's log, also if the start of another
     /// client failed while this one waited for it. Otherwise the error of the failed step.
-    pub(super) fn run(mut self) -> Result<ClientConnection> {
+    pub(super) async fn run(mut self) -> Result<ClientConnection> {
         let mut step = Step::FIRST;
         while step != Step::Failed {
-            let answer = self.take(step).unwrap_or_else(|error| {
+            let answer = self.take(step).await.unwrap_or_else(|error| {
                 self.error = Some(error);
                 Answer::No
             });
@@ -108,10 +112,10 @@ impl<'a> Start<'a> {
     }
 
     /// Performs one step.
-    fn take(&mut self, step: Step) -> Result<Answer> {
+    async fn take(&mut self, step: Step) -> Result<Answer> {
         let paths = self.paths;
         match step {
-            Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect(),
+            Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect().await,
             Step::TryLock => {
                 if Instant::now() >= self.deadline {
                     return Err(self.time_is_over());
@@ -128,7 +132,7 @@ impl<'a> Start<'a> {
                 // Another process is starting or ending the server. The next attempt to connect
                 // shows which.
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                std::thread::sleep(self.pause.min(left));
+                self.mode.pause(self.pause.min(left)).await;
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
             }
             Step::LookForFailure => {
@@ -136,7 +140,7 @@ impl<'a> Start<'a> {
                     return Err(noted_failure(&note));
                 }
             }
-            Step::EndHung => self.end_hung()?,
+            Step::EndHung => self.end_hung().await?,
             Step::CheckConfinement => confinement::check(&paths.confinement)?,
             Step::RemoveOld => remove_socket(paths),
             // The note comes before the socket: a client that connects and finds no note takes the
@@ -146,7 +150,8 @@ impl<'a> Start<'a> {
                 .map_err(|error| trust::cannot(&paths.starting, "written", error))?,
             Step::Listen => self.listener = Some(listen(paths)?),
             Step::Queue => {
-                let queued = connect(&mut self.unconnected, &paths.socket, self.deadline);
+                let unconnected = &mut self.unconnected;
+                let queued = connect(self.mode, unconnected, &paths.socket, self.deadline).await;
                 self.queued = queued.ok().and_then(|queued| queued.ok());
             }
             Step::Spawn => {
@@ -158,7 +163,7 @@ impl<'a> Start<'a> {
                 paths.forget_failure();
                 paths.has_started();
             }
-            Step::EndStarted => self.error = Some(self.end_started()?),
+            Step::EndStarted => self.error = Some(self.end_started().await?),
             Step::RemoveFailed => {
                 remove_socket(paths);
                 paths.has_started();
@@ -175,11 +180,11 @@ impl<'a> Start<'a> {
     }
 
     /// Connects to the server, if it runs.
-    fn connect(&mut self) -> Result<Answer> {
-        let (paths, deadline) = (self.paths, self.deadline);
+    async fn connect(&mut self) -> Result<Answer> {
+        let Self { mode, paths, deadline, .. } = *self;
         let connected = match self.queued.take() {
             Some(socket) => Ok(socket),
-            None => connect(&mut self.unconnected, &paths.socket, deadline)?,
+            None => connect(mode, &mut self.unconnected, &paths.socket, deadline).await?,
         };
         let timeout = self.file.registration.start_timeout;
         let connected = match connected {
@@ -190,7 +195,7 @@ impl<'a> Start<'a> {
                     Some(spawned) => spawned.has_ended(),
                     None => socket.peer_has_ended(),
                 };
-                open(socket, paths, self.hello, timeout, deadline, has_ended)?
+                open(mode, socket, paths, self.hello, timeout, deadline, has_ended).await?
             }
             Err(nobody) => ConnectOutcome::Nobody(nobody),
         };
@@ -226,7 +231,7 @@ impl<'a> Start<'a> {
     }
 
     /// Ends the program that another client started and that did not greet.
-    fn end_hung(&mut self) -> Result<()> {
+    async fn end_hung(&mut self) -> Result<()> {
         let Some(socket) = self.hung.take() else { return Ok(()) };
         let program = Printable(self.file.registration.program.display());
         let cannot = |error| {
@@ -236,7 +241,7 @@ impl<'a> Start<'a> {
         let hung = SpawnedProcess::of_peer(&socket).map_err(cannot)?;
         crate::log::warn!(%program, "a server that never greets is ended");
         hung.kill().map_err(cannot)?;
-        match hung.wait(self.deadline).map_err(cannot)? {
+        match self.mode.readable(&hung, self.deadline).await.map_err(cannot)? {
             true => Ok(()),
             false => Err(cannot(io::ErrorKind::TimedOut.into())),
         }
@@ -244,14 +249,14 @@ impl<'a> Start<'a> {
 
     /// Handles the failure of the program that this client started: makes sure that the program
     /// ends, and returns the reason.
-    fn end_started(&mut self) -> Result<Error> {
+    async fn end_started(&mut self) -> Result<Error> {
         let Some(spawned) = self.spawned.take() else { return Err(self.time_is_over()) };
         let program = self.file.registration.program.display();
         let error = match self.nobody.take() {
             Some(error) => {
                 // The socket is closed, so the program is probably ending.
                 let soon = self.deadline.min(Instant::now() + Duration::from_secs(1));
-                let what = match spawned.wait(soon)? {
+                let what = match self.mode.readable(&spawned, soon).await? {
                     true => spawned.exit_text(),
                     false => {
                         // Otherwise it would continue to run beside the next attempt.

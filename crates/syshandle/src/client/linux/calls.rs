@@ -1,29 +1,19 @@
 //! Calls of a connection: queued ones, those in flight, and results that were not fetched yet.
-//!
-//! The server limits the calls in flight. A call waits in a queue of the client if the limit is
-//! reached, or if the socket or the shared memory has no room. The queue owns copies of the call's
-//! arguments and handles, so no thread has to wait for its turn: the receiver of the next frame also
-//! sends the calls for which the frame made room. A pipelined call waits in the same queue until it
-//! is sent together with others.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, OwnedHandle};
-use syshandle_types::{Limits, Payload};
-use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, Fault, FrameKind, Header, StartError, Violation,
-};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, ClientEnd, ClientEndEvent, Fault, FrameKind, Header, Violation};
 
-use super::deadline::milliseconds;
+use super::call_queue::{CallQueue, NewCall, Obstacle, OwnedCall, QueuedCall};
 use super::end_reason::{EndReason, LAST_WORDS, PeerName};
 use super::receiver::ReceivedFrame;
 use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
 use crate::buffer::{give_bytes, take_bytes};
 use crate::link::{BodyError, Link};
-use crate::send_error::{is_past_limit, past_limit, send_error};
+use crate::send_error::{is_past_limit, send_error};
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
@@ -34,7 +24,7 @@ pub(super) struct Calls {
     peer_name: PeerName,
     /// Number of the last waiter.
     last_waiter: WaiterNumber,
-    queue: VecDeque<QueuedCall>,
+    queue: CallQueue,
     results: Replies,
     /// Whether the server was told that shared memory is short.
     memory_asked: bool,
@@ -52,79 +42,13 @@ enum Sending {
     Ended(EndReason),
 }
 
-/// Call to begin.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewCall<'c, 'p> {
-    pub(super) method: u32,
-    pub(super) body: &'c Payload<'p>,
-    pub(super) handles: &'c [BorrowedHandle<'c>],
-}
-
-/// Call that waits to be sent.
-#[derive(Debug)]
-pub(super) struct QueuedCall {
-    waiter: Waiter,
-    deadline: Instant,
-    method: u32,
-    body: Payload<'static>,
-    handles: Vec<OwnedHandle>,
-    /// The reason why the call was not sent at the last attempt.
-    obstacle: Obstacle,
-}
-
-/// The reason why a call can't be sent yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// The limit of calls in flight.
-    Slots,
-    /// No room in the shared memory.
-    Memory,
-    /// No room in the socket.
-    Socket,
-    /// The limit of handles in flight.
-    Handles,
-}
-
-impl NewCall<'_, '_> {
-    /// Copies the arguments and duplicates the handles, so that the call can wait.
-    pub(super) fn queued(&self, waiter: Waiter, deadline: Instant) -> Result<QueuedCall> {
-        let mut body = take_bytes();
-        self.body.write(|part| {
-            body.extend_from_slice(part);
-            true
-        });
-        let (method, obstacle) = (self.method, Obstacle::Slots);
-        let (body, handles) = (body.into(), duplicate(self.handles)?);
-        Ok(QueuedCall { waiter, deadline, method, body, handles, obstacle })
-    }
-
-    /// Returns whether the call is sent in one system call with others.
-    pub(super) fn is_small(&self) -> bool {
-        is_small(self.body, self.handles.len())
-    }
-}
-
-/// Duplicates handles that are lent to a call which waits.
-pub(super) fn duplicate(handles: &[BorrowedHandle<'_>]) -> Result<Vec<OwnedHandle>> {
-    let copies =
-        handles.iter().map(|handle| handle.try_clone_to_owned()).collect::<io::Result<_>>();
-    copies.map_err(|error| {
-        let text = "a handle to send can't be duplicated";
-        Error::detected(ErrorKind::System, text).because(error)
-    })
-}
-
-fn is_small(body: &Payload<'_>, handles: usize) -> bool {
-    handles == 0 && body.len() <= SMALL_MAX
-}
-
 impl Calls {
     pub(super) fn new(end: ClientEnd<Waiter>, peer_name: PeerName) -> Self {
         Self {
             end,
             peer_name,
             last_waiter: 0,
-            queue: VecDeque::new(),
+            queue: CallQueue::default(),
             results: Replies::default(),
             memory_asked: false,
             sending: Sending::Open,
@@ -186,7 +110,7 @@ impl Calls {
         timeout_ms: u32,
         fetched_by: Option<Instant>,
     ) -> Option<(Header, Waiter)> {
-        if !self.queue.is_empty() || !matches!(self.sending, Sending::Open) {
+        if self.queue.len() > 0 || !matches!(self.sending, Sending::Open) {
             return None;
         }
         let waiter = Waiter { number: self.last_waiter + 1, fetched_by };
@@ -200,20 +124,39 @@ impl Calls {
     /// Appends a call to the queue.
     ///
     /// # Errors
-    /// The reason why the connection has ended.
-    pub(super) fn enqueue(&mut self, call: QueuedCall) -> Result<()> {
+    /// The reason why the connection has ended, and the errors of [`CallQueue::push`].
+    pub(super) fn enqueue(
+        &mut self,
+        call: OwnedCall,
+        fetched_by: Option<Instant>,
+    ) -> Result<WaiterNumber> {
         if let Some(ended) = self.ended() {
             return Err(ended.to_error(self.peer_name, false));
         }
-        self.queue.push_back(call);
+        let waiter = self.add_waiter(fetched_by);
+        self.queue.push(waiter, call)?;
+        Ok(waiter.number)
+    }
+
+    /// Puts a started call into the queue, because its frame was not sent for this reason.
+    ///
+    /// # Errors
+    /// The error of a call that can never be sent.
+    pub(super) fn requeue(
+        &mut self,
+        header: &Header,
+        error: io::Error,
+        waiter: Waiter,
+        call: Result<OwnedCall>,
+    ) -> Result<()> {
+        let obstacle = self.unsent(header, error)?;
+        self.queue.put_back_new(waiter, call?);
+        self.queue.set_obstacle(obstacle);
         Ok(())
     }
 
     /// Forgets a call whose frame the socket did not accept. Returns what the call has to wait for.
-    ///
-    /// # Errors
-    /// The error of a call that can never be sent.
-    pub(super) fn unsent(&mut self, header: &Header, error: io::Error) -> Result<Obstacle> {
+    fn unsent(&mut self, header: &Header, error: io::Error) -> Result<Obstacle> {
         self.end.unsent(header);
         match error.kind() {
             io::ErrorKind::WouldBlock => Ok(Obstacle::Socket),
@@ -228,100 +171,51 @@ impl Calls {
         }
     }
 
-    /// Puts a call that was not sent to the front of the queue.
-    pub(super) fn put_back(&mut self, call: QueuedCall, obstacle: Obstacle) {
-        self.queue.push_front(QueuedCall { obstacle, ..call });
-    }
-
     /// Sends the queued calls for which there is room. Returns the waiters of calls that ended.
     #[cold]
     pub(super) fn send_queued(&mut self, link: &Link) -> Vec<WaiterNumber> {
         let mut ended = self.give_up_if_deaf();
+        self.queue.set_obstacle(Obstacle::Slots);
         while let Sending::Open = self.sending {
-            let started = self.start_queued();
+            let started = self.queue.start(&mut self.end);
             if started.is_empty() {
                 break;
             }
-            let (sent, error) = match send(link, &started) {
+            let (sent, mut error) = match send(link, &started) {
                 Ok(sent) => (sent, None),
                 Err(error) => (0, Some(error)),
             };
-            let mut started = started.into_iter();
-            started.by_ref().take(sent).for_each(|(_, call)| give_bytes(call.body.into_room()));
-            let Some(error) = error else {
-                // The others are sent by the next system call.
-                started.rev().for_each(|(header, call)| {
+            for (index, (header, call)) in started.into_iter().enumerate() {
+                if index < sent {
+                    give_bytes(call.call.body.into_room());
+                    continue;
+                }
+                // The error concerns the first call. The others are started again.
+                let Some(error) = error.take() else {
                     self.end.unsent(&header);
-                    self.put_back(call, Obstacle::Socket);
-                });
-                continue;
-            };
-            let mut unsent = started.rev().collect::<Vec<_>>();
-            let Some((header, first)) = unsent.pop() else { break };
-            for (header, call) in unsent {
-                self.end.unsent(&header);
-                self.put_back(call, Obstacle::Slots);
-            }
-            match self.unsent(&header, error) {
-                Ok(obstacle) => {
-                    self.put_back(first, obstacle);
-                    break;
-                }
-                Err(error) => {
-                    self.results.fail(first.waiter.number, error);
-                    ended.push(first.waiter.number);
-                }
-            }
-        }
-        ended
-    }
-
-    /// Starts the queued calls that the next system call sends: several small ones, or one.
-    fn start_queued(&mut self) -> Vec<(Header, QueuedCall)> {
-        let (mut started, mut index, mut memory_is_short) = (Vec::new(), 0, false);
-        let now = now();
-        while started.len() < PIPELINED_MAX {
-            let Some(call) = self.queue.get_mut(index) else { break };
-            let is_large = call.body.len() > Limits::INLINE_BYTES_MAX;
-            if is_large && memory_is_short {
-                // Large calls start in order of arrival. Otherwise smaller ones could delay the
-                // largest forever.
-                index += 1;
-                continue;
-            }
-            let is_small = is_small(&call.body, call.handles.len());
-            if !is_small && !started.is_empty() {
-                break;
-            }
-            let timeout_ms = milliseconds(call.deadline.saturating_duration_since(now));
-            let (handles, size) = (call.handles.len() as u16, call.body.size());
-            match self.end.start(call.method, handles, size, timeout_ms, call.waiter) {
-                Ok(header) => {
-                    started.extend(self.queue.remove(index).map(|call| (header, call)));
-                    if !is_small {
-                        break;
+                    self.queue.put_back(call);
+                    continue;
+                };
+                match self.unsent(&header, error) {
+                    Ok(obstacle) => {
+                        self.queue.put_back(call);
+                        self.queue.set_obstacle(obstacle);
+                    }
+                    Err(error) => {
+                        self.results.fail(call.waiter.number, error);
+                        ended.push(call.waiter.number);
                     }
                 }
-                Err(StartError::TooManyCalls) => {
-                    call.obstacle = Obstacle::Slots;
-                    break;
-                }
-                Err(StartError::NoSharedMemory) => {
-                    call.obstacle = Obstacle::Memory;
-                    memory_is_short = true;
-                    index += 1;
-                }
+            }
+            if self.queue.obstacle().is_some_and(|obstacle| obstacle != Obstacle::Slots) {
+                break;
             }
         }
-        started
-    }
-
-    /// Asks the server to release shared memory if a call waits for that, once.
-    pub(super) fn ask_for_memory(&mut self, link: &Link) {
-        let is_short = self.queue.iter().any(|call| call.obstacle == Obstacle::Memory);
-        if is_short && !self.memory_asked {
+        if self.queue.lacks_memory() && !self.memory_asked {
+            // Asks once for the release of shared memory.
             self.memory_asked = link.send_header(&Header::new(FrameKind::Release)).is_ok();
         }
+        ended
     }
 
     /// Ends the queued calls if the server takes no more. Returns their waiters.
@@ -331,19 +225,23 @@ impl Calls {
             _ => return Vec::new(),
         }
         let deaf = || EndReason::Deaf.to_error(self.peer_name, false);
-        let waiters: Vec<_> = self.queue.drain(..).map(|call| call.waiter.number).collect();
+        let waiters: Vec<_> = self.queue.clear().collect();
         waiters.iter().for_each(|waiter| self.results.fail(*waiter, deaf()));
         waiters
     }
 
-    /// Returns the longest time after which the queue has to be sent again, because no frame of the
-    /// server may announce that there is room.
+    /// Returns whether queued calls wait for room in the socket, which the kernel reports.
+    pub(super) fn needs_room(&self) -> bool {
+        matches!(self.sending, Sending::Open) && self.queue.obstacle() == Some(Obstacle::Socket)
+    }
+
+    /// Returns the longest time after which the queue has to be sent again, because neither a frame
+    /// of the server nor the kernel may report that there is room.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        match (&self.sending, self.queue.front()?.obstacle) {
-            (Sending::Ended(_), _) | (_, Obstacle::Slots | Obstacle::Memory) => None,
+        match (&self.sending, self.queue.obstacle()?) {
             (Sending::Deaf(_), _) => Some(LAST_WORDS),
-            (Sending::Open, Obstacle::Socket) => Some(SOCKET_RETRY),
             (Sending::Open, Obstacle::Handles) => Some(HANDLES_RETRY),
+            (Sending::Open, Obstacle::Slots | Obstacle::Socket) | (Sending::Ended(_), _) => None,
         }
     }
 
@@ -372,15 +270,9 @@ impl Calls {
         if let Some(result) = self.results.take(waiter) {
             return (result, None);
         }
-        if let Some(place) = self.queue.iter().position(|call| call.waiter.number == waiter) {
-            let call = self.queue.remove(place);
-            let error = match call {
-                Some(call) if reason.kind() == ErrorKind::TimedOut => {
-                    call.obstacle.timed_out(self.end.limits())
-                }
-                _ => reason,
-            };
-            return (Err(error), None);
+        if let Some(late) = self.queue.remove(waiter, self.end.limits()) {
+            let is_late = reason.kind() == ErrorKind::TimedOut;
+            return (Err(if is_late { late } else { reason }), None);
         }
         let in_flight = self.end.waiting().find(|(_, one)| one.number == waiter);
         let call = in_flight.map(|(call, _)| call);
@@ -392,9 +284,8 @@ impl Calls {
         if self.next_deadline.is_none_or(|next| next > now) {
             return (Vec::new(), self.next_deadline);
         }
-        let queued = self.queue.iter().map(|call| &call.waiter);
         let (mut late, mut next) = (Vec::new(), None::<Instant>);
-        for waiter in self.end.waiting().map(|(_, waiter)| waiter).chain(queued) {
+        for waiter in self.end.waiting().map(|(_, waiter)| waiter).chain(self.queue.waiters()) {
             match waiter.fetched_by {
                 Some(deadline) if deadline <= now => late.push(waiter.number),
                 Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
@@ -411,8 +302,8 @@ impl Calls {
             return;
         }
         self.end.into_waiters().for_each(drop);
-        for call in self.queue.drain(..) {
-            self.results.fail(call.waiter.number, reason.to_error(self.peer_name, false));
+        for waiter in self.queue.clear() {
+            self.results.fail(waiter, reason.to_error(self.peer_name, false));
         }
         self.sending = Sending::Ended(reason);
     }
@@ -496,41 +387,15 @@ impl Calls {
     }
 }
 
-impl Obstacle {
-    /// Returns the error of a call that waited for this until its time was over.
-    fn timed_out(self, limits: Limits) -> Error {
-        let text = match self {
-            Self::Slots => {
-                let limit = limits.calls_max;
-                format!("timed out waiting for a free call slot (limit: {limit} calls in flight)")
-            }
-            Self::Memory => "timed out waiting for room in the shared memory".to_owned(),
-            Self::Socket => "timed out waiting for room in the socket".to_owned(),
-            Self::Handles => return past_limit(),
-        };
-        Error::detected(ErrorKind::TimedOut, text)
-    }
-}
-
 /// Sends started calls. Returns the number of calls that were sent.
 fn send(link: &Link, started: &[(Header, QueuedCall)]) -> io::Result<usize> {
-    let [(header, call)] = started else {
-        let frames = started.iter().map(|(header, call)| (header, &call.body));
+    let [(header, QueuedCall { call, .. })] = started else {
+        let frames = started.iter().map(|(header, queued)| (header, &queued.call.body));
         return link.send_several(frames);
     };
     let handles: Vec<_> = call.handles.iter().map(AsFd::as_fd).collect();
     link.send(header, &call.body, &handles).map(|()| 1)
 }
-
-/// Number of messages that one system call sends.
-pub(super) const PIPELINED_MAX: usize = MESSAGES_AT_ONCE_MAX;
-
-/// A call with a larger body, or with handles, is sent alone.
-const SMALL_MAX: usize = 1024;
-
-/// Interval of attempts to send while the socket is full. Usually the reply to a call in the socket
-/// comes earlier.
-const SOCKET_RETRY: Duration = Duration::from_millis(20);
 
 /// Interval of attempts to send while too many handles are in flight to the server. No event
 /// reports that the server has received them.

@@ -1,108 +1,136 @@
-//! Calls in a tokio runtime of a client that has not connected yet.
+//! Connects a reference that was received as a door, when it is first used.
 
-use std::future::Future;
-use std::os::fd::AsFd;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Instant;
 
-use syshandle_os::{OwnedHandle, Waitable};
-use syshandle_types::{Encoder, Payload};
-use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, spawn_blocking};
+use syshandle_types::Guid;
+use syshandle_wire::{Hello, Violation};
 
-use super::asynchronous;
-use super::calls::{NewCall, duplicate};
 use super::connection::ClientConnection;
-use super::deadline::Deadline;
-use super::reply::WaiterNumber;
-use crate::client::Client;
-use crate::{Error, Result};
+use super::handshake::ClientHandshake;
+#[cfg(feature = "tokio")]
+use super::tasks::RuntimeId;
+use crate::door::{self, DoorConnection, DoorMaker};
+use crate::peer_socket::PeerSocket;
+use crate::sync::Mutex;
+use crate::wait_mode::{WaitMode, run_on_thread};
+use crate::{Error, ErrorKind, Result};
 
-/// Call that is begun when its client has connected. Connecting may wait for the server, so a
-/// thread of the runtime's pool connects.
+/// Connection that is made when it is first needed.
+///
+/// Threads connect one at a time, and so do the tasks of each runtime. A thread and a task may
+/// connect at the same time, because neither can wait for the other: a task may be in a runtime
+/// that nobody runs. The first connection counts then, and the other one is closed.
 #[derive(Debug)]
-pub(super) struct ConnectingCall {
-    method: u32,
-    body: Payload<'static>,
-    handles: Vec<OwnedHandle>,
-    deadline: Instant,
-    connecting: Option<JoinHandle<Result<()>>>,
+pub(super) struct LazyConnection {
+    connection: OnceLock<Arc<ClientConnection>>,
+    /// Door to connect through; `None` once connected.
+    door: Mutex<Option<Arc<PeerSocket>>>,
+    /// Makes doors to the object, if this process serves it.
+    maker: Option<Box<dyn DoorMaker>>,
+    connecting_thread: Mutex<()>,
+    #[cfg(feature = "tokio")]
+    connecting_tasks: Mutex<Vec<(RuntimeId, Arc<tokio::sync::Mutex<()>>)>>,
 }
 
-impl Client {
-    /// Returns whether this client has to connect, in a runtime.
-    pub(super) fn connects_in_runtime(&self) -> bool {
-        self.own_connection().is_none() && Handle::try_current().is_ok()
-    }
-
-    /// Encodes the arguments of a call, and duplicates its handles.
-    pub(super) fn prepare<'a>(
-        &self,
-        method: u32,
-        deadline: &Deadline<'_>,
-        arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Result<ConnectingCall> {
-        let method_ref = self.method_ref(method);
-        let mut out = Encoder::new(Vec::new(), crate::limits::LIMITS).until(deadline.instant);
-        arguments(&mut out);
-        let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
-        let handles = handles.with(duplicate).map_err(|error| method_ref.name(error))?;
-        let (body, deadline) = (body.into_vec().into(), deadline.instant);
-        Ok(ConnectingCall { method, body, handles, deadline, connecting: None })
-    }
-
-    /// Waits in a task for an object of the server. Connects first if necessary.
-    pub(in crate::client) async fn wait_for_async(
-        &self,
-        object: &(impl Waitable + Sync),
-    ) -> Result<()> {
-        let mut deadline = self.deadline();
-        if self.connects_in_runtime() {
-            self.connect_in_background(deadline.instant).await.map_err(Error::runtime_ended)??;
+impl LazyConnection {
+    pub(super) fn new(
+        connection: Option<Arc<ClientConnection>>,
+        door: Option<PeerSocket>,
+        maker: Option<Box<dyn DoorMaker>>,
+    ) -> Self {
+        Self {
+            connection: connection.map_or_else(OnceLock::new, OnceLock::from),
+            door: Mutex::new(door.map(Arc::new)),
+            maker,
+            connecting_thread: Mutex::new(()),
+            #[cfg(feature = "tokio")]
+            connecting_tasks: Mutex::default(),
         }
-        let connection = self.connection(&mut deadline)?;
-        asynchronous::wait_for(connection, object, deadline).await
     }
 
-    /// Connects, on a thread of the runtime's pool for blocking work.
-    pub(super) fn connect_in_background(&self, deadline: Instant) -> JoinHandle<Result<()>> {
-        let client = self.clone();
-        spawn_blocking(move || client.connection(&mut Deadline::until(deadline, None)).map(drop))
+    /// Returns the connection, if it was made.
+    #[inline]
+    pub(super) fn get(&self) -> Option<&Arc<ClientConnection>> {
+        self.connection.get()
     }
-}
 
-impl ConnectingCall {
-    /// Begins the call.
-    pub(super) fn begin(
+    /// Returns what makes doors to the object, if this process serves it.
+    pub(super) fn maker(&self) -> Option<&dyn DoorMaker> {
+        self.maker.as_deref()
+    }
+
+    /// Returns the connection. The first thread makes it, while others wait.
+    #[cold]
+    pub(super) fn connect_in_thread(
         &self,
-        connection: &ClientConnection,
-        deadline: &Deadline<'_>,
-    ) -> Result<WaiterNumber> {
-        let handles: Vec<_> = self.handles.iter().map(AsFd::as_fd).collect();
-        let call = NewCall { method: self.method, body: &self.body, handles: &handles };
-        connection.begin_later(&call, deadline)
+        iid: Guid,
+        deadline: Instant,
+    ) -> Result<&Arc<ClientConnection>> {
+        let _turn = self.connecting_thread.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.get() {
+            Some(connection) => Ok(connection),
+            None => run_on_thread(self.connect(WaitMode::Thread, iid, deadline)),
+        }
     }
 
-    /// Connects, and begins the call.
-    pub(super) fn poll_connect(
-        &mut self,
-        client: &Client,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<WaiterNumber>> {
-        let mut deadline = Deadline::until(self.deadline, client.cancel.as_ref());
-        if client.own_connection().is_none() {
-            deadline.check()?;
-            let connecting =
-                self.connecting.get_or_insert_with(|| client.connect_in_background(self.deadline));
-            match Pin::new(connecting).poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(connected) => {
-                    connected.map_err(Error::runtime_ended).and_then(|result| result)?
-                }
+    /// Makes the connection. The first task of a runtime makes it, while others wait.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn connect_in_task(&self, iid: Guid, deadline: Instant) -> Result<()> {
+        let turn = self.turn_of(tokio::runtime::Handle::current().id());
+        let turn = tokio::time::timeout_at(deadline.into(), turn.lock()).await;
+        let _turn = turn.map_err(|_| {
+            let text = "timed out waiting for another task that connects to the object";
+            Error::detected(ErrorKind::TimedOut, text)
+        })?;
+        match self.get() {
+            Some(_) => Ok(()),
+            None => self.connect(WaitMode::Task, iid, deadline).await.map(drop),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn turn_of(&self, runtime: RuntimeId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.connecting_tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, turn)) = all.iter().find(|(id, _)| *id == runtime) {
+            return turn.clone();
+        }
+        all.retain(|(_, turn)| Arc::strong_count(turn) > 1);
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        all.push((runtime, turn.clone()));
+        turn
+    }
+
+    async fn connect(
+        &self,
+        mode: WaitMode,
+        iid: Guid,
+        deadline: Instant,
+    ) -> Result<&Arc<ClientConnection>> {
+        let door = self.door()?;
+        let DoorConnection { socket, server } = door::attach(mode, &door, deadline).await?;
+        let handshake = ClientHandshake::over(socket, Hello::new(Guid::NIL, iid));
+        let connection = handshake.open(mode, deadline).await?;
+        if connection.server().pid != server.pid {
+            return Err(Violation::NotOurs.into());
+        }
+        let connection = self.connection.get_or_init(|| Arc::new(connection));
+        drop(self.door.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(connection)
+    }
+
+    /// Returns the door. Makes it first, if this process serves the object.
+    fn door(&self) -> Result<Arc<PeerSocket>> {
+        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*door, &self.maker) {
+            (Some(door), _) => Ok(door.clone()),
+            (None, Some(maker)) => {
+                Ok(door.insert(Arc::new(door::hold(maker.make_door()?))).clone())
             }
+            (None, None) => Err(Error::detected(
+                ErrorKind::Disconnected,
+                "the object can't be reached: this client has no connection and no door",
+            )),
         }
-        let begun = client.connection(&mut deadline).and_then(|it| self.begin(it, &deadline));
-        Poll::Ready(begun)
     }
 }

@@ -5,35 +5,32 @@
 //! receive for themselves and for all others. For tasks a driver calls
 //! [`ClientConnection::dispatch`].
 
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{
-    Credentials, OwnedHandle, ProcessMark, SpawnedProcess, WaitOutcome, Waitable, try_take,
-};
+use syshandle_os::{Credentials, OwnedHandle, ProcessMark, SpawnedProcess};
 use syshandle_types::Limits;
-use syshandle_wire::{Body, ClientEnd, FrameKind, Header};
+use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
 
-use super::calls::{Calls, NewCall, PIPELINED_MAX};
+use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
+use super::calls::Calls;
 use super::deadline::Deadline;
-use super::drivers::Drivers;
-use super::end_reason::{EndReason, LAST_WORDS, PeerName, failed};
+use super::end_reason::{EndReason, PeerName};
 use super::receiver::{ReceiveResult, Receiver};
 use super::reply::{EncodedReply, ReplyWait, Waiter, WaiterNumber};
 use super::role::{ReceiverRole, Successor};
 use super::server_process::ServerProcess;
+use super::tasks::{Tasks, Watch};
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
-use crate::client::cancel::Cancel;
 use crate::link::{ArenaRange, Link};
 use crate::peer_socket::{INTERVAL, PeerSocket};
 use crate::received_handles::ReceivedHandles;
 use crate::spin::Spin;
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, now, wait_until};
+use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose handshake is complete.
@@ -45,9 +42,8 @@ pub(crate) struct ClientConnection {
     peer_name: PeerName,
     limits: Limits,
     receiver: Receiver,
-    /// Spin statistics of [`ClientConnection::wait_for`], which waits for objects that the server
-    /// signals.
-    spin_beside: Spin,
+    /// Spin statistics of waits for objects that the server signals.
+    object_spin: Spin,
     state: Mutex<ConnectionState>,
 }
 
@@ -55,17 +51,18 @@ pub(crate) struct ClientConnection {
 struct ConnectionState {
     calls: Calls,
     role: ReceiverRole<Waiting>,
-    /// Tasks to wake when their waiter has a result.
-    tasks: BTreeMap<WaiterNumber, Waker>,
-    drivers: Drivers,
-    /// The time of the drivers' next dispatch.
-    armed: Option<Instant>,
-    /// Tasks to wake once the lock is free, because a waker may run any code.
-    woken: Vec<Waker>,
+    tasks: Tasks,
 }
 
-/// Locked state. Dropping it wakes tasks.
-struct StateGuard<'s>(Option<MutexGuard<'s, ConnectionState>>);
+/// Locked state. Dropping it unlocks the state, and then wakes tasks.
+struct StateGuard<'s> {
+    state: MutexGuard<'s, ConnectionState>,
+    /// Dropped after `state`.
+    woken: WokenTasks,
+}
+
+/// Tasks that are woken on drop.
+struct WokenTasks(Vec<Waker>);
 
 /// Sleeping thread.
 #[derive(Clone, Debug)]
@@ -82,34 +79,25 @@ impl PartialEq for Waiting {
 pub(super) struct Dispatched {
     /// Whether no frame was left. Otherwise the driver dispatches again.
     pub(super) is_empty: bool,
-    /// The time of the next dispatch, if the socket isn't readable earlier.
-    pub(super) next: Option<Instant>,
+    /// The events for which the driver dispatches again, besides a readable socket.
+    pub(super) watch: Watch,
 }
 
 impl ConnectionState {
     /// Wakes the thread or the task of a waiter that has a result.
     fn wake(&mut self, waiter: WaiterNumber) {
-        if let Some(Waiting(thread)) = self.role.sleeper(waiter) {
-            thread.unpark();
-        } else if let Some(task) = self.tasks.remove(&waiter) {
-            self.woken.push(task);
+        match self.role.sleeper(waiter) {
+            Some(Waiting(thread)) => thread.unpark(),
+            None => self.tasks.wake(waiter),
         }
     }
 
-    /// Wakes all threads and tasks, after the connection has ended.
-    fn wake_all(&mut self) {
+    /// Ends the connection. Wakes all threads and tasks.
+    fn end_with(&mut self, reason: EndReason) {
+        self.calls.end_with(reason);
         self.role.wake_all().for_each(|Waiting(thread)| thread.unpark());
-        self.wake_tasks();
-        self.call_drivers();
-    }
-
-    fn wake_tasks(&mut self) {
-        self.woken.extend(std::mem::take(&mut self.tasks).into_values());
-    }
-
-    /// Lets the drivers dispatch.
-    fn call_drivers(&mut self) {
-        self.woken.extend(self.drivers.call());
+        self.tasks.wake_all();
+        self.tasks.call_drivers();
     }
 
     /// Sends the queued calls for which there is room.
@@ -119,13 +107,22 @@ impl ConnectionState {
         ended.into_iter().for_each(|waiter| self.wake(waiter));
     }
 
+    /// Registers a task that waits, and lets the drivers dispatch if they would miss an event.
+    fn wait_as_task(&mut self, waiter: WaiterNumber, waker: &Waker, required: Watch) {
+        self.tasks.wait(waiter, waker);
+        self.tasks.require(required);
+        if self.role.needs_drivers() {
+            self.tasks.call_drivers();
+        }
+    }
+
     /// Lets another one receive, if the role is free.
     #[inline]
     fn hand_over(&mut self) {
-        match self.role.successor(!self.tasks.is_empty()) {
+        match self.role.successor(self.tasks.any_waits()) {
             None => {}
             Some(Successor::Thread(Waiting(thread))) => thread.unpark(),
-            Some(Successor::Drivers) => self.call_drivers(),
+            Some(Successor::Drivers) => self.tasks.call_drivers(),
         }
     }
 }
@@ -140,12 +137,9 @@ impl ClientConnection {
         end: ClientEnd<Waiter>,
     ) -> Self {
         let state = ConnectionState {
-            role: ReceiverRole::default(),
-            tasks: BTreeMap::new(),
-            drivers: Drivers::default(),
-            armed: None,
-            woken: Vec::new(),
             calls: Calls::new(end, peer_name),
+            role: ReceiverRole::default(),
+            tasks: Tasks::default(),
         };
         Self {
             owner: ProcessMark::current(),
@@ -154,7 +148,7 @@ impl ClientConnection {
             peer_name,
             limits: state.calls.limits(),
             receiver: Receiver::new(ServerProcess::of(server, process)),
-            spin_beside: Spin::default(),
+            object_spin: Spin::default(),
             state: Mutex::new(state),
         }
     }
@@ -177,6 +171,27 @@ impl ClientConnection {
     /// Returns the socket.
     pub(crate) fn socket(&self) -> &PeerSocket {
         &self.link.socket
+    }
+
+    /// Returns the core on which the server sent its last frame.
+    pub(super) fn peer_core(&self) -> CoreHint {
+        self.link.peer()
+    }
+
+    /// Returns the spin statistics of waits for objects that the server signals.
+    pub(super) fn object_spin(&self) -> &Spin {
+        &self.object_spin
+    }
+
+    /// Returns the end of a wait that begins now: the deadline, or earlier the time of the next
+    /// check of the server process.
+    pub(super) fn next_check(&self, deadline: Instant) -> Instant {
+        self.receiver.wait_end(deadline)
+    }
+
+    /// Returns whether the server process is known to have ended.
+    pub(super) fn server_has_died(&self) -> bool {
+        self.receiver.server_has_ended(&self.link)
     }
 
     /// Begins a call whose result is fetched by a thread that waits for it.
@@ -208,13 +223,20 @@ impl ClientConnection {
             return self.begin_later(call, deadline);
         }
         deadline.check()?;
-        let mut state = self.state();
-        let waiter = state.calls.add_waiter(Some(deadline.instant));
-        state.calls.enqueue(call.queued(waiter, deadline.instant)?)?;
-        if state.calls.queued() >= PIPELINED_MAX {
-            state.send_queued(&self.link);
-        }
-        Ok(waiter.number)
+        let call = OwnedCall::copy(call, deadline.instant)?;
+        self.enqueue(call, Some(deadline.instant), PIPELINED_MAX)
+    }
+
+    /// Begins a call whose arguments were copied, and whose result may be fetched late.
+    #[cfg(feature = "tokio")]
+    pub(super) fn begin_owned(
+        &self,
+        call: OwnedCall,
+        deadline: &Deadline<'_>,
+    ) -> Result<WaiterNumber> {
+        deadline.check()?;
+        self.prepare_memory(call.body.len())?;
+        self.enqueue(call, Some(deadline.instant), 1)
     }
 
     #[inline]
@@ -225,10 +247,7 @@ impl ClientConnection {
         fetched_by: Option<Instant>,
     ) -> Result<WaiterNumber> {
         deadline.check()?;
-        if call.body.len() > Limits::INLINE_BYTES_MAX {
-            let size = self.link.prepare_outgoing(call.body.len());
-            self.state().calls.set_memory(size.map_err(crate::send_error::memory_error)?);
-        }
+        self.prepare_memory(call.body.len())?;
         let mut state = self.state();
         if state.calls.queued() > 0 {
             // Calls that were begun earlier are sent first.
@@ -236,28 +255,39 @@ impl ClientConnection {
         }
         let started = state.calls.start(call, deadline.left_ms(), fetched_by);
         drop(state);
-        match started {
-            Some((header, waiter)) => match self.link.send(&header, call.body, call.handles) {
-                Ok(()) => Ok(waiter.number),
-                Err(error) => self.unsent(call, deadline, &header, waiter, error),
-            },
-            None => self.enqueue(call, deadline, fetched_by),
+        let Some((header, waiter)) = started else {
+            return self.enqueue(OwnedCall::copy(call, deadline.instant)?, fetched_by, 1);
+        };
+        match self.link.send(&header, call.body, call.handles) {
+            Ok(()) => Ok(waiter.number),
+            Err(error) => self.unsent(call, deadline, &header, waiter, error),
         }
     }
 
+    /// Makes the shared memory for a large body.
+    #[inline]
+    fn prepare_memory(&self, body_len: usize) -> Result<()> {
+        if body_len > Limits::INLINE_BYTES_MAX {
+            let size = self.link.prepare_outgoing(body_len);
+            self.state().calls.set_memory(size.map_err(crate::send_error::memory_error)?);
+        }
+        Ok(())
+    }
+
+    /// Appends a call to the queue, and sends the queue if it has at least `send_from` calls.
     #[cold]
     fn enqueue(
         &self,
-        call: &NewCall<'_, '_>,
-        deadline: &Deadline<'_>,
+        call: OwnedCall,
         fetched_by: Option<Instant>,
+        send_from: usize,
     ) -> Result<WaiterNumber> {
         let mut state = self.state();
-        let waiter = state.calls.add_waiter(fetched_by);
-        state.calls.enqueue(call.queued(waiter, deadline.instant)?)?;
-        state.send_queued(&self.link);
-        state.calls.ask_for_memory(&self.link);
-        Ok(waiter.number)
+        let waiter = state.calls.enqueue(call, fetched_by)?;
+        if state.calls.queued() >= send_from {
+            state.send_queued(&self.link);
+        }
+        Ok(waiter)
     }
 
     #[cold]
@@ -269,18 +299,14 @@ impl ClientConnection {
         waiter: Waiter,
         error: std::io::Error,
     ) -> Result<WaiterNumber> {
-        let queued = call.queued(waiter, deadline.instant);
+        let call = OwnedCall::copy(call, deadline.instant);
         let mut state = self.state();
-        let waits = state.calls.unsent(header, error);
-        let result = waits.and_then(|obstacle| {
-            state.calls.put_back(queued?, obstacle);
-            Ok(waiter.number)
-        });
-        if result.is_err() {
+        let queued = state.calls.requeue(header, error, waiter, call);
+        if queued.is_err() {
             // The call slot is free now, and no frame reports that.
             state.send_queued(&self.link);
         }
-        result
+        queued.map(|()| waiter.number)
     }
 
     /// Sends the calls that wait for others to be sent with them.
@@ -325,21 +351,17 @@ impl ClientConnection {
             state.send_queued(&self.link);
         }
         if let Some(result) = state.calls.take_result(waiter) {
-            state.tasks.remove(&waiter);
+            state.tasks.forget(waiter);
             return Poll::Ready(result);
         }
         if let Err(gave_up) = deadline.check() {
             drop(state);
             return Poll::Ready(self.give_up(waiter, gave_up));
         }
-        state.tasks.insert(waiter, context.waker().clone());
-        // The drivers must look at the socket, or wait less long.
         let retry = state.calls.retry_after().map(|retry| now() + retry);
         let next = retry.map_or(deadline.instant, |retry| retry.min(deadline.instant));
-        let is_late = state.armed.is_none_or(|armed| armed > next);
-        if is_late || state.role.needs_drivers() {
-            state.call_drivers();
-        }
+        let watch = Watch { next: Some(next), room: state.calls.needs_room() };
+        state.wait_as_task(waiter, context.waker(), watch);
         Poll::Pending
     }
 
@@ -358,7 +380,7 @@ impl ClientConnection {
     #[cold]
     fn give_up(&self, waiter: WaiterNumber, reason: Error) -> Result<EncodedReply> {
         let mut state = self.state();
-        state.tasks.remove(&waiter);
+        state.tasks.forget(waiter);
         let (result, cancel) = state.calls.give_up(waiter, reason);
         if state.calls.queued() > 0 {
             state.send_queued(&self.link);
@@ -381,50 +403,12 @@ impl ClientConnection {
         self.state().calls.has_read(&self.link, body);
     }
 
-    /// Waits for an object that the server signals. Ends as soon as the server has ended.
-    pub(super) fn wait_for(
-        &self,
-        object: &dyn Waitable,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<()> {
-        let mut spin_wait = self.spin_beside.start(self.link.peer());
-        while spin_wait.again() {
-            if try_take(object).map_err(failed)? {
-                spin_wait.hit();
-                return Ok(());
-            }
-        }
-        let cancel = deadline.cancel.map(Cancel::event);
-        let waited = loop {
-            let until = self.receiver.wait_end(deadline.instant);
-            let waited =
-                wait_until(until, |until| self.link.socket.wait_beside(object, cancel, until));
-            match waited.map_err(failed)? {
-                WaitOutcome::TimedOut if self.receiver.server_has_ended(&self.link) => {
-                    // The server may have signalled the object before it ended.
-                    if try_take(object).map_err(failed)? {
-                        return Ok(());
-                    }
-                    break WaitOutcome::PeerGone;
-                }
-                WaitOutcome::TimedOut if now() < deadline.instant => {}
-                waited => break waited,
-            }
-        };
-        match waited {
-            WaitOutcome::Taken => Ok(()),
-            WaitOutcome::TimedOut => Err(wait_timed_out()),
-            WaitOutcome::Cancelled => Err(wait_cancelled()),
-            WaitOutcome::PeerGone => {
-                // The reason may still be in the socket.
-                deadline.look();
-                let mut moment = Deadline::lasting(deadline.left().min(LAST_WORDS), None);
-                let ended = self.wait(&mut moment, &mut ReplyWait::default(), |calls, _| {
-                    calls.ended().cloned()
-                });
-                Err(ended.unwrap_or(EndReason::Deaf).to_error(self.peer_name, true))
-            }
-        }
+    /// Returns the error of a wait beside this connection that the server's end has ended. Waits
+    /// until `deadline` for the reason, which may still be in the socket.
+    pub(super) fn end_error(&self, deadline: &mut Deadline<'_>) -> Error {
+        let ended =
+            self.wait(deadline, &mut ReplyWait::default(), |calls, _| calls.ended().cloned());
+        ended.unwrap_or(EndReason::Deaf).to_error(self.peer_name, true)
     }
 
     /// Waits until `done` returns a value. Receives for all that wait, or sleeps while another
@@ -473,8 +457,11 @@ impl ClientConnection {
     ) -> StateGuard<'s> {
         let this = Waiting(thread::current());
         state.role.sleep(this.clone(), waiter);
+        // The thread that receives may have begun to wait before the socket was full. It doesn't
+        // notice room then.
+        let longest = if state.calls.needs_room() { ROOM_RETRY } else { Duration::MAX };
         drop(state);
-        thread::park_timeout(deadline.left());
+        thread::park_timeout(deadline.left().min(longest));
         let mut state = self.state();
         state.role.woke(&this);
         state
@@ -488,7 +475,7 @@ impl ClientConnection {
         deadline: &mut Deadline<'_>,
         waiting: &mut ReplyWait,
     ) -> StateGuard<'s> {
-        let in_flight = state.calls.in_flight();
+        let (in_flight, or_room) = (state.calls.in_flight(), state.calls.needs_room());
         let retry = state.calls.retry_after();
         drop(state);
         let mut shorter;
@@ -501,9 +488,9 @@ impl ClientConnection {
         };
         if in_flight >= 2 {
             // Several replies may be there.
-            return self.receive_several(deadline, in_flight, waiting);
+            return self.receive_several(deadline, or_room, in_flight, waiting);
         }
-        let received = self.receiver.receive(&self.link, deadline);
+        let received = self.receiver.receive(&self.link, deadline, or_room);
         let mut state = self.state();
         state.role.leave();
         self.take_in(&mut state, received, waiting);
@@ -514,11 +501,13 @@ impl ClientConnection {
     fn receive_several(
         &self,
         deadline: &mut Deadline<'_>,
-        in_flight: usize,
+        or_room: bool,
+        count: usize,
         waiting: &mut ReplyWait,
     ) -> StateGuard<'_> {
         let mut batch = Batch::take();
-        let received = self.receiver.receive_several(&self.link, deadline, in_flight, &mut batch);
+        let received =
+            self.receiver.receive_several(&self.link, deadline, or_room, count, &mut batch);
         self.take_in_several(received, batch, waiting)
     }
 
@@ -568,16 +557,15 @@ impl ClientConnection {
             }
         };
         crate::log::debug!(reason = ?ended, pid = self.server.pid, "the connection has ended");
-        state.calls.end_with(ended);
-        state.wake_all();
+        state.end_with(ended);
     }
 
     /// Receives for tasks, and for pending calls without a waiting thread. Reads the frames that
-    /// have arrived, and sends the queued calls for which they make room. Never waits. Does nothing while a thread receives.
+    /// have arrived, and sends the queued calls for which there is room. Never waits.
     pub(super) fn dispatch(&self) -> Dispatched {
         let mut state = self.state();
         let now = now();
-        let is_tick = !state.tasks.is_empty() && state.armed.is_some_and(|armed| armed <= now);
+        let is_tick = state.tasks.any_waits() && state.tasks.is_due(now);
         // The last frames of an ended process are received before its end counts.
         let server_has_ended = is_tick && self.receiver.server_has_ended(&self.link);
         let mut is_empty = true;
@@ -594,8 +582,7 @@ impl ClientConnection {
             }
         }
         if server_has_ended && is_empty {
-            state.calls.end_with(EndReason::Died);
-            state.wake_all();
+            state.end_with(EndReason::Died);
         }
         if state.calls.queued() > 0 {
             state.send_queued(&self.link);
@@ -606,10 +593,10 @@ impl ClientConnection {
             state.hand_over();
         }
         let retry = state.calls.retry_after().map(|retry| now + retry);
-        let tick = (!state.tasks.is_empty()).then(|| self.receiver.wait_end(now + INTERVAL));
-        let armed = state.armed.filter(|armed| *armed > now);
-        state.armed = [deadline, retry, tick, armed].into_iter().flatten().min();
-        Dispatched { is_empty, next: state.armed }
+        let tick = state.tasks.any_waits().then(|| self.receiver.wait_end(now + INTERVAL));
+        let next = [deadline, retry, tick].into_iter().flatten().min();
+        let watch = Watch { next, room: state.calls.needs_room() };
+        Dispatched { is_empty, watch: state.tasks.set_watch(now, watch) }
     }
 
     /// Returns the reason why the connection has ended as an error.
@@ -640,7 +627,7 @@ impl ClientConnection {
     /// Forgets such a task.
     #[cfg(feature = "tokio")]
     pub(super) fn remove_task(&self, waiter: WaiterNumber) {
-        self.state().tasks.remove(&waiter);
+        self.state().tasks.forget(waiter);
     }
 
     /// Returns the error of a wait that the end of the connection has ended.
@@ -650,26 +637,20 @@ impl ClientConnection {
         if let Some(ended) = state.calls.ended() {
             return Poll::Ready(ended.to_error(self.peer_name, true));
         }
-        state.tasks.insert(waiter, context.waker().clone());
-        if state.armed.is_none() || state.role.needs_drivers() {
-            state.call_drivers();
-        }
+        // Any later dispatch sets the time of the next one.
+        let watch = Watch { next: Some(now() + INTERVAL), room: false };
+        state.wait_as_task(waiter, context.waker(), watch);
         Poll::Pending
     }
 
-    /// Wakes all tasks that wait on this connection.
-    #[cfg(feature = "tokio")]
-    pub(super) fn wake_tasks(&self) {
-        self.state().wake_tasks();
-    }
-
-    /// Calls `with` with the drivers of this connection.
-    pub(super) fn with_drivers<R>(&self, with: impl FnOnce(&mut Drivers) -> R) -> R {
-        with(&mut self.state().drivers)
+    /// Calls `with` with the tasks of this connection.
+    pub(super) fn with_tasks<R>(&self, with: impl FnOnce(&mut Tasks) -> R) -> R {
+        with(&mut self.state().tasks)
     }
 
     fn state(&self) -> StateGuard<'_> {
-        StateGuard(Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)))
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        StateGuard { state, woken: WokenTasks(Vec::new()) }
     }
 }
 
@@ -678,39 +659,28 @@ impl Deref for StateGuard<'_> {
 
     #[inline]
     fn deref(&self) -> &ConnectionState {
-        match &self.0 {
-            Some(state) => state,
-            None => unreachable!("the lock is released only by `drop`"),
-        }
+        &self.state
     }
 }
 
 impl DerefMut for StateGuard<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut ConnectionState {
-        match &mut self.0 {
-            Some(state) => state,
-            None => unreachable!("the lock is released only by `drop`"),
-        }
+        &mut self.state
     }
 }
 
 impl Drop for StateGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.woken.is_empty() {
-            self.unlock_and_wake();
-        }
+        self.woken.0 = self.state.tasks.take_woken();
     }
 }
 
-impl StateGuard<'_> {
-    /// Unlocks the state and wakes the tasks.
-    #[cold]
-    fn unlock_and_wake(&mut self) {
-        let woken = std::mem::take(&mut self.woken);
-        drop(self.0.take());
-        woken.into_iter().for_each(Waker::wake);
+impl Drop for WokenTasks {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -723,7 +693,7 @@ impl Drop for ClientConnection {
             return;
         }
         let mut state = self.state();
-        state.call_drivers();
+        state.tasks.call_drivers();
         if state.calls.owes_bye() {
             drop(state);
             let bye = Header::new(FrameKind::Bye);
@@ -735,16 +705,10 @@ impl Drop for ClientConnection {
     }
 }
 
-/// Returns the error of a wait for an object that was not signalled in time.
-pub(super) fn wait_timed_out() -> Error {
-    Error::detected(ErrorKind::TimedOut, "timed out waiting for the object").of_no_call()
-}
-
-/// Returns the error of a cancelled wait for an object.
-pub(super) fn wait_cancelled() -> Error {
-    Error::detected(ErrorKind::Cancelled, "the wait was cancelled").of_no_call()
-}
-
 /// Longest wait on drop until the socket has room for `Bye`. The wait is needed only if the system
 /// refused a larger socket buffer.
 const BYE_WAIT: Duration = Duration::from_millis(100);
+
+/// Interval of attempts to send by a thread that sleeps while another one receives and the socket is
+/// full.
+const ROOM_RETRY: Duration = Duration::from_millis(20);

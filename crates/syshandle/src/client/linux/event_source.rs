@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use syshandle_os::{Interest, Poller};
+
 use super::connection::ClientConnection;
+use super::end_reason::failed;
+use super::tasks::Tasks;
 use crate::Result;
 use crate::client::Client;
 use crate::setup::other_process;
@@ -14,7 +18,8 @@ use crate::setup::other_process;
 /// only.
 ///
 /// The event loop waits until the descriptor ([`AsFd`]) is readable, level-triggered, and then calls
-/// [`dispatch`](Self::dispatch), which never waits. Afterwards
+/// [`dispatch`](Self::dispatch), which never waits. The descriptor is an epoll instance. It is also
+/// readable when the socket has room for calls that wait for it. Afterwards
 /// [`PendingCall::is_ready`](super::pending_call::PendingCall::is_ready) says which calls have a
 /// result, and the executor of the program polls the awaited ones again. The library creates no
 /// thread. `examples/event_loop.rs` is a complete program.
@@ -26,6 +31,9 @@ use crate::setup::other_process;
 /// The source keeps the connection open, as the client does.
 pub struct EventSource {
     connection: Arc<ClientConnection>,
+    poller: Poller,
+    /// What `poller` watches for. Its changes are made under the lock, in their order.
+    interest: Mutex<Interest>,
 }
 
 impl Client {
@@ -35,11 +43,13 @@ impl Client {
     /// client but this source has a descriptor.
     ///
     /// # Errors
-    /// The errors of connecting.
+    /// The errors of connecting; no descriptor is left.
     pub fn event_source(&self) -> Result<EventSource> {
         let connection = self.connection(&mut self.deadline())?.clone();
-        connection.with_drivers(|drivers| drivers.add_event_loop());
-        Ok(EventSource { connection })
+        let (poller, interest) = (Poller::new().map_err(failed)?, Interest::WhileReadable);
+        poller.add(connection.socket().as_fd(), 0, interest).map_err(failed)?;
+        connection.with_tasks(Tasks::add_event_loop);
+        Ok(EventSource { connection, poller, interest: Mutex::new(interest) })
     }
 }
 
@@ -62,7 +72,8 @@ impl EventSource {
             let dispatched = self.connection.dispatch();
             self.connection.check_open()?;
             if dispatched.is_empty {
-                return Ok(dispatched.next);
+                self.watch_room(dispatched.watch.room)?;
+                return Ok(dispatched.watch.next);
             }
         }
         // A server that sends without end must not keep the event loop from other sources.
@@ -70,9 +81,21 @@ impl EventSource {
     }
 }
 
+impl EventSource {
+    fn watch_room(&self, watches: bool) -> Result<()> {
+        let new = if watches { Interest::WhileBoth } else { Interest::WhileReadable };
+        let mut interest = self.interest.lock().unwrap_or_else(PoisonError::into_inner);
+        if *interest != new {
+            self.poller.change(self.connection.socket().as_fd(), 0, new).map_err(failed)?;
+            *interest = new;
+        }
+        Ok(())
+    }
+}
+
 impl AsFd for EventSource {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.connection.socket().as_fd()
+        self.poller.as_fd()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::now;
+use crate::wait_mode::WaitMode;
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose greeting has not come yet.
@@ -90,8 +91,12 @@ impl ClientHandshake {
     ///
     /// # Errors
     /// The errors of [`ClientHandshake::wait`], and `TimedOut`.
-    pub(crate) fn open(mut self, deadline: Instant) -> Result<ClientConnection> {
-        match self.wait(deadline)? {
+    pub(crate) async fn open(
+        mut self,
+        mode: WaitMode,
+        deadline: Instant,
+    ) -> Result<ClientConnection> {
+        match self.wait(mode, deadline).await? {
             true => self.finish(deadline),
             false => {
                 let text = "timed out waiting for the greeting of the server";
@@ -105,11 +110,11 @@ impl ClientHandshake {
     /// # Errors
     /// [`ErrorKind::Disconnected`] if the server ends before it greets. The server has run no call
     /// then, so another attempt is safe.
-    pub(crate) fn wait(&mut self, until: Instant) -> Result<bool> {
+    pub(crate) async fn wait(&mut self, mode: WaitMode, until: Instant) -> Result<bool> {
         loop {
             let left = until.saturating_duration_since(now());
-            let waits = left > KERNEL_WAIT_MIN;
-            let timeout = waits.then_some(KERNEL_WAIT);
+            let in_receive = matches!(mode, WaitMode::Thread) && left > KERNEL_WAIT_MIN;
+            let timeout = in_receive.then_some(KERNEL_WAIT);
             let received = self.link.receive(&mut self.frame, &mut self.handles, timeout);
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),
@@ -123,7 +128,7 @@ impl ClientHandshake {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
-                    match wait_for_peer(socket, socket, until).map_err(failed)? {
+                    match wait_for_peer(mode, socket, socket, until).await.map_err(failed)? {
                         PeerEvent::Message => {}
                         PeerEvent::Deadline => return Ok(false),
                         PeerEvent::Death => return Err(ungreeted()),

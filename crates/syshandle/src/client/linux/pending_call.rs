@@ -8,6 +8,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+#[cfg(feature = "tokio")]
+use std::task::ready;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -55,14 +57,14 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// The server limits the calls in flight of a client: 64 at once, over all of its threads and
 /// tasks. A call beyond this limit is queued in the client, in order, with copies of its arguments
-/// and handles. It is sent when the reply to another call is received. The client does not limit
-/// the queue.
+/// and handles. It is sent when the reply to another call is received. At most 65,536 calls with
+/// 256 MiB of arguments wait for one connection. Further calls return
+/// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
 ///
 /// # Awaiting
 /// With the feature `tokio` a call can be awaited in a tokio runtime that has I/O and time enabled.
-/// The runtime waits for the socket, and no thread is used, with one exception: if the client has
-/// not connected yet, because it was received as a reference, it connects on a thread of the
-/// runtime's pool for blocking work.
+/// The runtime waits for the socket, and no thread is used. A client that was received as a
+/// reference connects in the first of its tasks.
 ///
 /// With another executor, an event loop of the program has to receive the replies: see
 /// [`EventSource`](crate::pipeline::EventSource). Without either, awaiting returns an error.
@@ -82,7 +84,7 @@ pub struct PendingCall<R> {
 enum CallState {
     /// The call is begun when the client has connected.
     #[cfg(feature = "tokio")]
-    Connecting(super::connecting::ConnectingCall),
+    Connecting(super::connecting_call::ConnectingCall),
     Begun(WaiterNumber),
     Failed(Error),
     /// The result was fetched.
@@ -119,7 +121,7 @@ impl Client {
     ) -> Result<CallState> {
         #[cfg(feature = "tokio")]
         if self.connects_in_runtime() {
-            let call = self.prepare(method, deadline, arguments)?;
+            let call = self.begin_connecting(method, deadline, arguments)?;
             return Ok(CallState::Connecting(call));
         }
         let holds = self.object.pipeline.as_ref().is_some_and(Pipeline::holds);
@@ -164,10 +166,7 @@ impl<R> PendingCall<R> {
             CallState::Failed(error) => return Err(error),
             CallState::Fetched => Err(fetched()),
             #[cfg(feature = "tokio")]
-            CallState::Connecting(call) => self
-                .client
-                .connection(&mut deadline)
-                .and_then(|connection| call.begin(connection, &deadline)),
+            CallState::Connecting(call) => call.begin(&self.client, &mut deadline),
         };
         let connection = self.client.connection(&mut deadline);
         self.named(waiter.and_then(|waiter| connection?.finish(waiter, &mut deadline)))
@@ -184,18 +183,19 @@ impl<R> PendingCall<R> {
     }
 
     fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<EncodedReply>> {
-        let deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
+        #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "the client is connected"))]
+        let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         if let Some(cancel) = &self.client.cancel {
             cancel.register_task(&mut self.cancel_key, context.waker());
         }
         #[cfg(feature = "tokio")]
         if let CallState::Connecting(call) = &mut self.state {
-            match call.poll_connect(&self.client, context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(begun) => {
-                    let begun = self.named(begun);
-                    self.state = begun.map_or_else(CallState::Failed, CallState::Begun);
-                }
+            let connected = ready!(call.poll_connect(&self.client, &deadline, context));
+            if let CallState::Connecting(call) =
+                std::mem::replace(&mut self.state, CallState::Fetched)
+            {
+                let begun = connected.and_then(|()| call.begin(&self.client, &mut deadline));
+                self.state = self.named(begun).map_or_else(CallState::Failed, CallState::Begun);
             }
         }
         let waiter = match &self.state {
@@ -224,7 +224,7 @@ fn is_driven(connection: &Arc<ClientConnection>) -> Result<bool> {
     if super::asynchronous::start_driver(connection)? {
         return Ok(true);
     }
-    Ok(connection.with_drivers(|drivers| drivers.has_event_loop()))
+    Ok(connection.with_tasks(|tasks| tasks.has_event_loop()))
 }
 
 #[cold]

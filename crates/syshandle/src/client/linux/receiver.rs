@@ -11,6 +11,7 @@ use super::end_reason::EndReason;
 use super::server_process::ServerProcess;
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
+use crate::client::cancel::Cancel;
 use crate::link::Link;
 use crate::received_handles::ReceivedHandles;
 use crate::spin::Spin;
@@ -81,11 +82,18 @@ impl Receiver {
         self.process.has_ended(&link.socket)
     }
 
-    /// Receives one frame, waiting until the deadline or a cancel.
-    pub(super) fn receive(&self, link: &Link, deadline: &mut Deadline<'_>) -> ReceiveResult {
+    /// Receives one frame, waiting until the deadline or a cancel. With `or_room`, returns
+    /// [`ReceiveResult::NotYet`] when the socket has room.
+    pub(super) fn receive(
+        &self,
+        link: &Link,
+        deadline: &mut Deadline<'_>,
+        or_room: bool,
+    ) -> ReceiveResult {
         let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
-        let received = self
-            .receive_by(link, deadline, |timeout| link.receive(&mut buffer, &mut handles, timeout));
+        let received = self.receive_by(link, deadline, or_room, |timeout| {
+            link.receive(&mut buffer, &mut handles, timeout)
+        });
         match received {
             Ok(received) => ReceiveResult::of(buffer, &received, handles),
             Err(nothing) => nothing,
@@ -97,10 +105,13 @@ impl Receiver {
         &self,
         link: &Link,
         deadline: &mut Deadline<'_>,
+        or_room: bool,
         count: usize,
         batch: &mut Batch,
     ) -> Result<(), ReceiveResult> {
-        self.receive_by(link, deadline, |timeout| link.receive_several(batch, count, timeout))
+        self.receive_by(link, deadline, or_room, |timeout| {
+            link.receive_several(batch, count, timeout)
+        })
     }
 
     /// Receives up to `count` frames into `batch`, without waiting.
@@ -130,15 +141,18 @@ impl Receiver {
         &self,
         link: &Link,
         deadline: &mut Deadline<'_>,
+        or_room: bool,
         mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
     ) -> Result<T, ReceiveResult> {
         let mut spin_wait = self.spin.start(link.peer());
         let mut spins = !deadline.left().is_zero() && spin_wait.again();
-        let mut has_ended = false;
+        let (mut has_ended, mut has_room) = (false, false);
         loop {
-            // Waits in the receiving system call, unless that could miss a cancel or the deadline.
+            // Waits in the receiving system call, unless that could miss a cancel, the deadline or
+            // room in the socket.
             let left = deadline.left();
-            let waits = !spins && !has_ended && deadline.cancel.is_none() && left > KERNEL_WAIT_MIN;
+            let is_exact = has_ended || or_room || deadline.cancel.is_some();
+            let waits = !spins && !is_exact && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then_some(KERNEL_WAIT);
             match receive(kernel_waits) {
                 Ok(received) => {
@@ -154,17 +168,19 @@ impl Receiver {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => {
                     return Err(ReceiveResult::Nothing(EndReason::Died));
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_room => {
+                    return Err(ReceiveResult::NotYet);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let socket = &link.socket;
+                    let (socket, cancel) = (&link.socket, deadline.cancel.map(Cancel::event));
                     let until = self.process.wait_end(deadline.instant);
-                    let waited = match deadline.cancel {
-                        Some(cancel) => wait_until(until, |until| {
-                            socket.wait_readable_or(cancel.event(), until)
-                        }),
-                        None => wait_until(until, |until| socket.wait_readable(until)).map(drop),
-                    };
-                    if let Err(error) = waited {
-                        return Err(ReceiveResult::Nothing(EndReason::Failed(error.kind())));
+                    let waited =
+                        wait_until(until, |until| socket.wait_to_receive(or_room, cancel, until));
+                    match waited {
+                        Ok(is_ready) => has_room = or_room && is_ready,
+                        Err(error) => {
+                            return Err(ReceiveResult::Nothing(EndReason::Failed(error.kind())));
+                        }
                     }
                     deadline.look();
                     if deadline.check().is_err() {

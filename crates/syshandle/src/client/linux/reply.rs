@@ -118,8 +118,8 @@ impl Replies {
 
     /// Returns the limit that a reply of this size would exceed.
     fn limit_passed(&self, bytes: usize, handles: usize) -> Option<String> {
-        if self.bytes + bytes > BYTES_MAX {
-            return Some(format!("{BYTES_MAX} bytes"));
+        if self.bytes + bytes > UNFETCHED_BYTES_MAX {
+            return Some(format!("{UNFETCHED_BYTES_MAX} bytes"));
         }
         // One full message is always accepted.
         if handles == 0 || self.handles + handles <= Limits::HANDLES_MAX.into() {
@@ -142,8 +142,9 @@ impl EncodedReply {
     }
 }
 
-/// Limit of the bytes of unfetched replies of one connection: sixteen of the largest replies.
-const BYTES_MAX: usize = 16 * Limits::ARENA_BYTES;
+/// Limit of the bytes of unfetched replies of one connection, and of its queued calls: sixteen of the
+/// largest messages.
+pub(super) const UNFETCHED_BYTES_MAX: usize = 16 * Limits::ARENA_BYTES;
 
 /// Divisor of `RLIMIT_NOFILE`: unfetched replies may hold half of the descriptors of this process.
 const HANDLES_PART: usize = 2;
@@ -176,7 +177,7 @@ mod tests {
         for number in 0..20 {
             replies.put(number, reply(Limits::ARENA_BYTES, 0));
         }
-        assert_eq!(replies.bytes, BYTES_MAX);
+        assert_eq!(replies.bytes, UNFETCHED_BYTES_MAX);
         assert!(!is_dropped(&taken(&mut replies, 15)));
         replies.put(20, reply(Limits::ARENA_BYTES, 0));
         assert!(is_dropped(&taken(&mut replies, 16)));

@@ -18,7 +18,7 @@ use syshandle_wire::{
     Fault, Features, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
-use super::calls::NewCall;
+use super::call_queue::NewCall;
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use super::handshake::ClientHandshake;
@@ -31,6 +31,7 @@ use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{explore, now, run_once, thread, wait_until};
+use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{ErrorKind, Result};
 
 /// Longer than any interleaving lasts on the test's clock.
@@ -63,7 +64,8 @@ fn connect(
         assert_eq!(server.receive(), Some(None), "hello");
         serve(server);
     });
-    let connection = ClientHandshake::new(ours, hello).open(now() + LONG).unwrap();
+    let handshake = ClientHandshake::new(ours, hello);
+    let connection = run_on_thread(handshake.open(WaitMode::Thread, now() + LONG)).unwrap();
     (Arc::new(connection), server)
 }
 

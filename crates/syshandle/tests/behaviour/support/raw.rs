@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use syshandle::Guid;
+use syshandle::object::{Interface, Proxy};
 use syshandle_os::Seqpacket;
-use syshandle_wire::{Body, FrameKind, Header, Hello};
+use syshandle_types::Limits;
+use syshandle_wire::{Body, FrameKind, Greeting, Header, Hello, Offer, ServerEnd};
 
 use super::LONG;
 
@@ -159,4 +161,16 @@ impl Raw {
     pub(crate) fn ends(&self) {
         while self.receive().is_some() {}
     }
+}
+
+/// Plays a server that has sent its greeting, and makes a client of it.
+pub(crate) fn scripted_server<P: Proxy>() -> (Raw, P) {
+    let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
+    let server = Raw(Seqpacket::adopt(theirs).unwrap());
+    let offers = vec![Offer::new(Guid::NIL, P::Interface::DESCRIPTION.iid)];
+    let (header, body) = ServerEnd::<()>::greeting(&Greeting::new(Limits::default(), offers));
+    server.send(&header, &body, &[]);
+    let client = syshandle::direct::from_socket(ours).unwrap();
+    assert_eq!(server.receive().unwrap().header.kind, FrameKind::Hello);
+    (server, client)
 }

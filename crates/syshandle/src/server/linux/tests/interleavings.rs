@@ -31,6 +31,7 @@ use crate::server::linux::reactor::{Reactor, Settings, Threads};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{TestClock, explore, now, run_once, thread};
 use crate::untyped_object::Object;
+use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{Client, Context, Result, interface};
 
 /// Longer than any interleaving lasts on the test's clock.
@@ -162,7 +163,8 @@ fn serve_where(
     let handshake = ClientHandshake::new(ours, hello);
     before(&reactor, connection);
     reactor.start().unwrap();
-    let connection = handshake.open(now() + LONG).unwrap();
+    let opened = run_on_thread(handshake.open(WaitMode::Thread, now() + LONG));
+    let connection = opened.unwrap();
     let client = Client::connected(connection, <dyn Workload>::DESCRIPTION).with_timeout(LONG);
     (WorkloadClient::from_client(client), Arc::downgrade(&reactor))
 }

@@ -1,0 +1,98 @@
+//! Calls in a tokio runtime of a client that has not connected yet.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use syshandle_os::Waitable;
+use syshandle_types::Encoder;
+use tokio::runtime::Handle;
+
+use super::call_queue::OwnedCall;
+use super::deadline::Deadline;
+use super::object_wait;
+use super::reply::WaiterNumber;
+use crate::Result;
+use crate::client::Client;
+
+/// Call that is begun when its client has connected.
+pub(super) struct ConnectingCall {
+    call: OwnedCall,
+    /// In a lock only because a [`PendingCall`](super::pending_call::PendingCall) is `Sync`.
+    connecting: Mutex<Pin<Box<dyn Future<Output = Result<()>> + Send>>>,
+}
+
+impl Client {
+    /// Returns whether this client has to connect, in a runtime.
+    pub(super) fn connects_in_runtime(&self) -> bool {
+        self.own_connection().is_none() && Handle::try_current().is_ok()
+    }
+
+    /// Encodes the arguments of a call that is begun when this client has connected.
+    pub(super) fn begin_connecting<'a>(
+        &self,
+        method: u32,
+        deadline: &Deadline<'_>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<ConnectingCall> {
+        let limits = crate::limits::LIMITS;
+        let call = self.encode(method, limits, deadline.instant, arguments, |call| {
+            OwnedCall::copy(call, deadline.instant)
+        })?;
+        let (client, deadline) = (self.clone(), deadline.instant);
+        let connecting = Box::pin(async move { client.connect_in_task(deadline).await });
+        Ok(ConnectingCall { call, connecting: Mutex::new(connecting) })
+    }
+
+    /// Waits in a task for an object of the server. Connects first if necessary.
+    pub(in crate::client) async fn wait_for_async(
+        &self,
+        object: &(impl Waitable + Sync),
+    ) -> Result<()> {
+        let mut deadline = self.deadline();
+        if self.connects_in_runtime() {
+            self.connect_in_task(deadline.instant).await?;
+        }
+        let connection = self.connection(&mut deadline)?;
+        object_wait::wait_in_task(connection, object, deadline).await
+    }
+
+    async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
+        self.object.shared.connection.connect_in_task(self.interface.iid, deadline).await
+    }
+}
+
+impl ConnectingCall {
+    /// Connects in a task.
+    pub(super) fn poll_connect(
+        &mut self,
+        client: &Client,
+        deadline: &Deadline<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        if client.own_connection().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        deadline.check()?;
+        let connecting = self.connecting.get_mut().unwrap_or_else(PoisonError::into_inner);
+        connecting.as_mut().poll(context)
+    }
+
+    /// Begins the call. Connects first if necessary, in this thread.
+    pub(super) fn begin(
+        self,
+        client: &Client,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<WaiterNumber> {
+        client.connection(deadline)?.begin_owned(self.call, deadline)
+    }
+}
+
+impl fmt::Debug for ConnectingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectingCall").field("call", &self.call).finish_non_exhaustive()
+    }
+}
