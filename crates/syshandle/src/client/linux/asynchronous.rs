@@ -15,7 +15,7 @@ use syshandle_os::asynchronous::WatchedFd;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
-use super::connection::{ClientConnection, Dispatched};
+use super::connection::ClientConnection;
 use super::end_reason::failed;
 use super::tasks::RuntimeId;
 use crate::Result;
@@ -71,7 +71,8 @@ impl Future for Driver {
                     dispatched = Some(connection.dispatch());
                 }
             }
-            let Some(Dispatched { watch, .. }) = dispatched else { return Poll::Pending };
+            let Some(dispatched) = dispatched else { return Poll::Pending };
+            let watch = dispatched.watch;
             if connection.has_ended() {
                 return Poll::Ready(());
             }

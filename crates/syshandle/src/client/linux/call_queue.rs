@@ -86,21 +86,16 @@ impl OwnedCall {
         })?;
         Ok(Self { method: call.method, body: body.into(), handles, deadline })
     }
+}
 
-    /// Returns whether the call is sent in one system call with others.
-    pub(super) fn is_small(&self) -> bool {
-        is_small(&self.body, self.handles.len())
+impl QueuedCall {
+    pub(super) fn new(waiter: Waiter, call: OwnedCall) -> Self {
+        Self { waiter, call, lacks_memory: false }
     }
 }
 
-impl NewCall<'_, '_> {
-    /// Returns whether the call is sent in one system call with others.
-    pub(super) fn is_small(&self) -> bool {
-        is_small(self.body, self.handles.len())
-    }
-}
-
-fn is_small(body: &Payload<'_>, handles: usize) -> bool {
+/// Returns whether a call is sent in one system call with others.
+pub(super) fn is_small(body: &Payload<'_>, handles: usize) -> bool {
     handles == 0 && body.len() <= SMALL_MAX
 }
 
@@ -126,7 +121,7 @@ impl CallQueue {
             ),
             () => {
                 self.bytes = bytes;
-                self.calls.push_back(QueuedCall { waiter, call, lacks_memory: false });
+                self.calls.push_back(QueuedCall::new(waiter, call));
                 return Ok(());
             }
         };
@@ -139,11 +134,6 @@ impl CallQueue {
         let place = self.calls.partition_point(|other| other.waiter.number < call.waiter.number);
         self.bytes += call.call.body.len();
         self.calls.insert(place, call);
-    }
-
-    /// Inserts a call at its place that was started without waiting in the queue.
-    pub(super) fn put_back_new(&mut self, waiter: Waiter, call: OwnedCall) {
-        self.put_back(QueuedCall { waiter, call, lacks_memory: false });
     }
 
     fn take(&mut self, place: usize) -> Option<QueuedCall> {
@@ -202,7 +192,7 @@ impl CallQueue {
         while started.len() < PIPELINED_MAX {
             let Some(queued) = self.calls.get_mut(place) else { break };
             let OwnedCall { method, body, handles, deadline } = &queued.call;
-            let is_small = queued.call.is_small();
+            let is_small = is_small(body, handles.len());
             if self.memory_is_short && body.len() > Limits::INLINE_BYTES_MAX {
                 // Large calls start in order of arrival. Otherwise smaller ones could delay the
                 // largest forever.

@@ -150,7 +150,7 @@ impl Calls {
         call: Result<OwnedCall>,
     ) -> Result<()> {
         let obstacle = self.unsent(header, error)?;
-        self.queue.put_back_new(waiter, call?);
+        self.queue.put_back(QueuedCall::new(waiter, call?));
         self.queue.set_obstacle(obstacle);
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! receive for themselves and for all others. For tasks a driver calls
 //! [`ClientConnection::dispatch`].
 
+mod receiving;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
@@ -14,22 +16,19 @@ use syshandle_os::{Credentials, OwnedHandle, ProcessMark, SpawnedProcess};
 use syshandle_types::Limits;
 use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
 
-use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
+use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX, is_small};
 use super::calls::Calls;
 use super::deadline::Deadline;
 use super::end_reason::{EndReason, PeerName};
-use super::receiver::{ReceiveResult, Receiver};
+use super::receiver::Receiver;
 use super::reply::{EncodedReply, ReplyWait, Waiter, WaiterNumber};
 use super::role::{ReceiverRole, Successor};
 use super::server_process::ServerProcess;
 use super::tasks::{Tasks, Watch};
-use crate::batch::Batch;
-use crate::buffer::FrameBuffer;
 use crate::link::{ArenaRange, Link};
-use crate::peer_socket::{INTERVAL, PeerSocket};
-use crate::received_handles::ReceivedHandles;
+use crate::peer_socket::PeerSocket;
 use crate::spin::Spin;
-use crate::sync::thread::{self, Thread};
+use crate::sync::thread::Thread;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
@@ -72,15 +71,6 @@ impl PartialEq for Waiting {
     fn eq(&self, other: &Self) -> bool {
         self.0.id() == other.0.id()
     }
-}
-
-/// The outcome of a [`ClientConnection::dispatch`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Dispatched {
-    /// Whether no frame was left. Otherwise the driver dispatches again.
-    pub(super) is_empty: bool,
-    /// The events for which the driver dispatches again, besides a readable socket.
-    pub(super) watch: Watch,
 }
 
 impl ConnectionState {
@@ -219,7 +209,7 @@ impl ClientConnection {
         call: &NewCall<'_, '_>,
         deadline: &Deadline<'_>,
     ) -> Result<WaiterNumber> {
-        if !call.is_small() {
+        if !is_small(call.body, call.handles.len()) {
             return self.begin_later(call, deadline);
         }
         deadline.check()?;
@@ -411,194 +401,6 @@ impl ClientConnection {
         ended.unwrap_or(EndReason::Deaf).to_error(self.peer_name, true)
     }
 
-    /// Waits until `done` returns a value. Receives for all that wait, or sleeps while another
-    /// thread receives.
-    ///
-    /// # Errors
-    /// `TimedOut` or `Cancelled`.
-    fn wait<T>(
-        &self,
-        deadline: &mut Deadline<'_>,
-        waiting: &mut ReplyWait,
-        mut done: impl FnMut(&mut Calls, &mut ReplyWait) -> Option<T>,
-    ) -> Result<T> {
-        let _registered = deadline.cancel.map(|cancel| cancel.register(&thread::current()));
-        let mut state = self.state();
-        let mut has_waited = false;
-        let result = loop {
-            if state.calls.queued() > 0 {
-                // There may be room for one more call.
-                state.send_queued(&self.link);
-            }
-            if let Some(value) = done(&mut state.calls, waiting) {
-                break Ok(value);
-            }
-            if std::mem::replace(&mut has_waited, true) {
-                deadline.look();
-            }
-            if let Err(error) = deadline.check() {
-                break Err(error);
-            }
-            state = match state.role.enter() {
-                true => self.receive(state, deadline, waiting),
-                false => self.sleep(state, deadline, waiting.waiter),
-            };
-        };
-        state.hand_over();
-        result
-    }
-
-    /// Sleeps until another thread wakes this one.
-    fn sleep<'s>(
-        &'s self,
-        mut state: StateGuard<'s>,
-        deadline: &Deadline<'_>,
-        waiter: Option<WaiterNumber>,
-    ) -> StateGuard<'s> {
-        let this = Waiting(thread::current());
-        state.role.sleep(this.clone(), waiter);
-        // The thread that receives may have begun to wait before the socket was full. It doesn't
-        // notice room then.
-        let longest = if state.calls.needs_room() { ROOM_RETRY } else { Duration::MAX };
-        drop(state);
-        thread::park_timeout(deadline.left().min(longest));
-        let mut state = self.state();
-        state.role.woke(&this);
-        state
-    }
-
-    /// Receives, with the receiver role, and gives the role up.
-    #[inline]
-    fn receive<'s>(
-        &'s self,
-        state: StateGuard<'s>,
-        deadline: &mut Deadline<'_>,
-        waiting: &mut ReplyWait,
-    ) -> StateGuard<'s> {
-        let (in_flight, or_room) = (state.calls.in_flight(), state.calls.needs_room());
-        let retry = state.calls.retry_after();
-        drop(state);
-        let mut shorter;
-        let deadline = match retry {
-            Some(retry) => {
-                shorter = deadline.at_most(retry);
-                &mut shorter
-            }
-            None => deadline,
-        };
-        if in_flight >= 2 {
-            // Several replies may be there.
-            return self.receive_several(deadline, or_room, in_flight, waiting);
-        }
-        let received = self.receiver.receive(&self.link, deadline, or_room);
-        let mut state = self.state();
-        state.role.leave();
-        self.take_in(&mut state, received, waiting);
-        state
-    }
-
-    #[inline(never)]
-    fn receive_several(
-        &self,
-        deadline: &mut Deadline<'_>,
-        or_room: bool,
-        count: usize,
-        waiting: &mut ReplyWait,
-    ) -> StateGuard<'_> {
-        let mut batch = Batch::take();
-        let received =
-            self.receiver.receive_several(&self.link, deadline, or_room, count, &mut batch);
-        self.take_in_several(received, batch, waiting)
-    }
-
-    /// Gives up the receiver role, and processes what was received.
-    fn take_in_several(
-        &self,
-        received: Result<(), ReceiveResult>,
-        mut batch: Batch,
-        waiting: &mut ReplyWait,
-    ) -> StateGuard<'_> {
-        let mut state = self.state();
-        state.role.leave();
-        if let Err(nothing) = received {
-            self.take_in(&mut state, nothing, waiting);
-        }
-        while state.calls.ended().is_none() {
-            let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
-            let Some(received) = batch.next(&mut buffer, &mut handles) else { break };
-            self.take_in(&mut state, ReceiveResult::of(buffer, &received, handles), waiting);
-        }
-        if batch.len() > 0 {
-            // Frames after the end are discarded without the lock, because closing their handles
-            // may take long.
-            drop(state);
-            drop(batch);
-            state = self.state();
-        }
-        state
-    }
-
-    /// Hands a received frame to its waiter, which usually is the thread that has received it.
-    fn take_in(
-        &self,
-        state: &mut ConnectionState,
-        incoming: ReceiveResult,
-        receiver: &mut ReplyWait,
-    ) {
-        let ended = match incoming {
-            ReceiveResult::NotYet => return,
-            ReceiveResult::Nothing(ended) => ended,
-            ReceiveResult::Frame(frame) => {
-                match state.calls.take_frame(&self.link, frame, receiver) {
-                    Ok(None) => return,
-                    Ok(Some(waiter)) => return state.wake(waiter),
-                    Err(ended) => ended,
-                }
-            }
-        };
-        crate::log::debug!(reason = ?ended, pid = self.server.pid, "the connection has ended");
-        state.end_with(ended);
-    }
-
-    /// Receives for tasks, and for pending calls without a waiting thread. Reads the frames that
-    /// have arrived, and sends the queued calls for which there is room. Never waits.
-    pub(super) fn dispatch(&self) -> Dispatched {
-        let mut state = self.state();
-        let now = now();
-        let is_tick = state.tasks.any_waits() && state.tasks.is_due(now);
-        // The last frames of an ended process are received before its end counts.
-        let server_has_ended = is_tick && self.receiver.server_has_ended(&self.link);
-        let mut is_empty = true;
-        if state.calls.ended().is_none() && state.role.enter_as_driver() {
-            // One more than the number of calls, to see whether other frames are left.
-            let count = (state.calls.in_flight() + 1).min(Batch::MAX);
-            drop(state);
-            let mut batch = Batch::take();
-            let received = Receiver::receive_now(&self.link, count, &mut batch);
-            is_empty = batch.len() < count;
-            state = self.take_in_several(received, batch, &mut ReplyWait::default());
-            if !is_empty {
-                state.role.mark_unread();
-            }
-        }
-        if server_has_ended && is_empty {
-            state.end_with(EndReason::Died);
-        }
-        if state.calls.queued() > 0 {
-            state.send_queued(&self.link);
-        }
-        let (late, deadline) = state.calls.late(now);
-        late.into_iter().for_each(|waiter| state.wake(waiter));
-        if is_empty {
-            state.hand_over();
-        }
-        let retry = state.calls.retry_after().map(|retry| now + retry);
-        let tick = state.tasks.any_waits().then(|| self.receiver.wait_end(now + INTERVAL));
-        let next = [deadline, retry, tick].into_iter().flatten().min();
-        let watch = Watch { next, room: state.calls.needs_room() };
-        Dispatched { is_empty, watch: state.tasks.set_watch(now, watch) }
-    }
-
     /// Returns the reason why the connection has ended as an error.
     pub(super) fn check_open(&self) -> Result<()> {
         match self.state().calls.ended() {
@@ -638,7 +440,7 @@ impl ClientConnection {
             return Poll::Ready(ended.to_error(self.peer_name, true));
         }
         // Any later dispatch sets the time of the next one.
-        let watch = Watch { next: Some(now() + INTERVAL), room: false };
+        let watch = Watch { next: Some(now() + crate::peer_socket::INTERVAL), room: false };
         state.wait_as_task(waiter, context.waker(), watch);
         Poll::Pending
     }
@@ -673,13 +475,24 @@ impl DerefMut for StateGuard<'_> {
 impl Drop for StateGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.woken.0 = self.state.tasks.take_woken();
+        if self.state.tasks.has_woken() {
+            self.woken.0 = self.state.tasks.take_woken();
+        }
     }
 }
 
 impl Drop for WokenTasks {
     #[inline]
     fn drop(&mut self) {
+        if !self.0.is_empty() {
+            self.wake();
+        }
+    }
+}
+
+impl WokenTasks {
+    #[cold]
+    fn wake(&mut self) {
         self.0.drain(..).for_each(Waker::wake);
     }
 }
@@ -708,7 +521,3 @@ impl Drop for ClientConnection {
 /// Longest wait on drop until the socket has room for `Bye`. The wait is needed only if the system
 /// refused a larger socket buffer.
 const BYE_WAIT: Duration = Duration::from_millis(100);
-
-/// Interval of attempts to send by a thread that sleeps while another one receives and the socket is
-/// full.
-const ROOM_RETRY: Duration = Duration::from_millis(20);

@@ -105,8 +105,14 @@ impl Tasks {
         self.watch
     }
 
-    /// Takes the tasks to wake.
+    /// Returns whether there are tasks to wake.
     #[inline]
+    pub(super) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
+    /// Takes the tasks to wake.
+    #[cold]
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
     }
