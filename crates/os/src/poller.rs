@@ -136,13 +136,6 @@ impl Poller {
     }
 }
 
-/// The epoll instance, which is readable while a descriptor of the set is ready.
-impl AsFd for Poller {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 /// The epoll flags that mean "data can be read" or "the other end is closed".
 const READABLE: EventFlags =
     EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
