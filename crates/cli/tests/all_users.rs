@@ -100,6 +100,9 @@ fn files_of_a_package_contain_paths_of_the_target_machine() {
     let service = fs::read_to_string(package.join(&files[1])).unwrap();
     let names = "SYSHANDLE_REGISTRATION=/usr/share/syshandle/programs/sparkle-server.toml";
     assert!(service.contains(names), "{service}");
+    // The server marks itself as running in this folder beside its socket.
+    let folder = "\nRuntimeDirectory=\"syshandle/sparkle-server\"\n";
+    assert!(service.contains(folder), "{service}");
     // The command has not created a registration for this user.
     assert!(below(&fixture.data()).is_empty());
 
@@ -166,6 +169,9 @@ fn a_server_that_is_registered_for_all_users_is_found_and_removed() {
         \"$0\" clean \"$1\" 2>&1 || true
         \"$0\" register --system --systemd \"$1\"
         ls /etc/systemd/system
+        if command -v systemd-analyze >/dev/null; then
+            systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/*.s*
+        fi
         \"$0\" clean --system \"$1\"
         find /usr/local/share /etc -type f
         \"$0\" list";

@@ -560,6 +560,57 @@ fn units_are_valid_and_clients_leave_the_start_to_systemd() {
     assert!(error.contains("systemd can't run a program with quotes"), "{error}");
 }
 
+/// A service of the system manager has no `XDG_RUNTIME_DIR`, and neither has its administrator.
+/// `RuntimeDirectory=` in the unit makes the folder beside the socket.
+#[test]
+fn list_and_stop_find_a_server_without_a_runtime_folder_and_need_none() {
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    let socket = fixture.path().join("system/server.sock");
+    fs::create_dir_all(socket.with_extension("")).unwrap();
+    syshandle(&fixture, &[&"register", &"--socket", &socket, &folder]).well();
+    let without_folder = |arguments: &[&str]| {
+        let mut command = fixture.command(COMMAND.as_ref());
+        said(command.args(arguments).env_remove("XDG_RUNTIME_DIR"))
+    };
+    let waiting = "server   started by the listener of its socket";
+    assert!(without_folder(&["list"]).well().contains(waiting));
+
+    let activator = SocketActivator::new(socket);
+    let environment = [("XDG_RUNTIME_DIR", "")];
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            fixture.activation().activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid())
+        });
+        let mut server = activator.start(&fixture, &folder.join("server"), &environment);
+        client.join().unwrap().unwrap();
+        let running = format!("server   running (process {})", server.id());
+        assert!(without_folder(&["list"]).well().contains(&running));
+        let ended = format!("process {} has ended\n", server.id());
+        assert_eq!(without_folder(&["stop", "SPARKLE_FINISHER"]).well(), ended);
+        server.wait().unwrap();
+    });
+    assert!(without_folder(&["list"]).well().contains(waiting));
+    let said = without_folder(&["stop", "SPARKLE_FINISHER"]).well();
+    assert!(said.contains("`systemctl --user status 'server.service'`"), "{said}");
+}
+
+#[test]
+fn hints_for_a_server_of_the_system_name_the_system_manager() {
+    let fixture = Fixture::new();
+    let folder = folder_with(&fixture, "bin", &[(&SPARKLE, "server")]);
+    let socket = "/run/syshandle/there is no such server.sock";
+    syshandle(&fixture, &[&"register", &"--socket", &socket, &folder]).well();
+    let activation = fixture.activation();
+    let error = activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("`systemctl start`") && error.contains("`journalctl`"), "{error}");
+    let said = syshandle(&fixture, &[&"log", &"SPARKLE_FINISHER"]).no();
+    assert!(said.contains("`journalctl --unit 'server.service'`"), "{said}");
+    let said = syshandle(&fixture, &[&"stop", &"SPARKLE_FINISHER"]).well();
+    assert!(said.contains("`systemctl status 'server.service'`"), "{said}");
+}
+
 /// Lets systemd verify the units.
 fn verify(fixture: &Fixture, units: &[PathBuf]) {
     let mut command = fixture.command(Path::new("/usr/bin/env"));

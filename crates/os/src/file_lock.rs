@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,8 +57,8 @@ struct LockKey {
 static HELD: PerProcess<Mutex<Vec<LockKey>>> = PerProcess::new();
 
 impl FileLock {
-    /// Takes the lock on a file, without waiting. Creates the file if it doesn't exist, accessible
-    /// only to its owner.
+    /// Takes the lock on a file, without waiting. Creates the file if it doesn't exist. Only its
+    /// owner may write it, and others may ask who holds a lock on it.
     ///
     /// # Errors
     /// Returns the errors of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) and
@@ -124,8 +124,12 @@ impl FileLock {
     /// Returns the process IDs of the holders of a lock on the file that are visible in this pid
     /// namespace.
     ///
+    /// The owner of the folder may be another user, who must not be able to name a lock file of a
+    /// third user's process. So a link, or a file with several names, is refused.
+    ///
     /// # Errors
-    /// Fails if the file can't be read; `NotFound` if it doesn't exist.
+    /// Fails if the file can't be read; `NotFound` if it doesn't exist; `InvalidInput` if it isn't
+    /// a regular file with one name.
     pub fn holders(path: &Path) -> io::Result<Vec<u32>> {
         let mut holders = Vec::new();
         let held = held()?;
@@ -134,7 +138,13 @@ impl FileLock {
             // release them.
             return Ok(vec![std::process::id()]);
         }
-        let file = File::open(path)?;
+        // Opening a pipe without `O_NONBLOCK` would wait for a writer.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.nlink() != 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a lock file"));
+        }
         let mut rest = WHOLE;
         for _ in 0..HOLDERS_MAX {
             let Some(holder) = record_lock::writer(file.as_fd(), rest)? else { break };
@@ -176,7 +186,7 @@ fn held() -> io::Result<MutexGuard<'static, Vec<LockKey>>> {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    options.create(true).truncate(false).read(true).write(true).mode(0o644);
     options.open(path)
 }
 

@@ -32,7 +32,7 @@ cfg_if::cfg_if! {
         pub use program_file::ProgramFile;
         pub use registration::{RegisteredClass, Registration};
         pub use registry::{RegistrationFile, Registry};
-        pub use runtime_paths::{FailureNote, Lock, RuntimePaths};
+        pub use runtime_paths::{FailureNote, Lock, RunningServers, RuntimePaths};
         pub use server_socket::{ServerSocket, SocketLocation};
     }
 }

@@ -137,7 +137,7 @@ impl RuntimePaths {
             log: socket.with_extension("log"),
             failure: socket.with_extension("failed"),
             starting: socket.with_extension("starting"),
-            running: socket.with_extension("running"),
+            running: socket.with_extension(RUNNING),
             confinement: socket.with_file_name("confinement"),
             socket,
         }
@@ -164,25 +164,14 @@ impl RuntimePaths {
         }
     }
 
-    /// Returns whether a server is running. Does not connect to the socket, because that would keep
-    /// the server running, or would start a server if another program such as systemd listens.
+    /// Returns whether a server is marked as running.
     pub fn is_running(&self) -> bool {
-        !self.servers().is_empty()
-    }
-
-    /// Returns the process IDs of the running servers. Includes servers that are about to end. The
-    /// ID is 0 if the process isn't visible in this pid namespace.
-    pub fn servers(&self) -> Vec<u32> {
-        FileLock::holders(&self.running).unwrap_or_default()
+        FileLock::holders(&self.running).is_ok_and(|holders| !holders.is_empty())
     }
 
     /// Registers this process as a running server until the returned lock is dropped.
     pub fn mark_running(&self) -> Option<FileLock> {
-        match FileLock::try_take_own(&self.running) {
-            Ok(LockAttempt::Taken(mark)) => Some(mark),
-            // Without the lock, the server only doesn't appear in lists of running servers.
-            _ => None,
-        }
+        mark_running(&self.running)
     }
 
     /// Writes the start note. The caller must hold the lock.
@@ -288,6 +277,61 @@ impl RuntimePaths {
     }
 }
 
+/// The lock files in which the running servers of one registration are marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningServers {
+    places: Vec<PathBuf>,
+}
+
+impl RunningServers {
+    /// Returns the lock files of a registration. If another program listens on the socket of the
+    /// registration, a folder beside the socket comes first, if it exists. A server of the system
+    /// has no runtime folder, and marks itself there.
+    ///
+    /// # Errors
+    /// The errors of [`RuntimePaths::of`], if the registration names no socket.
+    pub fn of(file: &RegistrationFile, registry: &Registry) -> Result<Self> {
+        let folder = file.registration.socket.as_deref().map(Self::folder);
+        let mut places: Vec<_> = folder.into_iter().map(|folder| folder.join(RUNNING)).collect();
+        match RuntimePaths::of(file, registry) {
+            Ok(paths) => places.push(paths.running),
+            Err(error) if places.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        places.retain(|place| place.parent().is_some_and(Path::is_dir));
+        Ok(Self { places })
+    }
+
+    /// Returns the folder beside a socket: the path of the socket without its extension.
+    pub fn folder(socket: &Path) -> PathBuf {
+        socket.with_extension("")
+    }
+
+    /// Returns the process IDs of the running servers. Includes servers that are about to end. The
+    /// ID is 0 if the process isn't visible in this pid namespace.
+    ///
+    /// Does not connect to the socket, because that would keep the server running, or would start a
+    /// server if another program such as systemd listens.
+    pub fn ids(&self) -> Vec<u32> {
+        let holders = |place: &PathBuf| FileLock::holders(place).unwrap_or_default();
+        self.places.iter().flat_map(holders).collect()
+    }
+
+    /// Registers this process as a running server until the returned lock is dropped.
+    pub(crate) fn mark(&self) -> Option<FileLock> {
+        self.places.iter().find_map(|place| mark_running(place))
+    }
+}
+
+/// Takes a lock on a file for running servers. Without the lock, the server only doesn't appear in
+/// lists of running servers.
+fn mark_running(place: &Path) -> Option<FileLock> {
+    match FileLock::try_take_own(place) {
+        Ok(LockAttempt::Taken(mark)) => Some(mark),
+        _ => None,
+    }
+}
+
 /// Returns an identifier of the clock that [`uptime`] reads. Each time namespace has its own clock.
 fn clock() -> String {
     // Without `/proc`, clocks can't be distinguished, so all have the same identifier.
@@ -355,6 +399,10 @@ fn resolved(file: &Path) -> PathBuf {
 
 /// Extension of socket files.
 const SOCKET: &str = "sock";
+
+/// Extension of the lock file for running servers in the runtime folder, and its name in a folder
+/// beside a socket.
+const RUNNING: &str = "running";
 
 /// Maximum length of the path of a socket, which is the size of `sun_path` without the terminating
 /// zero (unix(7)).

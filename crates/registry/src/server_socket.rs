@@ -10,7 +10,8 @@ use syshandle_os::{FileLock, Listener, OwnedHandle, Seqpacket, is_elevated, take
 use syshandle_types::Guid;
 
 use crate::{
-    Error, ErrorKind, Lock, Policy, Registration, RegistrationFile, Registry, Result, RuntimePaths,
+    Error, ErrorKind, Lock, Policy, Registration, RegistrationFile, Registry, Result,
+    RunningServers, RuntimePaths,
 };
 
 /// The location of a server's socket, which determines who removes it.
@@ -112,12 +113,12 @@ impl ServerSocket {
         let file = file.or_else(|| classes.first().and_then(|clsid| registry.find(*clsid).ok()));
         let policy = file.as_ref().map(|file| file.registration.policy.clone());
         let given = std::env::var_os(SOCKET).map(PathBuf::from);
-        let paths = file.and_then(|file| RuntimePaths::of(&file, &registry).ok());
+        let paths = file.as_ref().and_then(|file| RuntimePaths::of(file, &registry).ok());
         let location = match paths {
             Some(paths) if Some(&paths.socket) == given.as_ref() => SocketLocation::runtime(paths),
-            paths => {
-                let running = paths.and_then(|paths| paths.mark_running());
-                SocketLocation::External { running }
+            _ => {
+                let servers = file.and_then(|file| RunningServers::of(&file, &registry).ok());
+                SocketLocation::External { running: servers.and_then(|servers| servers.mark()) }
             }
         };
         Ok(Self { listener, location, policy })

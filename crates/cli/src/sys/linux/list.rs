@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use syshandle::{Error, ErrorKind, Result};
-use syshandle_registry::{RegistrationFile, Registry, RuntimePaths};
+use syshandle_registry::{RegistrationFile, Registry, RunningServers};
 use syshandle_types::Printable;
 
 use crate::output::{errln, outln};
@@ -41,8 +41,9 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 fn show(file: &RegistrationFile, registry: &Registry) {
     let registration = &file.registration;
-    let state = match RuntimePaths::of(file, registry).map_err(Error::from) {
-        Ok(paths) if paths.is_running() => running(&paths),
+    let servers = RunningServers::of(file, registry).map_err(Error::from);
+    let state = match servers.map(|servers| servers.ids()) {
+        Ok(servers) if !servers.is_empty() => running(servers),
         _ if registration.socket.is_some() => "started by the listener of its socket".to_owned(),
         Ok(_) => "not running".to_owned(),
         Err(error) => format!("unknown: {error}"),
@@ -75,11 +76,11 @@ fn is_replaced(pid: u32) -> bool {
 }
 
 /// Describes the running server processes, and whether their program has been replaced.
-fn running(paths: &RuntimePaths) -> String {
+fn running(servers: Vec<u32>) -> String {
     let process = |pid: u32| match is_replaced(pid) {
         true => format!("process {pid}, whose program was replaced: it ends with the next client"),
         false => format!("process {pid}"),
     };
-    let processes: Vec<_> = paths.servers().into_iter().map(process).collect();
+    let processes: Vec<_> = servers.into_iter().map(process).collect();
     format!("running ({})", processes.join("; "))
 }

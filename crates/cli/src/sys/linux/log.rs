@@ -9,6 +9,7 @@ use syshandle_registry::{Registry, RuntimePaths};
 use syshandle_types::Printable;
 
 use super::class::ClassArgument;
+use super::systemd;
 use crate::output::{errln, write_out};
 
 /// Arguments of `syshandle log`.
@@ -25,9 +26,9 @@ pub(crate) fn run(arguments: &LogArguments) -> Result<ExitCode> {
     if let Some(socket) = &registration.socket {
         return Err(Error::failed(format!(
             "there is no log: the program that listens at {} starts this server and receives its \
-             output (for systemd, `journalctl --user --unit {}`)",
+             output (for systemd, `{}`)",
             Printable(socket.display()),
-            Printable(&registration.name)
+            systemd::command(registration, "journalctl", "--unit", "service")
         )));
     }
     let paths = RuntimePaths::of(&file, &registry)?;

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use syshandle::{Error, Result, handle::Process};
-use syshandle_registry::{Registry, RuntimePaths};
+use syshandle_registry::{Registry, RunningServers};
 
 use super::class::ClassArgument;
+use super::systemd;
 use crate::output::outln;
 
 /// Arguments of `syshandle stop`.
@@ -22,10 +23,16 @@ pub(crate) struct StopArguments {
 pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
     let registry = Registry::from_environment();
     let file = registry.find(arguments.class.find(&registry)?)?;
-    let paths = RuntimePaths::of(&file, &registry)?;
-    let servers = paths.servers();
+    let running = RunningServers::of(&file, &registry)?;
+    let servers = running.ids();
     if servers.is_empty() {
-        outln!("no server runs");
+        match &file.registration.socket {
+            None => outln!("no server runs"),
+            Some(_) => outln!(
+                "no server is known to run; the service manager knows its own (for systemd, `{}`)",
+                systemd::command(&file.registration, "systemctl", "status", "service")
+            ),
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut ending = Vec::new();
@@ -36,7 +43,7 @@ pub(crate) fn run(arguments: &StopArguments) -> Result<ExitCode> {
         }
         let Ok(process) = Process::open(pid) else { continue };
         // Checks again, because the process ID may have been reused before the process was opened.
-        if paths.servers().contains(&pid) {
+        if running.ids().contains(&pid) {
             process.signal(SIGTERM).map_err(|error| {
                 Error::failed(format!("process {pid} can't be stopped: {error}"))
             })?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syshandle::{Error, Result};
-use syshandle_registry::{Policy, Registration, RegistrationFile, RuntimePaths};
+use syshandle_registry::{Policy, Registration, RegistrationFile, RunningServers, RuntimePaths};
 use syshandle_types::Printable;
 
 use super::target::{Target, Units};
@@ -51,7 +51,8 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
     let service = format!(
         "{WRITTEN}\
          [Unit]\nDescription={unit}\nRequires={unit}.socket\nStartLimitIntervalSec=0\n\n\
-         [Service]\n{PAUSE}ExecStart=:{}{}\n{}Environment={}\n",
+         [Service]\n{PAUSE}{}ExecStart=:{}{}\n{}Environment={}\n",
+        runtime_folder(target.units(), &socket_path),
         quoted(&program),
         arguments.collect::<String>(),
         environment.collect::<String>(),
@@ -78,7 +79,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
 
 /// Returns the path of the socket on which systemd's system manager listens.
 fn system_socket(name: &str) -> Result<PathBuf> {
-    let path = Path::new("/run/syshandle").join(format!("{name}.sock"));
+    let path = Path::new(SYSTEM_FOLDER).join(format!("{name}.sock"));
     let len = path.as_os_str().len();
     if len > SOCKET_PATH_MAX {
         let text = format!(
@@ -91,9 +92,40 @@ fn system_socket(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The folder of the sockets on which systemd's system manager listens.
+const SYSTEM_FOLDER: &str = "/run/syshandle";
+
 /// Maximum length of a socket path in bytes
 /// ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
 const SOCKET_PATH_MAX: usize = 107;
+
+/// Returns the setting by which the system manager makes a folder beside the socket. The server
+/// marks itself there as running, because it has no runtime folder of a user. The user manager's
+/// servers have one.
+fn runtime_folder(units: Units, socket: &Path) -> String {
+    let folder = RunningServers::folder(socket);
+    let folder = folder.strip_prefix("/run").unwrap_or(&folder).to_string_lossy();
+    // A colon has a meaning of its own in this setting.
+    if units == Units::User || folder.contains(':') {
+        return String::new();
+    }
+    format!("RuntimeDirectory={}\n", quoted(&folder))
+}
+
+/// Returns a command about a unit of a registration, for the user manager or the system manager.
+/// systemd's system manager listens on sockets below `/run/syshandle`.
+pub(crate) fn command(
+    registration: &Registration,
+    program: &str,
+    action: &str,
+    extension: &str,
+) -> String {
+    let is_of_system =
+        registration.socket.as_ref().is_some_and(|socket| socket.starts_with(SYSTEM_FOLDER));
+    let user = if is_of_system { "" } else { " --user" };
+    let unit = unit_name(&registration.name);
+    format!("{program}{user} {action} '{unit}.{extension}'")
+}
 
 /// Returns the modes of the socket and of its folder. Permitting all users to connect is secure,
 /// because the server asks the kernel for the user of each client.

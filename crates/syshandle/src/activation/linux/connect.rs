@@ -147,10 +147,12 @@ pub(super) async fn connect_elsewhere(
             }
             Err(nobody) => nobody,
         };
+        // `syshandle register --system --systemd` puts sockets into this folder.
+        let user = if path.starts_with("/run/syshandle") { "" } else { " --user" };
         let text = format!(
             "no server listens at {}: its registration leaves the start to another program (with \
-             systemd, `systemctl --user status` and `journalctl --user` of its units tell why, and \
-             `systemctl --user start` of its socket unit makes it listen)",
+             systemd, `systemctl{user} status` and `journalctl{user}` of its units tell why, and \
+             `systemctl{user} start` of its socket unit makes it listen)",
             path.display()
         );
         return Err(Error::detected(ErrorKind::StartFailed, text).because(nobody));
