@@ -9,8 +9,8 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Requirement, raw_os_error};
-use syshandle_types::Printable;
-use syshandle_wire::{Fault, IoCause, MethodError};
+use syshandle_types::{IoCause, Printable};
+use syshandle_wire::{Fault, MethodError};
 
 use self::cause::{PrintableCause, is_lack};
 

@@ -295,7 +295,7 @@ pub use syshandle_macros::Encode;
 /// | `PathBuf` | `&Path` |
 /// | `Option<T>` | an `Option` of what it takes for `T`: `Option<&str>`, `Option<&File>` |
 /// | `Box<T>`, `Arc<T>` | what it takes for `T` |
-/// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration` | `&T` |
+/// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration`, `SystemTime`, `IpAddr` | `&T` |
 ///
 /// The type decides, not its name: an alias `Bytes` of `Vec<u8>` is lent as `&[u8]`, and your own
 /// type with the name `String` is lent by reference. The documentation of a client shows such a

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder};
@@ -119,6 +120,22 @@ impl<T: Decode, const N: usize> Decode for [T; N] {
             u8::decode(input)?;
         }
         Self::try_from(items).map_err(|_| input.error(DecodeErrorKind::Truncated))
+    }
+}
+
+/// Encoded as the start, followed by the end.
+impl<T: Encode> Encode for Range<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.named_field("start", &self.start);
+        out.named_field("end", &self.end);
+    }
+}
+
+impl<T: Decode> Decode for Range<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let start = T::decode(input).map_err(|error| error.in_field("start"))?;
+        let end = T::decode(input).map_err(|error| error.in_field("end"))?;
+        Ok(start..end)
     }
 }
 

@@ -7,13 +7,13 @@
 //!
 //! | parameter `T` | [`Argument<'_, T>`](Argument) |
 //! |---|---|
-//! | `bool`, `char`, integers and floating-point numbers | `T` |
+//! | `bool`, `char`, numbers, `NonZeroU32` and its kin | `T` |
 //! | `String` | `&str` |
 //! | `Vec<U>` | `&[U]` |
-//! | `PathBuf` | `&Path` |
+//! | `PathBuf`, `OsString` | `&Path`, `&OsStr` |
 //! | `Option<U>` | an `Option` of the argument for `U`: `Option<&str>`, `Option<&File>` |
 //! | `Box<U>`, `Arc<U>` | the argument for `U` |
-//! | other types: handles, clients, structs, enums, tuples, arrays, maps, `Duration` … | `&T` |
+//! | other types: handles, clients, structs, enums, tuples, arrays, maps, `Duration`, `SystemTime`, `IpAddr` … | `&T` |
 //!
 //! A client owns its results. A result has its declared type, except that [`Output<T>`](Output)
 //! replaces `Arc<U>` by `U`, and `Option<Arc<U>>` by `Option<U>`: an `Arc` lets a server keep the
@@ -25,9 +25,17 @@ mod hash;
 pub mod owned;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::{
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
+    NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{Declaration, Guid};
 
@@ -313,8 +321,13 @@ plain! {
     bool => Self, char => Self, f32 => Self, f64 => Self,
     i8 => Self, i16 => Self, i32 => Self, i64 => Self, i128 => Self, isize => Self,
     u8 => Self, u16 => Self, u32 => Self, u64 => Self, u128 => Self, usize => Self,
-    () => &'a Self, Guid => &'a Self, Duration => &'a Self,
-    String => &'a str, PathBuf => &'a Path,
+    NonZeroU8 => Self, NonZeroU16 => Self, NonZeroU32 => Self, NonZeroU64 => Self,
+    NonZeroI8 => Self, NonZeroI16 => Self, NonZeroI32 => Self, NonZeroI64 => Self,
+    NonZeroU128 => Self, NonZeroI128 => Self, NonZeroUsize => Self, NonZeroIsize => Self,
+    () => &'a Self, Guid => &'a Self, Duration => &'a Self, SystemTime => &'a Self,
+    IpAddr => &'a Self, Ipv4Addr => &'a Self, Ipv6Addr => &'a Self,
+    SocketAddr => &'a Self, SocketAddrV4 => &'a Self, SocketAddrV6 => &'a Self,
+    String => &'a str, PathBuf => &'a Path, OsString => &'a OsStr,
 }
 
 impl<T: Describe> Describe for Option<T> {
@@ -367,6 +380,9 @@ macro_rules! by_reference {
     )+};
 }
 by_reference! {
+    [] io::Error => Type::Plain("io::Error"),
+    // A range has the form of a tuple on the wire.
+    [T: Describe] Range<T> => Type::Tuple(&[T::TYPE, T::TYPE]),
     [T: Describe, const N: usize] [T; N] => Type::Array(&T::TYPE, N),
     [T: Describe, E: Describe] Result<T, E> => Type::Result(&T::TYPE, &E::TYPE),
     [K: Describe, V: Describe] BTreeMap<K, V> => Type::Map(&K::TYPE, &V::TYPE),

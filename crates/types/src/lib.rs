@@ -20,6 +20,7 @@
 //! [`Encode`] and [`Decode`], which convert between values and bytes with handles; and last
 //! [`Describe`], which describes a type at run time.
 
+mod addresses;
 mod collections;
 mod declaration;
 mod decode;
@@ -30,6 +31,7 @@ mod files;
 mod flag_names;
 mod growable;
 mod guid;
+mod io_error;
 #[macro_use]
 mod handle;
 mod kind;
@@ -64,6 +66,7 @@ pub use guid::{Guid, ParseGuidError};
 #[doc(hidden)]
 pub use handle::borrow;
 pub use handle::{BorrowedHandle, Handle, OwnedHandle};
+pub use io_error::IoCause;
 pub use kind::{Kind, Kinds};
 pub use limits::Limits;
 #[doc(hidden)]

@@ -1,11 +1,10 @@
-//! Handles and paths on Linux.
+//! Handles and the system's texts on Linux.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
 
 use crate::{Declaration, Decode, DecodeError, Decoder, Encode, Encoder, Sockets};
 
@@ -31,24 +30,16 @@ impl_handle!(
     UdpSocket => Declaration::socket(Sockets::UDP_SOCKET),
 );
 
-/// Encoded as the number of bytes, a `u32`, followed by the bytes of the path, which need not be
-/// UTF-8.
-impl Encode for Path {
+/// Encoded as the number of bytes, a `u32`, followed by the bytes, which need not be UTF-8.
+impl Encode for OsStr {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        let bytes = self.as_os_str().as_bytes();
-        out.put_len(bytes.len());
-        out.lend(bytes);
+        out.put_len(self.len());
+        out.lend(self.as_bytes());
     }
 }
 
-impl Encode for PathBuf {
-    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        self.as_path().encode(out);
-    }
-}
-
-impl Decode for PathBuf {
+impl Decode for OsString {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(OsString::from_vec(Vec::decode(input)?).into())
+        Ok(Self::from_vec(Vec::decode(input)?))
     }
 }

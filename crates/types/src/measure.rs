@@ -1,5 +1,8 @@
 //! Compares values with the bounds that an interface declares: `#[range(1..=10)]`.
 
+use std::num::{
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64,
+};
 use std::sync::Arc;
 
 use crate::{DecodeError, DecodeErrorKind, Decoder};
@@ -21,6 +24,18 @@ macro_rules! impl_measure {
     )+};
 }
 impl_measure!(u8, i8, u16, i16, u32, i32, u64, i64);
+
+macro_rules! impl_measure_non_zero {
+    ($($type:ty),+) => {$(
+        impl Measure for $type {
+            fn measure(&self) -> Option<i128> {
+                self.get().measure()
+            }
+        }
+    )+};
+}
+impl_measure_non_zero!(NonZeroU8, NonZeroI8, NonZeroU16, NonZeroI16);
+impl_measure_non_zero!(NonZeroU32, NonZeroI32, NonZeroU64, NonZeroI64);
 
 /// Measures the length in UTF-16 units, as COM strings do, so that a bound means the same on Linux
 /// and on Windows.

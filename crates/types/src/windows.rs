@@ -1,16 +1,15 @@
-//! Handles and paths on Windows.
+//! Handles and the system's texts on Windows.
 #![expect(
     unsafe_code,
     reason = "the standard library has no safe conversion between sockets and handles"
 )]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{
     self, AsHandle, AsRawSocket, AsSocket, FromRawSocket, IntoRawHandle, OwnedSocket,
 };
-use std::path::{Path, PathBuf};
 use std::ptr;
 
 use crate::{
@@ -62,30 +61,24 @@ impl_socket!(
     UdpSocket => Sockets::UDP_SOCKET,
 );
 
-/// Encoded as the number of bytes, a `u32`, followed by the path's UTF-16 units in little endian,
+/// Encoded as the number of bytes, a `u32`, followed by the text's UTF-16 units in little endian,
 /// which need not be valid UTF-16.
-impl Encode for Path {
+impl Encode for OsStr {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        let units: Vec<u8> = self.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect();
+        let units: Vec<u8> = self.encode_wide().flat_map(u16::to_le_bytes).collect();
         out.put_len(units.len());
         out.put(&units);
     }
 }
 
-impl Encode for PathBuf {
-    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        self.as_path().encode(out);
-    }
-}
-
-impl Decode for PathBuf {
+impl Decode for OsString {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let bytes = Vec::<u8>::decode(input)?;
         if bytes.len() % 2 != 0 {
-            return Err(input.error(DecodeErrorKind::Value { expected: "PathBuf" }));
+            return Err(input.error(DecodeErrorKind::Value { expected: "OsString" }));
         }
         let pairs = bytes.chunks_exact(2);
         let units: Vec<_> = pairs.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        Ok(OsString::from_wide(&units).into())
+        Ok(Self::from_wide(&units))
     }
 }

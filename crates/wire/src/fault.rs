@@ -1,12 +1,12 @@
 //! Faults: errors that one side's runtime reports to the other when it can't serve a call or a
 //! connection.
 
-use std::{fmt, io};
+use std::fmt;
 
 use syshandle_types::{
     BorrowedHandle, Declaration, Decode, DecodeError, DecodeErrorKind, Decoder, Encode, Encoder,
-    Facts, FieldPath, Files, Guid, Kinds, Limits, Mismatch, Object, OwnedHandle, Printable,
-    ProofError, Prove, Requirement, Rights, Sockets,
+    Facts, FieldPath, Files, Guid, IoCause, Kinds, Limits, Mismatch, Object, OwnedHandle,
+    Printable, ProofError, Prove, Requirement, Rights, Sockets,
 };
 
 /// The reason why the runtime of the other side does not serve a call or a connection.
@@ -110,83 +110,6 @@ pub struct MethodError {
     /// The error message, including its causes.
     pub text: String,
 }
-
-/// The part of an I/O error that is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IoCause {
-    /// An OS error number.
-    Errno(i32),
-    /// The kind of an error without an OS error number.
-    Kind(io::ErrorKind),
-}
-
-impl IoCause {
-    /// Creates the cause from the OS error number of an error or, if there is none, from its kind.
-    pub fn new(raw_os_error: Option<i32>, kind: io::ErrorKind) -> Self {
-        raw_os_error.map_or(Self::Kind(kind), Self::Errno)
-    }
-
-    /// Returns the error kind.
-    pub fn kind(self) -> io::ErrorKind {
-        match self {
-            Self::Errno(errno) => io::Error::from_raw_os_error(errno).kind(),
-            Self::Kind(kind) => kind,
-        }
-    }
-
-    /// Returns the OS error number, if there is one.
-    pub fn raw_os_error(self) -> Option<i32> {
-        match self {
-            Self::Errno(errno) => Some(errno),
-            Self::Kind(_) => None,
-        }
-    }
-}
-
-/// The error kinds that the standard library may report without an OS error number. The index of a
-/// kind is its number on the wire. A kind that is not in the list is sent as the first one.
-const IO_KINDS: [io::ErrorKind; 39] = [
-    io::ErrorKind::Other,
-    io::ErrorKind::NotFound,
-    io::ErrorKind::PermissionDenied,
-    io::ErrorKind::ConnectionRefused,
-    io::ErrorKind::ConnectionReset,
-    io::ErrorKind::HostUnreachable,
-    io::ErrorKind::NetworkUnreachable,
-    io::ErrorKind::ConnectionAborted,
-    io::ErrorKind::NotConnected,
-    io::ErrorKind::AddrInUse,
-    io::ErrorKind::AddrNotAvailable,
-    io::ErrorKind::NetworkDown,
-    io::ErrorKind::BrokenPipe,
-    io::ErrorKind::AlreadyExists,
-    io::ErrorKind::WouldBlock,
-    io::ErrorKind::NotADirectory,
-    io::ErrorKind::IsADirectory,
-    io::ErrorKind::DirectoryNotEmpty,
-    io::ErrorKind::ReadOnlyFilesystem,
-    io::ErrorKind::StaleNetworkFileHandle,
-    io::ErrorKind::InvalidInput,
-    io::ErrorKind::InvalidData,
-    io::ErrorKind::TimedOut,
-    io::ErrorKind::WriteZero,
-    io::ErrorKind::StorageFull,
-    io::ErrorKind::NotSeekable,
-    io::ErrorKind::QuotaExceeded,
-    io::ErrorKind::FileTooLarge,
-    io::ErrorKind::ResourceBusy,
-    io::ErrorKind::ExecutableFileBusy,
-    io::ErrorKind::Deadlock,
-    io::ErrorKind::CrossesDevices,
-    io::ErrorKind::TooManyLinks,
-    // `InvalidFilename` in Rust 1.87 and newer. The system has an error number for it.
-    io::ErrorKind::Other,
-    io::ErrorKind::ArgumentListTooLong,
-    io::ErrorKind::Interrupted,
-    io::ErrorKind::Unsupported,
-    io::ErrorKind::UnexpectedEof,
-    io::ErrorKind::OutOfMemory,
-];
 
 impl Fault {
     /// Returns whether the call with this fault may have run.
@@ -321,16 +244,9 @@ impl Encode for Fault {
             Self::Method(MethodError { kind, may_have_run, io, text: what }) => {
                 text(17, what, out);
                 out.put(&[*kind, u8::from(*may_have_run)]);
-                match *io {
+                match io {
                     None => out.put(&[0]),
-                    Some(IoCause::Errno(errno)) => {
-                        out.put(&[1]);
-                        out.put(&errno.to_le_bytes());
-                    }
-                    Some(IoCause::Kind(kind)) => {
-                        let number = IO_KINDS.iter().position(|known| *known == kind);
-                        out.put(&[2, number.unwrap_or_default() as u8]);
-                    }
+                    Some(cause) => cause.encode(out),
                 }
             }
             Self::Aborted { text: what } => text(18, what, out),
@@ -376,13 +292,7 @@ impl Decode for Fault {
                 may_have_run: bool::decode(input)?,
                 io: match u8::decode(input)? {
                     0 => None,
-                    1 => Some(IoCause::Errno(i32::decode(input)?)),
-                    2 => {
-                        // A kind that only newer peers know becomes `Other`.
-                        let kind = IO_KINDS.get(usize::from(u8::decode(input)?));
-                        Some(IoCause::Kind(kind.copied().unwrap_or(io::ErrorKind::Other)))
-                    }
-                    _ => return Err(input.error(DecodeErrorKind::Value { expected: "cause" })),
+                    number => Some(IoCause::decode(number, input)?),
                 },
             }),
             18 => Self::Aborted { text: String::decode(input)? },
@@ -463,6 +373,8 @@ const NO_PARAMETER: u16 = u16::MAX;
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use syshandle_types::Kind;
 
     use super::*;

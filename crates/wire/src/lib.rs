@@ -24,7 +24,7 @@ pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
 pub use core_hint::CoreHint;
 pub use entries::{Entries, Entry};
-pub use fault::{Fault, IoCause, MethodError};
+pub use fault::{Fault, MethodError};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use negotiation::{Features, Versions};

@@ -10,20 +10,24 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use syshandle_types::describe::owned::Description;
 use syshandle_types::describe::{
     Definition, Describe, Growth, Interface, Method, Parameter, Type, Variant,
 };
-use syshandle_types::{Declaration, Encode, Encoder, FieldPath, Guid, Limits};
+use syshandle_types::{Declaration, Encode, Encoder, FieldPath, Guid, IoCause, Limits};
 use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
 use syshandle_wire::{
-    Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, IoCause, MethodError, Offer,
+    Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
     Releases, ServerEnd, Status,
 };
 
@@ -190,7 +194,7 @@ fn faults_are_as_they_were() {
         Fault::Unproven { parameter: None, path: FieldPath::default(), text: text() },
         method(false, None),
         method(true, Some(IoCause::Errno(13))),
-        method(true, Some(IoCause::Kind(std::io::ErrorKind::UnexpectedEof))),
+        method(true, Some(IoCause::Kind(io::ErrorKind::UnexpectedEof))),
         Fault::Aborted { text: text() },
     ];
     for fault in faults {
@@ -273,7 +277,25 @@ fn values_are_as_they_were() {
     golden.value("map", &BTreeMap::from([(1_u8, 2_u16), (3, 4)]));
     golden.value("set", &BTreeSet::from([1_u8, 3]));
     golden.value("Duration", &Duration::new(1, 2));
+    golden.value("SystemTime after 1970", &(UNIX_EPOCH + Duration::new(1, 2)));
+    golden.value("SystemTime before 1970", &(UNIX_EPOCH - Duration::new(1, 2)));
     golden.value("PathBuf", &PathBuf::from("/a"));
+    golden.value("OsString", &OsString::from("é"));
+    golden.value("NonZeroU16 258", &NonZeroU16::new(258).unwrap());
+    golden.value("Range", &(1_u16..2));
+    let (v4, v6) = (Ipv4Addr::new(127, 0, 0, 1), Ipv6Addr::from(guid(0x10).to_bytes()));
+    golden.value("Ipv4Addr", &v4);
+    golden.value("Ipv6Addr", &v6);
+    golden.value("IpAddr 4", &IpAddr::V4(v4));
+    golden.value("IpAddr 6", &IpAddr::V6(v6));
+    let (v4, v6) = (SocketAddrV4::new(v4, 258), SocketAddrV6::new(v6, 258, 3, 4));
+    golden.value("SocketAddrV4", &v4);
+    golden.value("SocketAddrV6", &v6);
+    golden.value("SocketAddr 4", &SocketAddr::V4(v4));
+    golden.value("SocketAddr 6", &SocketAddr::V6(v6));
+    golden.value("io::Error with a number", &io::Error::from_raw_os_error(13));
+    golden.value("io::Error of a kind", &io::Error::from(io::ErrorKind::UnexpectedEof));
+    golden.value("io::Error with a text", &io::Error::new(io::ErrorKind::InvalidData, "é"));
     golden.value("Guid", &guid(0x10));
     let handle = || OwnedHandle::from(tempfile::tempfile().unwrap());
     golden.value("growable struct", &Growable { number: 1, handle: None, limit: 0 });

@@ -90,16 +90,30 @@ impl HandleWalk<'_> {
     }
 
     fn plain(&mut self, name: &str) -> Result<(), Problem> {
-        self.skip(match name {
-            "()" | "bool" | "u8" | "i8" => 1,
-            "u16" | "i16" => 2,
-            "u32" | "i32" | "f32" | "char" => 4,
-            "u64" | "i64" | "f64" | "usize" | "isize" => 8,
-            "Duration" => 12,
-            "u128" | "i128" | "Guid" => 16,
-            "String" | "PathBuf" => return self.skip_counted(),
+        let len = match name {
+            "()" | "bool" | "u8" | "i8" | "NonZeroU8" | "NonZeroI8" => 1,
+            "u16" | "i16" | "NonZeroU16" | "NonZeroI16" => 2,
+            "u32" | "i32" | "f32" | "char" | "NonZeroU32" | "NonZeroI32" | "Ipv4Addr" => 4,
+            "SocketAddrV4" => 6,
+            "u64" | "i64" | "f64" | "usize" | "isize" | "NonZeroU64" | "NonZeroI64"
+            | "NonZeroUsize" | "NonZeroIsize" => 8,
+            "Duration" | "SystemTime" => 12,
+            "u128" | "i128" | "NonZeroU128" | "NonZeroI128" | "Guid" | "Ipv6Addr" => 16,
+            "SocketAddrV6" => 26,
+            "IpAddr" if self.byte()? == 4 => 4,
+            "IpAddr" => 16,
+            "SocketAddr" if self.byte()? == 4 => 6,
+            "SocketAddr" => 26,
+            // An error number, or a kind and a text.
+            "io::Error" if self.byte()? == 1 => 4,
+            "io::Error" => {
+                self.skip(1)?;
+                return self.skip_counted();
+            }
+            "String" | "PathBuf" | "OsString" => return self.skip_counted(),
             _ => return Err(Problem::Encoded),
-        })
+        };
+        self.skip(len)
     }
 
     fn skip(&mut self, len: usize) -> Result<(), Problem> {

@@ -117,15 +117,45 @@ impl Random {
         let len = match name {
             "()" => return out.bytes.push(0),
             "bool" => return out.bytes.push(number[0] & 1),
-            "u8" | "i8" => 1,
-            "u16" | "i16" => 2,
-            "u32" | "i32" | "f32" => 4,
-            "u64" | "i64" | "f64" | "usize" => 8,
-            "u128" | "Guid" => {
+            "u8" | "i8" | "NonZeroU8" => 1,
+            "u16" | "i16" | "NonZeroI16" => 2,
+            "u32" | "i32" | "f32" | "NonZeroU32" | "Ipv4Addr" => 4,
+            "SocketAddrV4" => 6,
+            "u64" | "i64" | "f64" | "usize" | "NonZeroU64" => 8,
+            "SystemTime" => {
+                out.bytes.extend(number);
+                4
+            }
+            "u128" | "NonZeroI128" | "Guid" | "Ipv6Addr" => {
                 out.bytes.extend(number);
                 8
             }
-            "String" => {
+            "SocketAddrV6" => {
+                out.bytes.extend([number, number, number].concat());
+                2
+            }
+            "IpAddr" | "SocketAddr" => {
+                let is_v4 = self.below(2) == 0;
+                out.bytes.push(if is_v4 { 4 } else { 6 });
+                return self.plain(
+                    match (name, is_v4) {
+                        ("IpAddr", true) => "Ipv4Addr",
+                        ("IpAddr", false) => "Ipv6Addr",
+                        (_, true) => "SocketAddrV4",
+                        (_, false) => "SocketAddrV6",
+                    },
+                    out,
+                );
+            }
+            "io::Error" if self.below(2) == 0 => {
+                out.bytes.push(1);
+                4
+            }
+            "io::Error" => {
+                out.bytes.extend([2, number[0]]);
+                return self.plain("String", out);
+            }
+            "String" | "OsString" => {
                 let texts = ["", "sparkly", "größer", "\u{1f37d}\u{fe0f} dishes", "\u{ffff}"];
                 let text = texts[self.below(texts.len())];
                 out.bytes.extend((text.len() as u32).to_le_bytes());

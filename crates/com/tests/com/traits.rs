@@ -1,8 +1,13 @@
 //! The test interfaces, except for `Values`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::{NonZeroI16, NonZeroI128, NonZeroU8, NonZeroU32, NonZeroU64};
+use std::ops::Range;
+use std::time::SystemTime;
 
 use crate::values::Nested;
 use syshandle::{
@@ -50,6 +55,7 @@ pub(crate) trait Opaque {
     fn gaps(&self, row: Row) -> Result<()>;
     fn recursive(&self, chain: Chain) -> Result<()>;
     fn growing(&self, job: Job, jobs: Vec<Job>, mode: Mode) -> Result<Option<Job>>;
+    fn standard(&self, all: Vec<Standard>, event: Event) -> Result<Range<NonZeroU64>>;
 }
 
 /// A struct that grows has no COM layout.
@@ -116,6 +122,18 @@ pub(crate) enum Failure {
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Row {
     pub(crate) people: [Nested; 2],
+}
+
+/// A value of each type of the standard library without a type in MIDL.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Standard {
+    pub(crate) numbers: (NonZeroU8, NonZeroI16, NonZeroU32, NonZeroI128),
+    pub(crate) text: OsString,
+    pub(crate) time: SystemTime,
+    pub(crate) ips: (IpAddr, Ipv4Addr, Ipv6Addr),
+    pub(crate) sockets: (SocketAddr, SocketAddrV4, SocketAddrV6),
+    pub(crate) error: io::Error,
+    pub(crate) event: Event,
 }
 
 #[derive(Debug, Encode, Decode)]

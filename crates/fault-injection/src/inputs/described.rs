@@ -6,11 +6,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::{
@@ -37,6 +41,15 @@ pub trait HandleForms {
         d: [u32; 3],
         e: HashSet<u64>,
         f: std::result::Result<Duration, PathBuf>,
+    ) -> Result<()>;
+    /// Takes values of the standard library with several parts.
+    fn standard(
+        &self,
+        a: Vec<SystemTime>,
+        b: (IpAddr, SocketAddr, Ipv6Addr),
+        c: Range<NonZeroU16>,
+        d: Vec<io::Error>,
+        e: OsString,
     ) -> Result<()>;
     /// Takes user-defined types.
     fn own(&self, shape: Shape, shapes: Vec<Shape>) -> Result<()>;
@@ -122,6 +135,17 @@ impl HandleForms for HandleTaker {
         _: [u32; 3],
         _: HashSet<u64>,
         _: std::result::Result<Duration, PathBuf>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn standard(
+        &self,
+        _: Vec<SystemTime>,
+        _: (IpAddr, SocketAddr, Ipv6Addr),
+        _: Range<NonZeroU16>,
+        _: Vec<io::Error>,
+        _: OsString,
     ) -> Result<()> {
         Ok(())
     }
@@ -329,12 +353,32 @@ impl Arguments {
         match name {
             "bool" => self.bytes.push(input.byte() % 2),
             "char" => self.bytes.extend(u32::from(input.byte() as char).to_le_bytes()),
-            "String" | "PathBuf" => {
+            "String" | "PathBuf" | "OsString" => {
                 let len = input.byte() % 8;
                 self.bytes.extend(u32::from(len).to_le_bytes());
                 self.bytes.extend((0..len).map(|_| input.byte() % 128));
             }
-            "Duration" => {
+            "NonZeroU16" => self.bytes.extend([input.byte() | 1, input.byte()]),
+            "IpAddr" | "SocketAddr" => {
+                let is_v4 = input.byte() % 2 == 0;
+                let len = match (name, is_v4) {
+                    ("IpAddr", true) => 4,
+                    ("IpAddr", false) => 16,
+                    (_, true) => 6,
+                    (_, false) => 26,
+                };
+                self.bytes.push(if is_v4 { 4 } else { 6 });
+                self.bytes.extend((0..len).map(|_| input.byte()));
+            }
+            "io::Error" if input.byte() % 2 == 0 => {
+                self.bytes.push(1);
+                self.bytes.extend((0..4).map(|_| input.byte()));
+            }
+            "io::Error" => {
+                self.bytes.extend([2, input.byte()]);
+                self.plain("String", input);
+            }
+            "Duration" | "SystemTime" => {
                 self.bytes.extend([input.byte(), 0, 0, 0, 0, 0, 0, 0, input.byte(), 0, 0, 0])
             }
             other => {
@@ -343,7 +387,7 @@ impl Arguments {
                     "u16" | "i16" => 2,
                     "u32" | "i32" | "f32" => 4,
                     "u64" | "i64" | "f64" | "usize" | "isize" => 8,
-                    "u128" | "i128" | "Guid" => 16,
+                    "u128" | "i128" | "Guid" | "Ipv6Addr" => 16,
                     other => panic!("the interface has no {other}"),
                 };
                 self.bytes.extend((0..len).map(|_| input.byte()));

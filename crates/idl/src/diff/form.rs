@@ -158,6 +158,8 @@ impl<'d> TypeResolver<'d> {
             ("Box" | "Arc" | "Rc" | "HandleRef", [inner]) => *resolved(inner),
             ("Result", [value, error]) => Form::Outcome(resolved(value), resolved(error)),
             // `usize` has the same wire format as `u64`.
+            // The start and the end have the form of an array on the wire.
+            ("Range", [bound]) => Form::Array(resolved(bound), 2),
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
             (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
@@ -317,9 +319,36 @@ fn type_text(ty: &Type) -> String {
 }
 
 /// The types without members.
-const PLAIN: [&str; 20] = [
-    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64",
-    "u128", "String", "PathBuf", "Guid", "Duration", "str", "Path",
+const PLAIN: [&str; 29] = [
+    "bool",
+    "char",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "String",
+    "PathBuf",
+    "OsString",
+    "Guid",
+    "Duration",
+    "SystemTime",
+    "IpAddr",
+    "Ipv4Addr",
+    "Ipv6Addr",
+    "SocketAddr",
+    "SocketAddrV4",
+    "SocketAddrV6",
+    "str",
+    "Path",
+    "OsStr",
 ];
 
 /// Maximum nesting depth at which type names are resolved. Hand-written files need only a few

@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 
 use syshandle_os::raw_os_error;
-use syshandle_types::EncodeErrorKind;
-use syshandle_wire::{IoCause, OpenError, Violation};
+use syshandle_types::{EncodeErrorKind, IoCause};
+use syshandle_wire::{OpenError, Violation};
 
 use super::cause::IoErrorCause;
 use super::{Error, ErrorKind};

@@ -1,8 +1,12 @@
 //! Bytes that do not form a value cause an error, never a panic.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::{NonZeroI64, NonZeroI128, NonZeroU8};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use syshandle::{
     Decode, Encode, Guid,
@@ -86,7 +90,20 @@ fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
         HashMap::from([(1_u64, vec![true])]),
         BTreeSet::from(["a".to_owned(), "b".to_owned()]),
         Duration::new(1, 2),
+        UNIX_EPOCH + Duration::new(1, 2),
+        UNIX_EPOCH - Duration::new(1, 2),
         PathBuf::from("/a/b"),
+        OsString::from("a"),
+        NonZeroU8::MIN,
+        NonZeroI128::MAX,
+        1_u16..2,
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+        SocketAddr::from(([127, 0, 0, 1], 80)),
+        SocketAddr::from(([7_u8; 16], 80)),
+        io::Error::from_raw_os_error(13),
+        io::Error::from(io::ErrorKind::NotFound),
+        io::Error::new(io::ErrorKind::InvalidData, "no"),
         Guid::from_bytes([7; 16]),
         Tree::Many(vec![
             Tree::Leaf(1),
@@ -244,12 +261,13 @@ fn no_random_bytes_make_a_panic() {
 #[test]
 fn a_length_beyond_what_is_there_is_refused_before_memory_is_taken() {
     let bomb = [u32::MAX.to_le_bytes().as_slice(), &[0; 64]].concat();
-    let lists: [&dyn Sample; 8] = [
+    let lists: [&dyn Sample; 9] = [
         &Holds(Vec::<u8>::new()),
         &Holds(Vec::<()>::new()),
         &Holds(Vec::<Vec<[u64; 512]>>::new()),
         &Holds(String::new()),
         &Holds(PathBuf::new()),
+        &Holds(OsString::new()),
         &Holds(HashMap::<u8, [u64; 512]>::new()),
         &Holds(BTreeSet::<()>::new()),
         &Holds(Vec::<OwnedHandle>::new()),
@@ -271,6 +289,24 @@ fn values_that_rust_does_not_have_are_refused() {
     let billion = 1_000_000_000_u32.to_le_bytes();
     let duration = [&[0; 8], billion.as_slice()].concat();
     assert_eq!(Holds(Duration::ZERO).read(&duration, none()), wrong("Duration"));
+    // A billion nanoseconds or more.
+    for nanoseconds in [billion.as_slice(), &[0xff; 4]] {
+        for seconds in [0_i64, -1, i64::MAX, i64::MIN] {
+            let time = [&seconds.to_le_bytes(), nanoseconds].concat();
+            assert_eq!(Holds(UNIX_EPOCH).read(&time, none()), wrong("SystemTime"));
+        }
+    }
+    assert_eq!(Holds(NonZeroU8::MIN).read(&[0], none()), wrong("NonZeroU8"));
+    assert_eq!(Holds(NonZeroI64::MIN).read(&[0; 8], none()), wrong("NonZeroI64"));
+    let (ip, socket) = (IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::from(([127, 0, 0, 1], 80)));
+    for version in [0, 1, 5, 7] {
+        assert_eq!(Holds(ip).read(&[version; 17], none()), wrong("IpAddr"));
+        assert_eq!(Holds(socket).read(&[version; 27], none()), wrong("SocketAddr"));
+    }
+    let error = || Holds(io::Error::from_raw_os_error(13));
+    assert_eq!(error().read(&[0, 0, 0, 0, 0], none()), wrong("io::Error"));
+    assert_eq!(error().read(&[3, 0, 0, 0, 0], none()), wrong("io::Error"));
+    assert_eq!(error().read(&[2, 0, 1, 0, 0, 0, 0xff], none()), wrong("UTF-8"));
     assert_eq!(Holds(Tree::Leaf(0)).read(&[3, 0, 0, 0, 0], none()), wrong("variant of Tree"));
     let twice = [2, 0, 0, 0, 7, 1, 7, 2];
     assert_eq!(
@@ -408,4 +444,23 @@ fn handles_come_in_order_and_once() {
     assert_eq!(pair.read(&[0, 0, 1, 0], two()), Ok(()));
     assert_eq!(pair.read(&[1, 0, 0, 0], two()), Err(DecodeErrorKind::WrongSlot { slot: 1 }));
     assert_eq!(pair.read(&[0, 0, 0, 0], two()), Err(DecodeErrorKind::WrongSlot { slot: 0 }));
+}
+
+/// An error number has no invalid values, an unknown kind is `Other`, and text from a peer is
+/// escaped.
+#[test]
+fn an_io_error_from_a_peer_is_displayed_safely() {
+    let read = |bytes: &[u8]| {
+        let mut input = Decoder::new(bytes, Vec::new(), &Anything);
+        input.parameter::<io::Error>(0, None).unwrap()
+    };
+    for errno in [i32::MIN, -1, 0, i32::MAX] {
+        let error = read(&[&[1], errno.to_le_bytes().as_slice()].concat());
+        assert_eq!(error.raw_os_error(), Some(errno));
+        assert!(!error.to_string().is_empty());
+    }
+    assert_eq!(read(&[2, 250, 0, 0, 0, 0]).kind(), io::ErrorKind::Other);
+    let error = read(&[2, 1, 5, 0, 0, 0, b'a', 0x1b, b'\n', b']', b'b']);
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(error.to_string(), r"a\u{1b}\n]b");
 }

@@ -1,12 +1,17 @@
 //! Values of every sort arrive complete over every transport, with handles at any depth.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::File;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::{NonZeroI128, NonZeroU8, NonZeroUsize};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use syshandle::{
-    Decode, Encode, ErrorKind, Guid, Result,
+    CallError, Decode, Encode, Error, ErrorKind, Guid, Result,
     handle::{Event, ManualEvent},
     interface,
 };
@@ -42,6 +47,15 @@ trait Echo {
     fn tuples(&self, value: Eight) -> Result<Eight>;
     fn times(&self, a: Duration, b: Option<Duration>) -> Result<(Duration, Option<Duration>)>;
     fn path(&self, path: PathBuf) -> Result<PathBuf>;
+    fn os_text(&self, a: OsString, b: Option<OsString>) -> Result<(OsString, Option<OsString>)>;
+    fn moments(&self, a: SystemTime, b: Vec<SystemTime>) -> Result<(SystemTime, Vec<SystemTime>)>;
+    fn ips(&self, a: IpAddr, b: Ipv4Addr, c: Ipv6Addr) -> Result<(IpAddr, Ipv4Addr, Ipv6Addr)>;
+    fn sockets(&self, a: SocketAddr, b: SocketAddrV4, c: SocketAddrV6) -> Result<SocketAddrs>;
+    fn non_zero(&self, a: NonZeroU8, b: NonZeroI128, c: Option<NonZeroUsize>) -> Result<NonZeros>;
+    fn ranges(&self, a: Range<u64>, b: Range<String>) -> Result<(Range<u64>, Range<String>)>;
+    fn io_error(&self, error: io::Error) -> Result<(io::Error, String)>;
+    fn open(&self, path: PathBuf) -> Result<File, io::Error>;
+    fn read_all(&self, path: PathBuf) -> Result<Vec<u8>, CallError<io::Error>>;
     fn result(&self, a: Result<u8, String>, b: Result<(), u64>) -> Result<(Results, u8)>;
     fn own(&self, point: Point, pair: Pair, unit: Unit) -> Result<(Point, Pair, Unit)>;
     fn generic(&self, value: Wrap<Vec<Wrap<u8>>, String>) -> Result<Wrap<Vec<Wrap<u8>>, String>>;
@@ -64,6 +78,8 @@ type Maps = (BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>);
 type Sets = (BTreeSet<(u8, String)>, HashSet<Guid>);
 type Eight = (u8, u16, u32, u64, i8, i16, i32, String);
 type Arrays = ([u32; 4], [[u8; 3]; 2], [u64; 0]);
+type SocketAddrs = (SocketAddr, SocketAddrV4, SocketAddrV6);
+type NonZeros = (NonZeroU8, NonZeroI128, Option<NonZeroUsize>);
 type Results = (Result<u8, String>, Result<(), u64>);
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -180,6 +196,37 @@ impl Echo for Says {
     }
     fn path(&self, path: PathBuf) -> Result<PathBuf> {
         Ok(path)
+    }
+    fn os_text(&self, a: OsString, b: Option<OsString>) -> Result<(OsString, Option<OsString>)> {
+        Ok((a, b))
+    }
+    fn moments(&self, a: SystemTime, b: Vec<SystemTime>) -> Result<(SystemTime, Vec<SystemTime>)> {
+        Ok((a, b))
+    }
+    fn ips(&self, a: IpAddr, b: Ipv4Addr, c: Ipv6Addr) -> Result<(IpAddr, Ipv4Addr, Ipv6Addr)> {
+        Ok((a, b, c))
+    }
+    fn sockets(&self, a: SocketAddr, b: SocketAddrV4, c: SocketAddrV6) -> Result<SocketAddrs> {
+        Ok((a, b, c))
+    }
+    fn non_zero(&self, a: NonZeroU8, b: NonZeroI128, c: Option<NonZeroUsize>) -> Result<NonZeros> {
+        Ok((a, b, c))
+    }
+    fn ranges(&self, a: Range<u64>, b: Range<String>) -> Result<(Range<u64>, Range<String>)> {
+        Ok((a, b))
+    }
+    fn io_error(&self, error: io::Error) -> Result<(io::Error, String)> {
+        let text = format!("{:?} {:?} {error}", error.kind(), error.raw_os_error());
+        Ok((error, text))
+    }
+    fn open(&self, path: PathBuf) -> Result<File, io::Error> {
+        File::open(path)
+    }
+    fn read_all(&self, path: PathBuf) -> Result<Vec<u8>, CallError<io::Error>> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::new(ErrorKind::Busy, "later").refused().into());
+        }
+        std::fs::read(path).map_err(CallError::Method)
     }
     fn result(&self, a: Result<u8, String>, b: Result<(), u64>) -> Result<(Results, u8)> {
         Ok(((a, b), 7))
@@ -311,8 +358,130 @@ fn values_within_values_cross() {
 fn paths_need_not_be_text() {
     use std::os::unix::ffi::OsStringExt;
     for echo in echoes() {
-        let path = PathBuf::from(std::ffi::OsString::from_vec(vec![b'/', 0xff, b'a', 0x80]));
+        let path = PathBuf::from(OsString::from_vec(vec![b'/', 0xff, b'a', 0x80]));
         assert_eq!(echo.path(&path).unwrap(), path);
+    }
+}
+
+#[test]
+fn texts_of_the_system_need_not_be_unicode() {
+    use std::os::unix::ffi::OsStringExt;
+    for echo in echoes() {
+        let text = OsString::from_vec(vec![0xff, b'a', 0x80]);
+        let both = (text.clone(), Some(OsString::new()));
+        assert_eq!(echo.os_text(&text, both.1.as_deref()).unwrap(), both);
+    }
+}
+
+#[test]
+fn times_before_and_after_1970_cross_to_the_nanosecond() {
+    let longest = Duration::new(i64::MAX as u64, 999_999_999);
+    let moments = [
+        UNIX_EPOCH,
+        UNIX_EPOCH + Duration::from_nanos(1),
+        UNIX_EPOCH - Duration::from_nanos(1),
+        UNIX_EPOCH - Duration::from_secs(1),
+        UNIX_EPOCH - Duration::new(1, 999_999_999),
+        UNIX_EPOCH + longest,
+        UNIX_EPOCH - longest,
+        UNIX_EPOCH - Duration::from_secs(1 << 63),
+        SystemTime::now(),
+    ];
+    for echo in echoes() {
+        for moment in moments {
+            let back = echo.moments(&moment, &moments).unwrap();
+            assert_eq!(back, (moment, moments.to_vec()));
+        }
+    }
+}
+
+#[test]
+fn addresses_cross() {
+    let (v4, v6) = (Ipv4Addr::new(192, 0, 2, 1), "2001:db8::1".parse::<Ipv6Addr>().unwrap());
+    let (socket4, socket6) = (SocketAddrV4::new(v4, 80), SocketAddrV6::new(v6, u16::MAX, 7, 8));
+    for echo in echoes() {
+        for ip in [IpAddr::V4(v4), IpAddr::V6(v6)] {
+            assert_eq!(echo.ips(&ip, &v4, &v6).unwrap(), (ip, v4, v6));
+        }
+        for socket in [SocketAddr::V4(socket4), SocketAddr::V6(socket6)] {
+            let back = echo.sockets(&socket, &socket4, &socket6).unwrap();
+            assert_eq!(back, (socket, socket4, socket6));
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_not_zero_and_ranges_cross() {
+    for echo in echoes() {
+        for c in [None, Some(NonZeroUsize::MAX)] {
+            let back = echo.non_zero(NonZeroU8::MIN, NonZeroI128::MIN, c).unwrap();
+            assert_eq!(back, (NonZeroU8::MIN, NonZeroI128::MIN, c));
+        }
+        // A range whose end is before its start is empty, and a valid value.
+        let ranges = (9..3, "a".to_owned().."b".to_owned());
+        assert_eq!(echo.ranges(&ranges.0, &ranges.1).unwrap(), ranges);
+    }
+}
+
+/// An error with a cause.
+#[derive(Debug)]
+struct Caused(io::Error);
+
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a")
+    }
+}
+
+impl std::error::Error for Caused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn an_io_error_keeps_its_kind_its_number_and_its_text() {
+    let errors = || {
+        [
+            io::Error::from_raw_os_error(2),
+            io::Error::from_raw_os_error(123_456),
+            io::Error::from(io::ErrorKind::WouldBlock),
+            io::Error::new(io::ErrorKind::InvalidData, "no header"),
+            io::Error::other("something"),
+            std::fs::read("\0").unwrap_err(),
+        ]
+    };
+    let text = |error: &io::Error| format!("{:?} {:?} {error}", error.kind(), error.raw_os_error());
+    for echo in echoes() {
+        for error in errors() {
+            let (back, in_method) = echo.io_error(&error).unwrap();
+            assert_eq!((text(&back), in_method), (text(&error), text(&error)));
+        }
+        // Causes and characters that control a terminal.
+        let cause = io::Error::new(io::ErrorKind::Interrupted, "b\u{1b}");
+        let error = io::Error::new(io::ErrorKind::NotFound, Caused(cause));
+        let (back, _) = echo.io_error(&error).unwrap();
+        assert_eq!(text(&back), r"NotFound None a: b\u{1b}");
+    }
+}
+
+#[test]
+fn the_error_of_a_method_may_be_an_io_error() {
+    for echo in echoes() {
+        echo.open(Path::new("/dev/null")).unwrap();
+        let Err(CallError::Method(error)) = echo.open(Path::new("/nowhere/at/all")) else {
+            panic!("the file exists, or the call failed");
+        };
+        assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::NotFound, Some(2)));
+        assert_eq!(echo.read_all(Path::new("/dev/null")).unwrap(), []);
+        let Err(CallError::Method(error)) = echo.read_all(Path::new("/")) else {
+            panic!("a directory has bytes, or the call failed");
+        };
+        assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::IsADirectory, Some(21)));
+        let Err(CallError::Call(error)) = echo.read_all(Path::new("")) else {
+            panic!("the method doesn't refuse the call");
+        };
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
     }
 }
 
