@@ -10,13 +10,13 @@ mod v1 {
     /// A job for a printer.
     #[derive(Encode, Decode)]
     #[grows]
-    pub struct Job {
-        pub title: String,
+    pub(crate) struct Job {
+        pub(crate) title: String,
     }
 
     /// Prints.
     #[interface(iid = "b3f6c1de-6f0c-4e7b-8a3d-1c52e0a7d7a1")]
-    pub trait Printer {
+    pub(crate) trait Printer {
         /// Prints a job, and tells what was printed.
         fn print(&self, job: Job) -> Result<String>;
     }
@@ -29,18 +29,18 @@ mod v2 {
     /// A job for a printer.
     #[derive(Encode, Decode)]
     #[grows]
-    pub struct Job {
-        pub title: String,
+    pub(crate) struct Job {
+        pub(crate) title: String,
         #[added(default = 1)]
-        pub copies: u32,
+        pub(crate) copies: u32,
         /// An old server refuses a job with a limit, because it would ignore it.
         #[added(required)]
-        pub pages_max: Option<u32>,
+        pub(crate) pages_max: Option<u32>,
     }
 
     /// Prints.
     #[interface(iid = "b3f6c1de-6f0c-4e7b-8a3d-1c52e0a7d7a1")]
-    pub trait Printer {
+    pub(crate) trait Printer {
         /// Prints a job, and tells what was printed.
         fn print(&self, job: Job) -> Result<String>;
     }

@@ -149,14 +149,7 @@ impl Documented for Implementation {
 
 /// A private module, in which missing documentation and unused methods must cause no warning.
 mod private {
-    use syshandle::{Decode, Encode, Result, class, interface};
-
-    #[derive(Encode, Decode)]
-    #[grows]
-    pub(super) struct Growing {
-        #[added]
-        pub(super) later: u8,
-    }
+    use syshandle::{Result, class, interface};
 
     #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1c03")]
     pub(crate) trait Limited {
@@ -174,12 +167,18 @@ mod private {
 
 #[test]
 fn growable_structs_have_constructors() {
+    #[derive(Encode, Decode)]
+    #[grows]
+    struct Private {
+        #[added]
+        later: u8,
+    }
     let growing = Growing::<Event>::new(7).with_limit(8).with_private(vec!["a".to_owned()]);
     assert_eq!((growing.number, growing.value.is_none(), growing.limit), (7, true, 8));
     assert_eq!(growing.private, ["a"]);
     let GrowingTuple(first, second) = GrowingTuple::new().with_1(2).with_0(1);
     assert_eq!((first, second), (1, 2));
-    assert_eq!(private::Growing::new().later, 0);
+    assert_eq!(Private::new().later, 0);
     assert_ne!(Colour::Red, Colour::Other);
 }
 

@@ -424,6 +424,22 @@ fn a_required_field_and_an_unknown_variant_are_refused_where_they_would_be_misre
 }
 
 #[test]
+fn keys_that_differ_only_in_unknown_fields_are_the_same_key() {
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+    #[grows]
+    struct Key {
+        number: u8,
+    }
+    let read = |keys: [&[u8]; 2]| {
+        let [one, other] = keys.map(|fields| growable(fields.len() as u32, 0, 0, fields));
+        let set = [&[2, 0, 0, 0], one.as_slice(), &other].concat();
+        Holds(BTreeSet::<Key>::new()).read(&set, vec![])
+    };
+    assert_eq!(read([&[1, 7], &[2, 7]]), Ok(()));
+    assert_eq!(read([&[1, 7], &[1, 8]]), Err(DecodeErrorKind::Duplicate));
+}
+
+#[test]
 fn growable_values_are_nested_up_to_the_limit() {
     let nested = |depth| {
         let mut value = growable(1, 0, 0, &[7]);
