@@ -40,7 +40,7 @@ impl Hresult {
             Fault::NoSuchInterface(_) => E_NOINTERFACE,
             Fault::NoSuchMethod(_) => RPC_S_PROCNUM_OUT_OF_RANGE,
             Fault::WrongHandle { .. } => E_HANDLE,
-            Fault::Malformed { .. } => RPC_X_BAD_STUB_DATA,
+            Fault::Incompatible { .. } | Fault::Malformed { .. } => RPC_X_BAD_STUB_DATA,
             Fault::Unproven { .. } => ERROR_INVALID_ACCESS,
             Fault::HandlesLost => ERROR_TOO_MANY_OPEN_FILES,
             Fault::Expired => RPC_E_TIMEOUT,

@@ -66,7 +66,7 @@ impl Error {
     ///
     /// | kind | property that only the runtime knows |
     /// |---|---|
-    /// | [`NoSuchClass`](ErrorKind::NoSuchClass), [`NoSuchInterface`](ErrorKind::NoSuchInterface), [`NoSuchMethod`](ErrorKind::NoSuchMethod) | the type of the called object |
+    /// | [`NoSuchClass`](ErrorKind::NoSuchClass), [`NoSuchInterface`](ErrorKind::NoSuchInterface), [`NoSuchMethod`](ErrorKind::NoSuchMethod), [`Incompatible`](ErrorKind::Incompatible) | the type of the called object |
     /// | [`Unproven`](ErrorKind::Unproven), [`HandlesLost`](ErrorKind::HandlesLost) | the state of the handles of the call |
     /// | [`Cancelled`](ErrorKind::Cancelled), [`OtherProcess`](ErrorKind::OtherProcess) | an action of the caller |
     /// | [`Disconnected`](ErrorKind::Disconnected), [`Violation`](ErrorKind::Violation), [`Aborted`](ErrorKind::Aborted), [`Panicked`](ErrorKind::Panicked) | the end of the connection or of the method |
@@ -258,6 +258,7 @@ impl Error {
             Fault::NoSuchMethod(_) => ErrorKind::NoSuchMethod,
             Fault::WrongHandle { .. } => ErrorKind::WrongHandle,
             Fault::Malformed { .. } => ErrorKind::Malformed,
+            Fault::Incompatible { .. } => ErrorKind::Incompatible,
             Fault::Unproven { .. } => ErrorKind::Unproven,
             Fault::HandlesLost => ErrorKind::HandlesLost,
             Fault::Expired => ErrorKind::TimedOut,

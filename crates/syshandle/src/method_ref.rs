@@ -91,6 +91,7 @@ impl MethodRef {
         let error = Error::from_fault(fault);
         match fault {
             Fault::WrongHandle { parameter, path, .. }
+            | Fault::Incompatible { parameter, path, .. }
             | Fault::Malformed { parameter, path, .. }
             | Fault::Unproven { parameter, path, .. } => self.name_place(*parameter, path, error),
             _ => self.name(error),

@@ -35,6 +35,15 @@ pub enum Fault {
         /// The declared and the received properties.
         mismatch: Mismatch,
     },
+    /// A value needs a field or variant that the receiver's version of its type doesn't have.
+    Incompatible {
+        /// The index of the parameter; `None` in a result.
+        parameter: Option<u16>,
+        /// The path of the value within the parameter or the result.
+        path: FieldPath,
+        /// The cause.
+        text: String,
+    },
     /// The bytes of the arguments do not match the interface.
     Malformed {
         /// The index of the parameter; `None` in a result.
@@ -153,6 +162,11 @@ impl From<DecodeError> for Fault {
                 Self::WrongHandle { parameter, path, slot, mismatch }
             }
             DecodeErrorKind::Unproven { text, .. } => Self::Unproven { parameter, path, text },
+            DecodeErrorKind::RequiredField { .. }
+            | DecodeErrorKind::UnknownHandles { .. }
+            | DecodeErrorKind::UnknownKey { .. } => {
+                Self::Incompatible { parameter, path, text: kind.to_string() }
+            }
             DecodeErrorKind::NoMemory { limit } => Self::Busy { limit: limit.into() },
             kind => Self::Malformed { parameter, path, text: kind.to_string() },
         }
@@ -170,7 +184,9 @@ impl fmt::Display for Fault {
                 write!(f, "the server's version of the interface has no method {number}")
             }
             Self::WrongHandle { mismatch, .. } => mismatch.fmt(f),
-            Self::Malformed { text, .. } => Printable(text).fmt(f),
+            Self::Incompatible { text, .. } | Self::Malformed { text, .. } => {
+                Printable(text).fmt(f)
+            }
             Self::Unproven { text, .. } => {
                 write!(f, "the kind of the handle can't be determined: {}", Printable(text))
             }
@@ -250,6 +266,10 @@ impl Encode for Fault {
                 }
             }
             Self::Aborted { text: what } => text(18, what, out),
+            Self::Incompatible { parameter, path, text: what } => {
+                text(19, what, out);
+                put_place(*parameter, path, out);
+            }
         }
     }
 }
@@ -296,6 +316,11 @@ impl Decode for Fault {
                 },
             }),
             18 => Self::Aborted { text: String::decode(input)? },
+            19 => Self::Incompatible {
+                text: String::decode(input)?,
+                parameter: parameter(input)?,
+                path: path(input)?,
+            },
             _ => return Err(input.error(DecodeErrorKind::Value { expected: "fault" })),
         })
     }
@@ -417,6 +442,7 @@ mod tests {
                 text: text(),
             }),
             Fault::Aborted { text: text() },
+            Fault::Incompatible { parameter: Some(1), path: path(), text: text() },
         ]
     }
 

@@ -30,9 +30,8 @@ impl From<EncodeErrorKind> for Error {
             EncodeErrorKind::TooManyBytes { .. }
             | EncodeErrorKind::TooManyHandles { .. }
             | EncodeErrorKind::TooDeep => ErrorKind::TooLarge,
-            EncodeErrorKind::UnknownVariant { .. } | EncodeErrorKind::Value(_) => {
-                ErrorKind::Malformed
-            }
+            EncodeErrorKind::UnknownVariant { .. } => ErrorKind::Incompatible,
+            EncodeErrorKind::Value(_) => ErrorKind::Malformed,
             _ => ErrorKind::System,
         };
         let error = Self::detected(kind, reason.to_string());

@@ -28,6 +28,9 @@ pub enum ErrorKind {
     NoSuchInterface,
     /// The server's version of the interface doesn't have the method.
     NoSuchMethod,
+    /// The client's and the server's version of the interface differ, so that the other side would
+    /// misread the call. The call was not sent.
+    Incompatible,
     /// The kind or the rights of a handle don't match the declaration of the interface.
     WrongHandle,
     /// The query to the kernel about a handle failed. Such a handle is never accepted.
@@ -63,7 +66,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// The kinds by their numbers on the wire. New kinds are appended.
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Failed,
         Self::NotRegistered,
         Self::BadRegistration,
@@ -90,6 +93,7 @@ impl ErrorKind {
         Self::Aborted,
         Self::System,
         Self::OtherProcess,
+        Self::Incompatible,
     ];
 
     pub(super) fn number(self) -> u8 {
@@ -111,6 +115,7 @@ impl ErrorKind {
             Self::NoSuchClass
                 | Self::NoSuchInterface
                 | Self::NoSuchMethod
+                | Self::Incompatible
                 | Self::Unproven
                 | Self::HandlesLost
                 | Self::Cancelled

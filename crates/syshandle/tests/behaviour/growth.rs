@@ -328,7 +328,7 @@ fn new_server(server: Server) -> (old::JobsClient, new::JobsClient) {
 /// Checks that a call failed, that it did not run, and what its error says.
 #[track_caller]
 fn assert_not_run(error: &Error, text: &str) {
-    assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
     assert!(!error.may_have_run(), "{error}");
     let shown = error.to_string();
     assert!(shown.contains(text), "{shown}");
@@ -456,7 +456,7 @@ fn a_result_with_an_unknown_handle_or_a_required_field_is_an_error_of_the_client
             _ => ["field 5 is required and unknown", "result"],
         };
         let error = client.get_all(what).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(error.kind(), ErrorKind::Incompatible);
         assert!(error.may_have_run());
         for text in errors {
             assert!(error.to_string().contains(text), "{error}");
@@ -512,7 +512,8 @@ fn an_unknown_variant_is_received_but_not_sent() {
     assert_eq!(client.back(&new::Mode::Fast).unwrap(), new::Mode::Fast);
     // And no client.
     let error = client.mode(&new::Mode::Unknown).unwrap_err();
-    assert_not_run(&error, "an unknown variant of `Mode` can't be sent");
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Incompatible, false));
+    assert!(error.to_string().contains("an unknown variant of `Mode` can't be sent"), "{error}");
     let (client, _) = new_server(Server::default());
     assert_eq!(client.chosen(0).unwrap(), old::Mode::Slow(3));
     assert_eq!(client.chosen(1).unwrap(), old::Mode::Unknown);

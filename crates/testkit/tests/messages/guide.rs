@@ -56,7 +56,7 @@ const GROUPS: [&str; 4] = ["calls", "connections", "activation", "handles"];
 /// The messages of the `syshandle` command, which the tests of its crate provoke.
 const OF_THE_COMMAND: &str = "../../../cli/tests/messages/commands";
 
-const KINDS: [&str; 26] = [
+const KINDS: [&str; 27] = [
     "NotRegistered",
     "BadRegistration",
     "Insecure",
@@ -68,6 +68,7 @@ const KINDS: [&str; 26] = [
     "NoSuchClass",
     "NoSuchInterface",
     "NoSuchMethod",
+    "Incompatible",
     "WrongHandle",
     "Unproven",
     "Malformed",
