@@ -311,7 +311,7 @@ pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
 
 /// A method number that no interface has. The server responds to a call of it without running a
 /// method.
-pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
+pub(crate) const NO_METHOD: u32 = u32::MAX / 2;
 
 /// The number of the method that every object has, which returns a door to the object.
 pub(crate) const DOOR: u32 = u32::MAX;

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{OwnedHandle, ProofFailure, Seqpacket, prove};
+use syshandle_types::Guid;
 
 use crate::activation::linux::connect;
 use crate::class::{Implements, Interface, Proxy};
 use crate::client::Client;
 use crate::client::linux::deadline::Deadline;
-use crate::client::linux::handshake::ClientHandshake;
+use crate::client::linux::handshake::{ClientHandshake, hello};
 use crate::door::DoorMaker;
 use crate::server::linux::served_object::ServedObject;
 use crate::setup::failed;
@@ -232,7 +233,7 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
 /// Waits for the greeting of the server at the other end.
 fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let handshake = ClientHandshake::to_any_class(socket, interface.iid);
+    let handshake = ClientHandshake::to_any_class(socket, hello(Guid::NIL, interface));
     let connection = run_on_thread(handshake.open(WaitMode::Thread, deadline))?;
     Ok(P::from_client(Client::connected(connection, interface)))
 }

@@ -96,6 +96,7 @@ cfg_if::cfg_if! {
     } else {
         mod arena;
         mod batch;
+        mod descriptions;
         pub mod direct;
         mod door;
         mod idle_exit;

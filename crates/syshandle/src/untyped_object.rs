@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use syshandle_types::{Guid, describe};
-use syshandle_wire::Offer;
 
 use crate::server::IncomingCall;
 use crate::{Error, ErrorKind, Result};
@@ -52,10 +51,10 @@ impl Object {
     }
 
     /// Returns the interfaces of this object in the form in which a greeting lists them.
-    #[cfg_attr(windows, expect(dead_code, reason = "COM has no greeting"))]
-    pub(crate) fn offers(&self) -> Vec<Offer> {
-        let offer = |iid| Offer::new(Guid::NIL, iid);
-        self.0.iter().map(|interface| offer(interface.description().iid)).collect()
+    #[cfg(not(windows))]
+    pub(crate) fn offers(&self) -> Vec<syshandle_wire::Offer> {
+        let offer = |interface| crate::descriptions::offer(Guid::NIL, interface);
+        self.descriptions().map(offer).collect()
     }
 }
 

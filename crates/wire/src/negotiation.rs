@@ -44,8 +44,11 @@ impl Features {
     /// References to objects of the server are numbers on the connection.
     pub const OBJECTS: Self = Self(1);
 
+    /// The server describes the interface of each object on request.
+    pub const DESCRIPTION: Self = Self(1 << 1);
+
     /// The features that this crate implements.
-    pub const OWN: Self = Self::NONE;
+    pub const OWN: Self = Self::DESCRIPTION;
 
     /// Returns the set with these bits.
     #[must_use]
@@ -77,6 +80,7 @@ impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::OBJECTS => f.write_str("objects"),
+            Self::DESCRIPTION => f.write_str("description"),
             Self(bits) => write!(f, "{bits:#x}"),
         }
     }

@@ -25,6 +25,7 @@ use self::start::Start;
 use super::Activation;
 use crate::client::Client;
 use crate::client::linux::connection::ClientConnection;
+use crate::client::linux::handshake::hello;
 use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{ErrorKind, Result};
 
@@ -46,7 +47,7 @@ pub(super) async fn connect_by(
     interface: &'static Description,
     deadline: Instant,
 ) -> Result<Client> {
-    let hello = Hello::new(clsid, interface.iid);
+    let hello = hello(clsid, interface);
     let connection = connect_or_start(mode, &activation.registry, hello, deadline).await?;
     Ok(Client::connected(connection, interface))
 }

@@ -5,6 +5,7 @@ mod asynchronous;
 mod call_queue;
 mod calls;
 mod cancel;
+mod compatibility;
 mod connecting;
 #[cfg(feature = "tokio")]
 mod connecting_call;
@@ -25,7 +26,7 @@ mod tasks;
 mod tests;
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use syshandle_os::{
@@ -34,15 +35,17 @@ use syshandle_os::{
 };
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
-    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Limits, Payload, SharedBytes,
+    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Guid, Limits, Payload, SharedBytes,
 };
 use syshandle_wire::Body;
 
 use self::call_queue::NewCall;
 pub(super) use self::cancel::CancelState;
+use self::compatibility::Differences;
 use self::connecting::LazyConnection;
 use self::connection::ClientConnection;
 use self::deadline::Deadline;
+use self::handshake::hello;
 use self::pipeline::Pipeline;
 pub(super) use self::reply::EncodedReply;
 use self::reply::ReplyBody;
@@ -68,12 +71,17 @@ struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
     connection: LazyConnection,
+    /// Set when the descriptions of client and server were compared.
+    differences: OnceLock<Differences>,
 }
 
 impl Client {
     /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {
-        Self::new(Some(Arc::new(connection)), None, None, interface)
+        let connection = Arc::new(connection);
+        let client = Self::new(Some(connection.clone()), None, None, interface);
+        client.compare_hashes(&connection);
+        client
     }
 
     /// Makes a reference to an object of this process. It connects when it is first used.
@@ -93,7 +101,8 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let connection = LazyConnection::new(connection, door, maker);
-        let shared = Arc::new(ClientInner { owner: ProcessMark::current(), connection });
+        let (owner, differences) = (ProcessMark::current(), OnceLock::new());
+        let shared = Arc::new(ClientInner { owner, connection, differences });
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
@@ -148,8 +157,9 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
         begin: impl FnOnce(&'c Arc<ClientConnection>, &NewCall<'_, '_>, &mut Deadline<'_>) -> Result<R>,
     ) -> Result<R> {
-        let connection = self.connection(deadline);
-        let connection = connection.map_err(|error| self.method_ref(method).name(error))?;
+        let place = |error: Error| self.method_ref(method).name(error);
+        let connection = self.ready(deadline).map_err(place)?;
+        self.check_method(method).map_err(place)?;
         let until = deadline.instant;
         self.encode(method, connection.limits(), until, arguments, |call| {
             begin(connection, call, deadline)
@@ -260,8 +270,9 @@ impl Client {
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        let iid = self.interface.iid;
-        let connection = shared.connection.connect_in_thread(iid, deadline.instant)?;
+        let hello = hello(Guid::NIL, self.interface);
+        let connection = shared.connection.connect_in_thread(hello, deadline.instant)?;
+        self.compare_hashes(connection);
         deadline.look();
         Ok(connection)
     }

@@ -28,7 +28,7 @@ use signal_hook::consts::SIGTERM;
 use syshandle_os::{Filesystems, Interest, OwnedHandle, PollEvent, Poller, Seqpacket, UserId};
 use syshandle_registry::{Policy, ServerSocket};
 use syshandle_types::Limits;
-use syshandle_wire::{Greeting, Offer};
+use syshandle_wire::Greeting;
 
 use self::acceptor::Acceptor;
 use self::classes::Classes;
@@ -39,7 +39,7 @@ use crate::limits::LIMITS;
 use crate::quota::QuotaLimits;
 use crate::setup::failed;
 use crate::untyped_object::ServedClass;
-use crate::{Error, ErrorKind, Result, direct};
+use crate::{Error, ErrorKind, Result, descriptions, direct};
 
 /// The settings of a server that has not started.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl PreparedServer {
         let offers: Vec<_> = classes
             .iter()
             .flat_map(|class| {
-                class.interfaces.iter().map(|interface| Offer::new(class.clsid, interface.iid))
+                class.interfaces.iter().map(|interface| descriptions::offer(class.clsid, interface))
             })
             .collect();
         if offers.len() > Limits::OFFERS_MAX {

@@ -21,6 +21,7 @@ cfg_if::cfg_if! {
         #[cfg(feature = "tokio")]
         mod asynchronous;
         mod client;
+        mod compatibility;
         mod death;
         mod description;
         mod direct;

@@ -1,5 +1,6 @@
 //! Peers with other versions and features of the protocol.
 
+use syshandle::describe::owned::Description;
 use syshandle::{ErrorKind, Guid, object::Interface};
 use syshandle_os::Seqpacket;
 use syshandle_types::Limits;
@@ -12,7 +13,9 @@ use crate::support::world::World;
 const UNKNOWN: Features = Features::from_bits(!Features::OWN.bits());
 
 fn hello() -> Hello {
-    Hello::new(BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid)
+    let interface = <dyn Bench as Interface>::DESCRIPTION;
+    let (_, description) = Description::of(interface);
+    Hello { description, ..Hello::new(BENCH.clsid(), interface.iid) }
 }
 
 /// Sends a hello and a call of a method that does not exist. Returns whether the server replies.

@@ -12,6 +12,7 @@ use syshandle_os::Listener;
 use syshandle_testkit::{
     Fixture, Messages, SERVER, TEST_SERVICE, TestService, TestServiceClient, wait_until,
 };
+use syshandle_wire::{Body, FrameKind, Greeting, Header, Offer, ServerEnd};
 
 use crate::group;
 
@@ -40,6 +41,7 @@ fn the_messages_of_connections() {
     to_sockets(&mut messages);
     to_bad_peers(&mut messages, folder.path());
     of_servers(&mut messages, folder.path());
+    of_other_versions(&mut messages);
     messages.check();
 }
 
@@ -163,6 +165,58 @@ fn of_servers(messages: &mut Messages, folder: &Path) {
     fixture.register(&SERVER, TEST_SERVICE, &[]);
     let error = fixture.activation().activate::<OtherClient>(TEST_SERVICE.clsid()).unwrap_err();
     messages.add("an interface that its server does not have", &error);
+}
+
+/// A later version of [`Other`].
+mod later {
+    #[syshandle::interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b55")]
+    pub(super) trait Other {
+        fn nothing(&self, added: u32) -> syshandle::Result<()>;
+    }
+}
+
+impl later::Other for Nothing {
+    fn nothing(&self, _: u32) -> syshandle::Result<()> {
+        Ok(())
+    }
+}
+
+fn of_other_versions(messages: &mut Messages) {
+    let door = make_door::<dyn later::Other, _>(Nothing).unwrap();
+    let error = from_door::<OtherClient>(door).unwrap().nothing().unwrap_err();
+    messages.add("a server with another version of the method", &error);
+    let (ours, theirs) = socket_pair().unwrap();
+    let error = std::thread::scope(|scope| {
+        let client =
+            scope.spawn(|| from_socket::<OtherClient>(ours).unwrap().nothing().unwrap_err());
+        let socket = syshandle_os::Seqpacket::from(theirs);
+        let iid = <dyn Other as syshandle::object::Interface>::DESCRIPTION.iid;
+        let offer = Offer { description: 7, ..Offer::new(syshandle::Guid::NIL, iid) };
+        let greeting = Greeting::new(syshandle_types::Limits::default(), vec![offer]);
+        let (header, body) = ServerEnd::<()>::greeting(&greeting);
+        send(&socket, &header, &body);
+        let (_hello, call) = (receive(&socket), receive(&socket));
+        let body = [1, 0, 0, 0, 2, 0, 0, 0, 0, 0];
+        let reply = Header { call: call.call, ..Header::new(FrameKind::Reply) };
+        let reply = Header { body: Body::Inline { len: body.len() as u32 }, ..reply };
+        send(&socket, &reply, &body);
+        client.join().unwrap()
+    });
+    messages.add("a server whose description is not valid", &error);
+}
+
+fn send(socket: &syshandle_os::Seqpacket, header: &Header, body: &[u8]) {
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    let parts = [std::io::IoSlice::new(&head[..len]), std::io::IoSlice::new(body)];
+    socket.send(&parts, &[]).unwrap();
+}
+
+fn receive(socket: &syshandle_os::Seqpacket) -> Header {
+    let mut bytes = vec![0; Header::FRAME_MAX];
+    assert!(socket.wait_readable(std::time::Instant::now() + Duration::from_secs(30)).unwrap());
+    let received = socket.receive(&mut bytes, &mut Vec::new()).unwrap();
+    Header::read(&bytes[..received.len]).unwrap().0
 }
 
 syshandle::class! {

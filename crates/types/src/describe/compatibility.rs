@@ -332,8 +332,9 @@ impl<'d> Comparison<'d> {
         if client.len() != server.len() && !change.is_compatible() {
             let added = &server[client.len()].name;
             let (client, server) = (client.len(), server.len());
-            let server = format!("{server}, such as `{added}`");
-            return Err(incompatible(place, format!("{client} variants"), server));
+            let plural = if client == 1 { "" } else { "s" };
+            let client = format!("{client} variant{plural}");
+            return Err(incompatible(place, client, format!("{server}, such as `{added}`")));
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Instant;
 
-use syshandle_types::Guid;
 use syshandle_wire::{Hello, Violation};
 
 use super::connection::ClientConnection;
@@ -12,7 +11,7 @@ use super::handshake::ClientHandshake;
 use super::tasks::RuntimeId;
 use crate::door::{self, DoorConnection, DoorMaker};
 use crate::peer_socket::PeerSocket;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{Error, ErrorKind, Result};
 
@@ -64,29 +63,43 @@ impl LazyConnection {
     #[cold]
     pub(super) fn connect_in_thread(
         &self,
-        iid: Guid,
+        hello: Hello,
         deadline: Instant,
     ) -> Result<&Arc<ClientConnection>> {
-        let _turn = self.connecting_thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn_of_thread();
         match self.get() {
             Some(connection) => Ok(connection),
-            None => run_on_thread(self.connect(WaitMode::Thread, iid, deadline)),
+            None => run_on_thread(self.connect(WaitMode::Thread, hello, deadline)),
         }
+    }
+
+    /// Waits until no other thread prepares the client for its first call.
+    pub(super) fn turn_of_thread(&self) -> MutexGuard<'_, ()> {
+        self.connecting_thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the connection. The first task of a runtime makes it, while others wait.
     #[cfg(feature = "tokio")]
-    pub(super) async fn connect_in_task(&self, iid: Guid, deadline: Instant) -> Result<()> {
-        let turn = self.turn_of(tokio::runtime::Handle::current().id());
-        let turn = tokio::time::timeout_at(deadline.into(), turn.lock()).await;
-        let _turn = turn.map_err(|_| {
-            let text = "timed out waiting for another task that connects to the object";
-            Error::detected(ErrorKind::TimedOut, text)
-        })?;
+    pub(super) async fn connect_in_task(&self, hello: Hello, deadline: Instant) -> Result<()> {
+        let _turn = self.turn_of_task(deadline).await?;
         match self.get() {
             Some(_) => Ok(()),
-            None => self.connect(WaitMode::Task, iid, deadline).await.map(drop),
+            None => self.connect(WaitMode::Task, hello, deadline).await.map(drop),
         }
+    }
+
+    /// Waits until no other task of this runtime prepares the client for its first call.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn turn_of_task(
+        &self,
+        deadline: Instant,
+    ) -> Result<tokio::sync::OwnedMutexGuard<()>> {
+        let turn = self.turn_of(tokio::runtime::Handle::current().id());
+        let turn = tokio::time::timeout_at(deadline.into(), turn.lock_owned()).await;
+        turn.map_err(|_| {
+            let text = "timed out waiting for another task that connects to the object";
+            Error::detected(ErrorKind::TimedOut, text)
+        })
     }
 
     #[cfg(feature = "tokio")]
@@ -104,12 +117,12 @@ impl LazyConnection {
     async fn connect(
         &self,
         mode: WaitMode,
-        iid: Guid,
+        hello: Hello,
         deadline: Instant,
     ) -> Result<&Arc<ClientConnection>> {
         let door = self.door()?;
         let DoorConnection { socket, server } = door::attach(mode, &door, deadline).await?;
-        let handshake = ClientHandshake::over(socket, Hello::new(Guid::NIL, iid));
+        let handshake = ClientHandshake::over(socket, hello);
         let connection = handshake.open(mode, deadline).await?;
         if connection.server().pid != server.pid {
             return Err(Violation::NotOurs.into());

@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use syshandle_os::Waitable;
-use syshandle_types::Encoder;
+use syshandle_types::{Encoder, Guid};
 use tokio::runtime::Handle;
 
 use super::call_queue::OwnedCall;
 use super::deadline::Deadline;
+use super::handshake::hello;
 use super::object_wait;
 use super::reply::WaiterNumber;
 use crate::Result;
@@ -26,9 +27,13 @@ pub(super) struct ConnectingCall {
 }
 
 impl Client {
-    /// Returns whether this client has to connect, in a runtime.
+    /// Returns whether this client has to connect or to compare descriptions, in a runtime.
     pub(super) fn connects_in_runtime(&self) -> bool {
-        self.own_connection().is_none() && Handle::try_current().is_ok()
+        !self.is_ready() && Handle::try_current().is_ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.own_connection().is_some() && self.is_compared()
     }
 
     /// Encodes the arguments of a call that is begun when this client has connected.
@@ -43,7 +48,10 @@ impl Client {
             OwnedCall::copy(call, deadline.instant)
         })?;
         let (client, deadline) = (self.clone(), deadline.instant);
-        let connecting = Box::pin(async move { client.connect_in_task(deadline).await });
+        let connecting = Box::pin(async move {
+            client.connect_in_task(deadline).await?;
+            client.compare_in_task(deadline).await
+        });
         Ok(ConnectingCall { call, connecting: Mutex::new(connecting) })
     }
 
@@ -53,7 +61,7 @@ impl Client {
         object: &(impl Waitable + Sync),
     ) -> Result<()> {
         let mut deadline = self.deadline();
-        if self.connects_in_runtime() {
+        if self.own_connection().is_none() && Handle::try_current().is_ok() {
             self.connect_in_task(deadline.instant).await?;
         }
         let connection = self.connection(&mut deadline)?;
@@ -61,7 +69,10 @@ impl Client {
     }
 
     async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
-        self.object.shared.connection.connect_in_task(self.interface.iid, deadline).await
+        let hello = hello(Guid::NIL, self.interface);
+        self.object.shared.connection.connect_in_task(hello, deadline).await?;
+        self.own_connection().into_iter().for_each(|it| self.compare_hashes(it));
+        Ok(())
     }
 }
 
@@ -73,7 +84,7 @@ impl ConnectingCall {
         deadline: &Deadline<'_>,
         context: &mut Context<'_>,
     ) -> Poll<Result<()>> {
-        if client.own_connection().is_some() {
+        if client.is_ready() {
             return Poll::Ready(Ok(()));
         }
         deadline.check()?;
@@ -87,7 +98,9 @@ impl ConnectingCall {
         client: &Client,
         deadline: &mut Deadline<'_>,
     ) -> Result<WaiterNumber> {
-        client.connection(deadline)?.begin_owned(self.call, deadline)
+        let connection = client.ready(deadline)?;
+        client.check_method(self.call.method)?;
+        connection.begin_owned(self.call, deadline)
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct ClientConnection {
     server: Credentials,
     peer_name: PeerName,
     limits: Limits,
+    /// Hash of the server's description of the interface; 0 if the server does not describe it.
+    description: u64,
     receiver: Receiver,
     /// Spin statistics of waits for objects that the server signals.
     object_spin: Spin,
@@ -121,10 +123,10 @@ impl ClientConnection {
     /// Makes a connection after the server's greeting was received.
     pub(super) fn new(
         link: Link,
-        server: Credentials,
-        process: Option<OwnedHandle>,
+        (server, process): (Credentials, Option<OwnedHandle>),
         peer_name: PeerName,
         end: ClientEnd<Waiter>,
+        description: u64,
     ) -> Self {
         let state = ConnectionState {
             calls: Calls::new(end, peer_name),
@@ -137,6 +139,7 @@ impl ClientConnection {
             server,
             peer_name,
             limits: state.calls.limits(),
+            description,
             receiver: Receiver::new(ServerProcess::of(server, process)),
             object_spin: Spin::default(),
             state: Mutex::new(state),
@@ -156,6 +159,12 @@ impl ClientConnection {
     /// Returns the server's limits.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Returns the hash of the server's description of the interface; 0 if the server does not describe
+    /// it.
+    pub(super) fn description(&self) -> u64 {
+        self.description
     }
 
     /// Returns the socket.

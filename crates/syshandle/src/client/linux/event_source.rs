@@ -39,13 +39,14 @@ pub struct EventSource {
 impl Client {
     /// Returns the source of this client's replies, for an event loop of the program. Linux only.
     ///
-    /// A client that was received as a reference connects first, which may wait. Therefore not the
-    /// client but this source has a descriptor.
+    /// A client that was received as a reference connects first, which may wait. A client whose
+    /// server has another version of the interface requests the server's description first.
+    /// Therefore not the client but this source has a descriptor.
     ///
     /// # Errors
     /// The errors of connecting; no descriptor is left.
     pub fn event_source(&self) -> Result<EventSource> {
-        let connection = self.connection(&mut self.deadline())?.clone();
+        let connection = self.ready(&mut self.deadline())?.clone();
         let (poller, interest) = (Poller::new().map_err(failed)?, Interest::WhileReadable);
         poller.add(connection.socket().as_fd(), 0, interest).map_err(failed)?;
         connection.with_tasks(Tasks::add_event_loop);

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use syshandle_os::{Peer, ReceivedMessage, Seqpacket};
 use syshandle_types::Guid;
-use syshandle_wire::{ClientEnd, Fault, Features, Greeting, Hello, OpenError, Violation};
+use syshandle_types::describe::Interface as Description;
+use syshandle_wire::{ClientEnd, Fault, Features, Greeting, Hello, Offer, OpenError, Violation};
 
 use super::connection::ClientConnection;
 use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
@@ -21,7 +22,7 @@ use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::now;
 use crate::wait_mode::WaitMode;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, descriptions};
 
 /// Connection whose greeting has not come yet.
 pub(crate) struct ClientHandshake {
@@ -39,7 +40,7 @@ enum HelloState {
     /// The socket had no room for the hello, which is sent after the greeting.
     Unsent(Hello),
     /// The hello names the first class of the greeting with this interface.
-    AnyClass(Guid),
+    AnyClass(Hello),
 }
 
 impl ClientHandshake {
@@ -66,10 +67,10 @@ impl ClientHandshake {
 
     /// Opens a connection to the first class with this interface, of a server whose classes aren't
     /// known. The hello waits for the greeting, which lists the classes.
-    pub(crate) fn to_any_class(socket: Seqpacket, iid: Guid) -> Self {
+    pub(crate) fn to_any_class(socket: Seqpacket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
-        Self::with(Link::new(to_server(socket)), HelloState::AnyClass(iid))
+        Self::with(Link::new(to_server(socket)), HelloState::AnyClass(hello))
     }
 
     fn with(link: Link, hello: HelloState) -> Self {
@@ -146,9 +147,9 @@ impl ClientHandshake {
         let (end, greeting) = ClientEnd::open(frame, self.handles.len(), Features::OWN)?;
         let hello = match self.hello {
             HelloState::Sent(hello) | HelloState::Unsent(hello) => hello,
-            HelloState::AnyClass(iid) => first_offer(&greeting, iid)?,
+            HelloState::AnyClass(hello) => first_offer(&greeting, hello)?,
         };
-        check_offer(&greeting, hello)?;
+        let offer = find_offer(&greeting, hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
         let Self { link, hello: state, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
@@ -164,8 +165,18 @@ impl ClientHandshake {
             Guid::NIL => PeerName::Object,
             _ => PeerName::Server,
         };
-        Ok(ClientConnection::new(link, server, process, peer_name, end))
+        let description = match end.features().contains(Features::DESCRIPTION) {
+            true => offer.description,
+            false => 0,
+        };
+        Ok(ClientConnection::new(link, (server, process), peer_name, end, description))
     }
+}
+
+/// Returns the hello of a client with this description of its interface.
+pub(crate) fn hello(clsid: Guid, interface: &'static Description) -> Hello {
+    let description = descriptions::of(interface).hash;
+    Hello { description, ..Hello::new(clsid, interface.iid) }
 }
 
 /// Asks the kernel for a pidfd of the greeting process, if the process at the other end has no pid
@@ -213,19 +224,21 @@ fn refusal(link: &Link) -> Option<Error> {
 }
 
 /// Returns the hello for the first class that has the interface.
-fn first_offer(greeting: &Greeting, iid: Guid) -> Result<Hello> {
-    let offer = greeting.offers.iter().find(|offer| offer.iid == iid);
-    let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(iid)))?;
-    Ok(Hello::new(offer.clsid, iid))
+fn first_offer(greeting: &Greeting, hello: Hello) -> Result<Hello> {
+    let offer = greeting.offers.iter().find(|offer| offer.iid == hello.iid);
+    let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(hello.iid)))?;
+    Ok(Hello { clsid: offer.clsid, ..hello })
 }
 
-/// Checks that the server offers the class and the interface of the hello.
-fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
+/// Returns the server's offer of the class and the interface of the hello.
+fn find_offer(greeting: &Greeting, hello: Hello) -> Result<Offer> {
     let classes = || greeting.offers.iter().filter(|offer| offer.clsid == hello.clsid);
     let fault = match classes().next() {
         None => Fault::NoSuchClass(hello.clsid),
-        Some(_) if classes().any(|offer| offer.iid == hello.iid) => return Ok(()),
-        Some(_) => Fault::NoSuchInterface(hello.iid),
+        Some(_) => match classes().find(|offer| offer.iid == hello.iid) {
+            Some(offer) => return Ok(*offer),
+            None => Fault::NoSuchInterface(hello.iid),
+        },
     };
     Err(Error::from_fault(&fault))
 }

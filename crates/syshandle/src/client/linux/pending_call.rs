@@ -113,6 +113,19 @@ impl Client {
         }
     }
 
+    /// Returns a call that was begun. Its reply is read by `read`.
+    #[cfg(feature = "tokio")]
+    pub(super) fn begun<R>(
+        &self,
+        method: u32,
+        waiter: WaiterNumber,
+        deadline: Instant,
+        read: ReplyReader<R>,
+    ) -> PendingCall<R> {
+        let (client, state) = (self.clone(), CallState::Begun(waiter));
+        PendingCall { client, method, declared: None, deadline, state, cancel_key: None, read }
+    }
+
     fn try_begin<'a>(
         &self,
         method: u32,

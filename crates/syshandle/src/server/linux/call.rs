@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_types::Payload;
+use syshandle_types::{DecodeError, Payload};
 use syshandle_wire::{Fault, Status};
 
 use super::arguments::Arguments;
@@ -17,7 +17,6 @@ use super::reactor::activity::KeepAlive;
 use super::reactor::event_loop::LoopContext;
 use super::reactor::method_times::MethodId;
 use super::reactor::{Reactor, WorkItem};
-use crate::door;
 use crate::guard::guard;
 use crate::method_ref::MethodRef;
 use crate::quota::{Quota, QuotaGuard, Resource};
@@ -25,6 +24,7 @@ use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
 use crate::server::incoming_call::{IncomingCall, fault};
 use crate::sync::now;
+use crate::{descriptions, door};
 
 /// A call to be run.
 pub(crate) struct ServerCall {
@@ -150,6 +150,13 @@ impl ServerCall {
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),
             };
         }
+        if method == descriptions::METHOD {
+            reactor.loop_of(connection.key()).count_call();
+            return match described(&connection, &context, &arguments, handles) {
+                Ok(descriptions) => reply(Status::Done, descriptions, &[]),
+                Err(refusal) => fault(&mut reply, &refusal),
+            };
+        }
         let Some(interface) = connection.object().interface() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
@@ -183,6 +190,29 @@ impl ServerCall {
         };
         reactor.end_copy();
         connection.reply(reactor, call, Status::Fault, fault.write().into(), &[]);
+    }
+}
+
+/// Returns the descriptions that a call of [`descriptions::METHOD`] requests: those of the
+/// connection's interface, or of all interfaces of its object.
+fn described(
+    connection: &ServerConnection,
+    context: &Context,
+    arguments: &Arguments,
+    handles: ReceivedHandles,
+) -> Result<Payload<'static>, Fault> {
+    let object = connection.object();
+    let (Some(interface), Some(all)) = (object.interface(), object.object()) else {
+        return Err(Fault::NoSuchMethod(descriptions::METHOD));
+    };
+    let options = arguments.decode(handles.into_handles(), &context.0.prover(), |mut input| {
+        let options: u32 = input.parameter(0, None)?;
+        input.finish()?;
+        Ok(options)
+    });
+    match options.map_err(|error: DecodeError| Fault::from(error))? & descriptions::ALL_INTERFACES {
+        0 => descriptions::encode([interface.description()].into_iter()),
+        _ => descriptions::encode(all.descriptions()),
     }
 }
 

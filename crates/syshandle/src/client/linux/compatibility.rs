@@ -1,0 +1,185 @@
+//! Comparison of a client's description of its interface with the server's.
+//!
+//! The greeting contains the hash of the server's description. If it equals the hash of the client's,
+//! both sides understand each other. Otherwise the client requests the server's description before
+//! its first call, and refuses the methods that would be misread.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "tokio")]
+use std::time::Instant;
+
+use syshandle_os::Credentials;
+use syshandle_types::Payload;
+use syshandle_types::describe::compatibility::{Incompatibility, differences};
+use syshandle_types::describe::owned::Description;
+
+use super::call_queue::NewCall;
+use super::connection::ClientConnection;
+use super::deadline::Deadline;
+use crate::client::Client;
+#[cfg(feature = "tokio")]
+use crate::client::ReplyReader;
+use crate::descriptions;
+use crate::{Error, ErrorKind, Result};
+
+/// The methods of a client that its server would misread, by their numbers; `None` if the server has
+/// the same description.
+pub(super) type Differences = Option<Arc<BTreeMap<u32, Incompatibility>>>;
+
+/// The hashes of a client's and its server's description, and the server. The differences are known
+/// for one server only, because a server can announce the hash of another server's description.
+type Pair = (u64, u64, Credentials);
+
+/// Differences that were found, the newest one last.
+static FOUND: Mutex<Vec<(Pair, Differences)>> = Mutex::new(Vec::new());
+
+/// Number of pairs whose differences a process remembers. A program has few clients whose servers
+/// have other versions of their interfaces.
+const FOUND_MAX: usize = 64;
+
+impl Client {
+    /// Returns the connection of a client that may make calls. Connects first if necessary, and
+    /// compares the descriptions.
+    #[inline]
+    pub(super) fn ready(&self, deadline: &mut Deadline<'_>) -> Result<&Arc<ClientConnection>> {
+        let connection = self.connection(deadline)?;
+        if !self.is_compared() {
+            self.compare(connection, deadline)?;
+        }
+        Ok(connection)
+    }
+
+    /// Returns whether the descriptions were compared.
+    #[inline]
+    pub(super) fn is_compared(&self) -> bool {
+        self.object.shared.differences.get().is_some()
+    }
+
+    /// Returns an error if the server would misread a call of this method.
+    #[inline]
+    pub(super) fn check_method(&self, method: u32) -> Result<()> {
+        match self.object.shared.differences.get() {
+            Some(Some(found)) => refuse(found, method),
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the hashes of the descriptions. If they are equal, or if the server does not announce
+    /// its hash, the descriptions are not compared any more.
+    pub(super) fn compare_hashes(&self, connection: &ClientConnection) {
+        let theirs = connection.description();
+        if theirs == 0 || theirs == descriptions::of(self.interface).hash {
+            let _ = self.object.shared.differences.set(None);
+        }
+    }
+
+    #[cold]
+    fn compare(&self, connection: &ClientConnection, deadline: &mut Deadline<'_>) -> Result<()> {
+        // One thread requests the description while the others wait.
+        let _turn = self.object.shared.connection.turn_of_thread();
+        if self.is_compared() || self.recall(connection) {
+            return Ok(());
+        }
+        let body = request();
+        let call = NewCall { method: descriptions::METHOD, body: &body, handles: &[] };
+        let fetched = connection.begin(&call, deadline).and_then(|waiter| {
+            let reply = connection.finish(waiter, deadline)?;
+            let all = self.read_reply(connection, descriptions::METHOD, None, reply);
+            self.method_ref(descriptions::METHOD).without_error(all)
+        });
+        self.finish_comparison(connection, fetched)
+    }
+
+    /// Compares the descriptions in a task, if they were not compared yet.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn compare_in_task(&self, deadline: Instant) -> Result<()> {
+        let _turn = self.object.shared.connection.turn_of_task(deadline).await?;
+        let connection = self.connection(&mut Deadline::until(deadline, None))?;
+        if self.is_compared() || self.recall(connection) {
+            return Ok(());
+        }
+        let waiter = {
+            let body = request();
+            let call = NewCall { method: descriptions::METHOD, body: &body, handles: &[] };
+            connection.begin_later(&call, &Deadline::until(deadline, self.cancel.as_ref()))
+        };
+        let fetched = match waiter {
+            Ok(waiter) => {
+                let read: ReplyReader<_> = |client, method, declared, reply| {
+                    client.method_ref(method).without_error(client.read(method, declared, reply?))
+                };
+                self.begun(descriptions::METHOD, waiter, deadline, read).await
+            }
+            Err(error) => Err(error),
+        };
+        self.finish_comparison(connection, fetched)
+    }
+
+    fn pair(&self, connection: &ClientConnection) -> Pair {
+        (descriptions::of(self.interface).hash, connection.description(), connection.server())
+    }
+
+    /// Uses the differences that an earlier comparison found. Returns whether there was one.
+    fn recall(&self, connection: &ClientConnection) -> bool {
+        let pair = self.pair(connection);
+        let known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.iter().find(|(known, _)| *known == pair);
+        known.is_some_and(|(_, found)| {
+            let _ = self.object.shared.differences.set(found.clone());
+            true
+        })
+    }
+
+    /// Compares the descriptions, given the reply of the server.
+    fn finish_comparison(
+        &self,
+        connection: &ClientConnection,
+        fetched: Result<Vec<Vec<u8>>>,
+    ) -> Result<()> {
+        let theirs = fetched.and_then(|all| {
+            let first = all.first().map(Vec::as_slice).unwrap_or_default();
+            let read = Description::from_bytes(first);
+            read.map_err(|error| Error::detected(ErrorKind::Malformed, error.to_string()))
+        });
+        let theirs = theirs.map_err(|error| {
+            // The call of the program has not been sent.
+            error.did_not_run().at("comparison with the server's description")
+        })?;
+        let found = differences(&descriptions::of(self.interface).description, &theirs);
+        crate::log::debug!(
+            interface = self.interface.name,
+            refused = found.len(),
+            "the server has another version of the interface"
+        );
+        let found = (!found.is_empty()).then(|| Arc::new(found));
+        remember(self.pair(connection), found.clone());
+        let _ = self.object.shared.differences.set(found);
+        Ok(())
+    }
+}
+
+/// Returns the arguments of the call that requests the server's description of the interface.
+fn request() -> Payload<'static> {
+    0_u32.to_le_bytes().to_vec().into()
+}
+
+#[cold]
+fn refuse(found: &BTreeMap<u32, Incompatibility>, method: u32) -> Result<()> {
+    match found.get(&method) {
+        Some(found) => Err(Error::detected(ErrorKind::Incompatible, found.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn remember(pair: Pair, found: Differences) {
+    // A process of another pid namespace has no number, so another one could not be told from it.
+    if pair.2.pid == 0 {
+        return;
+    }
+    let mut known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.len() == FOUND_MAX {
+        known.remove(0);
+    }
+    known.push((pair, found));
+}
