@@ -30,6 +30,8 @@ use self::platform::{EncodedReply, ObjectRef};
 use crate::class::{Interface, Proxy};
 use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
+#[cfg(not(windows))]
+use crate::withdrawal::Withdrawal;
 use crate::{CallError, Result};
 
 /// An untyped reference to an object. Every generated client wraps one.
@@ -171,6 +173,17 @@ impl Client {
         let mut client = self.clone();
         client.object.filesystems = Some(filesystems);
         client
+    }
+
+    /// Returns a value that withdraws the object, if this process serves it and this is the
+    /// reference of its owner: the one that [`in_process`](crate::in_process()),
+    /// [`Class::in_process`](crate::object::Class::in_process) or [`Context::serve`] returned, or a
+    /// clone. A reference that a call or [`cast`](Self::cast) returned is not the owner's. Linux
+    /// only.
+    ///
+    /// [`Context::serve`]: crate::Context::serve
+    pub fn withdrawal(&self) -> Option<Withdrawal> {
+        self.object.withdrawal()
     }
 }
 

@@ -28,6 +28,7 @@ use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::wait_mode::WaitMode;
+use crate::withdrawal::Withdrawal;
 use crate::{Error, ErrorKind, Result, send_error};
 
 /// Number of the method that asks a server for a door to the object of the connection.
@@ -39,10 +40,13 @@ pub(crate) const DECLARATION: Declaration = Declaration::socket(Sockets::SEQPACK
 /// Makes doors to an object of this process.
 pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     /// Makes a door, and returns its outer end.
-    fn make_door(&self) -> io::Result<OwnedHandle>;
+    fn make_door(&self) -> Result<OwnedHandle>;
 
     /// Checks that the object has an interface.
     fn require(&self, interface: &Interface) -> Result<()>;
+
+    /// Returns the value that withdraws the object.
+    fn withdrawal(&self) -> Withdrawal;
 }
 
 /// A door that was made for one receiver. The message that passes the reference owns the door.
@@ -249,7 +253,7 @@ fn not_attached(error: io::Error) -> Error {
     Error::detected(kind, text).because(error)
 }
 
-fn gone() -> Error {
+pub(crate) fn gone() -> Error {
     Error::detected(ErrorKind::Disconnected, "the object no longer exists")
 }
 

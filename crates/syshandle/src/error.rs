@@ -263,7 +263,7 @@ impl Error {
             Fault::HandlesLost => ErrorKind::HandlesLost,
             Fault::Expired => ErrorKind::TimedOut,
             Fault::Busy { .. } => ErrorKind::Busy,
-            Fault::Draining => ErrorKind::Disconnected,
+            Fault::Draining | Fault::Withdrawn => ErrorKind::Disconnected,
             Fault::Panicked { .. } => ErrorKind::Panicked,
             Fault::Unsendable { .. } => ErrorKind::System,
             Fault::TooLarge { .. } => ErrorKind::TooLarge,

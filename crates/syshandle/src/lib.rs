@@ -84,6 +84,8 @@ pub mod serving {
         CallStats, QuotaOwner, QuotaStats, RefusalStats, RunningServer, ServerRef, ServerStats,
         Usage,
     };
+    #[cfg(not(windows))]
+    pub use crate::withdrawal::Withdrawal;
 }
 
 // The modules above exist on every platform. The modules below exist on one platform only.
@@ -112,6 +114,7 @@ cfg_if::cfg_if! {
         mod sync;
         #[cfg(test)]
         mod test_sync;
+        mod withdrawal;
 
         #[cfg(test)]
         use test_sync as sync;

@@ -1,13 +1,17 @@
-//! Objects of a process that share one reactor. A program of its own, because it counts the threads
-//! and descriptors of the process.
+//! Objects of a process that share one reactor, and their withdrawal. A program of its own, because
+//! it counts the threads and descriptors of the process.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle::{Result, in_process, interface};
+use syshandle::object::Proxy;
+use syshandle::serving::Withdrawal;
+use syshandle::{Context, Error, ErrorKind, Result, in_process, interface};
 
 /// A callback.
 #[interface(iid = "b1f5f1c0-6a3e-4f6b-9a63-6b0f6f0f5a01")]
@@ -62,16 +66,146 @@ impl Publisher for Registry {
     }
 }
 
-fn count(folder: &str) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
+/// A callback whose methods last until the test lets them end.
+#[interface(iid = "b1f5f1c0-6a3e-4f6b-9a63-6b0f6f0f5a03")]
+pub trait Worker {
+    /// Returns the number of calls so far.
+    fn count(&self) -> Result<usize>;
+    /// Reports its start, and waits until the test lets it end.
+    fn work(&self) -> Result<usize>;
+    /// Withdraws this object, and returns whether it was there.
+    fn withdraw(&self) -> Result<bool>;
+    /// Counts the call, and returns this number of bytes.
+    fn bytes(&self, len: u32) -> Result<Vec<u8>>;
 }
 
+struct Job {
+    count: AtomicUsize,
+    started: Mutex<Sender<()>>,
+    may_end: Mutex<Receiver<()>>,
+    withdrawal: OnceLock<Withdrawal>,
+    dropped: Sender<()>,
+}
+
+impl Worker for Arc<Job> {
+    fn count(&self) -> Result<usize> {
+        Ok(self.count.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn work(&self) -> Result<usize> {
+        self.started.lock().unwrap().send(()).unwrap();
+        // Ends when the test drops the sender.
+        let _ = self.may_end.lock().unwrap().recv();
+        Ok(7)
+    }
+
+    fn withdraw(&self) -> Result<bool> {
+        Ok(self.withdrawal.get().unwrap().withdraw())
+    }
+
+    fn bytes(&self, len: u32) -> Result<Vec<u8>> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![7; len as usize])
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let _ = self.dropped.send(());
+    }
+}
+
+/// The test's side of a [`Job`].
+struct JobControl {
+    started: Receiver<()>,
+    may_end: Sender<()>,
+    dropped: Receiver<()>,
+}
+
+/// Serves a job. The job has the value that withdraws it.
+fn job() -> (WorkerClient, Withdrawal, JobControl) {
+    let (started_sender, started) = channel();
+    let (may_end, may_end_receiver) = channel();
+    let (dropped_sender, dropped) = channel();
+    let job = Arc::new(Job {
+        count: AtomicUsize::new(0),
+        started: Mutex::new(started_sender),
+        may_end: Mutex::new(may_end_receiver),
+        withdrawal: OnceLock::new(),
+        dropped: dropped_sender,
+    });
+    let client = in_process::<dyn Worker, _>(job.clone()).unwrap();
+    let withdrawal = client.as_client().withdrawal().unwrap();
+    job.withdrawal.set(withdrawal.clone()).unwrap();
+    (client, withdrawal, JobControl { started, may_end, dropped })
+}
+
+/// An object that passes references on.
+#[interface(iid = "b1f5f1c0-6a3e-4f6b-9a63-6b0f6f0f5a04")]
+pub trait Exchange {
+    /// Returns another reference to the same object.
+    fn copy(&self, worker: WorkerClient) -> Result<WorkerClient>;
+    /// Serves a callback from the server of this object.
+    fn serve(&self, context: &Context) -> Result<ListenerClient>;
+    /// Withdraws the callback that was served last.
+    fn withdraw(&self) -> Result<bool>;
+}
+
+#[derive(Default)]
+struct Copier(Mutex<Option<Withdrawal>>);
+
+impl Exchange for Copier {
+    fn copy(&self, worker: WorkerClient) -> Result<WorkerClient> {
+        Ok(worker)
+    }
+
+    fn serve(&self, context: &Context) -> Result<ListenerClient> {
+        let served = context.serve::<dyn Listener, _>(Sum)?;
+        *self.0.lock().unwrap() = served.as_client().withdrawal();
+        Ok(served)
+    }
+
+    fn withdraw(&self) -> Result<bool> {
+        Ok(self.0.lock().unwrap().as_ref().is_some_and(Withdrawal::withdraw))
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    error.kind() == ErrorKind::Disconnected
+        && !error.may_have_run()
+        && format!("{error:#}").contains("the object no longer exists")
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until a condition holds.
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Prevents that two tests count at the same time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    wait_until("the objects of the test before are gone", || threads() == 0);
+    alone
+}
+
+/// Returns the number of threads of the library. The test program starts other threads.
 fn threads() -> usize {
-    count("/proc/self/task")
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    // A thread may have ended in the meantime.
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("syshandle")).count()
 }
 
 fn descriptors() -> usize {
-    count("/proc/self/fd")
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 fn publisher() -> PublisherClient {
@@ -80,6 +214,7 @@ fn publisher() -> PublisherClient {
 
 #[test]
 fn a_thousand_callbacks_take_no_thread_and_one_descriptor_each() {
+    let _alone = alone();
     syshandle::direct::prepare().unwrap();
     let cores = std::thread::available_parallelism().unwrap().get();
     let (threads_before, descriptors_before) = (threads(), descriptors());
@@ -111,4 +246,177 @@ fn a_thousand_callbacks_take_no_thread_and_one_descriptor_each() {
         assert!(Instant::now() < deadline, "{} threads, {} descriptors", threads(), descriptors());
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_withdrawn_object_is_gone_for_its_hundred_holders_and_frees_their_descriptors() {
+    let _alone = alone();
+    syshandle::direct::prepare().unwrap();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (own, withdrawal, control) = job();
+    let before = descriptors();
+    let mut holders: Vec<_> = (0..100).map(|_| exchange.copy(&own).unwrap()).collect();
+    // A reference that was passed on by its holder, and one by the holder of that reference.
+    let passed_on = exchange.copy(&holders[0]).unwrap();
+    holders.push(exchange.copy(&passed_on).unwrap());
+    holders.push(passed_on);
+    for holder in holders.iter().step_by(2) {
+        holder.count().unwrap();
+    }
+    assert!(withdrawal.withdraw());
+    control.dropped.recv_timeout(LONG).unwrap();
+    for holder in holders.iter().chain([&own]) {
+        for _ in 0..2 {
+            let error = holder.count().unwrap_err();
+            assert!(is_gone(&error), "{error:?}");
+        }
+        // Passing the reference on fails too.
+        assert!(exchange.copy(holder).is_err());
+    }
+    // Each holder has a descriptor of its own until it drops the reference.
+    let count = holders.len();
+    wait_until("the server's ends are closed", || descriptors() <= before + count + 10);
+    drop(holders);
+    wait_until("all descriptors are closed", || descriptors() <= before + 10);
+    // The others are still served.
+    let (other, ..) = job();
+    assert_eq!(exchange.copy(&other).unwrap().count().unwrap(), 0);
+}
+
+#[test]
+fn calls_that_run_when_their_object_is_withdrawn_finish() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (own, withdrawal, control) = job();
+    let clients: Vec<_> = (0..4).map(|_| exchange.copy(&own).unwrap()).collect();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = clients.iter().map(|client| scope.spawn(|| client.work())).collect();
+        // The lock of the object lets one method wait at a time, after all have started.
+        clients.iter().for_each(|_| control.started.recv_timeout(LONG).unwrap());
+        assert!(withdrawal.withdraw());
+        // A connection with a running call refuses further calls.
+        for client in clients.iter().chain([&own]) {
+            let error = client.count().unwrap_err();
+            assert!(is_gone(&error), "{error:?}");
+        }
+        assert!(control.dropped.try_recv().is_err(), "running methods keep the object");
+        drop(control.may_end);
+        for call in running {
+            assert_eq!(call.join().unwrap().unwrap(), 7);
+        }
+    });
+    control.dropped.recv_timeout(LONG).unwrap();
+    for client in clients {
+        assert!(is_gone(&client.count().unwrap_err()));
+    }
+}
+
+#[test]
+fn a_call_that_comes_together_with_the_withdrawal_runs_or_reports_that_it_did_not() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    for round in 0..20 {
+        let (own, withdrawal, control) = job();
+        let clients: Vec<_> = (0..4).map(|_| exchange.copy(&own).unwrap()).collect();
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = clients
+                .iter()
+                .map(|client| {
+                    // Each call that failed did not run.
+                    scope.spawn(|| {
+                        (0..)
+                            .map(|_| client.count())
+                            .find_map(|counted| counted.err())
+                            .expect("the calls fail in the end")
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_millis(round % 5));
+            assert!(withdrawal.withdraw());
+            for caller in callers {
+                let error = caller.join().unwrap();
+                assert!(is_gone(&error), "{error:?}");
+            }
+        });
+        control.dropped.recv_timeout(LONG).unwrap();
+        drop((own, clients));
+    }
+}
+
+#[test]
+fn an_object_can_be_withdrawn_in_its_own_method_and_only_once() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (own, withdrawal, control) = job();
+    let holder = exchange.copy(&own).unwrap();
+    assert!(holder.withdraw().unwrap(), "the reply of the method arrives");
+    control.dropped.recv_timeout(LONG).unwrap();
+    assert!(is_gone(&holder.withdraw().unwrap_err()));
+    assert!(is_gone(&own.count().unwrap_err()));
+    assert!(!withdrawal.withdraw());
+}
+
+#[test]
+fn a_holder_that_does_not_read_its_results_keeps_no_withdrawn_object() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (own, withdrawal, control) = job();
+    let holder = exchange.copy(&own).unwrap();
+    let unread = WorkerAsyncClient::from(&holder);
+    // All results together are larger than the shared memory.
+    let calls: Vec<_> = (0..12).map(|_| unread.bytes(3 * 1024 * 1024)).collect();
+    // The calls to count count too.
+    let counted = AtomicUsize::new(0);
+    wait_until("all calls have run", || {
+        own.count().unwrap() - counted.fetch_add(1, Ordering::SeqCst) == 12
+    });
+    assert!(withdrawal.withdraw());
+    control.dropped.recv_timeout(LONG).unwrap();
+    let mut lost = 0;
+    for call in calls {
+        match call.wait() {
+            Ok(bytes) => assert_eq!(bytes.len(), 3 * 1024 * 1024),
+            Err(error) => {
+                assert!(error.may_have_run(), "{error:?}");
+                lost += 1;
+            }
+        }
+    }
+    assert!(lost > 0);
+}
+
+#[test]
+fn a_withdrawal_keeps_nothing_alive() {
+    let _alone = alone();
+    let (own, withdrawal, control) = job();
+    assert_eq!(own.count().unwrap(), 0);
+    assert!(own.as_client().withdrawal().is_some());
+    drop(own);
+    control.dropped.recv_timeout(LONG).unwrap();
+    wait_until("nothing is left to withdraw", || !withdrawal.withdraw());
+}
+
+#[test]
+fn only_the_reference_of_the_owner_withdraws_an_object() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (own, ..) = job();
+    let holder = exchange.copy(&own).unwrap();
+    assert!(holder.as_client().withdrawal().is_none());
+    let clone = own.as_client().clone();
+    assert!(clone.withdrawal().is_some_and(|withdrawal| withdrawal.withdraw()));
+    assert!(is_gone(&holder.count().unwrap_err()));
+}
+
+#[test]
+fn an_object_that_a_method_serves_can_be_withdrawn() {
+    let _alone = alone();
+    let exchange = in_process::<dyn Exchange, _>(Copier::default()).unwrap();
+    let (connected, unused) = (exchange.serve().unwrap(), exchange.serve().unwrap());
+    assert_eq!(connected.notify(1).unwrap(), 2);
+    assert!(exchange.withdraw().unwrap());
+    assert!(is_gone(&unused.notify(1).unwrap_err()));
+    // The other object is not affected.
+    assert_eq!(connected.notify(1).unwrap(), 2);
+    assert!(!exchange.withdraw().unwrap());
 }

@@ -105,6 +105,8 @@ pub enum Fault {
         /// The reason given by the program.
         text: String,
     },
+    /// The owner of the object has withdrawn it.
+    Withdrawn,
 }
 
 /// The error of a method that declares no error type.
@@ -207,6 +209,7 @@ impl fmt::Display for Fault {
             }
             Self::Method(error) => Printable(&error.text).fmt(f),
             Self::Aborted { text } => Printable(text).fmt(f),
+            Self::Withdrawn => f.write_str("the object no longer exists"),
         }
     }
 }
@@ -270,6 +273,7 @@ impl Encode for Fault {
                 text(19, what, out);
                 put_place(*parameter, path, out);
             }
+            Self::Withdrawn => out.put(&[20]),
         }
     }
 }
@@ -321,6 +325,7 @@ impl Decode for Fault {
                 parameter: parameter(input)?,
                 path: path(input)?,
             },
+            20 => Self::Withdrawn,
             _ => return Err(input.error(DecodeErrorKind::Value { expected: "fault" })),
         })
     }
@@ -422,6 +427,7 @@ mod tests {
             Fault::Expired,
             Fault::Busy { limit: text() },
             Fault::Draining,
+            Fault::Withdrawn,
             Fault::Panicked { text: text() },
             Fault::Failed { text: text() },
             Fault::Unsendable { text: text() },

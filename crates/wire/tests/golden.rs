@@ -197,6 +197,7 @@ fn faults_are_as_they_were() {
         method(true, Some(IoCause::Kind(io::ErrorKind::UnexpectedEof))),
         Fault::Aborted { text: text() },
         Fault::Incompatible { parameter: Some(1), path: path(), text: text() },
+        Fault::Withdrawn,
     ];
     for fault in faults {
         let bytes = fault.write();

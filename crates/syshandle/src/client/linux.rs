@@ -55,6 +55,7 @@ use crate::door::{DoorMaker, LentDoor};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
+use crate::withdrawal::Withdrawal;
 use crate::{CallError, Error, ErrorKind, Result, door};
 
 /// The object that a client refers to, and how it is reached.
@@ -64,6 +65,13 @@ pub(super) struct ObjectRef {
     pub(super) filesystems: Option<Arc<Filesystems>>,
     /// Holds back the calls that this client begins, to send them in one system call.
     pipeline: Option<Pipeline>,
+}
+
+impl ObjectRef {
+    /// Returns the value that withdraws the object, if this is the reference of its owner.
+    pub(super) fn withdrawal(&self) -> Option<Withdrawal> {
+        self.shared.connection.maker().map(|maker| maker.withdrawal())
+    }
 }
 
 #[derive(Debug)]

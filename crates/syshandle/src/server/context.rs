@@ -16,7 +16,8 @@ use crate::{Error, Result};
 /// The context of a call: the client, the deadline, and further services of the server.
 ///
 /// A method that needs the context declares `context: &Context` as its first parameter. The client
-/// does not pass it. A clone may be used after the call was answered.
+/// does not pass it. A clone may be used after the call was answered. It does not keep the server
+/// alive, in contrast to a background task.
 #[derive(Clone, Debug)]
 pub struct Context(pub(crate) CallContext, pub(crate) Option<Arc<SimulatedCall>>);
 

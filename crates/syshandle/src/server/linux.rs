@@ -8,6 +8,7 @@ pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod doors;
 pub(crate) mod event_source;
+mod holders;
 mod object;
 pub(crate) mod reactor;
 pub(crate) mod served_object;

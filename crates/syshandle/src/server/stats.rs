@@ -56,7 +56,7 @@ pub struct RefusalStats {
     pub busy: u64,
     /// Calls that were cancelled, or whose deadline had passed, before their method started.
     pub expired: u64,
-    /// Calls that arrived while the server was about to end.
+    /// Calls that arrived while the server was about to end, or after their object was withdrawn.
     pub stopping: u64,
     /// Clients and calls that asked for a class, an interface or a method that does not exist.
     pub not_found: u64,
@@ -131,7 +131,7 @@ impl RefusalCounters {
             Fault::NotAllowed { .. } => &self.not_allowed,
             Fault::Busy { .. } => &self.busy,
             Fault::Expired => &self.expired,
-            Fault::Draining => &self.stopping,
+            Fault::Draining | Fault::Withdrawn => &self.stopping,
             Fault::NoSuchClass(_) | Fault::NoSuchInterface(_) | Fault::NoSuchMethod(_) => {
                 &self.not_found
             }

@@ -41,6 +41,7 @@ cfg_if::cfg_if! {
         mod pending_call;
         mod server;
         mod serving;
+        mod subscribers;
         mod values;
         mod work;
     }

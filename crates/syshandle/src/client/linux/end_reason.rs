@@ -16,7 +16,8 @@ pub(super) enum EndReason {
     Died,
     /// The server takes no more calls, and reported no reason in time.
     Deaf,
-    /// The server refused the connection before it ran any call.
+    /// The server refused the connection before it ran any call, or ended it after it answered every
+    /// call that ran.
     NotServed(Fault),
     /// The server ended the connection with a fault, and may have run calls.
     Refused(Fault),
@@ -64,7 +65,9 @@ impl EndReason {
                 | Fault::NoSuchInterface(_)
                 | Fault::NoObject { .. }
         );
-        if could_not_open && !has_replied { Self::NotServed(fault) } else { Self::Refused(fault) }
+        // A server answers every running call before it reports that the object was withdrawn.
+        let ran_none = could_not_open && !has_replied || fault == Fault::Withdrawn;
+        if ran_none { Self::NotServed(fault) } else { Self::Refused(fault) }
     }
 }
 
@@ -131,6 +134,7 @@ mod tests {
             (EndReason::refused(Fault::Draining, false), true),
             (EndReason::refused(no_class(), true), true),
             (EndReason::refused(no_class(), false), false),
+            (EndReason::refused(Fault::Withdrawn, true), false),
             (EndReason::Closed, false),
             (EndReason::Died, true),
             (EndReason::Deaf, true),

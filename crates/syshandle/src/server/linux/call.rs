@@ -131,6 +131,7 @@ impl ServerCall {
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
+            () if connection.object().is_withdrawn() => Some(Fault::Withdrawn),
             () if context.0.call.is_cancelled() => Some(Fault::Expired),
             () => match arguments {
                 Arguments::PastLimit(limit) => Some(Fault::Busy { limit: limit.into() }),
@@ -143,7 +144,8 @@ impl ServerCall {
         }
         if method == door::METHOD {
             let quota = &connection.session().quota;
-            let door = |object| InnerDoor::open(reactor, quota, object);
+            let holders = connection.object().holders();
+            let door = |object| InnerDoor::open(reactor, quota, (object, holders));
             return match connection.object().object().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),

@@ -36,6 +36,7 @@ use self::outbox::Outbox;
 use self::state::{ConnectionState, PollerChange};
 use super::classes::Classes;
 use super::context::CallHost;
+use super::holders::{Holder, Holders};
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
@@ -51,7 +52,7 @@ use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaGuard, Resource};
 use crate::spin::Spin;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard};
 use crate::untyped_object::Object;
 
@@ -68,6 +69,8 @@ pub(crate) struct ServerConnection {
     methods: OnceLock<Arc<MethodTimes>>,
     spin: Spin,
     inbox: Inbox,
+    /// Number of replies that threads are sending without the lock.
+    sending: AtomicUsize,
     shared: Mutex<SharedState>,
 }
 
@@ -95,8 +98,8 @@ struct ExpectedHello {
 
 /// Which object a new connection gets.
 pub(crate) enum ObjectOrigin {
-    /// The object of a door.
-    Existing(Object),
+    /// The object of a door, and its holders if its owner can withdraw it.
+    Existing(Object, Option<Arc<Holders>>),
     /// A new object of the class that the client names in its hello.
     OfClass(Arc<Classes>),
 }
@@ -123,12 +126,16 @@ impl ServerConnection {
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
         client: ClientOrigin,
-        object: &Object,
+        (object, holders): (&Object, Option<&Arc<Holders>>),
     ) -> io::Result<Option<Arc<Self>>> {
         let greeting = greeting_frame(&Greeting::new(LIMITS, object.offers()));
-        let object = ObjectOrigin::Existing(object.clone());
+        let object = ObjectOrigin::Existing(object.clone(), holders.cloned());
         let added = Self::add(reactor, socket, client, &greeting, object, None)?;
-        Ok(added.map(|added| added.connection))
+        let connection = added.map(|added| added.connection);
+        if let (Some(connection), Some(holders)) = (&connection, holders) {
+            holders.add(reactor, connection);
+        }
+        Ok(connection)
     }
 
     /// Greets a client and starts to serve it. Returns `None` if the client was refused.
@@ -163,8 +170,8 @@ impl ServerConnection {
             }
         };
         let (object, classes) = match object {
-            ObjectOrigin::Existing(object) => (Some(object), None),
-            ObjectOrigin::OfClass(classes) => (None, Some(classes)),
+            ObjectOrigin::Existing(object, holders) => ((Some(object), holders), None),
+            ObjectOrigin::OfClass(classes) => ((None, None), Some(classes)),
         };
         let object = ClientObject::new(reactor, &quota, object, quota_guard);
         let session = Arc::new(Session::new(client, process, quota));
@@ -187,6 +194,7 @@ impl ServerConnection {
             methods: OnceLock::new(),
             spin: Spin::default(),
             inbox: Inbox::default(),
+            sending: AtomicUsize::new(0),
             shared: Mutex::new(shared),
         });
         connection.link.send(header, greeting, &[])?;
@@ -236,7 +244,11 @@ impl ServerConnection {
         let mut shared = self.shared();
         // Received frames that are not handled yet are expected in the present loop, so the
         // connection does not move.
-        if !self.inbox.is_empty() || !shared.state.move_to_other_loop() {
+        // The timer of a withdrawn object refers to the connection by its key.
+        if !self.inbox.is_empty()
+            || self.object.is_withdrawn()
+            || !shared.state.move_to_other_loop()
+        {
             return;
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
@@ -287,12 +299,44 @@ impl ServerConnection {
         reactor.loop_of(self.key()).poller().remove(self.link.socket.as_fd());
     }
 
-    /// Ends the connection if the client has not said hello.
-    fn end_unless_open(&self, reactor: &Arc<Reactor>) {
+    /// Ends the connection if the client has not said hello, or does not read the last replies of
+    /// an object that was withdrawn.
+    fn end_late(&self, reactor: &Arc<Reactor>) {
         if self.object.interface().is_none() {
             crate::log::debug!("a client did not say hello in time");
             self.end(reactor, false);
+        } else if self.object.is_withdrawn() {
+            let shared = self.shared();
+            let has_ended = shared.calls.running() == shared.outbox.unanswered();
+            if has_ended && self.sending.load(Ordering::SeqCst) == 0 {
+                // Without a fault, because the calls whose replies are lost have run.
+                self.end_locked(shared, reactor, false);
+            } else {
+                reactor.set_timer(LAST_REPLIES_TIMEOUT, self.key(), SourceTimer::Timeout);
+            }
         }
+    }
+
+    /// Ends the connection if its object was withdrawn and the client has got all replies.
+    fn end_if_withdrawn(&self, reactor: &Arc<Reactor>) {
+        if !self.object.is_withdrawn() {
+            return;
+        }
+        let mut shared = self.shared();
+        let is_busy = !shared.calls.is_idle() || self.sending.load(Ordering::SeqCst) > 0;
+        if shared.state.is_closed() || is_busy {
+            return;
+        }
+        shared.send_batch(self);
+        if shared.outbox.has_pending() {
+            self.update_poller(&mut shared, reactor);
+            return;
+        }
+        let (header, body) = ServerEnd::<()>::refused(&Fault::Withdrawn);
+        // A client that has disconnected does not need the fault.
+        let _ = self.link.send_last(&header, &body);
+        // The lock is still held, so that no call runs after the client was told that it did not.
+        self.end_locked(shared, reactor, true);
     }
 
     /// Ends the connection because the server ends. A bye means that unanswered calls did not run.
@@ -370,6 +414,17 @@ impl CallHost for ServerConnection {
     }
 }
 
+impl Holder for ServerConnection {
+    fn withdraw(&self, reactor: &Arc<Reactor>) {
+        let shared = self.shared();
+        if !shared.state.is_closed() {
+            reactor.set_timer(LAST_REPLIES_TIMEOUT, self.key(), SourceTimer::Timeout);
+        }
+        drop(shared);
+        self.end_if_withdrawn(reactor);
+    }
+}
+
 impl SharedState {
     /// Sends the replies that wait to be sent together.
     fn send_batch(&mut self, connection: &ServerConnection) {
@@ -405,6 +460,9 @@ impl std::fmt::Debug for ServerConnection {
 
 /// How long unused shared memory for replies is kept.
 const UNUSED_MEMORY: Duration = Duration::from_secs(1);
+
+/// How long a client may take to read the last replies of an object that was withdrawn.
+const LAST_REPLIES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may wait before its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

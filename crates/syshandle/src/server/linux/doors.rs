@@ -11,6 +11,7 @@ use syshandle_types::Prove;
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use super::connection::{ClientOrigin, ServerConnection, refuse};
+use super::holders::{Holder, Holders};
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
@@ -38,7 +39,7 @@ impl InnerDoor {
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
         quota: &Arc<Quota>,
-        object: &Object,
+        (object, holders): (&Object, Option<&Arc<Holders>>),
     ) -> io::Result<OwnedHandle> {
         if reactor.is_full() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients and doors"));
@@ -57,7 +58,12 @@ impl InnerDoor {
         let keep_alive = reactor.keep_alive(ActivityKind::Presence);
         let door = Arc::new(Self {
             socket: PeerSocket::new(inner, quota.clone()),
-            kept: ClientObject::new(reactor, quota, Some(object.clone()), quota_guard),
+            kept: ClientObject::new(
+                reactor,
+                quota,
+                (Some(object.clone()), holders.cloned()),
+                quota_guard,
+            ),
             key: std::sync::OnceLock::new(),
             _keep_alive: keep_alive,
         });
@@ -68,6 +74,9 @@ impl InnerDoor {
             },
             |poller, key| poller.add(&door.socket, key, Interest::EachReadable),
         )?;
+        if let Some(holders) = holders {
+            holders.add(reactor, &door);
+        }
         Ok(outer.into())
     }
 
@@ -143,7 +152,12 @@ impl InnerDoor {
                 continue;
             };
             let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), quota.clone()));
+            if self.kept.is_withdrawn() {
+                refuse(reactor, &channel, &Fault::Withdrawn);
+                continue;
+            }
             let Some(object) = self.kept.object() else { continue };
+            let object = (object, self.kept.holders());
             if let Err(error) = serve_attached(reactor, client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
                 let limit = match error.kind() {
@@ -153,6 +167,12 @@ impl InnerDoor {
                 refuse(reactor, &channel, &Fault::Busy { limit });
             }
         }
+    }
+}
+
+impl Holder for InnerDoor {
+    fn withdraw(&self, reactor: &Arc<Reactor>) {
+        self.close(reactor);
     }
 }
 
@@ -189,7 +209,7 @@ fn serve_attached(
     reactor: &Arc<Reactor>,
     client: ProcessIdentity,
     channel: &Arc<PeerSocket>,
-    object: &Object,
+    object: (&Object, Option<&Arc<Holders>>),
 ) -> io::Result<()> {
     if reactor.is_full() {
         refuse(reactor, channel, &Fault::Busy { limit: "clients".into() });

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use super::holders::Holders;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventOutcome, LoopContext};
 use super::reactor::{Reactor, UserCode};
@@ -18,6 +19,8 @@ use crate::untyped_object::{AnyInterface, Object};
 pub(super) struct ClientObject {
     object: OnceLock<Object>,
     interface: OnceLock<Arc<dyn AnyInterface>>,
+    /// Lets the owner of the object withdraw it; `None` if the object has no owner but its client.
+    holders: Option<Arc<Holders>>,
     reactor: Weak<Reactor>,
     quota: Arc<Quota>,
     /// The part of the quota that the connection or door takes.
@@ -35,12 +38,13 @@ impl ClientObject {
     pub(super) fn new(
         reactor: &Arc<Reactor>,
         quota: &Arc<Quota>,
-        object: Option<Object>,
+        (object, holders): (Option<Object>, Option<Arc<Holders>>),
         quota_guard: QuotaGuard,
     ) -> Self {
         Self {
             object: object.map(OnceLock::from).unwrap_or_default(),
             interface: OnceLock::new(),
+            holders,
             reactor: Arc::downgrade(reactor),
             quota: quota.clone(),
             quota_guard: Arc::new(quota_guard),
@@ -62,6 +66,17 @@ impl ClientObject {
     /// Returns the quota of the client that causes the object's destructor.
     pub(super) fn quota(&self) -> &Arc<Quota> {
         &self.quota
+    }
+
+    /// Returns the holders of the object, if its owner can withdraw it.
+    pub(super) fn holders(&self) -> Option<&Arc<Holders>> {
+        self.holders.as_ref()
+    }
+
+    /// Returns whether the owner of the object has withdrawn it.
+    #[inline]
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.holders.as_ref().is_some_and(|holders| holders.is_withdrawn())
     }
 
     /// Sets the object, unless there is one.
@@ -97,6 +112,7 @@ impl ClientObject {
         let object = Self {
             object: object.into(),
             interface,
+            holders: None,
             // The `ObjectRelease` drops the object itself, so its drop must not queue another one.
             reactor: Weak::new(),
             quota: self.quota.clone(),

@@ -9,24 +9,37 @@ use syshandle_types::describe::Interface;
 
 use super::context::CallContext;
 use super::doors::InnerDoor;
+use super::holders::{Holder, Holders};
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::{Reactor, Settings};
-use crate::door::DoorMaker;
+use crate::door::{self, DoorMaker};
 use crate::quota::Quota;
 use crate::setup::{failed, other_process};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::untyped_object::Object;
+use crate::withdrawal::Withdrawal;
 use crate::{Error, ErrorKind, Result};
 
 /// An object of this process. It takes a descriptor for each door, and none without doors.
 #[derive(Debug)]
 pub(crate) struct ServedObject {
+    kept: Arc<KeptObject>,
+    holders: Arc<Holders>,
+}
+
+/// The owner's part of an object; `None` after the object was withdrawn.
+#[derive(Debug)]
+struct KeptObject(Mutex<Option<ObjectParts>>);
+
+#[derive(Debug)]
+struct ObjectParts {
+    object: Object,
+    /// The door that was made with the object, until it is passed on.
+    first: Option<OwnedHandle>,
     reactor: Arc<Reactor>,
     /// The quota in which its doors count.
     quota: Arc<Quota>,
-    object: Object,
-    /// The door that was made with the object, until it is passed on.
-    first: Mutex<Option<OwnedHandle>>,
+    /// Keeps a reactor without a server alive.
     keep_alive: Option<KeepAlive>,
 }
 
@@ -38,15 +51,17 @@ impl ServedObject {
         if !reactor.is_own() {
             return Err(other_process("context"));
         }
-        let first = InnerDoor::open(reactor, quota, &object).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                _ => ErrorKind::System,
-            };
-            Error::detected(kind, NOT_SERVED).because(error)
-        })?;
-        let (reactor, quota, first) = (reactor.clone(), quota.clone(), Mutex::new(Some(first)));
-        Ok(Self { reactor, quota, object, first, keep_alive: None })
+        let holders = Holders::new(reactor);
+        let first =
+            InnerDoor::open(reactor, quota, (&object, Some(&holders))).map_err(|error| {
+                let kind = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                    _ => ErrorKind::System,
+                };
+                Error::detected(kind, NOT_SERVED).because(error)
+            })?;
+        let (reactor, quota, first) = (reactor.clone(), quota.clone(), Some(first));
+        Ok(Self::new(holders, ObjectParts { object, first, reactor, quota, keep_alive: None }))
     }
 
     /// Serves an object of a process without a server. All such objects share one reactor.
@@ -73,31 +88,72 @@ impl ServedObject {
         own: Credentials,
         object: Object,
     ) -> Self {
-        let quota = reactor.quotas().of(own);
-        Self { reactor, quota, object, first: Mutex::new(None), keep_alive: Some(keep_alive) }
+        let (quota, keep_alive) = (reactor.quotas().of(own), Some(keep_alive));
+        let holders = Holders::new(&reactor);
+        Self::new(holders, ObjectParts { object, first: None, reactor, quota, keep_alive })
+    }
+
+    fn new(holders: Arc<Holders>, parts: ObjectParts) -> Self {
+        let reactor = parts.reactor.clone();
+        let kept = Arc::new(KeptObject(Mutex::new(Some(parts))));
+        holders.add(&reactor, &kept);
+        Self { kept, holders }
     }
 }
 
 impl DoorMaker for ServedObject {
-    fn make_door(&self) -> io::Result<OwnedHandle> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.quota, &self.object), Ok)
+    fn make_door(&self) -> Result<OwnedHandle> {
+        let mut guard = self.kept.parts();
+        let parts = guard.as_mut().ok_or_else(door::gone)?;
+        if let Some(first) = parts.first.take() {
+            return Ok(first);
+        }
+        let (object, reactor) = (parts.object.clone(), parts.reactor.clone());
+        let quota = parts.quota.clone();
+        drop(guard);
+        Ok(InnerDoor::open(&reactor, &quota, (&object, Some(&self.holders)))?)
     }
 
     fn require(&self, interface: &Interface) -> Result<()> {
-        self.object.require(interface)
+        let object = self.kept.parts().as_ref().map(|parts| parts.object.clone());
+        object.ok_or_else(door::gone)?.require(interface)
+    }
+
+    fn withdrawal(&self) -> Withdrawal {
+        let holders: Weak<Holders> = Arc::downgrade(&self.holders);
+        Withdrawal::new(holders)
+    }
+}
+
+impl KeptObject {
+    fn parts(&self) -> MutexGuard<'_, Option<ObjectParts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the owner's part of the object.
+    fn release(&self) {
+        let parts = self.parts().take();
+        let Some(ObjectParts { object, first, reactor, keep_alive, .. }) = parts else { return };
+        drop((object, first));
+        if keep_alive.is_some() {
+            drop(keep_alive);
+            if reactor.is_own() {
+                // The reactor ends with its last object, and this thread is none of its own.
+                reactor.look_around();
+            }
+        }
+    }
+}
+
+impl Holder for KeptObject {
+    fn withdraw(&self, _: &Arc<Reactor>) {
+        self.release();
     }
 }
 
 impl Drop for ServedObject {
     fn drop(&mut self) {
-        if let Some(keep_alive) = self.keep_alive.take() {
-            drop(keep_alive);
-            if self.reactor.is_own() {
-                // The reactor ends with its last object, and this thread is none of its own.
-                self.reactor.look_around();
-            }
-        }
+        self.kept.release();
     }
 }
 

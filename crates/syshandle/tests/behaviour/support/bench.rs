@@ -128,6 +128,8 @@ pub(crate) trait Bench {
     fn keep_counter(&self, counter: CounterClient) -> Result<()>;
     fn kept_counter(&self) -> Result<Option<CounterClient>>;
     fn release_counter(&self) -> Result<()>;
+    /// Calls the counter, and keeps it until the process ends.
+    fn keep_counter_for_life(&self, counter: CounterClient) -> Result<()>;
     fn tell(&self, listener: ListenerClient, text: String) -> Result<String>;
 
     /// Starts a background task that waits for a delay and for no object. It writes its outcome to
@@ -531,6 +533,12 @@ impl Bench for Workbench {
 
     fn release_counter(&self) -> Result<()> {
         *self.counter.lock().unwrap() = None;
+        Ok(())
+    }
+
+    fn keep_counter_for_life(&self, counter: CounterClient) -> Result<()> {
+        counter.add(1)?;
+        std::mem::forget(counter);
         Ok(())
     }
 

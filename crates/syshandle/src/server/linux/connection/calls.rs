@@ -59,7 +59,7 @@ impl Calls {
         timeout: Duration,
         unread: usize,
     ) -> Result<Arc<CallState>, Violation> {
-        if self.end.running().count() + unread >= LIMITS.calls_max.into() {
+        if self.running() + unread >= LIMITS.calls_max.into() {
             return Err(Violation::TooManyCalls);
         }
         let state = CallState::start(&mut self.last, now(), timeout);
@@ -70,6 +70,11 @@ impl Calls {
     /// Cancels all calls.
     pub(super) fn cancel_all(&self) {
         self.end.running().for_each(|running| running.cancel());
+    }
+
+    /// Returns the number of calls without a reply.
+    pub(super) fn running(&self) -> usize {
+        self.end.running().count()
     }
 
     /// Returns whether no call runs.

@@ -84,6 +84,12 @@ impl Outbox {
         self.pending.iter().filter(|pending| pending.header.is_some()).count()
     }
 
+    /// Returns the number of pending replies whose calls count as running, because the shared memory
+    /// had no room for the bodies.
+    pub(super) fn unanswered(&self) -> usize {
+        self.pending.len() - self.unread()
+    }
+
     /// Returns what to poll the socket for. A reply that needs shared memory waits for a frame of
     /// the client. Any other pending reply waits for room in the socket.
     pub(super) fn interest(&self) -> Interest {

@@ -72,7 +72,7 @@ impl LoopSource for ServerConnection {
 
     fn on_timer(self: Arc<Self>, reactor: &Arc<Reactor>, timer: SourceTimer) {
         match timer {
-            SourceTimer::Timeout => self.end_unless_open(reactor),
+            SourceTimer::Timeout => self.end_late(reactor),
             SourceTimer::FreeMemory => self.free_memory(reactor),
             SourceTimer::Retry => self.watch_in_loop(self.shared(), reactor),
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_types::{Limits, Payload};
@@ -17,10 +18,23 @@ use crate::received_handles::ReceivedHandles;
 use crate::server::linux::arguments::PeerMemory;
 use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::timers::SourceTimer;
+use crate::sync::atomic::AtomicUsize;
 
 impl ServerConnection {
     /// Sends the reply of a call, or keeps it as a pending reply until there is room.
     pub(crate) fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) {
+        self.send_or_keep(reactor, call, status, body, handles);
+        self.end_if_withdrawn(reactor);
+    }
+
+    fn send_or_keep(
         &self,
         reactor: &Arc<Reactor>,
         call: u32,
@@ -37,10 +51,12 @@ impl ServerConnection {
             if let Err(error) = self.prepare_memory(shared, body.len()) {
                 drop(guard);
                 crate::log::warn!(%error, "a reply can't be sent");
-                return self.reply(reactor, call, Status::Fault, unsendable(&error), &[]);
+                return self.send_or_keep(reactor, call, Status::Fault, unsendable(&error), &[]);
             }
         }
         let (awaits_bye, count) = (self.session.lasts(), handles.len());
+        // From here on the call counts as answered.
+        let _sending = SendingReply::start(&self.sending);
         let header =
             reply_header(&mut shared.calls, (call, status), count, body.size(), awaits_bye);
         if let Some(header) = &header {
@@ -152,6 +168,8 @@ impl ServerConnection {
                     self.free_memory_later(&mut guard, reactor);
                 }
                 self.update_poller(&mut guard, reactor);
+                drop(guard);
+                self.end_if_withdrawn(reactor);
             }
             SendOutcome::Failed => {
                 drop(guard);
@@ -206,5 +224,21 @@ impl PeerMemory for ServerConnection {
 
     fn has_read(&self, body: Body) {
         self.release_range(&mut self.shared(), body);
+    }
+}
+
+/// Counts a reply that a thread is sending without the lock, until dropped.
+struct SendingReply<'c>(&'c AtomicUsize);
+
+impl<'c> SendingReply<'c> {
+    fn start(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for SendingReply<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -158,7 +158,8 @@ fn serve_where(
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     let origin = ClientOrigin::OfSocket(theirs.peer().unwrap());
-    let connection = ServerConnection::serve(&reactor, theirs, origin, &object).unwrap().unwrap();
+    let connection =
+        ServerConnection::serve(&reactor, theirs, origin, (&object, None)).unwrap().unwrap();
     let hello = Hello::new(Guid::NIL, <dyn Workload>::DESCRIPTION.iid);
     let handshake = ClientHandshake::new(ours, hello);
     before(&reactor, connection);

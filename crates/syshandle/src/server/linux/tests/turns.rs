@@ -68,7 +68,7 @@ impl RawClient {
         client.pid = pid;
         let object = Object::new().with::<dyn Costly, _>(&Arc::new(CostlyObject));
         let client = ClientOrigin::OfSocket(client);
-        ServerConnection::serve(reactor, theirs, client, &object).unwrap().unwrap();
+        ServerConnection::serve(reactor, theirs, client, (&object, None)).unwrap().unwrap();
         let hello = Hello::new(Guid::NIL, <dyn Costly>::DESCRIPTION.iid);
         let this = Self(ours);
         this.send(&Header::new(FrameKind::Hello), &hello.write());
