@@ -6,6 +6,9 @@
 //! N, so that the number stays reserved and no peer's handle stays open. So a prepared process can
 //! examine handles in a sandbox in which it can't open files, after `chroot`, and without `/proc`.
 //!
+//! Opening a file for each proof instead takes eight more system calls, of about thirty, for a call
+//! that passes a file and an event and returns the event.
+//!
 //! The open file describes the descriptor table of the thread that opened it. In the following
 //! cases that table is not in use, or N has been closed. These cases are detected, and the `fdinfo`
 //! file of the handle's own number is opened instead:

@@ -63,7 +63,7 @@ struct StateGuard<'s> {
 }
 
 /// Tasks that are woken on drop.
-struct WokenTasks(Vec<Waker>);
+struct WokenTasks(Option<Box<[Waker]>>);
 
 /// Sleeping thread.
 #[derive(Clone, Debug)]
@@ -459,9 +459,10 @@ impl ClientConnection {
         with(&mut self.state().tasks)
     }
 
+    #[inline]
     fn state(&self) -> StateGuard<'_> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        StateGuard { state, woken: WokenTasks(Vec::new()) }
+        StateGuard { state, woken: WokenTasks(None) }
     }
 }
 
@@ -485,7 +486,7 @@ impl Drop for StateGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.state.tasks.has_woken() {
-            self.woken.0 = self.state.tasks.take_woken();
+            self.woken.0 = Some(self.state.tasks.take_woken());
         }
     }
 }
@@ -493,17 +494,15 @@ impl Drop for StateGuard<'_> {
 impl Drop for WokenTasks {
     #[inline]
     fn drop(&mut self) {
-        if !self.0.is_empty() {
-            self.wake();
+        if let Some(woken) = self.0.take() {
+            wake_all(woken);
         }
     }
 }
 
-impl WokenTasks {
-    #[cold]
-    fn wake(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
-    }
+#[cold]
+fn wake_all(woken: Box<[Waker]>) {
+    woken.into_iter().for_each(Waker::wake);
 }
 
 /// Sends `Bye` if the server may still hold background work for this client, so that the work

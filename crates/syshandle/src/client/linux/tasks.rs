@@ -113,8 +113,8 @@ impl Tasks {
 
     /// Takes the tasks to wake.
     #[cold]
-    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
+    pub(super) fn take_woken(&mut self) -> Box<[Waker]> {
+        std::mem::take(&mut self.woken).into()
     }
 
     /// Records that an event loop of the program dispatches.
