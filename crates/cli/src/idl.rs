@@ -191,7 +191,10 @@ fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
         all += 1;
         others += usize::from(method.differs.is_some());
     }
-    outln!("{others} of {all} methods have a different COM layout in Rust");
+    match all {
+        0 => outln!("the files declare no methods whose COM layout can be compared"),
+        _ => outln!("{others} of {all} methods have a different COM layout in Rust"),
+    }
     code
 }
 

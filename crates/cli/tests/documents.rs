@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use syshandle_testkit::Fixture;
@@ -33,6 +33,61 @@ fn the_first_interface_of_the_readme_compiles() {
     let uses = "use std::fs::File;\nuse syshandle::{Result, handle::Event};\n";
     fs::write(&file, format!("{uses}{block}")).unwrap();
     compile(&file, &["--crate-type=lib", "--emit=metadata"]);
+}
+
+/// `mdbook build docs` makes a book of the pages in `docs/SUMMARY.md`. A link to another file would
+/// lead nowhere there.
+#[test]
+fn every_link_in_the_book_leads_to_a_place_in_the_book() {
+    let docs = Path::new("docs");
+    let pages: Vec<PathBuf> =
+        links(&document("docs/SUMMARY.md")).map(|link| docs.join(link)).collect();
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let text = document(page.to_str().unwrap());
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let (path, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => page.clone(),
+                path => resolved(&page.parent().unwrap().join(path)),
+            };
+            let is_page = pages.contains(&target);
+            // Files such as pictures are copied into the book.
+            let is_copied = target.starts_with(docs) && target.extension() != Some("md".as_ref());
+            let is_there = is_page || is_copied && repository().join(&target).is_file();
+            if !is_there || !place.is_empty() && !anchors(&target).contains(&place.to_owned()) {
+                wrong.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(pages.len() > 9 && wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Returns the targets of a page's links.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
+}
+
+/// Removes the parts `..` and what they cancel.
+fn resolved(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+        path
+    })
+}
+
+/// Returns the anchors of a page's headings.
+fn anchors(page: &Path) -> Vec<String> {
+    let text = document(page.to_str().unwrap());
+    let headings = text.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+    let anchor = |heading: &str| {
+        let lower = heading.to_lowercase().replace(' ', "-");
+        lower.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    headings.map(anchor).collect()
 }
 
 /// A package whose files are the code blocks of a document.
@@ -98,8 +153,11 @@ impl<'a> Package<'a> {
 
 /// Reads a document in this repository.
 fn document(path: &str) -> String {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    fs::read_to_string(repository.join(path)).unwrap()
+    fs::read_to_string(repository().join(path)).unwrap()
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
 }
 
 /// Returns the code blocks in a language.

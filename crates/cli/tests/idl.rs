@@ -163,7 +163,7 @@ fn emitted_file_is_valid_and_gives_the_same_interface() {
     // is printed.
     let (_, warnings) = run(&["emit", "a.rs", "-o", "a.idl"]);
     assert_eq!(warnings.matches("warning: ").count(), 1, "{warnings}");
-    assert!(warnings.contains("the access mask 0x12019f"), "{warnings}");
+    assert!(warnings.contains("the access mask READ_CONTROL | SYNCHRONIZE | 0x19f"), "{warnings}");
     let (_, warnings) = run(&["check", "a.idl"]);
     assert_eq!(warnings, "");
     let (changes, warnings) = run(&["diff", "a.rs", "a.idl"]);
@@ -436,6 +436,9 @@ fn check_com_skips_private_interfaces() {
     let private = check_com(LAYOUTS, &["--private", "IMeter"]);
     let shown = "0 of 1 methods have a different COM layout in Rust\n".to_owned();
     assert_eq!(private, (Some(0), shown, String::new()));
+    let (code, shown, _) = check_com(LAYOUTS, &["--private", "IMeter", "--private", "IPlain"]);
+    let expected = "the files declare no methods whose COM layout can be compared\n";
+    assert_eq!((code, shown.as_str()), (Some(0), expected));
     let (code, _, said) = check_com(LAYOUTS, &["--private", "IPlain"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("`IMeter::IsDone`"), "{said}");

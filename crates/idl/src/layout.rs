@@ -127,8 +127,9 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Integer(1) => f.write_str("a 1-byte integer"),
+            Self::Integer(8) => f.write_str("an 8-byte integer"),
             Self::Integer(bytes) => write!(f, "a {bytes}-byte integer"),
+            Self::Float(8) => f.write_str("an 8-byte float"),
             Self::Float(bytes) => write!(f, "a {bytes}-byte float"),
             Self::ShortEnum(_) => f.write_str("an enum of 2 bytes on the wire"),
             Self::Struct(fields) => match self.size() {

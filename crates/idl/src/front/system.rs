@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 mod rights;
 
-pub(crate) use rights::{right, rights};
+pub(crate) use rights::{mask_text, right, rights};
 
 macro_rules! files {
     ($($name:literal,)*) => {

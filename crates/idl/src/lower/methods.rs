@@ -131,6 +131,10 @@ impl<'a> Lowering<'_, 'a> {
                     && resolved.derivations.len() == 1
                     && is_text(&resolved) =>
             {
+                // The buffer of an `in` string has room for the string that the caller passes.
+                if directions.is_in {
+                    return self.value(&resolved, 0, &inner, true);
+                }
                 let what = "a string that the method returns through a caller's buffer has no Rust \
                             form: the parameter doesn't declare the size of the buffer";
                 let hint = "return the string through another pointer, as in `[out, string] wchar_t \
@@ -151,7 +155,7 @@ impl<'a> Lowering<'_, 'a> {
             }
             // A buffer for a string, whose type is already a pointer.
             None if directions.is_out
-                && is_list
+                && (is_list || directions.is_in && resolved.has(AttributeName::String))
                 && matches!(resolved.innermost, InnermostType::Text) =>
             {
                 self.value(&resolved, 0, &inner, false)

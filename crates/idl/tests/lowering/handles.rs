@@ -19,7 +19,7 @@ pub struct Delivery {
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a004")]
 pub trait Handles {
     #[com(
-        differs = "parameter `d`: the access mask 0x100000 reduces the rights that are sent, but traits don't support masks; parameter `e`: the access mask 0x20019 reduces the rights that are sent, but traits don't support masks; parameter `h`: the access mask 0x1 reduces the rights that are sent, but traits don't support masks"
+        differs = "parameter `d`: the access mask SYNCHRONIZE reduces the rights that are sent, but traits don't support masks; parameter `e`: the access mask READ_CONTROL | 0x19 reduces the rights that are sent, but traits don't support masks; parameter `h`: the access mask 0x1 reduces the rights that are sent, but traits don't support masks"
     )]
     fn kinds(
         &self,
@@ -38,7 +38,7 @@ pub trait Handles {
         i: syshandle::handle::Token,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `reads`: the access mask 0x80000000 reduces the rights that are sent, but traits don't support masks; parameter `writes`: the access mask 0x40000000 reduces the rights that are sent, but traits don't support masks"
+        differs = "parameter `reads`: the access mask GENERIC_READ reduces the rights that are sent, but traits don't support masks; parameter `writes`: the access mask GENERIC_WRITE reduces the rights that are sent, but traits don't support masks"
     )]
     fn pipes(
         &self,
@@ -48,7 +48,7 @@ pub trait Handles {
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
     #[com(
-        differs = "parameter `n`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `one`: the access mask 0x80100000 reduces the rights that are sent, but traits don't support masks; parameter `log`: the access mask 0x4 reduces the rights that are sent, but traits don't support masks"
+        differs = "parameter `n`: `range` is checked by MIDL's proxy, but not by the trait's proxy; parameter `one`: the access mask SYNCHRONIZE | GENERIC_READ reduces the rights that are sent, but traits don't support masks; parameter `log`: the access mask 0x4 reduces the rights that are sent, but traits don't support masks"
     )]
     fn files(
         &self,
@@ -76,7 +76,7 @@ pub trait Handles {
         context: &syshandle::Context,
     ) -> syshandle::Result<Vec<syshandle::handle::Event>>;
     #[com(
-        differs = "the trait passes its values as opaque bytes: result: a handle within a struct; parameter `file`: the access mask 0x80000000 reduces the rights that are sent, but traits don't support masks"
+        differs = "the trait passes its values as opaque bytes: result: a handle within a struct; parameter `file`: the access mask GENERIC_READ reduces the rights that are sent, but traits don't support masks"
     )]
     fn several(&self, context: &syshandle::Context) -> syshandle::Result<HandlesSeveral>;
     #[com(

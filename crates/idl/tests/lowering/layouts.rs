@@ -348,7 +348,7 @@ pub trait T {
         h: std::fs::File,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: the access mask 0x120089 reduces the rights that are sent, but traits don't support masks"
+        differs = "parameter `h`: the access mask FILE_GENERIC_READ reduces the rights that are sent, but traits don't support masks"
     )]
     fn masked(
         &self,
@@ -419,7 +419,7 @@ pub trait T {
     #[com(differs = "parameter `a`: only some names of the enum have `v1_enum`")]
     fn by_tag(&self, context: &syshandle::Context, a: Tagged) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `c`: the file passes a pointer to a 8-byte integer, but the trait passes a 8-byte integer; parameter `d`: the file passes a 2-byte integer, but the trait passes a 4-byte integer"
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `c`: the file passes a pointer to an 8-byte integer, but the trait passes an 8-byte integer; parameter `d`: the file passes a 2-byte integer, but the trait passes a 4-byte integer"
     )]
     fn several_differ(
         &self,
@@ -430,7 +430,7 @@ pub trait T {
         d: bool,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `b`: the file passes a pointer to a 8-byte integer, but the trait passes a 8-byte integer"
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, but the trait passes a 4-byte integer; parameter `b`: the file passes a pointer to an 8-byte integer, but the trait passes an 8-byte integer"
     )]
     fn differ_around_list(
         &self,

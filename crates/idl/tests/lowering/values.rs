@@ -159,6 +159,16 @@ pub trait Values {
         ),
     >;
     #[com(
+        differs = "parameter `name`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `other`: an `in, out` parameter is one slot in the file, but two slots in the trait; parameter `maybe`: an `in, out` parameter is one slot in the file, but two slots in the trait"
+    )]
+    fn rename(
+        &self,
+        context: &syshandle::Context,
+        name: String,
+        other: String,
+        maybe: Option<String>,
+    ) -> syshandle::Result<(String, String, Option<String>)>;
+    #[com(
         differs = "parameter `tree`: field `left`: traits don't support unions; parameter `loose`: `switch_is` belongs to a union, which traits don't support"
     )]
     fn choose(

@@ -157,20 +157,30 @@ impl<'a> Checker<'_, 'a> {
     }
 
     /// Checks that attribute arguments name existing parameters or fields.
-    pub(super) fn check_siblings(&mut self, attributes: &'a Attributes, severity: Severity) {
+    pub(super) fn check_siblings(
+        &mut self,
+        attributes: &'a Attributes,
+        own: &[&Name],
+        severity: Severity,
+    ) {
         for attribute in attributes.list() {
             if attribute
                 .known
                 .is_some_and(|known| SIZES.contains(&known) || SIBLING_ATTRIBUTES.contains(&known))
             {
                 for value in attribute.values() {
-                    self.check_sibling_names(value, severity);
+                    self.check_sibling_names(value, own, severity);
                 }
             }
         }
     }
 
-    fn check_sibling_names(&mut self, expression: &'a Expression, severity: Severity) {
+    fn check_sibling_names(
+        &mut self,
+        expression: &'a Expression,
+        own: &[&Name],
+        severity: Severity,
+    ) {
         let mut unknown = Vec::new();
         let mut known = Vec::new();
         super::values::names(expression, &mut |name, span| {
@@ -186,7 +196,7 @@ impl<'a> Checker<'_, 'a> {
             self.value_order(name, span);
         }
         for (name, span) in unknown {
-            let hint = self.similar_sibling(&name);
+            let hint = self.similar_sibling(&name, own);
             self.add_unresolved_as(severity, NameReference::Sibling(name.to_string()), span, hint);
         }
         self.cast_types(expression);
@@ -196,14 +206,16 @@ impl<'a> Checker<'_, 'a> {
         self.siblings.iter().any(|push_siblings| push_siblings.contains(name))
     }
 
-    /// Suggests a parameter or field with a similar name. Returns `None` if so many names are wrong
+    /// Suggests a parameter or field with a similar name, except the declared ones (`own`), which
+    /// can't give their own size. Returns `None` if so many names are wrong
     /// that further ones aren't reported, or if there are too many names to compare.
-    fn similar_sibling(&self, name: &Name) -> Option<String> {
+    fn similar_sibling(&self, name: &Name, own: &[&Name]) -> Option<String> {
         let count: usize = self.siblings.iter().map(HashSet::len).sum();
         if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {
             return None;
         }
-        did_you_mean(name, self.siblings.iter().flatten().map(|sibling| &***sibling))
+        let others = self.siblings.iter().flatten().filter(|sibling| !own.contains(sibling));
+        did_you_mean(name, others.map(|sibling| &***sibling))
     }
 
     /// Resolves the types in the casts of an expression.

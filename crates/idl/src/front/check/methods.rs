@@ -86,7 +86,8 @@ impl<'a> Checker<'_, 'a> {
         // For a call within the process, size attributes have no effect.
         let severity =
             if call_kind == CallKind::Local { Severity::Warning } else { Severity::Error };
-        self.check_siblings(attributes, severity);
+        let own: Vec<_> = parameter.declarator.name.iter().map(|name| &name.name).collect();
+        self.check_siblings(attributes, &own, severity);
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
         let chain = self.view().chain(&parameter.specifier);

@@ -112,7 +112,9 @@ impl<'a> Checker<'_, 'a> {
 
     fn field(&mut self, field: &'a Field, target: AttributeTarget) {
         self.attributes(&field.attributes, target);
-        self.check_siblings(&field.attributes, Severity::Error);
+        let names = field.declarators.iter().filter_map(|declarator| declarator.name.as_ref());
+        let own: Vec<_> = names.map(|name| &name.name).collect();
+        self.check_siblings(&field.attributes, &own, Severity::Error);
         let Some(specifier) = &field.specifier else { return };
         self.specifier(specifier);
         let chain = self.view().chain(specifier);

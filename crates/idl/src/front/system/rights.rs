@@ -5,10 +5,34 @@ pub(crate) fn right(name: &str) -> Option<u32> {
     RIGHTS.iter().find(|(known, _)| *known == name).map(|(_, mask)| *mask)
 }
 
+/// Returns the text of an access mask: its name, if no other mask has the same value, or the names
+/// of the rights that every kind of object has, and the other bits as a number. The meaning of these
+/// bits depends on the kind.
+pub(crate) fn mask_text(mask: u32) -> String {
+    let mut names = RIGHTS.iter().filter(|(_, bits)| *bits == mask && *bits >= GENERAL);
+    if let (Some((name, _)), None) = (names.next(), names.next()) {
+        return (*name).to_owned();
+    }
+    let (mut parts, mut rest) = (Vec::new(), mask);
+    for (name, bit) in RIGHTS {
+        if bit.is_power_of_two() && *bit >= GENERAL && rest & bit != 0 {
+            parts.push((*name).to_owned());
+            rest &= !bit;
+        }
+    }
+    if rest != 0 || parts.is_empty() {
+        parts.push(format!("{rest:#x}"));
+    }
+    parts.join(" | ")
+}
+
 /// Returns the Windows names of all access rights.
 pub(crate) fn rights() -> impl Iterator<Item = &'static str> {
     RIGHTS.iter().map(|(name, _)| *name)
 }
+
+/// The lowest bit with the same meaning for every kind of object.
+const GENERAL: u32 = 0x0001_0000;
 
 const RIGHTS: &[(&str, u32)] = &[
     ("DELETE", 0x0001_0000),

@@ -7,6 +7,7 @@ use super::types::{CountScope, LayoutReader};
 use crate::front::ast::{AttributeName, BaseType, EnumType, Expression, StructType};
 use crate::front::check::system_handle::MaskEnvironment;
 use crate::front::constant;
+use crate::front::system::mask_text;
 use crate::layout::{Type, midl_kind};
 
 impl<'a> LayoutReader<'_, '_, 'a> {
@@ -56,7 +57,8 @@ impl<'a> LayoutReader<'_, '_, 'a> {
         match values.next().map(|mask| self.mask(mask)) {
             None | Some(Some(0)) => {}
             Some(Some(mask)) => self.lowering.masks.borrow_mut().push(format!(
-                "the access mask {mask:#x} reduces the rights that are sent, but traits don't support masks"
+                "the access mask {} reduces the rights that are sent, but traits don't support masks",
+                mask_text(mask)
             )),
             Some(None) => return Err("an access mask that can't be evaluated".to_owned()),
         }
