@@ -93,6 +93,7 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod call_target;
         mod class_locks;
+        mod received_reference;
         mod server_status;
         mod stand_in;
     } else {

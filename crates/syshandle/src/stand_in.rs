@@ -4,23 +4,33 @@
 //! a *stand-in*, which is a handle to an otherwise unused event, represents each reference in that
 //! list. When the message is passed to COM, this module returns the reference of each stand-in.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::io;
 use std::os::windows::io::AsRawHandle;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use syshandle_com::{LentHandle, ReceivedHandle};
+use syshandle_com::{InterfacePointer, LentHandle};
 use syshandle_os::{BorrowedHandle, Handle, ManualEvent, OwnedHandle};
 
 use crate::Result;
-use crate::client::Client;
+
+/// A reference to an object, as far as a message needs it.
+pub(crate) trait PassedReference: Debug + Send + Sync {
+    /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
+    fn to_com(&self) -> Result<InterfacePointer>;
+
+    /// Returns the client that this reference is.
+    fn into_client(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
 
 /// A handle or a reference that a message passes.
 #[derive(Debug)]
 pub(crate) enum HandleOrObject {
     Handle(OwnedHandle),
-    Object(Client),
+    Object(Arc<dyn PassedReference>),
 }
 
 impl HandleOrObject {
@@ -28,24 +38,16 @@ impl HandleOrObject {
     /// it represents.
     pub(crate) fn copy(handle: &BorrowedHandle<'_>) -> io::Result<Self> {
         match lent(handle) {
-            Some(client) => Ok(Self::Object(client)),
+            Some(reference) => Ok(Self::Object(reference)),
             None => handle.try_clone_to_owned().map(Self::Handle),
         }
-    }
-
-    /// Converts what COM passed to this process. Must run on a thread of the apartment.
-    pub(crate) fn of(received: ReceivedHandle) -> Result<Self> {
-        Ok(match received {
-            ReceivedHandle::Handle(handle) => Self::Handle(handle),
-            ReceivedHandle::Object(reference) => Self::Object(Client::from_remote(reference)?),
-        })
     }
 
     /// Converts to the form that COM passes. Must run on a thread of the apartment.
     pub(crate) fn pass(&self) -> Result<LentHandle<'_>> {
         Ok(match self {
             Self::Handle(handle) => LentHandle::Handle(handle.as_handle()),
-            Self::Object(client) => LentHandle::Object(client.offer()?),
+            Self::Object(reference) => LentHandle::Object(reference.to_com()?),
         })
     }
 
@@ -61,7 +63,7 @@ impl HandleOrObject {
 /// apartment.
 pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
     Ok(match lent(handle) {
-        Some(client) => LentHandle::Object(client.offer()?),
+        Some(reference) => LentHandle::Object(reference.to_com()?),
         None => LentHandle::Handle(*handle),
     })
 }
@@ -71,12 +73,15 @@ pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<LentHandle<'h>> {
 pub(crate) struct StandIn(ManualEvent);
 
 /// References of all stand-ins, by handle value. An entry is removed before its handle is closed.
-static LENT: Mutex<Option<HashMap<usize, Client>>> = Mutex::new(None);
+static LENT: Mutex<Option<References>> = Mutex::new(None);
+
+/// References by the values of the handles that represent them.
+type References = HashMap<usize, Arc<dyn PassedReference>>;
 
 impl StandIn {
-    pub(crate) fn new(client: Client) -> io::Result<Self> {
+    pub(crate) fn new(reference: Arc<dyn PassedReference>) -> io::Result<Self> {
         let event = ManualEvent::new()?;
-        all_lent().get_or_insert_default().insert(number(&event.as_handle()), client);
+        all_lent().get_or_insert_default().insert(number(&event.as_handle()), reference);
         Ok(Self(event))
     }
 
@@ -87,25 +92,25 @@ impl StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        let client = all_lent().as_mut().and_then(|all| all.remove(&number(&self.as_handle())));
+        let reference = all_lent().as_mut().and_then(|all| all.remove(&number(&self.as_handle())));
         // This may be the last clone of the reference, whose drop takes time. So it is dropped
         // after the lock is released.
-        drop(client);
+        drop(reference);
     }
 }
 
 /// Returns the reference that a handle represents.
-fn lent(handle: &BorrowedHandle<'_>) -> Option<Client> {
+fn lent(handle: &BorrowedHandle<'_>) -> Option<Arc<dyn PassedReference>> {
     all_lent().as_ref()?.get(&number(handle)).cloned()
 }
 
-fn all_lent() -> MutexGuard<'static, Option<HashMap<usize, Client>>> {
+fn all_lent() -> MutexGuard<'static, Option<References>> {
     LENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 thread_local! {
     /// References of the messages that this thread is decoding, with the innermost message last.
-    static DECODED_REFERENCES: RefCell<Vec<HashMap<usize, Client>>> = const { RefCell::new(Vec::new()) };
+    static DECODED_REFERENCES: RefCell<Vec<References>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `read` with the handles and stand-ins of a message. `read` exchanges each stand-in for its
@@ -131,9 +136,9 @@ pub(crate) fn hand_over<T>(
     for item in items {
         handles.push(match item {
             HandleOrObject::Handle(handle) => handle,
-            HandleOrObject::Object(client) => {
+            HandleOrObject::Object(reference) => {
                 let event = OwnedHandle::from(ManualEvent::new()?);
-                references.insert(number(&event.as_handle()), client);
+                references.insert(number(&event.as_handle()), reference);
                 event
             }
         });
@@ -144,7 +149,7 @@ pub(crate) fn hand_over<T>(
 }
 
 /// Takes the reference that a handle represents in the message that this thread is decoding.
-pub(crate) fn take(handle: &OwnedHandle) -> Option<Client> {
+pub(crate) fn take(handle: &OwnedHandle) -> Option<Arc<dyn PassedReference>> {
     DECODED_REFERENCES.with_borrow_mut(|all| all.last_mut()?.remove(&number(&handle.as_handle())))
 }
 

@@ -85,7 +85,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("model", 4),
     ("os", 4),
     ("registry", 2),
-    ("syshandle", 7),
+    ("syshandle", 5),
     ("testkit", 5),
     ("types", 5),
     ("wire", 2),

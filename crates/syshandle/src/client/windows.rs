@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use syshandle_com::InterfacePointer;
+use syshandle_com::{InterfacePointer, ReceivedHandle};
 use syshandle_os::{BorrowedHandle, Credentials, Declaration, OwnedHandle, Waitable};
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{Decode, DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder};
@@ -28,7 +28,7 @@ use crate::buffer::take_bytes;
 use crate::call_target::ComTarget;
 use crate::limits::{self, LIMITS};
 use crate::received_handles::KernelProver;
-use crate::stand_in::{self, HandleOrObject, StandIn};
+use crate::stand_in::{self, HandleOrObject, PassedReference, StandIn};
 use crate::{CallError, Error, ErrorKind, Result};
 
 /// The object that a client refers to.
@@ -82,14 +82,6 @@ impl Client {
                 let remote = Arc::new(RemoteObject::attach(reference)?);
                 Ok(Self::new(ObjectLocation::Remote(remote), interface))
             }
-        }
-    }
-
-    /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
-    pub(crate) fn offer(&self) -> Result<InterfacePointer> {
-        match &self.object.location {
-            ObjectLocation::Remote(reference) => reference.offer(),
-            ObjectLocation::Local(local) => local.offer(),
         }
     }
 
@@ -208,7 +200,7 @@ impl Client {
         }
         let mut copy = self.clone();
         copy.object.stand_in = Arc::default();
-        let stand_in = StandIn::new(copy)?;
+        let stand_in = StandIn::new(Arc::new(copy))?;
         Ok(self.object.stand_in.get_or_init(|| stand_in).as_handle())
     }
 
@@ -218,9 +210,35 @@ impl Client {
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {
         let handle: OwnedHandle = input.take_handle()?;
-        let reference = stand_in::take(&handle);
+        let reference = stand_in::take(&handle)
+            .and_then(|reference| reference.into_client().downcast::<Self>().ok())
+            .map(Arc::unwrap_or_clone);
         reference.filter(|reference| reference.interface.iid == interface.iid).ok_or_else(|| {
             input.error(DecodeErrorKind::Value { expected: "reference to an object" })
         })
     }
+}
+
+impl PassedReference for Client {
+    fn to_com(&self) -> Result<InterfacePointer> {
+        match &self.object.location {
+            ObjectLocation::Remote(reference) => reference.offer(),
+            ObjectLocation::Local(local) => local.offer(),
+        }
+    }
+
+    fn into_client(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// Converts a handle or reference that COM passed to this process. Must run on a thread of the
+/// apartment.
+pub(crate) fn receive(received: ReceivedHandle) -> Result<HandleOrObject> {
+    Ok(match received {
+        ReceivedHandle::Handle(handle) => HandleOrObject::Handle(handle),
+        ReceivedHandle::Object(reference) => {
+            HandleOrObject::Object(Arc::new(Client::from_remote(reference)?))
+        }
+    })
 }

@@ -217,7 +217,7 @@ fn reply(outcome: CallResult, server: Option<&ServerInfo>) -> Result<ComReply> {
                 }
                 _ => None,
             };
-            let handles = handles.into_iter().map(HandleOrObject::of).collect::<Result<_>>();
+            let handles = handles.into_iter().map(super::receive).collect::<Result<_>>();
             let handles = handles.map_err(Error::maybe_ran)?;
             Ok(ComReply { status, body: full_fault.unwrap_or(body), handles })
         }

@@ -15,10 +15,11 @@ use super::session::{HeldObject, Session};
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::method_ref::MethodRef;
 use crate::received_handles::ReceivedHandles;
+use crate::received_reference;
 use crate::server::Context;
 use crate::server::incoming_call::IncomingCall;
 use crate::server_status::ServerStatus;
-use crate::stand_in::{self, HandleOrObject};
+use crate::stand_in;
 use crate::untyped_object::Object;
 use crate::{Error, ErrorKind, Result};
 
@@ -167,7 +168,7 @@ impl Serve for ComObject {
         if let Some(client) = caller.process_id {
             self.session.belongs_to(client);
         }
-        let handles = match handles.into_iter().map(HandleOrObject::of).collect() {
+        let handles = match handles.into_iter().map(received_reference::receive).collect() {
             Ok(handles) => handles,
             Err(error) => {
                 let text = format!("a reference of the call can't be used: {error:#}");
