@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use syshandle::{
     Context, Result, class,
     handle::{Directory, Event, OwnedHandle, Process, Section, Semaphore, Timer},
     interface,
 };
+
+use crate::stopped_process::stop_and_continue;
 
 /// Passes handles of each kind to a worker, and receives an event from it.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
@@ -57,6 +60,18 @@ pub trait Broker {
 
     /// Records which handles the worker has received.
     fn report(&self, text: String) -> Result<()>;
+
+    /// Starts a background task that sets `then` when `first` is set.
+    fn set_after(&self, context: &Context, first: Event, then: Event) -> Result<()>;
+
+    /// Starts a background task that sets the event after some time.
+    fn set_later(&self, context: &Context, event: Event, milliseconds: u32) -> Result<()>;
+
+    /// Returns the process ID of this process, as another broker sees it.
+    fn caller_of(&self, other: BrokerClient) -> Result<u32>;
+
+    /// Stops the caller's process, and lets it continue.
+    fn stop_caller(&self, context: &Context) -> Result<()>;
 }
 
 class! {
@@ -140,6 +155,26 @@ impl Broker for BrokerObject {
 
     fn report(&self, text: String) -> Result<()> {
         *self.report.lock().unwrap() = text;
+        Ok(())
+    }
+
+    fn set_after(&self, context: &Context, first: Event, then: Event) -> Result<()> {
+        context.on_signal(first, Duration::MAX, move |_| then.set().unwrap())?;
+        Ok(())
+    }
+
+    fn set_later(&self, context: &Context, event: Event, milliseconds: u32) -> Result<()> {
+        let delay = Duration::from_millis(milliseconds.into());
+        context.on_timer(delay, move |_| event.set().unwrap())?;
+        Ok(())
+    }
+
+    fn caller_of(&self, other: BrokerClient) -> Result<u32> {
+        other.caller()
+    }
+
+    fn stop_caller(&self, context: &Context) -> Result<()> {
+        stop_and_continue(context.client().pid);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod process;
 mod process_state;
 mod readable;
 mod socket_activator;
+mod stopped_process;
 mod test_service;
 
 pub use broker::{BROKER, Broker, BrokerClient, BrokerObject};
@@ -29,6 +30,7 @@ pub use mirror::{MIRROR, Mirror, MirrorClient, MirrorObject};
 pub use process::Process;
 pub use process_state::{fill_in_flight, restored_descriptor_limit};
 pub use socket_activator::SocketActivator;
+pub use stopped_process::stop_and_continue;
 pub use test_service::{
     PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceAsyncClient, TestServiceClient,
     WAIT_METHOD, peer_ids,

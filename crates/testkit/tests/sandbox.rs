@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Result, Server, handle::Event, object::Proxy};
-use syshandle_testkit::{BROKER, Broker, BrokerClient, BrokerObject, Fixture, WORKER, wait_until};
+use syshandle_testkit::{
+    BROKER, Broker, BrokerClient, BrokerObject, Fixture, WORKER, stop_and_continue, wait_until,
+};
 
 /// The report of a worker that has received all handles.
 const ALL: &str =
@@ -55,7 +57,7 @@ fn a_worker_that_is_not_confined_receives_every_kind_by_the_door_that_it_inherit
 fn the_documentation_lists_the_system_calls_of_the_filters_and_no_others() {
     // The last argument lists system calls that only the test program makes.
     lists("CLIENT_CALLS", "## The system calls of a client", &["getrandom"]);
-    lists("SERVER_CALLS", "## The system calls of a server", &["openat"]);
+    lists("SERVER_CALLS", "## The system calls of a server", &["openat", "lseek"]);
 }
 
 /// Checks that a filter allows the system calls in the table below a heading, and those in
@@ -82,6 +84,8 @@ fn a_worker_with_the_documented_system_calls_alone_receives_every_kind() {
     receives_all(&["seccomp"]);
     // The worker calls `prepare` before it is confined, and connects afterwards.
     receives_all(&["late", "seccomp"]);
+    // The process is stopped and continues while it waits for a reply.
+    receives_all(&["stopped", "seccomp"]);
 }
 
 #[test]
@@ -190,6 +194,48 @@ fn a_worker_serves_its_broker_at_the_connection_that_it_inherits_and_ends_with_i
         drop(client);
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn a_server_with_the_documented_system_calls_alone_does_all_its_work() {
+    for words in [["seccomp-serve"], ["seccomp-serve-open"]] {
+        let Some((client, mut child)) = serving(&words) else { continue };
+        for _ in 0..2 {
+            use_all(&client);
+            // The threads of an idle server have gone to sleep, and unused memory was freed.
+            std::thread::sleep(Duration::from_millis(2500));
+            stop_and_continue(child.id());
+            assert_eq!(client.caller().unwrap(), std::process::id());
+            // Now a thread is dedicated to the client.
+            (0..100).for_each(|_| drop(client.event().unwrap()));
+            stop_and_continue(child.id());
+        }
+        drop(client);
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{words:?}: {status}");
+    }
+}
+
+/// Uses large bodies, background tasks, timers and references to objects.
+fn use_all(client: &BrokerClient) {
+    for len in [40_000, 16 * 1024 * 1024 - 4] {
+        let bytes = vec![7; len];
+        assert!(client.bytes(&bytes).unwrap() == bytes);
+    }
+    let [first, then, later] = [(); 3].map(|()| Event::new().unwrap());
+    client.set_after(&first, &then).unwrap();
+    client.set_later(&later, 50).unwrap();
+    stop_and_continue(client.as_client().server().unwrap().pid);
+    first.set().unwrap();
+    for event in [then, later] {
+        // Ends with an error if the filter has ended the server.
+        client.with_timeout(Duration::from_secs(60)).wait(&event).unwrap();
+    }
+    let own = BrokerClient::in_process(BrokerObject::default()).unwrap();
+    assert_eq!(client.caller_of(&own).unwrap(), client.as_client().server().unwrap().pid);
+    let another = client.another().unwrap();
+    another.event().unwrap();
+    assert_eq!(another.bytes(&[1; 100_000]).unwrap().len(), 100_000);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! The standard input is a door to the broker. With `socket`, it is a connection to the broker, and
 //! with `serve`, a connection on which this program is the server. By default, the worker calls
 //! `prepare` and connects before it confines itself. With `late`, it connects afterwards, and with
-//! `unprepared`, it also does not call `prepare`. Each other argument names a way of confinement.
+//! `unprepared`, it also does not call `prepare`. With `stopped`, it is stopped during a call. Each
+//! other argument names a way of confinement.
 
 #![expect(clippy::print_stderr, reason = "prints its results")]
 
@@ -46,7 +47,7 @@ fn connect(is_socket: bool) -> Result<BrokerClient> {
 
 fn confine(words: &[String]) -> Result<()> {
     for word in words {
-        if !matches!(&**word, "socket" | "serve" | "late" | "unprepared") {
+        if !matches!(&**word, "socket" | "serve" | "late" | "unprepared" | "stopped") {
             sandbox::confine(word).inspect_err(|error| {
                 // The test prints this reason for skipping.
                 eprintln!("can't be confined by {word}: {error}");
@@ -112,6 +113,9 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
     // Connects through a reference that the worker receives.
     broker.another()?.event()?;
     found.push("reference");
+    if has("stopped") {
+        broker.stop_caller()?;
+    }
     found.push(if broker.caller()? == std::process::id() { "caller" } else { "another caller" });
     broker.report(&found.join(" "))
 }

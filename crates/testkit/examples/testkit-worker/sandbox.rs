@@ -14,8 +14,11 @@ pub(crate) fn exit(code: i32) -> ExitCode {
 /// Confines this process permanently.
 pub(crate) fn confine(how: &str) -> io::Result<()> {
     match how {
-        "seccomp" => seccomp(&[CLIENT_CALLS, OWN_CALLS]),
-        "seccomp-serve" => seccomp(&[CLIENT_CALLS, SERVER_CALLS, OWN_CALLS]),
+        "seccomp" => seccomp(&[CLIENT_CALLS, OWN_CALLS], &[]),
+        "seccomp-serve" => seccomp(&[CLIENT_CALLS, SERVER_CALLS, OWN_CALLS], REFUSED_CALLS),
+        "seccomp-serve-open" => {
+            seccomp(&[CLIENT_CALLS, SERVER_CALLS, OWN_CALLS, REFUSED_CALLS, READ_CALLS], &[])
+        }
         "landlock" => landlock(),
         "chroot" => chroot(),
         "namespaces" => unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC),
@@ -96,6 +99,8 @@ const SERVER_CALLS: &[libc::c_long] = &[
     libc::SYS_prctl,
     libc::SYS_gettid,
     libc::SYS_exit,
+    // For a server that was stopped and continues: the kernel restarts waits with a time limit.
+    libc::SYS_restart_syscall,
     // For `SIGTERM` and `SIGINT`.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigreturn,
@@ -108,6 +113,9 @@ const SERVER_CALLS: &[libc::c_long] = &[
 /// System calls that may fail. They open files about the amount of memory.
 const REFUSED_CALLS: &[libc::c_long] = &[libc::SYS_openat];
 
+/// System calls that reading such a file needs too.
+const READ_CALLS: &[libc::c_long] = &[libc::SYS_lseek];
+
 /// The other system calls of this program. It reads a file and creates an event.
 const OWN_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
@@ -118,12 +126,10 @@ const OWN_CALLS: &[libc::c_long] = &[
 
 /// Installs a filter that rejects opening files, and kills this process at any other system call
 /// that is not allowed.
-fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
+fn seccomp(allowed: &[&[libc::c_long]], refused: &[libc::c_long]) -> io::Result<()> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
     let mut program = vec![load_number];
-    let is_server = allowed.len() > 2;
-    let refused = if is_server { REFUSED_CALLS } else { &[] };
     let allowed = allowed.iter().flat_map(|calls| *calls);
     let allowed = allowed.map(|call| (call, libc::SECCOMP_RET_ALLOW));
     let refused = refused.iter().map(|call| (call, libc::SECCOMP_RET_ERRNO | libc::EACCES as u32));
