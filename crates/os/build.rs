@@ -1,5 +1,5 @@
 //! Sets `std_pipes` if the standard library has types for the ends of a pipe, which is since Rust
-//! 1.87.
+//! 1.87. A `cfg` applies to one crate only, so `crates/os` and `crates/types` have the same script.
 
 use std::env;
 use std::process::Command;

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use syshandle_registry::mark::Mark;
+use syshandle_model::CLASS_INTERFACES_MAX;
+use syshandle_registry::mark::{INTERFACES_MAX, Mark};
+
+// The macro `class!` and the marks have the same limit, but their crates don't know each other.
+const _: () = assert!(CLASS_INTERFACES_MAX == INTERFACES_MAX);
 
 /// The program file of a server.
 pub(crate) struct Program {

@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
+use syshandle_model::CLASS_INTERFACES_MAX;
 
 /// The parsed declaration of a class.
 pub(crate) struct ClassDeclaration {
@@ -53,8 +54,8 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
         let what = format!("the name of a class has at most {NAME_MAX} bytes");
         return Err(Error::new_spanned(name, what));
     }
-    if let Some(one_too_many) = interfaces.iter().nth(INTERFACES_MAX) {
-        let what = format!("a class has at most {INTERFACES_MAX} interfaces");
+    if let Some(one_too_many) = interfaces.iter().nth(CLASS_INTERFACES_MAX) {
+        let what = format!("a class has at most {CLASS_INTERFACES_MAX} interfaces");
         return Err(Error::new_spanned(one_too_many, what));
     }
     for (i, interface) in interfaces.iter().enumerate() {
@@ -109,9 +110,6 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
         }
     }
 }
-
-/// Maximum number of interfaces that the mark has space for.
-const INTERFACES_MAX: usize = syshandle_model::CLASS_INTERFACES_MAX;
 
 /// Maximum length of the class name that the mark has space for.
 const NAME_MAX: usize = 64;

@@ -103,7 +103,7 @@ mod tests {
     use crate::{Event, wait_any};
 
     #[test]
-    fn once_is_once() {
+    fn a_timer_that_was_set_once_expires_once() {
         let timer = Timer::new().unwrap();
         assert!(!timer.wait_timeout(Duration::ZERO).unwrap());
         timer.once(Duration::from_millis(1)).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn every_is_again_and_again_until_stopped() {
+    fn a_periodic_timer_expires_repeatedly_until_it_is_stopped() {
         let timer = Timer::new().unwrap();
         timer.every(Duration::from_millis(1)).unwrap();
         timer.wait().unwrap();

@@ -149,7 +149,10 @@ const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
 }
 
 const START_LEN: usize = 20;
-const INTERFACES_MAX: usize = 8;
+/// Maximum number of interfaces of a class. The macro `class!` has the same limit
+/// (`CLASS_INTERFACES_MAX` in `crates/model`, which imports no other crate). The command compares
+/// them.
+pub const INTERFACES_MAX: usize = 8;
 /// Flag in the number of interfaces that distinguishes marks of proxy DLLs.
 const IS_PROXY: u8 = 0x80;
 const NAME_MAX: usize = 64;
