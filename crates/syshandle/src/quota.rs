@@ -37,12 +37,14 @@ pub(crate) struct QuotaLimits {
     pub(crate) calls: usize,
     /// Calls that wait for running methods to end.
     pub(crate) waiting: usize,
-    /// Descriptors of connections, doors, background tasks and the arguments of running methods.
+    /// Descriptors of connections, doors, the objects of background tasks, and the arguments of
+    /// running methods and of the tasks that they started.
     pub(crate) descriptors: usize,
-    /// Background tasks that wait for a timer, which take no descriptor.
-    pub(crate) timers: usize,
+    /// Background tasks.
+    pub(crate) tasks: usize,
     /// Bytes of memory that the server holds for a client: unread replies, pages of shared memory,
-    /// and decoded arguments of running methods.
+    /// background tasks, and decoded arguments of running methods and of the tasks that they
+    /// started.
     pub(crate) bytes: usize,
 }
 
@@ -56,8 +58,7 @@ pub(crate) struct Quota {
     descriptors: AtomicUsize,
     /// Handles that were sent and not yet received.
     in_flight: Arc<InFlight>,
-    timers: AtomicUsize,
-    /// Number of background tasks, waiting or running.
+    /// Background tasks, waiting or running.
     tasks: AtomicUsize,
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Until they are closed, they count as descriptors.
@@ -84,13 +85,11 @@ pub(crate) enum Resource {
     Call,
     /// A call that waits for running methods to end.
     WaitingCall,
-    /// A background task that waits for an object. Only its descriptor is limited.
-    BackgroundTask,
+    /// A background task that takes this number of bytes.
+    BackgroundTask(usize),
     /// Only descriptors, and no other resource. Used for frames that are not handled yet, and for
     /// return channels.
     Descriptors,
-    /// A background task that waits for a timer.
-    Timer,
     /// A pending reply with this number of bytes.
     Reply(usize),
     /// This number of bytes of shared memory or decoded arguments.
@@ -133,7 +132,7 @@ impl Quotas {
 impl QuotaLimits {
     /// Limits that are never reached. The quota that a client keeps for its server has these.
     pub(crate) const UNLIMITED: Self =
-        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
+        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, tasks: MAX, bytes: MAX };
 
     /// Returns the resources of a server, of which each client may use a part.
     pub(crate) fn of_server(clients: usize, calls: usize, descriptors: Option<u64>) -> Self {
@@ -143,7 +142,7 @@ impl QuotaLimits {
             calls,
             waiting: calls.saturating_mul(WAITING_PER_METHOD),
             descriptors: descriptors.map_or(Self::UNLIMITED.descriptors, |limit| limit as usize),
-            timers: TIMERS_MAX,
+            tasks: TASKS_MAX,
             bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
         }
     }
@@ -159,7 +158,7 @@ impl QuotaLimits {
             calls: part(self.calls),
             waiting: part(self.waiting),
             descriptors: part(self.descriptors),
-            timers: part(self.timers),
+            tasks: part(self.tasks),
             bytes: part(self.bytes),
         }
     }
@@ -193,7 +192,6 @@ impl Quota {
             waiting: none(),
             descriptors: none(),
             in_flight,
-            timers: none(),
             tasks: none(),
             bytes: none(),
             closer: Closer::new(),
@@ -220,8 +218,12 @@ impl Quota {
             Resource::WaitingCall if !add(&self.waiting, 1, self.waiting_max()) => {
                 return Err("calls of one client that wait");
             }
-            Resource::Timer if !add(&self.timers, 1, self.max.timers) => {
-                return Err("background tasks of one client that wait for a timer");
+            Resource::BackgroundTask(_) if !add(&self.tasks, 1, self.max.tasks) => {
+                return Err("background tasks of one client");
+            }
+            Resource::BackgroundTask(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
+                self.tasks.fetch_sub(1, Ordering::Relaxed);
+                return Err(MEMORY);
             }
             Resource::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err("replies that one client doesn't read");
@@ -229,7 +231,6 @@ impl Quota {
             Resource::Memory(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err(MEMORY);
             }
-            Resource::BackgroundTask => drop(self.tasks.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
         // From here on, dropping the guard gives the amount back.
@@ -248,18 +249,17 @@ impl Quota {
         QuotaLimits { descriptors: self.max_descriptors(), ..self.max }
     }
 
-    /// Returns the used amount of each resource, and the number of background tasks.
-    pub(crate) fn used(&self) -> (QuotaLimits, usize) {
+    /// Returns the used amount of each resource.
+    pub(crate) fn used(&self) -> QuotaLimits {
         let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let used = QuotaLimits {
+        QuotaLimits {
             clients: read(&self.clients),
             calls: read(&self.calls),
             waiting: read(&self.waiting),
             descriptors: read(&self.descriptors),
-            timers: read(&self.timers),
+            tasks: read(&self.tasks),
             bytes: read(&self.bytes),
-        };
-        (used, used.timers + read(&self.tasks))
+        }
     }
 
     /// Returns whether one more method of the client may run.
@@ -358,6 +358,13 @@ impl QuotaGuard {
         self.quota.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
     }
 
+    /// Moves the descriptors to a guard of their own, if there are any.
+    pub(crate) fn split_descriptors(&mut self) -> Option<Self> {
+        let descriptors = std::mem::take(&mut self.descriptors);
+        let resource = Resource::Descriptors;
+        (descriptors > 0).then(|| Self { quota: self.quota.clone(), resource, descriptors })
+    }
+
     /// Converts a waiting call to a running one. Returns `false` if the client has too many running
     /// methods.
     pub(crate) fn start(&mut self) -> bool {
@@ -385,11 +392,13 @@ impl Drop for QuotaGuard {
             Resource::Connection => drop(quota.clients.fetch_sub(1, Ordering::Relaxed)),
             Resource::Call => drop(quota.calls.fetch_sub(1, Ordering::Relaxed)),
             Resource::WaitingCall => drop(quota.waiting.fetch_sub(1, Ordering::Relaxed)),
-            Resource::Timer => drop(quota.timers.fetch_sub(1, Ordering::Relaxed)),
             Resource::Reply(bytes) | Resource::Memory(bytes) => {
                 quota.bytes.fetch_sub(*bytes, Ordering::Relaxed);
             }
-            Resource::BackgroundTask => drop(quota.tasks.fetch_sub(1, Ordering::Relaxed)),
+            Resource::BackgroundTask(bytes) => {
+                quota.tasks.fetch_sub(1, Ordering::Relaxed);
+                quota.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+            }
             Resource::Descriptors => {}
         }
     }
@@ -424,6 +433,6 @@ const MEMORY_MAX: usize = 1024 * 1024 * 1024;
 /// Divisor of the process's memory limit: all clients together may use a quarter of the memory.
 const MEMORY_PART: u64 = 4;
 
-/// Limit of background tasks that wait for a timer. They take no descriptor, but together up to a
-/// hundred megabytes of memory.
-const TIMERS_MAX: usize = 256 * 1024;
+/// Limit of the background tasks of all clients together. Most tasks that wait for an object reach
+/// the limit of descriptors earlier.
+const TASKS_MAX: usize = 128 * 1024;

@@ -89,7 +89,7 @@ pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
         false => (300, 7),
     };
     let mut config = shuttle::Config::new();
-    config.stack_size = 1024 * 1024;
+    config.stack_size = STACK_SIZE;
     config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
     config.max_time = Some(Duration::from_millis(if full { 60_000 } else { 700 }));
     // A failed run can be repeated with its seed, so no file is written.
@@ -109,9 +109,13 @@ pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
 
 /// Runs a test of one thread.
 pub(crate) fn run_once(test: impl Fn() + Send + Sync + 'static) {
-    let config = shuttle::Config::new();
+    let mut config = shuttle::Config::new();
+    config.stack_size = STACK_SIZE;
     shuttle::Runner::new(RandomScheduler::new_from_seed(0, 1), config).run(test);
 }
+
+/// Size of the stack of each thread. The server's code has large frames.
+const STACK_SIZE: usize = 1024 * 1024;
 
 /// Limit of steps. A thread that takes more is considered to wait forever.
 const STEPS_MAX: usize = 100_000;

@@ -11,7 +11,7 @@ impl Quota {
 }
 
 fn quota(clients: usize, calls: usize, descriptors: usize) -> Arc<Quota> {
-    let totals = QuotaLimits { clients, calls, waiting: 1, descriptors, timers: 2, bytes: 100 };
+    let totals = QuotaLimits { clients, calls, waiting: 1, descriptors, tasks: 2, bytes: 100 };
     Arc::new(Quota::new(totals, Arc::new(InFlight::new(1))))
 }
 
@@ -27,7 +27,7 @@ fn a_dropped_guard_returns_its_quota() {
         let call = quota.take(Resource::Call, 8).unwrap();
         assert_eq!(quota.take(Resource::Call, 0).unwrap_err(), "calls of one client");
         assert_eq!(
-            quota.take(Resource::BackgroundTask, 1).unwrap_err(),
+            quota.take(Resource::BackgroundTask(0), 1).unwrap_err(),
             "descriptors of one client"
         );
         drop(call);
@@ -45,10 +45,14 @@ fn a_dropped_guard_returns_its_quota() {
         quota.take(Resource::Memory(60), 0).unwrap();
         drop(memory);
         quota.take(Resource::Memory(100), 0).unwrap();
-        let timers = [(); 2].map(|()| quota.take(Resource::Timer, 0).unwrap());
-        quota.take(Resource::Timer, 0).unwrap_err();
-        drop(timers);
-        quota.take(Resource::Timer, 0).unwrap();
+        let tasks = [(); 2].map(|()| quota.take(Resource::BackgroundTask(30), 0).unwrap());
+        let error = quota.take(Resource::BackgroundTask(30), 0).unwrap_err();
+        assert_eq!(error, "background tasks of one client");
+        assert_eq!(quota.take(Resource::Memory(41), 0).unwrap_err(), MEMORY);
+        drop(tasks);
+        assert_eq!(quota.take(Resource::BackgroundTask(101), 0).unwrap_err(), MEMORY);
+        quota.take(Resource::BackgroundTask(100), 0).unwrap();
+        assert_eq!(quota.used().tasks, 0);
     });
 }
 
@@ -116,7 +120,7 @@ fn a_process_of_ones_own_and_another_user_together_leave_a_part_of_everything_to
     assert_eq!(left(|totals| totals.clients), 128);
     assert_eq!(left(|totals| totals.calls), 32);
     assert_eq!(left(|totals| totals.waiting), 128);
-    assert!(left(|totals| totals.timers) >= totals.timers / 8);
+    assert!(left(|totals| totals.tasks) >= totals.tasks / 8);
     assert!(left(|totals| totals.bytes) >= totals.bytes / 8 - 2, "rounded up");
 }
 

@@ -167,6 +167,11 @@ impl<'f> KernelProver<'f> {
         Self::new(&USUAL, sender)
     }
 
+    /// Returns the guard of the memory of the values that were decoded.
+    pub(crate) fn take_memory(&self) -> Option<QuotaGuard> {
+        self.memory.take()
+    }
+
     /// Verifies that a handle has the declared kind and rights.
     pub(crate) fn check(
         &self,

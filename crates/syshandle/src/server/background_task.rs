@@ -2,7 +2,6 @@
 
 use super::Outcome;
 use super::system::task::TaskRef;
-use crate::{Error, ErrorKind};
 
 /// The user's code that a background task runs.
 pub(crate) type TaskWork = Box<dyn FnOnce(Outcome) + Send>;
@@ -36,12 +35,4 @@ impl BackgroundTask {
     pub fn cancel(&self) -> bool {
         self.0.cancel()
     }
-}
-
-/// Returns the error for a client that has too many background tasks.
-pub(super) fn too_many_tasks() -> Error {
-    Error::detected(
-        ErrorKind::Busy,
-        "the server is busy: it has reached its limit of background tasks of one client",
-    )
 }

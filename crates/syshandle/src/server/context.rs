@@ -117,14 +117,17 @@ impl Context {
     /// To stop such a series, set a flag that the callback checks before it starts the next task,
     /// and then cancel the latest task.
     ///
-    /// One client may have up to 65,536 tasks. On Linux, tasks that wait for an object also count in
-    /// the client's part of the server's descriptors. This part is five eighths of the limit for a
-    /// process of the server's own user, and a quarter for all processes of another user.
+    /// The tasks of a client count in its quota, which is five eighths of the server's limits for a
+    /// process of the server's own user, and a quarter for all processes of another user. On Linux
+    /// a server has up to 131,072 tasks. A task takes memory and the descriptor of its object. The
+    /// handles and the memory of the call's arguments count until the call and all tasks that it
+    /// started have ended, because `work` may have captured them. On Windows one client may have up
+    /// to 65,536 tasks.
     ///
     /// # Errors
     /// [`ErrorKind::System`](crate::ErrorKind::System) if the object can't be watched, for instance
     /// because of the limit `fs.epoll.max_user_watches` of Linux.
-    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client has too many tasks. In both cases
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client's quota is used up. In both cases
     /// `work` is dropped without running. If the method returns the error, its caller gets the same
     /// kind, and [`Error::may_have_run`] is `true` unless the method calls [`Error::refused`].
     pub fn on_signal(
@@ -155,7 +158,7 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65,536 tasks. On
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client's quota is used up. On
     /// Windows, an error of the system if no handle is left. In both cases `work` is dropped without
     /// running. If the method returns the error, its caller gets the same kind.
     pub fn on_timer(

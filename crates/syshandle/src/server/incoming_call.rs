@@ -96,6 +96,7 @@ impl<'a> IncomingCall<'a> {
                 return None;
             }
         };
+        context.0.arguments_decoded(&prover);
         match guard(|| method(arguments, context)) {
             Ok(result) => Some((result, reply)),
             Err(text) => {

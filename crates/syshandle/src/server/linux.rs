@@ -1,6 +1,7 @@
 //! The server side on Linux: a reactor with event loops, and the way in for clients.
 
 mod acceptor;
+mod argument_quota;
 pub(crate) mod arguments;
 mod call;
 mod classes;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(not(windows))]
+use syshandle_os::UserId;
 use syshandle_wire::Fault;
 
 /// A snapshot of a server's work, from [`ServerRef::stats`](crate::serving::ServerRef::stats).
@@ -10,7 +12,7 @@ use syshandle_wire::Fault;
 /// system call. The counters are read one after the other while the server works, so they may not
 /// fit each other exactly. A call still counts as running for a moment after its client has received
 /// the result.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ServerStats {
     /// Calls since the start, and calls at present.
@@ -68,7 +70,7 @@ pub struct RefusalStats {
 }
 
 /// The quota of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct QuotaStats {
     /// The client.
@@ -79,20 +81,23 @@ pub struct QuotaStats {
     pub running_calls: Usage,
     /// Calls that wait for other methods to end.
     pub waiting_calls: Usage,
-    /// Descriptors.
+    /// Descriptors. They include the handles in the arguments of running methods and of the tasks
+    /// that they started.
     pub descriptors: Usage,
-    /// Background tasks that wait for a timer.
-    pub timers: Usage,
-    /// Memory in bytes: unread replies, shared memory and arguments of running methods.
+    /// Background tasks.
+    pub background_tasks: Usage,
+    /// Memory in bytes: unread replies, shared memory, background tasks, and arguments of running
+    /// methods and of the tasks that they started.
     pub memory: Usage,
 }
 
 /// The client that a quota belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum QuotaOwner {
     /// All processes of a user other than the server's own.
-    User(u32),
+    #[cfg(not(windows))]
+    User(UserId),
     /// All users that are unknown in the server's user namespace.
     UnknownUsers,
     /// A process of the server's own user. All processes that are not visible in the server's pid

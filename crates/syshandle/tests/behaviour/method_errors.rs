@@ -376,7 +376,9 @@ fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
 #[cfg(not(windows))]
 #[test]
 fn an_error_of_the_context_that_a_method_passes_on_keeps_its_kind() {
-    let failing = failing();
+    // A server of its own, because this client starts as many background tasks as it may have.
+    let world = World::new();
+    let failing: FailingClient = world.activate(FAILING);
     for (refuse, may_have_run) in [(false, true), (true, false)] {
         let error = failing.start_tasks(refuse).unwrap_err();
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, may_have_run));

@@ -35,6 +35,17 @@ pub(crate) enum Arguments {
 }
 
 impl Arguments {
+    /// Returns the number of encoded bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Frame { start, end, .. } => usize::from(end - start),
+            Self::Shared { body: Body::Shared { len, .. } | Body::Inline { len }, .. } => {
+                *len as usize
+            }
+            Self::Lost | Self::PastLimit(_) => 0,
+        }
+    }
+
     /// Decodes the arguments, which contain these handles.
     pub(crate) fn decode<T>(
         &self,

@@ -8,6 +8,7 @@ use syshandle_os::BorrowedHandle;
 use syshandle_types::{DecodeError, Payload};
 use syshandle_wire::{Fault, Status};
 
+use super::argument_quota::ArgumentQuota;
 use super::arguments::Arguments;
 use super::connection::ServerConnection;
 use super::connection::calls::CallState;
@@ -114,15 +115,23 @@ impl ServerCall {
             arguments,
             handles,
             handles_lost,
-            quota_guard: _quota_guard,
+            mut quota_guard,
             _keep_alive,
             ..
         } = self;
         // Dropped before `_keep_alive`: the last reference releases the object, and the server must
         // not end before that.
         let (host, connection) = (connection.clone(), connection);
-        let context =
-            Context(CallContext { reactor: reactor.clone(), connection: host, call: state }, None);
+        let of_handles = quota_guard.as_mut().and_then(QuotaGuard::split_descriptors);
+        let context = Context(
+            CallContext {
+                reactor: reactor.clone(),
+                connection: host,
+                call: state,
+                arguments: ArgumentQuota::new(of_handles, arguments.len()),
+            },
+            None,
+        );
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             reactor.end_copy();
             *replied = Some(now());

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Process, Waitable};
 use syshandle_wire::Fault;
 
+use super::argument_quota::ArgumentQuota;
 use super::connection::calls::CallState;
 use super::reactor::Reactor;
 use super::session::Session;
-use super::task::{Task, TaskOwner, TaskRef, UserWaitable};
-use crate::Result;
+use super::task::{Task, TaskOwner, TaskRef, UserWaitable, WaitObject};
 use crate::received_handles::KernelProver;
 use crate::server::background_task::TaskWork;
+use crate::{Error, Result};
 
 /// The connection of a call, as far as the context of the call needs it.
 pub(crate) trait CallHost: Debug + Send + Sync {
@@ -33,14 +34,16 @@ pub(crate) struct CallContext {
     pub(super) reactor: Arc<Reactor>,
     pub(super) connection: Arc<dyn CallHost>,
     pub(super) call: Arc<CallState>,
+    pub(super) arguments: ArgumentQuota,
 }
 
 /// A clone may be used after the call was answered, so the session then lasts beyond its calls.
 impl Clone for CallContext {
     fn clone(&self) -> Self {
         self.connection.session().lasts_from_now_on();
-        let Self { reactor, connection, call } = self;
-        Self { reactor: reactor.clone(), connection: connection.clone(), call: call.clone() }
+        let Self { reactor, connection, call, arguments } = self;
+        let (reactor, connection) = (reactor.clone(), connection.clone());
+        Self { reactor, connection, call: call.clone(), arguments: arguments.clone() }
     }
 }
 
@@ -73,11 +76,25 @@ impl CallContext {
         work: TaskWork,
     ) -> Result<TaskRef> {
         let object = Some(Box::new(UserWaitable::new(object)) as _);
-        Task::start(&self.reactor, self.connection.task_owner(), object, timeout, work)
+        self.start((object, timeout), work)
     }
 
     pub(crate) fn start_timer(&self, delay: Duration, work: TaskWork) -> Result<TaskRef> {
-        Task::start(&self.reactor, self.connection.task_owner(), None, delay, work)
+        self.start((None, delay), work)
+    }
+
+    fn start(&self, wait: (Option<WaitObject>, Duration), work: TaskWork) -> Result<TaskRef> {
+        let arguments = self.arguments.share(&self.connection.session().quota);
+        let arguments =
+            arguments.map_err(|limit| Error::from_fault(&Fault::Busy { limit: limit.into() }))?;
+        Task::start(&self.reactor, self.connection.task_owner(), wait, work, arguments)
+    }
+
+    /// Keeps the memory of the decoded arguments in the client's quota.
+    pub(crate) fn arguments_decoded(&self, prover: &KernelProver<'_>) {
+        if let Some(memory) = prover.take_memory() {
+            self.arguments.add_memory(memory);
+        }
     }
 
     /// Returns the settings by which the client's handles are proven.

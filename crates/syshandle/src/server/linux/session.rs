@@ -116,19 +116,15 @@ impl Session {
         self.state().tasks.len()
     }
 
-    /// Adds a background task, which ends when the client dies. Returns `false` if the client has
-    /// too many.
+    /// Adds a background task, which ends when the client dies.
     pub(crate) fn add_task(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         socket: &Seqpacket,
         task: &Arc<Task>,
-    ) -> bool {
+    ) {
         self.lasts_from_now_on();
         let mut state = self.state();
-        if state.tasks.len() >= TASKS_MAX {
-            return false;
-        }
         state.tasks.insert(task.key(), task.clone());
         let client = state.client;
         drop(state);
@@ -141,7 +137,6 @@ impl Session {
             ClientStatus::LetGo => self.watch(reactor, socket),
             ClientStatus::Died => self.end_tasks(reactor),
         }
-        true
     }
 
     /// Removes a background task that has ended.
@@ -257,7 +252,3 @@ fn is_no_process(error: &io::Error) -> bool {
     const ESRCH: i32 = 3;
     raw_os_error(error) == Some(ESRCH)
 }
-
-/// Limit of the background tasks of one client: the number of files that a large process may have
-/// open.
-const TASKS_MAX: usize = 65_536;

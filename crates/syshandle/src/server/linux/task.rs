@@ -8,6 +8,7 @@ use std::time::Duration;
 use syshandle_os::{BorrowedHandle, Interest, PollEvent, Readiness, Seqpacket, Waitable, try_take};
 use syshandle_wire::Fault;
 
+use super::argument_quota::ArgumentGuards;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EndingStep, EventOutcome, LoopContext, LoopSource};
 use super::reactor::timers::{SourceTimer, TimerId};
@@ -16,7 +17,7 @@ use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::server::Outcome;
-use crate::server::background_task::{TaskWork, too_many_tasks};
+use crate::server::background_task::TaskWork;
 use crate::setup::other_process;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
@@ -64,6 +65,8 @@ struct TaskWait {
     timer: Option<TimerId>,
     _keep_alive: KeepAlive,
     _taken: QuotaGuard,
+    /// The part of the client's quota for the arguments of the call that started the task.
+    _arguments: Option<Arc<ArgumentGuards>>,
 }
 
 /// The object that a task waits for.
@@ -71,22 +74,24 @@ pub(super) type WaitObject = Box<dyn Waitable + Send + Sync>;
 
 impl Task {
     /// Starts a background task. Waits for `object` for at most `timeout`, and then runs `work`.
-    /// Without an object, waits until `timeout` has passed.
-    pub(crate) fn start(
+    /// Without an object, waits until `timeout` has passed. Until the work has run, the arguments of
+    /// the call that starts the task count in the client's quota, because the work may have captured
+    /// them.
+    pub(super) fn start(
         reactor: &Arc<Reactor>,
         owner: TaskOwner<'_>,
-        object: Option<WaitObject>,
-        timeout: Duration,
+        (object, timeout): (Option<WaitObject>, Duration),
         work: TaskWork,
+        arguments: Option<Arc<ArgumentGuards>>,
     ) -> Result<TaskRef> {
         if !reactor.is_own() {
             return Err(other_process("context"));
         }
         let session = owner.session;
-        let taken = match object {
-            Some(_) => session.quota.take(Resource::BackgroundTask, 1),
-            None => session.quota.take(Resource::Timer, 0),
-        };
+        let captured =
+            size_of_val(&*work) + object.as_ref().map_or(0, |object| size_of_val(&**object));
+        let resource = Resource::BackgroundTask(TASK_BYTES + captured);
+        let taken = session.quota.take(resource, usize::from(object.is_some()));
         let _taken =
             taken.map_err(|limit| Error::from_fault(&Fault::Busy { limit: limit.into() }))?;
         let _keep_alive = reactor.keep_alive(ActivityKind::Work);
@@ -95,7 +100,8 @@ impl Task {
         let changed = |object: &WaitObject| object.readiness() == Readiness::Changed;
         let look_first = object.as_ref().is_some_and(changed);
         let work = ForeignValue::new(work);
-        let waiting = TaskWait { object, work, timer: None, _keep_alive, _taken };
+        let waiting =
+            TaskWait { object, work, timer: None, _keep_alive, _taken, _arguments: arguments };
         let task = Arc::new(Self {
             key: AtomicU64::new(0),
             session: session.clone(),
@@ -124,10 +130,7 @@ impl Task {
             .checked_add(timeout)
             .map(|_| reactor.set_timer(timeout, key, SourceTimer::Timeout));
         drop(waiting);
-        if !session.add_task(reactor, owner.socket, &task) {
-            task.forget(reactor);
-            return Err(too_many_tasks());
-        }
+        session.add_task(reactor, owner.socket, &task);
         if look_first {
             task.try_run(reactor);
         }
@@ -200,15 +203,11 @@ impl Task {
         true
     }
 
-    /// Ends the wait and drops the work, without an outcome.
-    fn forget(&self, reactor: &Reactor) {
-        let waiting = self.waiting().take();
-        self.clean_up(reactor, waiting.as_ref());
-    }
-
     fn finish(&self, reactor: &Arc<Reactor>, waiting: Option<TaskWait>, outcome: Outcome) {
         self.clean_up(reactor, waiting.as_ref());
-        let Some(TaskWait { work, object, _keep_alive, _taken, .. }) = waiting else { return };
+        let Some(TaskWait { work, object, _keep_alive, _taken, _arguments, .. }) = waiting else {
+            return;
+        };
         drop(object);
         let Some(work) = work.into_inner() else { return };
         if let Err(text) = guard(|| work(outcome)) {
@@ -308,3 +307,7 @@ impl std::fmt::Debug for Task {
         f.debug_struct("Task").field("key", &self.key()).finish_non_exhaustive()
     }
 }
+
+/// Approximate memory of a background task, without the captured values: the task, and its entries
+/// in the tables of timers, sources and tasks.
+const TASK_BYTES: usize = size_of::<Task>() + 256;

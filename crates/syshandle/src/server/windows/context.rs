@@ -75,6 +75,9 @@ impl CallContext {
         KernelProver
     }
 
+    /// Does nothing, because Windows has no quotas.
+    pub(crate) fn arguments_decoded(&self, _prover: &KernelProver) {}
+
     pub(crate) fn abort(&self, text: String) {
         self.session.fail(Fault::Aborted { text });
     }

@@ -9,7 +9,7 @@ use super::activity::{ActivityKind, KeepAlive};
 use super::session::Session;
 use crate::guard::{ForeignValue, guard};
 use crate::server::Outcome;
-use crate::server::background_task::{TaskWork, too_many_tasks};
+use crate::server::background_task::TaskWork;
 use crate::{Error, ErrorKind, Result};
 
 /// Background task that waits for an object.
@@ -118,4 +118,12 @@ impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Task").field("number", &self.number).finish_non_exhaustive()
     }
+}
+
+/// Returns the error for a client that has too many background tasks.
+fn too_many_tasks() -> Error {
+    Error::detected(
+        ErrorKind::Busy,
+        "the server is busy: it has reached its limit of background tasks of one client",
+    )
 }

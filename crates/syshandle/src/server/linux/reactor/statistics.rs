@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use syshandle_os::UserId;
 use syshandle_wire::Fault;
 
 use super::Reactor;
@@ -28,11 +29,11 @@ impl Reactor {
             stats.event_loops += usize::from(event_loop.is_run.load(Ordering::Relaxed));
         }
         for (holder, quota) in self.quotas.all() {
-            let (limits, (used, tasks)) = (quota.limits(), quota.used());
+            let (limits, used) = (quota.limits(), quota.used());
             let CallStats { running, waiting, .. } = &mut stats.calls;
             *running += used.calls;
             *waiting += used.waiting;
-            stats.background_tasks += tasks;
+            stats.background_tasks += used.tasks;
             stats.descriptors += used.descriptors;
             stats.quotas.push(quota_stats(holder, used, limits));
         }
@@ -44,7 +45,7 @@ fn quota_stats(holder: QuotaHolder, used: QuotaLimits, limits: QuotaLimits) -> Q
     let usage = |used, limit| Usage { used, limit: Some(limit).filter(|limit| *limit < MAX) };
     QuotaStats {
         owner: match holder {
-            QuotaHolder::User(uid) => QuotaOwner::User(uid),
+            QuotaHolder::User(uid) => QuotaOwner::User(UserId::from_kernel(uid)),
             QuotaHolder::Unknown => QuotaOwner::UnknownUsers,
             QuotaHolder::Process(pid) => QuotaOwner::Process(pid),
         },
@@ -52,7 +53,7 @@ fn quota_stats(holder: QuotaHolder, used: QuotaLimits, limits: QuotaLimits) -> Q
         running_calls: usage(used.calls, limits.calls),
         waiting_calls: usage(used.waiting, limits.waiting),
         descriptors: usage(used.descriptors, limits.descriptors),
-        timers: usage(used.timers, limits.timers),
+        background_tasks: usage(used.tasks, limits.tasks),
         memory: usage(used.bytes, limits.bytes),
     }
 }

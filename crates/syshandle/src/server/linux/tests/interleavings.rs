@@ -472,9 +472,9 @@ fn clients_get_exactly_their_quota_in_any_interleaving() {
                 shuttle::thread::spawn(move || {
                     // A request that never fits does not disturb the others.
                     match number {
-                        0 => drop(quota.take(Resource::BackgroundTask, 4).unwrap_err()),
+                        0 => drop(quota.take(Resource::BackgroundTask(0), 4).unwrap_err()),
                         _ => {
-                            let one = quota.take(Resource::BackgroundTask, 1).unwrap();
+                            let one = quota.take(Resource::BackgroundTask(0), 1).unwrap();
                             assert!(taken.fetch_add(1, Ordering::SeqCst) < 3);
                             taken.fetch_sub(1, Ordering::SeqCst);
                             drop(one);

@@ -11,12 +11,13 @@
 )]
 
 use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_os::{Filesystems, Peer, Seqpacket};
+use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_types::Guid;
-use syshandle_wire::{Body, FrameKind, Header, Hello};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Hello, Status};
 
 use crate::class::Interface;
 use crate::quota::QuotaLimits;
@@ -34,6 +35,8 @@ pub trait Costly {
     fn spend(&self, microseconds: u64) -> Result<()>;
     /// Starts this number of background tasks, each of which waits for this time.
     fn start_tasks(&self, context: &Context, count: u32, seconds: u32) -> Result<()>;
+    /// Starts a background task that captures the arguments.
+    fn capture(&self, context: &Context, events: Vec<Event>, bytes: Vec<u8>) -> Result<()>;
 }
 
 struct CostlyObject;
@@ -50,10 +53,16 @@ impl Costly for CostlyObject {
         }
         Ok(())
     }
+
+    fn capture(&self, context: &Context, events: Vec<Event>, bytes: Vec<u8>) -> Result<()> {
+        context.on_timer(DAY, move |_| drop((events, bytes)))?;
+        Ok(())
+    }
 }
 
 const SPEND: u32 = 0;
 const START_TASKS: u32 = 1;
+const CAPTURE: u32 = 2;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -71,26 +80,26 @@ impl RawClient {
         ServerConnection::serve(reactor, theirs, client, (&object, None)).unwrap().unwrap();
         let hello = Hello::new(Guid::NIL, <dyn Costly>::DESCRIPTION.iid);
         let this = Self(ours);
-        this.send(&Header::new(FrameKind::Hello), &hello.write());
+        this.send(&Header::new(FrameKind::Hello), &hello.write(), &[]);
         this
     }
 
-    fn send(&self, header: &Header, body: &[u8]) {
+    fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
         let header = Header { body: Body::Inline { len: body.len() as u32 }, ..header.clone() };
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
-        self.0.send(&[IoSlice::new(&head[..len]), IoSlice::new(body)], &[]).unwrap();
+        self.0.send(&[IoSlice::new(&head[..len]), IoSlice::new(body)], handles).unwrap();
     }
 
     fn call(&self, call: u32, method: u32, body: &[u8]) {
         let header =
             Header { call, code: method, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
-        self.send(&header, body);
+        self.send(&header, body, &[]);
     }
 
     /// Receives a frame. Returns `false` if there is none.
     fn receive(&self) -> bool {
-        let received = self.0.receive(&mut [0; Header::FRAME_MAX], &mut Vec::new());
+        let received = self.0.receive(&mut vec![0; Header::FRAME_MAX], &mut Vec::new());
         received.is_ok_and(|received| received.len > 0)
     }
 }
@@ -100,6 +109,10 @@ const HONEST: u32 = u32::MAX - 1;
 
 /// Runs `test` as the thread of a server's only loop.
 fn with_reactor(test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
+    with_limits(QuotaLimits::UNLIMITED, test);
+}
+
+fn with_limits(quota_limits: QuotaLimits, test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
     syshandle_os::raise_descriptor_limit();
     run_once(move || {
         let settings = Settings {
@@ -110,7 +123,7 @@ fn with_reactor(test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
             idle: None,
             drain: Duration::ZERO,
             filesystems: Filesystems::local(),
-            quota_limits: QuotaLimits::UNLIMITED,
+            quota_limits,
         };
         let reactor = Reactor::new(settings, None).unwrap();
         reactor.as_worker(&test);
@@ -223,7 +236,57 @@ fn assert_tasks_end_in_turns(context: LoopContext<'_>, honest: &RawClient) {
     assert_eq!(waiting_tasks(context), 0);
 }
 
+#[test]
+fn captured_arguments_count_in_the_quota_until_the_task_has_ended() {
+    with_reactor(|context| {
+        let client = RawClient::connect(context.reactor, HONEST);
+        run_all(context);
+        let quota = context.reactor.quotas().all().remove(0).1;
+        let before = quota.used();
+        // Three events, and 1,000 bytes.
+        let body = [&[3, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0xe8, 3, 0, 0][..], &[7; 1000]].concat();
+        let events = [(); 3].map(|()| Event::new().unwrap());
+        let header = Header {
+            call: 1,
+            code: CAPTURE,
+            timeout_ms: 60_000,
+            handles: 3,
+            ..Header::new(FrameKind::Call)
+        };
+        client.send(&header, &body, &events.each_ref().map(AsFd::as_fd));
+        run_all(context);
+        let used = quota.used();
+        assert_eq!((used.tasks, used.descriptors), (1, before.descriptors + 3));
+        assert!(used.bytes >= before.bytes + 1000, "{} bytes", used.bytes);
+        drop(client);
+        run_all(context);
+        let after = quota.used();
+        assert_eq!((after.tasks, after.descriptors, after.bytes), (0, 0, 0));
+    });
+}
+
+#[test]
+fn a_client_has_as_many_tasks_as_its_quota_allows_on_all_connections_together() {
+    // Another process of the server's user has ten of the sixteen tasks.
+    with_limits(QuotaLimits { tasks: 16, ..QuotaLimits::UNLIMITED }, |context| {
+        let clients = [(); 2].map(|()| RawClient::connect(context.reactor, ATTACKER));
+        for (client, count) in clients.iter().zip([8_u32, 3]) {
+            client.call(0, START_TASKS, &[count.to_le_bytes(), 3600_u32.to_le_bytes()].concat());
+        }
+        run_all(context);
+        assert_eq!(waiting_tasks(context), 10);
+        assert!(clients[1].receive());
+        let mut bytes = vec![0; Header::FRAME_MAX];
+        let received = clients[1].0.receive(&mut bytes, &mut Vec::new()).unwrap();
+        let (header, body) = Header::read(&bytes[..received.len]).unwrap();
+        assert_eq!(header.code, Status::Fault as u32);
+        let error = crate::Error::from_fault(&Fault::read(body).unwrap());
+        assert_eq!(error.kind(), crate::ErrorKind::Busy);
+        assert!(error.to_string().contains("background tasks of one client"), "{error}");
+    });
+}
+
 /// Returns the number of background tasks of all clients.
 fn waiting_tasks(context: LoopContext<'_>) -> usize {
-    context.reactor.quotas().all().iter().map(|(_, quota)| quota.used().1).sum()
+    context.reactor.quotas().all().iter().map(|(_, quota)| quota.used().tasks).sum()
 }
