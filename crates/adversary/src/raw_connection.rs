@@ -306,7 +306,7 @@ impl fmt::Display for Response {
 pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
-    head[..len].to_vec()
+    [&head[..len], header.entries.as_bytes()].concat()
 }
 
 /// A method number that no interface has. The server responds to a call of it without running a

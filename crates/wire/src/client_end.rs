@@ -4,7 +4,10 @@
 use syshandle_types::{BodySize, Limits};
 
 use crate::pending_releases::PendingReleases;
-use crate::{Body, Fault, Features, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
+use crate::{
+    Body, Entries, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries, Ranges,
+    Status, Violation,
+};
 
 /// The client's end of a connection.
 ///
@@ -51,11 +54,18 @@ pub enum ClientEndEvent<W> {
         status: Status,
         /// Location of the body.
         body: Body,
+        /// The table of what the body refers to.
+        entries: Entries,
         /// Whether handles of the reply were lost in transit.
         handles_lost: bool,
     },
-    /// The reply to a cancelled call. The driver must release its body.
-    LateReply(Body),
+    /// The reply to a cancelled call. The driver must release its body and its entries.
+    LateReply {
+        /// Location of the body.
+        body: Body,
+        /// The table of what the body refers to.
+        entries: Entries,
+    },
     /// The server has rejected the connection.
     Refused,
     /// The server is closing the connection.
@@ -163,15 +173,17 @@ impl<W> ClientEnd<W> {
     pub fn start(
         &mut self,
         method: u32,
-        handles: u16,
+        entries: impl Into<MessageEntries>,
         body: impl Into<BodySize>,
         timeout_ms: u32,
         waiter: W,
     ) -> Result<Header, StartError> {
+        let MessageEntries { handles, table } = entries.into();
         if self.running == self.limits.calls_max {
             return Err(StartError::TooManyCalls);
         }
-        let body = place(body.into(), &mut self.outgoing).ok_or(StartError::NoSharedMemory)?;
+        let body = place(body.into(), &table, &mut self.outgoing);
+        let body = body.ok_or(StartError::NoSharedMemory)?;
         let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
         let index = free.unwrap_or_else(|| {
             self.slots.push(Slot { turn: 0, state: State::Free });
@@ -190,6 +202,7 @@ impl<W> ClientEnd<W> {
             timeout_ms,
             body,
             releases,
+            entries: table,
             ..Header::new(FrameKind::Call)
         })
     }
@@ -245,9 +258,12 @@ impl<W> ClientEnd<W> {
                         waiter,
                         status,
                         body: header.body,
+                        entries: header.entries,
                         handles_lost: handles_truncated,
                     },
-                    State::Cancelled => ClientEndEvent::LateReply(header.body),
+                    State::Cancelled => {
+                        ClientEndEvent::LateReply { body: header.body, entries: header.entries }
+                    }
                     State::Free => return Err(unknown),
                 }
             }
@@ -335,9 +351,9 @@ impl From<Violation> for OpenError {
 /// Chooses where to put a body of this size. Returns `None` if it needs shared memory and none is
 /// free.
 #[inline]
-pub(crate) fn place(size: BodySize, outgoing: &mut Ranges) -> Option<Body> {
+pub(crate) fn place(size: BodySize, table: &Entries, outgoing: &mut Ranges) -> Option<Body> {
     let len = size.len as u32;
-    match size.len {
+    match size.len + table.as_bytes().len() {
         0..=Limits::INLINE_BYTES_MAX => Some(Body::Inline { len }),
         _ => Some(Body::Shared { offset: outgoing.take(size)?, len }),
     }

@@ -12,6 +12,21 @@ use crate::Violation;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries(Vec<[u8; ENTRY_LEN]>);
 
+/// What a message refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageEntries {
+    /// Number of handles.
+    pub handles: u16,
+    /// The table of the entries. It is empty if all entries are handles.
+    pub table: Entries,
+}
+
+impl From<u16> for MessageEntries {
+    fn from(handles: u16) -> Self {
+        Self { handles, table: Entries::default() }
+    }
+}
+
 /// An entry of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -22,6 +37,9 @@ pub enum Entry {
 }
 
 impl Entries {
+    /// Size of an entry, in bytes: its type, three reserved bytes and its value.
+    pub const ENTRY_LEN: usize = 8;
+
     /// Returns the number of entries.
     #[inline]
     pub fn len(&self) -> usize {
@@ -101,8 +119,7 @@ impl FromIterator<Entry> for Entries {
     }
 }
 
-/// Size of an entry, in bytes: its type, three reserved bytes and its value.
-const ENTRY_LEN: usize = 8;
+const ENTRY_LEN: usize = Entries::ENTRY_LEN;
 
 /// Type of a handle. The value is its place among the handles of the frame.
 const HANDLE: u8 = 1;

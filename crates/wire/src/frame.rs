@@ -38,6 +38,8 @@ pub enum FrameKind {
     /// Sent to a door: the handle is one end of a return channel. Sent on that channel: the handle
     /// is the client's end of a new connection.
     Attach = 10,
+    /// Client to server: gives numbers of objects back. The body is [`crate::ReleasedObjects`].
+    ReleaseObjects = 11,
 }
 
 impl FrameKind {
@@ -54,6 +56,7 @@ impl FrameKind {
             8 => Self::Arena,
             9 => Self::Release,
             10 => Self::Attach,
+            11 => Self::ReleaseObjects,
             _ => return None,
         })
     }
@@ -272,9 +275,10 @@ impl Header {
         match self.kind {
             FrameKind::Call | FrameKind::Reply => true,
             _ if !self.entries.is_empty() => false,
-            FrameKind::Greeting | FrameKind::Hello | FrameKind::Refused => {
-                *handles == 0 && is_inline
-            }
+            FrameKind::Greeting
+            | FrameKind::Hello
+            | FrameKind::Refused
+            | FrameKind::ReleaseObjects => *handles == 0 && is_inline,
             FrameKind::Cancel | FrameKind::Bye | FrameKind::Release => *handles == 0 && is_empty,
             FrameKind::Arena => *handles <= 1 && is_empty,
             FrameKind::Attach => *handles == 1 && is_empty,
@@ -284,8 +288,11 @@ impl Header {
     /// Checks that the frame uses only features that are in effect.
     #[inline]
     pub(crate) fn check_features(&self, features: Features) -> Result<(), Violation> {
-        let is_call = self.kind == FrameKind::Call;
-        let uses_objects = is_call && self.object != 0 || self.entries.has_objects();
+        let uses_objects = match self.kind {
+            FrameKind::Call => self.object != 0 || self.entries.has_objects(),
+            FrameKind::ReleaseObjects => true,
+            _ => self.entries.has_objects(),
+        };
         match uses_objects && !features.contains(Features::OBJECTS) {
             true => Err(Violation::NotNegotiated(Features::OBJECTS)),
             false => Ok(()),
@@ -345,6 +352,8 @@ pub enum Violation {
         /// The versions that the peer supports.
         theirs: Versions,
     },
+    /// The peer gives the number of an object back more often than it was sent.
+    UnknownObject(u32),
     /// The frame uses a feature that is not in effect on this connection.
     NotNegotiated(Features),
     /// The table of entries has an unknown type, or differs from the handles of the frame.
@@ -378,6 +387,12 @@ impl fmt::Display for Violation {
             Self::CallTwice(id) => write!(f, "call {id} is running already"),
             Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
             Self::UnknownStatus(status) => write!(f, "the status {status} of a reply is unknown"),
+            Self::UnknownObject(number) => {
+                write!(
+                    f,
+                    "the number {number} of an object is given back more often than it was sent"
+                )
+            }
             Self::NotNegotiated(feature) => {
                 write!(f, "a frame uses the feature `{feature}`, which was not negotiated")
             }
@@ -476,7 +491,7 @@ mod tests {
         frame[1] = 0xff; // the core, and two reserved bits
         frame[20..24].fill(0xff); // the offset of a body in the frame
         assert_eq!(Header::read(&frame), Ok((inline, &b""[..])));
-        for kind in (1..=10).filter_map(FrameKind::from_byte) {
+        for kind in (1..=11).filter_map(FrameKind::from_byte) {
             let handles = u16::from(kind == FrameKind::Attach);
             let header = Header { handles, call: 1, code: 2, timeout_ms: 3, ..Header::new(kind) };
             let header = Header { object: 4, ..header };
@@ -495,6 +510,7 @@ mod tests {
             (Header { entries: entries(object), ..Header::new(FrameKind::Reply) }, true),
             (Header { entries: table, ..call.clone() }, false),
             (Header { object: 1, ..Header::new(FrameKind::Reply) }, false),
+            (Header::new(FrameKind::ReleaseObjects), true),
             (call, false),
         ] {
             let violation = Err(Violation::NotNegotiated(Features::OBJECTS));
@@ -507,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_body_or_handles_that_a_frame_kind_lacks_are_a_violation() {
-        let kinds = (1..=10).filter_map(FrameKind::from_byte);
+        let kinds = (1..=11).filter_map(FrameKind::from_byte);
         for kind in kinds {
             let empty =
                 Header { handles: u16::from(kind == FrameKind::Attach), ..Header::new(kind) };
@@ -518,7 +534,12 @@ mod tests {
             assert_eq!(read(&empty, &[]), Ok(()), "{kind:?}");
             let is = |kinds: &[FrameKind]| kinds.contains(&kind);
             let (call, reply) = (FrameKind::Call, FrameKind::Reply);
-            let opening = [FrameKind::Greeting, FrameKind::Hello, FrameKind::Refused];
+            let with_body = [
+                FrameKind::Greeting,
+                FrameKind::Hello,
+                FrameKind::Refused,
+                FrameKind::ReleaseObjects,
+            ];
             let body = Body::Inline { len: 1 };
             let shared = Body::Shared { offset: 0, len: 1 };
             let objects: Entries =
@@ -544,7 +565,7 @@ mod tests {
                 ),
                 (
                     "a body",
-                    is(&[call, reply]) || is(&opening),
+                    is(&[call, reply]) || is(&with_body),
                     Header { body, ..empty.clone() },
                     &[0],
                 ),

@@ -18,14 +18,16 @@ mod frame;
 mod greeting;
 mod negotiation;
 mod pending_releases;
+mod released_objects;
 mod server_end;
 
 pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
 pub use core_hint::CoreHint;
-pub use entries::{Entries, Entry};
+pub use entries::{Entries, Entry, MessageEntries};
 pub use fault::{Fault, MethodError};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use negotiation::{Features, Versions};
+pub use released_objects::ReleasedObjects;
 pub use server_end::{ServerEnd, ServerEndEvent};

@@ -5,7 +5,10 @@ use syshandle_types::{BodySize, Limits};
 
 use crate::client_end::{check_body, check_handles, give_back, place};
 use crate::pending_releases::PendingReleases;
-use crate::{Body, Fault, Features, FrameKind, Greeting, Header, Hello, Ranges, Status, Violation};
+use crate::{
+    Body, Entries, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries, Ranges,
+    Status, Violation,
+};
 
 /// The server's end of a connection.
 ///
@@ -41,17 +44,23 @@ pub enum ServerEndEvent<'a, T> {
     Call {
         /// ID of the call.
         call: u32,
+        /// Number of the object; 0 for the object of the connection.
+        object: u32,
         /// Number of the method.
         method: u32,
         /// The caller's timeout in milliseconds.
         timeout_ms: u32,
         /// Location of the arguments.
         body: Body,
+        /// The table of what the arguments refer to.
+        entries: Entries,
         /// Whether handles of the call were lost in transit.
         handles_lost: bool,
     },
     /// The client cancelled the call.
     Cancel(&'a T),
+    /// The client gives numbers of objects back. The body of the frame contains them.
+    ReleaseObjects,
     /// The client is closing the connection.
     Bye,
     /// The client's shared memory has arrived as the handle of the frame. The handle may have been
@@ -119,12 +128,15 @@ impl<T> ServerEnd<T> {
                 self.check_call(&header)?;
                 ServerEndEvent::Call {
                     call: header.call,
+                    object: header.object,
                     method: header.code,
                     timeout_ms: header.timeout_ms,
                     body: header.body,
+                    entries: header.entries,
                     handles_lost: handles_truncated,
                 }
             }
+            (Phase::Open, FrameKind::ReleaseObjects) => ServerEndEvent::ReleaseObjects,
             (Phase::Open, FrameKind::Cancel) => {
                 match self.running.iter().find(|(id, _)| *id == header.call) {
                     Some((_, running)) => ServerEndEvent::Cancel(running),
@@ -200,10 +212,11 @@ impl<T> ServerEnd<T> {
         &mut self,
         call: u32,
         status: Status,
-        handles: u16,
+        entries: impl Into<MessageEntries>,
         body: impl Into<BodySize>,
     ) -> Option<Header> {
-        let body = place(body.into(), &mut self.outgoing)?;
+        let MessageEntries { handles, table } = entries.into();
+        let body = place(body.into(), &table, &mut self.outgoing)?;
         if let Some(place) = self.running.iter().position(|(id, _)| *id == call) {
             self.running.swap_remove(place);
         }
@@ -214,6 +227,7 @@ impl<T> ServerEnd<T> {
             code: status as u32,
             body,
             releases,
+            entries: table,
             ..Header::new(FrameKind::Reply)
         })
     }
@@ -226,7 +240,8 @@ impl<T> ServerEnd<T> {
             let _ = self.outgoing.give_back(offset);
         }
         let body = Body::Inline { len: body_len as u32 };
-        Header { handles: 0, code: status as u32, body, ..unsent.clone() }
+        let entries = Entries::default();
+        Header { handles: 0, entries, code: status as u32, body, ..unsent.clone() }
     }
 
     /// Returns the driver's data of all running calls.

@@ -28,7 +28,7 @@ use syshandle_types::{
 };
 use syshandle_wire::{
     Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
-    Releases, ServerEnd, Status,
+    ReleasedObjects, Releases, ServerEnd, Status,
 };
 
 /// The lines of one golden file.
@@ -148,6 +148,7 @@ fn frames_are_as_they_were() {
     golden.frame("release", (Header { releases, ..of(FrameKind::Release) }, vec![]));
     golden.frame("release that asks", (of(FrameKind::Release), vec![]));
     golden.frame("attach", (Header { handles: 1, ..of(FrameKind::Attach) }, vec![]));
+    golden.frame("release of objects", ReleasedObjects::write(&[(7, 1), (9, 300)]));
     golden.check("frames");
 }
 

@@ -4,8 +4,9 @@
 
 use syshandle_types::{Guid, Limits};
 use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, Features, FrameKind, Greeting, Header, Hello, Offer,
-    ServerEnd, ServerEndEvent, StartError, Status, Violation,
+    Body, ClientEnd, ClientEndEvent, Entries, Entry, Features, FrameKind, Greeting, Header, Hello,
+    MessageEntries, Offer, ReleasedObjects, ServerEnd, ServerEndEvent, StartError, Status,
+    Violation,
 };
 
 /// A client, a server, and the frames in transit between them.
@@ -20,12 +21,19 @@ fn bytes(header: &Header, body: &[u8]) -> Vec<u8> {
     [&head[..len], body].concat()
 }
 
+/// The features that both sides announce.
+const FEATURES: Features = Features::OBJECTS;
+
 fn open(limits: Limits) -> Two {
     let offers = vec![Offer::new(Guid::NIL, Guid::NIL)];
-    let mut server = ServerEnd::new(limits, Features::OWN);
-    let (header, body) = ServerEnd::<u32>::greeting(&Greeting::new(limits, offers));
-    let (client, _) = ClientEnd::open(&bytes(&header, &body), 0, Features::OWN).unwrap();
-    let (header, body) = ClientEnd::<u32>::hello(Hello::new(Guid::NIL, Guid::NIL));
+    let mut server = ServerEnd::new(limits, FEATURES);
+    let (header, body) = ServerEnd::<u32>::greeting(&Greeting {
+        features: FEATURES,
+        ..Greeting::new(limits, offers)
+    });
+    let (client, _) = ClientEnd::open(&bytes(&header, &body), 0, FEATURES).unwrap();
+    let (header, body) =
+        ClientEnd::<u32>::hello(Hello { features: FEATURES, ..Hello::new(Guid::NIL, Guid::NIL) });
     let frame = bytes(&header, &body);
     assert!(matches!(server.receive(&frame, 0, false), Ok((ServerEndEvent::Hello(_), _))));
     Two { client, server }
@@ -72,7 +80,7 @@ fn a_cancelled_call_counts_until_its_late_reply() {
     let frame = bytes(&cancel, &[]);
     assert!(matches!(two.server.receive(&frame, 0, false), Ok((ServerEndEvent::Cancel(1), _))));
     assert_eq!(two.client.start(0, 0, 0, 0, 2), Err(StartError::TooManyCalls));
-    assert!(matches!(two.reply(call), ClientEndEvent::LateReply(_)));
+    assert!(matches!(two.reply(call), ClientEndEvent::LateReply { .. }));
     two.call(2, b"");
 }
 
@@ -197,7 +205,7 @@ fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
     let call = two.call(1, b"");
     two.client.cancel(call).unwrap();
     assert!(two.client.owes_bye(), "a cancelled call may still start work");
-    assert!(matches!(two.reply(call), ClientEndEvent::LateReply(_)));
+    assert!(matches!(two.reply(call), ClientEndEvent::LateReply { .. }));
     assert!(!two.client.owes_bye());
     let call = two.call(1, b"");
     let header = two.server.reply(call, Status::Done, 0, 0).unwrap();
@@ -214,4 +222,47 @@ fn nothing_may_come_after_bye() {
     let bye = bytes(&Header::new(FrameKind::Bye), &[]);
     assert!(matches!(two.server.receive(&bye, 0, false), Ok((ServerEndEvent::Bye, _))));
     assert!(two.server.receive(&bye, 0, false).is_err());
+}
+
+#[test]
+fn a_body_that_does_not_fit_in_a_frame_beside_its_table_goes_through_shared_memory() {
+    let mut two = open(Limits::default());
+    let table: Entries = [Entry::Object(1); 4].into_iter().collect();
+    let room = Limits::INLINE_BYTES_MAX - table.as_bytes().len();
+    for (len, is_inline) in [(room, true), (room + 1, false)] {
+        let entries = MessageEntries { handles: 0, table: table.clone() };
+        let header = two.client.start(0, entries, len, 1000, 1).unwrap();
+        assert_eq!(matches!(header.body, Body::Inline { .. }), is_inline);
+        let body = if is_inline { vec![0; len] } else { Vec::new() };
+        let frame = [bytes(&header, &[]), table.as_bytes().to_vec(), body].concat();
+        let (event, _) = two.server.receive(&frame, 0, false).unwrap();
+        assert!(
+            matches!(event, ServerEndEvent::Call { object: 0, entries, .. } if entries == table)
+        );
+    }
+}
+
+#[test]
+fn the_objects_of_a_late_reply_are_listed() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    two.client.cancel(call).unwrap();
+    let table: Entries = [Entry::Object(5)].into_iter().collect();
+    let entries = MessageEntries { handles: 0, table: table.clone() };
+    let header = two.server.reply(call, Status::Done, entries, 2).unwrap();
+    let frame = bytes(&header, &[table.as_bytes(), &[0, 0]].concat());
+    let (event, _) = two.client.receive(&frame, 0, false).unwrap();
+    assert!(matches!(event, ClientEndEvent::LateReply { entries, .. } if entries == table));
+}
+
+#[test]
+fn numbers_are_given_back_to_a_server_and_not_to_a_client() {
+    let mut two = open(Limits::default());
+    let (header, body) = ReleasedObjects::write(&[(3, 2)]);
+    let frame = bytes(&header, &body);
+    let (event, inline) = two.server.receive(&frame, 0, false).unwrap();
+    assert!(matches!(event, ServerEndEvent::ReleaseObjects));
+    assert!(ReleasedObjects::read(inline).unwrap().iter().eq([(3, 2)]));
+    let unexpected = Violation::Unexpected(FrameKind::ReleaseObjects);
+    assert_eq!(two.client.receive(&frame, 0, false).unwrap_err(), unexpected);
 }

@@ -322,7 +322,7 @@ impl Calls {
         let ReceivedFrame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = self.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
-            ClientEndEvent::Reply { waiter, status, body, handles_lost } => {
+            ClientEndEvent::Reply { waiter, status, body, handles_lost, .. } => {
                 let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (link.check_body(body), body) {
                     (Ok(()), Body::Inline { .. }) if is_own => {
@@ -355,7 +355,7 @@ impl Calls {
                 }
                 receiver.result = Some(Ok(reply));
             }
-            ClientEndEvent::LateReply(body) => self.has_read(link, body),
+            ClientEndEvent::LateReply { body, .. } => self.has_read(link, body),
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
             ClientEndEvent::ArenaLost => link.outgoing().send_again(),
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),

@@ -112,8 +112,9 @@ impl Raw {
     ) -> std::io::Result<()> {
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
+        let bytes = [&head[..len], header.entries.as_bytes(), body].concat();
         loop {
-            match self.0.send(&[IoSlice::new(&head[..len]), IoSlice::new(body)], handles) {
+            match self.0.send(&[IoSlice::new(&bytes)], handles) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.0.wait_writable(Instant::now() + LONG)?;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use syshandle_os::{Credentials, Peer, PollEvent, ReceivedMessage};
 use syshandle_types::Guid;
-use syshandle_wire::{Body, Fault, Hello, ServerEndEvent, Violation};
+use syshandle_wire::{Body, Fault, Features, Hello, ServerEndEvent, Violation};
 
 use super::ServerConnection;
 use crate::buffer::FrameBuffer;
@@ -280,7 +280,7 @@ impl ServerConnection {
                 }
                 return Ok(self.start_to_open(context, hello, classes));
             }
-            ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost } => {
+            ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost, .. } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
                 let state = shared.calls.start(call, timeout, shared.outbox.unread())?;
                 let arguments = match body {
@@ -316,6 +316,10 @@ impl ServerConnection {
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
             ServerEndEvent::Nothing => {}
+            // The server does not announce the feature.
+            ServerEndEvent::ReleaseObjects => {
+                return Err(Violation::NotNegotiated(Features::OBJECTS));
+            }
             ServerEndEvent::Bye => {
                 drop(guard);
                 self.end(reactor, true);
