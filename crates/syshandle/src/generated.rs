@@ -181,8 +181,8 @@ macro_rules! asynchronous_proxy {
             #[allow(dead_code, reason = "many programs only use the other client")]
             impl $client {
                 /// Connects to the server of a class and returns a client. Starts the server if it
-                /// isn't running. On Linux no thread waits. On Windows a thread of the tokio runtime's pool
-                /// for blocking work connects.
+                /// isn't running. On Linux no thread waits. On Windows a thread of the tokio
+                /// runtime's pool for blocking work connects.
                 ///
                 /// # Errors
                 /// See `syshandle::Activation`.
