@@ -10,7 +10,7 @@ use syshandle_os::{Peer, Seqpacket};
 use syshandle_types::{Encoder, Limits};
 use syshandle_wire::{Body, Fault, FrameKind, Header, Releases};
 
-use crate::support::bench::{Bench, Count, Counter, CounterClient};
+use crate::support::bench::{BENCH, Bench, Count, Counter, CounterClient};
 use crate::support::process::{DESCRIPTORS_MAX, alone, arguments};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file};
@@ -72,6 +72,28 @@ fn a_holder_that_misuses_its_door_breaks_no_reference_of_others() {
         keeper.kept_counter().unwrap().unwrap().add(0).unwrap();
     }
     assert_eq!(counter.add(0).unwrap(), 3);
+}
+
+#[test]
+fn a_hello_at_a_door_that_names_a_class_is_refused() {
+    let world = World::new();
+    let counter = world.bench().counters(1).unwrap().remove(0);
+    let (raw, _channel) = Raw::attached(&door(&counter));
+    raw.hello(BENCH.clsid(), <dyn Counter>::DESCRIPTION.iid);
+    let refused = raw.receive().unwrap();
+    assert_eq!(refused.header.kind, FrameKind::Refused);
+    assert_eq!(Fault::read(&refused.body).unwrap(), Fault::NoSuchClass(BENCH.clsid()));
+    raw.ends();
+}
+
+#[test]
+fn an_arena_frame_without_a_handle_is_permitted_although_no_handle_was_lost() {
+    let world = World::new();
+    let counter = world.bench().counters(1).unwrap().remove(0);
+    let (raw, _channel) = Raw::attached(&door(&counter));
+    raw.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
+    raw.send(&Header::new(FrameKind::Arena), &[], &[]);
+    add(&raw, 1, 0);
 }
 
 #[test]
@@ -189,11 +211,7 @@ fn answers_that_a_client_at_a_door_does_not_receive_count_as_handles_in_flight()
 fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() {
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
-    let raw = Raw::open(
-        &world.socket(),
-        crate::support::bench::BENCH.clsid(),
-        <dyn Bench>::DESCRIPTION.iid,
-    );
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
     let mut body = 0_u16.to_le_bytes().to_vec();
     body.extend(1_u32.to_le_bytes());
     let mut unread = Vec::new();
@@ -231,11 +249,7 @@ fn a_channel_of_another_process_cannot_be_attached() {
     let through = door(&counter);
     // Lends the victim an object that this process simulates at the other end of a door.
     let (inner, outer) = Seqpacket::pair().unwrap();
-    let raw = Raw::open(
-        &other.socket(),
-        crate::support::bench::BENCH.clsid(),
-        <dyn Bench>::DESCRIPTION.iid,
-    );
+    let raw = Raw::open(&other.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
     let mut body = 0_u16.to_le_bytes().to_vec();
     body.extend(1_u32.to_le_bytes());
     raw.call(1, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
@@ -275,11 +289,7 @@ const HOSTILE: &str = "BEHAVIOUR_HOSTILE_OBJECT";
 fn passes_both_ends_of_its_door_where_it_is_started_as_a_hostile_object() {
     let Some(socket) = std::env::var_os(HOSTILE) else { return };
     let (inner, outer) = Seqpacket::pair().unwrap();
-    let raw = Raw::open(
-        socket.as_ref(),
-        crate::support::bench::BENCH.clsid(),
-        <dyn Bench>::DESCRIPTION.iid,
-    );
+    let raw = Raw::open(socket.as_ref(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
     let mut body = 0_u16.to_le_bytes().to_vec();
     body.extend(1_u32.to_le_bytes());
     raw.call(1, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
