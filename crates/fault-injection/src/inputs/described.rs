@@ -360,7 +360,7 @@ impl Arguments {
             }
             "NonZeroU16" => self.bytes.extend([input.byte() | 1, input.byte()]),
             "IpAddr" | "SocketAddr" => {
-                let is_v4 = input.byte() % 2 == 0;
+                let is_v4 = input.byte() & 1 == 0;
                 let len = match (name, is_v4) {
                     ("IpAddr", true) => 4,
                     ("IpAddr", false) => 16,
@@ -370,7 +370,7 @@ impl Arguments {
                 self.bytes.push(if is_v4 { 4 } else { 6 });
                 self.bytes.extend((0..len).map(|_| input.byte()));
             }
-            "io::Error" if input.byte() % 2 == 0 => {
+            "io::Error" if input.byte() & 1 == 0 => {
                 self.bytes.push(1);
                 self.bytes.extend((0..4).map(|_| input.byte()));
             }
