@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use syshandle::direct::{Connector, connect, from_door, from_socket, make_door, socket_pair};
+use syshandle::object::Proxy;
 use syshandle::{Policy, Server};
 use syshandle_os::Listener;
 use syshandle_testkit::{
@@ -81,6 +82,10 @@ fn to_sockets(messages: &mut Messages) {
     let door = make_door::<dyn Other, _>(Nothing).unwrap();
     let error = from_door::<TestServiceClient>(door).unwrap_err();
     messages.add("a door to an object without the interface", &error);
+    let withdrawn = syshandle::in_process::<dyn Other, _>(Nothing).unwrap();
+    withdrawn.nothing().unwrap();
+    assert!(withdrawn.as_client().withdrawal().is_some_and(|withdrawal| withdrawal.withdraw()));
+    messages.add("an object that was withdrawn", &withdrawn.nothing().unwrap_err());
 }
 
 fn to_bad_peers(messages: &mut Messages, folder: &Path) {
