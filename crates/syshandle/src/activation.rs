@@ -102,6 +102,19 @@ impl Activation {
     }
 }
 
+#[cfg(not(windows))]
+impl Activation {
+    /// Connects with this hello.
+    pub(crate) fn connect(
+        &self,
+        hello: syshandle_wire::Hello,
+    ) -> Result<crate::client::linux::connection::ClientConnection> {
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
+        platform::connect_with(self, hello, deadline)
+    }
+}
+
 impl Default for Activation {
     fn default() -> Self {
         Self::new()

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{OwnedHandle, ProofFailure, Seqpacket, prove};
 use syshandle_types::Guid;
+use syshandle_wire::Hello;
 
 use crate::activation::linux::connect;
 use crate::class::{Implements, Interface, Proxy};
 use crate::client::Client;
+use crate::client::linux::connection::ClientConnection;
 use crate::client::linux::deadline::Deadline;
 use crate::client::linux::handshake::{ClientHandshake, hello};
 use crate::door::DoorMaker;
@@ -128,13 +130,7 @@ impl Connector {
     /// # Errors
     /// [`ErrorKind::TimedOut`], and the errors of [`from_socket`].
     pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
-        let socket = adopt(socket.into())?;
-        if socket.can_only_send() {
-            let text = "the socket is a door, not one end of a connection: use `from_door`";
-            return Err(Error::detected(ErrorKind::WrongHandle, text));
-        }
-        socket.name_senders()?;
-        open(socket, self.deadline())
+        open(connected_end(socket.into())?, self.deadline())
     }
 
     /// Connects through a door as [`from_door`] does.
@@ -233,9 +229,45 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
 /// Waits for the greeting of the server at the other end.
 fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let handshake = ClientHandshake::to_any_class(socket, hello(Guid::NIL, interface));
-    let connection = run_on_thread(handshake.open(WaitMode::Thread, deadline))?;
+    let connection = greet(socket, hello(Guid::NIL, interface), deadline)?;
     Ok(P::from_client(Client::connected(connection, interface)))
+}
+
+fn greet(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<ClientConnection> {
+    let handshake = ClientHandshake::to_any_class(socket, hello);
+    run_on_thread(handshake.open(WaitMode::Thread, deadline))
+}
+
+/// Connects to the server that listens at a path, with this hello.
+pub(crate) fn connect_with(
+    path: &Path,
+    hello: Hello,
+    timeout: Duration,
+) -> Result<ClientConnection> {
+    let deadline = Deadline::lasting(timeout, None).instant;
+    let socket = run_on_thread(connect::connect(WaitMode::Thread, &mut None, path, deadline))??;
+    greet(socket, hello, deadline)
+}
+
+/// Opens a connection over a socket, with this hello.
+pub(crate) fn open_with(
+    socket: OwnedHandle,
+    hello: Hello,
+    timeout: Duration,
+) -> Result<ClientConnection> {
+    let socket = connected_end(socket)?;
+    greet(socket, hello, Deadline::lasting(timeout, None).instant)
+}
+
+/// Takes ownership of one end of a connection.
+fn connected_end(socket: OwnedHandle) -> Result<Seqpacket> {
+    let socket = adopt(socket)?;
+    if socket.can_only_send() {
+        let text = "the socket is a door, not one end of a connection: use `from_door`";
+        return Err(Error::detected(ErrorKind::WrongHandle, text));
+    }
+    socket.name_senders()?;
+    Ok(socket)
 }
 
 /// Takes ownership of a socket, if its family and type permit a connection.

@@ -14,6 +14,9 @@ pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy};
 pub use syshandle_com::proxy_dll_exports;
 pub use syshandle_registry::mark::{self, MARK_LEN};
 
+#[cfg(not(windows))]
+pub use crate::client::linux::untyped::UntypedClient;
+
 use crate::class::ClassInfo;
 pub use crate::class::{Sealed, SealedFor};
 

@@ -110,6 +110,7 @@ cfg_if::cfg_if! {
         mod send_error;
         mod setup;
         mod spin;
+        mod untyped_connecting;
         mod wait_mode;
         #[cfg(not(test))]
         mod sync;

@@ -24,13 +24,7 @@ impl MethodRef {
         status: Status,
         mut input: Decoder<'_>,
     ) -> Result<T, CallError<E>> {
-        let wrong = |error: DecodeError| {
-            let place = match error.path.as_str() {
-                "" => "result".to_owned(),
-                path => format!("result `{path}`"),
-            };
-            self.name(Error::from_fault(&Fault::from(error)).at(&place).maybe_ran())
-        };
+        let wrong = |error: DecodeError| self.wrong_result(error);
         match status {
             Status::Fault => {
                 let fault = Fault::decode(&mut input).map_err(wrong)?;
@@ -50,6 +44,15 @@ impl MethodRef {
         }
     }
 
+    /// Returns the error of a call whose result can't be decoded.
+    pub(crate) fn wrong_result(self, error: DecodeError) -> Error {
+        let place = match error.path.as_str() {
+            "" => "result".to_owned(),
+            path => format!("result `{path}`"),
+        };
+        self.name(Error::from_fault(&Fault::from(error)).at(&place).maybe_ran())
+    }
+
     /// Returns the result of a method that has no error type of its own.
     pub(crate) fn without_error<T>(self, result: Result<T, CallError<()>>) -> Result<T> {
         result.map_err(|error| match error {
@@ -64,7 +67,8 @@ impl MethodRef {
 
     /// Adds the method's name to an error.
     pub(crate) fn name(self, error: Error) -> Error {
-        error.at(&self.to_string())
+        // An untyped client has no names.
+        if self.interface.name.is_empty() { error } else { error.at(&self.to_string()) }
     }
 
     /// Returns the error of a call whose arguments can't be sent.
@@ -82,12 +86,15 @@ impl MethodRef {
             .and_then(|(method, index)| method.parameters.get(usize::from(index)));
         self.name(match parameter {
             Some(parameter) => error.at(&format!("parameter `{}`", path.within(parameter.name))),
-            None => error,
+            None => match index {
+                Some(index) => error.at(&format!("parameter {}", path.within(&index.to_string()))),
+                None => error,
+            },
         })
     }
 
     /// Converts a fault that the server's runtime sent to an error that names this method.
-    fn told(self, fault: &Fault) -> Error {
+    pub(crate) fn told(self, fault: &Fault) -> Error {
         let error = Error::from_fault(fault);
         match fault {
             Fault::WrongHandle { parameter, path, .. }

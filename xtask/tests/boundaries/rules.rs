@@ -79,6 +79,7 @@ pub(crate) const CYCLES: &[(&str, usize)] = &[
     ("adversary", 1),
     ("cli", 2),
     ("com", 5),
+    ("dynamic", 5),
     ("fault-injection", 2),
     ("idl", 7),
     ("macros", 1),

@@ -39,6 +39,15 @@ pub(super) fn connect(
     run_on_thread(connect_by(WaitMode::Thread, activation, clsid, interface, deadline))
 }
 
+/// Connects like [`connect`], with this hello.
+pub(super) fn connect_with(
+    activation: &Activation,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<ClientConnection> {
+    run_on_thread(connect_or_start(WaitMode::Thread, &activation.registry, hello, deadline))
+}
+
 /// Connects like [`connect`], in a thread or in a task.
 pub(super) async fn connect_by(
     mode: WaitMode,

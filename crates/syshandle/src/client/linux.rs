@@ -24,6 +24,7 @@ mod server_process;
 mod tasks;
 #[cfg(test)]
 mod tests;
+pub(crate) mod untyped;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +38,7 @@ use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
     Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Guid, Limits, Payload, SharedBytes,
 };
-use syshandle_wire::Body;
+use syshandle_wire::{Body, Hello, Status};
 
 use self::call_queue::NewCall;
 pub(super) use self::cancel::CancelState;
@@ -79,6 +80,8 @@ struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
     connection: LazyConnection,
+    /// Hello of a connection through a door.
+    hello: Hello,
     /// Set when the descriptions of client and server were compared.
     differences: OnceLock<Differences>,
 }
@@ -110,8 +113,23 @@ impl Client {
     ) -> Self {
         let connection = LazyConnection::new(connection, door, maker);
         let (owner, differences) = (ProcessMark::current(), OnceLock::new());
-        let shared = Arc::new(ClientInner { owner, connection, differences });
+        let hello = hello(Guid::NIL, interface);
+        let shared = Arc::new(ClientInner { owner, connection, hello, differences });
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
+    }
+
+    /// Replaces the hello of a new reference. Its methods are not compared with the server's.
+    fn with_hello(mut self, hello: Hello) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.object.shared) {
+            shared.hello = hello;
+        }
+        self.without_comparison()
+    }
+
+    /// Marks the methods of this client as equal to the server's.
+    fn without_comparison(self) -> Self {
+        let _ = self.object.shared.differences.set(None);
+        self
     }
 
     /// Returns the server's credentials, as the kernel reports them. Connects first if necessary.
@@ -216,6 +234,20 @@ impl Client {
         reply: EncodedReply,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
+        self.read_reply_with(connection, method, reply, |status, input| {
+            method_ref.read(declared, status, input)
+        })
+    }
+
+    /// Reads a reply with `read`, or returns an error if its handles were lost.
+    fn read_reply_with<T, E>(
+        &self,
+        connection: &ClientConnection,
+        method: u32,
+        reply: EncodedReply,
+        read: impl FnOnce(Status, Decoder<'_>) -> Result<T, CallError<E>>,
+    ) -> Result<T, CallError<E>> {
+        let method_ref = self.method_ref(method);
         let EncodedReply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.socket().peer_quota();
@@ -242,15 +274,11 @@ impl Client {
             }
             ReplyBody::Frame { frame, start, end } => {
                 let handles = handles.into_handles();
-                method_ref.read(
-                    declared,
-                    status,
-                    Decoder::new(&frame[start..end], handles, &prover),
-                )
+                read(status, Decoder::new(&frame[start..end], handles, &prover))
             }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles.into_handles(), &prover);
-                let result = method_ref.read(declared, status, input);
+                let result = read(status, input);
                 give_bytes(body);
                 result
             }
@@ -259,7 +287,7 @@ impl Client {
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
                 let handles = handles.into_handles();
-                method_ref.read(declared, status, Decoder::shared(&bytes, handles, &prover))
+                read(status, Decoder::shared(&bytes, handles, &prover))
             }
         }
     }
@@ -278,8 +306,7 @@ impl Client {
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        let hello = hello(Guid::NIL, self.interface);
-        let connection = shared.connection.connect_in_thread(hello, deadline.instant)?;
+        let connection = shared.connection.connect_in_thread(shared.hello, deadline.instant)?;
         self.compare_hashes(connection);
         deadline.look();
         Ok(connection)

@@ -504,8 +504,17 @@ fn incompatible(place: &Place<'_>, client: String, server: String) -> Incompatib
 /// Returns the name of the plain type with the same encoding.
 fn encoding(name: &str) -> &str {
     match name {
-        "usize" => "u64",
-        "isize" => "i64",
+        "usize" | "NonZeroUsize" | "NonZeroU64" => "u64",
+        "isize" | "NonZeroIsize" | "NonZeroI64" => "i64",
+        "NonZeroU8" => "u8",
+        "NonZeroU16" => "u16",
+        "NonZeroU32" => "u32",
+        "NonZeroU128" => "u128",
+        "NonZeroI8" => "i8",
+        "NonZeroI16" => "i16",
+        "NonZeroI32" => "i32",
+        "NonZeroI128" => "i128",
+        "OsString" => "PathBuf",
         name => name,
     }
 }

@@ -137,11 +137,7 @@ impl Client {
         connection: &ClientConnection,
         fetched: Result<Vec<Vec<u8>>>,
     ) -> Result<()> {
-        let theirs = fetched.and_then(|all| {
-            let first = all.first().map(Vec::as_slice).unwrap_or_default();
-            let read = Description::from_bytes(first);
-            read.map_err(|error| Error::detected(ErrorKind::Malformed, error.to_string()))
-        });
+        let theirs = fetched.and_then(|all| first_description(&all));
         let theirs = theirs.map_err(|error| {
             // The call of the program has not been sent.
             error.did_not_run().at("comparison with the server's description")
@@ -160,8 +156,15 @@ impl Client {
 }
 
 /// Returns the arguments of the call that requests the server's description of the interface.
-fn request() -> Payload<'static> {
+pub(super) fn request() -> Payload<'static> {
     0_u32.to_le_bytes().to_vec().into()
+}
+
+/// Decodes the first of the descriptions that a server has sent.
+pub(super) fn first_description(all: &[Vec<u8>]) -> Result<Description> {
+    let first = all.first().map(Vec::as_slice).unwrap_or_default();
+    let read = Description::from_bytes(first);
+    read.map_err(|error| Error::detected(ErrorKind::Malformed, error.to_string()))
 }
 
 #[cold]

@@ -8,12 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use syshandle_os::Waitable;
-use syshandle_types::{Encoder, Guid};
+use syshandle_types::Encoder;
 use tokio::runtime::Handle;
 
 use super::call_queue::OwnedCall;
 use super::deadline::Deadline;
-use super::handshake::hello;
 use super::object_wait;
 use super::reply::WaiterNumber;
 use crate::Result;
@@ -69,8 +68,8 @@ impl Client {
     }
 
     async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
-        let hello = hello(Guid::NIL, self.interface);
-        self.object.shared.connection.connect_in_task(hello, deadline).await?;
+        let shared = &self.object.shared;
+        shared.connection.connect_in_task(shared.hello, deadline).await?;
         self.own_connection().into_iter().for_each(|it| self.compare_hashes(it));
         Ok(())
     }

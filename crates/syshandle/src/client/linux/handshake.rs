@@ -39,7 +39,8 @@ enum HelloState {
     Sent(Hello),
     /// The socket had no room for the hello, which is sent after the greeting.
     Unsent(Hello),
-    /// The hello names the first class of the greeting with this interface.
+    /// The hello names the first offer of the greeting with this class and this interface. Each may be
+    /// [`Guid::NIL`], which stands for any.
     AnyClass(Hello),
 }
 
@@ -55,6 +56,9 @@ impl ClientHandshake {
         syshandle_os::prepare_once();
         name_process(&socket);
         let link = Link::new(socket);
+        if hello.iid == Guid::NIL {
+            return Self::with(link, HelloState::AnyClass(hello));
+        }
         let (header, body) = ClientEnd::<()>::hello(hello);
         // If the server has ended, sending fails, but the server may have left a message with the
         // reason.
@@ -223,11 +227,17 @@ fn refusal(link: &Link) -> Option<Error> {
     }
 }
 
-/// Returns the hello for the first class that has the interface.
+/// Returns the hello for the first offer with the class and the interface of `hello`.
 fn first_offer(greeting: &Greeting, hello: Hello) -> Result<Hello> {
-    let offer = greeting.offers.iter().find(|offer| offer.iid == hello.iid);
-    let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(hello.iid)))?;
-    Ok(Hello { clsid: offer.clsid, ..hello })
+    let matches = |wanted, offered| wanted == Guid::NIL || wanted == offered;
+    let of_class = || greeting.offers.iter().filter(|offer| matches(hello.clsid, offer.clsid));
+    match of_class().find(|offer| matches(hello.iid, offer.iid)) {
+        Some(Offer { clsid, iid, .. }) => Ok(Hello { clsid: *clsid, iid: *iid, ..hello }),
+        None if of_class().next().is_none() && hello.clsid != Guid::NIL => {
+            Err(Error::from_fault(&Fault::NoSuchClass(hello.clsid)))
+        }
+        None => Err(Error::from_fault(&Fault::NoSuchInterface(hello.iid))),
+    }
 }
 
 /// Returns the server's offer of the class and the interface of the hello.

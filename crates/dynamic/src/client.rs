@@ -1,0 +1,207 @@
+//! A client whose interface is known only at run time.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use syshandle::describe::owned::Description;
+use syshandle::generated::UntypedClient;
+use syshandle::handle::OwnedHandle;
+use syshandle::{Activation, Client, Credentials, Guid};
+
+use crate::reader::Reader;
+use crate::schema::Schema;
+use crate::writer::Writer;
+use crate::{Error, Value};
+
+/// A reference to an object whose interface is known only at run time.
+///
+/// The client asks the server for the description of the interface when it is first needed. A
+/// `DynamicClient` is cheap to clone, and any number of threads may use it at once.
+#[derive(Clone)]
+pub struct DynamicClient(Arc<Inner>);
+
+struct Inner {
+    client: UntypedClient,
+    /// IID of the interface; [`Guid::NIL`] until the description was received.
+    iid: Guid,
+    schema: OnceLock<Schema>,
+}
+
+impl DynamicClient {
+    /// Connects to the server of a class, and starts the server if it isn't running. `iid` selects
+    /// an interface of the class, the first one by default.
+    ///
+    /// # Errors
+    /// The errors of [`Activation::activate`], and the errors of
+    /// [`DynamicClient::description`].
+    pub fn activate(clsid: Guid, iid: Option<Guid>) -> Result<Self, Error> {
+        Self::activate_with(&Activation::new(), clsid, iid)
+    }
+
+    /// Connects like [`DynamicClient::activate`], with the options of an [`Activation`].
+    ///
+    /// # Errors
+    /// The errors of [`DynamicClient::activate`].
+    pub fn activate_with(
+        activation: &Activation,
+        clsid: Guid,
+        iid: Option<Guid>,
+    ) -> Result<Self, Error> {
+        Self::described(UntypedClient::activate(activation, clsid, iid.unwrap_or(Guid::NIL))?)
+    }
+
+    /// Connects to the server that listens at a path. `iid` selects an interface of the server, the
+    /// first one by default. The caller has to decide whether the server is the intended one, for
+    /// example by [`DynamicClient::server`].
+    ///
+    /// # Errors
+    /// The errors of [`connect`](syshandle::direct::connect), and the errors of
+    /// [`DynamicClient::description`].
+    pub fn connect(path: impl AsRef<Path>, iid: Option<Guid>) -> Result<Self, Error> {
+        let iid = iid.unwrap_or(Guid::NIL);
+        Self::described(UntypedClient::connect(path.as_ref(), iid, Client::TIMEOUT)?)
+    }
+
+    /// Makes a client over a socket that is one end of a connection.
+    ///
+    /// # Errors
+    /// The errors of [`from_socket`](syshandle::direct::from_socket), and the errors of
+    /// [`DynamicClient::description`].
+    pub fn from_socket(socket: impl Into<OwnedHandle>, iid: Option<Guid>) -> Result<Self, Error> {
+        let iid = iid.unwrap_or(Guid::NIL);
+        Self::described(UntypedClient::from_socket(socket.into(), iid, Client::TIMEOUT)?)
+    }
+
+    /// Connects through a door.
+    ///
+    /// # Errors
+    /// The errors of [`from_door`](syshandle::direct::from_door), and the errors of
+    /// [`DynamicClient::description`].
+    pub fn from_door(door: impl Into<OwnedHandle>, iid: Option<Guid>) -> Result<Self, Error> {
+        let iid = iid.unwrap_or(Guid::NIL);
+        Self::described(UntypedClient::from_door(door.into(), iid, Client::TIMEOUT)?)
+    }
+
+    /// Makes a client that has received its description.
+    fn described(client: UntypedClient) -> Result<Self, Error> {
+        let description = client.describe()?;
+        let iid = description.iid;
+        let schema = OnceLock::from(Schema::new(description));
+        Ok(Self(Arc::new(Inner { client, iid, schema })))
+    }
+
+    /// Makes a client of a reference in a result.
+    pub(crate) fn of_reference(client: UntypedClient, iid: Guid) -> Self {
+        Self(Arc::new(Inner { client, iid, schema: OnceLock::new() }))
+    }
+
+    /// Returns the same reference with a different call timeout.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let client = self.0.client.with_timeout(timeout);
+        let schema = OnceLock::new();
+        if let Some(known) = self.0.schema.get() {
+            let _ = schema.set(Schema::new(known.description.clone()));
+        }
+        Self(Arc::new(Inner { client, iid: self.0.iid, schema }))
+    }
+
+    /// Returns the credentials of the server, as the kernel reports them.
+    ///
+    /// # Errors
+    /// The errors of connecting.
+    pub fn server(&self) -> Result<Credentials, Error> {
+        Ok(self.0.client.server()?)
+    }
+
+    /// Returns the IID of the object's interface.
+    pub fn iid(&self) -> Guid {
+        self.0.iid
+    }
+
+    pub(crate) fn untyped(&self) -> &UntypedClient {
+        &self.0.client
+    }
+
+    /// Returns the description of the object's interface. Asks the server for it, if the client was
+    /// received as a reference and has not been used yet. The texts come from the server, so a program
+    /// that prints them escapes them, for example with [`Printable`](syshandle::Printable).
+    ///
+    /// # Errors
+    /// The errors of a call. [`NoSuchMethod`](syshandle::ErrorKind::NoSuchMethod) if the server does
+    /// not describe its interfaces.
+    pub fn description(&self) -> Result<&Description, Error> {
+        Ok(&self.schema()?.description)
+    }
+
+    fn schema(&self) -> Result<&Schema, Error> {
+        if let Some(schema) = self.0.schema.get() {
+            return Ok(schema);
+        }
+        let description = self.0.client.describe()?;
+        Ok(self.0.schema.get_or_init(|| Schema::new(description)))
+    }
+
+    /// Calls a method with its arguments in order, and returns its result.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the interface has no such method or an argument does not match the
+    /// description, [`Error::Method`] for the method's own error, and [`Error::Call`] for all errors
+    /// of a call.
+    pub fn call(&self, method: &str, arguments: &[Value]) -> Result<Value, Error> {
+        let schema = self.schema()?;
+        let description = &schema.description;
+        let wrong = |text: &str| {
+            let place = format!("{}::{method}: {text}", description.name);
+            Error::Argument(syshandle::Printable(place).to_string())
+        };
+        let Some(number) = description.method(method) else {
+            return Err(wrong("the interface has no such method"));
+        };
+        let described = &description.methods[number as usize];
+        if described.parameters.len() != arguments.len() {
+            let (expected, got) = (described.parameters.len(), arguments.len());
+            return Err(wrong(&format!("expected {expected} arguments, got {got}")));
+        }
+        let (writer, reader) = (Writer { schema }, Reader { schema });
+        let mut failed = None;
+        let called = self.0.client.call(
+            number,
+            |out| {
+                for (parameter, argument) in described.parameters.iter().zip(arguments) {
+                    if let Err(wrong) = writer.value(parameter, argument, out) {
+                        failed = Some(wrong.text(&parameter.name));
+                        return;
+                    }
+                }
+            },
+            |input, is_error| match (&described.error, is_error) {
+                (Some(error), true) => Ok(Err(reader.read(error, None, input, 0)?)),
+                _ => Ok(Ok(reader.value(&described.result, input)?)),
+            },
+        );
+        match (failed, called) {
+            (Some(text), _) => Err(wrong(&text)),
+            (None, Ok(result)) => result.map_err(Error::Method),
+            (None, Err(error)) => Err(Error::Call(error)),
+        }
+    }
+}
+
+/// Compares the identity of two references in this process.
+impl PartialEq for DynamicClient {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for DynamicClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.schema.get() {
+            Some(schema) => write!(f, "object with {}", schema.description.name),
+            None => write!(f, "object with {}", self.0.iid),
+        }
+    }
+}
