@@ -99,10 +99,17 @@ pub(crate) fn class(class: &ClassDeclaration) -> TokenStream {
         }
 
         #(#conditions)*
-        impl<T: #(#interfaces)+*> #syshandle::generated::SealedFor<T> for #marker {}
+        impl<T> #syshandle::generated::SealedFor<T> for #marker
+        where
+            #(dyn #interfaces: #syshandle::object::Implements<T>,)*
+        {
+        }
 
         #(#conditions)*
-        impl<T: #(#interfaces)+*> #syshandle::object::Serves<T> for #marker {
+        impl<T> #syshandle::object::Serves<T> for #marker
+        where
+            #(dyn #interfaces: #syshandle::object::Implements<T>,)*
+        {
             fn object(implementation: T) -> #syshandle::object::Object {
                 let shared = ::std::sync::Arc::new(implementation);
                 #syshandle::object::Object::new() #(.with::<dyn #interfaces, T>(&shared))*

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use syshandle_types::{Guid, describe};
 
+#[cfg(feature = "tokio")]
+use crate::async_object::AsyncObject;
 use crate::client::Client;
 use crate::guard::ForeignValue;
 use crate::server::IncomingCall;
@@ -37,8 +39,9 @@ pub trait Interface: Sealed + Send + Sync + 'static {
 /// Implemented if `T` implements the interface `Self`. Sealed: [`interface`](crate::interface)
 /// implements this trait.
 pub trait Implements<T>: Interface + SealedFor<T> {
-    /// Converts an implementation to a trait object of this interface.
-    fn object(implementation: Arc<T>) -> Arc<Self>;
+    /// Converts an implementation to a part of an object.
+    #[doc(hidden)]
+    fn serve(implementation: Arc<T>) -> ServedInterface;
 }
 
 /// The client of an interface. Sealed: [`interface`](crate::interface) implements this trait for
@@ -130,9 +133,53 @@ impl Object {
     /// Adds an interface to the object.
     #[must_use]
     pub fn with<I: Implements<T> + ?Sized, T>(mut self, implementation: &Arc<T>) -> Self {
-        let interface = I::object(implementation.clone());
-        self.add(Arc::new(TypedInterface(ForeignValue::new(interface))));
+        self.add(I::serve(implementation.clone()).0);
         self
+    }
+}
+
+/// An interface of an object, without its type. Generated code makes it.
+pub struct ServedInterface(Arc<dyn AnyInterface>);
+
+impl ServedInterface {
+    /// Serves an interface with plain methods.
+    pub fn new<I: Interface + ?Sized>(object: Arc<I>) -> Self {
+        Self(Arc::new(TypedInterface(ForeignValue::new(object))))
+    }
+
+    /// Serves an interface with asynchronous methods. `dispatch` starts a call.
+    #[cfg(feature = "tokio")]
+    pub fn asynchronous<I: Interface + ?Sized, T: Send + Sync + 'static>(
+        object: Arc<AsyncObject<T>>,
+        dispatch: fn(&AsyncObject<T>, IncomingCall<'_>),
+    ) -> Self {
+        let (description, object) = (I::DESCRIPTION, ForeignValue::new(object));
+        Self(Arc::new(AsyncInterface { description, object, dispatch }))
+    }
+}
+
+impl std::fmt::Debug for ServedInterface {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ServedInterface").field(&self.0.description().name).finish()
+    }
+}
+
+/// An object of the program with asynchronous methods.
+#[cfg(feature = "tokio")]
+struct AsyncInterface<T> {
+    description: &'static describe::Interface,
+    object: ForeignValue<Arc<AsyncObject<T>>>,
+    dispatch: fn(&AsyncObject<T>, IncomingCall<'_>),
+}
+
+#[cfg(feature = "tokio")]
+impl<T: Send + Sync + 'static> AnyInterface for AsyncInterface<T> {
+    fn description(&self) -> &'static describe::Interface {
+        self.description
+    }
+
+    fn dispatch(&self, call: IncomingCall<'_>) {
+        (self.dispatch)(&self.object, call);
     }
 }
 

@@ -18,7 +18,7 @@ pub use syshandle_registry::mark::{self, MARK_LEN};
 pub use crate::client::linux::untyped::UntypedClient;
 
 use crate::class::ClassInfo;
-pub use crate::class::{Sealed, SealedFor};
+pub use crate::class::{Sealed, SealedFor, ServedInterface};
 
 /// Returns the mark of a class: bytes in the program file of its server, by which the `syshandle`
 /// command finds the class without running the program.

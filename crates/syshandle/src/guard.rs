@@ -62,6 +62,16 @@ impl<T> std::ops::Deref for ForeignValue<T> {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl<T> std::ops::DerefMut for ForeignValue<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.0 {
+            Some(value) => value,
+            None => unreachable!("a guard has its value until its end"),
+        }
+    }
+}
+
 impl<T> Drop for ForeignValue<T> {
     fn drop(&mut self) {
         let Some(value) = self.0.take() else { return };

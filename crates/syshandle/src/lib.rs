@@ -45,8 +45,8 @@
 //! classes, and `activate` of the generated client connects to them. [`Context`] tells a method
 //! about its call and starts background tasks. [`ErrorKind`] lists everything that can fail.
 //!
-//! Features, both off by default: `tokio` drives asynchronous clients (`…AsyncClient`) and adds waits
-//! for objects, `serde` adds `Serde<T>` for values of types that only support serde.
+//! Features, both off by default: `tokio` drives asynchronous clients (`…AsyncClient`), runs `async
+//! fn` methods of servers (`tokio::AsyncObject`) and adds waits for objects, `serde` adds `Serde<T>` for values of types that only support serde.
 //!
 //! By design this crate does not call other machines, does not refer to objects by number, does not
 //! repeat a call that may have run, and does not reduce the rights of a handle implicitly.
@@ -55,6 +55,8 @@
 extern crate self as syshandle;
 
 mod activation;
+#[cfg(feature = "tokio")]
+mod async_object;
 #[cfg(feature = "tokio")]
 mod background;
 mod buffer;
@@ -278,6 +280,9 @@ pub use syshandle_macros::Encode;
 /// - Methods are numbered in their order, so add new ones at the end. They take `&self`, optionally
 ///   `&Context`, then the parameters. They return [`Result`], or a `std` `Result` with an error
 ///   type of their own.
+/// - With the feature `tokio`, the macro also generates a trait `FooAsync` for servers, whose methods
+///   are `async fn`. The type `tokio::AsyncObject` runs them as tasks of a runtime. The parameters
+///   must be `Send` then.
 /// - A method with an error type `E` of its own returns `Result<T, CallError<E>>` if it may also
 ///   refuse a call ([`Error::refused`]) or fail with an [`Error`]. Its client's method returns the
 ///   same type in either case, and the calls look the same on the wire.
@@ -426,8 +431,12 @@ pub mod pipeline {
     }
 }
 
-/// Waits in a tokio program. Every interface also has an asynchronous client, `…AsyncClient`.
-#[cfg(all(feature = "tokio", not(windows)))]
+/// Objects with `async fn` methods, and waits in a tokio program. Every interface also has an
+/// asynchronous client, `…AsyncClient`.
+#[cfg(feature = "tokio")]
 pub mod tokio {
+    #[cfg(not(windows))]
     pub use syshandle_os::asynchronous::{wait, wait_all, wait_any};
+
+    pub use crate::async_object::AsyncObject;
 }

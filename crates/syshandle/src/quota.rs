@@ -35,6 +35,8 @@ pub(crate) struct QuotaLimits {
     pub(crate) clients: usize,
     /// Running methods and other running user code.
     pub(crate) calls: usize,
+    /// Asynchronous calls, whose methods run as tasks and take no thread.
+    pub(crate) async_calls: usize,
     /// Calls that wait for running methods to end.
     pub(crate) waiting: usize,
     /// Descriptors of connections, doors, the objects of background tasks, and the arguments of
@@ -54,6 +56,7 @@ pub(crate) struct Quota {
     max: QuotaLimits,
     clients: AtomicUsize,
     calls: AtomicUsize,
+    async_calls: AtomicUsize,
     waiting: AtomicUsize,
     descriptors: AtomicUsize,
     /// Handles that were sent and not yet received.
@@ -83,6 +86,9 @@ pub(crate) enum Resource {
     Connection,
     /// A running method, or other running user code.
     Call,
+    /// A call whose method runs as a task.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "no method is asynchronous"))]
+    AsyncCall,
     /// A call that waits for running methods to end.
     WaitingCall,
     /// A background task that takes this number of bytes.
@@ -131,8 +137,15 @@ impl Quotas {
 
 impl QuotaLimits {
     /// Limits that are never reached. The quota that a client keeps for its server has these.
-    pub(crate) const UNLIMITED: Self =
-        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, tasks: MAX, bytes: MAX };
+    pub(crate) const UNLIMITED: Self = Self {
+        clients: MAX,
+        calls: MAX,
+        async_calls: MAX,
+        waiting: MAX,
+        descriptors: MAX,
+        tasks: MAX,
+        bytes: MAX,
+    };
 
     /// Returns the resources of a server, of which each client may use a part.
     pub(crate) fn of_server(clients: usize, calls: usize, descriptors: Option<u64>) -> Self {
@@ -140,6 +153,7 @@ impl QuotaLimits {
         Self {
             clients,
             calls,
+            async_calls: ASYNC_CALLS_MAX,
             waiting: calls.saturating_mul(WAITING_PER_METHOD),
             descriptors: descriptors.map_or(Self::UNLIMITED.descriptors, |limit| limit as usize),
             tasks: TASKS_MAX,
@@ -156,6 +170,7 @@ impl QuotaLimits {
         Self {
             clients: part(self.clients),
             calls: part(self.calls),
+            async_calls: part(self.async_calls),
             waiting: part(self.waiting),
             descriptors: part(self.descriptors),
             tasks: part(self.tasks),
@@ -189,6 +204,7 @@ impl Quota {
             max,
             clients: none(),
             calls: none(),
+            async_calls: none(),
             waiting: none(),
             descriptors: none(),
             in_flight,
@@ -214,6 +230,9 @@ impl Quota {
             }
             Resource::Call if !add(&self.calls, 1, self.max.calls) => {
                 return Err("calls of one client");
+            }
+            Resource::AsyncCall if !add(&self.async_calls, 1, self.max.async_calls) => {
+                return Err("asynchronous calls of one client");
             }
             Resource::WaitingCall if !add(&self.waiting, 1, self.waiting_max()) => {
                 return Err("calls of one client that wait");
@@ -255,6 +274,7 @@ impl Quota {
         QuotaLimits {
             clients: read(&self.clients),
             calls: read(&self.calls),
+            async_calls: read(&self.async_calls),
             waiting: read(&self.waiting),
             descriptors: read(&self.descriptors),
             tasks: read(&self.tasks),
@@ -376,6 +396,18 @@ impl QuotaGuard {
         self.resource == Resource::Call
     }
 
+    /// Converts a running method to an asynchronous call.
+    ///
+    /// # Errors
+    /// Returns the name of the limit.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn become_async(&mut self) -> Result<(), &'static str> {
+        let mut call = self.quota.take(Resource::AsyncCall, 0)?;
+        // The descriptors of the arguments stay counted.
+        std::mem::swap(&mut self.resource, &mut call.resource);
+        Ok(())
+    }
+
     /// Gives descriptors back to the quota, and keeps this number of them.
     pub(crate) fn keep(&mut self, descriptors: usize) {
         self.give_back(self.descriptors.saturating_sub(descriptors));
@@ -391,6 +423,7 @@ impl Drop for QuotaGuard {
         match resource {
             Resource::Connection => drop(quota.clients.fetch_sub(1, Ordering::Relaxed)),
             Resource::Call => drop(quota.calls.fetch_sub(1, Ordering::Relaxed)),
+            Resource::AsyncCall => drop(quota.async_calls.fetch_sub(1, Ordering::Relaxed)),
             Resource::WaitingCall => drop(quota.waiting.fetch_sub(1, Ordering::Relaxed)),
             Resource::Reply(bytes) | Resource::Memory(bytes) => {
                 quota.bytes.fetch_sub(*bytes, Ordering::Relaxed);
@@ -436,3 +469,6 @@ const MEMORY_PART: u64 = 4;
 /// Limit of the background tasks of all clients together. Most tasks that wait for an object reach
 /// the limit of descriptors earlier.
 const TASKS_MAX: usize = 128 * 1024;
+
+/// Default limit of asynchronous calls. Each takes the memory of its future, but no thread.
+pub(crate) const ASYNC_CALLS_MAX: usize = 16_384;

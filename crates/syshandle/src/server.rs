@@ -75,7 +75,8 @@ impl Server {
         Self { classes, idle: Some(Duration::from_secs(10)), settings }
     }
 
-    /// Adds a class. `make` creates the object for each client that activates the class.
+    /// Adds a class. `make` creates the object for each client that activates the class. An object
+    /// with `async fn` methods is a `tokio::AsyncObject` (feature `tokio`).
     #[must_use]
     pub fn class<C: Serves<T>, T>(
         mut self,
@@ -258,6 +259,20 @@ impl Server {
     #[must_use]
     pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
         self.settings.max_concurrent_calls = calls.max(1);
+        self
+    }
+
+    /// Limits how many asynchronous methods run or wait at once: the methods of an
+    /// `AsyncObject` (feature `tokio`). The default is 16,384.
+    ///
+    /// Such a method takes memory but no thread, so it does not count in
+    /// [`max_concurrent_calls`](Self::max_concurrent_calls). Each client may use a part of the limit:
+    /// a process of the server's own user five eighths (10,240), and another user a quarter (4,096).
+    /// A call beyond that fails at once with [`ErrorKind::Busy`] and did not run. One connection has
+    /// at most 64 calls in flight.
+    #[must_use]
+    pub fn max_async_calls(mut self, calls: usize) -> Self {
+        self.settings.max_async_calls = calls.max(1);
         self
     }
 

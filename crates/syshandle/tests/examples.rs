@@ -76,6 +76,12 @@ fn an_asynchronous_client_makes_calls_at_the_same_time() {
     assert!(output.ends_with(" lines\nthe bell rang\n"), "{output}");
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn asynchronous_methods_run_in_the_runtime_of_the_program() {
+    assert_eq!(run("async_server", &[]), "the last egg is an egg for this process\n");
+}
+
 #[test]
 fn pipelined_calls_return_their_results_in_any_order() {
     assert_eq!(run("pipelining", &[]), "4² = 16, 3² = 9\n1² + … + 10² = 385\n");

@@ -41,11 +41,14 @@ fn compile(file: &Path) -> String {
 
 /// Removes paths of this machine and the count of errors from the compiler's messages. Also removes
 /// notes about places within constant functions, because they contain line numbers of the standard
-/// library, the line numbers in files of this library, and repeated messages. A client that only
-/// exists with a feature repeats messages and changes their order, so they are sorted by their place.
+/// library, the line numbers in files of this library, and repeated messages. A client or a server's
+/// trait that only exists with a feature repeats messages and changes their order, so they are sorted
+/// by their place.
 fn plain(text: &str) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
     let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");
+    let text =
+        text.replace("run_async`", "run`").replace("run_with_error_async`", "run_with_error`");
     let is_kept = |line: &&str| {
         !line.starts_with("error: aborting due to")
             && !line.starts_with("For more information about")

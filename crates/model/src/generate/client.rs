@@ -144,7 +144,7 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
 
 /// Converts an attribute of a trait method for the client method. `expect` becomes `allow`, because
 /// the lint that the trait method triggers may not apply to the client method.
-fn client_attribute(attribute: &Attribute) -> TokenStream {
+pub(super) fn client_attribute(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) if list.path.is_ident("expect") => {
             let lints = &list.tokens;

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
+use super::client::client_attribute;
 use super::{describe, docs, handle_declaration, range_check};
 use crate::{Interface, Library, Method, Parameter};
 
@@ -19,6 +20,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
     let allow_deprecated = methods.iter().any(is_deprecated).then(|| quote!(#[allow(deprecated)]));
     let description = describe::interface(interface, syshandle);
     let client = client_name(name);
+    let asynchronous = asynchronous(interface, syshandle);
     quote! {
         #docs
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -50,8 +52,88 @@ pub(super) fn trait_and_dispatch(interface: &Interface, syshandle: &Library) -> 
         impl<__T: #name> #syshandle::generated::SealedFor<__T> for dyn #name {}
 
         impl<__T: #name> #syshandle::object::Implements<__T> for dyn #name {
-            fn object(implementation: ::std::sync::Arc<__T>) -> ::std::sync::Arc<Self> {
-                implementation
+            fn serve(
+                implementation: ::std::sync::Arc<__T>,
+            ) -> #syshandle::generated::ServedInterface {
+                #syshandle::generated::ServedInterface::new::<Self>(implementation)
+            }
+        }
+
+        #asynchronous
+    }
+}
+
+/// Returns the trait that a server with asynchronous methods implements, and its dispatch code.
+fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
+    let Interface { visibility, name, methods, .. } = interface;
+    let asynchronous = format_ident!("{name}Async", span = name.span());
+    let doc = format!(
+        "The server side of [`{name}`] with asynchronous methods, for an object that \
+         `syshandle::tokio::AsyncObject` serves. Implement it with `async fn`."
+    );
+    let declarations = methods.iter().map(|method| {
+        let Method { name, returns, .. } = method;
+        let docs = docs(&method.docs);
+        let attributes = method.attributes.iter().map(client_attribute);
+        let parameters = method_parameters(method);
+        quote! {
+            #docs
+            #(#attributes)*
+            fn #name(
+                &self #parameters
+            ) -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send;
+        }
+    });
+    let arms = methods.iter().enumerate().map(|(number, method)| {
+        let Call { number, names, reads, context, run, wrap } = call(number, method, syshandle);
+        let name = &method.name;
+        let run = format_ident!("{run}_async", span = run.span());
+        let context = context.map(|_| quote!(&__context,));
+        let wrap = wrap.map(|wrap| quote!(let __result = __result #wrap;));
+        quote! {
+            #number => call.#run(
+                __object,
+                |__input| ::core::result::Result::Ok((#(#reads,)*)),
+                |__object, (#(#names,)*), __context| async move {
+                    let __result =
+                        <__T as #asynchronous>::#name(&__object, #context #(#names),*).await;
+                    #wrap
+                    ::core::mem::drop(__context);
+                    __result
+                },
+            ),
+        }
+    });
+    quote! {
+        #syshandle::generated::asynchronous! {
+            #[doc = #doc]
+            #[allow(dead_code, reason = "many programs only implement the other trait")]
+            #visibility trait #asynchronous:
+                ::core::marker::Send + ::core::marker::Sync + 'static
+            {
+                #(#declarations)*
+            }
+
+            impl<__T: #asynchronous>
+                #syshandle::generated::SealedFor<#syshandle::tokio::AsyncObject<__T>> for dyn #name
+            {
+            }
+
+            impl<__T: #asynchronous>
+                #syshandle::object::Implements<#syshandle::tokio::AsyncObject<__T>> for dyn #name
+            {
+                fn serve(
+                    implementation: ::std::sync::Arc<#syshandle::tokio::AsyncObject<__T>>,
+                ) -> #syshandle::generated::ServedInterface {
+                    #[allow(deprecated, reason = "the server decides about that")]
+                    #syshandle::generated::ServedInterface::asynchronous::<Self, __T>(
+                        implementation,
+                        |__object, call| match call.method() {
+                            #(#arms)*
+                            _ => call.no_such_method(),
+                        },
+                    )
+                }
             }
         }
     }
@@ -63,21 +145,38 @@ pub(super) fn client_name(interface: &Ident) -> Ident {
 }
 
 fn declaration(method: &Method) -> TokenStream {
-    let Method { name, returns, context, attributes, .. } = method;
+    let Method { name, returns, attributes, .. } = method;
     let docs = docs(&method.docs);
-    let context = context.as_ref().map(|Parameter { name, ty, .. }| quote!(, #name: #ty));
-    let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| quote!(#name: #ty));
+    let parameters = method_parameters(method);
     quote! {
         #docs
         #(#attributes)*
-        fn #name(&self #context #(, #parameters)*) -> #returns;
+        fn #name(&self #parameters) -> #returns;
     }
 }
 
-fn arm(number: usize, method: &Method, syshandle: &Library) -> TokenStream {
-    let number = Literal::usize_unsuffixed(number);
-    let name = &method.name;
-    let names: Vec<_> = method.parameters.iter().map(|parameter| &parameter.name).collect();
+/// Returns the parameters of a server's method after `&self`.
+fn method_parameters(method: &Method) -> TokenStream {
+    let all = method.context.iter().chain(&method.parameters);
+    let parameters = all.map(|Parameter { name, ty, .. }| quote!(, #name: #ty));
+    quote!(#(#parameters)*)
+}
+
+/// The parts of the code that runs a call of a method.
+struct Call<'m> {
+    number: Literal,
+    names: Vec<&'m Ident>,
+    /// Decodes each argument.
+    reads: Vec<TokenStream>,
+    /// The argument for the context, if the method takes one.
+    context: Option<TokenStream>,
+    /// The function that runs the method.
+    run: Ident,
+    /// Converts the error of the method.
+    wrap: Option<TokenStream>,
+}
+
+fn call<'m>(number: usize, method: &'m Method, syshandle: &Library) -> Call<'m> {
     let reads =
         method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, range, .. })| {
             let index = Literal::usize_unsuffixed(index);
@@ -88,14 +187,24 @@ fn arm(number: usize, method: &Method, syshandle: &Library) -> TokenStream {
             let check = range_check(&value, *range, None);
             quote!({ let #value = #read; #check #value })
         });
-    let context = method.context.as_ref().map(|_| quote!(__context,));
     let run = match method.error {
         Some(_) => "run_with_error",
         None => "run",
     };
-    let run = Ident::new(run, method.result.span());
-    let wrap = (method.error.is_some() && !method.returns_call_error)
-        .then(|| quote!(.map_err(#syshandle::CallError::Method)));
+    Call {
+        number: Literal::usize_unsuffixed(number),
+        names: method.parameters.iter().map(|parameter| &parameter.name).collect(),
+        reads: reads.collect(),
+        context: method.context.as_ref().map(|_| quote!(__context,)),
+        run: Ident::new(run, method.result.span()),
+        wrap: (method.error.is_some() && !method.returns_call_error)
+            .then(|| quote!(.map_err(#syshandle::CallError::Method))),
+    }
+}
+
+fn arm(number: usize, method: &Method, syshandle: &Library) -> TokenStream {
+    let Call { number, names, reads, context, run, wrap } = call(number, method, syshandle);
+    let name = &method.name;
     quote! {
         #number => call.#run(
             |__input| ::core::result::Result::Ok((#(#reads,)*)),

@@ -11,7 +11,15 @@ impl Quota {
 }
 
 fn quota(clients: usize, calls: usize, descriptors: usize) -> Arc<Quota> {
-    let totals = QuotaLimits { clients, calls, waiting: 1, descriptors, tasks: 2, bytes: 100 };
+    let totals = QuotaLimits {
+        clients,
+        calls,
+        async_calls: 3,
+        waiting: 1,
+        descriptors,
+        tasks: 2,
+        bytes: 100,
+    };
     Arc::new(Quota::new(totals, Arc::new(InFlight::new(1))))
 }
 

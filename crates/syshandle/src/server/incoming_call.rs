@@ -1,14 +1,25 @@
 //! A received call on its way through generated code.
 
+#[cfg(feature = "tokio")]
+use std::{future::Future, sync::Arc};
+#[cfg(all(feature = "tokio", not(windows)))]
+use std::{future::poll_fn, task::Poll};
+
 use syshandle_os::BorrowedHandle;
 use syshandle_types::{
-    DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Payload,
+    DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Payload, Prove,
 };
 use syshandle_wire::{Fault, Status};
 
 use super::context::Context;
 use super::system::arguments::Arguments;
+#[cfg(all(feature = "tokio", not(windows)))]
+use super::system::connection::calls::CallState;
+#[cfg(feature = "tokio")]
+use crate::async_object::AsyncObject;
 use crate::buffer::take_bytes;
+#[cfg(all(feature = "tokio", not(windows)))]
+use crate::guard::ForeignValue;
 use crate::guard::guard;
 use crate::limits::LIMITS;
 use crate::received_handles::ReceivedHandles;
@@ -21,6 +32,9 @@ pub struct IncomingCall<'a> {
     pub(super) handles: ReceivedHandles,
     pub(super) context: &'a Context,
     pub(super) reply: ReplyFn<'a>,
+    /// Lets a task answer the call.
+    #[cfg(all(feature = "tokio", not(windows)))]
+    pub(super) later: LaterFn<'a>,
 }
 
 impl IncomingCall<'_> {
@@ -35,12 +49,9 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T>,
     ) {
-        let context = self.context;
+        let client = self.context.client().pid;
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
-        match result {
-            Ok(value) => send(reply, Status::Done, &value),
-            Err(error) => fault(reply, &fault_of(&error, context)),
-        }
+        answer(reply, result, client);
     }
 
     /// Runs a method with an error type of its own.
@@ -49,13 +60,35 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T, CallError<E>>,
     ) {
-        let context = self.context;
+        let client = self.context.client().pid;
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
-        match result {
-            Ok(value) => send(reply, Status::Done, &value),
-            Err(CallError::Method(error)) => send(reply, Status::Failed, &error),
-            Err(CallError::Call(error)) => fault(reply, &fault_of(&error, context)),
-        }
+        answer_with_error(reply, result, client);
+    }
+
+    /// Starts an asynchronous method without an error type of its own.
+    #[cfg(feature = "tokio")]
+    pub fn run_async<O, A, T: Encode + 'static, F>(
+        self,
+        object: &AsyncObject<O>,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(Arc<O>, A, Context) -> F,
+    ) where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.start_method(object, arguments, method, answer);
+    }
+
+    /// Starts an asynchronous method with an error type of its own.
+    #[cfg(feature = "tokio")]
+    pub fn run_with_error_async<O, A, T: Encode + 'static, E: Encode + 'static, F>(
+        self,
+        object: &AsyncObject<O>,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(Arc<O>, A, Context) -> F,
+    ) where
+        F: Future<Output = Result<T, CallError<E>>> + Send + 'static,
+    {
+        self.start_method(object, arguments, method, answer_with_error);
     }
 
     /// Replies to a call of a method that the interface doesn't have.
@@ -69,6 +102,22 @@ impl IncomingCall<'_> {
 /// The function that sends the reply of a call.
 type ReplyFn<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
 
+/// A call that a task answers. Dropping it answers the call with a fault.
+#[cfg(all(feature = "tokio", not(windows)))]
+pub(crate) trait AsyncCall: Send {
+    /// Takes the context for the method.
+    fn take_context(&mut self) -> Option<Context>;
+
+    fn state(&self) -> Arc<CallState>;
+
+    fn reply(&mut self, status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]);
+}
+
+/// The function that lets a task answer the call. It fails if the client has too many asynchronous
+/// calls.
+#[cfg(all(feature = "tokio", not(windows)))]
+type LaterFn<'a> = &'a mut dyn FnMut() -> Result<Box<dyn AsyncCall>, Fault>;
+
 impl<'a> IncomingCall<'a> {
     /// Decodes the arguments and runs the method. Handles that the arguments don't contain, and
     /// handles that the method drops, are closed.
@@ -78,21 +127,11 @@ impl<'a> IncomingCall<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, ReplyFn<'a>)> {
         let IncomingCall { arguments: bytes, handles, context, reply, .. } = self;
-        let (prover, handles) = (context.0.prover(), handles.into_handles());
-        let decoded: Result<A, DecodeError> = bytes.decode(handles, &prover, |mut input| {
-            let arguments = arguments(&mut input)?;
-            input.finish()?;
-            Ok(arguments)
-        });
-        // The method may run long, and needs neither the buffer nor the client's shared memory.
-        drop(bytes);
-        let arguments = match decoded {
+        let prover = context.0.prover();
+        let arguments = match decode(bytes, handles, &prover, arguments) {
             Ok(arguments) => arguments,
             Err(error) => {
-                crate::log::debug!(%error, "a call was refused");
-                let refusal = error.into();
-                context.0.count_refusal(&refusal);
-                fault(reply, &refusal);
+                refuse(reply, context, error);
                 return None;
             }
         };
@@ -104,6 +143,118 @@ impl<'a> IncomingCall<'a> {
                 None
             }
         }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl IncomingCall<'_> {
+    /// Decodes the arguments, and starts the method as a task.
+    #[cfg(not(windows))]
+    fn start_method<O, A, R: 'static, F>(
+        self,
+        object: &AsyncObject<O>,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(Arc<O>, A, Context) -> F,
+        answer: fn(ReplyFn<'_>, R, u32),
+    ) where
+        F: Future<Output = R> + Send + 'static,
+    {
+        let IncomingCall { arguments: bytes, handles, context, reply, later, .. } = self;
+        let prover = context.0.prover();
+        let arguments = match decode(bytes, handles, &prover, arguments) {
+            Ok(arguments) => arguments,
+            Err(error) => return refuse(reply, context, error),
+        };
+        context.0.arguments_decoded(&prover);
+        let mut call = match later() {
+            Ok(call) => call,
+            Err(refusal) => {
+                context.0.count_refusal(&refusal);
+                return fault(reply, &refusal);
+            }
+        };
+        let (client, state) = (context.client().pid, call.state());
+        let Some(context) = call.take_context() else { return };
+        let future = method(object.implementation(), arguments, context);
+        let task = object.runtime().spawn(async move {
+            let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
+                call.reply(status, body, handles);
+            };
+            let mut future = ForeignValue::new(Box::pin(future));
+            let result = poll_fn(|context| match guard(|| future.as_mut().poll(context)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+                Err(text) => Poll::Ready(Err(text)),
+            });
+            match result.await {
+                Ok(result) => answer(&mut reply, result, client),
+                Err(text) => fault(&mut reply, &Fault::Panicked { text }),
+            }
+        });
+        state.set_task(task.abort_handle());
+    }
+
+    /// Decodes the arguments, and waits for the method, because COM has a thread for each call.
+    #[cfg(windows)]
+    fn start_method<O, A, R: 'static, F>(
+        self,
+        object: &AsyncObject<O>,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(Arc<O>, A, Context) -> F,
+        answer: fn(ReplyFn<'_>, R, u32),
+    ) where
+        F: Future<Output = R> + Send + 'static,
+    {
+        let client = self.context.client().pid;
+        let run = |arguments, context: &Context| {
+            let future = method(object.implementation(), arguments, context.clone());
+            object.runtime().block_on(future)
+        };
+        let Some((result, reply)) = self.run_method(arguments, run) else { return };
+        answer(reply, result, client);
+    }
+}
+
+/// Decodes the arguments of a call. Handles that the arguments don't contain are closed.
+fn decode<A>(
+    bytes: Arguments,
+    handles: ReceivedHandles,
+    prover: &dyn Prove,
+    arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+) -> Result<A, DecodeError> {
+    // The method may run long, and needs neither the buffer nor the client's shared memory.
+    bytes.decode(handles.into_handles(), prover, |mut input| {
+        let arguments = arguments(&mut input)?;
+        input.finish()?;
+        Ok(arguments)
+    })
+}
+
+fn refuse(reply: ReplyFn<'_>, context: &Context, error: DecodeError) {
+    crate::log::debug!(%error, "a call was refused");
+    let refusal = error.into();
+    context.0.count_refusal(&refusal);
+    fault(reply, &refusal);
+}
+
+/// Sends the result of a method without an error type of its own to the process `client`.
+fn answer<T: Encode>(reply: ReplyFn<'_>, result: Result<T>, client: u32) {
+    match result {
+        Ok(value) => send(reply, Status::Done, &value),
+        Err(error) => fault(reply, &fault_of(&error, client)),
+    }
+}
+
+/// Sends the result of a method with an error type of its own to the process `client`.
+fn answer_with_error<T: Encode, E: Encode>(
+    reply: ReplyFn<'_>,
+    result: Result<T, CallError<E>>,
+    client: u32,
+) {
+    match result {
+        Ok(value) => send(reply, Status::Done, &value),
+        Err(CallError::Method(error)) => send(reply, Status::Failed, &error),
+        Err(CallError::Call(error)) => fault(reply, &fault_of(&error, client)),
     }
 }
 
@@ -135,9 +286,9 @@ fn unsendable(error: EncodeError) -> Fault {
     }
 }
 
-/// Returns the fault for the error of a method.
-fn fault_of(error: &Error, context: &Context) -> Fault {
-    error.to_fault(context.client().pid == std::process::id())
+/// Returns the fault for the error of a method that the process `client` called.
+fn fault_of(error: &Error, client: u32) -> Fault {
+    error.to_fault(client == std::process::id())
 }
 
 pub(super) fn fault(reply: ReplyFn<'_>, fault: &Fault) {

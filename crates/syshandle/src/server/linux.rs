@@ -3,6 +3,8 @@
 mod acceptor;
 mod argument_quota;
 pub(crate) mod arguments;
+#[cfg(feature = "tokio")]
+mod async_call;
 mod call;
 mod classes;
 pub(crate) mod connection;
@@ -38,7 +40,7 @@ use self::reactor::event_loop::{EventOutcome, LoopContext, LoopSource};
 use self::reactor::{CALLS_MAX, CLIENTS_MAX, Reactor, Settings, Threads};
 use self::server_control::ServerControl;
 use crate::limits::LIMITS;
-use crate::quota::QuotaLimits;
+use crate::quota::{ASYNC_CALLS_MAX, QuotaLimits};
 use crate::setup::failed;
 use crate::untyped_object::ServedClass;
 use crate::{Error, ErrorKind, Result, descriptions, direct};
@@ -48,6 +50,7 @@ use crate::{Error, ErrorKind, Result, descriptions, direct};
 pub(crate) struct ServerSettings {
     pub(crate) policy: Option<Policy>,
     pub(crate) max_concurrent_calls: usize,
+    pub(crate) max_async_calls: usize,
     pub(crate) max_clients: usize,
     pub(crate) filesystems: Filesystems,
     pub(crate) drain: Duration,
@@ -71,6 +74,7 @@ impl Default for ServerSettings {
         Self {
             policy: None,
             max_concurrent_calls: CALLS_MAX,
+            max_async_calls: ASYNC_CALLS_MAX,
             max_clients: CLIENTS_MAX,
             filesystems: Filesystems::local(),
             drain: Duration::from_secs(10),
@@ -153,6 +157,7 @@ impl PreparedServer {
         let ServerSettings {
             policy,
             max_concurrent_calls,
+            max_async_calls,
             max_clients,
             filesystems,
             drain,
@@ -180,7 +185,10 @@ impl PreparedServer {
             idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
             drain,
             filesystems,
-            quota_limits: QuotaLimits::of_server(max_clients, max_concurrent_calls, descriptors),
+            quota_limits: QuotaLimits {
+                async_calls: max_async_calls,
+                ..QuotaLimits::of_server(max_clients, max_concurrent_calls, descriptors)
+            },
         };
         // The reactor comes first, so that a server that can't run takes no socket.
         let classes = Arc::new(Classes::new(classes));

@@ -41,7 +41,7 @@ pub struct ServerStats {
 pub struct CallStats {
     /// Number of calls since the start whose method has ended, with a result or an error.
     pub done: u64,
-    /// Number of methods that run now. On Linux, callbacks of background tasks, constructors and
+    /// Number of methods that run now, including asynchronous ones. On Linux, callbacks of background tasks, constructors and
     /// destructors count too.
     pub running: usize,
     /// Number of calls that wait for other methods to end. 0 on Windows, where COM has the queue.
@@ -79,6 +79,8 @@ pub struct QuotaStats {
     pub clients: Usage,
     /// Running methods, and other running code that the client causes.
     pub running_calls: Usage,
+    /// Calls whose methods are asynchronous and have not ended.
+    pub async_calls: Usage,
     /// Calls that wait for other methods to end.
     pub waiting_calls: Usage,
     /// Descriptors. They include the handles in the arguments of running methods and of the tasks

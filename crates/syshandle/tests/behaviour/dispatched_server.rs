@@ -70,7 +70,7 @@ impl Subject {
 }
 
 /// Waits until a descriptor is readable.
-fn wait_for(descriptors: &[&dyn AsFd]) {
+pub(crate) fn wait_for(descriptors: &[&dyn AsFd]) {
     let mut polls: Vec<_> = descriptors
         .iter()
         .map(|one| PollFd::from_borrowed_fd(one.as_fd(), PollFlags::IN))

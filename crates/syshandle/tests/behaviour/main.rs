@@ -19,6 +19,8 @@ mod support;
 cfg_if::cfg_if! {
     if #[cfg(not(windows))] {
         #[cfg(feature = "tokio")]
+        mod async_server;
+        #[cfg(feature = "tokio")]
         mod asynchronous;
         mod client;
         mod compatibility;

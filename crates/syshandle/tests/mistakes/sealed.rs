@@ -44,7 +44,7 @@ impl ClassInfo for Own {
 }
 
 impl Implements<Own> for dyn Greeter {
-    fn object(_: Arc<Own>) -> Arc<Self> {
+    fn serve(_: Arc<Own>) -> generated::ServedInterface {
         unimplemented!()
     }
 }

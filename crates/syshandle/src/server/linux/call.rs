@@ -10,6 +10,8 @@ use syshandle_wire::{Fault, Status};
 
 use super::argument_quota::ArgumentQuota;
 use super::arguments::Arguments;
+#[cfg(feature = "tokio")]
+use super::async_call::{CallHold, ServerAsyncCall};
 use super::connection::ServerConnection;
 use super::connection::calls::CallState;
 use super::context::{CallContext, CallHost};
@@ -116,13 +118,17 @@ impl ServerCall {
             handles,
             handles_lost,
             mut quota_guard,
-            _keep_alive,
+            _keep_alive: keep_alive,
             ..
         } = self;
-        // Dropped before `_keep_alive`: the last reference releases the object, and the server must
+        let of_handles = quota_guard.as_mut().and_then(QuotaGuard::split_descriptors);
+        #[cfg(not(feature = "tokio"))]
+        let _hold = (quota_guard, keep_alive);
+        #[cfg(feature = "tokio")]
+        let mut hold = Some(CallHold { quota_guard, _keep_alive: keep_alive });
+        // Dropped before `hold`: the last reference releases the object, and the server must
         // not end before that.
         let (host, connection) = (connection.clone(), connection);
-        let of_handles = quota_guard.as_mut().and_then(QuotaGuard::split_descriptors);
         let context = Context(
             CallContext {
                 reactor: reactor.clone(),
@@ -178,6 +184,8 @@ impl ServerCall {
         );
         crate::log::trace!(handles = handles.len(), "running");
         let event_loop = reactor.loop_of(connection.key());
+        #[cfg(feature = "tokio")]
+        let mut later = || ServerAsyncCall::start(&context.0, call, &mut hold);
         let run = guard(|| {
             interface.dispatch(IncomingCall {
                 method,
@@ -185,8 +193,15 @@ impl ServerCall {
                 handles,
                 context: &context,
                 reply: &mut reply,
+                #[cfg(feature = "tokio")]
+                later: &mut later,
             });
         });
+        #[cfg(feature = "tokio")]
+        if hold.is_none() {
+            // The task of the method answers.
+            return;
+        }
         event_loop.count_call();
         let fault = match run {
             _ if replied.is_some() => {

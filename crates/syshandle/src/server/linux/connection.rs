@@ -11,7 +11,7 @@
 //! [`receiving`] handles the frames of a client, [`replying`] answers its calls, and [`dedicated`]
 //! does both on a thread that serves this client alone.
 
-pub(super) mod calls;
+pub(in crate::server) mod calls;
 mod dedicated;
 mod inbox;
 mod outbox;
@@ -26,9 +26,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Interest, Seqpacket};
+use syshandle_os::{BorrowedHandle, Credentials, Interest, Seqpacket};
 use syshandle_types::Payload;
-use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd};
+use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd, Status};
 
 use self::calls::Calls;
 use self::inbox::Inbox;
@@ -369,10 +369,11 @@ impl ServerConnection {
         if !shared.state.close() {
             return;
         }
-        shared.calls.cancel_all();
+        let calls = shared.calls.states();
         let pending = shared.outbox.take_pending();
         let (expected, keep_alive) = (shared.expected.take(), shared.keep_alive.take());
         drop(shared);
+        calls.iter().for_each(|call| call.cancel());
         drop(pending);
         self.inbox.clear();
         if let Some(timer) = expected.as_ref().and_then(|expected| expected.timer) {
@@ -411,6 +412,17 @@ impl CallHost for ServerConnection {
         // A client that has disconnected does not need the fault.
         let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
+    }
+
+    fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) {
+        Self::reply(self, reactor, call, status, body, handles);
     }
 }
 

@@ -5,8 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Process, Waitable};
-use syshandle_wire::Fault;
+use syshandle_os::{BorrowedHandle, Credentials, Process, Waitable};
+use syshandle_types::Payload;
+use syshandle_wire::{Fault, Status};
 
 use super::argument_quota::ArgumentQuota;
 use super::connection::calls::CallState;
@@ -26,6 +27,17 @@ pub(crate) trait CallHost: Debug + Send + Sync {
 
     /// Ends the connection with a fault.
     fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault);
+
+    /// Sends the reply of a call, or keeps it as a pending reply until there is room.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "no method is asynchronous"))]
+    fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    );
 }
 
 /// The context of a call.
@@ -48,6 +60,15 @@ impl Clone for CallContext {
 }
 
 impl CallContext {
+    /// Returns the context for the task that answers the call. In contrast to a clone, the session
+    /// does not last beyond its calls.
+    #[cfg(feature = "tokio")]
+    pub(super) fn for_task(&self) -> Self {
+        let Self { reactor, connection, call, arguments } = self;
+        let (reactor, connection) = (reactor.clone(), connection.clone());
+        Self { reactor, connection, call: call.clone(), arguments: arguments.clone() }
+    }
+
     pub(crate) fn client(&self) -> Credentials {
         self.connection.session().client
     }

@@ -3,6 +3,8 @@
 cfg_if::cfg_if! {
     if #[cfg(not(windows))] {
         #[cfg(feature = "tokio")]
+        pub(crate) mod async_bench;
+        #[cfg(feature = "tokio")]
         pub(crate) mod awaited;
         pub(crate) mod bench;
         pub(crate) mod hazard;

@@ -32,6 +32,9 @@ pub(crate) const DESCRIPTORS_MAX: &str = "BEHAVIOUR_DESCRIPTORS_MAX";
 /// If set, the server's log panics; if set to [`UNREAD`], the log blocks.
 pub(crate) const LOG: &str = "BEHAVIOUR_LOG";
 pub(crate) const UNREAD: &str = "unread";
+/// If set, the methods of the server are asynchronous.
+#[cfg(feature = "tokio")]
+pub(crate) const ASYNC: &str = "BEHAVIOUR_ASYNC";
 /// If set, the server runs until it is told to end.
 pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
 
@@ -71,8 +74,16 @@ fn serves_where_it_is_started_as_a_server() {
         let limit = Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
         setrlimit(Resource::Nofile, limit).unwrap();
     }
-    let mut server = Server::new()
-        .class(BENCH, Workbench::default)
+    #[cfg(feature = "tokio")]
+    let is_async = std::env::var_os(ASYNC).is_some();
+    #[cfg(not(feature = "tokio"))]
+    let is_async = false;
+    let mut server = match is_async {
+        #[cfg(feature = "tokio")]
+        true => Server::new().class(BENCH, super::async_bench::AsyncWorkbench::object),
+        _ => Server::new().class(BENCH, Workbench::default),
+    };
+    server = server
         .class(DOUBLE, Workbench::default)
         .class(HAZARD, Laboratory::new)
         .class(FAILING, || FailingObject)

@@ -10,6 +10,8 @@ use syshandle::{
 use syshandle_registry::{Policy, RegisteredClass, Registration, Registry, RuntimePaths};
 use tempfile::TempDir;
 
+#[cfg(feature = "tokio")]
+use super::async_bench::AsyncWorkbench;
 use super::bench::{BENCH, BenchClient, DOUBLE, NamedClient, Workbench};
 use super::process;
 
@@ -112,16 +114,26 @@ pub(crate) enum Transport {
     SocketDoor,
     /// The same with a server.
     SocketClass,
+    /// An object of this process with asynchronous methods.
+    #[cfg(feature = "tokio")]
+    InProcessAsync,
+    /// The same with a server.
+    #[cfg(feature = "tokio")]
+    SocketAsync,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: &[Self] = &[
         Self::InProcess,
         Self::InProcessDoor,
         Self::InProcessClass,
         Self::Socket,
         Self::SocketDoor,
         Self::SocketClass,
+        #[cfg(feature = "tokio")]
+        Self::InProcessAsync,
+        #[cfg(feature = "tokio")]
+        Self::SocketAsync,
     ];
 
     /// Connects a client to a new object over this transport.
@@ -143,6 +155,15 @@ impl Transport {
                 let world = World::new();
                 let named: NamedClient = world.activate(DOUBLE);
                 Subject { bench: named.cast().unwrap(), _world: Some(world) }
+            }
+            #[cfg(feature = "tokio")]
+            Self::InProcessAsync => {
+                Subject { bench: BENCH.in_process(AsyncWorkbench::object()).unwrap(), _world: None }
+            }
+            #[cfg(feature = "tokio")]
+            Self::SocketAsync => {
+                let world = World::with_environment(&[(process::ASYNC, "1")]);
+                Subject { bench: world.bench(), _world: Some(world) }
             }
             Self::InProcessDoor => Self::InProcess.connect().through_a_door(),
             Self::SocketDoor => Self::Socket.connect().through_a_door(),

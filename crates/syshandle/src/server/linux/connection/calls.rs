@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+#[cfg(feature = "tokio")]
+use std::sync::{OnceLock, atomic::fence};
 use std::time::{Duration, Instant};
 
 use syshandle_types::BodySize;
 use syshandle_wire::{Body, Features, Header, ServerEnd, ServerEndEvent, Status, Violation};
+#[cfg(feature = "tokio")]
+use tokio::task::AbortHandle;
 
 use crate::limits::LIMITS;
 use crate::sync::atomic::AtomicBool;
@@ -26,6 +30,9 @@ pub(crate) struct CallState {
     began: Instant,
     deadline: Instant,
     cancelled: AtomicBool,
+    /// The task of an asynchronous method.
+    #[cfg(feature = "tokio")]
+    task: OnceLock<AbortHandle>,
 }
 
 impl Calls {
@@ -67,9 +74,9 @@ impl Calls {
         Ok(state)
     }
 
-    /// Cancels all calls.
-    pub(super) fn cancel_all(&self) {
-        self.end.running().for_each(|running| running.cancel());
+    /// Returns the states of all calls.
+    pub(super) fn states(&self) -> Vec<Arc<CallState>> {
+        self.end.running().cloned().collect()
     }
 
     /// Returns the number of calls without a reply.
@@ -127,7 +134,13 @@ impl CallState {
     /// still refers to it.
     fn start(last: &mut Option<Arc<Self>>, began: Instant, timeout: Duration) -> Arc<Self> {
         let deadline = began + timeout;
-        let new = || Self { began, deadline, cancelled: AtomicBool::new(false) };
+        let new = || Self {
+            began,
+            deadline,
+            cancelled: AtomicBool::new(false),
+            #[cfg(feature = "tokio")]
+            task: OnceLock::new(),
+        };
         let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
         match Arc::get_mut(&mut call) {
             Some(free) => *free = new(),
@@ -137,8 +150,28 @@ impl CallState {
         call
     }
 
+    /// Cancels the call. Must not be called under a lock, because a runtime that is shut down may
+    /// drop the future of the method here.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
+        #[cfg(feature = "tokio")]
+        {
+            fence(Ordering::SeqCst);
+            if let Some(task) = self.task.get() {
+                task.abort();
+            }
+        }
+    }
+
+    /// Sets the task that a cancel aborts.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_task(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+        // The cancel or this function sees what the other one has stored.
+        fence(Ordering::SeqCst);
+        if self.cancelled.load(Ordering::SeqCst) {
+            self.cancel();
+        }
     }
 
     /// Returns when the call was received.

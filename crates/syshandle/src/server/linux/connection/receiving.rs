@@ -267,7 +267,7 @@ impl ServerConnection {
             return Ok(ServerEvent::End);
         }
         let (event, inline) = shared.calls.receive(&frame[..len], handles.len(), truncated)?;
-        let mut taken = ServerEvent::Other;
+        let (mut taken, mut cancelled) = (ServerEvent::Other, None);
         match event {
             ServerEndEvent::Hello(hello) => {
                 shared.state.hello();
@@ -311,7 +311,7 @@ impl ServerConnection {
                     keep_alive,
                 ));
             }
-            ServerEndEvent::Cancel(running) => running.cancel(),
+            ServerEndEvent::Cancel(running) => cancelled = Some(running.clone()),
             ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
@@ -329,6 +329,9 @@ impl ServerConnection {
         // Any frame may have released the shared memory that a pending reply needs.
         let has_pending = shared.outbox.has_pending();
         drop(guard);
+        if let Some(call) = cancelled {
+            call.cancel();
+        }
         if has_pending {
             self.send_pending(reactor);
         }

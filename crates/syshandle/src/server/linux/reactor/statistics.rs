@@ -31,7 +31,7 @@ impl Reactor {
         for (holder, quota) in self.quotas.all() {
             let (limits, used) = (quota.limits(), quota.used());
             let CallStats { running, waiting, .. } = &mut stats.calls;
-            *running += used.calls;
+            *running += used.calls + used.async_calls;
             *waiting += used.waiting;
             stats.background_tasks += used.tasks;
             stats.descriptors += used.descriptors;
@@ -51,6 +51,7 @@ fn quota_stats(holder: QuotaHolder, used: QuotaLimits, limits: QuotaLimits) -> Q
         },
         clients: usage(used.clients, limits.clients),
         running_calls: usage(used.calls, limits.calls),
+        async_calls: usage(used.async_calls, limits.async_calls),
         waiting_calls: usage(used.waiting, limits.waiting),
         descriptors: usage(used.descriptors, limits.descriptors),
         background_tasks: usage(used.tasks, limits.tasks),
