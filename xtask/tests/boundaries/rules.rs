@@ -162,8 +162,8 @@ pub(crate) const DEPENDENCIES: &[Depends<'_>] = &[
     Depends {
         crates: &["syshandle-idl"],
         never: &[],
-        only: Some(&["syshandle-model"]),
+        only: Some(&["syshandle-model", "syshandle-types"]),
         tests_of: &[],
-        because: "a reader of `.idl` files needs nothing of the runtime",
+        because: "a reader of `.idl` files needs only the rules of compatibility from the runtime",
     },
 ];

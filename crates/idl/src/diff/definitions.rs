@@ -11,6 +11,7 @@ use super::form::{Form, TypeResolver};
 use super::values::with_receiver;
 use crate::directions::Directions;
 use syshandle_model::{DefinitionKind, Field, Parameter, Variant, discriminants, plain_name};
+use syshandle_types::describe::compatibility::Change;
 
 /// The directions (in, out) in which values of each type are sent.
 pub(super) struct TypeDirections {
@@ -177,7 +178,9 @@ impl Comparison<'_> {
                     let description = if is_last { "variant added" } else { "variant inserted" };
                     // An old client can't decode a variant that it doesn't know, unless the enum
                     // can grow.
-                    let is_compatible = is_unused || is_last && (grows || !directions.is_out);
+                    let change =
+                        Change::Variant { is_last, grows, is_in_result: directions.is_out };
+                    let is_compatible = is_unused || change.is_compatible();
                     self.add(
                         path(at),
                         description,

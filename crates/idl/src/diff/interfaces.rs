@@ -8,6 +8,7 @@ use super::form::{Form, TypeResolver, ValueForm};
 use super::values::with_receiver;
 use crate::directions::Directions;
 use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
+use syshandle_types::describe::compatibility::Change;
 
 impl<'d> Comparison<'d> {
     /// Compares all interfaces. They are matched by IID, or by name if the IID isn't found.
@@ -97,7 +98,8 @@ impl<'d> Comparison<'d> {
                         false => format!("method inserted at position {}", at + 1),
                     };
                     let gained_authority = self.method_authority(&new.methods[at]);
-                    self.add(path(at), description, is_last, gained_authority);
+                    let is_compatible = Change::Method { is_last }.is_compatible();
+                    self.add(path(at), description, is_compatible, gained_authority);
                 }
                 Step::Removed { old: before } => {
                     let path = format!("{name}::{}", match_name(&old.methods[before].name));

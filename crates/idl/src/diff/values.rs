@@ -9,6 +9,7 @@ use super::form::{Capability, Form, ValueForm};
 use crate::directions::Directions;
 use syshandle_model::DefinitionKind::{Enum, Struct};
 use syshandle_model::{Definition, Parameter, Range, Variant, discriminants};
+use syshandle_types::describe::compatibility::Change;
 
 /// A difference between two values.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ impl Comparison<'_> {
             list.iter().map(|parameter| match_name(&parameter.name)).collect()
         };
         let is_unused = directions == Directions::default();
+        // The added fields of types that can grow are not in the lists.
+        let one_sided = Change::Member { grows: false, is_needed: true };
         for step in align(&names(old), &names(new)) {
             match step {
                 Step::Kept { old: before, new: at } => {
@@ -79,7 +82,7 @@ impl Comparison<'_> {
                     self.add(
                         path,
                         description,
-                        is_unused,
+                        is_unused || Change::Place.is_compatible(),
                         with_receiver(gained_authority, directions),
                     );
                 }
@@ -90,7 +93,7 @@ impl Comparison<'_> {
                     self.add(
                         path,
                         format!("added: `{}`", value.form),
-                        is_unused,
+                        is_unused || one_sided.is_compatible(),
                         with_receiver(gained_authority, directions),
                     );
                 }
@@ -98,7 +101,7 @@ impl Comparison<'_> {
                     self.add(
                         format!("{path}::{}", match_name(&old[before].name)),
                         "removed",
-                        is_unused,
+                        is_unused || one_sided.is_compatible(),
                         None,
                     );
                 }
