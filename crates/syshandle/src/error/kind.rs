@@ -28,8 +28,9 @@ pub enum ErrorKind {
     NoSuchInterface,
     /// The server's version of the interface doesn't have the method.
     NoSuchMethod,
-    /// The client's and the server's version of the interface differ, so that the other side would
-    /// misread the call. The call was not sent.
+    /// The client's and the server's version of the interface differ, so that the receiver would
+    /// misread a value. Either the client did not send the call, or the receiver refused a value of a
+    /// type with `#[grows]`, because it needs a field or variant that the receiver doesn't know.
     Incompatible,
     /// The kind or the rights of a handle don't match the declaration of the interface.
     WrongHandle,

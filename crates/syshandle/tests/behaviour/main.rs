@@ -24,6 +24,7 @@ cfg_if::cfg_if! {
         mod asynchronous;
         mod client;
         mod compatibility;
+        mod compatibility_rules;
         mod death;
         mod description;
         mod direct;
