@@ -28,7 +28,7 @@ impl AsyncWorkbench {
     }
 }
 
-/// Implements methods by those of [`Workbench`].
+/// Implements methods by calls of [`Workbench`].
 macro_rules! plain {
     ($(fn $name:ident(&self $(, $parameter:ident: $type:ty)*) -> $result:ty;)*) => {
         $(
