@@ -14,8 +14,8 @@ use syshandle::Encode;
 use syshandle_os::{BorrowedHandle, Declaration, Kind, OwnedHandle, ProofFailure, Seqpacket};
 use syshandle_types::{Decoder, Encoder, Guid, Limits, ProofError, Prove};
 use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, Features, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent,
-    Status,
+    Body, ClientEnd, ClientEndEvent, Features, Greeting, Header, Hello, Offer, ServerEnd,
+    ServerEndEvent, Status,
 };
 
 /// The two open ends and the transport between them.
@@ -48,7 +48,8 @@ impl<'l> Layers<'l> {
         let (clsid, iid) = (Guid::from_bytes([1; 16]), Guid::from_bytes([2; 16]));
         let greeting = Greeting::new(limits, vec![Offer::new(clsid, iid)]);
         let (header, body) = ServerEnd::<()>::greeting(&greeting);
-        let (client, _) = ClientEnd::open(&whole(&header, &body), 0, Features::OWN).map_err(debug)?;
+        let (client, _) =
+            ClientEnd::open(&whole(&header, &body), 0, Features::OWN).map_err(debug)?;
         let mut server = ServerEnd::new(limits, Features::OWN);
         let (header, body) = ClientEnd::<()>::hello(Hello::new(clsid, iid));
         server.receive(&whole(&header, &body), 0, false).map_err(debug)?;

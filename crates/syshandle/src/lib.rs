@@ -227,7 +227,7 @@ pub use syshandle_macros::Decode;
 ///   crates use these functions, and still compile after the next addition.
 ///
 /// A value that is refused fails its call, which does not run
-/// ([`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible)). `syshandle idl diff` checks a change.
+/// ([`ErrorKind::Incompatible`]). `syshandle idl diff` checks a change.
 ///
 /// # Other types
 ///

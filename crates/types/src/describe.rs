@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::description_bytes::DescriptionError;
 use crate::{Declaration, Guid};
 
 /// An interface.
