@@ -41,8 +41,8 @@ const SAME: &[(&str, &str, &str)] = &[
 
 /// Methods whose layout differs from the `.idl` file, with a part of the reported reason.
 const REPORTED: &[(&str, &str, &str)] = &[
-    ("Mask", "[in, system_handle(sh_file, GENERIC_READ)] HANDLE a", "mask 0x80000000"),
-    ("MaskOut", "[out, system_handle(sh_event, SYNCHRONIZE)] HANDLE *a", "mask 0x100000"),
+    ("Mask", "[in, system_handle(sh_file, GENERIC_READ)] HANDLE a", "mask GENERIC_READ"),
+    ("MaskOut", "[out, system_handle(sh_event, SYNCHRONIZE)] HANDLE *a", "mask SYNCHRONIZE"),
     ("Unique", "[in, unique, system_handle(sh_event)] HANDLE a", "may be NULL"),
     ("Pointer", "[in, system_handle(sh_event)] HANDLE *a", "a pointer to a handle"),
     ("UniquePointer", "[in, unique, system_handle(sh_event)] HANDLE *a", "may be NULL"),
