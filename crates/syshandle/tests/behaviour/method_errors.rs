@@ -425,8 +425,13 @@ fn a_connection_that_the_server_aborts_is_not_a_method_that_failed() {
 
 #[test]
 fn a_wait_that_timed_out_does_not_say_that_something_did_not_run() {
-    let hasty = failing().with_timeout(Duration::from_millis(1));
-    let error = hasty.wait(&Event::new().unwrap()).unwrap_err();
+    let failing = failing();
+    let event = Event::new().unwrap();
+    event.set().unwrap();
+    // Connects, so that the short time is for the wait alone.
+    failing.wait(&event).unwrap();
+    let hasty = failing.with_timeout(Duration::from_millis(20));
+    let error = hasty.wait(&event).unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::TimedOut, true));
     assert_eq!(format!("{error:?}"), "timed out waiting for the object (TimedOut)");
 }
