@@ -17,7 +17,8 @@ use crate::{Error, Result};
 ///
 /// A method that needs the context declares `context: &Context` as its first parameter. The client
 /// does not pass it. A clone may be used after the call was answered. It does not keep the server
-/// alive, in contrast to a background task.
+/// alive, in contrast to a background task. It keeps only the server's memory, which includes the
+/// objects that the functions of its classes own. So such an object should not keep a clone.
 #[derive(Clone, Debug)]
 pub struct Context(pub(crate) CallContext, pub(crate) Option<Arc<SimulatedCall>>);
 

@@ -20,7 +20,7 @@ class! { FEED: Feed = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d61"; }
 trait Feed {
     /// Calls the counter, and keeps it until the server ends.
     fn subscribe(&self, counter: CounterClient) -> Result<()>;
-    /// Keeps the context of this call until the server ends.
+    /// Keeps the context of this call after the server has ended.
     fn keep_context(&self, context: &Context) -> Result<()>;
     /// Returns an object of the server. The server reports the end of the object.
     fn subscription(&self, context: &Context) -> Result<CounterClient>;
@@ -28,9 +28,11 @@ trait Feed {
     fn remind(&self, context: &Context, after: Duration) -> Result<()>;
 }
 
+/// Contexts that outlive their calls. In the store, they and the server would keep each other.
+static KEPT_CONTEXTS: Mutex<Vec<Context>> = Mutex::new(Vec::new());
+
 struct Store {
     counters: Mutex<Vec<CounterClient>>,
-    contexts: Mutex<Vec<Context>>,
     ended: Sender<()>,
 }
 
@@ -42,7 +44,7 @@ impl Feed for Arc<Store> {
     }
 
     fn keep_context(&self, context: &Context) -> Result<()> {
-        self.contexts.lock().unwrap().push(context.clone());
+        KEPT_CONTEXTS.lock().unwrap().push(context.clone());
         Ok(())
     }
 
@@ -89,7 +91,7 @@ fn feed() -> (RunningServer, FeedClient, Receiver<()>) {
     let (ended, receiver) = channel();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let store = Arc::new(Store { counters: Mutex::default(), contexts: Mutex::default(), ended });
+    let store = Arc::new(Store { counters: Mutex::default(), ended });
     let server = Server::new().class(FEED, move || store.clone()).path(&path).idle_timeout(IDLE);
     let server = server.start().unwrap();
     (server, connect(path).unwrap(), receiver)
@@ -147,4 +149,5 @@ fn a_background_task_keeps_an_idle_server_and_a_context_does_not() {
     server.join().unwrap();
     // The task has run before the server ended.
     ended.try_recv().unwrap();
+    KEPT_CONTEXTS.lock().unwrap().clear();
 }
