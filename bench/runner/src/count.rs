@@ -47,15 +47,14 @@ fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Resu
     for (work, count) in counts {
         let before = *kept.get(work).unwrap_or(&0);
         let change = (*count as f64 / before.max(1) as f64 - 1.0) * 100.0;
-        let within = change.abs() <= tolerance(work);
+        let within = change.abs() <= TOLERANCE_PERCENT;
         println!("{work}: {count} instructions a call, {before} in the file, {change:+.1} %");
         changed |= !within;
     }
     match changed {
         false => Ok(()),
         true => Err(format!(
-            "a count has changed by more than {TOLERANCE_PERCENT} % (connect: \
-             {CONNECT_TOLERANCE_PERCENT} %): if that is meant, run \
+            "a count has changed by more than {TOLERANCE_PERCENT} %: if that is meant, run \
              `cargo xtask bench count --accept` and commit bench/instructions.txt"
         )
         .into()),
@@ -107,7 +106,7 @@ fn read(text: &str) -> BTreeMap<String, u64> {
 fn write(counts: &BTreeMap<String, u64>) -> String {
     let mut text = format!(
         "# Instructions of one call, both sides, beyond the kernel. `cargo xtask bench count` compares,\n\
-         # and takes {TOLERANCE_PERCENT} % for the same ({CONNECT_TOLERANCE_PERCENT} % of a connection); `--accept` writes this file.\n"
+         # and takes {TOLERANCE_PERCENT} % for the same; `--accept` writes this file.\n"
     );
     for (work, count) in counts {
         let _ = writeln!(text, "{work} {count}");
@@ -126,18 +125,11 @@ const RUNS: u32 = 5;
 /// Number of calls in the run that is subtracted, to exclude constant costs such as the start.
 const FEW: u64 = 1_000;
 
-/// Tolerance of a count, in percent. Runs of the same calls with handles differ by up to 3 %,
-/// because of contended locks and of the start of the threads.
-const TOLERANCE_PERCENT: f64 = 3.0;
-
-/// Tolerance of the connection, in percent. Valgrind slows the server down, so it considers some
-/// methods slow and starts threads for them; how many depends on the load of the machine.
-const CONNECT_TOLERANCE_PERCENT: f64 = 10.0;
-
-/// Returns the tolerance of a count, in percent.
-fn tolerance(work: &str) -> f64 {
-    if work == "connect" { CONNECT_TOLERANCE_PERCENT } else { TOLERANCE_PERCENT }
-}
+/// Tolerance of a count, in percent. Valgrind slows the server down, so it considers some methods
+/// slow and runs them on other threads for a while. Each change of the thread zeroes a new frame
+/// buffer. How often that happens depends on the machine and its load: counts of the same program
+/// differed by up to 8 %.
+const TOLERANCE_PERCENT: f64 = 10.0;
 
 #[cfg(test)]
 mod tests {
@@ -153,17 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_a_connection_may_vary_more() {
-        let counts = |count: u64| BTreeMap::from([("connect".to_owned(), count)]);
-        assert!(compare(&counts(30_000), &counts(32_900)).is_ok());
-        assert!(compare(&counts(30_000), &counts(33_100)).is_err());
-    }
-
-    #[test]
     fn a_change_is_told_in_either_direction_and_so_is_a_new_count() {
-        assert!(compare(&counts(5000), &counts(5140)).is_ok());
-        assert!(compare(&counts(5000), &counts(5160)).is_err());
-        assert!(compare(&counts(5000), &counts(4840)).is_err());
+        assert!(compare(&counts(5000), &counts(5490)).is_ok());
+        assert!(compare(&counts(5000), &counts(5510)).is_err());
+        assert!(compare(&counts(5000), &counts(4490)).is_err());
         assert!(compare(&BTreeMap::new(), &counts(5000)).is_err());
     }
 }
