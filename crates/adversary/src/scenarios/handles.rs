@@ -36,21 +36,26 @@ fn run_slots(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<(
             let body: Vec<u8> = slots.iter().flat_map(|slot| slot.to_le_bytes()).collect();
             let handles = vec![null.as_fd(); slots.len() + 1];
             connection.call(call, method, &body, &handles)?;
-            let response = connection.receive(RESPONSE_TIMEOUT);
-            let correct = matches!(
-                &response,
-                Response::Reply { fault: Some(fault), .. } if !fault.may_have_run()
-            );
-            let text = match correct {
-                true => "refused, did not run".to_owned(),
-                false => response.to_string(),
-            };
-            tally.add_text(text, correct);
+            expect_refusal(&connection, &mut tally);
             call += 1;
         }
     }
     attempts.push(tally.finish());
     Ok(())
+}
+
+/// Receives the response to a call that must be refused and must not run.
+fn expect_refusal(connection: &RawConnection, tally: &mut Tally) {
+    let response = connection.receive(RESPONSE_TIMEOUT);
+    let correct = matches!(
+        &response,
+        Response::Reply { fault: Some(fault), .. } if !fault.may_have_run()
+    );
+    let text = match correct {
+        true => "refused, did not run".to_owned(),
+        false => response.to_string(),
+    };
+    tally.add_text(text, correct);
 }
 
 pub(super) const GROWTH: Scenario = Scenario {
@@ -88,16 +93,7 @@ fn run_growth(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<
         ] {
             // A handle that no value refers to, so that no method runs.
             connection.call(call, method, &body, &[null.as_fd()])?;
-            let response = connection.receive(RESPONSE_TIMEOUT);
-            let correct = matches!(
-                &response,
-                Response::Reply { fault: Some(fault), .. } if !fault.may_have_run()
-            );
-            let text = match correct {
-                true => "refused, did not run".to_owned(),
-                false => response.to_string(),
-            };
-            tally.add_text(text, correct);
+            expect_refusal(&connection, &mut tally);
             call += 1;
         }
     }

@@ -127,15 +127,7 @@ impl<'a> IncomingCall<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, ReplyFn<'a>)> {
         let IncomingCall { arguments: bytes, handles, context, reply, .. } = self;
-        let prover = context.0.prover();
-        let arguments = match decode(bytes, handles, &prover, arguments) {
-            Ok(arguments) => arguments,
-            Err(error) => {
-                refuse(reply, context, error);
-                return None;
-            }
-        };
-        context.0.arguments_decoded(&prover);
+        let arguments = decode_or_refuse(bytes, handles, context, &mut *reply, arguments)?;
         match guard(|| method(arguments, context)) {
             Ok(result) => Some((result, reply)),
             Err(text) => {
@@ -160,12 +152,10 @@ impl IncomingCall<'_> {
         F: Future<Output = R> + Send + 'static,
     {
         let IncomingCall { arguments: bytes, handles, context, reply, later, .. } = self;
-        let prover = context.0.prover();
-        let arguments = match decode(bytes, handles, &prover, arguments) {
-            Ok(arguments) => arguments,
-            Err(error) => return refuse(reply, context, error),
+        let Some(arguments) = decode_or_refuse(bytes, handles, context, &mut *reply, arguments)
+        else {
+            return;
         };
-        context.0.arguments_decoded(&prover);
         let mut call = match later() {
             Ok(call) => call,
             Err(refusal) => {
@@ -212,6 +202,28 @@ impl IncomingCall<'_> {
         };
         let Some((result, reply)) = self.run_method(arguments, run) else { return };
         answer(reply, result, client);
+    }
+}
+
+/// Decodes the arguments of a call, and counts them in the client's quota. If that fails, replies
+/// with a fault and returns `None`.
+fn decode_or_refuse<A>(
+    bytes: Arguments,
+    handles: ReceivedHandles,
+    context: &Context,
+    reply: ReplyFn<'_>,
+    arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+) -> Option<A> {
+    let prover = context.0.prover();
+    match decode(bytes, handles, &prover, arguments) {
+        Ok(arguments) => {
+            context.0.arguments_decoded(&prover);
+            Some(arguments)
+        }
+        Err(error) => {
+            refuse(reply, context, error);
+            None
+        }
     }
 }
 
