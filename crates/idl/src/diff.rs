@@ -36,7 +36,7 @@ pub struct Change {
     pub is_compatible: bool,
     /// The authority over handles or objects that a peer gains, if any.
     pub gained_authority: Option<String>,
-    /// What old peers do that the author may not expect, if anything.
+    /// Behaviour of old peers that the author may not expect, if any.
     pub warning: Option<String>,
 }
 

@@ -128,7 +128,7 @@ fn a_thousand_methods_that_wait_take_no_thread() {
         let before = threads();
         let calls: Vec<_> = (0..CALLS).map(|call| gates[call % CONNECTIONS].pass()).collect();
         subject.eventually_waiting(CALLS);
-        // On a busy machine, the server may start threads for its event loops meanwhile.
+        // On a busy machine, the server may start further threads for its event loops.
         assert!(threads() <= before + 8, "{} threads instead of {before}", threads());
         let stats = subject.server().stats();
         assert_eq!(stats.calls.running, CALLS);

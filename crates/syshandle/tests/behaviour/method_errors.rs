@@ -372,7 +372,7 @@ fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Busy, false));
 }
 
-// On Windows, so many waits take a thousand threads of the thread pool.
+// On Windows, the waits of this test take a thousand threads of the thread pool.
 #[cfg(not(windows))]
 #[test]
 fn an_error_of_the_context_that_a_method_passes_on_keeps_its_kind() {

@@ -194,8 +194,7 @@ fn a_class_with_two_interfaces_is_one_object_by_both() {
 
 #[test]
 fn a_handle_that_is_no_door_is_refused_as_a_reference() {
-    // A client passes a file where the interface declares an object. Both have the same form on the
-    // wire.
+    // A client passes a file as the declared object. Both have the same form on the wire.
     #[syshandle::interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a05")]
     trait Taker {
         fn take(&self, counter: CounterClient) -> Result<u32>;

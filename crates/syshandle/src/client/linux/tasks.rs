@@ -30,7 +30,7 @@ pub(super) struct Tasks {
     woken: Vec<Waker>,
 }
 
-/// The events for which the drivers dispatch, besides a readable socket.
+/// Events other than a readable socket for which the drivers dispatch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Watch {
     /// Time of the next dispatch.
@@ -144,8 +144,8 @@ impl Tasks {
         is_new
     }
 
-    /// Removes the driver of a runtime that ends. Wakes all tasks, so that those of other runtimes
-    /// start a driver there.
+    /// Removes the driver of a runtime that ends. Wakes all tasks, so that the tasks of
+    /// other runtimes start a driver there.
     pub(super) fn remove_driver(&mut self, runtime: RuntimeId) {
         self.drivers.retain(|driver| driver.runtime != runtime);
         self.wake_all();

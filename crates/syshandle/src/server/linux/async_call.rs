@@ -14,7 +14,7 @@ use crate::quota::QuotaGuard;
 use crate::server::Context;
 use crate::server::incoming_call::AsyncCall;
 
-/// What a call takes from the server and from the client's quota until it is answered.
+/// Resources of the server and of the client's quota that a call takes until it is answered.
 pub(super) struct CallHold {
     /// The part of the client's quota that the call takes.
     pub(super) quota_guard: Option<QuotaGuard>,

@@ -77,14 +77,14 @@ pub(crate) struct ServerConnection {
 /// The part of a connection that threads change together.
 struct SharedState {
     state: ConnectionState,
-    /// What the server holds until the client says hello.
+    /// State that the connection needs only until the hello; `None` afterwards.
     expected: Option<ExpectedHello>,
     calls: Calls,
     outbox: Outbox,
     keep_alive: Option<KeepAlive>,
 }
 
-/// What the server holds until the client says hello.
+/// State of a connection without a hello.
 #[derive(Default)]
 struct ExpectedHello {
     /// The timer that ends the connection of a silent client.

@@ -98,7 +98,7 @@ fn no_part_of_a_description_and_no_changed_byte_causes_a_panic() {
             let mut changed = bytes.clone();
             changed[place] ^= change;
             if let Ok(description) = Description::from_bytes(&changed) {
-                // What was read can be written, and compared.
+                // A description that was read can be written and compared.
                 description.to_bytes().unwrap();
                 super::super::compatibility::differences(&everything(), &description);
                 super::super::compatibility::differences(&description, &everything());

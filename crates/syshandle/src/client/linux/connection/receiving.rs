@@ -22,7 +22,7 @@ use crate::sync::{now, thread};
 pub(in crate::client::linux) struct Dispatched {
     /// Whether no frame was left. Otherwise the driver dispatches again.
     pub(in crate::client::linux) is_empty: bool,
-    /// The events for which the driver dispatches again, besides a readable socket.
+    /// Events other than a readable socket for which the driver dispatches again.
     pub(in crate::client::linux) watch: Watch,
 }
 
