@@ -15,7 +15,7 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 /// The scenarios that take at most a few seconds. `cargo xtask faults` runs all scenarios.
 const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
                      slots,growth,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
-                     churn,death,arena,sparse-memory,amplification,blocking,refused-user";
+                     churn,death,numbers,arena,sparse-memory,amplification,blocking,refused-user";
 
 /// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM` is `full` (see `xtask`). Returns
 /// the output.

@@ -39,6 +39,9 @@ use crate::{CallError, Result};
 /// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
 /// released when the last clone is dropped.
 ///
+/// On Linux, references that methods return, and casts, share the connection of the client. The
+/// object for which the connection was made lives as long as one of them.
+///
 /// On Linux, a client belongs to the process that made it. In a forked copy of that process each
 /// use returns an error of the kind [`ErrorKind::OtherProcess`](crate::ErrorKind::OtherProcess),
 /// and dropping the copy of the client has no effect on the connection.

@@ -20,7 +20,7 @@ use syshandle_os::{
     Sockets,
 };
 use syshandle_types::describe::Interface;
-use syshandle_types::{MessageHandle, Prove};
+use syshandle_types::{Guid, MessageHandle, MessageObject, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use crate::buffer::FrameBuffer;
@@ -31,8 +31,11 @@ use crate::wait_mode::WaitMode;
 use crate::withdrawal::Withdrawal;
 use crate::{Error, ErrorKind, Result, send_error};
 
-/// Number of the method that asks a server for a door to the object of the connection.
+/// Number of the method that asks a server for a door to an object.
 pub(crate) const METHOD: u32 = u32::MAX;
+
+/// Number of the method that asks a server for a number of another interface of an object.
+pub(crate) const CAST: u32 = u32::MAX - 2;
 
 /// The declaration of a door, as far as the kernel can prove it: a socket of the right type.
 pub(crate) const DECLARATION: Declaration = Declaration::socket(Sockets::SEQPACKET);
@@ -45,9 +48,17 @@ pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     /// Checks that the object has an interface.
     fn require(&self, interface: &Interface) -> Result<()>;
 
-    /// Returns the value that withdraws the object.
-    fn withdrawal(&self) -> Withdrawal;
+    /// Returns the value that withdraws the object, if this is the reference of its owner.
+    fn withdrawal(&self) -> Option<Withdrawal>;
+
+    /// Returns the object in the form in which a message of its server passes it, if `server`
+    /// identifies that server and the object has this interface.
+    fn pass(&self, iid: Guid, server: usize) -> Option<MessageObject>;
 }
+
+/// An object of this server that a client has passed back by its number.
+#[derive(Debug)]
+pub(crate) struct ReceivedObject(pub(crate) Arc<dyn DoorMaker>);
 
 /// A door that was made for one receiver. The message that passes the reference owns the door.
 #[derive(Debug)]

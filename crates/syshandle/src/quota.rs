@@ -459,6 +459,10 @@ fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
 /// many methods that run one after the other.
 const WAITING_PER_METHOD: usize = 4;
 
+/// Memory that counts for each object to which a client refers by a number: the entries of the
+/// tables and the reference to the object. The memory of the object itself is the method's matter.
+pub(crate) const OBJECT_BYTES: usize = 256;
+
 /// Limit of the memory that the server holds for all clients together: unread replies, shared
 /// memory and arguments of running methods.
 const MEMORY_MAX: usize = 1024 * 1024 * 1024;

@@ -7,8 +7,8 @@ use std::fmt;
 
 use crate::payload::{SharedBytes, UnreadBytes};
 use crate::{
-    BorrowedHandle, Declaration, FieldPath, GrowableType, Handle, Handles, Limits, Mismatch,
-    OwnedHandle,
+    BorrowedHandle, Declaration, FieldPath, GrowableType, Handle, Handles, Limits, MessageObject,
+    MessageObjects, Mismatch, OwnedHandle,
 };
 
 /// A type whose values can be received.
@@ -89,6 +89,8 @@ pub struct Decoder<'a> {
     /// The copy of the bytes that were in `rest`, and its offset in the message.
     copied: (usize, &'a [u8]),
     handles: <Handles as IntoIterator>::IntoIter,
+    /// The entries of a message that has objects, by slot.
+    objects: MessageObjects,
     /// Duplicates of handles in decoded values, kept until the whole message is decoded.
     duplicates: Handles,
     next_slot: u16,
@@ -118,6 +120,7 @@ impl<'a> Decoder<'a> {
             rest: None,
             copied: (0, &[]),
             handles,
+            objects: MessageObjects::new(),
             duplicates: Handles::new(),
             next_slot: 0,
             slots_end: u16::MAX,
@@ -141,6 +144,13 @@ impl<'a> Decoder<'a> {
         decoder.reservable = memory_limit(rest.len()) - RESERVED_AT_FIRST;
         decoder.rest = Some(rest);
         decoder
+    }
+
+    /// Sets the entries of a message that has objects.
+    #[must_use]
+    pub fn with_objects(mut self, objects: MessageObjects) -> Self {
+        self.objects = objects;
+        self
     }
 
     /// Reads the parameter with this index. A handle must match the declaration of its Rust type
@@ -361,7 +371,8 @@ impl<'a> Decoder<'a> {
         if slot != self.next_slot {
             return Err(self.error(DecodeErrorKind::WrongSlot { slot }));
         }
-        let next = if slot < self.slots_end { self.handles.next() } else { None };
+        let is_object = self.objects.get(usize::from(slot)).is_some_and(Option::is_some);
+        let next = if slot < self.slots_end && !is_object { self.handles.next() } else { None };
         let Some(handle) = next else {
             return Err(self.error(DecodeErrorKind::MissingHandle { slot }));
         };
@@ -384,6 +395,35 @@ impl<'a> Decoder<'a> {
         Err(error)
     }
 
+    /// Takes the object of the next slot, unless a handle is there.
+    ///
+    /// # Errors
+    /// The variants of [`DecodeErrorKind`] that concern the slots.
+    pub fn take_object(&mut self) -> Result<Option<MessageObject>, DecodeError> {
+        let next = self.next_slot;
+        match self.objects.get_mut(usize::from(next)) {
+            Some(entry) if entry.is_some() && next < self.slots_end => {
+                let object = entry.take();
+                let slot = u16::from_le_bytes(self.take_array()?);
+                if slot != next {
+                    return Err(self.error(DecodeErrorKind::WrongSlot { slot }));
+                }
+                self.next_slot += 1;
+                Ok(object)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the number of handles and objects that were not taken yet.
+    #[inline]
+    fn entries_left(&self) -> usize {
+        match self.objects.len() {
+            0 => self.handles.len(),
+            len => len.saturating_sub(self.next_slot.into()),
+        }
+    }
+
     /// Checks that no bytes or handles are left over, and drops the duplicates of handles.
     ///
     /// Drop the decoded values before the decoder if this call fails, so that closing their handles
@@ -393,7 +433,7 @@ impl<'a> Decoder<'a> {
     /// [`DecodeErrorKind::TrailingBytes`] or [`DecodeErrorKind::ExtraHandles`].
     #[inline]
     pub fn finish(&mut self) -> Result<(), DecodeError> {
-        match (self.bytes_left(), self.handles.len()) {
+        match (self.bytes_left(), self.entries_left()) {
             (0, 0) => {
                 // The decoded values hold the same kernel objects open, so closing a duplicate is
                 // never the last close.

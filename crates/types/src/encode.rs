@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::payload::PayloadPosition;
 use crate::{
-    BorrowedHandle, FieldPath, GROWABLE_HEADER_BYTES, Limits, MessageHandle, OutgoingHandles,
-    Payload,
+    BorrowedHandle, FieldPath, GROWABLE_HEADER_BYTES, Limits, MessageHandle, MessageObject,
+    OutgoingHandles, Payload,
 };
 
 /// A type whose values can be sent.
@@ -47,6 +47,7 @@ pub struct Encoder<'a> {
     limits: Limits,
     parameter: Option<u16>,
     deadline: Option<Instant>,
+    receiver: usize,
     depth: u32,
     /// Number of the last required field that is set in the current growable value.
     last_required: u16,
@@ -64,6 +65,7 @@ impl<'a> Encoder<'a> {
             limits,
             parameter: None,
             deadline: None,
+            receiver: 0,
             depth: 0,
             last_required: 0,
             error: None,
@@ -82,6 +84,20 @@ impl<'a> Encoder<'a> {
     /// waits at most until then.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Sets what identifies the receiver of the message among all receivers that accept the numbers
+    /// of objects.
+    #[inline]
+    #[must_use]
+    pub fn to(mut self, receiver: usize) -> Self {
+        self.receiver = receiver;
+        self
+    }
+
+    /// Returns what identifies the receiver; 0 if it accepts no numbers of objects.
+    pub fn receiver(&self) -> usize {
+        self.receiver
     }
 
     /// Returns the limits of the message.
@@ -234,19 +250,36 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Puts an object in the next slot. The receiver must accept its number.
+    pub fn put_object(&mut self, object: MessageObject) {
+        let slot = self.handles.len();
+        match slot < Limits::ENTRIES_MAX {
+            true => {
+                self.put(&(slot as u16).to_le_bytes());
+                self.handles.push_object(object);
+            }
+            false => self.fail(EncodeErrorKind::TooManyEntries),
+        }
+    }
+
     /// Writes the number of the next slot. Records an error and returns `false` if the message
     /// already has the maximum number of handles.
     #[inline]
     fn put_slot(&mut self) -> bool {
-        let slot = self.handles.len() as u16;
-        let fits = slot < self.limits.handles_max;
-        if fits {
-            self.put(&slot.to_le_bytes());
-        } else {
-            let limit = self.limits.handles_max;
-            self.fail(EncodeErrorKind::TooManyHandles { limit });
-        }
-        fits
+        let slot = self.handles.len();
+        let limit = self.limits.handles_max;
+        let error = match () {
+            () if self.handles.handles() >= limit.into() => {
+                EncodeErrorKind::TooManyHandles { limit }
+            }
+            () if slot >= Limits::ENTRIES_MAX => EncodeErrorKind::TooManyEntries,
+            () => {
+                self.put(&(slot as u16).to_le_bytes());
+                return true;
+            }
+        };
+        self.fail(error);
+        false
     }
 
     /// Records an error, unless an earlier one is recorded.
@@ -315,6 +348,9 @@ pub enum EncodeErrorKind {
         /// Maximum number of handles.
         limit: u16,
     },
+    /// The value contains more handles and objects than one message may have
+    /// ([`Limits::ENTRIES_MAX`]).
+    TooManyEntries,
     /// User-defined types in the value nest deeper than the receiver accepts
     /// ([`Limits::DEPTH_MAX`]).
     TooDeep,
@@ -338,6 +374,10 @@ impl fmt::Display for EncodeErrorKind {
             }
             Self::TooManyHandles { limit } => {
                 write!(f, "the limit of {limit} handles in one call is exceeded")
+            }
+            Self::TooManyEntries => {
+                let limit = Limits::ENTRIES_MAX;
+                write!(f, "the limit of {limit} handles and objects in one call is exceeded")
             }
             Self::TooDeep => {
                 write!(f, "the limit of {} nested values is exceeded", Limits::DEPTH_MAX)

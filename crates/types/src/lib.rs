@@ -72,7 +72,7 @@ pub use limits::Limits;
 #[doc(hidden)]
 pub use limits::cut;
 pub use measure::Measure;
-pub use message_handles::{Handles, MessageHandle, OutgoingHandles};
+pub use message_handles::{Handles, MessageHandle, MessageObject, MessageObjects, OutgoingHandles};
 pub use object::{Facts, Object};
 pub use payload::{BodySize, ByteSource, Payload, SharedBytes};
 pub use printable::{Printable, is_printable};

@@ -48,7 +48,7 @@ impl Features {
     pub const DESCRIPTION: Self = Self(1 << 1);
 
     /// The features that this crate implements.
-    pub const OWN: Self = Self::DESCRIPTION;
+    pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0);
 
     /// Returns the set with these bits.
     #[must_use]

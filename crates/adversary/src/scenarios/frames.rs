@@ -89,7 +89,7 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
         frame[place..place + bytes.len()].copy_from_slice(bytes);
         frame
     };
-    let kinds = (0..=u8::MAX).filter(|kind| !(1..=10).contains(kind)).step_by(7);
+    let kinds = (0..=u8::MAX).filter(|kind| !(1..=11).contains(kind)).step_by(7);
     let frames = kinds.map(|kind| changed(KIND, &[kind]));
     attempts.push(send_each(target, "unknown kinds of frames", frames)?);
 

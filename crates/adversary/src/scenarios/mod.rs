@@ -7,6 +7,7 @@ mod frames;
 mod handles;
 mod handshake;
 mod memory;
+mod objects;
 
 use crate::scenario::Scenario;
 
@@ -32,6 +33,7 @@ const ALL: &[Scenario] = &[
     connections::CHURN,
     connections::NEVER_READS,
     connections::DEATH,
+    objects::NUMBERS,
     memory::ARENA,
     memory::SPARSE,
     memory::AMPLIFICATION,

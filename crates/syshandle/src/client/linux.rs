@@ -18,6 +18,8 @@ mod object_wait;
 pub(crate) mod pending_call;
 mod pipeline;
 mod receiver;
+mod references;
+mod released_numbers;
 mod reply;
 mod role;
 mod server_process;
@@ -36,11 +38,12 @@ use syshandle_os::{
 };
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
-    Decode, DecodeError, Decoder, EncodeErrorKind, Encoder, Guid, Limits, Payload, SharedBytes,
+    Decode, DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder, Guid, Limits,
+    MessageObjects, OutgoingHandles, Payload, SharedBytes,
 };
-use syshandle_wire::{Body, Hello, Status};
+use syshandle_wire::{Body, Entry, Hello, Status};
 
-use self::call_queue::NewCall;
+use self::call_queue::{NewCall, PassedReferences};
 pub(super) use self::cancel::CancelState;
 use self::compatibility::Differences;
 use self::connecting::LazyConnection;
@@ -48,11 +51,13 @@ use self::connection::ClientConnection;
 use self::deadline::Deadline;
 use self::handshake::hello;
 use self::pipeline::Pipeline;
+use self::references::NumberedReference;
+use self::released_numbers::ReceivedNumber;
 pub(super) use self::reply::EncodedReply;
 use self::reply::ReplyBody;
 use super::Client;
 use crate::buffer::{give_bytes, take_bytes};
-use crate::door::{DoorMaker, LentDoor};
+use crate::door::{DoorMaker, LentDoor, ReceivedObject};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
@@ -71,7 +76,7 @@ pub(super) struct ObjectRef {
 impl ObjectRef {
     /// Returns the value that withdraws the object, if this is the reference of its owner.
     pub(super) fn withdrawal(&self) -> Option<Withdrawal> {
-        self.shared.connection.maker().map(|maker| maker.withdrawal())
+        self.shared.connection.maker()?.withdrawal()
     }
 }
 
@@ -84,6 +89,19 @@ struct ClientInner {
     hello: Hello,
     /// Set when the descriptions of client and server were compared.
     differences: OnceLock<Differences>,
+    /// The number of the object, unless it is the object of the connection.
+    number: Option<Arc<NumberedReference>>,
+    /// Whether the hash of the interface by which a number was received covers this interface, and
+    /// both sides have that hash.
+    is_covered: bool,
+}
+
+impl ClientInner {
+    /// Returns the number of the object; 0 for the object of the connection.
+    #[inline]
+    fn number(&self) -> u32 {
+        self.number.as_ref().map_or(0, |reference| reference.number())
+    }
 }
 
 impl Client {
@@ -96,7 +114,7 @@ impl Client {
     }
 
     /// Makes a reference to an object of this process. It connects when it is first used.
-    pub(crate) fn served(maker: Box<dyn DoorMaker>, interface: &'static Description) -> Self {
+    pub(crate) fn served(maker: Arc<dyn DoorMaker>, interface: &'static Description) -> Self {
         Self::new(None, None, Some(maker), interface)
     }
 
@@ -108,13 +126,38 @@ impl Client {
     fn new(
         connection: Option<Arc<ClientConnection>>,
         door: Option<PeerSocket>,
-        maker: Option<Box<dyn DoorMaker>>,
+        maker: Option<Arc<dyn DoorMaker>>,
         interface: &'static Description,
     ) -> Self {
         let connection = LazyConnection::new(connection, door, maker);
+        Self::over(connection, (None, false), hello(Guid::NIL, interface), interface)
+    }
+
+    /// Makes a reference to an object by its number on a connection. `is_covered` as in
+    /// [`ClientInner`].
+    fn numbered(
+        reference: Arc<NumberedReference>,
+        is_covered: bool,
+        interface: &'static Description,
+    ) -> Self {
+        let connection = reference.connection().clone();
+        let is_compared = is_covered || connection.description() == 0;
+        let connection = LazyConnection::new(Some(connection), None, None);
+        // The number belongs to an interface, so no hello names it.
+        let hello = Hello::new(Guid::NIL, interface.iid);
+        let client = Self::over(connection, (Some(reference), is_covered), hello, interface);
+        if is_compared { client.without_comparison() } else { client }
+    }
+
+    fn over(
+        connection: LazyConnection,
+        (number, is_covered): (Option<Arc<NumberedReference>>, bool),
+        hello: Hello,
+        interface: &'static Description,
+    ) -> Self {
         let (owner, differences) = (ProcessMark::current(), OnceLock::new());
-        let hello = hello(Guid::NIL, interface);
-        let shared = Arc::new(ClientInner { owner, connection, hello, differences });
+        let shared =
+            Arc::new(ClientInner { owner, connection, hello, differences, number, is_covered });
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
@@ -149,12 +192,36 @@ impl Client {
         if let Some(maker) = self.object.shared.connection.maker() {
             maker.require(interface)?;
         }
+        if self.object.shared.connection.maker().is_none() {
+            if let Some(cast) = self.cast_on_connection(interface)? {
+                return Ok(cast);
+            }
+        }
         let door = self.make_door(self.deadline())?.into_socket();
         let cast = Self::new(None, door, None, interface);
         let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
         let cast = Self { interface, object, ..self.clone() };
         cast.connection(&mut self.deadline())?;
         Ok(cast)
+    }
+
+    /// Asks the server for a number of another interface of the object. Returns `None` if references
+    /// to objects of the server are no numbers.
+    fn cast_on_connection(&self, interface: &'static Description) -> Result<Option<Self>> {
+        let mut deadline = self.deadline();
+        let connection = self.connection(&mut deadline)?;
+        if connection.receiver() == 0 {
+            return Ok(None);
+        }
+        let method = door::CAST;
+        let body = interface.iid.to_bytes().to_vec().into();
+        let waiter = self.own_call(method, &body, |call| connection.begin(call, &deadline))?;
+        let reply = connection.finish(waiter, &mut deadline)?;
+        let cast = self.read_reply(connection, method, None, reply);
+        let NumberOfCast(reference) = self.method_ref(method).without_error(cast)?;
+        let cast = Self::numbered(reference, false, interface);
+        let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
+        Ok(Some(Self { interface, object, ..self.clone() }))
     }
 
     /// Calls a method on the connection. Connects first if necessary.
@@ -186,8 +253,8 @@ impl Client {
         let place = |error: Error| self.method_ref(method).name(error);
         let connection = self.ready(deadline).map_err(place)?;
         self.check_method(method).map_err(place)?;
-        let until = deadline.instant;
-        self.encode(method, connection.limits(), until, arguments, |call| {
+        let to = (connection.receiver(), connection.limits());
+        self.encode(method, to, deadline.instant, arguments, |call| {
             begin(connection, call, deadline)
         })
     }
@@ -197,20 +264,34 @@ impl Client {
     fn encode<'a, R>(
         &self,
         method: u32,
-        limits: Limits,
+        (receiver, limits): (usize, Limits),
         until: Instant,
         arguments: impl FnOnce(&mut Encoder<'a>),
         begin: impl FnOnce(&NewCall<'_, '_>) -> Result<R>,
     ) -> Result<R> {
         let method_ref = self.method_ref(method);
-        let mut out = Encoder::new(take_bytes(), limits).until(until);
+        let mut out = Encoder::new(take_bytes(), limits).until(until).to(receiver);
         arguments(&mut out);
         let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
-        let begun = handles.with(|handles| begin(&NewCall { method, body: &body, handles }));
+        let (object, objects) = (self.object.shared.number(), passed(&handles));
+        let begun = handles.with(|handles| {
+            begin(&NewCall { object, method, body: &body, handles, objects: &objects })
+        });
         let begun = begun.map_err(|error| method_ref.name(error))?;
         give_bytes(body.into_room());
         Ok(begun)
+    }
+
+    /// Passes a call to `begin` that the runtime itself makes to the object.
+    fn own_call<R>(
+        &self,
+        method: u32,
+        body: &Payload<'_>,
+        begin: impl FnOnce(&NewCall<'_, '_>) -> R,
+    ) -> R {
+        let (object, objects) = (self.object.shared.number(), &PassedReferences::default());
+        begin(&NewCall { object, method, body, handles: &[], objects })
     }
 
     /// Decodes a reply that another thread of this client may have received.
@@ -228,7 +309,7 @@ impl Client {
     /// Decodes a reply, or returns an error if its handles were lost.
     fn read_reply<T: Decode, E: Decode>(
         &self,
-        connection: &ClientConnection,
+        connection: &Arc<ClientConnection>,
         method: u32,
         declared: Option<Declaration>,
         reply: EncodedReply,
@@ -242,13 +323,14 @@ impl Client {
     /// Reads a reply with `read`, or returns an error if its handles were lost.
     fn read_reply_with<T, E>(
         &self,
-        connection: &ClientConnection,
+        connection: &Arc<ClientConnection>,
         method: u32,
         reply: EncodedReply,
         read: impl FnOnce(Status, Decoder<'_>) -> Result<T, CallError<E>>,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
-        let EncodedReply { status, body, handles, handles_lost } = reply;
+        let EncodedReply { status, body, handles, numbers, handles_lost } = reply;
+        let objects = self.received_objects(connection, numbers);
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.socket().peer_quota();
         let prover = match &self.object.filesystems {
@@ -274,11 +356,12 @@ impl Client {
             }
             ReplyBody::Frame { frame, start, end } => {
                 let handles = handles.into_handles();
-                read(status, Decoder::new(&frame[start..end], handles, &prover))
+                let input = Decoder::new(&frame[start..end], handles, &prover);
+                read(status, input.with_objects(objects))
             }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles.into_handles(), &prover);
-                let result = read(status, input);
+                let result = read(status, input.with_objects(objects));
                 give_bytes(body);
                 result
             }
@@ -287,9 +370,22 @@ impl Client {
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
                 let handles = handles.into_handles();
-                read(status, Decoder::shared(&bytes, handles, &prover))
+                read(status, Decoder::shared(&bytes, handles, &prover).with_objects(objects))
             }
         }
+    }
+
+    /// Makes references of the numbers that a reply has brought.
+    #[inline]
+    fn received_objects(
+        &self,
+        connection: &Arc<ClientConnection>,
+        numbers: Vec<Option<ReceivedNumber>>,
+    ) -> MessageObjects {
+        if numbers.is_empty() {
+            return MessageObjects::new();
+        }
+        NumberedReference::of_reply(connection, numbers, self.is_described_alike(connection))
     }
 
     #[inline]
@@ -327,8 +423,9 @@ impl Client {
             return Ok(LentDoor::Own(maker.make_door()?));
         }
         let connection = self.connection(&mut deadline)?;
-        let call = NewCall { method: door::METHOD, body: &Payload::default(), handles: &[] };
-        let waiter = connection.begin(&call, &deadline)?;
+        let none = Payload::default();
+        let waiter =
+            self.own_call(door::METHOD, &none, |call| connection.begin(call, &deadline))?;
         let reply = connection.finish(waiter, &mut deadline)?;
         let door = self.read_reply(connection, door::METHOD, Some(door::DECLARATION), reply);
         let door: OwnedHandle = self.method_ref(door::METHOD).without_error(door)?;
@@ -337,8 +434,20 @@ impl Client {
 }
 
 impl Client {
-    /// Encodes a reference as a door that is made for its receiver.
+    /// Encodes a reference: as a number, if its receiver is the server or a client of the server,
+    /// and otherwise as a door that is made for the receiver.
     pub(super) fn encode_object<'a>(&'a self, out: &mut Encoder<'a>) {
+        let shared = &self.object.shared;
+        if out.receiver() != 0 && shared.owner.is_current() {
+            if let Some(maker) = shared.connection.maker() {
+                if let Some(object) = maker.pass(self.interface.iid, out.receiver()) {
+                    return out.put_object(object);
+                }
+            }
+            if shared.connection.get().is_some_and(|it| it.receiver() == out.receiver()) {
+                return out.put_object(shared.clone());
+            }
+        }
         let deadline = self.deadline();
         let deadline = match out.deadline() {
             Some(earlier) if earlier < deadline.instant => {
@@ -352,13 +461,50 @@ impl Client {
         }
     }
 
-    /// Decodes a reference from the door that was made for this process.
+    /// Decodes a reference from its number, or from the door that was made for this process.
     pub(super) fn decode_object(
         input: &mut Decoder<'_>,
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {
+        if let Some(object) = input.take_object()? {
+            let object = match object.downcast::<NumberedReference>() {
+                Ok(reference) => {
+                    let is_covered = reference.is_covered();
+                    return Ok(Self::numbered(reference, is_covered, interface));
+                }
+                Err(object) => object,
+            };
+            let maker = object.downcast_ref::<ReceivedObject>().map(|ReceivedObject(maker)| maker);
+            return match maker {
+                Some(maker) if maker.require(interface).is_ok() => {
+                    Ok(Self::served(maker.clone(), interface))
+                }
+                _ => Err(input.error(DecodeErrorKind::Value { expected: interface.name })),
+            };
+        }
         let door = input.take_handle::<Door>()?;
         Ok(Self::from_door(door::hold(door.0.into()), interface))
+    }
+}
+
+/// Returns the references to objects of the server among the entries of a message.
+#[inline]
+fn passed(handles: &OutgoingHandles<'_>) -> PassedReferences {
+    let objects = handles.objects();
+    if objects.is_empty() {
+        return PassedReferences::default();
+    }
+    let references = objects
+        .iter()
+        .map(|object| object.as_ref().and_then(|object| object.downcast_ref::<ClientInner>()));
+    let entry = |reference: Option<&ClientInner>| match reference {
+        Some(reference) => Entry::Object(reference.number()),
+        None => Entry::Handle,
+    };
+    let received = |reference: Option<&ClientInner>| reference?.number.as_ref()?.received();
+    PassedReferences {
+        table: references.clone().map(entry).collect(),
+        _kept: references.filter_map(received).collect(),
     }
 }
 
@@ -371,6 +517,18 @@ struct ReleaseOnDrop<'c> {
 impl Drop for ReleaseOnDrop<'_> {
     fn drop(&mut self) {
         self.connection.has_read(self.body);
+    }
+}
+
+/// The result of a cast.
+struct NumberOfCast(Arc<NumberedReference>);
+
+impl Decode for NumberOfCast {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let object = input.take_object()?;
+        let reference = object.and_then(|object| object.downcast().ok());
+        let expected = "the number of an object";
+        reference.map(Self).ok_or_else(|| input.error(DecodeErrorKind::Value { expected }))
     }
 }
 

@@ -29,6 +29,7 @@ impl From<EncodeErrorKind> for Error {
         let kind = match &reason {
             EncodeErrorKind::TooManyBytes { .. }
             | EncodeErrorKind::TooManyHandles { .. }
+            | EncodeErrorKind::TooManyEntries
             | EncodeErrorKind::TooDeep => ErrorKind::TooLarge,
             EncodeErrorKind::UnknownVariant { .. } => ErrorKind::Incompatible,
             EncodeErrorKind::Value(_) => ErrorKind::Malformed,

@@ -1,5 +1,7 @@
 //! Clients of objects of this process.
 
+use std::sync::Arc;
+
 use syshandle_types::describe::Interface as Description;
 
 use crate::Result;
@@ -11,12 +13,12 @@ use crate::untyped_object::Object;
 /// Makes a client of an object in this process, for one of its interfaces. The client connects when
 /// it is first used.
 pub(super) fn client_of(object: &Object, interface: &'static Description) -> Result<Client> {
-    Ok(Client::served(Box::new(ServedObject::without_server(object.clone())?), interface))
+    Ok(Client::served(Arc::new(ServedObject::without_server(object.clone())?), interface))
 }
 
 /// Makes a client of an object that shares no threads, quotas or statistics with other objects.
 pub(super) fn isolated(object: &Object, interface: &'static Description) -> Result<Client> {
-    Ok(Client::served(Box::new(ServedObject::alone(object.clone())?), interface))
+    Ok(Client::served(Arc::new(ServedObject::alone(object.clone())?), interface))
 }
 
 /// Serves an object in an event loop of the program.
@@ -25,7 +27,7 @@ pub(super) fn serve_in(
     object: Object,
     interface: &'static Description,
 ) -> Result<Client> {
-    Ok(Client::served(Box::new(source.serve_object(object)?), interface))
+    Ok(Client::served(Arc::new(source.serve_object(object)?), interface))
 }
 
 /// Serves an object from the server of a call.
@@ -34,5 +36,5 @@ pub(super) fn serve(
     object: Object,
     interface: &'static Description,
 ) -> Result<Client> {
-    Ok(Client::served(Box::new(ServedObject::of_call(&context.0, object)?), interface))
+    Ok(Client::served(Arc::new(ServedObject::of_call(&context.0, object)?), interface))
 }

@@ -174,7 +174,8 @@ impl Context {
 
     /// Ends the connection with an error. Every call and wait of the client ends with this text and
     /// the kind [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). This reports the failure of a
-    /// background task, whose method has returned long before.
+    /// background task, whose method has returned long before. On Linux, the references that methods
+    /// have returned over the connection end with it, and so do casts.
     pub fn abort(&self, text: impl Into<String>) {
         self.0.abort(text.into());
     }

@@ -7,7 +7,8 @@ use std::{future::poll_fn, task::Poll};
 
 use syshandle_os::BorrowedHandle;
 use syshandle_types::{
-    DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Payload, Prove,
+    DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, MessageObject, Payload,
+    Prove,
 };
 use syshandle_wire::{Fault, Status};
 
@@ -49,7 +50,7 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T>,
     ) {
-        let client = self.context.client().pid;
+        let client = Caller::of(self.context);
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         answer(reply, result, client);
     }
@@ -60,7 +61,7 @@ impl IncomingCall<'_> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> Result<T, CallError<E>>,
     ) {
-        let client = self.context.client().pid;
+        let client = Caller::of(self.context);
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         answer_with_error(reply, result, client);
     }
@@ -100,7 +101,8 @@ impl IncomingCall<'_> {
 }
 
 /// The function that sends the reply of a call.
-type ReplyFn<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
+type ReplyFn<'a> =
+    &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>], &[Option<MessageObject>]);
 
 /// A call that a task answers. Dropping it answers the call with a fault.
 #[cfg(all(feature = "tokio", not(windows)))]
@@ -110,7 +112,13 @@ pub(crate) trait AsyncCall: Send {
 
     fn state(&self) -> Arc<CallState>;
 
-    fn reply(&mut self, status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]);
+    fn reply(
+        &mut self,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
+    );
 }
 
 /// The function that lets a task answer the call. It fails if the client has too many asynchronous
@@ -147,7 +155,7 @@ impl IncomingCall<'_> {
         object: &AsyncObject<O>,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(Arc<O>, A, Context) -> F,
-        answer: fn(ReplyFn<'_>, R, u32),
+        answer: fn(ReplyFn<'_>, R, Caller),
     ) where
         F: Future<Output = R> + Send + 'static,
     {
@@ -163,12 +171,15 @@ impl IncomingCall<'_> {
                 return fault(reply, &refusal);
             }
         };
-        let (client, state) = (context.client().pid, call.state());
+        let (client, state) = (Caller::of(context), call.state());
         let Some(context) = call.take_context() else { return };
         let future = method(object.implementation(), arguments, context);
         let task = object.runtime().spawn(async move {
-            let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
-                call.reply(status, body, handles);
+            let mut reply = |status,
+                             body: Payload<'_>,
+                             handles: &[BorrowedHandle<'_>],
+                             objects: &[Option<MessageObject>]| {
+                call.reply(status, body, handles, objects);
             };
             let mut future = ForeignValue::new(Box::pin(future));
             let result = poll_fn(|context| match guard(|| future.as_mut().poll(context)) {
@@ -191,11 +202,11 @@ impl IncomingCall<'_> {
         object: &AsyncObject<O>,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(Arc<O>, A, Context) -> F,
-        answer: fn(ReplyFn<'_>, R, u32),
+        answer: fn(ReplyFn<'_>, R, Caller),
     ) where
         F: Future<Output = R> + Send + 'static,
     {
-        let client = self.context.client().pid;
+        let client = Caller::of(self.context);
         let run = |arguments, context: &Context| {
             let future = method(object.implementation(), arguments, context.clone());
             object.runtime().block_on(future)
@@ -249,34 +260,50 @@ fn refuse(reply: ReplyFn<'_>, context: &Context, error: DecodeError) {
     fault(reply, &refusal);
 }
 
-/// Sends the result of a method without an error type of its own to the process `client`.
-fn answer<T: Encode>(reply: ReplyFn<'_>, result: Result<T>, client: u32) {
-    match result {
-        Ok(value) => send(reply, Status::Done, &value),
-        Err(error) => fault(reply, &fault_of(&error, client)),
+/// The receiver of a reply.
+#[derive(Clone, Copy)]
+struct Caller {
+    pid: u32,
+    /// What identifies the server in messages to the client; 0 if references to objects of the
+    /// server are no numbers.
+    receiver: usize,
+}
+
+impl Caller {
+    fn of(context: &Context) -> Self {
+        Self { pid: context.client().pid, receiver: context.0.receiver() }
     }
 }
 
-/// Sends the result of a method with an error type of its own to the process `client`.
+/// Sends the result of a method without an error type of its own.
+fn answer<T: Encode>(reply: ReplyFn<'_>, result: Result<T>, client: Caller) {
+    match result {
+        Ok(value) => send(reply, client, Status::Done, &value),
+        Err(error) => fault(reply, &fault_of(&error, client.pid)),
+    }
+}
+
+/// Sends the result of a method with an error type of its own.
 fn answer_with_error<T: Encode, E: Encode>(
     reply: ReplyFn<'_>,
     result: Result<T, CallError<E>>,
-    client: u32,
+    client: Caller,
 ) {
     match result {
-        Ok(value) => send(reply, Status::Done, &value),
-        Err(CallError::Method(error)) => send(reply, Status::Failed, &error),
-        Err(CallError::Call(error)) => fault(reply, &fault_of(&error, client)),
+        Ok(value) => send(reply, client, Status::Done, &value),
+        Err(CallError::Method(error)) => send(reply, client, Status::Failed, &error),
+        Err(CallError::Call(error)) => fault(reply, &fault_of(&error, client.pid)),
     }
 }
 
 /// Sends a value, whose handles are lent until the value was sent.
-fn send(reply: ReplyFn<'_>, status: Status, value: &impl Encode) {
-    let mut out = Encoder::new(take_bytes(), LIMITS);
+fn send(reply: ReplyFn<'_>, client: Caller, status: Status, value: &impl Encode) {
+    let mut out = Encoder::new(take_bytes(), LIMITS).to(client.receiver);
     let encoded = guard(|| value.encode(&mut out));
     let error = match (encoded, out.finish_lent()) {
         (Ok(()), Ok((bytes, handles))) => {
-            return handles.with(|handles| reply(status, bytes, handles));
+            let objects = handles.objects();
+            return handles.with(|handles| reply(status, bytes, handles, &objects));
         }
         (Ok(()), Err(error)) => unsendable(error),
         (Err(text), _) => Fault::Panicked { text },
@@ -293,6 +320,7 @@ fn unsendable(error: EncodeError) -> Fault {
     match error {
         EncodeErrorKind::TooManyBytes { .. }
         | EncodeErrorKind::TooManyHandles { .. }
+        | EncodeErrorKind::TooManyEntries
         | EncodeErrorKind::TooDeep => Fault::TooLarge { text: format!("{place}{error}") },
         _ => Fault::Unsendable { text: format!("{place}{:#}", Error::from(error)) },
     }
@@ -304,7 +332,7 @@ fn fault_of(error: &Error, client: u32) -> Fault {
 }
 
 pub(super) fn fault(reply: ReplyFn<'_>, fault: &Fault) {
-    reply(Status::Fault, fault.write().into(), &[]);
+    reply(Status::Fault, fault.write().into(), &[], &[]);
 }
 
 impl std::fmt::Debug for IncomingCall<'_> {

@@ -11,7 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod doors;
 pub(crate) mod event_source;
-mod holders;
+pub(super) mod holders;
 mod object;
 pub(crate) mod reactor;
 pub(crate) mod served_object;

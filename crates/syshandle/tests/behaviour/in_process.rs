@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use syshandle::direct::from_door;
 use syshandle::handle::{Event, ManualEvent};
 use syshandle::object::Proxy;
 use syshandle::{Context, ErrorKind, Result, class, interface};
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
-use crate::support::world::{World, file, identity};
+use crate::support::world::{World, door, file, identity};
 use crate::support::{LONG, drain, eventually, pipe};
 
 /// Runs a test with an object of the class in this process, and with an object in a server process.
@@ -77,7 +78,7 @@ fn each_client_knows_its_server_and_the_server_knows_its_client() {
 #[test]
 fn a_client_whose_connection_was_aborted_leaves_the_others() {
     of_both(|named| {
-        let bench: BenchClient = named.cast().unwrap();
+        let bench: BenchClient = from_door(door(&named)).unwrap();
         let when = Event::new().unwrap();
         bench.fail_when(&when, "enough", false).unwrap();
         when.set().unwrap();

@@ -38,6 +38,7 @@ cfg_if::cfg_if! {
         mod malformed;
         mod memory;
         mod negotiation;
+        mod numbers;
         mod objects;
         mod ownership;
         mod panics;

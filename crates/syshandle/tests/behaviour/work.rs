@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
+use syshandle::direct::from_door;
 use syshandle::generated::Encoder;
 use syshandle::{
     Encode, ErrorKind,
@@ -17,7 +18,7 @@ use crate::server::Stopped;
 use crate::support::bench::{BENCH, Bench, BenchAsyncClient, BenchClient, Workbench};
 use crate::support::process::{OtherClient, THREADS_MAX, alone};
 use crate::support::raw::Raw;
-use crate::support::world::{World, file, over_every_transport};
+use crate::support::world::{World, door, file, over_every_transport};
 use crate::support::{LONG, drain, eventually, eventually_equal, is_readable, pipe, threads};
 
 fn event() -> Event {
@@ -263,7 +264,7 @@ fn a_job_that_takes_long_delays_no_other() {
 fn a_job_that_fails_ends_the_clients_waits_with_its_text() {
     over_every_transport(|bench| {
         for on_another_thread in [false, true] {
-            let own: BenchClient = bench.cast().unwrap();
+            let own: BenchClient = from_door(door(bench)).unwrap();
             let when = event();
             own.fail_when(&when, "the dishes broke", on_another_thread).unwrap();
             thread::scope(|scope| {

@@ -35,7 +35,8 @@ impl<'a> Decoder<'a> {
         if size > self.bytes_left() {
             return Err(self.error(DecodeErrorKind::Truncated));
         }
-        let available = self.handles.len().min(usize::from(self.slots_end - self.next_slot)) as u16;
+        let available =
+            self.entries_left().min(usize::from(self.slots_end - self.next_slot)) as u16;
         if handles > available {
             let slot = self.next_slot + available;
             return Err(self.error(DecodeErrorKind::MissingHandle { slot }));

@@ -8,13 +8,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, OwnedHandle};
 use syshandle_types::{Limits, Payload};
-use syshandle_wire::{ClientEnd, Header, StartError};
+use syshandle_wire::{ClientEnd, Entries, Header, MessageEntries, StartError};
 
 use super::deadline::milliseconds;
+use super::released_numbers::ReceivedNumber;
 use super::reply::{UNFETCHED_BYTES_MAX, Waiter, WaiterNumber};
 use crate::buffer::take_bytes;
 use crate::send_error::past_limit;
@@ -24,17 +26,31 @@ use crate::{Error, ErrorKind, Result};
 /// Call to begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewCall<'c, 'p> {
+    /// Number of the object; 0 for the object of the connection.
+    pub(super) object: u32,
     pub(super) method: u32,
     pub(super) body: &'c Payload<'p>,
     pub(super) handles: &'c [BorrowedHandle<'c>],
+    /// The objects that the arguments refer to.
+    pub(super) objects: &'c PassedReferences,
+}
+
+/// References to objects of the server that a call passes back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PassedReferences {
+    pub(super) table: Entries,
+    /// Keeps the numbers valid until the call is sent.
+    pub(super) _kept: Vec<Arc<ReceivedNumber>>,
 }
 
 /// Call with copies of its arguments and handles, so that it can wait.
 #[derive(Debug)]
 pub(super) struct OwnedCall {
+    object: u32,
     pub(super) method: u32,
     pub(super) body: Payload<'static>,
     pub(super) handles: Vec<OwnedHandle>,
+    objects: PassedReferences,
     deadline: Instant,
 }
 
@@ -71,6 +87,33 @@ pub(super) enum Obstacle {
     Handles,
 }
 
+impl NewCall<'_, '_> {
+    /// Returns the entries of the call's frame.
+    #[inline]
+    pub(super) fn entries(&self) -> MessageEntries {
+        entries(self.handles.len(), self.objects)
+    }
+
+    /// Returns the number of bytes of the body and the table.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.body.len() + self.objects.len()
+    }
+
+    /// Returns whether the call is sent in one system call with others.
+    pub(super) fn is_small(&self) -> bool {
+        is_small(self.len(), self.handles.len())
+    }
+}
+
+impl PassedReferences {
+    /// Returns the number of bytes of the table.
+    #[inline]
+    fn len(&self) -> usize {
+        self.table.as_bytes().len()
+    }
+}
+
 impl OwnedCall {
     /// Copies the arguments and duplicates the handles.
     pub(super) fn copy(call: &NewCall<'_, '_>, deadline: Instant) -> Result<Self> {
@@ -84,7 +127,13 @@ impl OwnedCall {
             let text = "a handle to send can't be duplicated";
             Error::detected(ErrorKind::System, text).because(error)
         })?;
-        Ok(Self { method: call.method, body: body.into(), handles, deadline })
+        let (object, method, objects) = (call.object, call.method, call.objects.clone());
+        Ok(Self { object, method, body: body.into(), handles, objects, deadline })
+    }
+
+    /// Returns the number of bytes of the body and the table.
+    pub(super) fn len(&self) -> usize {
+        self.body.len() + self.objects.len()
     }
 }
 
@@ -95,8 +144,15 @@ impl QueuedCall {
 }
 
 /// Returns whether a call is sent in one system call with others.
-pub(super) fn is_small(body: &Payload<'_>, handles: usize) -> bool {
-    handles == 0 && body.len() <= SMALL_MAX
+fn is_small(bytes: usize, handles: usize) -> bool {
+    handles == 0 && bytes <= SMALL_MAX
+}
+
+/// Returns the entries of a call's frame.
+#[inline]
+fn entries(handles: usize, objects: &PassedReferences) -> MessageEntries {
+    // The encoder has already refused more handles than fit into `u16`.
+    MessageEntries { handles: handles as u16, table: objects.table.clone() }
 }
 
 impl CallQueue {
@@ -110,7 +166,7 @@ impl CallQueue {
     /// # Errors
     /// [`ErrorKind::Busy`] beyond the limits of the queue.
     pub(super) fn push(&mut self, waiter: Waiter, call: OwnedCall) -> Result<()> {
-        let (calls, bytes) = (self.calls.len(), self.bytes + call.body.len());
+        let (calls, bytes) = (self.calls.len(), self.bytes + call.len());
         let excess = match () {
             () if calls >= CALLS_MAX => {
                 format!("{calls} calls wait to be sent (limit: {CALLS_MAX} calls)")
@@ -132,13 +188,13 @@ impl CallQueue {
     /// Inserts a call that could not be sent at its place.
     pub(super) fn put_back(&mut self, call: QueuedCall) {
         let place = self.calls.partition_point(|other| other.waiter.number < call.waiter.number);
-        self.bytes += call.call.body.len();
+        self.bytes += call.call.len();
         self.calls.insert(place, call);
     }
 
     fn take(&mut self, place: usize) -> Option<QueuedCall> {
         let call = self.calls.remove(place)?;
-        self.bytes -= call.call.body.len();
+        self.bytes -= call.call.len();
         Some(call)
     }
 
@@ -191,9 +247,10 @@ impl CallQueue {
         self.memory_is_short = false;
         while started.len() < PIPELINED_MAX {
             let Some(queued) = self.calls.get_mut(place) else { break };
-            let OwnedCall { method, body, handles, deadline } = &queued.call;
-            let is_small = is_small(body, handles.len());
-            if self.memory_is_short && body.len() > Limits::INLINE_BYTES_MAX {
+            let OwnedCall { object, method, body, handles, objects, deadline } = &queued.call;
+            let len = queued.call.len();
+            let is_small = is_small(len, handles.len());
+            if self.memory_is_short && len > Limits::INLINE_BYTES_MAX {
                 // Large calls start in order of arrival. Otherwise smaller ones could delay the
                 // largest forever.
                 place += 1;
@@ -203,10 +260,10 @@ impl CallQueue {
                 break;
             }
             let timeout_ms = milliseconds(deadline.saturating_duration_since(now));
-            // The encoder has already refused more handles than fit into `u16`.
-            let count = handles.len() as u16;
-            match end.start(*method, count, body.size(), timeout_ms, queued.waiter) {
-                Ok(header) => {
+            let entries = entries(handles.len(), objects);
+            match end.start(*method, entries, body.size(), timeout_ms, queued.waiter) {
+                Ok(mut header) => {
+                    header.object = *object;
                     started.extend(self.take(place).map(|call| (header, call)));
                     if !is_small {
                         break;
@@ -241,7 +298,8 @@ mod tests {
 
     fn call(bytes: usize) -> OwnedCall {
         let body = vec![0; bytes].into();
-        OwnedCall { method: 1, body, handles: Vec::new(), deadline: now() }
+        let (handles, objects) = Default::default();
+        OwnedCall { object: 0, method: 1, body, handles, objects, deadline: now() }
     }
 
     fn waiter(number: WaiterNumber) -> Waiter {

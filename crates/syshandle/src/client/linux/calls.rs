@@ -2,14 +2,18 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use syshandle_types::Limits;
-use syshandle_wire::{Body, ClientEnd, ClientEndEvent, Fault, FrameKind, Header, Violation};
+use syshandle_wire::{
+    Body, ClientEnd, ClientEndEvent, Fault, Features, FrameKind, Header, ReleasedObjects, Violation,
+};
 
 use super::call_queue::{CallQueue, NewCall, Obstacle, OwnedCall, QueuedCall};
 use super::end_reason::{EndReason, LAST_WORDS, PeerName};
 use super::receiver::ReceivedFrame;
+use super::released_numbers::ReleaseQueue;
 use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
 use crate::buffer::{give_bytes, take_bytes};
 use crate::link::{BodyError, Link};
@@ -26,6 +30,8 @@ pub(super) struct Calls {
     last_waiter: WaiterNumber,
     queue: CallQueue,
     results: Replies,
+    /// The numbers of objects to give back.
+    released: Arc<ReleaseQueue>,
     /// Whether the server was told that shared memory is short.
     memory_asked: bool,
     sending: Sending,
@@ -50,6 +56,7 @@ impl Calls {
             last_waiter: 0,
             queue: CallQueue::default(),
             results: Replies::default(),
+            released: Arc::default(),
             memory_asked: false,
             sending: Sending::Open,
             next_deadline: None,
@@ -114,10 +121,9 @@ impl Calls {
             return None;
         }
         let waiter = Waiter { number: self.last_waiter + 1, fetched_by };
-        // The encoder has already refused more handles than fit into `u16`.
-        let handles = call.handles.len() as u16;
-        let size = call.body.size();
-        let header = self.end.start(call.method, handles, size, timeout_ms, waiter).ok()?;
+        let (entries, size) = (call.entries(), call.body.size());
+        let mut header = self.end.start(call.method, entries, size, timeout_ms, waiter).ok()?;
+        header.object = call.object;
         Some((header, self.add_waiter(fetched_by)))
     }
 
@@ -322,7 +328,8 @@ impl Calls {
         let ReceivedFrame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = self.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
-            ClientEndEvent::Reply { waiter, status, body, handles_lost, .. } => {
+            ClientEndEvent::Reply { waiter, status, body, entries, handles_lost } => {
+                let numbers = self.released.received(&entries);
                 let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (link.check_body(body), body) {
                     (Ok(()), Body::Inline { .. }) if is_own => {
@@ -348,14 +355,17 @@ impl Calls {
                     (Err(BodyError::Violation(violation)), _) => return Err(violation.into()),
                 };
                 let handles_lost = handles_lost || bytes_lost;
-                let reply = EncodedReply { status, body, handles, handles_lost };
+                let reply = EncodedReply { status, body, handles, numbers, handles_lost };
                 if !is_own {
                     self.results.put(waiter.number, reply);
                     return Ok(Some(waiter.number));
                 }
                 receiver.result = Some(Ok(reply));
             }
-            ClientEndEvent::LateReply { body, .. } => self.has_read(link, body),
+            ClientEndEvent::LateReply { body, entries } => {
+                self.has_read(link, body);
+                drop(self.released.received(&entries));
+            }
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
             ClientEndEvent::ArenaLost => link.outgoing().send_again(),
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),
@@ -367,6 +377,32 @@ impl Calls {
             }
         }
         Ok(None)
+    }
+
+    /// Returns whether references to objects of the server are numbers.
+    pub(super) fn takes_objects(&self) -> bool {
+        self.end.features().contains(Features::OBJECTS)
+    }
+
+    /// Returns the numbers of objects to give back.
+    pub(super) fn released(&self) -> &Arc<ReleaseQueue> {
+        &self.released
+    }
+
+    /// Gives numbers of objects back, as far as the socket has room. Returns `false` if some are
+    /// left.
+    #[cold]
+    pub(super) fn send_released(&mut self, link: &Link) -> bool {
+        while !self.released.is_empty() && matches!(self.sending, Sending::Open) {
+            let taken = self.released.take();
+            let (header, body) = ReleasedObjects::write(&taken);
+            if link.send(&header, &body.into(), &[]).is_err() {
+                // If the connection has ended, so have its numbers.
+                self.released.put_back(&taken);
+                return false;
+            }
+        }
+        true
     }
 
     /// Releases the range of a reply in the server's memory.

@@ -3,6 +3,11 @@
 //! The greeting contains the hash of the server's description. If it equals the hash of the client's,
 //! both sides understand each other. Otherwise the client requests the server's description before
 //! its first call, and refuses the methods that would be misread.
+//!
+//! The hash also covers the interfaces of the objects that methods return. So references with a
+//! number need no comparison if the client that has received them has the server's description.
+//! Otherwise the description is requested of the first object with each interface, because the
+//! greeting does not tell the hash of that interface.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +19,6 @@ use syshandle_types::Payload;
 use syshandle_types::describe::compatibility::{Incompatibility, differences};
 use syshandle_types::describe::owned::Description;
 
-use super::call_queue::NewCall;
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use crate::client::Client;
@@ -65,6 +69,15 @@ impl Client {
         }
     }
 
+    /// Returns whether client and server have the same descriptions of the interface and of all
+    /// interfaces to which it leads.
+    pub(super) fn is_described_alike(&self, connection: &ClientConnection) -> bool {
+        match &self.object.shared.number {
+            Some(_) => self.object.shared.is_covered,
+            None => connection.description() == descriptions::of(self.interface).hash,
+        }
+    }
+
     /// Compares the hashes of the descriptions. If they are equal, or if the server does not announce
     /// its hash, the descriptions are not compared any more.
     pub(super) fn compare_hashes(&self, connection: &ClientConnection) {
@@ -75,15 +88,19 @@ impl Client {
     }
 
     #[cold]
-    fn compare(&self, connection: &ClientConnection, deadline: &mut Deadline<'_>) -> Result<()> {
+    fn compare(
+        &self,
+        connection: &Arc<ClientConnection>,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<()> {
         // One thread requests the description while the others wait.
         let _turn = self.object.shared.connection.turn_of_thread();
         if self.is_compared() || self.recall(connection) {
             return Ok(());
         }
-        let body = request();
-        let call = NewCall { method: descriptions::METHOD, body: &body, handles: &[] };
-        let fetched = connection.begin(&call, deadline).and_then(|waiter| {
+        let (method, body) = (descriptions::METHOD, request());
+        let begun = self.own_call(method, &body, |call| connection.begin(call, deadline));
+        let fetched = begun.and_then(|waiter| {
             let reply = connection.finish(waiter, deadline)?;
             let all = self.read_reply(connection, descriptions::METHOD, None, reply);
             self.method_ref(descriptions::METHOD).without_error(all)
@@ -101,8 +118,10 @@ impl Client {
         }
         let waiter = {
             let body = request();
-            let call = NewCall { method: descriptions::METHOD, body: &body, handles: &[] };
-            connection.begin_later(&call, &Deadline::until(deadline, self.cancel.as_ref()))
+            let deadline = Deadline::until(deadline, self.cancel.as_ref());
+            self.own_call(descriptions::METHOD, &body, |call| {
+                connection.begin_later(call, &deadline)
+            })
         };
         let fetched = match waiter {
             Ok(waiter) => {
@@ -122,6 +141,13 @@ impl Client {
 
     /// Uses the differences that an earlier comparison found. Returns whether there was one.
     fn recall(&self, connection: &ClientConnection) -> bool {
+        if self.object.shared.number.is_some() {
+            let known = connection.differences_of(descriptions::of(self.interface).hash);
+            return known.is_some_and(|found| {
+                let _ = self.object.shared.differences.set(found);
+                true
+            });
+        }
         let pair = self.pair(connection);
         let known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.iter().find(|(known, _)| *known == pair);
@@ -149,7 +175,10 @@ impl Client {
             "the server has another version of the interface"
         );
         let found = (!found.is_empty()).then(|| Arc::new(found));
-        remember(self.pair(connection), found.clone());
+        match self.object.shared.number {
+            Some(_) => connection.found_differences(descriptions::of(self.interface).hash, &found),
+            None => remember(self.pair(connection), found.clone()),
+        }
         let _ = self.object.shared.differences.set(found);
         Ok(())
     }

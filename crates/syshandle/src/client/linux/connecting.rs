@@ -26,7 +26,7 @@ pub(super) struct LazyConnection {
     /// Door to connect through; `None` once connected.
     door: Mutex<Option<Arc<PeerSocket>>>,
     /// Makes doors to the object, if this process serves it.
-    maker: Option<Box<dyn DoorMaker>>,
+    maker: Option<Arc<dyn DoorMaker>>,
     connecting_thread: Mutex<()>,
     #[cfg(feature = "tokio")]
     connecting_tasks: Mutex<Vec<(RuntimeId, Arc<tokio::sync::Mutex<()>>)>>,
@@ -36,7 +36,7 @@ impl LazyConnection {
     pub(super) fn new(
         connection: Option<Arc<ClientConnection>>,
         door: Option<PeerSocket>,
-        maker: Option<Box<dyn DoorMaker>>,
+        maker: Option<Arc<dyn DoorMaker>>,
     ) -> Self {
         Self {
             connection: connection.map_or_else(OnceLock::new, OnceLock::from),
@@ -55,8 +55,8 @@ impl LazyConnection {
     }
 
     /// Returns what makes doors to the object, if this process serves it.
-    pub(super) fn maker(&self) -> Option<&dyn DoorMaker> {
-        self.maker.as_deref()
+    pub(super) fn maker(&self) -> Option<&Arc<dyn DoorMaker>> {
+        self.maker.as_ref()
     }
 
     /// Returns the connection. The first thread makes it, while others wait.

@@ -42,8 +42,10 @@ impl Client {
         deadline: &Deadline<'_>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<ConnectingCall> {
-        let limits = crate::limits::LIMITS;
-        let call = self.encode(method, limits, deadline.instant, arguments, |call| {
+        // Before the client has connected, references in the arguments are doors.
+        let receiver = self.own_connection().map_or(0, |connection| connection.receiver());
+        let to = (receiver, crate::limits::LIMITS);
+        let call = self.encode(method, to, deadline.instant, arguments, |call| {
             OwnedCall::copy(call, deadline.instant)
         })?;
         let (client, deadline) = (self.clone(), deadline.instant);

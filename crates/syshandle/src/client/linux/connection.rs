@@ -7,8 +7,10 @@
 
 mod receiving;
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,11 +18,13 @@ use syshandle_os::{Credentials, OwnedHandle, ProcessMark, SpawnedProcess};
 use syshandle_types::Limits;
 use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
 
-use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX, is_small};
+use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
 use super::calls::Calls;
+use super::compatibility::Differences;
 use super::deadline::Deadline;
 use super::end_reason::{EndReason, PeerName};
 use super::receiver::Receiver;
+use super::released_numbers::ReleaseQueue;
 use super::reply::{EncodedReply, ReplyWait, Waiter, WaiterNumber};
 use super::role::{ReceiverRole, Successor};
 use super::server_process::ServerProcess;
@@ -28,8 +32,9 @@ use super::tasks::{Tasks, Watch};
 use crate::link::{ArenaRange, Link};
 use crate::peer_socket::PeerSocket;
 use crate::spin::Spin;
+use crate::sync::atomic::AtomicBool;
 use crate::sync::thread::Thread;
-use crate::sync::{Mutex, MutexGuard, now};
+use crate::sync::{Mutex, MutexGuard, now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose handshake is complete.
@@ -42,6 +47,15 @@ pub(crate) struct ClientConnection {
     limits: Limits,
     /// Hash of the server's description of the interface; 0 if the server does not describe it.
     description: u64,
+    /// The differences of interfaces whose objects have numbers, by the hash of the client's
+    /// description.
+    differences: StdMutex<BTreeMap<u64, Differences>>,
+    /// Whether references to objects of the server are numbers.
+    takes_objects: bool,
+    /// The numbers of objects to give back.
+    released: Arc<ReleaseQueue>,
+    /// Whether the last wait for room to give numbers back was in vain.
+    release_is_stuck: AtomicBool,
     receiver: Receiver,
     /// Spin statistics of waits for objects that the server signals.
     object_spin: Spin,
@@ -96,6 +110,8 @@ impl ConnectionState {
     #[cold]
     fn send_queued(&mut self, link: &Link) {
         let ended = self.calls.send_queued(link);
+        // A call that was sent may have kept numbers until now.
+        self.calls.send_released(link);
         ended.into_iter().for_each(|waiter| self.wake(waiter));
     }
 
@@ -140,6 +156,10 @@ impl ClientConnection {
             peer_name,
             limits: state.calls.limits(),
             description,
+            differences: StdMutex::default(),
+            takes_objects: state.calls.takes_objects(),
+            released: state.calls.released().clone(),
+            release_is_stuck: AtomicBool::new(false),
             receiver: Receiver::new(ServerProcess::of(server, process)),
             object_spin: Spin::default(),
             state: Mutex::new(state),
@@ -165,6 +185,50 @@ impl ClientConnection {
     /// it.
     pub(super) fn description(&self) -> u64 {
         self.description
+    }
+
+    /// Returns what an earlier comparison with an object that has a number has found.
+    pub(super) fn differences_of(&self, description: u64) -> Option<Differences> {
+        let known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&description).cloned()
+    }
+
+    /// Remembers what a comparison with an object that has a number has found. A server has one
+    /// description of each interface, so this is true for all its objects on the connection.
+    pub(super) fn found_differences(&self, description: u64, found: &Differences) {
+        let mut known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(description, found.clone());
+    }
+
+    /// Returns what identifies the connection in encoders of its messages; 0 if references to objects
+    /// are no numbers.
+    #[inline]
+    pub(super) fn receiver(&self) -> usize {
+        if self.takes_objects { std::ptr::from_ref(self) as usize } else { 0 }
+    }
+
+    /// Gives the numbers of objects back that are no longer used.
+    ///
+    /// If the socket has no room, the next frame gives them back. If no call waits, none may follow,
+    /// so this waits a moment for room, unless the last such wait was in vain.
+    pub(super) fn release_objects(&self) {
+        let mut state = self.state();
+        let is_last = state.calls.in_flight() == 0 && state.calls.queued() == 0;
+        if state.calls.send_released(&self.link) {
+            return self.release_is_stuck.store(false, Ordering::Relaxed);
+        }
+        let is_open = state.calls.ended().is_none();
+        drop(state);
+        if !is_last || !is_open || self.release_is_stuck.load(Ordering::Relaxed) {
+            return;
+        }
+        let until = now() + RELEASE_WAIT;
+        let waited = wait_until(until, |until| self.link.socket.wait_for_room(until));
+        let has_room = waited.is_ok_and(|has_room| has_room);
+        self.release_is_stuck.store(!has_room, Ordering::Relaxed);
+        if has_room {
+            self.state().calls.send_released(&self.link);
+        }
     }
 
     /// Returns the socket.
@@ -218,7 +282,7 @@ impl ClientConnection {
         call: &NewCall<'_, '_>,
         deadline: &Deadline<'_>,
     ) -> Result<WaiterNumber> {
-        if !is_small(call.body, call.handles.len()) {
+        if !call.is_small() {
             return self.begin_later(call, deadline);
         }
         deadline.check()?;
@@ -234,7 +298,7 @@ impl ClientConnection {
         deadline: &Deadline<'_>,
     ) -> Result<WaiterNumber> {
         deadline.check()?;
-        self.prepare_memory(call.body.len())?;
+        self.prepare_memory(call.len(), call.body.len())?;
         self.enqueue(call, Some(deadline.instant), 1)
     }
 
@@ -246,8 +310,11 @@ impl ClientConnection {
         fetched_by: Option<Instant>,
     ) -> Result<WaiterNumber> {
         deadline.check()?;
-        self.prepare_memory(call.body.len())?;
+        self.prepare_memory(call.len(), call.body.len())?;
         let mut state = self.state();
+        if !self.released.is_empty() {
+            state.calls.send_released(&self.link);
+        }
         if state.calls.queued() > 0 {
             // Calls that were begun earlier are sent first.
             state.send_queued(&self.link);
@@ -263,10 +330,11 @@ impl ClientConnection {
         }
     }
 
-    /// Makes the shared memory for a large body.
+    /// Makes the shared memory for a body that does not fit into a frame with its table, which have
+    /// `len` bytes together.
     #[inline]
-    fn prepare_memory(&self, body_len: usize) -> Result<()> {
-        if body_len > Limits::INLINE_BYTES_MAX {
+    fn prepare_memory(&self, len: usize, body_len: usize) -> Result<()> {
+        if len > Limits::INLINE_BYTES_MAX {
             let size = self.link.prepare_outgoing(body_len);
             self.state().calls.set_memory(size.map_err(crate::send_error::memory_error)?);
         }
@@ -525,6 +593,10 @@ impl Drop for ClientConnection {
         }
     }
 }
+
+/// Longest wait for room when numbers of objects are given back. It is needed only while the server
+/// does not receive.
+const RELEASE_WAIT: Duration = Duration::from_millis(20);
 
 /// Longest wait on drop until the socket has room for `Bye`. The wait is needed only if the system
 /// refused a larger socket buffer.

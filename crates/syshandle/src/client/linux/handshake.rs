@@ -221,7 +221,7 @@ fn refusal(link: &Link) -> Option<Error> {
     let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     // The first attempt may report that the server did not read everything.
     let received = (0..2).find_map(|_| link.receive(&mut frame, &mut handles, None).ok())?;
-    match ClientEnd::<()>::open(&frame[..received.len], handles.len(), Features::OWN) {
+    match ClientEnd::<()>::open(&frame[..received.len], handles.len(), Features::NONE) {
         Err(error @ OpenError::Refused(_)) => Some(error.into()),
         _ => None,
     }

@@ -7,6 +7,7 @@ use syshandle_os::descriptor_limit;
 use syshandle_types::Limits;
 use syshandle_wire::{Body, Status};
 
+use super::released_numbers::ReceivedNumber;
 use crate::buffer::FrameBuffer;
 use crate::received_handles::ReceivedHandles;
 use crate::{Error, Result};
@@ -29,6 +30,8 @@ pub(crate) struct EncodedReply {
     pub(crate) status: Status,
     pub(crate) body: ReplyBody,
     pub(crate) handles: ReceivedHandles,
+    /// The entries of a reply that has objects, by index; `None` for a handle.
+    pub(crate) numbers: Vec<Option<ReceivedNumber>>,
     pub(crate) handles_lost: bool,
 }
 
@@ -83,6 +86,7 @@ impl Replies {
                 status: reply.status,
                 body: ReplyBody::PastLimit(limit),
                 handles: ReceivedHandles::new(),
+                numbers: Vec::new(),
                 handles_lost: false,
             },
         };
@@ -160,7 +164,8 @@ mod tests {
         arrived.extend((0..handles).map(|_| File::open("/dev/null").unwrap().into()));
         // The kernel allocates no memory for zero pages that are never touched.
         let body = ReplyBody::Copy(vec![0; bytes]);
-        EncodedReply { status: Status::Done, body, handles: arrived, handles_lost: false }
+        let (handles, numbers) = (arrived, Vec::new());
+        EncodedReply { status: Status::Done, body, handles, numbers, handles_lost: false }
     }
 
     fn taken(replies: &mut Replies, number: WaiterNumber) -> EncodedReply {

@@ -18,7 +18,7 @@ use syshandle_wire::{
     Fault, Features, FrameKind, Greeting, Header, Hello, Offer, ServerEnd, ServerEndEvent, Status,
 };
 
-use super::call_queue::NewCall;
+use super::call_queue::{NewCall, PassedReferences};
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use super::handshake::ClientHandshake;
@@ -124,12 +124,21 @@ fn call(
     call_with(connection, &[], &mut Deadline::lasting(timeout, cancel))
 }
 
+fn new_call<'c, 'p>(
+    body: &'c Payload<'p>,
+    handles: &'c [BorrowedHandle<'c>],
+    objects: &'c PassedReferences,
+) -> NewCall<'c, 'p> {
+    NewCall { object: 0, method: 1, body, handles, objects }
+}
+
 fn call_with(
     connection: &ClientConnection,
     handles: &[BorrowedHandle<'_>],
     deadline: &mut Deadline<'_>,
 ) -> Result<EncodedReply> {
-    let call = NewCall { method: 1, body: &Payload::default(), handles };
+    let (body, objects) = Default::default();
+    let call = new_call(&body, handles, &objects);
     let waiter = connection.begin(&call, deadline)?;
     connection.finish(waiter, deadline)
 }

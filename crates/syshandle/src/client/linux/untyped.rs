@@ -8,7 +8,6 @@ use syshandle_types::describe::owned;
 use syshandle_types::{Decode, DecodeError, Decoder, Encode, Encoder, Guid};
 use syshandle_wire::{Fault, Hello, Status};
 
-use super::call_queue::NewCall;
 use super::compatibility::{first_description, request};
 use super::connection::ClientConnection;
 use crate::client::Client;
@@ -63,8 +62,9 @@ impl UntypedClient {
             return Err(place(Error::detected(ErrorKind::NoSuchMethod, text)));
         }
         let body = request();
-        let call = NewCall { method: descriptions::METHOD, body: &body, handles: &[] };
-        let waiter = connection.begin(&call, &deadline).map_err(place)?;
+        let method = descriptions::METHOD;
+        let waiter = self.0.own_call(method, &body, |call| connection.begin(call, &deadline));
+        let waiter = waiter.map_err(place)?;
         let reply = connection.finish(waiter, &mut deadline).map_err(place)?;
         let all = self.0.read_reply(connection, descriptions::METHOD, None, reply);
         let all: Vec<Vec<u8>> =

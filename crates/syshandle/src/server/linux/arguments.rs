@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syshandle_types::{Decoder, Handles, Prove, SharedBytes};
+use syshandle_types::{Decoder, Handles, MessageObjects, Prove, SharedBytes};
 use syshandle_wire::{Body, Header};
 
 use crate::buffer::FrameBuffer;
@@ -29,9 +29,22 @@ pub(crate) enum Arguments {
         memory: Arc<dyn PeerMemory>,
         body: Body,
     },
+    /// Arguments that refer to objects by their numbers.
+    WithObjects(Box<Self>, MessageObjects),
     Lost,
+    /// The arguments, or the call itself, name an object that can't be used.
+    NoObject(MissingObject),
     /// The client reached a memory limit, whose name this is.
     PastLimit(&'static str),
+}
+
+/// The reason why a number stands for no object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MissingObject {
+    /// The client doesn't have the number.
+    Unknown(u32),
+    /// The owner of the object has withdrawn it.
+    Withdrawn,
 }
 
 impl Arguments {
@@ -42,7 +55,8 @@ impl Arguments {
             Self::Shared { body: Body::Shared { len, .. } | Body::Inline { len }, .. } => {
                 *len as usize
             }
-            Self::Lost | Self::PastLimit(_) => 0,
+            Self::WithObjects(arguments, _) => arguments.len(),
+            Self::Lost | Self::NoObject(_) | Self::PastLimit(_) => 0,
         }
     }
 
@@ -53,16 +67,23 @@ impl Arguments {
         prove: &dyn Prove,
         decode: impl FnOnce(Decoder<'_>) -> T,
     ) -> T {
-        match self {
+        let (arguments, objects) = match self {
+            Self::WithObjects(arguments, objects) => (&**arguments, objects.clone()),
+            arguments => (arguments, MessageObjects::new()),
+        };
+        match arguments {
             Self::Frame { frame, start, end } => {
-                decode(Decoder::new(&frame[usize::from(*start)..usize::from(*end)], handles, prove))
+                let bytes = &frame[usize::from(*start)..usize::from(*end)];
+                decode(Decoder::new(bytes, handles, prove).with_objects(objects))
             }
             Self::Shared { memory, body } => {
                 let (range, len) = memory.range(*body);
                 let bytes = SharedBytes::new(&range, len);
-                decode(Decoder::shared(&bytes, handles, prove))
+                decode(Decoder::shared(&bytes, handles, prove).with_objects(objects))
             }
-            Self::Lost | Self::PastLimit(_) => decode(Decoder::new(&[], handles, prove)),
+            Self::WithObjects(..) | Self::Lost | Self::NoObject(_) | Self::PastLimit(_) => {
+                decode(Decoder::new(&[], handles, prove))
+            }
         }
     }
 }

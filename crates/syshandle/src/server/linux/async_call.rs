@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_types::Payload;
+use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, Status};
 
 use super::connection::calls::CallState;
 use super::context::{CallContext, CallHost};
+use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::reactor::activity::KeepAlive;
 use crate::quota::QuotaGuard;
@@ -26,6 +27,8 @@ pub(super) struct ServerAsyncCall {
     reactor: Arc<Reactor>,
     /// `None` when the call has ended.
     connection: Option<Arc<dyn CallHost>>,
+    /// The object of the call, until the call has ended.
+    object: Option<Arc<ClientObject>>,
     call: u32,
     state: Arc<CallState>,
     /// The context, until the method takes it.
@@ -42,6 +45,7 @@ impl ServerAsyncCall {
     /// their own.
     pub(super) fn start(
         context: &CallContext,
+        object: &Arc<ClientObject>,
         call: u32,
         hold: &mut Option<CallHold>,
     ) -> Result<Box<dyn AsyncCall>, Fault> {
@@ -52,6 +56,7 @@ impl ServerAsyncCall {
         Ok(Box::new(Self {
             reactor: context.reactor.clone(),
             connection: Some(context.connection.clone()),
+            object: Some(object.clone()),
             call,
             state: context.call.clone(),
             context: Some(Context(context.for_task(), None)),
@@ -70,11 +75,17 @@ impl AsyncCall for ServerAsyncCall {
         self.state.clone()
     }
 
-    fn reply(&mut self, status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]) {
+    fn reply(
+        &mut self,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
+    ) {
         self.has_replied = true;
         self.reactor.end_copy();
         if let Some(connection) = &self.connection {
-            connection.reply(&self.reactor, self.call, status, body, handles);
+            connection.reply(&self.reactor, self.call, status, body, handles, objects);
         }
     }
 }
@@ -90,12 +101,12 @@ impl Drop for ServerAsyncCall {
                 false => "the runtime of the method has ended",
             };
             let fault = Fault::Failed { text: text.into() };
-            self.reply(Status::Fault, fault.write().into(), &[]);
+            self.reply(Status::Fault, fault.write().into(), &[], &[]);
         }
         if let Some(connection) = self.connection.take() {
             self.reactor.loop_of(connection.task_owner().key).count_call();
-            // The last reference releases the object, and the server must not end before that.
-            drop(connection);
+            // The last references release the objects, and the server must not end before that.
+            drop((self.object.take(), connection));
         }
         drop(self.hold.take());
         // The server may have to end now, and this thread is none of its own.

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_types::{DecodeError, Payload};
+use syshandle_types::{Decode, DecodeError, Guid, MessageObject, Payload};
 use syshandle_wire::{Fault, Status};
 
 use super::argument_quota::ArgumentQuota;
-use super::arguments::Arguments;
+use super::arguments::{Arguments, MissingObject};
 #[cfg(feature = "tokio")]
 use super::async_call::{CallHold, ServerAsyncCall};
 use super::connection::ServerConnection;
 use super::connection::calls::CallState;
 use super::context::{CallContext, CallHost};
-use super::doors::InnerDoor;
+use super::doors::{self, InnerDoor};
+use super::object::ClientObject;
 use super::reactor::activity::KeepAlive;
 use super::reactor::event_loop::LoopContext;
 use super::reactor::method_times::MethodId;
@@ -32,6 +33,7 @@ use crate::{descriptions, door};
 /// A call to be run.
 pub(crate) struct ServerCall {
     connection: Arc<ServerConnection>,
+    object: Arc<ClientObject>,
     state: Arc<CallState>,
     call: u32,
     method: u32,
@@ -46,7 +48,7 @@ pub(crate) struct ServerCall {
 impl ServerCall {
     #[inline]
     pub(super) fn new(
-        (connection, state): (Arc<ServerConnection>, Arc<CallState>),
+        (connection, object, state): (Arc<ServerConnection>, Arc<ClientObject>, Arc<CallState>),
         (call, method): (u32, u32),
         arguments: Arguments,
         (handles, handles_lost): (ReceivedHandles, bool),
@@ -54,6 +56,7 @@ impl ServerCall {
     ) -> Self {
         Self {
             connection,
+            object,
             state,
             call,
             method,
@@ -63,6 +66,11 @@ impl ServerCall {
             quota_guard: None,
             _keep_alive: keep_alive,
         }
+    }
+
+    /// Returns the object of the call.
+    pub(super) fn object(&self) -> Arc<ClientObject> {
+        self.object.clone()
     }
 
     pub(super) fn method(&self) -> u32 {
@@ -111,6 +119,7 @@ impl ServerCall {
     fn answer(self, reactor: &Arc<Reactor>, replied: &mut Option<Instant>) {
         let Self {
             connection,
+            object,
             state,
             call,
             method,
@@ -138,18 +147,27 @@ impl ServerCall {
             },
             None,
         );
-        let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
+        let mut reply = |status,
+                         body: Payload<'_>,
+                         handles: &[BorrowedHandle<'_>],
+                         objects: &[Option<MessageObject>]| {
             reactor.end_copy();
             *replied = Some(now());
-            connection.reply(reactor, call, status, body, handles);
+            connection.reply_with(reactor, (call, status), body, handles, objects);
         };
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
-            () if connection.object().is_withdrawn() => Some(Fault::Withdrawn),
+            () if connection.object().is_withdrawn() || object.is_withdrawn() => {
+                Some(Fault::Withdrawn)
+            }
             () if context.0.call.is_cancelled() => Some(Fault::Expired),
             () => match arguments {
                 Arguments::PastLimit(limit) => Some(Fault::Busy { limit: limit.into() }),
+                Arguments::NoObject(MissingObject::Withdrawn) => Some(Fault::Withdrawn),
+                Arguments::NoObject(MissingObject::Unknown(number)) => {
+                    Some(Fault::NoObject { text: format!("the client has no object {number}") })
+                }
                 _ => None,
             },
         };
@@ -159,22 +177,36 @@ impl ServerCall {
         }
         if method == door::METHOD {
             let quota = &connection.session().quota;
-            let holders = connection.object().holders();
-            let door = |object| InnerDoor::open(reactor, quota, (object, holders));
-            return match connection.object().object().map(door) {
-                Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
+            let door = |it| InnerDoor::open(reactor, quota, (it, object.holders()));
+            return match object.object().map(door) {
+                Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()], &[]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),
             };
         }
         if method == descriptions::METHOD {
             reactor.loop_of(connection.key()).count_call();
-            return match described(&connection, &context, &arguments, handles) {
-                Ok(descriptions) => reply(Status::Done, descriptions, &[]),
+            return match described(&object, &context, &arguments, handles) {
+                Ok(descriptions) => reply(Status::Done, descriptions, &[], &[]),
                 Err(refusal) => fault(&mut reply, &refusal),
             };
         }
-        let Some(interface) = connection.object().interface() else {
+        if method == door::CAST && context.0.receiver() != 0 {
+            let iid = arguments.decode(handles.into_handles(), &context.0.prover(), |mut input| {
+                let iid = Guid::decode(&mut input)?;
+                input.finish().map(|()| iid)
+            });
+            let cast = |iid| {
+                let object = (object.object()?, object.holders());
+                doors::pass(reactor, object, iid, context.0.receiver())
+            };
+            return match iid.map(|iid| cast(iid).ok_or(Fault::NoSuchInterface(iid))) {
+                Ok(Ok(object)) => reply(Status::Done, vec![0, 0].into(), &[], &[Some(object)]),
+                Ok(Err(refusal)) => fault(&mut reply, &refusal),
+                Err(error) => fault(&mut reply, &error.into()),
+            };
+        }
+        let Some(interface) = object.interface() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
         let _entered = crate::log::debug_span!(
@@ -185,7 +217,7 @@ impl ServerCall {
         crate::log::trace!(handles = handles.len(), "running");
         let event_loop = reactor.loop_of(connection.key());
         #[cfg(feature = "tokio")]
-        let mut later = || ServerAsyncCall::start(&context.0, call, &mut hold);
+        let mut later = || ServerAsyncCall::start(&context.0, &object, call, &mut hold);
         let run = guard(|| {
             interface.dispatch(IncomingCall {
                 method,
@@ -219,15 +251,14 @@ impl ServerCall {
     }
 }
 
-/// Returns the descriptions that a call of [`descriptions::METHOD`] requests: those of the
-/// connection's interface, or of all interfaces of its object.
+/// Returns the descriptions that a call of [`descriptions::METHOD`] requests: that of the interface
+/// of the call, or those of all interfaces of its object.
 fn described(
-    connection: &ServerConnection,
+    object: &ClientObject,
     context: &Context,
     arguments: &Arguments,
     handles: ReceivedHandles,
 ) -> Result<Payload<'static>, Fault> {
-    let object = connection.object();
     let (Some(interface), Some(all)) = (object.interface(), object.object()) else {
         return Err(Fault::NoSuchMethod(descriptions::METHOD));
     };
@@ -252,11 +283,14 @@ impl WorkItem for ServerCall {
     }
 
     fn run(self: Box<Self>, LoopContext { reactor, slot }: LoopContext<'_>) {
-        let (connection, method) = (self.connection.clone(), self.method);
-        slot.set_method(connection.method_id(method));
+        let (object, method) = (self.object(), self.method);
+        let id = object.methods().map(|methods| methods.method_id(method));
+        slot.set_method(id.unwrap_or_default());
         let began = now();
         let took = self.run_now(reactor) - began;
-        connection.learn(method, took);
+        if let Some(methods) = object.methods() {
+            methods.learn(method, took);
+        }
         slot.set_method(MethodId::default());
     }
 

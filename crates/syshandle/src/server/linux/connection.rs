@@ -6,6 +6,7 @@
 //! | [`Inbox`] | received frames that are not handled yet |
 //! | [`Calls`] | calls that have not been answered |
 //! | [`Outbox`] | replies that wait |
+//! | [`Objects`] | the objects to which the client refers by numbers |
 //! | [`Session`] | what outlives the connection: the client's identity and background tasks |
 //!
 //! [`receiving`] handles the frames of a client, [`replying`] answers its calls, and [`dedicated`]
@@ -14,6 +15,7 @@
 pub(in crate::server) mod calls;
 mod dedicated;
 mod inbox;
+mod objects;
 mod outbox;
 pub(super) mod receiving;
 mod reply_batch;
@@ -23,25 +25,25 @@ mod state;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Seqpacket};
-use syshandle_types::Payload;
+use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd, Status};
 
 use self::calls::Calls;
 use self::inbox::Inbox;
+use self::objects::Objects;
 use self::outbox::Outbox;
 use self::state::{ConnectionState, PollerChange};
 use super::classes::Classes;
 use super::context::CallHost;
 use super::holders::{Holder, Holders};
-use super::object::ClientObject;
+use super::object::{ClientObject, release_beside};
 use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventLoop, LoopSource};
-use super::reactor::method_times::MethodTimes;
 use super::reactor::timers::SourceTimer;
 use super::reactor::timers::TimerId;
 use super::session::{ClientProcess, Session};
@@ -64,9 +66,7 @@ pub(crate) struct ServerConnection {
     key: AtomicU64,
     /// The object. For a door it is set from the start. A client of the listening socket names its
     /// class in the hello.
-    object: ClientObject,
-    /// Measured run times of the interface's methods. Set when the object exists.
-    methods: OnceLock<Arc<MethodTimes>>,
+    object: Arc<ClientObject>,
     spin: Spin,
     inbox: Inbox,
     /// Number of replies that threads are sending without the lock.
@@ -81,6 +81,7 @@ struct SharedState {
     expected: Option<ExpectedHello>,
     calls: Calls,
     outbox: Outbox,
+    objects: Objects,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -173,7 +174,7 @@ impl ServerConnection {
             ObjectOrigin::Existing(object, holders) => ((Some(object), holders), None),
             ObjectOrigin::OfClass(classes) => ((None, None), Some(classes)),
         };
-        let object = ClientObject::new(reactor, &quota, object, quota_guard);
+        let object = Arc::new(ClientObject::new(reactor, &quota, object, quota_guard));
         let session = Arc::new(Session::new(client, process, quota));
         let shared = SharedState {
             state: ConnectionState::Handshaking,
@@ -184,6 +185,7 @@ impl ServerConnection {
             }),
             calls: Calls::new(),
             outbox: Outbox::default(),
+            objects: Objects::default(),
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
         };
         let connection = Arc::new(Self {
@@ -191,7 +193,6 @@ impl ServerConnection {
             session,
             key: AtomicU64::new(0),
             object,
-            methods: OnceLock::new(),
             spin: Spin::default(),
             inbox: Inbox::default(),
             sending: AtomicUsize::new(0),
@@ -227,7 +228,7 @@ impl ServerConnection {
         }
     }
 
-    /// Returns the object that the client uses, once it was found or created.
+    /// Returns the object of the connection.
     pub(super) fn object(&self) -> &ClientObject {
         &self.object
     }
@@ -371,10 +372,12 @@ impl ServerConnection {
         }
         let calls = shared.calls.states();
         let pending = shared.outbox.take_pending();
+        let objects = shared.objects.take_all();
         let (expected, keep_alive) = (shared.expected.take(), shared.keep_alive.take());
         drop(shared);
         calls.iter().for_each(|call| call.cancel());
         drop(pending);
+        release_beside(reactor, &self.session.quota, objects);
         self.inbox.clear();
         if let Some(timer) = expected.as_ref().and_then(|expected| expected.timer) {
             reactor.forget_timer(timer);
@@ -421,8 +424,9 @@ impl CallHost for ServerConnection {
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
     ) {
-        Self::reply(self, reactor, call, status, body, handles);
+        self.reply_with(reactor, (call, status), body, handles, objects);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, Credentials, Process, Waitable};
-use syshandle_types::Payload;
+use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, Status};
 
 use super::argument_quota::ArgumentQuota;
@@ -37,6 +37,7 @@ pub(crate) trait CallHost: Debug + Send + Sync {
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
     );
 }
 
@@ -122,6 +123,15 @@ impl CallContext {
     pub(crate) fn prover(&self) -> KernelProver<'_> {
         let filesystems = &self.reactor.settings().filesystems;
         KernelProver::new(filesystems, &self.connection.session().quota)
+    }
+
+    /// Returns what identifies the server in encoders of messages to the client; 0 if references to
+    /// objects of the server are no numbers.
+    pub(crate) fn receiver(&self) -> usize {
+        match self.connection.session().takes_objects() {
+            true => self.reactor.identity(),
+            false => 0,
+        }
     }
 
     /// Counts a call that is refused with this fault.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use syshandle_os::{
     Credentials, HandleRef, Interest, OwnedHandle, PollEvent, ReceivedMessage, Seqpacket,
 };
-use syshandle_types::Prove;
+use syshandle_types::{Guid, MessageObject, Prove};
 use syshandle_wire::{Fault, FrameKind, Header, Violation};
 
 use super::connection::{ClientOrigin, ServerConnection, refuse};
@@ -174,6 +174,28 @@ impl Holder for InnerDoor {
     fn withdraw(&self, reactor: &Arc<Reactor>) {
         self.close(reactor);
     }
+}
+
+/// An interface of an object that a message passes to a client of the object's server.
+#[derive(Clone, Debug)]
+pub(super) struct PassedObject {
+    pub(super) object: Object,
+    /// Lets the owner of the object withdraw it.
+    pub(super) holders: Option<Arc<Holders>>,
+    pub(super) iid: Guid,
+}
+
+/// Returns an object in the form in which a message passes it, if `server` identifies its reactor
+/// and it has this interface.
+pub(super) fn pass(
+    reactor: &Reactor,
+    (object, holders): (&Object, Option<&Arc<Holders>>),
+    iid: Guid,
+    server: usize,
+) -> Option<MessageObject> {
+    let is_same = server == reactor.identity() && object.interface(iid).is_some();
+    let (object, holders) = (object.clone(), holders.cloned());
+    is_same.then(|| Arc::new(PassedObject { object, holders, iid }) as MessageObject)
 }
 
 impl LoopSource for InnerDoor {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::holders::Holders;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventOutcome, LoopContext};
+use super::reactor::method_times::MethodTimes;
 use super::reactor::{Reactor, UserCode};
 use crate::quota::{Quota, QuotaGuard};
 use crate::untyped_object::{AnyInterface, Object};
@@ -21,6 +22,8 @@ pub(super) struct ClientObject {
     interface: OnceLock<Arc<dyn AnyInterface>>,
     /// Lets the owner of the object withdraw it; `None` if the object has no owner but its client.
     holders: Option<Arc<Holders>>,
+    /// Measured run times of the interface's methods. Set with the interface.
+    methods: OnceLock<Arc<MethodTimes>>,
     reactor: Weak<Reactor>,
     quota: Arc<Quota>,
     /// The part of the quota that the connection or door takes.
@@ -45,6 +48,7 @@ impl ClientObject {
             object: object.map(OnceLock::from).unwrap_or_default(),
             interface: OnceLock::new(),
             holders,
+            methods: OnceLock::new(),
             reactor: Arc::downgrade(reactor),
             quota: quota.clone(),
             quota_guard: Arc::new(quota_guard),
@@ -73,6 +77,11 @@ impl ClientObject {
         self.holders.as_ref()
     }
 
+    /// Returns the part of the quota that the object takes.
+    pub(super) fn quota_guard(&self) -> &Arc<QuotaGuard> {
+        &self.quota_guard
+    }
+
     /// Returns whether the owner of the object has withdrawn it.
     #[inline]
     pub(super) fn is_withdrawn(&self) -> bool {
@@ -84,8 +93,15 @@ impl ClientObject {
         let _ = self.object.set(object);
     }
 
+    /// Returns the measured run times of the methods, once the object exists.
+    #[inline]
+    pub(super) fn methods(&self) -> Option<&Arc<MethodTimes>> {
+        self.methods.get()
+    }
+
     /// Sets the interface that the client uses.
-    pub(super) fn set_interface(&self, interface: Arc<dyn AnyInterface>) {
+    pub(super) fn set_interface(&self, interface: Arc<dyn AnyInterface>, reactor: &Reactor) {
+        let _ = self.methods.set(reactor.methods().of(interface.description()));
         let _ = self.interface.set(interface);
     }
 
@@ -106,6 +122,11 @@ impl ClientObject {
         }
     }
 
+    /// Releases the object on this thread.
+    pub(super) fn release_here(mut self, reactor: &Reactor) {
+        drop(self.take(reactor));
+    }
+
     fn take(&mut self, reactor: &Reactor) -> Option<ObjectRelease> {
         let object = self.object.take()?;
         let interface = self.interface.take().map(OnceLock::from).unwrap_or_default();
@@ -113,6 +134,7 @@ impl ClientObject {
             object: object.into(),
             interface,
             holders: None,
+            methods: OnceLock::new(),
             // The `ObjectRelease` drops the object itself, so its drop must not queue another one.
             reactor: Weak::new(),
             quota: self.quota.clone(),
@@ -130,6 +152,36 @@ impl Drop for ClientObject {
         }
     }
 }
+
+/// Releases objects on worker threads, in batches. Others get a turn between two batches.
+pub(super) fn release_beside(
+    reactor: &Arc<Reactor>,
+    quota: &Arc<Quota>,
+    mut objects: Vec<Arc<ClientObject>>,
+) {
+    if objects.is_empty() {
+        return;
+    }
+    let keep_alive = reactor.keep_alive(ActivityKind::Work);
+    let its_quota = quota.clone();
+    reactor.run_beside(UserCode::boxed(quota, move |reactor| {
+        let batch = objects.split_off(objects.len().saturating_sub(RELEASED_AT_ONCE));
+        release_here(reactor, batch);
+        release_beside(reactor, &its_quota, objects);
+        drop(keep_alive);
+    }));
+}
+
+/// Releases objects on this thread. An object that a method still uses is released when that method
+/// ends.
+pub(super) fn release_here(reactor: &Reactor, objects: Vec<Arc<ClientObject>>) {
+    for object in objects.into_iter().filter_map(Arc::into_inner) {
+        object.release_here(reactor);
+    }
+}
+
+/// Limit of the objects that a thread releases before others get a turn.
+pub(super) const RELEASED_AT_ONCE: usize = 64;
 
 impl ObjectRelease {
     /// Has a worker thread drop the object.

@@ -282,6 +282,11 @@ impl Reactor {
         self.timers.forget(timer);
     }
 
+    /// Identifies the reactor in encoders of messages to its clients.
+    pub(crate) fn identity(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
     /// Has a worker thread run user code, when the client runs fewer methods than its limit.
     pub(crate) fn run_beside(self: &Arc<Self>, code: Box<dyn WorkItem>) {
         self.workers.add_work(self, code);

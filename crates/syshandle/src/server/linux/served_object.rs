@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 
 use syshandle_os::{Credentials, OwnedHandle, Peer, Seqpacket};
 use syshandle_types::describe::Interface;
+use syshandle_types::{Guid, MessageObject};
 
 use super::context::CallContext;
-use super::doors::InnerDoor;
+use super::doors::{self, InnerDoor};
 use super::holders::{Holder, Holders};
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::{Reactor, Settings};
 use crate::door::{self, DoorMaker};
-use crate::quota::Quota;
+use crate::quota::{OBJECT_BYTES, Quota, QuotaGuard, Resource};
 use crate::setup::{failed, other_process};
 use crate::sync::{Mutex, MutexGuard};
 use crate::untyped_object::Object;
@@ -24,10 +25,14 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct ServedObject {
     kept: Arc<KeptObject>,
-    holders: Arc<Holders>,
+    /// Lets the owner of the object withdraw it; `None` if the object has no owner but a client.
+    holders: Option<Arc<Holders>>,
+    /// Whether this is the reference of the owner.
+    is_own: bool,
 }
 
-/// The owner's part of an object; `None` after the object was withdrawn.
+/// The part of an object that a reference in this process holds; `None` after the object was
+/// withdrawn.
 #[derive(Debug)]
 struct KeptObject(Mutex<Option<ObjectParts>>);
 
@@ -39,29 +44,50 @@ struct ObjectParts {
     reactor: Arc<Reactor>,
     /// The quota in which its doors count.
     quota: Arc<Quota>,
+    /// The part of the quota that an object without a door takes.
+    _quota_guard: Option<QuotaGuard>,
     /// Keeps a reactor without a server alive.
     keep_alive: Option<KeepAlive>,
 }
 
 impl ServedObject {
-    /// Serves an object from the server of a call, counted in the client's quota. Makes its first
-    /// door.
+    /// Serves an object from the server of a call, counted in the client's quota. If the client
+    /// accepts no numbers, makes the first door.
     pub(crate) fn of_call(context: &CallContext, object: Object) -> Result<Self> {
         let (reactor, quota) = (&context.reactor, &context.connection.session().quota);
         if !reactor.is_own() {
             return Err(other_process("context"));
         }
         let holders = Holders::new(reactor);
-        let first =
-            InnerDoor::open(reactor, quota, (&object, Some(&holders))).map_err(|error| {
-                let kind = match error.kind() {
-                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                    _ => ErrorKind::System,
-                };
-                Error::detected(kind, NOT_SERVED).because(error)
-            })?;
-        let (reactor, quota, first) = (reactor.clone(), quota.clone(), Some(first));
-        Ok(Self::new(holders, ObjectParts { object, first, reactor, quota, keep_alive: None }))
+        let (first, _quota_guard) = match context.receiver() {
+            0 => (InnerDoor::open(reactor, quota, (&object, Some(&holders))).map(Some), None),
+            _ => match quota.take(Resource::Memory(OBJECT_BYTES), 0) {
+                Ok(quota_guard) => (Ok(None), Some(quota_guard)),
+                Err(limit) => (Err(io::Error::new(io::ErrorKind::QuotaExceeded, limit)), None),
+            },
+        };
+        let first = first.map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                _ => ErrorKind::System,
+            };
+            Error::detected(kind, NOT_SERVED).because(error)
+        })?;
+        let (reactor, quota) = (reactor.clone(), quota.clone());
+        let parts = ObjectParts { object, first, reactor, quota, _quota_guard, keep_alive: None };
+        Ok(Self::new(Some(holders), true, parts))
+    }
+
+    /// Makes the reference of a method to an object that a client has passed back by its number.
+    pub(super) fn received(
+        reactor: &Arc<Reactor>,
+        quota: &Arc<Quota>,
+        (object, holders): (&Object, Option<&Arc<Holders>>),
+    ) -> Self {
+        let (object, reactor, quota) = (object.clone(), reactor.clone(), quota.clone());
+        let (first, _quota_guard, keep_alive) = (None, None, None);
+        let parts = ObjectParts { object, first, reactor, quota, _quota_guard, keep_alive };
+        Self::new(holders.cloned(), false, parts)
     }
 
     /// Serves an object of a process without a server. All such objects share one reactor.
@@ -89,15 +115,18 @@ impl ServedObject {
         object: Object,
     ) -> Self {
         let (quota, keep_alive) = (reactor.quotas().of(own), Some(keep_alive));
-        let holders = Holders::new(&reactor);
-        Self::new(holders, ObjectParts { object, first: None, reactor, quota, keep_alive })
+        let (holders, first, _quota_guard) = (Holders::new(&reactor), None, None);
+        let parts = ObjectParts { object, first, reactor, quota, _quota_guard, keep_alive };
+        Self::new(Some(holders), true, parts)
     }
 
-    fn new(holders: Arc<Holders>, parts: ObjectParts) -> Self {
+    fn new(holders: Option<Arc<Holders>>, is_own: bool, parts: ObjectParts) -> Self {
         let reactor = parts.reactor.clone();
         let kept = Arc::new(KeptObject(Mutex::new(Some(parts))));
-        holders.add(&reactor, &kept);
-        Self { kept, holders }
+        if let Some(holders) = &holders {
+            holders.add(&reactor, &kept);
+        }
+        Self { kept, holders, is_own }
     }
 }
 
@@ -111,7 +140,7 @@ impl DoorMaker for ServedObject {
         let (object, reactor) = (parts.object.clone(), parts.reactor.clone());
         let quota = parts.quota.clone();
         drop(guard);
-        Ok(InnerDoor::open(&reactor, &quota, (&object, Some(&self.holders)))?)
+        Ok(InnerDoor::open(&reactor, &quota, (&object, self.holders.as_ref()))?)
     }
 
     fn require(&self, interface: &Interface) -> Result<()> {
@@ -119,9 +148,15 @@ impl DoorMaker for ServedObject {
         object.ok_or_else(door::gone)?.require(interface)
     }
 
-    fn withdrawal(&self) -> Withdrawal {
-        let holders: Weak<Holders> = Arc::downgrade(&self.holders);
-        Withdrawal::new(holders)
+    fn withdrawal(&self) -> Option<Withdrawal> {
+        let holders: Weak<Holders> = Arc::downgrade(self.holders.as_ref()?);
+        self.is_own.then(|| Withdrawal::new(holders))
+    }
+
+    fn pass(&self, iid: Guid, server: usize) -> Option<MessageObject> {
+        let guard = self.kept.parts();
+        let ObjectParts { object, reactor, .. } = guard.as_ref()?;
+        doors::pass(reactor, (object, self.holders.as_ref()), iid, server)
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     /// Whether the session may last beyond the client's calls. Then it matters whether the client
     /// disconnects in order or dies, so replies ask the client for a bye.
     lasts: AtomicBool,
+    /// Whether references to objects of the server are numbers.
+    takes_objects: AtomicBool,
     state: Mutex<SessionState>,
 }
 
@@ -72,14 +74,14 @@ impl Session {
             tasks: HashMap::default(),
             watch: None,
         };
-        let lasts = AtomicBool::new(false);
+        let (lasts, takes_objects) = (AtomicBool::new(false), AtomicBool::new(false));
         let socket_tells_process = matches!(process, ClientProcess::OfSocket);
         let process = match process {
             ClientProcess::Known(process) => OnceLock::from(process),
             ClientProcess::OfSocket | ClientProcess::Unknown => OnceLock::new(),
         };
         let state = Mutex::new(state);
-        Self { client, quota, process, socket_tells_process, lasts, state }
+        Self { client, quota, process, socket_tells_process, lasts, takes_objects, state }
     }
 
     /// Records that the session may last beyond the client's calls. Called before the reply of the
@@ -91,6 +93,16 @@ impl Session {
     /// Returns whether the session may last beyond the client's calls.
     pub(crate) fn lasts(&self) -> bool {
         self.lasts.load(Ordering::SeqCst)
+    }
+
+    /// Records whether references to objects of the server are numbers. Called before the first call.
+    pub(super) fn set_takes_objects(&self, takes_objects: bool) {
+        self.takes_objects.store(takes_objects, Ordering::Relaxed);
+    }
+
+    /// Returns whether references to objects of the server are numbers.
+    pub(super) fn takes_objects(&self) -> bool {
+        self.takes_objects.load(Ordering::Relaxed)
     }
 
     /// Returns whether the connection has ended.

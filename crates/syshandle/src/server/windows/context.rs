@@ -38,6 +38,11 @@ impl CallContext {
         self.session.process()
     }
 
+    /// Returns 0, because COM passes references itself.
+    pub(crate) fn receiver(&self) -> usize {
+        0
+    }
+
     pub(crate) fn deadline(&self) -> Instant {
         self.began + CALL_TIMEOUT
     }

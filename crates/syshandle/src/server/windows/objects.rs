@@ -146,7 +146,11 @@ impl CallTarget for ComObject {
         let context = Context(CallContext::new(&self.session, caller), None);
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {
-            let (handles, reply) = (ReceivedHandles(handles), &mut keep);
+            let handles = ReceivedHandles(handles);
+            let reply =
+                &mut |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>], _: &[_]| {
+                    keep(status, body, handles);
+                };
             interface.dispatch(IncomingCall {
                 method,
                 arguments,

@@ -142,6 +142,7 @@ impl BenchAsync for AsyncWorkbench {
         fn fail_when(&self, context: &Context, when: Event, text: String, on_another_thread: bool) -> Result<()>;
         fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient>;
         fn counters(&self, context: &Context, count: u32) -> Result<Vec<CounterClient>>;
+        fn live_counters(&self) -> Result<u32>;
         fn team(&self, context: &Context) -> Result<Team>;
         fn add_to(&self, counter: CounterClient, count: u32) -> Result<u32>;
         fn add_to_team(&self, team: Team, count: u32) -> Result<u32>;

@@ -160,6 +160,8 @@ pub(crate) trait Bench {
     /// Runs until the server is shutting down. Returns whether the call is cancelled at that time.
     #[blocking]
     fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
+    /// Returns the number of counters in the process.
+    fn live_counters(&self) -> Result<u32>;
 }
 
 /// The second interface of the class [`DOUBLE`].
@@ -224,10 +226,32 @@ pub(crate) struct Workbench {
 }
 
 /// Implements [`Counter`]. Closes the report when it is released.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Count {
     count: AtomicU32,
     _report: Option<OwnedHandle>,
+}
+
+/// Number of counters in this process.
+static COUNTERS: AtomicU32 = AtomicU32::new(0);
+
+impl Count {
+    fn with(report: Option<OwnedHandle>) -> Self {
+        COUNTERS.fetch_add(1, Ordering::SeqCst);
+        Self { count: AtomicU32::new(0), _report: report }
+    }
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self::with(None)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        COUNTERS.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Counter for Count {
@@ -494,7 +518,11 @@ impl Bench for Workbench {
     }
 
     fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient> {
-        context.serve::<dyn Counter, _>(Count { _report: Some(report), ..Count::default() })
+        context.serve::<dyn Counter, _>(Count::with(Some(report)))
+    }
+
+    fn live_counters(&self) -> Result<u32> {
+        Ok(COUNTERS.load(Ordering::SeqCst))
     }
 
     fn counters(&self, context: &Context, count: u32) -> Result<Vec<CounterClient>> {

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use syshandle::{
-    Activation,
+    Activation, Encode,
+    direct::from_door,
+    handle::OwnedHandle,
     object::{Class, ClassInfo, Proxy},
 };
 use syshandle_registry::{Policy, RegisteredClass, Registration, Registry, RuntimePaths};
+use syshandle_types::{EncodeError, Encoder, Limits};
 use tempfile::TempDir;
 
 #[cfg(feature = "tokio")]
@@ -181,7 +184,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     fn through_a_door(self) -> Self {
-        Self { bench: self.bench.cast().unwrap(), ..self }
+        Self { bench: from_door(door(&self.bench)).unwrap(), ..self }
     }
 }
 
@@ -191,6 +194,19 @@ pub(crate) fn over_every_transport(test: impl Fn(&BenchClient)) {
         println!("over {transport:?}");
         test(&transport.connect().bench);
     }
+}
+
+/// Returns a door to an object, as another process would get it.
+pub(crate) fn door(reference: &impl Encode) -> OwnedHandle {
+    try_door(reference).unwrap()
+}
+
+/// Returns a door to an object, or the error of its server.
+pub(crate) fn try_door(reference: &impl Encode) -> Result<OwnedHandle, EncodeError> {
+    let mut out = Encoder::new(Vec::new(), Limits::default());
+    reference.encode(&mut out);
+    let (_, handles) = out.finish_lent()?;
+    Ok(handles.with(|handles| handles[0].try_clone_to_owned().unwrap()))
 }
 
 /// Returns a file that no other test has.

@@ -42,6 +42,9 @@ impl ClientConnection {
         let mut state = self.state();
         let mut has_waited = false;
         let result = loop {
+            if !self.released.is_empty() {
+                state.calls.send_released(&self.link);
+            }
             if state.calls.queued() > 0 {
                 // There may be room for one more call.
                 state.send_queued(&self.link);
@@ -199,6 +202,9 @@ impl ClientConnection {
         }
         if server_has_ended && is_empty {
             state.end_with(EndReason::Died);
+        }
+        if !self.released.is_empty() {
+            state.calls.send_released(&self.link);
         }
         if state.calls.queued() > 0 {
             state.send_queued(&self.link);

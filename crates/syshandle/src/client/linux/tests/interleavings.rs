@@ -16,7 +16,8 @@ impl Wake for UnparkOnWake {
 /// Makes a call like a task: polls it when it is woken.
 fn awaited_call(connection: &ClientConnection) -> Result<EncodedReply> {
     let deadline = Deadline::lasting(LONG, None);
-    let call = NewCall { method: 1, body: &Payload::default(), handles: &[] };
+    let (body, objects) = Default::default();
+    let call = new_call(&body, &[], &objects);
     let waiter = connection.begin_later(&call, &deadline)?;
     let waker = Waker::from(Arc::new(UnparkOnWake(thread::current())));
     loop {

@@ -4,7 +4,8 @@ use super::*;
 
 /// Begins a held call with `len` bytes of arguments.
 fn hold(connection: &ClientConnection, len: usize) -> Result<WaiterNumber> {
-    let call = NewCall { method: 1, body: &vec![7; len].into(), handles: &[] };
+    let (body, objects) = (vec![7; len].into(), PassedReferences::default());
+    let call = new_call(&body, &[], &objects);
     connection.begin_pipelined(&call, &Deadline::lasting(LONG, None))
 }
 

@@ -8,7 +8,9 @@ use std::sync::{OnceLock, atomic::fence};
 use std::time::{Duration, Instant};
 
 use syshandle_types::BodySize;
-use syshandle_wire::{Body, Features, Header, ServerEnd, ServerEndEvent, Status, Violation};
+use syshandle_wire::{
+    Body, Features, Header, MessageEntries, ServerEnd, ServerEndEvent, Status, Violation,
+};
 #[cfg(feature = "tokio")]
 use tokio::task::AbortHandle;
 
@@ -84,6 +86,11 @@ impl Calls {
         self.end.running().count()
     }
 
+    /// Returns whether references to objects of the server are numbers.
+    pub(super) fn takes_objects(&self) -> bool {
+        self.end.features().contains(Features::OBJECTS)
+    }
+
     /// Returns whether no call runs.
     pub(super) fn is_idle(&self) -> bool {
         self.end.is_idle()
@@ -96,10 +103,10 @@ impl Calls {
         &mut self,
         call: u32,
         status: Status,
-        handles: usize,
+        entries: MessageEntries,
         body: BodySize,
     ) -> Option<Header> {
-        self.end.reply(call, status, handles as u16, body)
+        self.end.reply(call, status, entries, body)
     }
 
     /// Returns the header of a fault that replaces a reply that couldn't be sent.

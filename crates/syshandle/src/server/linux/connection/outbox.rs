@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use syshandle_os::Interest;
 use syshandle_types::{BodySize, Payload};
-use syshandle_wire::{Body, Fault, FrameKind, Header, Status};
+use syshandle_wire::{Body, Entries, Fault, FrameKind, Header, MessageEntries, Status};
 
 use super::calls::Calls;
+use super::objects::Objects;
 use super::reply_batch::ReplyBatch;
 use crate::link::Link;
 use crate::quota::{Quota, QuotaGuard, Resource};
@@ -38,6 +39,8 @@ pub(super) struct PendingReply {
     header: Option<Header>,
     body: Payload<'static>,
     handles: ReceivedHandles,
+    /// The table of a reply without a header.
+    table: Entries,
     /// The part of the client's quota that the reply takes.
     _quota_guard: Option<QuotaGuard>,
 }
@@ -63,7 +66,13 @@ impl PendingReply {
         handles: ReceivedHandles,
         _quota_guard: Option<QuotaGuard>,
     ) -> Self {
-        Self { call, status, header, body, handles, _quota_guard }
+        let table = Entries::default();
+        Self { call, status, header, body, handles, table, _quota_guard }
+    }
+
+    /// Sets the table of the objects in the reply.
+    pub(super) fn with_table(self, table: Entries) -> Self {
+        Self { table, ..self }
     }
 
     /// Creates a fault that replaces a reply that couldn't be sent. Without the header of that
@@ -115,16 +124,17 @@ impl Outbox {
     /// Sends pending replies while there is room.
     pub(super) fn send_pending(
         &mut self,
-        calls: &mut Calls,
+        (calls, objects): (&mut Calls, &mut Objects),
         link: &Link,
         awaits_bye: bool,
     ) -> SendOutcome {
         let (mut later, mut used_memory) = (VecDeque::new(), false);
         while let Some(mut pending) = self.pending.pop_front() {
             let header = pending.header.take().or_else(|| {
-                let (handles, body) = (pending.handles.len(), pending.body.size());
-                let reply = (pending.call, pending.status);
-                reply_header(calls, reply, handles, body, awaits_bye)
+                let (handles, body) = (pending.handles.len() as u16, pending.body.size());
+                let (reply, table) = ((pending.call, pending.status), pending.table.clone());
+                let entries = MessageEntries { handles, table };
+                reply_header(calls, reply, entries, body, awaits_bye)
             });
             let Some(header) = header else {
                 if !self.asked {
@@ -152,6 +162,7 @@ impl Outbox {
                 }
                 Err(error) => {
                     crate::log::warn!(%error, "a reply can't be sent");
+                    objects.take_back(&header.entries);
                     // A fault needs no shared memory and no descriptors.
                     let body_len = unsendable(&error).len();
                     let header = calls.reply_instead(&header, body_len);
@@ -211,11 +222,11 @@ impl Outbox {
 pub(super) fn reply_header(
     calls: &mut Calls,
     (call, status): (u32, Status),
-    handles: usize,
+    entries: MessageEntries,
     body: BodySize,
     awaits_bye: bool,
 ) -> Option<Header> {
-    let mut header = calls.reply(call, status, handles, body)?;
+    let mut header = calls.reply(call, status, entries, body)?;
     header.awaits_bye = awaits_bye;
     Some(header)
 }

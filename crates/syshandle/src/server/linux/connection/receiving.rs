@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Peer, PollEvent, ReceivedMessage};
-use syshandle_types::Guid;
-use syshandle_wire::{Body, Fault, Features, Hello, ServerEndEvent, Violation};
+use syshandle_types::{Guid, MessageObjects};
+use syshandle_wire::{
+    Body, Entries, Entry, Fault, Hello, ReleasedObjects, ServerEndEvent, Violation,
+};
 
-use super::ServerConnection;
+use super::{ServerConnection, SharedState};
 use crate::buffer::FrameBuffer;
+use crate::door::ReceivedObject;
 use crate::link::BodyError;
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
-use crate::server::linux::arguments::Arguments;
+use crate::server::linux::arguments::{Arguments, MissingObject};
 use crate::server::linux::call::ServerCall;
 use crate::server::linux::classes::Classes;
 use crate::server::linux::context::CallHost;
+use crate::server::linux::object::{ClientObject, RELEASED_AT_ONCE, release_beside, release_here};
 use crate::server::linux::reactor::activity::ActivityKind;
 use crate::server::linux::reactor::event_loop::{
     EndingStep, EventOutcome, LoopContext, LoopSource,
@@ -24,6 +28,7 @@ use crate::server::linux::reactor::event_loop::{
 use crate::server::linux::reactor::method_times::MethodId;
 use crate::server::linux::reactor::timers::SourceTimer;
 use crate::server::linux::reactor::{Reactor, UserCode};
+use crate::server::linux::served_object::ServedObject;
 
 /// The result of receiving.
 pub(super) enum ServerEvent {
@@ -133,8 +138,8 @@ impl ServerConnection {
     /// Releases the connection, and with it the object, whose destructor is user code.
     pub(super) fn let_go(self: Arc<Self>, context: LoopContext<'_>) -> EventOutcome {
         // If a method of the client still runs, the object is released when the method ends.
-        match Arc::into_inner(self) {
-            Some(connection) => connection.object.release(context),
+        match Arc::into_inner(self).and_then(|connection| Arc::into_inner(connection.object)) {
+            Some(object) => object.release(context),
             None => EventOutcome::Otherwise,
         }
     }
@@ -145,7 +150,8 @@ impl ServerConnection {
         let LoopContext { reactor, slot } = context;
         let (method, began) = (work.method(), work.began());
         // A call that arrives before the object exists is refused.
-        let Some(methods) = self.methods.get() else {
+        let object = work.object();
+        let Some(methods) = object.methods() else {
             let took = work.run_now(reactor) - began;
             return RunOutcome::Done(took);
         };
@@ -168,18 +174,6 @@ impl ServerConnection {
         let still_has = running.end();
         slot.set_method(MethodId::default());
         if still_has { RunOutcome::Done(took) } else { RunOutcome::Lost }
-    }
-
-    /// Identifies a method of this interface among the methods of all interfaces.
-    pub(crate) fn method_id(&self, method: u32) -> MethodId {
-        self.methods.get().map(|methods| methods.method_id(method)).unwrap_or_default()
-    }
-
-    /// Records how long a method has run.
-    pub(crate) fn learn(&self, method: u32, took: Duration) {
-        if let Some(methods) = self.methods.get() {
-            methods.learn(method, took);
-        }
     }
 
     /// Receives one frame and handles it; waits for at most `timeout`. Frames in the inbox come
@@ -271,6 +265,7 @@ impl ServerConnection {
         match event {
             ServerEndEvent::Hello(hello) => {
                 shared.state.hello();
+                self.session.set_takes_objects(shared.calls.takes_objects());
                 let expected = shared.expected.take();
                 drop(guard);
                 let (timer, classes) =
@@ -280,7 +275,15 @@ impl ServerConnection {
                 }
                 return Ok(self.start_to_open(context, hello, classes));
             }
-            ServerEndEvent::Call { call, method, timeout_ms, body, handles_lost, .. } => {
+            ServerEndEvent::Call {
+                call,
+                object,
+                method,
+                timeout_ms,
+                body,
+                entries,
+                handles_lost,
+            } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
                 let state = shared.calls.start(call, timeout, shared.outbox.unread())?;
                 let arguments = match body {
@@ -301,10 +304,19 @@ impl ServerConnection {
                         Err(BodyError::Violation(violation)) => return Err(violation),
                     },
                 };
+                let target = match object {
+                    0 => Ok(self.object.clone()),
+                    number => shared.objects.get(number),
+                };
+                let (target, arguments) = match target {
+                    Ok(target) if entries.is_empty() => (target, arguments),
+                    Ok(target) => (target, self.with_objects(shared, reactor, arguments, &entries)),
+                    Err(missing) => (self.object.clone(), Arguments::NoObject(missing)),
+                };
                 let keep_alive = reactor.keep_alive(ActivityKind::Work);
                 let lost = handles_lost || matches!(arguments, Arguments::Lost);
                 taken = ServerEvent::Call(ServerCall::new(
-                    (self.clone(), state),
+                    (self.clone(), target, state),
                     (call, method),
                     arguments,
                     (handles, lost),
@@ -312,14 +324,22 @@ impl ServerConnection {
                 ));
             }
             ServerEndEvent::Cancel(running) => cancelled = Some(running.clone()),
+            ServerEndEvent::ReleaseObjects => {
+                let mut unused = Vec::new();
+                for (number, count) in ReleasedObjects::read(inline)?.iter() {
+                    unused.extend(shared.objects.release(number, count)?);
+                }
+                let has_pending = shared.outbox.has_pending();
+                drop(guard);
+                if has_pending {
+                    self.send_pending(reactor);
+                }
+                return Ok(self.release_objects(context, unused));
+            }
             ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
             ServerEndEvent::Nothing => {}
-            // The server does not announce the feature.
-            ServerEndEvent::ReleaseObjects => {
-                return Err(Violation::NotNegotiated(Features::OBJECTS));
-            }
             ServerEndEvent::Bye => {
                 drop(guard);
                 self.end(reactor, true);
@@ -336,6 +356,62 @@ impl ServerConnection {
             self.send_pending(reactor);
         }
         Ok(taken)
+    }
+
+    /// Adds the objects to which arguments refer.
+    #[cold]
+    fn with_objects(
+        &self,
+        shared: &SharedState,
+        reactor: &Arc<Reactor>,
+        arguments: Arguments,
+        entries: &Entries,
+    ) -> Arguments {
+        let mut objects = MessageObjects::with_capacity(entries.len());
+        for entry in entries.iter() {
+            let Entry::Object(number) = entry else {
+                objects.push(None);
+                continue;
+            };
+            let target = match number {
+                0 => Ok(self.object.clone()),
+                number => shared.objects.get(number),
+            };
+            let target = match target {
+                Ok(target) => target,
+                Err(missing) => return Arguments::NoObject(missing),
+            };
+            let Some(object) = target.object() else {
+                return Arguments::NoObject(MissingObject::Unknown(number));
+            };
+            let object = (object, target.holders());
+            let received = ServedObject::received(reactor, &self.session.quota, object);
+            objects.push(Some(Arc::new(ReceivedObject(Arc::new(received)))));
+        }
+        Arguments::WithObjects(Box::new(arguments), objects)
+    }
+
+    /// Releases objects to which the client no longer refers: a few of them on this thread.
+    fn release_objects(
+        &self,
+        context: LoopContext<'_>,
+        mut unused: Vec<Arc<ClientObject>>,
+    ) -> ServerEvent {
+        if unused.is_empty() {
+            return ServerEvent::Other;
+        }
+        let (reactor, quota) = (context.reactor, &self.session.quota);
+        let Some(running) = context.try_start_unknown(quota) else {
+            release_beside(reactor, quota, unused);
+            return ServerEvent::Other;
+        };
+        let later = unused.split_off(unused.len().min(RELEASED_AT_ONCE));
+        release_beside(reactor, quota, later);
+        release_here(reactor, unused);
+        match running.end() {
+            true => ServerEvent::Other,
+            false => ServerEvent::Lost,
+        }
     }
 
     /// Finds or creates the object that the client names. Creating it runs user code.
@@ -390,8 +466,7 @@ impl ServerConnection {
         }
         let interface = self.object.object().and_then(|object| object.interface(iid));
         let interface = interface.ok_or(Fault::NoSuchInterface(iid))?;
-        let _ = self.methods.set(reactor.methods().of(interface.description()));
-        self.object.set_interface(interface);
+        self.object.set_interface(interface, reactor);
         let mut shared = self.shared();
         shared.state.opened();
         self.watch_in_loop(shared, reactor);

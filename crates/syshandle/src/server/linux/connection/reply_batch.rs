@@ -81,7 +81,9 @@ impl ReplyBatch {
 
 /// Returns whether a reply may be batched.
 pub(super) fn may_be_batched(header: &Header, handles: usize) -> bool {
-    handles == 0 && matches!(header.body, Body::Inline { len } if len as usize <= BATCHED_BYTES_MAX)
+    handles == 0
+        && header.entries.is_empty()
+        && matches!(header.body, Body::Inline { len } if len as usize <= BATCHED_BYTES_MAX)
 }
 
 impl Drop for ReplyBatch {

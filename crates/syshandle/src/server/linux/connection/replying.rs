@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_types::{Limits, Payload};
-use syshandle_wire::{Body, Header, Status};
+use syshandle_types::{Limits, MessageObject, Payload};
+use syshandle_wire::{Body, Entries, Header, MessageEntries, Status};
 
 use super::outbox::{PendingReply, SendOutcome, is_gone, reply_header, unsendable};
 use super::reply_batch::may_be_batched;
@@ -30,35 +30,72 @@ impl ServerConnection {
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
     ) {
-        self.send_or_keep(reactor, call, status, body, handles);
+        self.reply_with(reactor, (call, status), body, handles, &[]);
+    }
+
+    /// Sends a reply like [`ServerConnection::reply`]. `objects` are the entries of a reply that
+    /// refers to objects.
+    pub(crate) fn reply_with(
+        &self,
+        reactor: &Arc<Reactor>,
+        (call, status): (u32, Status),
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
+    ) {
+        self.send_or_keep(reactor, (call, status), body, handles, objects);
         self.end_if_withdrawn(reactor);
     }
 
     fn send_or_keep(
         &self,
         reactor: &Arc<Reactor>,
-        call: u32,
-        status: Status,
+        (call, status): (u32, Status),
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
+        objects: &[Option<MessageObject>],
     ) {
         let mut guard = self.shared();
         let shared = &mut *guard;
         if shared.state.is_closed() {
             return;
         }
-        if body.len() > Limits::INLINE_BYTES_MAX {
+        if body.len() + Entries::ENTRY_LEN * objects.len() > Limits::INLINE_BYTES_MAX {
             if let Err(error) = self.prepare_memory(shared, body.len()) {
                 drop(guard);
                 crate::log::warn!(%error, "a reply can't be sent");
-                return self.send_or_keep(reactor, call, Status::Fault, unsendable(&error), &[]);
+                let status = Status::Fault;
+                return self.send_or_keep(reactor, (call, status), unsendable(&error), &[], &[]);
             }
         }
+        let table = match objects.is_empty() {
+            true => Entries::default(),
+            false => match shared.objects.pass(reactor, &self.session.quota, objects) {
+                Ok(table) => table,
+                Err(limit) => {
+                    drop(guard);
+                    let error = io::Error::new(
+                        io::ErrorKind::QuotaExceeded,
+                        format!("too many objects: {limit}"),
+                    );
+                    crate::log::warn!(%error, "a reply can't be sent");
+                    let status = Status::Fault;
+                    return self.send_or_keep(
+                        reactor,
+                        (call, status),
+                        unsendable(&error),
+                        &[],
+                        &[],
+                    );
+                }
+            },
+        };
         let (awaits_bye, count) = (self.session.lasts(), handles.len());
         // From here on the call counts as answered.
         let _sending = SendingReply::start(&self.sending);
+        let entries = MessageEntries { handles: count as u16, table: table.clone() };
         let header =
-            reply_header(&mut shared.calls, (call, status), count, body.size(), awaits_bye);
+            reply_header(&mut shared.calls, (call, status), entries, body.size(), awaits_bye);
         if let Some(header) = &header {
             // Replies to calls that were received together may be sent together.
             let in_turn = !self.inbox.is_empty() || shared.outbox.has_batch();
@@ -83,9 +120,13 @@ impl ServerConnection {
         let pending = match (self.own_reply(&body, handles), header) {
             (Ok((handles, quota_guard)), header) => {
                 let body = body.into_vec().into();
-                PendingReply::new((call, status), header, body, handles, Some(quota_guard))
+                let reply = (call, status);
+                PendingReply::new(reply, header, body, handles, Some(quota_guard)).with_table(table)
             }
-            (Err(error), None) => PendingReply::fault(call, None, &error),
+            (Err(error), None) => {
+                guard.objects.take_back(&table);
+                PendingReply::fault(call, None, &error)
+            }
             (Err(error), Some(header)) => {
                 drop(guard);
                 return self.reply_instead(reactor, &header, &error);
@@ -152,6 +193,7 @@ impl ServerConnection {
         }
         crate::log::warn!(%error, "a reply can't be sent");
         let mut shared = self.shared();
+        shared.objects.take_back(&unsent.entries);
         let header = shared.calls.reply_instead(unsent, unsendable(error).len());
         shared.outbox.push(PendingReply::fault(unsent.call, Some(header), error));
         drop(shared);
@@ -161,8 +203,8 @@ impl ServerConnection {
     /// Sends pending replies while there is room.
     pub(super) fn send_pending(&self, reactor: &Arc<Reactor>) {
         let mut guard = self.shared();
-        let SharedState { outbox, calls, .. } = &mut *guard;
-        match outbox.send_pending(calls, &self.link, self.session.lasts()) {
+        let SharedState { outbox, calls, objects, .. } = &mut *guard;
+        match outbox.send_pending((calls, objects), &self.link, self.session.lasts()) {
             SendOutcome::Sent { used_memory } => {
                 if used_memory {
                     self.free_memory_later(&mut guard, reactor);
