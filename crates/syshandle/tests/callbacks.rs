@@ -124,6 +124,14 @@ struct JobControl {
 
 /// Serves a job. The job has the value that withdraws it.
 fn job() -> (WorkerClient, Withdrawal, JobControl) {
+    let (job, control) = new_job();
+    let client = in_process::<dyn Worker, _>(job.clone()).unwrap();
+    let withdrawal = client.as_client().withdrawal().unwrap();
+    job.withdrawal.set(withdrawal.clone()).unwrap();
+    (client, withdrawal, control)
+}
+
+fn new_job() -> (Arc<Job>, JobControl) {
     let (started_sender, started) = channel();
     let (may_end, may_end_receiver) = channel();
     let (dropped_sender, dropped) = channel();
@@ -134,10 +142,7 @@ fn job() -> (WorkerClient, Withdrawal, JobControl) {
         withdrawal: OnceLock::new(),
         dropped: dropped_sender,
     });
-    let client = in_process::<dyn Worker, _>(job.clone()).unwrap();
-    let withdrawal = client.as_client().withdrawal().unwrap();
-    job.withdrawal.set(withdrawal.clone()).unwrap();
-    (client, withdrawal, JobControl { started, may_end, dropped })
+    (job, JobControl { started, may_end, dropped })
 }
 
 /// An object that passes references on.
@@ -167,6 +172,46 @@ impl Exchange for Copier {
 
     fn withdraw(&self) -> Result<bool> {
         Ok(self.0.lock().unwrap().as_ref().is_some_and(Withdrawal::withdraw))
+    }
+}
+
+/// An object that lends a worker. Its clients get numbers of the worker.
+#[interface(iid = "b1f5f1c0-6a3e-4f6b-9a63-6b0f6f0f5a05")]
+pub trait Lender {
+    /// Returns a reference to the worker.
+    fn lend(&self, context: &Context) -> Result<WorkerClient>;
+    /// Keeps a reference to the worker, and returns the worker's number of calls.
+    fn keep(&self, worker: WorkerClient) -> Result<usize>;
+    /// Returns whether the kept worker is gone.
+    fn kept_is_gone(&self) -> Result<bool>;
+}
+
+struct Agency {
+    /// The worker, until it is lent for the first time.
+    job: Mutex<Option<Arc<Job>>>,
+    lent: Mutex<Option<WorkerClient>>,
+    kept: Mutex<Option<WorkerClient>>,
+}
+
+impl Lender for Agency {
+    fn lend(&self, context: &Context) -> Result<WorkerClient> {
+        if let Some(job) = self.job.lock().unwrap().take() {
+            let worker = context.serve::<dyn Worker, _>(job.clone())?;
+            job.withdrawal.set(worker.as_client().withdrawal().unwrap()).unwrap();
+            *self.lent.lock().unwrap() = Some(worker);
+        }
+        Ok(self.lent.lock().unwrap().clone().unwrap())
+    }
+
+    fn keep(&self, worker: WorkerClient) -> Result<usize> {
+        assert!(worker.as_client().withdrawal().is_none());
+        let count = worker.count();
+        *self.kept.lock().unwrap() = Some(worker);
+        count
+    }
+
+    fn kept_is_gone(&self) -> Result<bool> {
+        Ok(is_gone(&self.kept.lock().unwrap().as_ref().unwrap().count().unwrap_err()))
     }
 }
 
@@ -419,4 +464,40 @@ fn an_object_that_a_method_serves_can_be_withdrawn() {
     // The other object is not affected.
     assert_eq!(connected.notify(1).unwrap(), 2);
     assert!(!exchange.withdraw().unwrap());
+}
+
+#[test]
+fn a_withdrawn_object_is_gone_for_the_clients_that_have_its_number() {
+    let _alone = alone();
+    let (job, control) = new_job();
+    let (lent, kept) = (Mutex::default(), Mutex::default());
+    let agency = Agency { job: Mutex::new(Some(job)), lent, kept };
+    let agency = in_process::<dyn Lender, _>(agency).unwrap();
+    let worker = agency.lend().unwrap();
+    let before = descriptors();
+    let other = agency.lend().unwrap();
+    let cast: WorkerClient = worker.cast().unwrap();
+    assert_eq!((other.count().unwrap(), cast.count().unwrap()), (0, 1));
+    assert_eq!(descriptors(), before, "the references are numbers");
+    assert_eq!(agency.keep(&worker).unwrap(), 2);
+    let busy = WorkerAsyncClient::from(&worker).work();
+    control.started.recv_timeout(LONG).unwrap();
+
+    assert!(other.withdraw().unwrap(), "the reply of the method arrives");
+    for reference in [&worker, &other, &cast] {
+        assert!(is_gone(&reference.count().unwrap_err()));
+    }
+    assert!(is_gone(&worker.cast::<WorkerClient>().unwrap_err()));
+    assert!(is_gone(&agency.keep(&worker).unwrap_err()));
+    assert!(agency.kept_is_gone().unwrap());
+    let error = agency.lend().unwrap_err();
+    assert!(format!("{error:#}").contains("the object no longer exists"), "{error:#}");
+    // The method that runs finishes, and then the object is dropped.
+    assert!(control.dropped.try_recv().is_err());
+    drop(control.may_end);
+    assert_eq!(busy.wait().unwrap(), 7);
+    control.dropped.recv_timeout(LONG).unwrap();
+    // The connection goes on.
+    drop((worker, other, cast));
+    assert!(agency.kept_is_gone().unwrap());
 }

@@ -11,12 +11,12 @@ use syshandle::serving::RunningServer;
 use syshandle::{CallError, Decode, Encode, Error, ErrorKind, Guid, Server, class, interface};
 use syshandle_os::Seqpacket;
 use syshandle_types::Limits;
-use syshandle_wire::{FrameKind, Greeting, Header, Offer, Status};
+use syshandle_wire::{Entry, FrameKind, Greeting, Header, Offer, Status};
 
 use self::old::PrinterClient as OldClient;
 use crate::support::bench::NamedClient;
 use crate::support::raw::Raw;
-use crate::support::world::World;
+use crate::support::world::{World, door};
 use crate::support::{LONG, bench, eventually};
 
 /// The version of the client.
@@ -217,7 +217,7 @@ macro_rules! versions {
                 }
             }
 
-            struct Device;
+            pub(super) struct Device;
 
             impl two::Scanner for Device {
                 fn add(&self, one: u32, two: u32) -> syshandle::Result<u32> {
@@ -232,6 +232,7 @@ macro_rules! versions {
             syshandle::class! { SCANNER: two::Scanner = $clsid; }
 
             /// Serves one client of each version.
+            #[allow(dead_code, reason = "some tests have a server of their own")]
             pub(super) fn serve<P: syshandle::object::Proxy>()
             -> (P, syshandle::serving::RunningServer) {
                 let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
@@ -265,15 +266,96 @@ fn a_client_requests_the_servers_description_once_and_an_equal_client_never() {
         assert_eq!(client.add(add, 1).unwrap(), add + 1);
     }
     has_answered(&server, 4);
-    // Another connection to the same server has the same pair of descriptions.
-    let other: counted::one::ScannerClient = client.cast().unwrap();
-    other.add(1, 2).unwrap();
-    is_refused(other.subtract(2, 1), &client.subtract(2, 1).unwrap_err().to_string());
-    has_answered(&server, 5);
+    // Another reference on the connection, and another connection to the same server, have the same
+    // pair of descriptions.
+    let cast: counted::one::ScannerClient = client.cast().unwrap();
+    let other: counted::one::ScannerClient = from_door(door(&client)).unwrap();
+    for (other, calls) in [(cast, 5), (other, 6)] {
+        other.add(1, 2).unwrap();
+        is_refused(other.subtract(2, 1), &client.subtract(2, 1).unwrap_err().to_string());
+        has_answered(&server, calls);
+    }
 
     let (client, server): (counted::two::ScannerClient, _) = counted::serve();
     assert_eq!(client.subtract(1, 2).unwrap(), 1);
     has_answered(&server, 1);
+}
+
+versions! {
+    numbered,
+    "3b0f5f5e-25bb-4f7c-9f0e-6b1c6d6d2a16", "3b0f5f5e-25bb-4f7c-9f0e-6b1c6d6d2a17"
+}
+
+/// An interface that returns references to scanners of each version.
+mod offices {
+    use syshandle::{Context, Result, Server, interface};
+
+    use super::numbered;
+
+    pub(super) mod one {
+        #[syshandle::interface(iid = "3b0f5f5e-25bb-4f7c-9f0e-6b1c6d6d2a18")]
+        pub(in super::super) trait Office {
+            fn scanner(&self) -> syshandle::Result<super::numbered::one::ScannerClient>;
+        }
+    }
+
+    #[interface(iid = "3b0f5f5e-25bb-4f7c-9f0e-6b1c6d6d2a18")]
+    pub(super) trait Office {
+        fn scanner(&self, context: &Context) -> Result<numbered::two::ScannerClient>;
+    }
+
+    struct Floor;
+
+    impl Office for Floor {
+        fn scanner(&self, context: &Context) -> Result<numbered::two::ScannerClient> {
+            context.serve::<dyn numbered::two::Scanner, _>(numbered::Device)
+        }
+    }
+
+    syshandle::class! { OFFICE: Office = "3b0f5f5e-25bb-4f7c-9f0e-6b1c6d6d2a19"; }
+
+    /// Serves one client of each version.
+    pub(super) fn serve<P: syshandle::object::Proxy>() -> (P, syshandle::serving::RunningServer) {
+        let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
+        let server = Server::new().class(OFFICE, || Floor).socket(theirs).start().unwrap();
+        (syshandle::direct::from_socket(ours).unwrap(), server)
+    }
+}
+
+#[test]
+fn references_with_numbers_are_compared_once_for_each_interface_and_connection() {
+    let (office, server): (offices::one::OfficeClient, _) = offices::serve();
+    let first = office.scanner().unwrap();
+    has_answered(&server, 2);
+    assert_eq!(first.add(1, 2).unwrap(), 3);
+    has_answered(&server, 4);
+    let error = first.subtract(2, 1).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Incompatible, false));
+    let second = numbered::one::ScannerAsyncClient::from(office.scanner().unwrap());
+    let refused = second.subtract(2, 1).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Incompatible);
+    assert_eq!(second.add(2, 3).wait().unwrap(), 5);
+    has_answered(&server, 6);
+
+    #[cfg(feature = "tokio")]
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (office, server): (offices::one::OfficeClient, _) = offices::serve();
+        let scanner = numbered::one::ScannerAsyncClient::from(office.scanner().unwrap());
+        has_answered(&server, 1);
+        runtime.block_on(async {
+            let (call, refused) = (scanner.add(1, 2), scanner.subtract(2, 1));
+            has_answered(&server, 1);
+            assert_eq!(call.await.unwrap(), 3);
+            assert_eq!(refused.await.unwrap_err().kind(), ErrorKind::Incompatible);
+        });
+        has_answered(&server, 3);
+    }
+
+    // If the hashes of the first interface are equal, so are those of the references.
+    let (office, server): (offices::OfficeClient, _) = offices::serve();
+    assert_eq!(office.scanner().unwrap().subtract(1, 2).unwrap(), 1);
+    has_answered(&server, 2);
 }
 
 #[test]
@@ -363,6 +445,15 @@ fn every_object_describes_its_interface_with_documentation_on_request() {
     let null = std::fs::File::open("/dev/null").unwrap();
     raw.call(5, METHOD, &[0; 4], &[std::os::fd::AsFd::as_fd(&null)]);
     assert_eq!(raw.receive().unwrap().header.code, Status::Fault as u32);
+    // An object with a number describes its own interface.
+    let counters = described.methods.iter().position(|method| method.name == "counters").unwrap();
+    raw.call(6, counters as u32, &1_u32.to_le_bytes(), &[]);
+    let table = raw.receive().unwrap().header.entries;
+    let Some(Entry::Object(object)) = table.iter().next() else { panic!("no number") };
+    let header = Header { call: 7, code: METHOD, object, ..Header::new(FrameKind::Call) };
+    raw.send(&Header { timeout_ms: 60_000, ..header }, &0_u32.to_le_bytes(), &[]);
+    let counter = Description::of(<dyn bench::Counter as Interface>::DESCRIPTION).0;
+    assert_eq!(descriptions(&raw), [counter]);
     // Before its hello, a client gets nothing.
     let early = Raw::greeted(&world.socket());
     early.call(1, METHOD, &0_u32.to_le_bytes(), &[]);

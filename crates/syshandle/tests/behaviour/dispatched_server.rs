@@ -18,12 +18,13 @@ use syshandle::wait::TimerOutcome;
 use syshandle::{Context, ErrorKind, Result, Server, class, interface};
 
 use crate::support::bench::{
-    BENCH, Bench, BenchAsyncClient, BenchClient, Listener, ListenerClient, Workbench, pattern,
+    BENCH, Bench, BenchAsyncClient, BenchClient, CounterClient, Listener, ListenerClient,
+    Workbench, pattern,
 };
 use crate::support::process::alone;
 use crate::support::raw::Raw;
 use crate::support::world::{World, file};
-use crate::support::{LONG, drain, pipe, threads};
+use crate::support::{LONG, descriptors, drain, eventually_equal, pipe, threads};
 
 /// A server in a separate folder, which the test's thread dispatches.
 struct Subject {
@@ -243,6 +244,36 @@ fn one_thread_makes_calls_and_serves_the_callbacks_of_these_calls() {
         }
         assert_eq!(call.wait().unwrap(), "heard news");
         assert_eq!(threads(), before);
+    });
+}
+
+#[test]
+fn a_dispatched_server_gives_numbers_of_objects_and_releases_the_objects() {
+    alone(|| {
+        let mut subject = Subject::new(|server| server);
+        let path = subject.path();
+        subject.serve(|| {
+            let bench: BenchClient = connect(&path).unwrap();
+            bench.nothing().unwrap();
+            let before = descriptors();
+            let counters = bench.counters(1_000).unwrap();
+            assert_eq!(counters[7].add(3).unwrap(), 3);
+            bench.keep_counter(&counters[7]).unwrap();
+            assert_eq!(bench.kept_counter().unwrap().unwrap().add(1).unwrap(), 4);
+            let cast: CounterClient = counters[8].cast().unwrap();
+            assert_eq!(descriptors(), before);
+            drop(counters);
+            eventually_equal(&2, || bench.live_counters().unwrap());
+            assert_eq!(cast.add(5).unwrap(), 5);
+            bench.release_counter().unwrap();
+            drop(cast);
+            eventually_equal(&0, || bench.live_counters().unwrap());
+            // The end of the connection releases the others.
+            let other: BenchClient = connect(&path).unwrap();
+            let counters = other.counters(1_000).unwrap();
+            drop((other, counters));
+            eventually_equal(&0, || bench.live_counters().unwrap());
+        });
     });
 }
 

@@ -141,18 +141,15 @@ impl Client {
 
     /// Uses the differences that an earlier comparison found. Returns whether there was one.
     fn recall(&self, connection: &ClientConnection) -> bool {
-        if self.object.shared.number.is_some() {
-            let known = connection.differences_of(descriptions::of(self.interface).hash);
-            return known.is_some_and(|found| {
-                let _ = self.object.shared.differences.set(found);
-                true
-            });
-        }
         let pair = self.pair(connection);
-        let known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.iter().find(|(known, _)| *known == pair);
-        known.is_some_and(|(_, found)| {
-            let _ = self.object.shared.differences.set(found.clone());
+        let mut found = connection.differences_of(pair.0);
+        if found.is_none() && self.object.shared.number.is_none() {
+            let known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+            found = known.iter().find(|(known, _)| *known == pair).map(|(_, found)| found.clone());
+        }
+        found.is_some_and(|found| {
+            connection.found_differences(pair.0, &found);
+            let _ = self.object.shared.differences.set(found);
             true
         })
     }
@@ -169,15 +166,19 @@ impl Client {
             error.did_not_run().at("comparison with the server's description")
         })?;
         let found = differences(&descriptions::of(self.interface).description, &theirs);
-        crate::log::debug!(
-            interface = self.interface.name,
-            refused = found.len(),
-            "the server has another version of the interface"
-        );
+        // The hash of the interface of a number is known only now, and may be equal.
+        if self.object.shared.number.is_none() || !found.is_empty() {
+            crate::log::debug!(
+                interface = self.interface.name,
+                refused = found.len(),
+                "the server has another version of the interface"
+            );
+        }
         let found = (!found.is_empty()).then(|| Arc::new(found));
-        match self.object.shared.number {
-            Some(_) => connection.found_differences(descriptions::of(self.interface).hash, &found),
-            None => remember(self.pair(connection), found.clone()),
+        let pair = self.pair(connection);
+        connection.found_differences(pair.0, &found);
+        if self.object.shared.number.is_none() {
+            remember(pair, found.clone());
         }
         let _ = self.object.shared.differences.set(found);
         Ok(())

@@ -47,8 +47,7 @@ pub(crate) struct ClientConnection {
     limits: Limits,
     /// Hash of the server's description of the interface; 0 if the server does not describe it.
     description: u64,
-    /// The differences of interfaces whose objects have numbers, by the hash of the client's
-    /// description.
+    /// The differences that comparisons have found, by the hash of the client's description.
     differences: StdMutex<BTreeMap<u64, Differences>>,
     /// Whether references to objects of the server are numbers.
     takes_objects: bool,
@@ -187,14 +186,17 @@ impl ClientConnection {
         self.description
     }
 
-    /// Returns what an earlier comparison with an object that has a number has found.
+    /// Returns what an earlier comparison with an object of this connection has found. A server has
+    /// one description of each interface, so this is true for all objects of the connection.
     pub(super) fn differences_of(&self, description: u64) -> Option<Differences> {
+        if description == self.description {
+            return Some(None);
+        }
         let known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&description).cloned()
     }
 
-    /// Remembers what a comparison with an object that has a number has found. A server has one
-    /// description of each interface, so this is true for all its objects on the connection.
+    /// Remembers what a comparison with an object of this connection has found.
     pub(super) fn found_differences(&self, description: u64, found: &Differences) {
         let mut known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(description, found.clone());
