@@ -44,7 +44,9 @@ impl Withdrawal {
     /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected), "the object no longer exists",
     /// and did not run. Passing a reference on fails too. Running methods finish, and their callers
     /// get the results. After that, the connections to the object end, and their descriptors are
-    /// closed. A caller that does not read its results loses them after ten seconds. Background
+    /// closed. References that methods have returned over such a connection end with it. A client
+    /// that got the object from a method keeps its connection, and loses only this object.
+    /// A caller that does not read its results loses them after ten seconds. Background
     /// tasks that methods of the object started continue.
     ///
     /// The object itself is dropped when its last method has ended, on the thread that calls this

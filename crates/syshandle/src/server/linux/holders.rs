@@ -1,5 +1,5 @@
-//! Withdrawing an object: the object's doors, its connections and the owner's reference, which let
-//! it go together.
+//! Withdrawing an object: the object's doors, connections and numbers, and the references in the
+//! owner's process, which let it go together.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -9,7 +9,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 use crate::withdrawal::Withdraw;
 
-/// A holder of an object: a door, a connection or the reference of the owner.
+/// A holder of an object: a door, a connection, a number, or a reference in the owner's process.
 pub(super) trait Holder: Send + Sync {
     /// Lets the object go because its owner has withdrawn it.
     fn withdraw(&self, reactor: &Arc<Reactor>);
