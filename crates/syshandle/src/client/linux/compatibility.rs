@@ -10,37 +10,22 @@
 //! greeting does not tell the hash of that interface.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 #[cfg(feature = "tokio")]
 use std::time::Instant;
 
-use syshandle_os::Credentials;
 use syshandle_types::Payload;
 use syshandle_types::describe::compatibility::{Incompatibility, differences};
 use syshandle_types::describe::owned::Description;
 
 use super::connection::ClientConnection;
 use super::deadline::Deadline;
+use super::differences::{Pair, recall, remember};
 use crate::client::Client;
 #[cfg(feature = "tokio")]
 use crate::client::ReplyReader;
 use crate::descriptions;
 use crate::{Error, ErrorKind, Result};
-
-/// The methods of a client that its server would misread, by their numbers; `None` if the server has
-/// the same description.
-pub(super) type Differences = Option<Arc<BTreeMap<u32, Incompatibility>>>;
-
-/// The hashes of a client's and its server's description, and the server. The differences are known
-/// for one server only, because a server can announce the hash of another server's description.
-type Pair = (u64, u64, Credentials);
-
-/// Differences that were found, the newest one last.
-static FOUND: Mutex<Vec<(Pair, Differences)>> = Mutex::new(Vec::new());
-
-/// Number of pairs whose differences a process remembers. A program has few clients whose servers
-/// have other versions of their interfaces.
-const FOUND_MAX: usize = 64;
 
 impl Client {
     /// Returns the connection of a client that may make calls. Connects first if necessary, and
@@ -142,13 +127,13 @@ impl Client {
     /// Uses the differences that an earlier comparison found. Returns whether there was one.
     fn recall(&self, connection: &ClientConnection) -> bool {
         let pair = self.pair(connection);
-        let mut found = connection.differences_of(pair.0);
-        if found.is_none() && self.object.shared.number.is_none() {
-            let known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-            found = known.iter().find(|(known, _)| *known == pair).map(|(_, found)| found.clone());
-        }
+        let found = match &self.object.shared.number {
+            Some(_) if pair.0 == pair.1 => Some(None),
+            Some(_) => connection.differences().of(pair.0),
+            None => recall(&pair),
+        };
         found.is_some_and(|found| {
-            connection.found_differences(pair.0, &found);
+            connection.differences().add(pair.0, &found);
             let _ = self.object.shared.differences.set(found);
             true
         })
@@ -176,7 +161,7 @@ impl Client {
         }
         let found = (!found.is_empty()).then(|| Arc::new(found));
         let pair = self.pair(connection);
-        connection.found_differences(pair.0, &found);
+        connection.differences().add(pair.0, &found);
         if self.object.shared.number.is_none() {
             remember(pair, found.clone());
         }
@@ -203,16 +188,4 @@ fn refuse(found: &BTreeMap<u32, Incompatibility>, method: u32) -> Result<()> {
         Some(found) => Err(Error::detected(ErrorKind::Incompatible, found.to_string())),
         None => Ok(()),
     }
-}
-
-fn remember(pair: Pair, found: Differences) {
-    // A process of another pid namespace has no number, so another one could not be told from it.
-    if pair.2.pid == 0 {
-        return;
-    }
-    let mut known = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.len() == FOUND_MAX {
-        known.remove(0);
-    }
-    known.push((pair, found));
 }

@@ -7,10 +7,9 @@
 
 mod receiving;
 
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -20,8 +19,8 @@ use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
 
 use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
 use super::calls::Calls;
-use super::compatibility::Differences;
 use super::deadline::Deadline;
+use super::differences::ConnectionDifferences;
 use super::end_reason::{EndReason, PeerName};
 use super::receiver::Receiver;
 use super::released_numbers::ReleaseQueue;
@@ -47,8 +46,7 @@ pub(crate) struct ClientConnection {
     limits: Limits,
     /// Hash of the server's description of the interface; 0 if the server does not describe it.
     description: u64,
-    /// The differences that comparisons have found, by the hash of the client's description.
-    differences: StdMutex<BTreeMap<u64, Differences>>,
+    differences: ConnectionDifferences,
     /// Whether references to objects of the server are numbers.
     takes_objects: bool,
     /// The numbers of objects to give back.
@@ -155,7 +153,7 @@ impl ClientConnection {
             peer_name,
             limits: state.calls.limits(),
             description,
-            differences: StdMutex::default(),
+            differences: ConnectionDifferences::default(),
             takes_objects: state.calls.takes_objects(),
             released: state.calls.released().clone(),
             release_is_stuck: AtomicBool::new(false),
@@ -186,20 +184,9 @@ impl ClientConnection {
         self.description
     }
 
-    /// Returns what an earlier comparison with an object of this connection has found. A server has
-    /// one description of each interface, so this is true for all objects of the connection.
-    pub(super) fn differences_of(&self, description: u64) -> Option<Differences> {
-        if description == self.description {
-            return Some(None);
-        }
-        let known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&description).cloned()
-    }
-
-    /// Remembers what a comparison with an object of this connection has found.
-    pub(super) fn found_differences(&self, description: u64, found: &Differences) {
-        let mut known = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(description, found.clone());
+    /// Returns the differences that comparisons with objects of this connection have found.
+    pub(super) fn differences(&self) -> &ConnectionDifferences {
+        &self.differences
     }
 
     /// Returns what identifies the connection in encoders of its messages; 0 if references to objects
