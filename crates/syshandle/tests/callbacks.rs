@@ -478,7 +478,7 @@ fn a_withdrawn_object_is_gone_for_the_clients_that_have_its_number() {
     let other = agency.lend().unwrap();
     let cast: WorkerClient = worker.cast().unwrap();
     assert_eq!((other.count().unwrap(), cast.count().unwrap()), (0, 1));
-    assert_eq!(descriptors(), before, "the references are numbers");
+    assert!(descriptors() <= before, "the references are numbers");
     assert_eq!(agency.keep(&worker).unwrap(), 2);
     let busy = WorkerAsyncClient::from(&worker).work();
     control.started.recv_timeout(LONG).unwrap();

@@ -11,6 +11,7 @@ use syshandle_wire::{
 use crate::support::bench::{
     BENCH, Bench, BenchAsyncClient, Counter, CounterAsyncClient, CounterClient,
 };
+use crate::support::process::alone;
 use crate::support::raw::{Frame, Raw};
 use crate::support::world::{World, over_every_transport};
 use crate::support::{descriptors, drain, eventually, eventually_equal, pipe};
@@ -72,31 +73,34 @@ fn is_no_object(fault: &Fault) -> bool {
 
 #[test]
 fn references_to_objects_of_the_server_take_no_descriptor() {
-    over_every_transport(|bench| {
-        bench.nothing().unwrap();
-        let before = (descriptors(), bench.descriptors().unwrap());
-        let counters = bench.counters(200).unwrap();
-        for (i, counter) in (0..).zip(&counters) {
-            assert_eq!(counter.add(i).unwrap(), i);
-        }
-        let casts: Vec<CounterClient> =
-            counters.iter().map(|counter| counter.cast().unwrap()).collect();
-        let after = (descriptors(), bench.descriptors().unwrap());
-        assert!(after.0 <= before.0 && after.1 <= before.1, "{before:?}, then {after:?}");
-        assert_eq!(casts[9].add(1).unwrap(), 10);
-        let async_client = CounterAsyncClient::from(&counters[9]);
-        let calls: Vec<_> = (0..100).map(|_| async_client.add(1)).collect();
-        let last = calls.into_iter().map(|call| call.wait().unwrap()).max();
-        assert_eq!(last, Some(110));
-        // A reference that another process or another server gets is a door.
-        let mut out = Encoder::new(Vec::new(), Limits::default());
-        counters[9].encode(&mut out);
-        let (_, handles) = out.finish_lent().unwrap();
-        let door = handles.with(|handles| handles[0].try_clone_to_owned().unwrap());
-        drop(handles);
-        let through: CounterClient = syshandle::direct::from_door(door).unwrap();
-        drop((counters, casts));
-        assert_eq!(through.add(1).unwrap(), 111);
+    // Other tests in this process open descriptors too.
+    alone(|| {
+        over_every_transport(|bench| {
+            bench.nothing().unwrap();
+            let before = (descriptors(), bench.descriptors().unwrap());
+            let counters = bench.counters(200).unwrap();
+            for (i, counter) in (0..).zip(&counters) {
+                assert_eq!(counter.add(i).unwrap(), i);
+            }
+            let casts: Vec<CounterClient> =
+                counters.iter().map(|counter| counter.cast().unwrap()).collect();
+            let after = (descriptors(), bench.descriptors().unwrap());
+            assert!(after.0 <= before.0 && after.1 <= before.1, "{before:?}, then {after:?}");
+            assert_eq!(casts[9].add(1).unwrap(), 10);
+            let async_client = CounterAsyncClient::from(&counters[9]);
+            let calls: Vec<_> = (0..100).map(|_| async_client.add(1)).collect();
+            let last = calls.into_iter().map(|call| call.wait().unwrap()).max();
+            assert_eq!(last, Some(110));
+            // A reference that another process or another server gets is a door.
+            let mut out = Encoder::new(Vec::new(), Limits::default());
+            counters[9].encode(&mut out);
+            let (_, handles) = out.finish_lent().unwrap();
+            let door = handles.with(|handles| handles[0].try_clone_to_owned().unwrap());
+            drop(handles);
+            let through: CounterClient = syshandle::direct::from_door(door).unwrap();
+            drop((counters, casts));
+            assert_eq!(through.add(1).unwrap(), 111);
+        });
     });
 }
 
