@@ -44,6 +44,7 @@ trait Subject {
     fn typed(&self) -> std::result::Result<(), Trouble>;
     fn block(&self, entered: Event, until: ManualEvent) -> Result<()>;
     fn timers(&self, context: &Context, count: u32) -> Result<()>;
+    fn references(&self, context: &Context, count: u32) -> Result<Vec<NamedClient>>;
 }
 
 /// The second interface of the class.
@@ -200,6 +201,10 @@ impl Subject for Implementation {
         }
         Ok(())
     }
+
+    fn references(&self, context: &Context, count: u32) -> Result<Vec<NamedClient>> {
+        Ok(vec![context.serve::<dyn Named, _>(Self)?; count as usize])
+    }
 }
 
 fn event() -> Event {
@@ -229,6 +234,7 @@ fn the_messages_of_calls() {
     messages.add("a result that is too large", &subject.give(65 << 20).unwrap_err());
     let handles: Vec<_> = (0..300).map(|_| OwnedHandle::from(event())).collect();
     messages.add("too many handles", &subject.handles(&handles).unwrap_err());
+    messages.add("too many references", &subject.references(5_000).unwrap_err());
     let nest = (0..100).fold(Nest::Empty, |nest, _| Nest::Inner(Box::new(nest)));
     messages.add("a value that is nested too deeply", &subject.nest(&nest).unwrap_err());
 
