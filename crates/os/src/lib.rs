@@ -109,6 +109,7 @@ cfg_if::cfg_if! {
         mod peer;
         mod poller;
         mod prepare;
+        mod ring_memory;
         mod seqpacket;
         mod spawn;
         mod unfinished;
@@ -135,6 +136,7 @@ cfg_if::cfg_if! {
         pub use poller::{Alarm, Interest, PollEvent, Poller};
         pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::prove_with;
+        pub use ring_memory::{OfferedRing, ReceivedRing, RingMemory};
         pub use section::SectionView;
         pub use seqpacket::{
             HANDLES_PER_MESSAGE_MAX, ReceivedMessage, Seqpacket, WaitOutcome, wait_readable,

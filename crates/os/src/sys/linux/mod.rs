@@ -42,6 +42,7 @@ pub(crate) mod token;
 #[cfg(test)]
 pub(crate) mod udmabuf;
 pub(crate) mod wait;
+pub(crate) mod words;
 
 use std::io;
 

@@ -20,6 +20,8 @@ pub(crate) struct Stat {
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
     pub(crate) size: u64,
+    /// The number of allocated blocks of 512 bytes.
+    pub(crate) blocks: u64,
     /// The ID of the mount through which the file was opened.
     pub(crate) mount: u64,
 }
@@ -32,6 +34,7 @@ impl Stat {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
             size: stat.stx_size,
+            blocks: stat.stx_blocks,
             mount: stat.stx_mnt_id,
         }
     }

@@ -34,6 +34,13 @@ pub(crate) fn any(
     }
 }
 
+/// Converts a time to the clock `CLOCK_MONOTONIC`, for system calls with an absolute end.
+pub(crate) fn until_timespec(until: Instant) -> Timespec {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+    timespec(now.saturating_add(until.saturating_duration_since(Instant::now())))
+}
+
 /// Takes an object if it is ready now. Returns whether it did.
 pub(crate) fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     match object.readiness() {

@@ -33,7 +33,7 @@ use crate::mutex::Ownership;
 use crate::sys::device;
 use crate::sys::feature::{Feature, may_use};
 use crate::sys::process::THREAD;
-use crate::sys::wait::timespec;
+use crate::sys::wait::until_timespec;
 
 /// Locks the mutex for this thread. Returns `None` if the deadline passes first.
 pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Ownership>> {
@@ -105,11 +105,9 @@ fn hand_over(word: &AtomicU64) {
 /// Waits until the kernel writes this thread's ID to the lower half, but at most [`TURN`]. After
 /// that the caller checks the owner's identity again.
 fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Result<()> {
-    let left = deadline
-        .map_or(TURN, |deadline| deadline.saturating_duration_since(Instant::now()).min(TURN));
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
-    futex::lock_pi2(half(word), futex::Flags::empty(), Some(&timespec(now.saturating_add(left))))
+    let turn = Instant::now() + TURN;
+    let end = until_timespec(deadline.map_or(turn, |deadline| deadline.min(turn)));
+    futex::lock_pi2(half(word), futex::Flags::empty(), Some(&end))
 }
 
 /// Writes this thread's stamp to the word after the kernel has made this thread the owner. Returns
