@@ -3,6 +3,7 @@
 
 use syshandle_types::{BodySize, Limits};
 
+use crate::one_way::SentCalls;
 use crate::pending_releases::PendingReleases;
 use crate::{
     Body, Entries, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries, Ranges,
@@ -11,7 +12,8 @@ use crate::{
 
 /// The client's end of a connection.
 ///
-/// Every call gets exactly one reply, even if it is cancelled, and counts as running until then.
+/// Every call gets exactly one reply, even if it is cancelled, and counts as running until then. A
+/// one-way call gets no reply, and counts until the server has acknowledged that it has ended.
 /// `W` identifies the waiter that the driver wakes when the reply arrives.
 #[derive(Debug)]
 pub struct ClientEnd<W> {
@@ -19,6 +21,7 @@ pub struct ClientEnd<W> {
     features: Features,
     slots: Vec<Slot<W>>,
     running: u16,
+    one_way: SentCalls,
     outgoing: Ranges,
     pending_releases: PendingReleases,
     /// Whether the server has asked for a `Bye` at the end, in one of its replies.
@@ -66,6 +69,13 @@ pub enum ClientEndEvent<W> {
         /// The table of what the body refers to.
         entries: Entries,
     },
+    /// A one-way call failed. The body of the frame is its [`Fault`].
+    OneWayFailed {
+        /// The id that the client has passed to [`ClientEnd::start_one_way`].
+        call: u32,
+        /// Number of the method.
+        method: u32,
+    },
     /// The server has rejected the connection.
     Refused,
     /// The server is closing the connection.
@@ -79,7 +89,7 @@ pub enum ClientEndEvent<W> {
     /// The server needs free ranges of its shared memory. The driver must send the contained frame,
     /// which releases all ranges that were read.
     ReleaseRequest(Option<Header>),
-    /// The frame only released ranges. The driver has nothing to do.
+    /// The frame only released ranges, or acknowledged one-way calls. The driver has nothing to do.
     Nothing,
 }
 
@@ -116,6 +126,7 @@ impl<W> ClientEnd<W> {
                     features: greeting.features.common(own),
                     slots: Vec::new(),
                     running: 0,
+                    one_way: SentCalls::default(),
                     outgoing: Ranges::default(),
                     pending_releases: PendingReleases::of_client(),
                     awaits_bye: false,
@@ -155,6 +166,12 @@ impl<W> ClientEnd<W> {
         self.running.into()
     }
 
+    /// Returns the number of one-way calls that the server has not acknowledged.
+    #[inline]
+    pub fn unacknowledged(&self) -> usize {
+        self.one_way.unacknowledged()
+    }
+
     /// Returns the id and the waiter of each call that waits for its reply.
     pub fn waiting(&self) -> impl Iterator<Item = (u32, &W)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.state {
@@ -179,7 +196,7 @@ impl<W> ClientEnd<W> {
         waiter: W,
     ) -> Result<Header, StartError> {
         let MessageEntries { handles, table } = entries.into();
-        if self.running == self.limits.calls_max {
+        if self.is_full() {
             return Err(StartError::TooManyCalls);
         }
         let body = place(body.into(), &table, &mut self.outgoing);
@@ -207,9 +224,51 @@ impl<W> ClientEnd<W> {
         })
     }
 
-    /// Undoes [`ClientEnd::start`] for a call whose frame could not be sent.
+    /// Starts a one-way call, like [`ClientEnd::start`]. `call` identifies it in the event of its
+    /// failure. Several calls may have the same id.
+    ///
+    /// # Errors
+    /// [`StartError`] if the call can't start until another one ends.
+    #[inline]
+    pub fn start_one_way(
+        &mut self,
+        (call, method): (u32, u32),
+        entries: impl Into<MessageEntries>,
+        body: impl Into<BodySize>,
+        timeout_ms: u32,
+    ) -> Result<Header, StartError> {
+        let MessageEntries { handles, table } = entries.into();
+        if self.is_full() {
+            return Err(StartError::TooManyCalls);
+        }
+        let body = place(body.into(), &table, &mut self.outgoing);
+        let body = body.ok_or(StartError::NoSharedMemory)?;
+        self.one_way.sent();
+        Ok(Header {
+            handles,
+            call,
+            code: method,
+            timeout_ms,
+            body,
+            releases: self.pending_releases.take(),
+            entries: table,
+            one_way: true,
+            ..Header::new(FrameKind::Call)
+        })
+    }
+
+    /// Returns whether as many calls are in flight as the limit permits.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.running() + self.unacknowledged() >= self.limits.calls_max.into()
+    }
+
+    /// Undoes the start of a call whose frame could not be sent.
     pub fn unsent(&mut self, header: &Header) {
-        self.end_call(header.call);
+        match header.one_way {
+            true => self.one_way.unsent(),
+            false => drop(self.end_call(header.call)),
+        }
         self.pending_releases.put_back(&header.releases);
         if let Body::Shared { offset, .. } = header.body {
             // The range was allocated for this call, and the server does not know of it.
@@ -245,6 +304,9 @@ impl<W> ClientEnd<W> {
         header.check_features(self.features)?;
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
+        if self.features.contains(Features::ONE_WAY) {
+            self.one_way.acknowledged(&header)?;
+        }
         let event = match header.kind {
             FrameKind::Reply => {
                 check_body(header.body, self.limits)?;
@@ -265,6 +327,17 @@ impl<W> ClientEnd<W> {
                         ClientEndEvent::LateReply { body: header.body, entries: header.entries }
                     }
                     State::Free => return Err(unknown),
+                }
+            }
+            FrameKind::Acknowledge => {
+                self.awaits_bye |= header.awaits_bye;
+                self.has_replied = true;
+                match header.body {
+                    Body::Inline { len: 0 } => ClientEndEvent::Nothing,
+                    _ => {
+                        self.one_way.failed()?;
+                        ClientEndEvent::OneWayFailed { call: header.call, method: header.code }
+                    }
                 }
             }
             FrameKind::Refused => ClientEndEvent::Refused,
@@ -299,12 +372,13 @@ impl<W> ClientEnd<W> {
     }
 
     /// Returns whether the client must send `Bye` at the end. It must if a reply has asked for it,
-    /// or if a call has no reply yet, because the server may then still hold work for this client.
+    /// or if a call has no reply or acknowledgement yet, because the server may then still hold work
+    /// for this client.
     pub fn owes_bye(&self) -> bool {
-        self.awaits_bye || self.running > 0
+        self.awaits_bye || self.running > 0 || self.unacknowledged() > 0
     }
 
-    /// Returns whether the server has replied to a call.
+    /// Returns whether the server has replied to a call, or acknowledged one.
     pub fn has_replied(&self) -> bool {
         self.has_replied
     }

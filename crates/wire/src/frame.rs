@@ -40,6 +40,9 @@ pub enum FrameKind {
     Attach = 10,
     /// Client to server: gives numbers of objects back. The body is [`crate::ReleasedObjects`].
     ReleaseObjects = 11,
+    /// Server to client: one-way calls have ended. The body is empty, or the [`crate::Fault`] of the
+    /// call that the frame names.
+    Acknowledge = 16,
 }
 
 impl FrameKind {
@@ -57,6 +60,7 @@ impl FrameKind {
             9 => Self::Release,
             10 => Self::Attach,
             11 => Self::ReleaseObjects,
+            16 => Self::Acknowledge,
             _ => return None,
         })
     }
@@ -108,7 +112,8 @@ pub struct Header {
     pub handles: u16,
     /// ID of the call that the frame concerns; otherwise 0.
     pub call: u32,
-    /// Method number in a call, [`Status`] in a reply; otherwise 0.
+    /// Method number in a call and in the acknowledgement of a failed one, [`Status`] in a reply;
+    /// otherwise 0.
     pub code: u32,
     /// Timeout of a call in milliseconds, rounded up; otherwise 0.
     pub timeout_ms: u32,
@@ -122,7 +127,12 @@ pub struct Header {
     pub entries: Entries,
     /// In a call: the number of the object; 0 for the object of the connection.
     pub object: u32,
-    /// In a reply: asks the client to send `Bye` at the end, because the server may hold work for
+    /// In a call: the call has no reply.
+    pub one_way: bool,
+    /// In a reply or an acknowledgement: the number of one-way calls of this client that have ended.
+    /// It wraps around.
+    pub ended: u32,
+    /// In a reply or an acknowledgement: asks the client to send `Bye` at the end, because the server may hold work for
     /// this client beyond its calls.
     pub awaits_bye: bool,
 }
@@ -181,6 +191,8 @@ impl Header {
             releases: Releases::default(),
             entries: Entries::default(),
             object: 0,
+            one_way: false,
+            ended: 0,
             awaits_bye: false,
         }
     }
@@ -199,13 +211,15 @@ impl Header {
             Body::Inline { len } => (0, 0, len),
             Body::Shared { offset, len } => (SHARED, offset, len),
         };
-        let flags = if self.awaits_bye { shared | AWAITS_BYE } else { shared };
+        let awaits_bye = if self.awaits_bye { AWAITS_BYE } else { 0 };
+        let flags = shared | awaits_bye | if self.one_way { ONE_WAY } else { 0 };
+        let last = if has_ended(self.kind) { self.ended } else { self.object };
         let (releases, entries) = (self.releases.as_slice(), self.entries.len() as u32);
         out[0] = self.kind as u8;
         out[1] = 0;
         out[2..4].copy_from_slice(&self.handles.to_le_bytes());
         let counts = releases.len() as u32 | u32::from(flags) << 8 | entries << 16;
-        let words = [self.call, self.code, self.timeout_ms, len, offset, counts, self.object];
+        let words = [self.call, self.code, self.timeout_ms, len, offset, counts, last];
         for (place, word) in out[4..].chunks_exact_mut(4).zip(words.iter().chain(releases)) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -243,8 +257,10 @@ impl Header {
             SHARED if rest.is_empty() => Body::Shared { offset, len },
             _ => return Err(Violation::WrongLength),
         };
-        let awaits_bye = flags & AWAITS_BYE != 0;
-        if flags & !(SHARED | AWAITS_BYE) != 0 || awaits_bye && kind != FrameKind::Reply {
+        let (awaits_bye, one_way) = (flags & AWAITS_BYE != 0, flags & ONE_WAY != 0);
+        let (has_ended, is_call) = (has_ended(kind), kind == FrameKind::Call);
+        let is_unknown = flags & !(SHARED | AWAITS_BYE | ONE_WAY) != 0;
+        if is_unknown || awaits_bye && !has_ended || one_way && !is_call {
             return Err(Violation::UnknownFlags(flags));
         }
         let header = Self {
@@ -256,7 +272,9 @@ impl Header {
             body,
             releases,
             entries,
-            object: word(28),
+            object: if has_ended { 0 } else { word(28) },
+            one_way,
+            ended: if has_ended { word(28) } else { 0 },
             awaits_bye,
         };
         match header.has_only_its_own() {
@@ -278,7 +296,8 @@ impl Header {
             FrameKind::Greeting
             | FrameKind::Hello
             | FrameKind::Refused
-            | FrameKind::ReleaseObjects => *handles == 0 && is_inline,
+            | FrameKind::ReleaseObjects
+            | FrameKind::Acknowledge => *handles == 0 && is_inline,
             FrameKind::Cancel | FrameKind::Bye | FrameKind::Release => *handles == 0 && is_empty,
             FrameKind::Arena => *handles <= 1 && is_empty,
             FrameKind::Attach => *handles == 1 && is_empty,
@@ -293,11 +312,21 @@ impl Header {
             FrameKind::ReleaseObjects => true,
             _ => self.entries.has_objects(),
         };
-        match uses_objects && !features.contains(Features::OBJECTS) {
-            true => Err(Violation::NotNegotiated(Features::OBJECTS)),
+        if uses_objects && !features.contains(Features::OBJECTS) {
+            return Err(Violation::NotNegotiated(Features::OBJECTS));
+        }
+        let is_one_way = self.one_way || self.kind == FrameKind::Acknowledge;
+        match is_one_way && !features.contains(Features::ONE_WAY) {
+            true => Err(Violation::NotNegotiated(Features::ONE_WAY)),
             false => Ok(()),
         }
     }
+}
+
+/// Returns whether frames of this kind tell how many one-way calls have ended.
+#[inline]
+fn has_ended(kind: FrameKind) -> bool {
+    matches!(kind, FrameKind::Reply | FrameKind::Acknowledge)
 }
 
 /// A violation of the protocol by the peer, after which the connection is closed.
@@ -354,6 +383,8 @@ pub enum Violation {
     },
     /// The peer gives the number of an object back more often than it was sent.
     UnknownObject(u32),
+    /// The server reports the end or the failure of more one-way calls than the client has sent.
+    TooManyEnded,
     /// The frame uses a feature that is not in effect on this connection.
     NotNegotiated(Features),
     /// The table of entries has an unknown type, or differs from the handles of the frame.
@@ -393,6 +424,7 @@ impl fmt::Display for Violation {
                     "the number {number} of an object is given back more often than it was sent"
                 )
             }
+            Self::TooManyEnded => f.write_str("more one-way calls are acknowledged than were sent"),
             Self::NotNegotiated(feature) => {
                 write!(f, "a frame uses the feature `{feature}`, which was not negotiated")
             }
@@ -420,10 +452,16 @@ const SHARED: u8 = 1;
 /// Flag for [`Header::awaits_bye`].
 const AWAITS_BYE: u8 = 2;
 
+/// Flag for [`Header::one_way`].
+const ONE_WAY: u8 = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Entry;
+
+    /// The numbers of all kinds of frames.
+    const KINDS: std::ops::RangeInclusive<u8> = 1..=23;
 
     fn example() -> Header {
         Header {
@@ -436,6 +474,8 @@ mod tests {
             releases: Releases::take_from(&mut vec![64, 128]),
             entries: Entries::default(),
             object: 9,
+            one_way: true,
+            ended: 0,
             awaits_bye: false,
         }
     }
@@ -458,7 +498,9 @@ mod tests {
         let shared = Header { body: Body::Shared { offset: 64, len: 99_999 }, ..example() };
         assert_eq!(Header::read(&bytes(&shared)), Ok((shared.clone(), &b""[..])));
         let (kind, timeout_ms) = (FrameKind::Reply, 0);
-        let reply = Header { kind, timeout_ms, awaits_bye: true, ..shared };
+        let (object, one_way, ended) = (0, false, 3);
+        let awaits_bye = true;
+        let reply = Header { kind, timeout_ms, awaits_bye, object, one_way, ended, ..shared };
         assert_eq!(Header::read(&bytes(&reply)), Ok((reply, &b""[..])));
     }
 
@@ -476,7 +518,7 @@ mod tests {
     #[test]
     fn unknown_kinds_and_flags_are_violations() {
         let mut frame = bytes(&Header::new(FrameKind::Bye));
-        for flags in [AWAITS_BYE, 4, 8, 0x80, 0xfc] {
+        for flags in [AWAITS_BYE, ONE_WAY, 8, 0x80, 0xfc] {
             frame[25] = flags;
             assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(flags)));
         }
@@ -491,10 +533,13 @@ mod tests {
         frame[1] = 0xff; // the core, and two reserved bits
         frame[20..24].fill(0xff); // the offset of a body in the frame
         assert_eq!(Header::read(&frame), Ok((inline, &b""[..])));
-        for kind in (1..=11).filter_map(FrameKind::from_byte) {
+        for kind in KINDS.filter_map(FrameKind::from_byte) {
             let handles = u16::from(kind == FrameKind::Attach);
             let header = Header { handles, call: 1, code: 2, timeout_ms: 3, ..Header::new(kind) };
-            let header = Header { object: 4, ..header };
+            let header = match has_ended(kind) {
+                true => Header { ended: 4, ..header },
+                false => Header { object: 4, ..header },
+            };
             assert_eq!(Header::read(&bytes(&header)), Ok((header, &b""[..])), "{kind:?}");
         }
     }
@@ -509,7 +554,6 @@ mod tests {
             (Header { entries: entries(object), ..call.clone() }, true),
             (Header { entries: entries(object), ..Header::new(FrameKind::Reply) }, true),
             (Header { entries: table, ..call.clone() }, false),
-            (Header { object: 1, ..Header::new(FrameKind::Reply) }, false),
             (Header::new(FrameKind::ReleaseObjects), true),
             (call, false),
         ] {
@@ -522,8 +566,37 @@ mod tests {
     }
 
     #[test]
+    fn one_way_calls_are_a_violation_unless_they_were_negotiated() {
+        let one_way = Header { one_way: true, ..Header::new(FrameKind::Call) };
+        let ended = Header { ended: 1, ..Header::new(FrameKind::Reply) };
+        for (header, is_violation) in [
+            (one_way, true),
+            (Header::new(FrameKind::Acknowledge), true),
+            (Header::new(FrameKind::Call), false),
+            (ended, false),
+        ] {
+            let violation = Err(Violation::NotNegotiated(Features::ONE_WAY));
+            let expected = if is_violation { violation } else { Ok(()) };
+            assert_eq!(header.check_features(Features::NONE), expected, "{header:?}");
+            assert_eq!(header.check_features(Features::OBJECTS), expected, "{header:?}");
+            assert_eq!(header.check_features(Features::ONE_WAY), Ok(()), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_reply_and_an_acknowledgement_ask_for_a_bye() {
+        for kind in KINDS.filter_map(FrameKind::from_byte) {
+            let handles = u16::from(kind == FrameKind::Attach);
+            let header = Header { handles, awaits_bye: true, ..Header::new(kind) };
+            let expected =
+                if has_ended(kind) { Ok(()) } else { Err(Violation::UnknownFlags(AWAITS_BYE)) };
+            assert_eq!(Header::read(&bytes(&header)).map(drop), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_body_or_handles_that_a_frame_kind_lacks_are_a_violation() {
-        let kinds = (1..=11).filter_map(FrameKind::from_byte);
+        let kinds = KINDS.filter_map(FrameKind::from_byte);
         for kind in kinds {
             let empty =
                 Header { handles: u16::from(kind == FrameKind::Attach), ..Header::new(kind) };
@@ -539,6 +612,7 @@ mod tests {
                 FrameKind::Hello,
                 FrameKind::Refused,
                 FrameKind::ReleaseObjects,
+                FrameKind::Acknowledge,
             ];
             let body = Body::Inline { len: 1 };
             let shared = Body::Shared { offset: 0, len: 1 };

@@ -17,6 +17,7 @@ mod fault;
 mod frame;
 mod greeting;
 mod negotiation;
+mod one_way;
 mod pending_releases;
 mod released_objects;
 mod server_end;

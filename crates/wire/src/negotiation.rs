@@ -47,6 +47,9 @@ impl Features {
     /// The server describes the interface of each object on request.
     pub const DESCRIPTION: Self = Self(1 << 1);
 
+    /// A call without a reply is acknowledged together with others.
+    pub const ONE_WAY: Self = Self(1 << 3);
+
     /// The features that this crate implements.
     pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0);
 
@@ -81,6 +84,7 @@ impl fmt::Display for Features {
         match *self {
             Self::OBJECTS => f.write_str("objects"),
             Self::DESCRIPTION => f.write_str("description"),
+            Self::ONE_WAY => f.write_str("one-way calls"),
             Self(bits) => write!(f, "{bits:#x}"),
         }
     }

@@ -4,6 +4,7 @@
 use syshandle_types::{BodySize, Limits};
 
 use crate::client_end::{check_body, check_handles, give_back, place};
+use crate::one_way::ReceivedCalls;
 use crate::pending_releases::PendingReleases;
 use crate::{
     Body, Entries, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries, Ranges,
@@ -21,6 +22,7 @@ pub struct ServerEnd<T> {
     features: Features,
     phase: Phase,
     running: Vec<(u32, T)>,
+    one_way: ReceivedCalls<T>,
     outgoing: Ranges,
     pending_releases: PendingReleases,
 }
@@ -40,7 +42,8 @@ enum Phase {
 pub enum ServerEndEvent<'a, T> {
     /// The client requests an object, or an interface of an existing one.
     Hello(Hello),
-    /// A call to run. When it starts, the driver calls [`ServerEnd::started`].
+    /// A call to run. When it starts, the driver calls [`ServerEnd::started`], or
+    /// [`ServerEnd::started_one_way`].
     Call {
         /// ID of the call.
         call: u32,
@@ -48,6 +51,8 @@ pub enum ServerEndEvent<'a, T> {
         object: u32,
         /// Number of the method.
         method: u32,
+        /// Whether the call has no reply.
+        one_way: bool,
         /// The caller's timeout in milliseconds.
         timeout_ms: u32,
         /// Location of the arguments.
@@ -85,6 +90,7 @@ impl<T> ServerEnd<T> {
             features,
             phase: Phase::Greeted,
             running: Vec::new(),
+            one_way: ReceivedCalls::default(),
             outgoing: Ranges::default(),
             pending_releases: PendingReleases::of_server(),
         }
@@ -130,6 +136,7 @@ impl<T> ServerEnd<T> {
                     call: header.call,
                     object: header.object,
                     method: header.code,
+                    one_way: header.one_way,
                     timeout_ms: header.timeout_ms,
                     body: header.body,
                     entries: header.entries,
@@ -168,9 +175,11 @@ impl<T> ServerEnd<T> {
         check_body(header.body, self.limits)?;
         match () {
             () if header.handles > self.limits.handles_max => Err(Violation::TooManyHandles),
-            () if self.running.len() >= usize::from(self.limits.calls_max) => {
+            () if self.places() >= usize::from(self.limits.calls_max) => {
                 Err(Violation::TooManyCalls)
             }
+            // The id of a one-way call only names it in an acknowledgement.
+            () if header.one_way => Ok(()),
             () if self.running.iter().any(|(id, _)| *id == header.call) => {
                 Err(Violation::CallTwice(header.call))
             }
@@ -181,6 +190,58 @@ impl<T> ServerEnd<T> {
     /// Records that a call has started. It counts as running until its reply.
     pub fn started(&mut self, call: u32, running: T) {
         self.running.push((call, running));
+    }
+
+    /// Records that a one-way call has started. Returns its number, for [`ServerEnd::end_one_way`].
+    pub fn started_one_way(&mut self, running: T) -> u32 {
+        self.one_way.started(running)
+    }
+
+    /// Records that a one-way call has ended.
+    pub fn end_one_way(&mut self, number: u32) {
+        self.one_way.ended(number);
+    }
+
+    /// Returns the frame that reports the failure of a one-way call, which has ended. Its body is
+    /// the [`Fault`].
+    pub fn one_way_failed(&mut self, call: u32, method: u32, body_len: usize) -> Header {
+        let body = Body::Inline { len: body_len as u32 };
+        Header { call, code: method, body, ..self.acknowledge() }
+    }
+
+    /// Returns a frame that acknowledges one-way calls, if it should not wait for the next reply:
+    /// half of the calls in flight have ended, or the client can't start another call. With
+    /// `at_once`, one call that has ended is enough.
+    #[inline]
+    pub fn acknowledgement(&mut self, at_once: bool) -> Option<Header> {
+        let ended = self.one_way.unacknowledged();
+        if ended == 0 {
+            return None;
+        }
+        let limit = usize::from(self.limits.calls_max);
+        let is_due = at_once || ended >= limit / 2 || self.places() >= limit;
+        is_due.then(|| self.acknowledge())
+    }
+
+    fn acknowledge(&mut self) -> Header {
+        let releases = self.pending_releases.take();
+        Header {
+            ended: self.one_way.acknowledge(),
+            releases,
+            ..Header::new(FrameKind::Acknowledge)
+        }
+    }
+
+    /// Returns the number of calls that count as in flight: those without a reply, and one-way calls
+    /// that were not acknowledged.
+    #[inline]
+    pub fn places(&self) -> usize {
+        self.running.len() + self.one_way.places()
+    }
+
+    /// Returns whether the client has closed the connection in order.
+    pub fn has_said_bye(&self) -> bool {
+        self.phase == Phase::Closed
     }
 
     /// Returns the allocator of the shared memory that the server writes.
@@ -228,6 +289,7 @@ impl<T> ServerEnd<T> {
             body,
             releases,
             entries: table,
+            ended: self.one_way.acknowledge(),
             ..Header::new(FrameKind::Reply)
         })
     }
@@ -249,9 +311,14 @@ impl<T> ServerEnd<T> {
         self.running.iter().map(|(_, running)| running)
     }
 
+    /// Returns the driver's data of all running one-way calls.
+    pub fn running_one_way(&self) -> impl Iterator<Item = &T> {
+        self.one_way.running()
+    }
+
     /// Returns whether no call is running.
     pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
+        self.running.is_empty() && self.one_way.running().next().is_none()
     }
 }
 

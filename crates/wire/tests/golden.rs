@@ -140,6 +140,9 @@ fn frames_are_as_they_were() {
     let fault = Fault::NoSuchMethod(9).write();
     golden.frame("reply with a fault", with_body(reply(Status::Fault), &fault));
 
+    let ended = Header { ended: 5, ..reply(Status::Done) };
+    golden.frame("reply that acknowledges one-way calls", with_body(ended, b"abc"));
+
     golden.frame("cancel", (Header { call: 0x0001_0002, ..of(FrameKind::Cancel) }, vec![]));
     golden.frame("bye", (of(FrameKind::Bye), vec![]));
     golden.frame("arena", (Header { handles: 1, ..of(FrameKind::Arena) }, vec![]));
@@ -149,6 +152,13 @@ fn frames_are_as_they_were() {
     golden.frame("release that asks", (of(FrameKind::Release), vec![]));
     golden.frame("attach", (Header { handles: 1, ..of(FrameKind::Attach) }, vec![]));
     golden.frame("release of objects", ReleasedObjects::write(&[(7, 1), (9, 300)]));
+    let one_way = Header { call: 2, code: 3, timeout_ms: 30_000, ..of(FrameKind::Call) };
+    let one_way = Header { one_way: true, object: 7, ..one_way };
+    golden.frame("one-way call", with_body(one_way, b"abc"));
+    let acknowledge = Header { ended: 5, ..of(FrameKind::Acknowledge) };
+    golden.frame("acknowledge", (acknowledge.clone(), vec![]));
+    let failed = Header { call: 2, code: 3, awaits_bye: true, ..acknowledge };
+    golden.frame("acknowledge of a failed call", with_body(failed, &Fault::Expired.write()));
     golden.check("frames");
 }
 

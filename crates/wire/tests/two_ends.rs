@@ -22,7 +22,7 @@ fn bytes(header: &Header, body: &[u8]) -> Vec<u8> {
 }
 
 /// The features that both sides announce.
-const FEATURES: Features = Features::OBJECTS;
+const FEATURES: Features = Features::from_bits(Features::OBJECTS.bits() | Features::ONE_WAY.bits());
 
 fn open(limits: Limits) -> Two {
     let offers = vec![Offer::new(Guid::NIL, Guid::NIL)];
@@ -54,6 +54,20 @@ impl Two {
     /// Delivers a frame to the server, which must reject it. Returns the violation.
     fn refuses(&mut self, header: &Header, body: &[u8]) -> Violation {
         self.server.receive(&bytes(header, body), 0, false).unwrap_err()
+    }
+
+    /// Starts a one-way call at the client and delivers it to the server. Returns its number there.
+    fn one_way(&mut self, call: u32) -> u32 {
+        let header = self.client.start_one_way((call, 0), 0, 0, 1000).unwrap();
+        let frame = bytes(&header, &[]);
+        let (event, _) = self.server.receive(&frame, 0, false).unwrap();
+        assert!(matches!(event, ServerEndEvent::Call { one_way: true, .. }));
+        self.server.started_one_way(call)
+    }
+
+    /// Delivers a frame to the client.
+    fn deliver(&mut self, header: &Header, body: &[u8]) -> Result<ClientEndEvent<u32>, Violation> {
+        self.client.receive(&bytes(header, body), 0, false).map(|(event, _)| event)
     }
 
     fn reply(&mut self, call: u32) -> ClientEndEvent<u32> {
@@ -265,4 +279,111 @@ fn numbers_are_given_back_to_a_server_and_not_to_a_client() {
     assert!(ReleasedObjects::read(inline).unwrap().iter().eq([(3, 2)]));
     let unexpected = Violation::Unexpected(FrameKind::ReleaseObjects);
     assert_eq!(two.client.receive(&frame, 0, false).unwrap_err(), unexpected);
+}
+
+#[test]
+fn a_one_way_call_counts_until_the_server_acknowledges_it() {
+    let mut two = open(Limits { calls_max: 4, ..Limits::default() });
+    let numbers = [7, 7, 7, 7].map(|call| two.one_way(call));
+    let full = two.client.start_one_way((7, 0), 0, 0, 1000);
+    assert_eq!(full, Err(StartError::TooManyCalls));
+    assert_eq!(two.client.start(0, 0, 0, 0, 1), Err(StartError::TooManyCalls));
+    assert!(two.client.owes_bye());
+    assert!(!two.server.is_idle());
+    assert_eq!(two.server.acknowledgement(true), None, "no call has ended");
+    two.server.end_one_way(numbers[2]);
+    // The client can't start another call, so the first end is reported at once.
+    let acknowledge = two.server.acknowledgement(false).unwrap();
+    assert!(matches!(two.deliver(&acknowledge, &[]), Ok(ClientEndEvent::Nothing)));
+    assert_eq!((two.client.unacknowledged(), two.server.places()), (3, 3));
+    two.server.end_one_way(numbers[0]);
+    assert_eq!(two.server.acknowledgement(false), None, "half of the calls have not ended");
+    two.server.end_one_way(numbers[1]);
+    let acknowledge = two.server.acknowledgement(false).unwrap();
+    two.deliver(&acknowledge, &[]).unwrap();
+    two.server.end_one_way(numbers[3]);
+    let acknowledge = two.server.acknowledgement(true).unwrap();
+    two.deliver(&acknowledge, &[]).unwrap();
+    assert_eq!((two.client.unacknowledged(), two.server.places()), (0, 0));
+    assert!(two.server.is_idle() && !two.client.owes_bye());
+}
+
+#[test]
+fn a_reply_acknowledges_one_way_calls() {
+    let mut two = open(Limits::default());
+    let (number, call) = (two.one_way(1), two.call(5, b""));
+    two.server.end_one_way(number);
+    assert!(matches!(two.reply(call), ClientEndEvent::Reply { waiter: 5, .. }));
+    assert_eq!((two.client.unacknowledged(), two.server.places()), (0, 0));
+    assert_eq!(two.server.acknowledgement(true), None);
+}
+
+#[test]
+fn the_failure_of_a_one_way_call_names_the_call() {
+    let mut two = open(Limits::default());
+    let number = two.one_way(9);
+    two.server.end_one_way(number);
+    let header = two.server.one_way_failed(9, 3, 1);
+    let event = two.deliver(&header, &[8]);
+    assert!(matches!(event, Ok(ClientEndEvent::OneWayFailed { call: 9, method: 3 })));
+    assert_eq!(two.client.unacknowledged(), 0);
+    let again = two.deliver(&header, &[8]);
+    assert_eq!(again.unwrap_err(), Violation::TooManyEnded, "one call can't fail twice");
+}
+
+#[test]
+fn a_server_that_acknowledges_more_one_way_calls_than_were_sent_violates_the_protocol() {
+    for kind in [FrameKind::Acknowledge, FrameKind::Reply] {
+        let mut two = open(Limits::default());
+        let call = two.call(1, b"");
+        two.one_way(1);
+        let header = Header { call, ended: 2, ..Header::new(kind) };
+        assert_eq!(two.deliver(&header, &[]).unwrap_err(), Violation::TooManyEnded, "{kind:?}");
+    }
+    let mut two = open(Limits::default());
+    let failed = Header::new(FrameKind::Acknowledge);
+    let failed = Header { body: Body::Inline { len: 1 }, ..failed };
+    two.one_way(1);
+    assert_eq!(two.deliver(&failed, &[8]).unwrap_err(), Violation::TooManyEnded);
+}
+
+#[test]
+fn more_one_way_calls_than_allowed_are_a_violation() {
+    let mut two = open(Limits { calls_max: 2, ..Limits::default() });
+    let number = two.one_way(1);
+    two.one_way(1);
+    let next = Header { call: 1, one_way: true, ..Header::new(FrameKind::Call) };
+    assert_eq!(two.refuses(&next, &[]), Violation::TooManyCalls);
+    two.server.end_one_way(number);
+    assert_eq!(two.refuses(&next, &[]), Violation::TooManyCalls, "the end was not acknowledged");
+    two.server.acknowledgement(false).unwrap();
+    assert!(two.server.receive(&bytes(&next, &[]), 0, false).is_ok());
+}
+
+#[test]
+fn one_way_calls_can_not_be_cancelled_and_may_have_the_id_of_another_call() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    two.one_way(call);
+    two.one_way(call);
+    two.reply(call);
+    let cancel = Header { call, ..Header::new(FrameKind::Cancel) };
+    let frame = bytes(&cancel, &[]);
+    assert!(matches!(two.server.receive(&frame, 0, false), Ok((ServerEndEvent::Nothing, _))));
+    assert_eq!(two.server.running_one_way().count(), 2);
+}
+
+#[test]
+fn a_one_way_call_that_could_not_be_sent_takes_no_place() {
+    let mut two = open(Limits { calls_max: 1, ..Limits::default() });
+    let header = two.client.start_one_way((1, 0), 0, Limits::ARENA_BYTES, 0).unwrap();
+    two.client.unsent(&header);
+    two.client.start_one_way((1, 0), 0, Limits::ARENA_BYTES, 0).unwrap();
+}
+
+#[test]
+fn only_the_server_acknowledges() {
+    let mut two = open(Limits::default());
+    let violation = two.refuses(&Header::new(FrameKind::Acknowledge), &[]);
+    assert_eq!(violation, Violation::Unexpected(FrameKind::Acknowledge));
 }

@@ -369,7 +369,8 @@ impl Calls {
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
             ClientEndEvent::ArenaLost => link.outgoing().send_again(),
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),
-            ClientEndEvent::Nothing => {}
+            // This client makes no one-way calls.
+            ClientEndEvent::Nothing | ClientEndEvent::OneWayFailed { .. } => {}
             ClientEndEvent::Bye => return Err(EndReason::Closed),
             ClientEndEvent::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;

@@ -283,6 +283,8 @@ impl ServerConnection {
                 body,
                 entries,
                 handles_lost,
+                // This server does not announce one-way calls.
+                one_way: _,
             } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
                 let state = shared.calls.start(call, timeout, shared.outbox.unread())?;
