@@ -43,6 +43,16 @@ pub enum FrameKind {
     /// Server to client: one-way calls have ended. The body is empty, or the [`crate::Fault`] of the
     /// call that the frame names.
     Acknowledge = 16,
+    /// Client to server: offers the memory of two rings, whose handle accompanies the frame.
+    RingOffer = 20,
+    /// Server to client: accepts the memory with the code 1, or declines it with the code 0.
+    RingAnswer = 21,
+    /// Either direction: the last frame of the sender in this transport. Its next frames are in the
+    /// other one: the ring or the socket.
+    RingSwitch = 22,
+    /// Either direction: wakes a receiver that waits for the socket, because there are frames in the
+    /// ring.
+    RingBell = 23,
 }
 
 impl FrameKind {
@@ -61,6 +71,10 @@ impl FrameKind {
             10 => Self::Attach,
             11 => Self::ReleaseObjects,
             16 => Self::Acknowledge,
+            20 => Self::RingOffer,
+            21 => Self::RingAnswer,
+            22 => Self::RingSwitch,
+            23 => Self::RingBell,
             _ => return None,
         })
     }
@@ -298,27 +312,37 @@ impl Header {
             | FrameKind::Refused
             | FrameKind::ReleaseObjects
             | FrameKind::Acknowledge => *handles == 0 && is_inline,
-            FrameKind::Cancel | FrameKind::Bye | FrameKind::Release => *handles == 0 && is_empty,
+            FrameKind::Cancel
+            | FrameKind::Bye
+            | FrameKind::Release
+            | FrameKind::RingAnswer
+            | FrameKind::RingSwitch
+            | FrameKind::RingBell => *handles == 0 && is_empty,
             FrameKind::Arena => *handles <= 1 && is_empty,
-            FrameKind::Attach => *handles == 1 && is_empty,
+            FrameKind::Attach | FrameKind::RingOffer => *handles == 1 && is_empty,
         }
     }
 
     /// Checks that the frame uses only features that are in effect.
     #[inline]
     pub(crate) fn check_features(&self, features: Features) -> Result<(), Violation> {
-        let uses_objects = match self.kind {
-            FrameKind::Call => self.object != 0 || self.entries.has_objects(),
-            FrameKind::ReleaseObjects => true,
-            _ => self.entries.has_objects(),
+        let used = match self.kind {
+            FrameKind::Call if self.object != 0 => Features::OBJECTS,
+            FrameKind::ReleaseObjects => Features::OBJECTS,
+            _ if self.entries.has_objects() => Features::OBJECTS,
+            FrameKind::RingOffer
+            | FrameKind::RingAnswer
+            | FrameKind::RingSwitch
+            | FrameKind::RingBell => Features::RINGS,
+            _ => Features::NONE,
         };
-        if uses_objects && !features.contains(Features::OBJECTS) {
-            return Err(Violation::NotNegotiated(Features::OBJECTS));
-        }
         let is_one_way = self.one_way || self.kind == FrameKind::Acknowledge;
-        match is_one_way && !features.contains(Features::ONE_WAY) {
-            true => Err(Violation::NotNegotiated(Features::ONE_WAY)),
-            false => Ok(()),
+        if is_one_way && !features.contains(Features::ONE_WAY) {
+            return Err(Violation::NotNegotiated(Features::ONE_WAY));
+        }
+        match features.contains(used) {
+            true => Ok(()),
+            false => Err(Violation::NotNegotiated(used)),
         }
     }
 }
@@ -387,6 +411,11 @@ pub enum Violation {
     TooManyEnded,
     /// The frame uses a feature that is not in effect on this connection.
     NotNegotiated(Features),
+    /// A position or a length in a ring is impossible, or its memory lacks the required size, seals
+    /// or pages.
+    BadRing,
+    /// The peer offers rings more often than permitted.
+    TooManyOffers,
     /// The table of entries has an unknown type, or differs from the handles of the frame.
     BadEntries,
 }
@@ -431,6 +460,11 @@ impl fmt::Display for Violation {
             Self::BadEntries => {
                 f.write_str("the table of entries differs from the handles of the frame")
             }
+            Self::BadRing => f.write_str(
+                "the shared memory of the rings lacks the required size, seals or pages, or has an \
+                 impossible position",
+            ),
+            Self::TooManyOffers => f.write_str("rings are offered too often"),
             Self::NotOurs => f.write_str("the peer does not use this protocol"),
             Self::BadArena => {
                 f.write_str("the shared memory lacks the required size, seals or access mode")
@@ -462,6 +496,9 @@ mod tests {
 
     /// The numbers of all kinds of frames.
     const KINDS: std::ops::RangeInclusive<u8> = 1..=23;
+
+    /// The kinds that always have one handle.
+    const HANDLE: [FrameKind; 2] = [FrameKind::Attach, FrameKind::RingOffer];
 
     fn example() -> Header {
         Header {
@@ -534,7 +571,7 @@ mod tests {
         frame[20..24].fill(0xff); // the offset of a body in the frame
         assert_eq!(Header::read(&frame), Ok((inline, &b""[..])));
         for kind in KINDS.filter_map(FrameKind::from_byte) {
-            let handles = u16::from(kind == FrameKind::Attach);
+            let handles = u16::from(HANDLE.contains(&kind));
             let header = Header { handles, call: 1, code: 2, timeout_ms: 3, ..Header::new(kind) };
             let header = match has_ended(kind) {
                 true => Header { ended: 4, ..header },
@@ -584,9 +621,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_about_rings_is_a_violation_unless_they_were_negotiated() {
+        for kind in (20..=23).filter_map(FrameKind::from_byte) {
+            let header = Header::new(kind);
+            let violation = Err(Violation::NotNegotiated(Features::RINGS));
+            assert_eq!(header.check_features(Features::OWN), violation, "{kind:?}");
+            assert_eq!(header.check_features(Features::RINGS), Ok(()), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn only_a_reply_and_an_acknowledgement_ask_for_a_bye() {
         for kind in KINDS.filter_map(FrameKind::from_byte) {
-            let handles = u16::from(kind == FrameKind::Attach);
+            let handles = u16::from(HANDLE.contains(&kind));
             let header = Header { handles, awaits_bye: true, ..Header::new(kind) };
             let expected =
                 if has_ended(kind) { Ok(()) } else { Err(Violation::UnknownFlags(AWAITS_BYE)) };
@@ -598,8 +645,7 @@ mod tests {
     fn a_body_or_handles_that_a_frame_kind_lacks_are_a_violation() {
         let kinds = KINDS.filter_map(FrameKind::from_byte);
         for kind in kinds {
-            let empty =
-                Header { handles: u16::from(kind == FrameKind::Attach), ..Header::new(kind) };
+            let empty = Header { handles: u16::from(HANDLE.contains(&kind)), ..Header::new(kind) };
             let read = |header: &Header, body: &[u8]| {
                 let frame = [bytes(header), body.to_vec()].concat();
                 Header::read(&frame).map(drop)

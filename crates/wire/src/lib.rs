@@ -20,6 +20,7 @@ mod negotiation;
 mod one_way;
 mod pending_releases;
 mod released_objects;
+mod ring;
 mod server_end;
 
 pub use arena::Ranges;
@@ -31,4 +32,5 @@ pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use negotiation::{Features, Versions};
 pub use released_objects::ReleasedObjects;
+pub use ring::{RingEnd, RingEvent, RingLayout, RingSide, Transport};
 pub use server_end::{ServerEnd, ServerEndEvent};

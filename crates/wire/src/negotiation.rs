@@ -50,7 +50,10 @@ impl Features {
     /// A call without a reply is acknowledged together with others.
     pub const ONE_WAY: Self = Self(1 << 3);
 
-    /// The features that this crate implements.
+    /// Frames through shared memory. A side announces it only if it is turned on.
+    pub const RINGS: Self = Self(1 << 5);
+
+    /// The features that a side always announces.
     pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0);
 
     /// Returns the set with these bits.
@@ -63,6 +66,12 @@ impl Features {
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
+    }
+
+    /// Returns the set with the features of `other` too.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Returns the features that both sets have. These are in effect on a connection.
@@ -85,6 +94,7 @@ impl fmt::Display for Features {
             Self::OBJECTS => f.write_str("objects"),
             Self::DESCRIPTION => f.write_str("description"),
             Self::ONE_WAY => f.write_str("one-way calls"),
+            Self::RINGS => f.write_str("rings"),
             Self(bits) => write!(f, "{bits:#x}"),
         }
     }

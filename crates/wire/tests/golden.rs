@@ -28,7 +28,7 @@ use syshandle_types::{
 };
 use syshandle_wire::{
     Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
-    ReleasedObjects, Releases, ServerEnd, Status,
+    ReleasedObjects, Releases, RingEnd, RingSide, ServerEnd, Status,
 };
 
 /// The lines of one golden file.
@@ -150,6 +150,12 @@ fn frames_are_as_they_were() {
     let releases = Releases::take_from(&mut vec![64]);
     golden.frame("release", (Header { releases, ..of(FrameKind::Release) }, vec![]));
     golden.frame("release that asks", (of(FrameKind::Release), vec![]));
+    let mut rings = RingEnd::new(RingSide::Client);
+    golden.frame("offer of rings", (rings.offer().unwrap(), vec![]));
+    golden.frame("answer that accepts rings", (rings.answer(true), vec![]));
+    golden.frame("answer that declines rings", (rings.answer(false), vec![]));
+    golden.frame("switch", (RingEnd::switch(), vec![]));
+    golden.frame("bell", (RingEnd::bell(), vec![]));
     golden.frame("attach", (Header { handles: 1, ..of(FrameKind::Attach) }, vec![]));
     golden.frame("release of objects", ReleasedObjects::write(&[(7, 1), (9, 300)]));
     let one_way = Header { call: 2, code: 3, timeout_ms: 30_000, ..of(FrameKind::Call) };
