@@ -193,9 +193,12 @@ fn all(quick: bool) -> Vec<Along> {
     };
     // One process may use five eighths of a server's descriptors. Connections take some of them.
     let descriptors = (descriptors_max().saturating_mul(5) / 8).saturating_sub(64);
-    let mut background_tasks = counts(large.min(descriptors));
-    if !quick && !background_tasks.contains(&descriptors.min(BACKGROUND_TASKS_MAX)) {
-        background_tasks.push(descriptors.min(BACKGROUND_TASKS_MAX));
+    // A task that waits for an argument of its call takes two: one for the argument, and one for the
+    // wait.
+    let tasks_max = descriptors / 2;
+    let mut background_tasks = counts(large.min(tasks_max));
+    if !quick && !background_tasks.contains(&tasks_max.min(BACKGROUND_TASKS_MAX)) {
+        background_tasks.push(tasks_max.min(BACKGROUND_TASKS_MAX));
     }
     vec![
         Along {

@@ -30,7 +30,6 @@ use self::platform::{EncodedReply, ObjectRef};
 use crate::class::{Interface, Proxy};
 use crate::limits::CALL_TIMEOUT;
 use crate::method_ref::MethodRef;
-#[cfg(not(windows))]
 use crate::withdrawal::Withdrawal;
 use crate::{CallError, Result};
 
@@ -117,6 +116,16 @@ impl Client {
         Ok(P::from_client(self.cast_to(P::Interface::DESCRIPTION)?))
     }
 
+    /// Returns a value that withdraws the object, if this process serves it and this is the
+    /// reference of its owner: the one that [`in_process`](crate::in_process()),
+    /// [`Class::in_process`](crate::object::Class::in_process) or [`Context::serve`] returned, or a
+    /// clone. A reference that a call or [`cast`](Self::cast) returned is not the owner's.
+    ///
+    /// [`Context::serve`]: crate::Context::serve
+    pub fn withdrawal(&self) -> Option<Withdrawal> {
+        self.object.withdrawal()
+    }
+
     /// Calls a method without an error type of its own.
     #[doc(hidden)]
     pub fn call<'a, T: Decode>(
@@ -176,17 +185,6 @@ impl Client {
         let mut client = self.clone();
         client.object.filesystems = Some(filesystems);
         client
-    }
-
-    /// Returns a value that withdraws the object, if this process serves it and this is the
-    /// reference of its owner: the one that [`in_process`](crate::in_process()),
-    /// [`Class::in_process`](crate::object::Class::in_process) or [`Context::serve`] returned, or a
-    /// clone. A reference that a call or [`cast`](Self::cast) returned is not the owner's. Linux
-    /// only.
-    ///
-    /// [`Context::serve`]: crate::Context::serve
-    pub fn withdrawal(&self) -> Option<Withdrawal> {
-        self.object.withdrawal()
     }
 }
 

@@ -77,6 +77,7 @@ mod serde_value;
 mod server;
 pub mod testing;
 mod untyped_object;
+mod withdrawal;
 
 /// Running servers: their end, and their statistics.
 pub mod serving {
@@ -86,7 +87,6 @@ pub mod serving {
         CallStats, QuotaOwner, QuotaStats, RefusalStats, RunningServer, ServerRef, ServerStats,
         Usage,
     };
-    #[cfg(not(windows))]
     pub use crate::withdrawal::Withdrawal;
 }
 
@@ -118,7 +118,6 @@ cfg_if::cfg_if! {
         mod sync;
         #[cfg(test)]
         mod test_sync;
-        mod withdrawal;
 
         #[cfg(test)]
         use test_sync as sync;

@@ -42,12 +42,15 @@ impl Withdrawal {
     ///
     /// A call that arrives after the return of this function fails with
     /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected), "the object no longer exists",
-    /// and did not run. Passing a reference on fails too. Running methods finish, and their callers
-    /// get the results. After that, the connections to the object end, and their descriptors are
-    /// closed. References that methods have returned over such a connection end with it. A client
-    /// that got the object from a method keeps its connection, and loses only this object.
-    /// A caller that does not read its results loses them after ten seconds. Background
-    /// tasks that methods of the object started continue.
+    /// and did not run. Passing a reference on to another process fails too. Running methods finish,
+    /// and their callers get the results. Background tasks that methods of the object started
+    /// continue.
+    ///
+    /// On Linux, the connections to the object then end, and their descriptors are closed.
+    /// References that methods have returned over such a connection end with it. A client that got
+    /// the object from a method keeps its connection, and loses only this object. A caller that
+    /// does not read its results loses them after ten seconds. On Windows, the holders keep their
+    /// COM references until they release them.
     ///
     /// The object itself is dropped when its last method has ended, on the thread that calls this
     /// function or on a thread of the object's server. This function does not wait for methods, so

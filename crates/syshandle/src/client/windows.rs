@@ -29,6 +29,7 @@ use crate::call_target::ComTarget;
 use crate::limits::{self, LIMITS};
 use crate::received_handles::KernelProver;
 use crate::stand_in::{self, HandleOrObject, PassedReference, StandIn};
+use crate::withdrawal::Withdrawal;
 use crate::{CallError, Error, ErrorKind, Result};
 
 /// The object that a client refers to.
@@ -37,6 +38,16 @@ pub(super) struct ObjectRef {
     location: ObjectLocation,
     /// Handle that represents this reference in messages.
     stand_in: Arc<OnceLock<StandIn>>,
+}
+
+impl ObjectRef {
+    /// Returns the value that withdraws the object, if this is the reference of its owner.
+    pub(super) fn withdrawal(&self) -> Option<Withdrawal> {
+        match &self.location {
+            ObjectLocation::Remote(_) => None,
+            ObjectLocation::Local(local) => local.withdrawal(),
+        }
+    }
 }
 
 /// Location of the object.

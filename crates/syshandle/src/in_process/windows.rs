@@ -39,6 +39,7 @@ fn client_within(
     activity: &Arc<Activity>,
 ) -> Result<Client> {
     let object = ComObject::new(object.clone(), activity, None)?;
-    let local = LocalObject::new(Arc::new(object), interface)?;
+    let withdrawal = object.withdrawal();
+    let local = LocalObject::new(Arc::new(object), interface)?.of_owner(withdrawal);
     Ok(Client::local(local, interface))
 }

@@ -4,6 +4,7 @@ pub(crate) mod activity;
 pub(crate) mod arguments;
 pub(crate) mod context;
 mod ending;
+mod holders;
 pub(crate) mod objects;
 pub(crate) mod server_control;
 mod session;

@@ -15,6 +15,7 @@ mod method_errors;
 mod reentrancy;
 mod simulated_context;
 mod support;
+mod withdrawal;
 
 cfg_if::cfg_if! {
     if #[cfg(not(windows))] {

@@ -14,6 +14,7 @@ use crate::class::Interface;
 use crate::server_status::ServerStatus;
 use crate::stand_in::HandleOrObject;
 use crate::untyped_object::no_interface;
+use crate::withdrawal::Withdrawal;
 use crate::{Error, ErrorKind, Result};
 
 /// Reference to an object of this process, by one of its interfaces.
@@ -21,19 +22,31 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) struct LocalObject {
     object: Arc<dyn CallTarget>,
     interface: usize,
+    /// Withdraws the object, if this is the reference of its owner.
+    withdrawal: Option<Withdrawal>,
 }
 
 impl LocalObject {
     pub(crate) fn new(object: Arc<dyn CallTarget>, interface: &Description) -> Result<Self> {
         let mut interfaces = object.interfaces().iter();
         match interfaces.position(|one| one.iid == interface.iid) {
-            Some(interface) => Ok(Self { object, interface }),
+            Some(interface) => Ok(Self { object, interface, withdrawal: None }),
             None => {
                 let is_public = |one: &&Description| one.iid != <dyn ServerStatus>::DESCRIPTION.iid;
                 let interfaces = object.interfaces().iter().copied().filter(is_public);
                 Err(no_interface(interface, interfaces))
             }
         }
+    }
+
+    /// Makes this the reference of the object's owner.
+    pub(crate) fn of_owner(self, withdrawal: Withdrawal) -> Self {
+        Self { withdrawal: Some(withdrawal), ..self }
+    }
+
+    /// Returns the value that withdraws the object, if this is the reference of its owner.
+    pub(crate) fn withdrawal(&self) -> Option<Withdrawal> {
+        self.withdrawal.clone()
     }
 
     pub(crate) fn cast(&self, interface: &Description) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! Objects in the form in which clients call them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use syshandle_com::{RegisteredInterface, ReplySender, Serve, ServedObject};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
@@ -11,6 +11,7 @@ use syshandle_wire::{Fault, Status};
 use super::activity::{Activity, ActivityKind, KeepAlive};
 use super::arguments::Arguments;
 use super::context::CallContext;
+use super::holders::Holders;
 use super::session::{HeldObject, Session};
 use crate::call_target::{CallTarget, ComCall, ComTarget, ReplyHandler};
 use crate::method_ref::MethodRef;
@@ -21,12 +22,15 @@ use crate::server::incoming_call::IncomingCall;
 use crate::server_status::ServerStatus;
 use crate::stand_in;
 use crate::untyped_object::Object;
+use crate::withdrawal::Withdrawal;
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.
 pub(crate) struct ComObject {
     session: Arc<Session>,
     program: Arc<ProgramObject>,
+    /// The forms of the program's object for all clients, so that its owner can withdraw it.
+    holders: Arc<Holders>,
     /// Private interface.
     status: Object,
     /// Interfaces of the program's object and the private interface, in the order of their indices.
@@ -41,8 +45,18 @@ impl ComObject {
         activity: &Arc<Activity>,
         client: Option<u32>,
     ) -> Result<Self> {
+        Self::with_holders(program, activity, client, Holders::new())
+    }
+
+    fn with_holders(
+        program: Object,
+        activity: &Arc<Activity>,
+        client: Option<u32>,
+        holders: Arc<Holders>,
+    ) -> Result<Self> {
         let descriptions: Vec<_> = program.descriptions().collect();
         let program = Arc::new(ProgramObject(Mutex::new(Some(program))));
+        holders.add(&program);
         let session = Session::new(program.clone(), activity)?;
         let status =
             Arc::new(ServerStatusObject { session: session.clone(), process: OnceLock::new() });
@@ -51,7 +65,7 @@ impl ComObject {
         if let Some(client) = client {
             session.belongs_to(client);
         }
-        Ok(Self { session, program, status, interfaces })
+        Ok(Self { session, program, holders, status, interfaces })
     }
 
     /// Makes an object with its own session for another client of the program's object. So the
@@ -59,7 +73,13 @@ impl ComObject {
     pub(crate) fn for_another_client(&self) -> Result<Self> {
         let no_object = || Error::detected(ErrorKind::Disconnected, "the object no longer exists");
         let program = self.program.get().ok_or_else(no_object)?;
-        Self::new(program, self.session.activity(), None)
+        Self::with_holders(program, self.session.activity(), None, self.holders.clone())
+    }
+
+    /// Returns the value that withdraws the program's object.
+    pub(crate) fn withdrawal(&self) -> Withdrawal {
+        let holders: Weak<Holders> = Arc::downgrade(&self.holders);
+        Withdrawal::new(holders)
     }
 
     /// Converts to an object that COM serves. Must run on a thread of the apartment.
@@ -128,7 +148,11 @@ impl CallTarget for ComObject {
         };
         let object = || iid.and_then(|iid| self.program.get()?.interface(iid));
         let Some(interface) = status.or_else(object) else {
-            return keep(Status::Fault, Fault::Draining.write().into(), &[]);
+            let fault = match self.holders.is_withdrawn() {
+                true => Fault::Withdrawn,
+                false => Fault::Draining,
+            };
+            return keep(Status::Fault, fault.write().into(), &[]);
         };
         // The runtime's own calls don't count, and are served until the process ends.
         let _keep_alive = match is_status {
@@ -211,10 +235,10 @@ impl std::fmt::Debug for ComObject {
     }
 }
 
-/// The program's object; `None` once the client has released it or has died, or the server has
-/// ended.
+/// The program's object; `None` once the client has released it or has died, its owner has withdrawn
+/// it, or the server has ended.
 #[derive(Debug)]
-struct ProgramObject(Mutex<Option<Object>>);
+pub(super) struct ProgramObject(Mutex<Option<Object>>);
 
 impl ProgramObject {
     fn get(&self) -> Option<Object> {
