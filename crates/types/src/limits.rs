@@ -30,6 +30,10 @@ impl Limits {
     /// core busy, and low enough that the unread replies of a client take little memory.
     pub const CALLS_MAX: u16 = 64;
 
+    /// Maximum number of open streams in one direction of a connection. The number bounds the table
+    /// of streams that their reader has stopped and their writer has not ended.
+    pub const STREAMS_MAX: usize = 16_384;
+
     /// Maximum memory of decoded values per byte of their message. For example, an `Option<String>`
     /// takes one byte in the message and 24 in memory.
     pub const DECODED_PER_BYTE: usize = 32;

@@ -76,6 +76,8 @@ pub enum ClientEndEvent<W> {
         /// Number of the method.
         method: u32,
     },
+    /// A frame of a stream. The driver passes it to the streams of the connection.
+    Stream(Header),
     /// The server has rejected the connection.
     Refused,
     /// The server is closing the connection.
@@ -348,6 +350,9 @@ impl<W> ClientEnd<W> {
                 ClientEndEvent::ReleaseRequest(self.pending_releases.release_at_once())
             }
             FrameKind::Release => ClientEndEvent::Nothing,
+            FrameKind::Item | FrameKind::Credit | FrameKind::End | FrameKind::Stop => {
+                ClientEndEvent::Stream(header)
+            }
             kind => return Err(Violation::Unexpected(kind)),
         };
         Ok((event, body))

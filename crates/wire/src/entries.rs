@@ -2,7 +2,7 @@
 
 use syshandle_types::Limits;
 
-use crate::Violation;
+use crate::{Features, Violation};
 
 /// The entries of a message, in the order of their indices.
 ///
@@ -34,6 +34,8 @@ pub enum Entry {
     Handle,
     /// The number of an object of the server.
     Object(u32),
+    /// The ID of a stream that the sender of the message writes.
+    Stream(u32),
 }
 
 impl Entries {
@@ -56,6 +58,7 @@ impl Entries {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry> {
         self.0.iter().map(|bytes| match bytes {
             [OBJECT, _, _, _, number @ ..] => Entry::Object(u32::from_le_bytes(*number)),
+            [STREAM, _, _, _, id @ ..] => Entry::Stream(u32::from_le_bytes(*id)),
             _ => Entry::Handle,
         })
     }
@@ -66,10 +69,15 @@ impl Entries {
         self.0.as_flattened()
     }
 
-    /// Returns whether an entry is the number of an object.
+    /// Returns the features that the entries need.
     #[inline]
-    pub(crate) fn has_objects(&self) -> bool {
-        self.0.iter().any(|entry| entry[0] == OBJECT)
+    pub(crate) fn features(&self) -> Features {
+        let feature = |entry: &[u8; ENTRY_LEN]| match entry[0] {
+            OBJECT => Features::OBJECTS,
+            STREAM => Features::STREAMS,
+            _ => Features::NONE,
+        };
+        self.0.iter().map(feature).fold(Features::NONE, Features::or)
     }
 
     /// Reads a table from the start of `bytes`, and checks that it lists each of the frame's
@@ -86,7 +94,7 @@ impl Entries {
             let [kind, _, _, _, value @ ..] = entry;
             match *kind {
                 HANDLE if u32::from_le_bytes(*value) == next_handle => next_handle += 1,
-                OBJECT => {}
+                OBJECT | STREAM => {}
                 _ => return Err(Violation::BadEntries),
             }
             entries.push(*entry);
@@ -108,6 +116,7 @@ impl FromIterator<Entry> for Entries {
             let (kind, value) = match entry {
                 Entry::Handle => (HANDLE, handles.next().unwrap_or(u32::MAX)),
                 Entry::Object(number) => (OBJECT, number),
+                Entry::Stream(id) => (STREAM, id),
             };
             has_others |= kind != HANDLE;
             let mut bytes = [kind, 0, 0, 0, 0, 0, 0, 0];
@@ -126,6 +135,9 @@ const HANDLE: u8 = 1;
 
 /// Type of an object. The value is its number.
 const OBJECT: u8 = 2;
+
+/// Type of a stream. The value is its ID.
+const STREAM: u8 = 3;
 
 const _: () = assert!(ENTRY_LEN * Limits::ENTRIES_MAX <= Limits::INLINE_BYTES_MAX);
 
@@ -146,7 +158,11 @@ mod tests {
         let bytes = [table.as_bytes(), b"body"].concat();
         assert_eq!(Entries::read(&bytes, 4, 2), Ok((table.clone(), &b"body"[..])));
         assert!(table.iter().eq(entries));
-        assert!(table.has_objects());
+        assert_eq!(table.features(), Features::OBJECTS);
+        let table: Entries = [Entry::Handle, Entry::Stream(7)].into_iter().collect();
+        let (read, _) = Entries::read(table.as_bytes(), 2, 1).unwrap();
+        assert!(read.iter().eq([Entry::Handle, Entry::Stream(7)]));
+        assert_eq!(read.features(), Features::STREAMS);
     }
 
     #[test]
@@ -155,7 +171,7 @@ mod tests {
         let bytes = table(&[(1, 0), (1, 1)]);
         let (read, _) = Entries::read(&bytes, 2, 2).unwrap();
         assert!(read.iter().eq([Entry::Handle; 2]));
-        assert!(!read.has_objects());
+        assert_eq!(read.features(), Features::NONE);
     }
 
     #[test]
@@ -168,7 +184,7 @@ mod tests {
             (&[(1, 1), (1, 0)], 2),
             (&[(2, 0)], 1),
             (&[(0, 0), (1, 0)], 1),
-            (&[(3, 0), (1, 0)], 1),
+            (&[(4, 0), (1, 0)], 1),
         ] {
             let bytes = table(entries);
             let read = Entries::read(&bytes, entries.len(), handles);

@@ -53,6 +53,14 @@ pub enum FrameKind {
     /// Either direction: wakes a receiver that waits for the socket, because there are frames in the
     /// ring.
     RingBell = 23,
+    /// Writer of a stream to its reader: an item. The body is a value.
+    Item = 12,
+    /// Either direction: grants credit to the writer of a stream, or requests it from the reader.
+    Credit = 13,
+    /// Writer of a stream to its reader: no more items follow.
+    End = 14,
+    /// Reader of a stream to its writer: no more items are wanted.
+    Stop = 15,
 }
 
 impl FrameKind {
@@ -75,6 +83,10 @@ impl FrameKind {
             21 => Self::RingAnswer,
             22 => Self::RingSwitch,
             23 => Self::RingBell,
+            12 => Self::Item,
+            13 => Self::Credit,
+            14 => Self::End,
+            15 => Self::Stop,
             _ => return None,
         })
     }
@@ -124,10 +136,10 @@ pub struct Header {
     pub kind: FrameKind,
     /// Number of handles that accompany the frame.
     pub handles: u16,
-    /// ID of the call that the frame concerns; otherwise 0.
+    /// ID of the call or the stream that the frame concerns; otherwise 0.
     pub call: u32,
-    /// Method number in a call and in the acknowledgement of a failed one, [`Status`] in a reply;
-    /// otherwise 0.
+    /// Method number in a call and in the acknowledgement of a failed one, [`Status`] in a reply and
+    /// at the end of a stream; otherwise 0. In a credit frame 0 for a grant and 1 for a request.
     pub code: u32,
     /// Timeout of a call in milliseconds, rounded up; otherwise 0.
     pub timeout_ms: u32,
@@ -311,7 +323,11 @@ impl Header {
             | FrameKind::Hello
             | FrameKind::Refused
             | FrameKind::ReleaseObjects
-            | FrameKind::Acknowledge => *handles == 0 && is_inline,
+            | FrameKind::Acknowledge
+            | FrameKind::Credit
+            | FrameKind::End
+            | FrameKind::Stop => *handles == 0 && is_inline,
+            FrameKind::Item => is_inline,
             FrameKind::Cancel
             | FrameKind::Bye
             | FrameKind::Release
@@ -326,23 +342,24 @@ impl Header {
     /// Checks that the frame uses only features that are in effect.
     #[inline]
     pub(crate) fn check_features(&self, features: Features) -> Result<(), Violation> {
-        let used = match self.kind {
+        let of_kind = match self.kind {
             FrameKind::Call if self.object != 0 => Features::OBJECTS,
             FrameKind::ReleaseObjects => Features::OBJECTS,
-            _ if self.entries.has_objects() => Features::OBJECTS,
+            FrameKind::Item | FrameKind::Credit | FrameKind::End | FrameKind::Stop => {
+                Features::STREAMS
+            }
+            FrameKind::Acknowledge => Features::ONE_WAY,
             FrameKind::RingOffer
             | FrameKind::RingAnswer
             | FrameKind::RingSwitch
             | FrameKind::RingBell => Features::RINGS,
             _ => Features::NONE,
         };
-        let is_one_way = self.one_way || self.kind == FrameKind::Acknowledge;
-        if is_one_way && !features.contains(Features::ONE_WAY) {
-            return Err(Violation::NotNegotiated(Features::ONE_WAY));
-        }
-        match features.contains(used) {
-            true => Ok(()),
-            false => Err(Violation::NotNegotiated(used)),
+        let of_flag = if self.one_way { Features::ONE_WAY } else { Features::NONE };
+        let used = of_kind.or(of_flag).or(self.entries.features());
+        match used.without(features) {
+            Features::NONE => Ok(()),
+            missing => Err(Violation::NotNegotiated(missing)),
         }
     }
 }
@@ -409,6 +426,16 @@ pub enum Violation {
     UnknownObject(u32),
     /// The server reports the end or the failure of more one-way calls than the client has sent.
     TooManyEnded,
+    /// A message opens a stream with an ID that is not free.
+    StreamTwice(u32),
+    /// No open stream has the ID of the frame.
+    UnknownStream(u32),
+    /// An item exceeds the credit of its stream.
+    BeyondCredit(u32),
+    /// The credit of a stream exceeds 2³²−1.
+    CreditOverflow(u32),
+    /// The peer has more open streams than the limit.
+    TooManyStreams,
     /// The frame uses a feature that is not in effect on this connection.
     NotNegotiated(Features),
     /// A position or a length in a ring is impossible, or its memory lacks the required size, seals
@@ -446,7 +473,7 @@ impl fmt::Display for Violation {
             Self::TooManyCalls => f.write_str("too many calls run at once"),
             Self::CallTwice(id) => write!(f, "call {id} is running already"),
             Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
-            Self::UnknownStatus(status) => write!(f, "the status {status} of a reply is unknown"),
+            Self::UnknownStatus(status) => write!(f, "the status {status} is unknown"),
             Self::UnknownObject(number) => {
                 write!(
                     f,
@@ -454,6 +481,15 @@ impl fmt::Display for Violation {
                 )
             }
             Self::TooManyEnded => f.write_str("more one-way calls are acknowledged than were sent"),
+            Self::StreamTwice(id) => write!(f, "stream {id} is open already"),
+            Self::UnknownStream(id) => {
+                write!(f, "a frame belongs to stream {id}, which is not open")
+            }
+            Self::BeyondCredit(id) => write!(f, "an item exceeds the credit of stream {id}"),
+            Self::CreditOverflow(id) => write!(f, "the credit of stream {id} overflows"),
+            Self::TooManyStreams => {
+                write!(f, "more than {} streams are open", Limits::STREAMS_MAX)
+            }
             Self::NotNegotiated(feature) => {
                 write!(f, "a frame uses the feature `{feature}`, which was not negotiated")
             }
@@ -659,6 +695,10 @@ mod tests {
                 FrameKind::Refused,
                 FrameKind::ReleaseObjects,
                 FrameKind::Acknowledge,
+                FrameKind::Item,
+                FrameKind::Credit,
+                FrameKind::End,
+                FrameKind::Stop,
             ];
             let body = Body::Inline { len: 1 };
             let shared = Body::Shared { offset: 0, len: 1 };
@@ -667,7 +707,7 @@ mod tests {
             for (what, has, header, body) in [
                 (
                     "a handle more",
-                    is(&[call, reply, FrameKind::Arena]),
+                    is(&[call, reply, FrameKind::Arena, FrameKind::Item]),
                     Header { handles: empty.handles + 1, ..empty.clone() },
                     &[][..],
                 ),
@@ -679,7 +719,7 @@ mod tests {
                 ),
                 (
                     "two handles more",
-                    is(&[call, reply]),
+                    is(&[call, reply, FrameKind::Item]),
                     Header { handles: empty.handles + 2, ..empty.clone() },
                     &[],
                 ),

@@ -6,8 +6,9 @@
 //! the values in messages. `docs/wire.md` specifies the protocol byte by byte.
 //!
 //! Suggested reading order: [`Header`], the start of each frame; [`Greeting`] and [`Hello`], which
-//! open a connection, and the [`Versions`] and [`Features`] in them; [`ClientEnd`] and [`ServerEnd`], which enforce the rules of a connection;
-//! [`Fault`], an error that one side's runtime reports to the other.
+//! open a connection, and the [`Versions`] and [`Features`] in them; [`ClientEnd`] and [`ServerEnd`],
+//! which enforce the rules of a connection; [`WrittenStreams`] and [`ReadStreams`], which do so for
+//! its streams; [`Fault`], an error that one side's runtime reports to the other.
 
 mod arena;
 mod client_end;
@@ -22,6 +23,7 @@ mod pending_releases;
 mod released_objects;
 mod ring;
 mod server_end;
+mod streams;
 
 pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
@@ -34,3 +36,6 @@ pub use negotiation::{Features, Versions};
 pub use released_objects::ReleasedObjects;
 pub use ring::{RingEnd, RingEvent, RingLayout, RingSide, Transport};
 pub use server_end::{ServerEnd, ServerEndEvent};
+pub use streams::{
+    Credit, ReadStreams, ReaderEvent, StreamFrame, TakenCredit, WriterEvent, WrittenStreams,
+};

@@ -53,6 +53,9 @@ impl Features {
     /// Frames through shared memory. A side announces it only if it is turned on.
     pub const RINGS: Self = Self(1 << 5);
 
+    /// Messages may open streams of values.
+    pub const STREAMS: Self = Self(1 << 2);
+
     /// The features that a side always announces.
     pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0);
 
@@ -80,6 +83,19 @@ impl Features {
         Self(self.0 & other.0)
     }
 
+    /// Returns the features that one of both sets has.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns the features that `other` doesn't have.
+    #[inline]
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Returns whether the set has all features of `other`.
     #[inline]
     #[must_use]
@@ -95,6 +111,7 @@ impl fmt::Display for Features {
             Self::DESCRIPTION => f.write_str("description"),
             Self::ONE_WAY => f.write_str("one-way calls"),
             Self::RINGS => f.write_str("rings"),
+            Self::STREAMS => f.write_str("streams"),
             Self(bits) => write!(f, "{bits:#x}"),
         }
     }

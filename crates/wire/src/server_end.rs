@@ -64,6 +64,8 @@ pub enum ServerEndEvent<'a, T> {
     },
     /// The client cancelled the call.
     Cancel(&'a T),
+    /// A frame of a stream. The driver passes it to the streams of the connection.
+    Stream(Header),
     /// The client gives numbers of objects back. The body of the frame contains them.
     ReleaseObjects,
     /// The client is closing the connection.
@@ -143,6 +145,10 @@ impl<T> ServerEnd<T> {
                     handles_lost: handles_truncated,
                 }
             }
+            (
+                Phase::Open,
+                FrameKind::Item | FrameKind::Credit | FrameKind::End | FrameKind::Stop,
+            ) => ServerEndEvent::Stream(header),
             (Phase::Open, FrameKind::ReleaseObjects) => ServerEndEvent::ReleaseObjects,
             (Phase::Open, FrameKind::Cancel) => {
                 match self.running.iter().find(|(id, _)| *id == header.call) {

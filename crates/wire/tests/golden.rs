@@ -27,8 +27,8 @@ use syshandle_types::{
     Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Requirement, Rights, Sockets,
 };
 use syshandle_wire::{
-    Body, ClientEnd, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
-    ReleasedObjects, Releases, RingEnd, RingSide, ServerEnd, Status,
+    Body, ClientEnd, Credit, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
+    ReleasedObjects, Releases, RingEnd, RingSide, ServerEnd, Status, StreamFrame,
 };
 
 /// The lines of one golden file.
@@ -165,6 +165,20 @@ fn frames_are_as_they_were() {
     golden.frame("acknowledge", (acknowledge.clone(), vec![]));
     let failed = Header { call: 2, code: 3, awaits_bye: true, ..acknowledge };
     golden.frame("acknowledge of a failed call", with_body(failed, &Fault::Expired.write()));
+
+    let entries = [Entry::Stream(5), Entry::Handle].into_iter().collect();
+    let opens = Header { handles: 1, entries, ..reply(Status::Done) };
+    golden.frame("reply with a stream and a handle", with_body(opens, &[0, 0, 1, 0]));
+    golden.frame("item", with_body(StreamFrame::item(5, 3, 0), b"abc"));
+    golden.frame("item with a handle", with_body(StreamFrame::item(5, 2, 1), &[0, 0]));
+    let credit = Credit { items: 8, bytes: 4096, handles: 2 };
+    golden.frame("credit", StreamFrame::Grant(credit).write(5));
+    golden.frame("request for credit", StreamFrame::Request(Credit::of_item(9000, 1)).write(5));
+    golden.frame("end of a stream", StreamFrame::End(None).write(5));
+    golden.frame("end of a stream that failed", StreamFrame::End(Some(Fault::Draining)).write(5));
+    golden.frame("stop of a stream", StreamFrame::Stop(None).write(5));
+    let busy = Fault::Busy { limit: "memory".into() };
+    golden.frame("stop of a stream without room", StreamFrame::Stop(Some(busy)).write(5));
     golden.check("frames");
 }
 

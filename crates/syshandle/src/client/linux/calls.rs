@@ -371,6 +371,9 @@ impl Calls {
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),
             // This client makes no one-way calls.
             ClientEndEvent::Nothing | ClientEndEvent::OneWayFailed { .. } => {}
+            ClientEndEvent::Stream(header) => {
+                return Err(Violation::Unexpected(header.kind).into());
+            }
             ClientEndEvent::Bye => return Err(EndReason::Closed),
             ClientEndEvent::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;

@@ -58,7 +58,7 @@ impl ReleaseQueue {
     /// Takes over the numbers that a message has brought. Returns nothing if it has brought none.
     pub(super) fn received(self: &Arc<Self>, entries: &Entries) -> Vec<Option<ReceivedNumber>> {
         let number = |entry| match entry {
-            Entry::Handle => None,
+            Entry::Handle | Entry::Stream(_) => None,
             Entry::Object(number) => Some(ReceivedNumber { number, queue: self.clone() }),
         };
         entries.iter().map(number).collect()

@@ -341,6 +341,9 @@ impl ServerConnection {
             ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
+            ServerEndEvent::Stream(header) => {
+                return Err(Violation::Unexpected(header.kind));
+            }
             ServerEndEvent::Nothing => {}
             ServerEndEvent::Bye => {
                 drop(guard);
