@@ -238,6 +238,9 @@ impl KindCollector {
                  whose types are all supported by MIDL",
                 interface().name
             )),
+            Type::Stream(_) => Err(format!(
+                "{location}: COM has no form for a stream, so streams exist only on Linux"
+            )),
             Type::Option(inner) | Type::List(inner) | Type::Array(inner, _) | Type::Set(inner) => {
                 self.add(inner, declared, location)
             }

@@ -76,6 +76,22 @@ fn nothing_changed() {
 }
 
 #[test]
+fn the_items_of_a_stream_are_compared() {
+    let of = |item: &str| format!("fn a(&self, x: Stream<{item}>) -> Result<()>;");
+    methods(&of("u32"), &of("u32"), &[]);
+    methods(
+        &of("u32"),
+        &of("u64"),
+        &["BREAKS Thing::a::x: type changed from `Stream<u32>` to `Stream<u64>`"],
+    );
+    methods(
+        &of("u32"),
+        "fn a(&self, x: Vec<u32>) -> Result<()>;",
+        &["BREAKS Thing::a::x: type changed from `Stream<u32>` to `Vec<u32>`"],
+    );
+}
+
+#[test]
 fn differences_that_keep_the_wire_form_are_no_change() {
     methods(
         "fn a(&self, x: std::fs::File, y: usize, z: OwnedHandle) -> Result<Vec<u8>>;",

@@ -182,6 +182,20 @@ fn reserved_and_repeated_names_are_changed_for_midl() {
 }
 
 #[test]
+fn a_stream_is_refused_by_name() {
+    refuses(
+        "",
+        "fn a(&self) -> Result<Stream<u32>>;",
+        "MIDL has no form for a stream: `Stream<u32>`",
+    );
+    refuses("", "fn a(&self, x: Stream<File>) -> Result<()>;", "`Stream<File>`");
+    methods(
+        "#[derive(Encode)] pub struct Stream { pub number: u32 }",
+        "fn a(&self) -> Result<Stream>;",
+    );
+}
+
+#[test]
 fn constants_are_written_or_named_in_a_comment() {
     let text = methods(
         "pub const A: u32 = 0x10 | 1; pub const B: &str = \"a\\n\\\"b\\\"\"; pub const C: f64 = 1.5;\n\

@@ -203,7 +203,7 @@ fn describe(
                 quote!(.added(#syshandle::describe::Growth::#growth))
             });
             quote_spanned! {ty.span()=>
-                #syshandle::describe::Parameter::new(
+                #syshandle::describe::Parameter::field(
                     #label,
                     <#ty as #syshandle::describe::Describe>::TYPE,
                     #declared,

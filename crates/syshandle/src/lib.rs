@@ -75,6 +75,7 @@ mod received_handles;
 #[cfg(feature = "serde")]
 mod serde_value;
 mod server;
+pub mod stream;
 pub mod testing;
 mod untyped_object;
 mod withdrawal;
@@ -305,6 +306,7 @@ pub use syshandle_macros::Encode;
 /// | `PathBuf` | `&Path` |
 /// | `Option<T>` | an `Option` of what it takes for `T`: `Option<&str>`, `Option<&File>` |
 /// | `Box<T>`, `Arc<T>` | what it takes for `T` |
+/// | [`Stream<T>`](stream::Stream) | the same, because the call takes the stream |
 /// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration`, `SystemTime`, `IpAddr` | `&T` |
 ///
 /// The type decides, not its name: an alias `Bytes` of `Vec<u8>` is lent as `&[u8]`, and your own

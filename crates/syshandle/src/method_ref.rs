@@ -24,6 +24,7 @@ impl MethodRef {
         status: Status,
         mut input: Decoder<'_>,
     ) -> Result<T, CallError<E>> {
+        input = input.of_method(self.interface, self.method);
         let wrong = |error: DecodeError| self.wrong_result(error);
         match status {
             Status::Fault => {
@@ -91,6 +92,14 @@ impl MethodRef {
                 None => error,
             },
         })
+    }
+
+    /// Adds the method's name and the place of a stream to an error of the stream.
+    pub(crate) fn stream_error(self, parameter: Option<u16>, error: Error) -> Error {
+        match parameter {
+            Some(_) => self.name_place(parameter, &FieldPath::default(), error),
+            None => self.name(error.at("result")),
+        }
     }
 
     /// Converts a fault that the server's runtime sent to an error that names this method.

@@ -5,6 +5,7 @@ mod growable;
 
 use std::fmt;
 
+use crate::describe::Interface;
 use crate::payload::{SharedBytes, UnreadBytes};
 use crate::{
     BorrowedHandle, Declaration, FieldPath, GrowableType, Handle, Handles, Limits, MessageObject,
@@ -99,6 +100,7 @@ pub struct Decoder<'a> {
     prove: &'a dyn Prove,
     declared: Option<Declaration>,
     parameter: Option<u16>,
+    method: Option<(&'static Interface, u32)>,
     depth: u32,
     /// Whether the current value is part of a key of a map or an item of a set.
     is_key: bool,
@@ -127,6 +129,7 @@ impl<'a> Decoder<'a> {
             prove,
             declared: None,
             parameter: None,
+            method: None,
             depth: 0,
             is_key: false,
         }
@@ -151,6 +154,29 @@ impl<'a> Decoder<'a> {
     pub fn with_objects(mut self, objects: MessageObjects) -> Self {
         self.objects = objects;
         self
+    }
+
+    /// Sets the method to which the message belongs, by its number.
+    #[inline]
+    #[must_use]
+    pub fn of_method(mut self, interface: &'static Interface, method: u32) -> Self {
+        self.method = Some((interface, method));
+        self
+    }
+
+    /// Returns the interface and the number of the method to which the message belongs, if known.
+    pub fn method(&self) -> Option<(&'static Interface, u32)> {
+        self.method
+    }
+
+    /// Returns the index of the current parameter; `None` in a result.
+    pub fn parameter_index(&self) -> Option<u16> {
+        self.parameter
+    }
+
+    /// Returns the interface's declaration for the current value, if there is one.
+    pub fn declaration(&self) -> Option<Declaration> {
+        self.declared
     }
 
     /// Reads the parameter with this index. A handle must match the declaration of its Rust type

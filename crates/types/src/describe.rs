@@ -13,6 +13,7 @@
 //! | `PathBuf`, `OsString` | `&Path`, `&OsStr` |
 //! | `Option<U>` | an `Option` of the argument for `U`: `Option<&str>`, `Option<&File>` |
 //! | `Box<U>`, `Arc<U>` | the argument for `U` |
+//! | a stream | `T`, because the call takes it |
 //! | other types: handles, clients, structs, enums, tuples, arrays, maps, `Duration`, `SystemTime`, `IpAddr` … | `&T` |
 //!
 //! A client owns its results. A result has its declared type, except that [`Output<T>`](Output)
@@ -124,6 +125,9 @@ impl Parameter {
     /// detected only when the method is called, because such a type may refer to itself.
     #[track_caller]
     pub const fn new(name: &'static str, ty: Type, handle: Option<Declaration>) -> Self {
+        if let Some(fault) = ty.misplaced_stream() {
+            panic!("{}", fault);
+        }
         if let Some(declared) = &handle {
             let fault = ty.contradiction(declared);
             if let Some(fault) = fault {
@@ -133,7 +137,21 @@ impl Parameter {
         }
         Self { name, ty, handle, growth: Growth::Original }
     }
+
+    /// Describes a field of a user-defined type. Meant for constants.
+    ///
+    /// # Panics
+    /// The declaration contradicts the type, as in [`Parameter::new`], or the field is a stream.
+    #[track_caller]
+    pub const fn field(name: &'static str, ty: Type, handle: Option<Declaration>) -> Self {
+        assert!(!ty.has_stream(), "{}", MISPLACED_STREAM);
+        Self::new(name, ty, handle)
+    }
 }
+
+/// The error of a stream in a place where none can be.
+const MISPLACED_STREAM: &str = "a stream is a parameter or a result, or a part of an `Option` or a \
+                                tuple there: it can't be a part of another type";
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
@@ -177,6 +195,9 @@ pub enum Type {
     Object(fn() -> &'static Interface),
     /// A value that serde encodes. The function returns the name of its type.
     Serde(fn() -> &'static str),
+    /// A stream of items of this type. Only a parameter or a result can be a stream, or a part of an
+    /// `Option` or a tuple there.
+    Stream(&'static Type),
 }
 
 impl Type {
@@ -185,9 +206,11 @@ impl Type {
     const fn contradiction(&self, declared: &Declaration) -> Option<&'static str> {
         match self {
             Self::Handle { declared: of_type, .. } => declared.and(*of_type).contradiction(),
-            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
-                inner.contradiction(declared)
-            }
+            Self::Option(inner)
+            | Self::List(inner)
+            | Self::Array(inner, _)
+            | Self::Set(inner)
+            | Self::Stream(inner) => inner.contradiction(declared),
             Self::Result(a, b) | Self::Map(a, b) => match a.contradiction(declared) {
                 None => b.contradiction(declared),
                 fault => fault,
@@ -212,9 +235,11 @@ impl Type {
     const fn may_hold_handles(&self) -> bool {
         match self {
             Self::Handle { .. } | Self::Named { .. } => true,
-            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
-                inner.may_hold_handles()
-            }
+            Self::Option(inner)
+            | Self::List(inner)
+            | Self::Array(inner, _)
+            | Self::Set(inner)
+            | Self::Stream(inner) => inner.may_hold_handles(),
             Self::Result(a, b) | Self::Map(a, b) => a.may_hold_handles() || b.may_hold_handles(),
             Self::Tuple(parts) => {
                 let mut i = 0;
@@ -227,6 +252,67 @@ impl Type {
                 false
             }
             Self::Plain(_) | Self::Object(_) | Self::Serde(_) => false,
+        }
+    }
+
+    /// Returns the description of a stream of items of type `item`. Meant for constants.
+    ///
+    /// # Panics
+    /// An item is or contains a stream.
+    #[track_caller]
+    pub const fn stream(item: &'static Self) -> Self {
+        assert!(!item.has_stream(), "an item of a stream can't be or contain another stream");
+        Self::Stream(item)
+    }
+
+    /// Returns the reason why a parameter or a result of this type is an error, if it has a stream
+    /// in a wrong place.
+    const fn misplaced_stream(&self) -> Option<&'static str> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Option(inner) => inner.misplaced_stream(),
+            Self::Tuple(parts) => {
+                let mut i = 0;
+                while i < parts.len() {
+                    let fault = parts[i].misplaced_stream();
+                    if fault.is_some() {
+                        return fault;
+                    }
+                    i += 1;
+                }
+                None
+            }
+            _ => match self.has_stream() {
+                true => Some(MISPLACED_STREAM),
+                false => None,
+            },
+        }
+    }
+
+    /// Returns whether the type is a stream, or contains one outside of user-defined types, which
+    /// can't contain any.
+    const fn has_stream(&self) -> bool {
+        match self {
+            Self::Stream(_) => true,
+            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
+                inner.has_stream()
+            }
+            Self::Result(a, b) | Self::Map(a, b) => a.has_stream() || b.has_stream(),
+            Self::Tuple(parts) => {
+                let mut i = 0;
+                while i < parts.len() {
+                    if parts[i].has_stream() {
+                        return true;
+                    }
+                    i += 1;
+                }
+                false
+            }
+            Self::Plain(_)
+            | Self::Handle { .. }
+            | Self::Named { .. }
+            | Self::Object(_)
+            | Self::Serde(_) => false,
         }
     }
 }

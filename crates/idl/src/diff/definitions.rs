@@ -65,7 +65,10 @@ impl TypeDirections {
                     self.open.push((name.clone(), directions));
                 }
             }
-            Form::List(inner) | Form::Array(inner, _) | Form::Optional(inner) => {
+            Form::List(inner)
+            | Form::Array(inner, _)
+            | Form::Optional(inner)
+            | Form::Stream(inner) => {
                 self.add(types, inner, directions);
             }
             Form::Map(one, other) | Form::Outcome(one, other) => {

@@ -28,6 +28,8 @@ pub(super) enum Form {
     /// Several values in sequence.
     Tuple(Vec<Form>),
     Outcome(Box<Form>, Box<Form>),
+    /// A stream of items of this format.
+    Stream(Box<Form>),
     /// A struct or enum of the description. It is referred to by name, because it may contain
     /// itself. The authority applies to contained handles that have no declaration of their own.
     Defined(String, Option<Authority>),
@@ -156,6 +158,7 @@ impl<'d> TypeResolver<'d> {
             ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(resolved(key), resolved(value)),
             ("Option", [inner]) => Form::Optional(resolved(inner)),
             ("Box" | "Arc" | "Rc" | "HandleRef", [inner]) => *resolved(inner),
+            ("Stream", [item]) => Form::Stream(resolved(item)),
             ("Result", [value, error]) => Form::Outcome(resolved(value), resolved(error)),
             // `usize` has the same wire format as `u64`.
             // The start and the end have the form of an array on the wire.
@@ -204,7 +207,7 @@ impl<'d> TypeResolver<'d> {
                     to.found.push(capability);
                 }
             }
-            Form::List(inner) => self.collect(inner, true, to),
+            Form::List(inner) | Form::Stream(inner) => self.collect(inner, true, to),
             Form::Array(inner, length) => self.collect(inner, many || *length > 1, to),
             Form::Optional(inner) => self.collect(inner, many, to),
             Form::Map(key, value) => {
@@ -297,6 +300,7 @@ impl fmt::Display for Form {
                 join(f, items)?;
                 f.write_str(")")
             }
+            Form::Stream(item) => write!(f, "Stream<{item}>"),
             Form::Outcome(value, error) => write!(f, "Result<{value}, {error}>"),
             Form::Handle(authority) => write!(f, "{authority}"),
             Form::Object { name, .. } => write!(f, "an object with {name}"),

@@ -206,7 +206,8 @@ impl Comparison<'_> {
                 }
             }
             (Form::List(before), Form::List(after))
-            | (Form::Optional(before), Form::Optional(after)) => {
+            | (Form::Optional(before), Form::Optional(after))
+            | (Form::Stream(before), Form::Stream(after)) => {
                 self.form_differences(before, after, search);
             }
             (Form::Array(before, old_length), Form::Array(after, new_length))

@@ -242,6 +242,9 @@ impl<'d> TypeWriter<'d> {
             return plain(number);
         }
         let rust = ty.to_token_stream().to_string().replace(' ', "");
+        if last_segment(ty).is_some_and(|name| name == "Stream") && container(ty).is_some() {
+            return Err(format!("MIDL has no form for a stream: `{rust}`"));
+        }
         let Some(name) = last_segment(ty).filter(|_| container(ty).is_none()) else {
             return Err(format!("MIDL has no type for `{rust}`"));
         };

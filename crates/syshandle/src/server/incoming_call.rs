@@ -23,12 +23,13 @@ use crate::buffer::take_bytes;
 use crate::guard::ForeignValue;
 use crate::guard::guard;
 use crate::limits::LIMITS;
+use crate::method_ref::MethodRef;
 use crate::received_handles::ReceivedHandles;
 use crate::{CallError, Error, Result};
 
 /// A received call, for generated code to run.
 pub struct IncomingCall<'a> {
-    pub(super) method: u32,
+    pub(super) method: MethodRef,
     pub(super) arguments: Arguments,
     pub(super) handles: ReceivedHandles,
     pub(super) context: &'a Context,
@@ -41,7 +42,7 @@ pub struct IncomingCall<'a> {
 impl IncomingCall<'_> {
     /// Returns the number of the method.
     pub fn method(&self) -> u32 {
-        self.method
+        self.method.method
     }
 
     /// Runs a method without an error type of its own.
@@ -94,7 +95,7 @@ impl IncomingCall<'_> {
 
     /// Replies to a call of a method that the interface doesn't have.
     pub fn no_such_method(self) {
-        let refusal = Fault::NoSuchMethod(self.method);
+        let refusal = Fault::NoSuchMethod(self.method());
         self.context.0.count_refusal(&refusal);
         fault(self.reply, &refusal);
     }
@@ -134,8 +135,9 @@ impl<'a> IncomingCall<'a> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, ReplyFn<'a>)> {
-        let IncomingCall { arguments: bytes, handles, context, reply, .. } = self;
-        let arguments = decode_or_refuse(bytes, handles, context, &mut *reply, arguments)?;
+        let IncomingCall { method: called, arguments: bytes, handles, context, reply, .. } = self;
+        let arguments =
+            decode_or_refuse(called, (bytes, handles), context, &mut *reply, arguments)?;
         match guard(|| method(arguments, context)) {
             Ok(result) => Some((result, reply)),
             Err(text) => {
@@ -159,8 +161,11 @@ impl IncomingCall<'_> {
     ) where
         F: Future<Output = R> + Send + 'static,
     {
-        let IncomingCall { arguments: bytes, handles, context, reply, later, .. } = self;
-        let Some(arguments) = decode_or_refuse(bytes, handles, context, &mut *reply, arguments)
+        let IncomingCall {
+            method: called, arguments: bytes, handles, context, reply, later, ..
+        } = self;
+        let Some(arguments) =
+            decode_or_refuse(called, (bytes, handles), context, &mut *reply, arguments)
         else {
             return;
         };
@@ -219,14 +224,14 @@ impl IncomingCall<'_> {
 /// Decodes the arguments of a call, and counts them in the client's quota. If that fails, replies
 /// with a fault and returns `None`.
 fn decode_or_refuse<A>(
-    bytes: Arguments,
-    handles: ReceivedHandles,
+    called: MethodRef,
+    (bytes, handles): (Arguments, ReceivedHandles),
     context: &Context,
     reply: ReplyFn<'_>,
     arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
 ) -> Option<A> {
     let prover = context.0.prover();
-    match decode(bytes, handles, &prover, arguments) {
+    match decode(called, (bytes, handles), &prover, arguments) {
         Ok(arguments) => {
             context.0.arguments_decoded(&prover);
             Some(arguments)
@@ -240,13 +245,14 @@ fn decode_or_refuse<A>(
 
 /// Decodes the arguments of a call. Handles that the arguments don't contain are closed.
 fn decode<A>(
-    bytes: Arguments,
-    handles: ReceivedHandles,
+    called: MethodRef,
+    (bytes, handles): (Arguments, ReceivedHandles),
     prover: &dyn Prove,
     arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
 ) -> Result<A, DecodeError> {
     // The method may run long, and needs neither the buffer nor the client's shared memory.
-    bytes.decode(handles.into_handles(), prover, |mut input| {
+    bytes.decode(handles.into_handles(), prover, |input| {
+        let mut input = input.of_method(called.interface, called.method);
         let arguments = arguments(&mut input)?;
         input.finish()?;
         Ok(arguments)

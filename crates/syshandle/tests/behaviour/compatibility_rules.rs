@@ -251,3 +251,59 @@ versions! { a_method_before_another_one is incompatible:
         pub(crate) trait Thing { fn b(&self) -> Result<Event>; fn a(&self, x: u8) -> Result<()>; }
     }
 }
+
+versions! { an_added_field_of_items_of_a_stream is compatible:
+    {
+        use syshandle::stream::Stream;
+        #[derive(Encode, Decode)]
+        #[grows]
+        pub(crate) struct Progress { bytes: u64 }
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec21")]
+        pub(crate) trait Thing {
+            fn copy(&self) -> Result<Stream<Progress>>;
+        }
+    }
+    {
+        use syshandle::stream::Stream;
+        #[derive(Encode, Decode)]
+        #[grows]
+        pub(crate) struct Progress { bytes: u64, #[added] files: u64 }
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec21")]
+        pub(crate) trait Thing {
+            fn copy(&self) -> Result<Stream<Progress>>;
+        }
+    }
+}
+
+versions! { another_type_of_items_of_a_stream is incompatible:
+    {
+        use syshandle::stream::Stream;
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec22")]
+        pub(crate) trait Thing {
+            fn upload(&self, parts: Stream<Vec<u8>>) -> Result<()>;
+        }
+    }
+    {
+        use syshandle::stream::Stream;
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec22")]
+        pub(crate) trait Thing {
+            fn upload(&self, parts: Stream<String>) -> Result<()>;
+        }
+    }
+}
+
+versions! { a_stream_instead_of_a_list is incompatible:
+    {
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec23")]
+        pub(crate) trait Thing {
+            fn list(&self) -> Result<Vec<u8>>;
+        }
+    }
+    {
+        use syshandle::stream::Stream;
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec23")]
+        pub(crate) trait Thing {
+            fn list(&self) -> Result<Stream<u8>>;
+        }
+    }
+}

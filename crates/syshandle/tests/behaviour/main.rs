@@ -11,6 +11,7 @@
     expect(clippy::incompatible_msrv, reason = "tests may need a newer compiler than users")
 )]
 
+mod local_streams;
 mod method_errors;
 mod reentrancy;
 mod simulated_context;

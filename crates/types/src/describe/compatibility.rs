@@ -396,7 +396,8 @@ impl<'d> Comparison<'d> {
         place: &Rc<Place<'d>>,
     ) -> Result<(), Incompatibility> {
         use DescribedType::{
-            Array, Handle, List, Map, Named, Object, Option, Plain, Result, Serde, Set, Tuple,
+            Array, Handle, List, Map, Named, Object, Option, Plain, Result, Serde, Set, Stream,
+            Tuple,
         };
         self.spend(1).map_err(|found| found.at(place))?;
         let mut items = |one: &'d DescribedType, other: &'d DescribedType| {
@@ -417,6 +418,7 @@ impl<'d> Comparison<'d> {
                 }
                 return Ok(());
             }
+            (Stream(one), Stream(other)) => return items(one, other),
             // A set is encoded like a list.
             (List(one) | Set(one), List(other) | Set(other)) => return items(one, other),
             (Array(one, len), Array(other, others)) if len == others => return items(one, other),

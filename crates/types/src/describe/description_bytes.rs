@@ -129,6 +129,7 @@ impl DescribedType {
             Self::Named(_) => NAMED,
             Self::Object { .. } => OBJECT,
             Self::Serde(_) => SERDE,
+            Self::Stream(_) => STREAM,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -146,6 +147,7 @@ const TUPLE: u8 = 8;
 const NAMED: u8 = 9;
 const OBJECT: u8 = 10;
 const SERDE: u8 = 11;
+const STREAM: u8 = 12;
 
 /// The form of a struct and of an enum. A type that can grow has one of the last two.
 const STRUCT: u8 = 0;
@@ -219,7 +221,8 @@ impl Writer {
             }
             DescribedType::Option(inner)
             | DescribedType::List(inner)
-            | DescribedType::Set(inner) => self.record(|out| out.ty(inner)),
+            | DescribedType::Set(inner)
+            | DescribedType::Stream(inner) => self.record(|out| out.ty(inner)),
             DescribedType::Array(inner, len) => {
                 self.record(|out| out.ty(inner));
                 self.bytes.extend(len.to_le_bytes());
@@ -366,6 +369,7 @@ impl<'a> Reader<'a> {
                 hash: u64::from_le_bytes(self.array()?),
             },
             SERDE => DescribedType::Serde(self.text()?),
+            STREAM => DescribedType::Stream(inner(self)?),
             kind => DescribedType::Unknown(kind),
         })
     }

@@ -168,7 +168,8 @@ impl Hash {
             DescribedType::Handle { declared, .. } => self.declaration(declared),
             DescribedType::Option(inner)
             | DescribedType::List(inner)
-            | DescribedType::Set(inner) => {
+            | DescribedType::Set(inner)
+            | DescribedType::Stream(inner) => {
                 self.ty(inner, of_type);
             }
             DescribedType::Array(inner, len) => {

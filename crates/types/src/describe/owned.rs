@@ -99,6 +99,8 @@ pub enum DescribedType {
     },
     /// A value that serde encodes. The name is the name of its Rust type.
     Serde(String),
+    /// A stream of items of this type.
+    Stream(Box<DescribedType>),
     /// A type that this version does not know, with the number of its kind on the wire.
     Unknown(u8),
 }
@@ -248,9 +250,11 @@ impl DescribedType {
     fn walk(&mut self, change: &mut impl FnMut(&mut Self)) {
         change(self);
         match self {
-            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
-                inner.walk(change);
-            }
+            Self::Option(inner)
+            | Self::List(inner)
+            | Self::Array(inner, _)
+            | Self::Set(inner)
+            | Self::Stream(inner) => inner.walk(change),
             Self::Result(one, other) | Self::Map(one, other) => {
                 one.walk(change);
                 other.walk(change);
@@ -350,6 +354,7 @@ impl TypeTable {
                 DescribedType::Object { iid, name: name.into(), hash: 0 }
             }
             Type::Serde(name) => DescribedType::Serde(name().into()),
+            Type::Stream(item) => DescribedType::Stream(inner(item)),
         }
     }
 }
@@ -387,6 +392,7 @@ impl fmt::Display for TypeText<'_> {
             },
             DescribedType::Object { name, .. } => write!(f, "{name}Client"),
             DescribedType::Serde(name) => write!(f, "Serde<{name}>"),
+            DescribedType::Stream(item) => write!(f, "Stream<{}>", part(item)),
             DescribedType::Unknown(kind) => write!(f, "a type of the unknown kind {kind}"),
         }
     }

@@ -209,9 +209,10 @@ impl ServerCall {
         let Some(interface) = object.interface() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
+        let method = MethodRef { interface: interface.description(), method };
         let _entered = crate::log::debug_span!(
             "serve",
-            method = %MethodRef { interface: interface.description(), method },
+            method = %method,
             pid = connection.session().client.pid
         );
         crate::log::trace!(handles = handles.len(), "running");

@@ -162,9 +162,10 @@ impl CallTarget for ComObject {
                 Err(fault) => return keep(Status::Fault, fault.write().into(), &[]),
             },
         };
+        let method = MethodRef { interface: interface.description(), method };
         let _entered = crate::log::debug_span!(
             "serve",
-            method = %MethodRef { interface: interface.description(), method },
+            method = %method,
             pid = caller.process_id.unwrap_or_else(std::process::id)
         );
         let context = Context(CallContext::new(&self.session, caller), None);

@@ -220,3 +220,18 @@ fn recursive_types_end_and_hostile_ones_reach_a_limit() {
     assert_eq!(found.len(), 100);
     assert!(found[&99].server.contains("500000 steps"), "{}", found[&99]);
 }
+
+#[test]
+fn items_of_streams_are_compared() {
+    let of = |item: &str| {
+        let stream = DescribedType::Stream(Box::new(plain(item)));
+        described(vec![method(vec![value("input", stream.clone())], stream)], vec![])
+    };
+    assert_eq!(difference(&of("u32"), &of("u32")), None);
+    let found = difference(&of("u32"), &of("u64")).unwrap();
+    assert!(found.contains("parameter `input[]`"), "{found}");
+    let list = DescribedType::List(Box::new(plain("u32")));
+    let list = described(vec![method(vec![value("input", list)], plain("()"))], vec![]);
+    let found = difference(&of("u32"), &list).unwrap();
+    assert!(found.contains("`Stream<u32>`") && found.contains("`Vec<u32>`"), "{found}");
+}

@@ -31,6 +31,7 @@ fn everything() -> Description {
         DescribedType::Named(1),
         DescribedType::Object { iid: Guid::from_bytes([2; 16]), name: "Other".into(), hash: 7 },
         DescribedType::Serde("Settings".into()),
+        DescribedType::Stream(plain("String")),
         DescribedType::Unknown(200),
     ];
     let mut parameters: Vec<_> =
