@@ -491,3 +491,33 @@ tuple!(A, B, C, D, E);
 tuple!(A, B, C, D, E, F);
 tuple!(A, B, C, D, E, F, G);
 tuple!(A, B, C, D, E, F, G, H);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: Type = Type::Plain("u32");
+    const STREAM: Type = Type::stream(&NUMBER);
+
+    #[test]
+    fn parameters_and_results_have_streams_also_in_options_and_tuples() {
+        for ty in [STREAM, Type::Option(&STREAM), Type::Tuple(&[NUMBER, Type::Option(&STREAM)])] {
+            assert_eq!(ty.misplaced_stream(), None);
+        }
+        for ty in [Type::List(&STREAM), Type::Option(&Type::Result(&STREAM, &NUMBER))] {
+            assert_eq!(ty.misplaced_stream(), Some(MISPLACED_STREAM));
+        }
+    }
+
+    #[test]
+    #[should_panic = "a stream is a parameter or a result"]
+    fn a_field_is_no_stream() {
+        let _ = Parameter::field("progress", Type::Option(&STREAM), None);
+    }
+
+    #[test]
+    #[should_panic = "an item of a stream can't be or contain another stream"]
+    fn an_item_is_no_stream() {
+        let _ = Type::stream(&Type::Tuple(&[STREAM]));
+    }
+}

@@ -33,7 +33,8 @@ fn a_short_list_needs_no_other_thread() {
         sink.send(number).unwrap();
     }
     sink.finish().unwrap();
-    assert_eq!(stream.map(|item| item.unwrap()).count(), 16);
+    let items: Result<Vec<u32>> = stream.collect();
+    assert_eq!(items.unwrap().len(), 16);
 }
 
 #[test]

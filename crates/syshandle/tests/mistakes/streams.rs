@@ -1,7 +1,7 @@
 use std::fs::File;
 
 use syshandle::stream::Stream;
-use syshandle::{Decode, Encode, Result, interface};
+use syshandle::{Result, interface};
 
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e61")]
 trait InList {
@@ -13,26 +13,9 @@ trait InItem {
     fn give(&self) -> Result<Stream<Option<Stream<u32>>>>;
 }
 
-#[derive(Encode, Decode)]
-struct Field {
-    progress: Stream<u32>,
-}
-
-#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e63")]
-trait InStruct {
-    fn give(&self) -> Result<Field>;
-}
-
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e64")]
 trait WrongKind {
     fn take(&self, #[handle(pipe)] files: Stream<File>) -> Result<()>;
-}
-
-struct Unsendable;
-
-#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e65")]
-trait NoItem {
-    fn give(&self) -> Result<Stream<Unsendable>>;
 }
 
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1e66")]
