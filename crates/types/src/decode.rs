@@ -598,6 +598,8 @@ pub enum DecodeErrorKind {
         from: i128,
         /// The declared maximum.
         to: i128,
+        /// What is counted, with a space before it; empty for a number.
+        unit: &'static str,
     },
     /// The values would take more memory than a message of this size may use.
     TooMuchMemory,
@@ -653,8 +655,8 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, "the kind of the handle can't be determined: {text}")
             }
             Self::Value { expected } => write!(f, "the bytes are no {expected}"),
-            Self::OutOfRange { value, from, to } => {
-                write!(f, "expected {from} to {to}, got {value}")
+            Self::OutOfRange { value, from, to, unit } => {
+                write!(f, "expected {from} to {to}{unit}, got {value}")
             }
             Self::TooMuchMemory => write!(
                 f,

@@ -118,7 +118,7 @@ impl fmt::Display for Kind {
 }
 
 /// A set of kinds. The declaration of a parameter names one kind or several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Kinds(u32);
 
 impl Kinds {
@@ -194,6 +194,13 @@ impl Extend<Kind> for Kinds {
     }
 }
 
+/// Writes the names: `Kinds(file | pipe)`.
+impl fmt::Debug for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kinds({self})")
+    }
+}
+
 /// Writes the names with `|` between them, as in an interface.
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,6 +240,8 @@ mod tests {
 
     #[test]
     fn a_set_displays_as_an_interface_writes_it() {
-        assert_eq!(Kinds::of(Kind::File).or(Kind::Pipe).to_string(), "file | pipe");
+        let kinds = Kinds::of(Kind::File).or(Kind::Pipe);
+        assert_eq!(kinds.to_string(), "file | pipe");
+        assert_eq!(format!("{kinds:?} {:?}", Kinds::NONE), "Kinds(file | pipe) Kinds()");
     }
 }

@@ -9,6 +9,9 @@ use crate::{DecodeError, DecodeErrorKind, Decoder};
 
 /// A type that can have declared bounds.
 pub trait Measure {
+    /// What the number counts, with a space before it, for error messages. Empty for a number.
+    const UNIT: &'static str = "";
+
     /// Returns the number that is compared with the bounds: the value of a number, the number of
     /// items, or the length of a text in UTF-16 units. Returns `None` if there is no value.
     fn measure(&self) -> Option<i128>;
@@ -40,30 +43,40 @@ impl_measure_non_zero!(NonZeroU32, NonZeroI32, NonZeroU64, NonZeroI64);
 /// Measures the length in UTF-16 units, as COM strings do, so that a bound means the same on Linux
 /// and on Windows.
 impl Measure for String {
+    const UNIT: &'static str = " UTF-16 units";
+
     fn measure(&self) -> Option<i128> {
         Some(self.encode_utf16().count() as i128)
     }
 }
 
 impl<T> Measure for Vec<T> {
+    const UNIT: &'static str = " items";
+
     fn measure(&self) -> Option<i128> {
         Some(self.len() as i128)
     }
 }
 
 impl<T: Measure> Measure for Option<T> {
+    const UNIT: &'static str = T::UNIT;
+
     fn measure(&self) -> Option<i128> {
         self.as_ref().and_then(Measure::measure)
     }
 }
 
 impl<T: Measure> Measure for Box<T> {
+    const UNIT: &'static str = T::UNIT;
+
     fn measure(&self) -> Option<i128> {
         T::measure(self)
     }
 }
 
 impl<T: Measure> Measure for Arc<T> {
+    const UNIT: &'static str = T::UNIT;
+
     fn measure(&self) -> Option<i128> {
         T::measure(self)
     }
@@ -77,7 +90,7 @@ impl Decoder<'_> {
     pub fn within<T: Measure>(&self, value: &T, from: i128, to: i128) -> Result<(), DecodeError> {
         match value.measure() {
             Some(value) if value < from || value > to => {
-                Err(self.error(DecodeErrorKind::OutOfRange { value, from, to }))
+                Err(self.error(DecodeErrorKind::OutOfRange { value, from, to, unit: T::UNIT }))
             }
             _ => Ok(()),
         }
@@ -96,5 +109,16 @@ mod tests {
         assert_eq!(vec!["one", "two"].measure(), Some(2));
         assert_eq!(Some(Box::new(7_u8)).measure(), Some(7));
         assert_eq!(None::<u8>.measure(), None);
+    }
+
+    #[test]
+    fn an_error_names_what_is_counted() {
+        fn text<T: Measure>(value: &T) -> String {
+            let (value, unit) = (value.measure().unwrap_or_default(), T::UNIT);
+            DecodeErrorKind::OutOfRange { value, from: 3, to: 9, unit }.to_string()
+        }
+        assert_eq!(text(&2), "expected 3 to 9, got 2");
+        assert_eq!(text(&Some(vec![1, 2])), "expected 3 to 9 items, got 2");
+        assert_eq!(text(&Box::new("ab".to_owned())), "expected 3 to 9 UTF-16 units, got 2");
     }
 }

@@ -701,7 +701,9 @@ fn out_of_range_values_never_reach_the_method() {
     assert!(bounded.number(i64::MIN).is_err());
     bounded.list(&[1]).unwrap();
     assert!(bounded.list(&[]).is_err());
-    assert!(bounded.list(&[1, 2, 3]).is_err());
+    let error = bounded.list(&[1, 2, 3]).unwrap_err();
+    let text = "Bounded::list: parameter `list`: expected 1 to 2 items, got 3";
+    assert_eq!(error.to_string(), text);
     bounded.text("añb").unwrap();
     assert!(bounded.text("a😀b").is_err(), "four letters as UTF-16 has them");
     bounded.maybe(None).unwrap();
