@@ -464,7 +464,7 @@ impl ClientConnection {
     pub(super) fn end_error(&self, deadline: &mut Deadline<'_>) -> Error {
         let ended =
             self.wait(deadline, &mut ReplyWait::default(), |calls, _| calls.ended().cloned());
-        ended.unwrap_or(EndReason::Deaf).to_error(self.peer_name, true)
+        ended.unwrap_or(EndReason::Deaf).to_error(self.peer_name, true).of_no_call()
     }
 
     /// Returns the reason why the connection has ended as an error.
@@ -503,7 +503,7 @@ impl ClientConnection {
     pub(super) fn poll_end(&self, waiter: WaiterNumber, context: &mut Context<'_>) -> Poll<Error> {
         let mut state = self.state();
         if let Some(ended) = state.calls.ended() {
-            return Poll::Ready(ended.to_error(self.peer_name, true));
+            return Poll::Ready(ended.to_error(self.peer_name, true).of_no_call());
         }
         // Any later dispatch sets the time of the next one.
         let watch = Watch { next: Some(now() + crate::peer_socket::INTERVAL), room: false };

@@ -70,7 +70,7 @@ impl LocalObject {
     pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.failed();
         deadline.wait(&[object, failed]).map_err(|ended| match ended {
-            WaitError::OtherSignalled(_) => self.failure(),
+            WaitError::OtherSignalled(_) => self.failure().of_no_call(),
             ended => ended.of_object(),
         })
     }

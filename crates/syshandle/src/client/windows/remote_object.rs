@@ -77,7 +77,7 @@ impl RemoteObject {
         let mut objects = vec![object];
         objects.extend(self.end_signals());
         deadline.wait(&objects).map_err(|ended| match ended {
-            ended @ WaitError::OtherSignalled(_) => self.ended(ended),
+            ended @ WaitError::OtherSignalled(_) => self.ended(ended).of_no_call(),
             ended => ended.of_object(),
         })
     }
