@@ -6,7 +6,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{ErrorKind, object::Interface};
 use syshandle_types::Limits;
-use syshandle_wire::{Body, FrameKind, Header, Releases};
+use syshandle_wire::{Body, FrameKind, Header, Releases, Status};
 
 use crate::support::bench::{BENCH, Bench, pattern};
 use crate::support::process::alone;
@@ -72,11 +72,8 @@ fn the_end_of_a_connection_frees_its_shared_memory_though_the_client_keeps_the_h
     eventually_equal(&0, || charged(&memory));
 }
 
-#[test]
-fn holes_of_a_clients_memory_that_the_server_reads_do_not_stay_charged() {
-    let world = World::new();
-    let _other = world.bench();
-    let raw = open(&world);
+/// Sends shared memory without pages, and returns it.
+fn send_sparse_memory(raw: &Raw) -> OwnedFd {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let sparse = memfd_create(c"sparse", flags).unwrap();
     ftruncate(&sparse, Limits::ARENA_BYTES as u64).unwrap();
@@ -88,6 +85,43 @@ fn holes_of_a_clients_memory_that_the_server_reads_do_not_stay_charged() {
         &[sparse.as_fd()],
     )
     .unwrap();
+    sparse
+}
+
+#[test]
+fn a_body_in_shared_memory_may_have_no_bytes_and_is_released() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    send_sparse_memory(&raw);
+    // The last range is at the end of the memory.
+    for (call, offset) in [(1, 0), (2, 77), (3, Limits::ARENA_BYTES as u32)] {
+        let call = Header {
+            call,
+            code: method("nothing"),
+            timeout_ms: 60_000,
+            body: Body::Shared { offset, len: 0 },
+            ..Header::new(FrameKind::Call)
+        };
+        raw.send_as_it_is(&call, &[], &[]).unwrap();
+        let reply = raw.receive().unwrap().header;
+        assert_eq!((reply.kind, reply.call), (FrameKind::Reply, call.call));
+        assert_eq!(reply.code, Status::Done as u32);
+        assert_eq!(reply.releases, Releases::take_from(&mut vec![offset]));
+    }
+    // Behind the end there is no range, not even an empty one.
+    let body = Body::Shared { offset: Limits::ARENA_BYTES as u32 + 1, len: 0 };
+    let call = Header { call: 4, code: method("nothing"), body, ..Header::new(FrameKind::Call) };
+    raw.send_as_it_is(&call, &[], &[]).unwrap();
+    raw.ends();
+}
+
+#[test]
+fn holes_of_a_clients_memory_that_the_server_reads_do_not_stay_charged() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    let sparse = send_sparse_memory(&raw);
     // The argument is a megabyte of zeros, of which only the length was written; the rest is a
     // hole.
     rustix::io::pwrite(&sparse, &MEGABYTE.to_le_bytes(), 0).unwrap();
