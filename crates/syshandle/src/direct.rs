@@ -80,7 +80,8 @@ pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
     Connector::new().from_door(door)
 }
 
-/// Connects like [`connect`], [`from_socket`] and [`from_door`], with another timeout.
+/// Connects like [`connect`], [`from_socket`] and [`from_door`], with another timeout, or with the
+/// feature `tokio` in a task.
 ///
 /// For example, a broker with one thread can limit the time that it waits for a silent worker:
 ///
@@ -119,10 +120,7 @@ impl Connector {
     /// # Errors
     /// [`ErrorKind::TimedOut`], and the errors of [`connect`].
     pub fn connect<P: Proxy>(&self, path: impl AsRef<Path>) -> Result<P> {
-        let deadline = self.deadline();
-        let mode = WaitMode::Thread;
-        let socket = run_on_thread(connect::connect(mode, &mut None, path.as_ref(), deadline))??;
-        open(socket, deadline)
+        run_on_thread(self.connect_by(WaitMode::Thread, path.as_ref()))
     }
 
     /// Makes a client over one end of a connection, as [`from_socket`] does.
@@ -130,7 +128,8 @@ impl Connector {
     /// # Errors
     /// [`ErrorKind::TimedOut`], and the errors of [`from_socket`].
     pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
-        open(connected_end(socket.into())?, self.deadline())
+        let socket = connected_end(socket.into())?;
+        run_on_thread(open(WaitMode::Thread, socket, self.deadline()))
     }
 
     /// Connects through a door as [`from_door`] does.
@@ -139,14 +138,51 @@ impl Connector {
     /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also if the socket is one end of a
     /// connection, and the errors of [`from_door`].
     pub fn from_door<P: Proxy>(&self, door: impl Into<OwnedHandle>) -> Result<P> {
-        let door = adopt(door.into())?;
-        let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);
+        let client = behind_door::<P>(door.into())?;
         client.with_timeout(self.timeout).server()?;
         Ok(P::from_client(client))
     }
 
+    async fn connect_by<P: Proxy>(&self, mode: WaitMode, path: &Path) -> Result<P> {
+        let deadline = self.deadline();
+        let socket = connect::connect(mode, &mut None, path, deadline).await??;
+        open(mode, socket, deadline).await
+    }
+
     fn deadline(&self) -> Instant {
         Deadline::lasting(self.timeout, None).instant
+    }
+}
+
+/// The same in a task of a tokio runtime, which blocks no thread. `FooAsyncClient::from` makes an
+/// asynchronous client of the result.
+#[cfg(feature = "tokio")]
+impl Connector {
+    /// Connects in a task, as [`connect`](Self::connect) does in a thread.
+    ///
+    /// # Errors
+    /// The errors of [`connect`](Self::connect).
+    pub async fn connect_async<P: Proxy>(&self, path: impl AsRef<Path>) -> Result<P> {
+        self.connect_by(WaitMode::Task, path.as_ref()).await
+    }
+
+    /// Makes a client in a task, as [`from_socket`](Self::from_socket) does in a thread.
+    ///
+    /// # Errors
+    /// The errors of [`from_socket`](Self::from_socket).
+    pub async fn from_socket_async<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
+        let socket = connected_end(socket.into())?;
+        open(WaitMode::Task, socket, self.deadline()).await
+    }
+
+    /// Connects in a task, as [`from_door`](Self::from_door) does in a thread.
+    ///
+    /// # Errors
+    /// The errors of [`from_door`](Self::from_door).
+    pub async fn from_door_async<P: Proxy>(&self, door: impl Into<OwnedHandle>) -> Result<P> {
+        let client = behind_door::<P>(door.into())?;
+        client.connect_in_task(self.deadline()).await?;
+        Ok(P::from_client(client))
     }
 }
 
@@ -226,16 +262,26 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
     Seqpacket::pair().map_err(failed("socketpair", "no socket pair can be made"))
 }
 
+/// Makes a client that connects through a door when it is first used.
+fn behind_door<P: Proxy>(door: OwnedHandle) -> Result<Client> {
+    let door = adopt(door)?;
+    Ok(Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION))
+}
+
 /// Waits for the greeting of the server at the other end.
-fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
+async fn open<P: Proxy>(mode: WaitMode, socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let connection = greet(socket, hello(Guid::NIL, interface), deadline)?;
+    let connection = greet(mode, socket, hello(Guid::NIL, interface), deadline).await?;
     Ok(P::from_client(Client::connected(connection, interface)))
 }
 
-fn greet(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<ClientConnection> {
-    let handshake = ClientHandshake::to_any_class(socket, hello);
-    run_on_thread(handshake.open(WaitMode::Thread, deadline))
+async fn greet(
+    mode: WaitMode,
+    socket: Seqpacket,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<ClientConnection> {
+    ClientHandshake::to_any_class(socket, hello).open(mode, deadline).await
 }
 
 /// Connects to the server that listens at a path, with this hello.
@@ -245,8 +291,10 @@ pub(crate) fn connect_with(
     timeout: Duration,
 ) -> Result<ClientConnection> {
     let deadline = Deadline::lasting(timeout, None).instant;
-    let socket = run_on_thread(connect::connect(WaitMode::Thread, &mut None, path, deadline))??;
-    greet(socket, hello, deadline)
+    run_on_thread(async {
+        let socket = connect::connect(WaitMode::Thread, &mut None, path, deadline).await??;
+        greet(WaitMode::Thread, socket, hello, deadline).await
+    })
 }
 
 /// Opens a connection over a socket, with this hello.
@@ -255,8 +303,8 @@ pub(crate) fn open_with(
     hello: Hello,
     timeout: Duration,
 ) -> Result<ClientConnection> {
-    let socket = connected_end(socket)?;
-    greet(socket, hello, Deadline::lasting(timeout, None).instant)
+    let (mode, socket) = (WaitMode::Thread, connected_end(socket)?);
+    run_on_thread(greet(mode, socket, hello, Deadline::lasting(timeout, None).instant))
 }
 
 /// Takes ownership of one end of a connection.

@@ -8,8 +8,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use syshandle::{
-    CallError, Context, Decode, Encode, ErrorKind, Result, handle::Event, interface,
-    tokio as asynchronous,
+    CallError, Context, Decode, Encode, ErrorKind, Result, Server, class,
+    direct::{Connector, make_door, socket_pair},
+    handle::Event,
+    interface, tokio as asynchronous,
 };
 
 #[derive(Debug, PartialEq, Encode, Decode)]
@@ -106,4 +108,48 @@ async fn a_call_can_be_made_by_any_task() {
     for (number, task) in (0..20).zip(tasks.collect::<Vec<_>>()) {
         assert_eq!(task.await.unwrap(), number);
     }
+}
+
+class! { WAITER: Waiter = "5a0f2b0e-3a6d-4a53-8f0e-0a1c1d7e9f12"; }
+
+fn table() -> Table {
+    Table(mpsc::sync_channel(1).0)
+}
+
+#[tokio::test]
+async fn a_task_connects_to_a_path_a_socket_and_a_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let (ours, theirs) = socket_pair().unwrap();
+    let server = Server::new().class(WAITER, table).path(&path).start().unwrap();
+    let peer = Server::new().class(WAITER, table).socket(theirs).start().unwrap();
+    let connector = Connector::new();
+    let by_path: WaiterClient = connector.connect_async(&path).await.unwrap();
+    let by_socket: WaiterClient = connector.from_socket_async(ours).await.unwrap();
+    let door = make_door::<dyn Waiter, _>(table()).unwrap();
+    let by_door: WaiterClient = connector.from_door_async(door).await.unwrap();
+    for client in [by_path, by_socket, by_door] {
+        assert_eq!(WaiterAsyncClient::from(client).half(4).await.unwrap(), 2);
+    }
+    let error = connector.connect_async::<WaiterClient>(folder.path().join("none")).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Disconnected);
+    for server in [server, peer] {
+        server.server().shutdown();
+        server.join().unwrap();
+    }
+}
+
+/// If connecting blocked the only thread of the runtime, each attempt would time out.
+#[tokio::test]
+async fn a_task_that_connects_blocks_no_other_task() {
+    let connector = Connector::new();
+    let (ours, theirs) = socket_pair().unwrap();
+    let end = async { drop(theirs) };
+    let (error, ()) = tokio::join!(connector.from_socket_async::<WaiterClient>(ours), end);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Disconnected);
+    // The other end of a connection takes no clients, so nobody opens this door.
+    let (ours, theirs) = socket_pair().unwrap();
+    let end = async { drop(theirs) };
+    let (error, ()) = tokio::join!(connector.from_door_async::<WaiterClient>(ours), end);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Disconnected);
 }

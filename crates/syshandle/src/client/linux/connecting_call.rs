@@ -69,7 +69,8 @@ impl Client {
         object_wait::wait_in_task(connection, object, deadline).await
     }
 
-    async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
+    /// Connects in a task.
+    pub(crate) async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
         let shared = &self.object.shared;
         shared.connection.connect_in_task(shared.hello, deadline).await?;
         self.own_connection().into_iter().for_each(|it| self.compare_hashes(it));
