@@ -1,6 +1,7 @@
 //! Servers that run beside other work of their process: their end, and their statistics.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
@@ -12,7 +13,7 @@ use syshandle::object::Interface;
 use syshandle::serving::{QuotaOwner, RefusalStats, RunningServer, ServerRef};
 use syshandle::wait::TimerOutcome;
 use syshandle::{Context, ErrorKind, Guid, Result, Server, class, interface};
-use syshandle_wire::FrameKind;
+use syshandle_wire::{Fault, FrameKind, Header, Status};
 
 use crate::support::bench::spare_descriptors;
 use crate::support::process::alone;
@@ -320,4 +321,87 @@ fn a_call_whose_handles_were_lost_is_counted() {
         assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::HandlesLost, false));
         assert_eq!(subject.server().stats().refusals.handles_lost, 1);
     });
+}
+
+class! { WATCH: Watch = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d52"; }
+
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b52")]
+trait Watch {
+    /// Starts a background task that sets `gone` when the client has died.
+    fn watch(&self, context: &Context, gone: Event) -> Result<()>;
+    /// Sets `entered`, and ends when the call is cancelled.
+    #[blocking]
+    fn until_cancelled(&self, context: &Context, entered: Event) -> Result<()>;
+    fn nothing(&self) -> Result<()>;
+}
+
+impl Watch for Clerk {
+    fn watch(&self, context: &Context, gone: Event) -> Result<()> {
+        context.on_timer(Duration::MAX, move |outcome| {
+            if outcome == TimerOutcome::ClientDied {
+                gone.set().unwrap();
+            }
+        })?;
+        Ok(())
+    }
+
+    fn until_cancelled(&self, context: &Context, entered: Event) -> Result<()> {
+        entered.set()?;
+        while !context.is_cancelled() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn nothing(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_reply_to_a_cancelled_call_tells_whether_its_method_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let server = Server::new().class(WATCH, || Clerk).path(&path).max_concurrent_calls(1);
+    let server = server.start().unwrap();
+    let raw = Raw::open(&path, WATCH.clsid(), <dyn Watch as Interface>::DESCRIPTION.iid);
+    let entered = event();
+    raw.call(1, 1, &[0, 0], &[entered.as_fd()]);
+    assert!(entered.wait_timeout(LONG).unwrap());
+    // The second call waits, because only one method may run.
+    raw.call(2, 2, &[], &[]);
+    for call in [2, 1] {
+        raw.send(&Header { call, ..Header::new(FrameKind::Cancel) }, &[], &[]);
+    }
+    let mut replies = [raw.receive().unwrap(), raw.receive().unwrap()];
+    replies.sort_by_key(|reply| reply.header.call);
+    let status = replies.each_ref().map(|reply| (reply.header.call, reply.header.code));
+    assert_eq!(status, [(1, Status::Done as u32), (2, Status::Fault as u32)]);
+    assert_eq!(Fault::read(&replies[1].body).unwrap(), Fault::Expired);
+    server.server().shutdown();
+    server.join().unwrap();
+}
+
+#[test]
+fn an_endless_timer_tells_a_server_that_a_client_has_died() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let server = Server::new().class(WATCH, || Clerk).path(&path).start().unwrap();
+    let iid = <dyn Watch as Interface>::DESCRIPTION.iid;
+    let gone = [event(), event()];
+    let clients = gone.each_ref().map(|gone| {
+        let client = Raw::open(&path, WATCH.clsid(), iid);
+        client.call(1, 0, &[0, 0], &[gone.as_fd()]);
+        assert_eq!(client.receive().unwrap().header.code, Status::Done as u32);
+        client
+    });
+    let [one, other] = clients;
+    // The connection ends without `Bye`.
+    drop(one);
+    assert!(gone[0].wait_timeout(LONG).unwrap());
+    assert!(!gone[1].poll().unwrap());
+    drop(other);
+    assert!(gone[1].wait_timeout(LONG).unwrap());
+    server.server().shutdown();
+    server.join().unwrap();
 }
