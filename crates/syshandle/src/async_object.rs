@@ -40,9 +40,8 @@ use tokio::runtime::Handle;
 ///
 /// # How a call runs
 /// The server decodes the arguments and verifies the handles, and then spawns a task. A method that
-/// waits takes no thread, so it counts neither in
-/// [`max_concurrent_calls`](crate::Server::max_concurrent_calls) nor among the threads. The limit
-/// is `Server::max_async_calls` instead.
+/// waits takes no thread, so it counts neither in `Server::max_concurrent_calls` nor among the
+/// threads. The limit is `Server::max_async_calls` instead.
 ///
 /// - The future of a method is dropped at its next `await` when its client cancels the call, gives
 ///   up at its deadline, or disconnects. A method that must not stop there spawns a task of its own.

@@ -7,6 +7,7 @@
 //! errors. A server that doesn't use this crate has no such interface, so a client notices its end
 //! only by a failed call.
 #![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
+#![expect(clippy::allow_attributes, reason = "the generated code is also for other crates")]
 
 use syshandle_os::{ManualEvent, Process};
 use syshandle_types::Guid;

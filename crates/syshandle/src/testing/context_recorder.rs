@@ -1,9 +1,6 @@
 //! Makes a call to an object of this process, and keeps its context.
 #![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
-#![cfg_attr(
-    not(windows),
-    expect(clippy::allow_attributes, reason = "the generated code is also for other crates")
-)]
+#![expect(clippy::allow_attributes, reason = "the generated code is also for other crates")]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
