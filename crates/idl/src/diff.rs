@@ -4,10 +4,12 @@
 //! The module `form` resolves every type to its wire format. Changes of nested types are therefore
 //! found at any depth, and a new name for the same wire format is not a change. `authority`
 //! describes what a handle permits its receiver to do. `align` matches the members of two lists.
-//! `values`, `interfaces`, `definitions` and `growth` compare the two descriptions.
+//! `values`, `interfaces`, `definitions` and `growth` compare the two descriptions. `com_handles`
+//! finds a change that only COM doesn't permit.
 
 mod align;
 mod authority;
+mod com_handles;
 mod definitions;
 mod form;
 mod growth;

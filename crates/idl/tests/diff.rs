@@ -599,6 +599,8 @@ fn structs_that_grow() {
         "x: u8, #[added(required)] y: u16, #[added] z: Option<File>",
         takes,
         &[
+            "goes on Thing::a: the arguments can have handles of another kind in COM: file",
+            "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Job::y: required and added: `u16`",
             "goes on Job::z: added: `Option<a handle (file)>`",
             "MORE Job::z: a handle (file) (to the server)",
@@ -609,6 +611,8 @@ fn structs_that_grow() {
         "x: u8, #[added(required)] y: u16, #[added] z: Option<File>",
         returns,
         &[
+            "goes on Thing::a: the results can have handles of another kind in COM: file",
+            "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Job::y: required and added: `u16`",
             "WARN Job::y: an old client can't receive a result that sets this field",
             "goes on Job::z: added: `Option<a handle (file)>`",
@@ -685,6 +689,43 @@ fn structs_that_grow() {
     );
 }
 
+/// COM passes the handles of each kind in an array of its own, in each direction.
+#[test]
+fn an_added_handle_changes_a_com_signature_if_its_kind_is_new() {
+    let job = |field: &str| {
+        format!(
+            "#[derive(Encode)] #[grows] struct Job {{ x: Option<Part>, {field} }}
+                 #[derive(Encode)] struct Part {{ x: File }}"
+        )
+    };
+    let com = |field: &str, method: &str| -> Vec<String> {
+        let (old, new) = (rust(&job(""), method), rust(&job(field), method));
+        let changes = diff(&old, &new).into_iter();
+        changes.filter(|of| of.name == "Thing::a").map(|of| of.description).collect()
+    };
+    let takes = "fn a(&self, x: Job) -> Result<Event>;";
+    let none: [&str; 0] = [];
+    assert_eq!(com("#[added] y: Vec<File>", takes), none);
+    assert_eq!(com("#[added] y: Option<Directory>", takes), none, "a file in COM");
+    assert_eq!(com("#[added] y: Option<Timer>", takes), none, "COM has no timers");
+    let text = |of: &str| format!("the arguments can have handles of another kind in COM: {of}");
+    for (field, kind) in [
+        ("#[added] y: Option<Event>", "event"),
+        ("#[added] y: Option<ManualEvent>", "event"),
+        ("#[added] y: Vec<OwnedHandle>", "any kind"),
+        ("#[added] #[handle(file | pipe)] y: Option<OwnedHandle>", "pipe"),
+    ] {
+        assert_eq!(com(field, takes), [text(kind)], "{field}");
+    }
+    let with_event = "fn a(&self, x: Job, y: ManualEvent) -> Result<()>;";
+    assert_eq!(com("#[added] y: Option<Event>", with_event), none);
+    let with_any = "fn a(&self, x: Job, y: OwnedHandle) -> Result<()>;";
+    assert_eq!(com("#[added] y: Option<Event>", with_any), none);
+    let returns = "fn a(&self, x: Event) -> Result<Job>;";
+    let text = "the results can have handles of another kind in COM: event";
+    assert_eq!(com("#[added] y: Option<Event>", returns), [text]);
+}
+
 #[test]
 fn enums_that_grow() {
     let look = |variants: &str| format!("#[derive(Encode)] #[grows] enum Look {{ {variants} }}");
@@ -702,6 +743,8 @@ fn enums_that_grow() {
         "Dull, Shiny(File), #[unknown] Other",
         returned,
         &[
+            "goes on Thing::a: the results can have handles of another kind in COM: file",
+            "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Look::Shiny: variant added",
             "MORE Look::Shiny: a handle (file) (to the client)",
             "WARN Look::Shiny: an old client can't receive a result with this variant",
@@ -730,6 +773,8 @@ fn enums_and_unions() {
         "Dull, Shiny(File)",
         given,
         &[
+            "goes on Thing::a: the arguments can have handles of another kind in COM: file",
+            "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Look::Shiny: variant added",
             "MORE Look::Shiny: a handle (file) (to the server)",
         ],
@@ -768,6 +813,8 @@ fn enums_and_unions() {
         &choice("case 1: long number;"),
         &choice("case 1: long number; case 2: [system_handle(sh_file)] HANDLE file;"),
         &[
+            "goes on Thing::a: the arguments can have handles of another kind in COM: file",
+            "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Choice::File: variant added",
             "MORE Choice::File: a handle (file) (to the server)",
         ],

@@ -83,6 +83,12 @@ impl Authority {
         })
     }
 
+    /// Returns the possible kinds; `None` for any kind. A manual event is an event.
+    pub(super) fn kinds(&self) -> Option<impl Iterator<Item = &str>> {
+        let plain = |kind| if kind == MANUAL_EVENT { "event" } else { kind };
+        Some(self.kinds.as_ref()?.iter().map(move |kind| plain(kind.as_str())))
+    }
+
     /// Describes the authority that `self` has in addition to `before`, if any.
     pub(super) fn more_than(&self, before: &Self) -> Option<String> {
         let added = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {

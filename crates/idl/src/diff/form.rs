@@ -1,7 +1,7 @@
 //! The wire format of a type, with all names resolved.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -183,14 +183,19 @@ impl<'d> TypeResolver<'d> {
     /// Returns the handles and object references in a value, each with the information whether
     /// there can be several.
     pub(super) fn authorities(self, of: &Form) -> Vec<Capability> {
+        self.search(std::slice::from_ref(of)).found
+    }
+
+    /// Searches values for handles, object references and definitions.
+    pub(super) fn search(self, values: &[Form]) -> CapabilitySearch {
         let mut collected = CapabilitySearch::default();
-        self.collect(of, false, &mut collected);
+        values.iter().for_each(|of| self.collect(of, false, &mut collected));
         while let Some((name, many)) = collected.open.pop() {
             for part in self.parts(&name).iter() {
                 self.collect(&part.form, many, &mut collected);
             }
         }
-        collected.found
+        collected
     }
 
     /// Collects the handles and object references in a wire format. Definitions are queued instead
@@ -261,15 +266,22 @@ impl<'d> TypeResolver<'d> {
     }
 }
 
-/// The handles and object references found in a value, and the definitions that remain to be
+/// The handles and object references found in values, and the definitions that remain to be
 /// searched.
 #[derive(Default)]
-struct CapabilitySearch {
-    found: Vec<Capability>,
+pub(super) struct CapabilitySearch {
+    pub(super) found: Vec<Capability>,
     /// The definitions that remain to be searched, each with the information whether the value can
     /// contain several instances.
     open: Vec<(String, bool)>,
     seen: HashSet<(String, bool)>,
+}
+
+impl CapabilitySearch {
+    /// Returns the names of the structs and enums in the values.
+    pub(super) fn definitions(&self) -> BTreeSet<&str> {
+        self.seen.iter().map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 /// A handle or object reference in a value.

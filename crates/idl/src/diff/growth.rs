@@ -110,7 +110,7 @@ impl Comparison<'_> {
     }
 
     /// Adds a warning to the last change.
-    fn warn(&mut self, text: &str) {
+    pub(super) fn warn(&mut self, text: &str) {
         if let Some(last) = self.changes.last_mut() {
             last.warning = Some(text.to_owned());
         }

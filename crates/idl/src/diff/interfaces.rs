@@ -74,6 +74,7 @@ impl<'d> Comparison<'d> {
             match step {
                 Step::Kept { old: before, new: at } => {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
+                    self.com_handles(&path(at), &old.methods[before], &new.methods[at]);
                 }
                 Step::Replaced { old: before, new: at } => {
                     self.compare_replaced(
