@@ -293,6 +293,12 @@ fn method_return(name: &Ident, output: &ReturnType) -> Result<MethodReturn> {
         return Err(Error::new(ty.span(), "a `Result` needs a value type: write `Result<()>`"));
     };
     let mut types = type_arguments(arguments);
+    let module = path.path.segments.iter().rev().nth(1);
+    if types.len() == 1 && module.is_some_and(|module| module.ident == "io") {
+        let what = "an `io::Result` leaves open how a call fails: write `Result<T>`, into which `?` \
+                    converts an `io::Error`, or `Result<T, io::Error>`";
+        return Err(Error::new(ty.span(), what));
+    }
     let wrapped = types.get(1).and_then(own_error);
     let is_call_error = wrapped.is_some();
     if let Some(error) = wrapped {

@@ -17,6 +17,7 @@ trait Methods {
     fn bare_result(&self) -> Result;
     fn borrowed_result(&self) -> Result<&str>;
     fn three(&self) -> Result<u8, u8, u8>;
+    fn of_io(&self) -> std::io::Result<Vec<u8>>;
     #[inline]
     fn attribute(&self) -> Result<()>;
     fn wait(&self) -> Result<()>;
