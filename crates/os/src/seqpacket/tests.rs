@@ -144,3 +144,34 @@ fn a_message_after_a_reported_end_is_received_before_the_end() {
     let within = Duration::from_secs(600);
     assert_eq!(b.receive_within(&mut bytes, &mut handles, within).unwrap().len, 0);
 }
+
+/// The kernel reports the `ECONNRESET` of a peer that closes with unread messages once, at any call.
+/// The call may be the one that looks for a message after a reported end.
+#[test]
+fn the_last_message_of_a_peer_that_closes_with_unread_messages_is_received_before_the_end() {
+    const ROUNDS: usize = 20_000;
+    let (peers, closing) = std::sync::mpsc::sync_channel::<Seqpacket>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for peer in closing {
+                peer.send(&[IoSlice::new(b"last")], &[]).unwrap();
+                peer.shut_down();
+            }
+        });
+        for round in 0..ROUNDS {
+            let (a, b) = Seqpacket::pair().unwrap();
+            b.send(&[IoSlice::new(b"unread")], &[]).unwrap();
+            peers.send(a).unwrap();
+            let (mut bytes, mut handles) = ([0; 8], Vec::new());
+            let received = loop {
+                match b.receive(&mut bytes, &mut handles) {
+                    Ok(received) => break received.len,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+                }
+            };
+            assert_eq!(received, 4, "round {round}");
+        }
+        drop(peers);
+    });
+}

@@ -140,7 +140,13 @@ fn receive_after_end(
     bytes: &mut [u8],
     handles: &mut impl Extend<OwnedFd>,
 ) -> ReceivedMessage {
-    receive_once(socket, bytes, handles, false).ok().flatten().unwrap_or_default()
+    let mut receive = || receive_once(socket, bytes, handles, false);
+    let received = match receive() {
+        // A peer that closes with unread messages causes this error, which the kernel reports once.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive(),
+        received => received,
+    };
+    received.ok().flatten().unwrap_or_default()
 }
 
 /// Receives one message. Returns `None` at the end of the stream, and for a message without bytes
