@@ -39,7 +39,27 @@ pub(crate) fn program(entry: &Entry) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(entry.package))
 }
 
+/// Builds a contender for counting instructions, and returns the path of its program. With the cfg
+/// `syshandle_untimed`, the server considers no method slow.
+///
+/// # Errors
+/// The contender can't be built.
+pub(crate) fn build_untimed(entry: &Entry) -> Result<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/untimed");
+    let mut command = command(&[entry.package]);
+    command.arg("--target-dir").arg(&folder).env("RUSTFLAGS", "--cfg syshandle_untimed");
+    match command.status()?.success() {
+        true => Ok(folder.join("release").join(entry.package)),
+        false => Err(format!("{} can't be built", entry.package).into()),
+    }
+}
+
 fn cargo(packages: &[&str]) -> Result<bool> {
+    Ok(command(packages).status()?.success())
+}
+
+/// Returns the command that builds packages of the benchmark.
+fn command(packages: &[&str]) -> Command {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -47,5 +67,6 @@ fn cargo(packages: &[&str]) -> Result<bool> {
     for package in packages {
         command.args(["--package", package]);
     }
-    Ok(command.stdin(Stdio::null()).status()?.success())
+    command.stdin(Stdio::null());
+    command
 }

@@ -42,6 +42,15 @@ pub(crate) const fn often(times: u32) -> u32 {
     times
 }
 
+/// Returns a time by which the runtime judges the speed of user code or the rate of calls.
+///
+/// A tool that counts instructions slows a program down by a factor that depends on the load of the
+/// machine. With `--cfg syshandle_untimed`, nothing takes long enough to be judged slow, so that two
+/// runs execute the same code. Only `cargo xtask bench count` builds the library with this setting.
+pub(crate) const fn judged_by(time: Duration) -> Duration {
+    if cfg!(syshandle_untimed) { Duration::from_secs(3600) } else { time }
+}
+
 /// Runs the function of a thread. Catches a panic, and returns its message.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     crate::guard::guard(run)

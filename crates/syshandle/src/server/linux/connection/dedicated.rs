@@ -14,6 +14,7 @@ use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::event_loop::{EventLoop, LoopClient, LoopContext};
 use crate::server::linux::reactor::worker_slot::Assignment;
 use crate::spin::SpinWait;
+use crate::sync::judged_by;
 
 impl LoopClient for ServerConnection {
     fn dedicate(self: Arc<Self>, context: LoopContext<'_>, index: usize) -> bool {
@@ -129,4 +130,4 @@ impl ServerConnection {
 }
 
 /// How long a thread stays dedicated to a client after a call.
-const DEDICATED_FOR: Duration = Duration::from_millis(5);
+const DEDICATED_FOR: Duration = judged_by(Duration::from_millis(5));

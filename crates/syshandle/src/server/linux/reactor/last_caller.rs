@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::sync::often;
+use crate::sync::{judged_by, often};
 
 /// The client whose call was the last one in a loop.
 pub(super) struct LastCaller<C: ?Sized> {
@@ -59,7 +59,7 @@ impl<C: ?Sized> LastCaller<C> {
 }
 
 /// Waiting for a shorter method costs no more than waking another thread.
-const WORTH_A_MOVE: Duration = Duration::from_micros(50);
+const WORTH_A_MOVE: Duration = judged_by(Duration::from_micros(50));
 
 /// Number of consecutive calls, each of a different client than the one before, after which a
 /// client moves.

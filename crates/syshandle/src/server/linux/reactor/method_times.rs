@@ -7,6 +7,8 @@ use std::time::Duration;
 use syshandle_types::Guid;
 use syshandle_types::describe::Interface;
 
+use crate::sync::judged_by;
+
 /// The methods of every interface that the server has served so far.
 #[derive(Default)]
 pub(crate) struct MethodTable(Mutex<Vec<(Guid, Arc<MethodTimes>)>>);
@@ -127,11 +129,11 @@ const ALWAYS_BESIDE: u8 = 0x7f;
 const BESIDE_AFTER_SLOW: u8 = 64;
 
 /// Run time from which a method is worth the cost of waking another thread.
-const SLOW: Duration = Duration::from_millis(1);
+const SLOW: Duration = judged_by(Duration::from_millis(1));
 
 /// Run time below which the reply of a method may be batched. This is a multiple of the cost of
 /// sending a reply.
-const QUICK: Duration = Duration::from_micros(20);
+const QUICK: Duration = judged_by(Duration::from_micros(20));
 
 #[cfg(test)]
 mod tests {

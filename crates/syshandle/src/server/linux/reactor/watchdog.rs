@@ -15,7 +15,7 @@ use super::Reactor;
 use super::worker_slot::{Assignment, SlotMoment, WorkerSlot};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, OnceLock, contain, now};
+use crate::sync::{Mutex, MutexGuard, OnceLock, contain, judged_by, now};
 
 /// The watchdog of a reactor. It runs on the thread that waits for the end of the server, or on a
 /// thread of its own if there is no such thread. It sleeps while no methods run.
@@ -312,12 +312,12 @@ fn take_over(slot: &WorkerSlot, moment: SlotMoment, reactor: &Arc<Reactor>) {
 
 /// Time after which a method that blocks a loop counts as long. The watchdog acts within twice this
 /// time.
-const LONG: Duration = Duration::from_millis(1);
+const LONG: Duration = judged_by(Duration::from_millis(1));
 
 /// Time after which a method on a dedicated thread counts as long. Such a method delays only its
 /// own client. More frequent checks would slow down every call, because a timer interrupt takes
 /// tens of microseconds on a virtual machine.
-const DEDICATED_LONG: Duration = Duration::from_millis(10);
+const DEDICATED_LONG: Duration = judged_by(Duration::from_millis(10));
 
 /// Time without activity after which the watchdog slows down or sleeps.
 const QUIET: Duration = Duration::from_millis(50);
