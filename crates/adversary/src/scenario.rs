@@ -25,13 +25,15 @@ pub struct Scenario {
     pub(crate) run: fn(&TargetServer, &mut Vec<Attempt>) -> io::Result<()>,
 }
 
-/// The shape of a method. All have one parameter, an event, and no result.
+/// The shape of a method with one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MethodShape {
-    /// The method starts a background task that waits for the event.
+    /// The method starts a background task that waits for the event, and returns nothing.
     WaitsForEvent,
-    /// The method sets the event.
+    /// The method sets the event, and returns nothing.
     SetsEvent,
+    /// The method takes a `u32`, and returns a list of as many new events.
+    ReturnsEvents,
 }
 
 /// The server that a scenario attacks.
@@ -47,6 +49,8 @@ pub struct TargetServer {
     pub wait_method: Option<u32>,
     /// Number of a method with the shape [`MethodShape::SetsEvent`].
     pub set_method: Option<u32>,
+    /// Number of a method with the shape [`MethodShape::ReturnsEvents`].
+    pub events_method: Option<u32>,
 }
 
 /// One violation of the rules, and the server's responses.
@@ -78,6 +82,7 @@ impl fmt::Display for MethodShape {
         f.write_str(match self {
             Self::WaitsForEvent => "method that waits for an event in a background task",
             Self::SetsEvent => "method that sets an event",
+            Self::ReturnsEvents => "method that returns a number of new events",
         })
     }
 }
@@ -88,6 +93,7 @@ impl TargetServer {
         match shape {
             MethodShape::WaitsForEvent => self.wait_method,
             MethodShape::SetsEvent => self.set_method,
+            MethodShape::ReturnsEvents => self.events_method,
         }
     }
 

@@ -8,14 +8,16 @@ use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use syshandle::Policy;
-use syshandle_testkit::{Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD, am_root};
+use syshandle_testkit::{
+    EVENTS_METHOD, Fixture, SERVER, SET_METHOD, TEST_SERVICE, WAIT_METHOD, am_root,
+};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
 /// The scenarios that take at most a few seconds. `cargo xtask faults` runs all scenarios.
 const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
                      slots,growth,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
-                     churn,death,numbers,arena,sparse-memory,amplification,blocking,refused-user";
+                     unread-events,churn,death,numbers,arena,sparse-memory,amplification,blocking,refused-user";
 
 /// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM` is `full` (see `xtask`). Returns
 /// the output.
@@ -37,6 +39,8 @@ fn attack(fixture: &Fixture, scenarios: &str) -> Output {
         &SET_METHOD.to_string(),
         "--wait-method",
         &WAIT_METHOD.to_string(),
+        "--events-method",
+        &EVENTS_METHOD.to_string(),
     ]);
     command.output().unwrap()
 }

@@ -32,8 +32,8 @@ pub use process_state::{fill_in_flight, restored_descriptor_limit};
 pub use socket_activator::SocketActivator;
 pub use stopped_process::stop_and_continue;
 pub use test_service::{
-    PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceAsyncClient, TestServiceClient,
-    WAIT_METHOD, peer_ids,
+    EVENTS_METHOD, PeerIds, SET_METHOD, TEST_SERVICE, TestService, TestServiceAsyncClient,
+    TestServiceClient, WAIT_METHOD, peer_ids,
 };
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -44,6 +44,9 @@ pub trait TestService {
     /// Starts a background task that waits for the event. This method has the number
     /// [`WAIT_METHOD`].
     fn wait_for(&self, context: &Context, event: Event) -> Result<()>;
+
+    /// Returns new events. This method has the number [`EVENTS_METHOD`].
+    fn events(&self, count: u32) -> Result<Vec<Event>>;
 }
 
 /// The processes of a call and the client's user.
@@ -67,6 +70,9 @@ pub const SET_METHOD: u32 = 7;
 
 /// The number of [`TestService::wait_for`].
 pub const WAIT_METHOD: u32 = 8;
+
+/// The number of [`TestService::events`].
+pub const EVENTS_METHOD: u32 = 9;
 
 /// Returns the result of [`TestService::peer_ids`] in this process.
 pub fn peer_ids(context: &Context) -> PeerIds {

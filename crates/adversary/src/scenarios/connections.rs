@@ -5,12 +5,12 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use syshandle_wire::{FrameKind, Header};
+use syshandle_wire::{Fault, FrameKind, Header};
 
 use crate::raw_connection::{
-    DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, encode_header, ignore_disconnect,
+    DOOR, NO_METHOD, RESPONSE_TIMEOUT, RawConnection, Response, encode_header, ignore_disconnect,
 };
-use crate::scenario::{Attempt, Scenario, Tally, TargetServer};
+use crate::scenario::{Attempt, MethodShape, Scenario, Tally, TargetServer};
 
 pub(super) const CHURN: Scenario = Scenario {
     name: "churn",
@@ -94,6 +94,50 @@ fn run_never_reads(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Re
         };
         tally.add_text(result, correct);
     }
+    attempts.push(tally.finish());
+    Ok(())
+}
+
+pub(super) const UNREAD_EVENTS: Scenario = Scenario {
+    name: "unread-events",
+    description: "replies with many new events each, on many connections that never receive them",
+    accepted: true,
+    method: Some(MethodShape::ReturnsEvents),
+    run: run_unread_events,
+};
+
+/// Number of connections that receive no replies.
+const DEAF_CONNECTIONS: usize = 300;
+/// Number of calls on each of these connections.
+const DEAF_CALLS: u32 = 4;
+/// Number of events in each reply, about as many as a message may contain.
+const EVENTS: u32 = 250;
+/// How long the connections stay open after the last call, while an honest client makes calls.
+const DEAF_TIME: Duration = Duration::from_secs(1);
+
+fn run_unread_events(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result<()> {
+    let Some(method) = target.method(MethodShape::ReturnsEvents) else { return Ok(()) };
+    let mut tally = Tally::new(format!(
+        "{DEAF_CALLS} calls on each of {DEAF_CONNECTIONS} connections, for {EVENTS} events each"
+    ));
+    let mut connections = Vec::new();
+    for _ in 0..DEAF_CONNECTIONS {
+        let connection = RawConnection::connect(&target.address)?;
+        let response = connection.receive(RESPONSE_TIMEOUT);
+        if !matches!(response, Response::Greeting(..)) {
+            // The quota of this client is used up.
+            tally.add(&response, matches!(response, Response::Refused(Fault::Busy { .. })));
+            continue;
+        }
+        let hello = target.hello().write();
+        ignore_disconnect(connection.send_frame(&Header::new(FrameKind::Hello), &hello, &[]))?;
+        for call in 0..DEAF_CALLS {
+            ignore_disconnect(connection.call(call, method, &EVENTS.to_le_bytes(), &[]))?;
+        }
+        tally.add_text("left unread", true);
+        connections.push(connection);
+    }
+    std::thread::sleep(DEAF_TIME);
     attempts.push(tally.finish());
     Ok(())
 }

@@ -32,6 +32,7 @@ const ALL: &[Scenario] = &[
     doors::UNREAD_ANSWERS,
     connections::CHURN,
     connections::NEVER_READS,
+    connections::UNREAD_EVENTS,
     connections::DEATH,
     objects::NUMBERS,
     memory::ARENA,

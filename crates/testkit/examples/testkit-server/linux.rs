@@ -119,6 +119,10 @@ impl TestService for TestServer {
         context.on_signal(event, Duration::from_secs(600), |_| ())?;
         Ok(())
     }
+
+    fn events(&self, count: u32) -> Result<Vec<Event>> {
+        (0..count).map(|_| Ok(Event::new()?)).collect()
+    }
 }
 
 /// Lists the environment, arguments and descriptors of this process.

@@ -283,4 +283,8 @@ impl TestService for Unused {
     ) -> syshandle::Result<()> {
         Ok(())
     }
+
+    fn events(&self, _: u32) -> syshandle::Result<Vec<syshandle::handle::Event>> {
+        Ok(Vec::new())
+    }
 }

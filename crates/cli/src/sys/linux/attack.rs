@@ -32,6 +32,10 @@ pub(crate) struct AttackArguments {
     /// only argument; for the scenario endless-tasks
     #[arg(long, value_name = "NUMBER")]
     wait_method: Option<u32>,
+    /// The number (from 0) of a method that takes a `u32` and returns as many new events; for the
+    /// scenario unread-events
+    #[arg(long, value_name = "NUMBER")]
+    events_method: Option<u32>,
     /// The user ID of the hostile clients, if this command runs as root
     #[arg(long, value_name = "UID", default_value_t = NOBODY)]
     user: u32,
@@ -100,8 +104,8 @@ pub(crate) fn run(arguments: &AttackArguments) -> Result<ExitCode> {
 
 impl AttackArguments {
     fn target(&self, address: PathBuf, clsid: Guid, iid: Guid) -> TargetServer {
-        let (wait_method, set_method) = (self.wait_method, self.set_method);
-        TargetServer { address, clsid, iid, wait_method, set_method }
+        let Self { wait_method, set_method, events_method, .. } = *self;
+        TargetServer { address, clsid, iid, wait_method, set_method, events_method }
     }
 }
 
@@ -118,6 +122,7 @@ fn why_skipped(
     let option = match shape {
         MethodShape::WaitsForEvent => "--wait-method",
         MethodShape::SetsEvent => "--set-method",
+        MethodShape::ReturnsEvents => "--events-method",
     };
     Some(format!("{option} is not set (a {shape})"))
 }
@@ -213,9 +218,11 @@ impl HostileClients {
         let mut command = Command::new("/proc/self/exe");
         let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
         command.args(["attack", &clsid, "--interface", &iid, "--scenario", scenario.name]);
-        for (option, method) in
-            [("--set-method", target.set_method), ("--wait-method", target.wait_method)]
-        {
+        for (option, method) in [
+            ("--set-method", target.set_method),
+            ("--wait-method", target.wait_method),
+            ("--events-method", target.events_method),
+        ] {
             if let Some(method) = method {
                 command.args([option, &method.to_string()]);
             }
