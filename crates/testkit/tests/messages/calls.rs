@@ -257,6 +257,7 @@ fn the_messages_of_calls() {
     interfaces(&mut messages, &subject);
     crate::growth::calls(&mut messages);
     limits(&mut messages);
+    asynchronous_methods(&mut messages);
     the_end_of_a_server(&mut messages);
 
     messages.add("a call that aborts its connection", &subject.abort().unwrap_err());
@@ -322,6 +323,41 @@ fn limits(messages: &mut Messages) {
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     messages.push("a client in a forked copy of its process", &text);
+}
+
+#[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b57")]
+trait Waiting {
+    /// Sets `entered` and never ends.
+    fn stay(&self, entered: Event) -> Result<()>;
+}
+
+syshandle::class! {
+    WAITING: Waiting = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b58";
+}
+
+struct Forever;
+
+impl WaitingAsync for Forever {
+    async fn stay(&self, entered: Event) -> Result<()> {
+        entered.set()?;
+        std::future::pending().await
+    }
+}
+
+fn asynchronous_methods(messages: &mut Messages) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let handle = runtime.handle().clone();
+    let make = move || syshandle::tokio::AsyncObject::new(&handle, Forever);
+    let (ours, theirs) = syshandle::direct::socket_pair().unwrap();
+    let server = syshandle::Server::new().class(WAITING, make).socket(theirs).start().unwrap();
+    let client: WaitingClient = syshandle::direct::from_socket(ours).unwrap();
+    let entered = event();
+    let call = WaitingAsyncClient::from(&client).stay(&entered);
+    assert!(entered.wait_timeout(Duration::from_secs(60)).unwrap());
+    runtime.shutdown_background();
+    messages.add("a call whose runtime ends", &call.wait().unwrap_err());
+    server.server().shutdown();
+    server.join().unwrap();
 }
 
 fn the_end_of_a_server(messages: &mut Messages) {

@@ -43,6 +43,7 @@ fn the_messages_of_connections() {
     to_bad_peers(&mut messages, folder.path());
     of_servers(&mut messages, folder.path());
     of_other_versions(&mut messages);
+    of_a_dead_process(&mut messages);
     messages.check();
 }
 
@@ -208,6 +209,28 @@ fn of_other_versions(messages: &mut Messages) {
         client.join().unwrap()
     });
     messages.add("a server whose description is not valid", &error);
+}
+
+/// Adds the errors of a call to a process that ends without a message, before and during the call.
+fn of_a_dead_process(messages: &mut Messages) {
+    let (ours, theirs) = socket_pair().unwrap();
+    let (during, after) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let client = from_socket::<OtherClient>(ours).unwrap();
+            (client.nothing().unwrap_err(), client.nothing().unwrap_err())
+        });
+        let socket = syshandle_os::Seqpacket::from(theirs);
+        let iid = <dyn Other as syshandle::object::Interface>::DESCRIPTION.iid;
+        let offer = Offer::new(syshandle::Guid::NIL, iid);
+        let greeting = Greeting::new(syshandle_types::Limits::default(), vec![offer]);
+        let (header, body) = ServerEnd::<()>::greeting(&greeting);
+        send(&socket, &header, &body);
+        let (_hello, _call) = (receive(&socket), receive(&socket));
+        drop(socket);
+        client.join().unwrap()
+    });
+    messages.add("a process that dies during a call to its object", &during);
+    messages.add("a process of an object that has died", &after);
 }
 
 fn send(socket: &syshandle_os::Seqpacket, header: &Header, body: &[u8]) {
