@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 const HELP: &str = "\
 cargo xtask faults            hostile clients, failures, signals, load and inputs: long, about half an hour
-cargo xtask faults --short    the same in a few minutes, as CI does
+cargo xtask faults --short    the same in a few minutes; CI runs these forms in `cargo test`
 ";
 
 /// The parts of the command. Each has a name, a package, and its test targets.
