@@ -16,6 +16,8 @@ pub enum Work {
     Clients(usize),
     /// W4 on one connection: this number of calls in flight at once.
     Pipelined(usize),
+    /// W4 on one connection: one-way calls, with a flush after this number.
+    OneWay(usize),
     /// W5: passes this number of bytes, and returns them.
     Payload(usize),
     /// W6: connects, makes the first call and closes the connection.
@@ -53,6 +55,7 @@ impl fmt::Display for Work {
             Self::Sparkle => f.write_str("w3"),
             Self::Clients(n) => write!(f, "w4-{n}"),
             Self::Pipelined(n) => write!(f, "w4p-{n}"),
+            Self::OneWay(n) => write!(f, "w4o-{n}"),
             Self::Payload(n) => write!(f, "w5-{n}"),
             Self::Connect => f.write_str("w6"),
             Self::Cold => f.write_str("cold"),
@@ -94,6 +97,7 @@ impl FromStr for Work {
             ("w3", None) => Self::Sparkle,
             ("w4", Some(n)) => Self::Clients(n),
             ("w4p", Some(n)) => Self::Pipelined(n),
+            ("w4o", Some(n)) => Self::OneWay(n),
             ("w5", Some(n)) => Self::Payload(n),
             ("w6", None) => Self::Connect,
             ("cold", None) => Self::Cold,
@@ -119,6 +123,7 @@ mod tests {
             Work::Null,
             Work::Clients(64),
             Work::Pipelined(8),
+            Work::OneWay(1_000),
             Work::Payload(65_536),
             Work::Cold,
             Work::Idle(3),

@@ -97,6 +97,19 @@ impl Contestant {
         Ok(())
     }
 
+    /// Makes one-way calls from one thread on one connection, and flushes after each `calls` of them.
+    fn one_way(&self, calls: usize, laps: &mut Laps) -> Result<()> {
+        let client = self.connect()?;
+        laps.set_calls_per_lap(calls);
+        while laps.next() {
+            for _ in 0..calls {
+                client.notify(1)?;
+            }
+            client.flush_one_way()?;
+        }
+        Ok(())
+    }
+
     /// Opens a new connection for calls without handles.
     fn connect(&self) -> Result<NumbersClient> {
         Ok(self.activation.activate(BENCH.clsid())?)
@@ -177,6 +190,7 @@ impl Contender for Contestant {
             Work::Sparkle => self.sparkle(laps)?,
             Work::Clients(clients) => self.clients(clients, laps)?,
             Work::Pipelined(calls) => self.pipelined(calls, laps)?,
+            Work::OneWay(calls) => self.one_way(calls, laps)?,
             Work::Payload(len) => {
                 let payload = vec![7; len];
                 while laps.next() {

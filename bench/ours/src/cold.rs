@@ -33,6 +33,8 @@ impl Numbers for Cold {
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
         Ok(bytes)
     }
+
+    fn notify(&self, _number: u64) {}
 }
 
 /// Time after which the server ends without a client. Each server gets a single call.

@@ -10,6 +10,10 @@ pub trait Numbers {
 
     /// W5: returns the bytes.
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+
+    /// Takes a number, without a reply.
+    #[oneway]
+    fn notify(&self, number: u64);
 }
 
 class! {

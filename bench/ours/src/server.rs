@@ -30,6 +30,8 @@ impl Numbers for Bench {
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
         Ok(bytes)
     }
+
+    fn notify(&self, _number: u64) {}
 }
 
 impl Handles for Bench {

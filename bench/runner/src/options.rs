@@ -49,7 +49,7 @@ cargo xtask bench count [--accept]     instructions of a call, against bench/ins
 
   --quick               everything in two minutes (once it is built), with wider scatter
   --only NAME,…         only these contenders and their floors
-  --work WORK,…         only these workloads: w1 w2 w3 w4-N w4p-N w5-BYTES w6 cold idle-N
+  --work WORK,…         only these workloads: w1 w2 w3 w4-N w4p-N w4o-N w5-BYTES w6 cold idle-N
   --placement P,…       only these: same (one core), free, split (one core each)
   --rounds N            number of turns of each contender
   --ms N                length of one turn

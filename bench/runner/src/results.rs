@@ -199,7 +199,7 @@ impl Row {
     /// Returns whether the row is a rate, of which more is better: calls per second of concurrent
     /// work.
     pub(crate) fn is_rate(&self) -> bool {
-        matches!(self.work.parse(), Ok(Work::Clients(_) | Work::Pipelined(_)))
+        matches!(self.work.parse(), Ok(Work::Clients(_) | Work::Pipelined(_) | Work::OneWay(_)))
     }
 
     /// Returns the median of a number over the rounds.

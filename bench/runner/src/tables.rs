@@ -75,6 +75,7 @@ pub(crate) fn title(work: &str) -> String {
         Ok(Work::Clients(1)) => "W4, 1 client".into(),
         Ok(Work::Clients(n)) => format!("W4, {n} clients"),
         Ok(Work::Pipelined(n)) => format!("W4, {n} in flight on one"),
+        Ok(Work::OneWay(n)) => format!("W4, one-way calls, a flush after {n}"),
         Ok(Work::Payload(n)) if n >= 1024 * 1024 => {
             format!("W5, {} MiB each way", n / 1024 / 1024)
         }

@@ -191,6 +191,18 @@ const SCRIPTS: &[(&str, Script)] = &[
         let releases = Releases::take_from(&mut vec![4096]);
         raw(connection, &Header { releases, ..Header::new(FrameKind::Release) });
     }),
+    ("acknowledges one-way calls that were not made", |connection| {
+        opened(connection);
+        let acknowledge = Header { ended: 3, ..Header::new(FrameKind::Acknowledge) };
+        let _ = connection.send_frame(&acknowledge, &[], &[]);
+        until_gone(connection);
+    }),
+    ("reports the failure of a one-way call that was not made", |connection| {
+        opened(connection);
+        let fault = Fault::Expired.write();
+        let _ = connection.send_frame(&Header::new(FrameKind::Acknowledge), &fault, &[]);
+        until_gone(connection);
+    }),
     ("calls its client", |connection| {
         opened(connection);
         raw(connection, &Header { call: 1, ..Header::new(FrameKind::Call) });

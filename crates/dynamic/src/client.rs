@@ -144,7 +144,8 @@ impl DynamicClient {
         Ok(self.0.schema.get_or_init(|| Schema::new(description)))
     }
 
-    /// Calls a method with its arguments in order, and returns its result.
+    /// Calls a method with its arguments in order, and returns its result. Waits for the end of a
+    /// one-way method too, so its failure is the error of the call.
     ///
     /// # Errors
     /// [`Error::Argument`] if the interface has no such method or an argument does not match the

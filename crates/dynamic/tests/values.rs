@@ -435,3 +435,30 @@ fn a_wrong_argument_is_named_with_its_place_and_the_call_is_not_sent() {
         other => panic!("{other:?}"),
     }
 }
+
+#[interface(iid = "5d6a3cfe-6c8b-4d5f-8a43-0b8d6a1f5c19")]
+trait Notes {
+    #[oneway]
+    fn note(&self, number: u32) -> Result<()>;
+}
+
+struct Pad;
+
+impl Notes for Pad {
+    fn note(&self, number: u32) -> Result<()> {
+        match number {
+            0 => Err(syshandle::Error::failed("no paper")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_one_way_method_is_called_with_a_reply() {
+    let door = syshandle::direct::make_door::<dyn Notes, _>(Pad).unwrap();
+    let notes = DynamicClient::from_door(door, None).unwrap();
+    assert!(notes.description().unwrap().methods[0].one_way);
+    assert_eq!(notes.call("note", &[1_u32.into()]).unwrap(), Value::Unit);
+    let error = notes.call("note", &[0_u32.into()]).unwrap_err();
+    assert!(error.to_string().contains("no paper"), "{error}");
+}

@@ -39,6 +39,13 @@ pub struct Layout {
     pub mask: Option<u32>,
 }
 
+impl Method {
+    /// Returns whether the method is written without a result, which only a one-way method is.
+    pub fn returns_nothing(&self) -> bool {
+        matches!(&self.returns, Type::Tuple(tuple) if tuple.elems.is_empty())
+    }
+}
+
 impl Description {
     /// Returns whether the description contains nothing.
     pub fn is_empty(&self) -> bool {
@@ -182,6 +189,8 @@ pub struct Method {
     pub returns: Type,
     /// Whether the method has the attribute `#[blocking]`.
     pub blocking: bool,
+    /// Whether the method has the attribute `#[oneway]`.
+    pub one_way: bool,
     /// The reason why the method's COM layout differs from the layout in the `.idl` file, if it
     /// does.
     pub differs: Option<String>,
@@ -252,8 +261,16 @@ pub const KINDS: [(&str, &str); 15] = [
 ];
 
 /// The methods that every client type has. A method of an interface can't have one of these names.
-pub const CLIENT_METHODS: [&str; 7] =
-    ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
+pub const CLIENT_METHODS: [&str; 8] = [
+    "activate",
+    "cast",
+    "flush_one_way",
+    "in_process",
+    "wait",
+    "with_cancel",
+    "with_filesystems",
+    "with_timeout",
+];
 
 /// Maximum number of interfaces of a class. The class's mark in the server's program file, which
 /// `syshandle register` reads, has space for this many.

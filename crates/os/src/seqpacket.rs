@@ -308,6 +308,15 @@ impl Seqpacket {
         polled.is_ok() && polls[0].revents() == PollFlags::RDHUP
     }
 
+    /// Returns whether the other end was closed. Messages that it has sent can still be received.
+    #[doc(hidden)]
+    pub fn has_hung_up(&self) -> bool {
+        let mut polls = [PollFd::new(&self.fd, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let polled = rustix::event::poll(&mut polls, Some(&now));
+        polled.is_ok() && polls[0].revents().contains(PollFlags::HUP)
+    }
+
     /// Shuts down the connection for all holders of this end. Queued messages can still be
     /// received.
     #[doc(hidden)]

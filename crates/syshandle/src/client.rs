@@ -149,6 +149,28 @@ impl Client {
         self.call_object(method, declared, arguments)
     }
 
+    /// Makes a one-way call, which has no reply.
+    #[doc(hidden)]
+    pub fn call_one_way<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<()> {
+        let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
+        self.call_one_way_object(method, arguments)
+    }
+
+    /// Waits until the one-way calls that this client and its clones have made have ended. Returns
+    /// the first failure of one of them since the last flush. On Windows a one-way call returns when
+    /// it has ended, so there is nothing to wait for.
+    ///
+    /// # Errors
+    /// The error of the first call that failed. Otherwise any error of a call, which may have run if
+    /// one of the one-way calls may have run.
+    pub fn flush_one_way(&self) -> Result<()> {
+        self.flush_object()
+    }
+
     /// Waits in a task for an object that the server signals, as [`Client::wait`] does.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ mod in_process;
 mod limits;
 mod log;
 mod method_ref;
+#[cfg(not(windows))]
+mod one_way;
 mod proxy_dll;
 mod received_handles;
 #[cfg(feature = "serde")]
@@ -277,6 +279,10 @@ pub use syshandle_macros::Encode;
 /// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
 ///   no other client. A server learns which other methods are slow, but until then each of them may
 ///   delay the clients of one event loop by two milliseconds.
+/// - **`#[oneway]`** on a method: a call of it has no reply and returns when it is sent. Such a
+///   method has no result, or returns `Result<()>`. A later call of the object starts after the
+///   method has ended. `flush_one_way` of the client returns the first failure. On Windows such a
+///   call is an ordinary one.
 /// - Methods are numbered in their order, so add new ones at the end. They take `&self`, optionally
 ///   `&Context`, then the parameters. They return [`Result`], or a `std` `Result` with an error
 ///   type of their own.
@@ -287,8 +293,8 @@ pub use syshandle_macros::Encode;
 ///   refuse a call ([`Error::refused`]) or fail with an [`Error`]. Its client's method returns the
 ///   same type in either case, and the calls look the same on the wire.
 /// - A method may have documentation and the attributes `#[handle(…)]` (for the result),
-///   `#[blocking]`, `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`. `#[cfg(…)]`
-///   is an error, because both sides must number the methods in the same way.
+///   `#[blocking]`, `#[oneway]`, `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and
+///   `#[expect(…)]`. `#[cfg(…)]` is an error, because both sides must number the methods in the same way.
 /// - **`#[interface(iid = "…", crate = my_sdk::syshandle)]`**: the path of this library, for a
 ///   crate that uses it as a re-export of another crate. It may also be a string, as for serde. The
 ///   derive macros read it from `#[syshandle(crate = my_sdk::syshandle)]` before the type.

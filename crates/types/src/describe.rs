@@ -75,6 +75,8 @@ pub struct Method {
     /// Whether the method is declared as blocking. A server runs it on a worker thread from the
     /// start.
     pub blocking: bool,
+    /// Whether the method is declared as one-way: its callers do not wait for its end.
+    pub one_way: bool,
     /// The reason why the COM layout differs from the one in the `.idl` file; `None` if it does
     /// not.
     pub differs: Option<&'static str>,

@@ -57,7 +57,7 @@ impl Features {
     pub const STREAMS: Self = Self(1 << 2);
 
     /// The features that a side always announces.
-    pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0);
+    pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0 | Self::ONE_WAY.0);
 
     /// Returns the set with these bits.
     #[must_use]

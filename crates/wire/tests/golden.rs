@@ -366,6 +366,7 @@ static DESCRIBED: Interface = Interface {
             result: Parameter::new("", Type::Object(|| &DESCRIBED), None),
             error: Some(STATE),
             blocking: true,
+            one_way: false,
             differs: None,
         },
         Method {
@@ -379,6 +380,7 @@ static DESCRIBED: Interface = Interface {
             result: Parameter::new("", <() as Describe>::TYPE, None),
             error: None,
             blocking: false,
+            one_way: true,
             differs: None,
         },
     ],

@@ -89,12 +89,13 @@ fn run_headers(target: &TargetServer, attempts: &mut Vec<Attempt>) -> io::Result
         frame[place..place + bytes.len()].copy_from_slice(bytes);
         frame
     };
-    let kinds = (0..=u8::MAX).filter(|kind| !(1..=11).contains(kind)).step_by(7);
+    let kinds = (0..=u8::MAX).filter(|kind| !matches!(kind, 1..=11 | 16)).step_by(7);
     let frames = kinds.map(|kind| changed(KIND, &[kind]));
     attempts.push(send_each(target, "unknown kinds of frames", frames)?);
 
-    // Flag 1 states that the body is in shared memory, and flag 2 is for replies only.
-    let frames = (1..8).map(|bit| changed(FLAGS, &[1 << bit]));
+    // Flag 1 states that the body is in shared memory, flag 2 is for replies only, and flag 4 marks a
+    // one-way call.
+    let frames = (1..8).filter(|bit| *bit != 2).map(|bit| changed(FLAGS, &[1 << bit]));
     attempts.push(send_each(target, "unknown flags", frames)?);
 
     let max = Limits::RELEASES_MAX as u8;

@@ -8,6 +8,7 @@ mod handles;
 mod handshake;
 mod memory;
 mod objects;
+mod one_way;
 
 use crate::scenario::Scenario;
 
@@ -35,6 +36,7 @@ const ALL: &[Scenario] = &[
     connections::UNREAD_EVENTS,
     connections::DEATH,
     objects::NUMBERS,
+    one_way::ONE_WAY,
     memory::ARENA,
     memory::SPARSE,
     memory::AMPLIFICATION,

@@ -74,6 +74,7 @@ impl Maker<'_> {
             result: Parameter::new("", result, declared(of.result_handle.as_ref())),
             error: None,
             blocking: false,
+            one_way: false,
             differs: None,
         })
     }

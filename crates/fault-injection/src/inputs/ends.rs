@@ -27,7 +27,18 @@ fn server(frames: &[&[u8]], handles: u8, features: Features) {
     for frame in frames {
         let event = end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0);
         let Ok((event, _)) = event else { return };
-        if let ServerEndEvent::Call { call, .. } = event {
+        if let ServerEndEvent::Call { call, method, one_way, .. } = event {
+            if one_way {
+                let number = end.started_one_way(());
+                if handles & 0x20 != 0 {
+                    end.end_one_way(number);
+                    let _ = match method % 2 {
+                        0 => end.acknowledgement(false),
+                        _ => Some(end.one_way_failed(call, method, 1)),
+                    };
+                }
+                continue;
+            }
             end.started(call, ());
             if handles & 0x40 != 0 {
                 let _ = end.reply(call, Status::Done, 0, frame.len() * 1000);
@@ -45,6 +56,9 @@ fn client(frames: &[&[u8]], handles: u8, features: Features) {
     let (mut end, _) = opened.expect("a generated greeting opens a connection");
     for (i, frame) in frames.iter().enumerate() {
         let _ = end.start(0, 0, i * 40_000, 0, i);
+        if handles & 0x20 != 0 && features.contains(Features::ONE_WAY) {
+            let _ = end.start_one_way((i as u32, 0), 0, 0, 0);
+        }
         if end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0).is_err() {
             return;
         }

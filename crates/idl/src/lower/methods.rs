@@ -80,6 +80,7 @@ impl<'a> Lowering<'_, 'a> {
             error: None,
             returns_call_error: false,
             blocking: false,
+            one_way: false,
             differs: None,
         })
     }

@@ -20,6 +20,7 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
         .enumerate()
         .map(|(number, m)| method(number, m, CallStyle::Blocking, syshandle));
     let asynchronous = asynchronous(interface, syshandle);
+    let flush = flush(interface, CallStyle::Blocking, syshandle);
     let doc =
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
@@ -32,6 +33,7 @@ pub(super) fn client(interface: &Interface, syshandle: &Library) -> TokenStream 
         #[allow(clippy::type_complexity, reason = "the trait has the same types")]
         impl #client {
             #(#methods)*
+            #flush
         }
 
         impl #syshandle::object::Proxy for #client {
@@ -62,6 +64,7 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(number, m)| method(number, m, CallStyle::Begun, syshandle));
+    let flush = flush(interface, CallStyle::Begun, syshandle);
     let doc = format!(
         "Begins calls of [`{name}`]: the same as [`{blocking}`], but each method returns a pending \
          call, which is awaited, or waited for later."
@@ -77,6 +80,7 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
         #[allow(clippy::type_complexity, reason = "the trait has the same types")]
         impl #client {
             #(#methods)*
+            #flush
         }
 
         #syshandle::generated::asynchronous_proxy!(#client, #blocking);
@@ -114,11 +118,14 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
         }
     };
     let call = match (error, style) {
+        (_, CallStyle::Blocking) if method.one_way => "call_one_way",
+        (_, CallStyle::Begun) if method.one_way => "begin_one_way",
         (None, CallStyle::Blocking) => "call",
         (None, CallStyle::Begun) => "begin",
         (Some(_), CallStyle::Blocking) => "call_with_error",
         (Some(_), CallStyle::Begun) => "begin_with_error",
     };
+    let declared = (!method.one_way).then(|| quote!(#declared,));
     let call = Ident::new(call, span);
     let (inline, returns) = match style {
         CallStyle::Blocking => (None, returns),
@@ -134,12 +141,45 @@ fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library)
         #(#attributes)*
         #inline
         pub fn #name(&self #(, #parameters)*) -> #returns {
-            self.0.#call(#number, #declared, |__out| {
+            self.0.#call(#number, #declared |__out| {
                 let _ = &__out;
                 #(#writes)*
             })
         }
     }
+}
+
+/// Returns the method that waits for one-way calls, if the interface has such calls.
+fn flush(interface: &Interface, style: CallStyle, syshandle: &Library) -> Option<TokenStream> {
+    if !interface.methods.iter().any(|method| method.one_way) {
+        return None;
+    }
+    let docs = quote! {
+        /// Waits until the one-way calls that this client and its clones have made have ended.
+        /// Returns the first failure of one of them since the last flush.
+        ///
+        /// # Errors
+        /// The error of the first call that failed. Otherwise any error of a call, which may have
+        /// run if one of the one-way calls may have run.
+    };
+    Some(match style {
+        CallStyle::Blocking => quote! {
+            #docs
+            #[allow(dead_code, reason = "a program may ignore failures of one-way calls")]
+            pub fn flush_one_way(&self) -> #syshandle::Result<()> {
+                self.0.flush_one_way()
+            }
+        },
+        CallStyle::Begun => quote! {
+            #docs
+            #[inline]
+            pub fn flush_one_way(
+                &self,
+            ) -> #syshandle::pipeline::PendingCall<#syshandle::Result<()>> {
+                self.0.begin_flush()
+            }
+        },
+    })
 }
 
 /// Converts an attribute of a trait method for the client method. `expect` becomes `allow`, because

@@ -45,7 +45,7 @@ fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStrea
             quote!(::core::option::Option::Some(<#error as #syshandle::describe::Describe>::TYPE))
         }
     };
-    let blocking = method.blocking;
+    let (blocking, one_way) = (method.blocking, method.one_way);
     let differs = match &method.differs {
         None => quote!(::core::option::Option::None),
         Some(why) => {
@@ -65,6 +65,7 @@ fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStrea
             result: #result,
             error: #error,
             blocking: #blocking,
+            one_way: #one_way,
             differs: #differs,
         }
     }

@@ -90,13 +90,18 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
         let run = format_ident!("{run}_async", span = run.span());
         let context = context.map(|_| quote!(&__context,));
         let wrap = wrap.map(|wrap| quote!(let __result = __result #wrap;));
+        let run_method =
+            quote!(<__T as #asynchronous>::#name(&__object, #context #(#names),*).await);
+        let run_method = match method.returns_nothing() {
+            true => quote!(#run_method; let __result = ::core::result::Result::Ok(());),
+            false => quote!(let __result = #run_method;),
+        };
         quote! {
             #number => call.#run(
                 __object,
                 |__input| ::core::result::Result::Ok((#(#reads,)*)),
                 |__object, (#(#names,)*), __context| async move {
-                    let __result =
-                        <__T as #asynchronous>::#name(&__object, #context #(#names),*).await;
+                    #run_method
                     #wrap
                     ::core::mem::drop(__context);
                     __result
@@ -148,10 +153,11 @@ fn declaration(method: &Method) -> TokenStream {
     let Method { name, returns, attributes, .. } = method;
     let docs = docs(&method.docs);
     let parameters = method_parameters(method);
+    let returns = (!method.returns_nothing()).then(|| quote!(-> #returns));
     quote! {
         #docs
         #(#attributes)*
-        fn #name(&self #parameters) -> #returns;
+        fn #name(&self #parameters) #returns;
     }
 }
 
@@ -205,10 +211,15 @@ fn call<'m>(number: usize, method: &'m Method, syshandle: &Library) -> Call<'m> 
 fn arm(number: usize, method: &Method, syshandle: &Library) -> TokenStream {
     let Call { number, names, reads, context, run, wrap } = call(number, method, syshandle);
     let name = &method.name;
+    let run_method = quote!(self.#name(#context #(#names),*));
+    let run_method = match method.returns_nothing() {
+        true => quote!({ #run_method; ::core::result::Result::Ok(()) }),
+        false => quote!(#run_method #wrap),
+    };
     quote! {
         #number => call.#run(
             |__input| ::core::result::Result::Ok((#(#reads,)*)),
-            |(#(#names,)*), __context| self.#name(#context #(#names),*) #wrap,
+            |(#(#names,)*), __context| #run_method,
         ),
     }
 }

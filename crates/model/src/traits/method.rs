@@ -5,7 +5,7 @@ use syn::spanned::Spanned;
 use syn::{
     AngleBracketedGenericArguments, Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Lit,
     Meta, MetaNameValue, Pat, PatType, PathArguments, Receiver, ReceiverKind, Result, ReturnType,
-    Safety, Signature, TraitItemFn, Type,
+    Safety, Signature, TraitItemFn, Type, TypePath,
 };
 
 use super::{Errors, docs, handle, range, refuse_attributes};
@@ -38,14 +38,18 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         }
     }
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
-    let blocking = errors.keep(blocking(&function.attrs)).unwrap_or(false);
+    let blocking = errors.keep(is_marked(&function.attrs, "blocking")).unwrap_or(false);
+    let one_way = errors.keep(is_marked(&function.attrs, ONE_WAY)).unwrap_or(false);
     let differs = errors.keep(com_difference(&function.attrs)).flatten();
     check_attributes(&function.attrs, &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
         let what = "`#[range(…)]` applies only to parameters: the server must check its results";
         errors.push(Error::new_spanned(attribute, what));
     }
-    let returned = errors.keep(method_return(ident, output));
+    let returned = match one_way {
+        true => errors.keep(one_way_return(ident, &function.attrs, output)),
+        false => errors.keep(method_return(ident, output)),
+    };
     errors.finish()?;
     let Some(MethodReturn { result, error, is_call_error }) = returned else {
         return Err(Error::new_spanned(ident, "a method needs a result: write `-> Result<()>`"));
@@ -71,19 +75,19 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         returns_call_error: is_call_error,
         returns,
         blocking,
+        one_way,
         differs,
     })
 }
 
-/// Returns whether a method has the attribute `#[blocking]`. Returns an error if the attribute has
-/// arguments.
-fn blocking(attributes: &[Attribute]) -> Result<bool> {
-    let mut blocking = false;
-    for attribute in attributes.iter().filter(|of| of.path().is_ident("blocking")) {
+/// Returns whether a method has an attribute. Returns an error if the attribute has arguments.
+fn is_marked(attributes: &[Attribute], name: &str) -> Result<bool> {
+    let mut is_marked = false;
+    for attribute in attributes.iter().filter(|of| of.path().is_ident(name)) {
         attribute.meta.require_path_only()?;
-        blocking = true;
+        is_marked = true;
     }
-    Ok(blocking)
+    Ok(is_marked)
 }
 
 /// Returns the reason in the attribute `#[com(differs = "…")]`, with which `syshandle idl rust`
@@ -190,7 +194,7 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
 fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
     let is_known = |of: &&Attribute| {
         is_one_of(of, &FORWARDED_ATTRIBUTES)
-            || is_one_of(of, &["handle", "range", "blocking", "com"])
+            || is_one_of(of, &["handle", "range", "blocking", ONE_WAY, "com"])
     };
     let (conditions, others): (Vec<_>, Vec<_>) = attributes
         .iter()
@@ -201,10 +205,13 @@ fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
                     every build: leave out the condition, and let the server refuse the call";
         errors.push(Error::new_spanned(condition, what));
     }
-    let allowed = "documentation, `#[handle(…)]`, `#[blocking]`, `#[deprecated]`, `#[must_use]`, \
-                   `#[allow(…)]` and `#[expect(…)]`";
+    let allowed = "documentation, `#[handle(…)]`, `#[blocking]`, `#[oneway]`, `#[deprecated]`, \
+                   `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`";
     refuse_attributes(others, allowed, errors);
 }
+
+/// The attribute of a method whose calls have no reply.
+const ONE_WAY: &str = "oneway";
 
 /// Attributes that are copied from a method to its clients.
 const FORWARDED_ATTRIBUTES: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
@@ -314,6 +321,36 @@ fn method_return(name: &Ident, output: &ReturnType) -> Result<MethodReturn> {
             Ok([result]) => Ok(MethodReturn { result, error: None, is_call_error }),
             Err(_) => Err(Error::new(ty.span(), "write `Result<T>` or `Result<T, E>`")),
         },
+    }
+}
+
+/// Determines the result type of a one-way method, which is `()`.
+fn one_way_return(
+    name: &Ident,
+    attributes: &[Attribute],
+    output: &ReturnType,
+) -> Result<MethodReturn> {
+    const WHAT: &str = "a one-way call has no reply, so its method has no result and no error type \
+                        of its own: leave out the result, or write `-> Result<()>`";
+    if let Some(attribute) = attributes.iter().find(|of| of.path().is_ident("handle")) {
+        let what = "a one-way method has no result that `#[handle(…)]` could declare";
+        return Err(Error::new_spanned(attribute, what));
+    }
+    let nothing =
+        || MethodReturn { result: syn::parse_quote!(()), error: None, is_call_error: false };
+    let ReturnType::Type(_, ty) = output else { return Ok(nothing()) };
+    let is_unit = |ty: &Type| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty());
+    if is_unit(ty) {
+        return Ok(nothing());
+    }
+    let is_result =
+        |path: &TypePath| path.path.segments.last().is_some_and(|last| last.ident == "Result");
+    match &**ty {
+        Type::Path(path) if is_result(path) => match method_return(name, output)? {
+            returned if returned.error.is_none() && is_unit(&returned.result) => Ok(returned),
+            _ => Err(Error::new(ty.span(), WHAT)),
+        },
+        _ => Err(Error::new(ty.span(), WHAT)),
     }
 }
 

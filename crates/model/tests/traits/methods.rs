@@ -23,6 +23,22 @@ trait Methods {
     fn wait(&self) -> Result<()>;
     #[cfg(feature = "scan")]
     fn sometimes(&self) -> Result<()>;
+    #[oneway]
+    fn one_way_with_result(&self) -> Result<u32>;
+    #[oneway]
+    fn one_way_with_plain_result(&self) -> u32;
+    #[oneway]
+    fn one_way_with_error(&self) -> Result<(), Mishap>;
+    #[oneway]
+    #[handle(file)]
+    fn one_way_with_handle(&self) -> Result<()>;
+    #[oneway(once)]
+    fn one_way_with_argument(&self);
+    #[oneway]
+    fn one_way(&self, number: u32);
+    #[oneway]
+    fn one_way_that_fails(&self, number: u32) -> syshandle::Result<()>;
+    fn flush_one_way(&self) -> Result<()>;
     #[deprecated]
     #[must_use]
     #[allow(dead_code)]

@@ -21,6 +21,22 @@ impl Client {
         })
     }
 
+    /// Begins a one-way call, whose result is fetched when the call was sent.
+    #[doc(hidden)]
+    pub fn begin_one_way<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> PendingCall<Result<()>> {
+        self.begin_one_way_object(method, arguments)
+    }
+
+    /// Begins to wait until one-way calls have ended.
+    #[doc(hidden)]
+    pub fn begin_flush(&self) -> PendingCall<Result<()>> {
+        self.begin_flush_object()
+    }
+
     /// Begins a call of a method that has an error type of its own.
     #[doc(hidden)]
     pub fn begin_with_error<'a, T: Decode, E: Decode>(

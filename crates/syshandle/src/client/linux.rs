@@ -16,6 +16,7 @@ mod end_reason;
 pub(crate) mod event_source;
 pub(crate) mod handshake;
 mod object_wait;
+mod one_way;
 pub(crate) mod pending_call;
 mod pipeline;
 mod receiver;
@@ -51,6 +52,7 @@ use self::connection::ClientConnection;
 use self::deadline::Deadline;
 use self::differences::Differences;
 use self::handshake::hello;
+use self::one_way::OneWayCaller;
 use self::pipeline::Pipeline;
 use self::references::NumberedReference;
 use self::released_numbers::ReceivedNumber;
@@ -95,6 +97,8 @@ struct ClientInner {
     /// Whether the hash of the interface by which a number was received covers this interface, and
     /// both sides have that hash.
     is_covered: bool,
+    /// Set when the first one-way call is made.
+    one_way: OnceLock<Arc<OneWayCaller>>,
 }
 
 impl ClientInner {
@@ -157,8 +161,16 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let (owner, differences) = (ProcessMark::current(), OnceLock::new());
-        let shared =
-            Arc::new(ClientInner { owner, connection, hello, differences, number, is_covered });
+        let one_way = OnceLock::new();
+        let shared = Arc::new(ClientInner {
+            owner,
+            connection,
+            hello,
+            differences,
+            number,
+            is_covered,
+            one_way,
+        });
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
@@ -277,7 +289,8 @@ impl Client {
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
         let (object, objects) = (self.object.shared.number(), passed(&handles));
         let begun = handles.with(|handles| {
-            begin(&NewCall { object, method, body: &body, handles, objects: &objects })
+            let (body, objects) = (&body, &objects);
+            begin(&NewCall { object, method, body, handles, objects, one_way: None })
         });
         let begun = begun.map_err(|error| method_ref.name(error))?;
         give_bytes(body.into_room());
@@ -292,7 +305,7 @@ impl Client {
         begin: impl FnOnce(&NewCall<'_, '_>) -> R,
     ) -> R {
         let (object, objects) = (self.object.shared.number(), &PassedReferences::default());
-        begin(&NewCall { object, method, body, handles: &[], objects })
+        begin(&NewCall { object, method, body, handles: &[], objects, one_way: None })
     }
 
     /// Decodes a reply that another thread of this client may have received.

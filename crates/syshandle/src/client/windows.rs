@@ -70,6 +70,13 @@ pub(crate) struct ComReply {
     pub(crate) handles: Vec<HandleOrObject>,
 }
 
+impl ComReply {
+    /// Returns the result `()`.
+    fn nothing() -> Self {
+        Self { status: Status::Done, body: vec![0], handles: Vec::new() }
+    }
+}
+
 impl Client {
     /// Makes a reference to an object of this process.
     pub(crate) fn local(object: LocalObject, interface: &'static Description) -> Self {
@@ -134,6 +141,20 @@ impl Client {
         let (bytes, handles) = self.encode(method, arguments)?;
         let reply = self.exchange(method, bytes, handles)?;
         self.read(method, declared, reply)
+    }
+
+    /// Makes a one-way call, which COM makes like any other.
+    pub(super) fn call_one_way_object<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<()> {
+        self.method_ref(method).without_error(self.call_object(method, None, arguments))
+    }
+
+    /// Returns at once, because each one-way call has ended when it returns.
+    pub(super) fn flush_object(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Encodes the arguments of a call and duplicates their handles, because an abandoned call

@@ -42,6 +42,7 @@ cfg_if::cfg_if! {
         mod negotiation;
         mod numbers;
         mod objects;
+        mod one_way;
         mod ownership;
         mod panics;
         mod pending_call;

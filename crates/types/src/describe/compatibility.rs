@@ -101,7 +101,8 @@ impl fmt::Display for Incompatibility {
 /// method of the client that would be misread, by the number of the method.
 ///
 /// A method that the server does not have is not part of the result, because the server refuses its
-/// number. Declarations of handles make a method unusable only if no handle can match both, because
+/// number. A method may be one-way for only one of both, because a server runs every method either
+/// way. Declarations of handles make a method unusable only if no handle can match both, because
 /// each handle is proven to match its declaration anyway.
 pub fn differences(client: &Description, server: &Description) -> BTreeMap<u32, Incompatibility> {
     let mut steps = 0;

@@ -182,6 +182,7 @@ impl Writer {
             out.record(|out| out.value(&method.result));
             out.option(method.error.as_ref(), Self::ty);
             out.bytes.push(method.blocking.into());
+            out.bytes.push(method.one_way.into());
         });
         self.list(&description.types, |out, ty| {
             out.text(&ty.name);
@@ -304,6 +305,8 @@ impl<'a> Reader<'a> {
             result: self.record(Self::value)?,
             error: self.option(|input| input.ty(0))?,
             blocking: self.byte()? != 0,
+            // An older version of the library does not write it.
+            one_way: !self.0.is_empty() && self.byte()? != 0,
         })
     }
 

@@ -42,6 +42,8 @@ pub struct DescribedMethod {
     pub error: Option<DescribedType>,
     /// Whether the method is declared as blocking.
     pub blocking: bool,
+    /// Whether the method is declared as one-way.
+    pub one_way: bool,
 }
 
 /// A parameter, a result, or a field.
@@ -297,6 +299,7 @@ impl TypeTable {
             result: self.value(&method.result),
             error: method.error.as_ref().map(|error| self.ty(error, 0)),
             blocking: method.blocking,
+            one_way: method.one_way,
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct NewCall<'c, 'p> {
     pub(super) handles: &'c [BorrowedHandle<'c>],
     /// The objects that the arguments refer to.
     pub(super) objects: &'c PassedReferences,
+    /// The number of the reference that makes a one-way call.
+    pub(super) one_way: Option<u32>,
 }
 
 /// References to objects of the server that a call passes back.
@@ -51,6 +53,8 @@ pub(super) struct OwnedCall {
     pub(super) body: Payload<'static>,
     pub(super) handles: Vec<OwnedHandle>,
     objects: PassedReferences,
+    /// The number of the reference that makes a one-way call.
+    pub(super) one_way: Option<u32>,
     deadline: Instant,
 }
 
@@ -127,8 +131,9 @@ impl OwnedCall {
             let text = "a handle to send can't be duplicated";
             Error::detected(ErrorKind::System, text).because(error)
         })?;
-        let (object, method, objects) = (call.object, call.method, call.objects.clone());
-        Ok(Self { object, method, body: body.into(), handles, objects, deadline })
+        let NewCall { object, method, one_way, .. } = *call;
+        let (body, objects) = (body.into(), call.objects.clone());
+        Ok(Self { object, method, body, handles, objects, one_way, deadline })
     }
 
     /// Returns the number of bytes of the body and the table.
@@ -247,7 +252,8 @@ impl CallQueue {
         self.memory_is_short = false;
         while started.len() < PIPELINED_MAX {
             let Some(queued) = self.calls.get_mut(place) else { break };
-            let OwnedCall { object, method, body, handles, objects, deadline } = &queued.call;
+            let OwnedCall { object, method, body, handles, objects, one_way, deadline } =
+                &queued.call;
             let len = queued.call.len();
             let is_small = is_small(len, handles.len());
             if self.memory_is_short && len > Limits::INLINE_BYTES_MAX {
@@ -261,7 +267,13 @@ impl CallQueue {
             }
             let timeout_ms = milliseconds(deadline.saturating_duration_since(now));
             let entries = entries(handles.len(), objects);
-            match end.start(*method, entries, body.size(), timeout_ms, queued.waiter) {
+            let begun = match *one_way {
+                None => end.start(*method, entries, body.size(), timeout_ms, queued.waiter),
+                Some(caller) => {
+                    end.start_one_way((caller, *method), entries, body.size(), timeout_ms)
+                }
+            };
+            match begun {
                 Ok(mut header) => {
                     header.object = *object;
                     started.extend(self.take(place).map(|call| (header, call)));
@@ -273,6 +285,10 @@ impl CallQueue {
                 Err(StartError::NoSharedMemory) => {
                     queued.lacks_memory = true;
                     self.memory_is_short = true;
+                    if one_way.is_some() {
+                        // No later call overtakes a one-way call.
+                        break;
+                    }
                     place += 1;
                 }
             }
@@ -298,8 +314,8 @@ mod tests {
 
     fn call(bytes: usize) -> OwnedCall {
         let body = vec![0; bytes].into();
-        let (handles, objects) = Default::default();
-        OwnedCall { object: 0, method: 1, body, handles, objects, deadline: now() }
+        let (handles, objects, one_way) = Default::default();
+        OwnedCall { object: 0, method: 1, body, handles, objects, one_way, deadline: now() }
     }
 
     fn waiter(number: WaiterNumber) -> Waiter {

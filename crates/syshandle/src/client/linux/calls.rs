@@ -12,6 +12,7 @@ use syshandle_wire::{
 
 use super::call_queue::{CallQueue, NewCall, Obstacle, OwnedCall, QueuedCall};
 use super::end_reason::{EndReason, LAST_WORDS, PeerName};
+use super::one_way::OneWayCallers;
 use super::receiver::ReceivedFrame;
 use super::released_numbers::ReleaseQueue;
 use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
@@ -30,6 +31,7 @@ pub(super) struct Calls {
     last_waiter: WaiterNumber,
     queue: CallQueue,
     results: Replies,
+    one_way: OneWayCallers,
     /// The numbers of objects to give back.
     released: Arc<ReleaseQueue>,
     /// Whether the server was told that shared memory is short.
@@ -56,6 +58,7 @@ impl Calls {
             last_waiter: 0,
             queue: CallQueue::default(),
             results: Replies::default(),
+            one_way: OneWayCallers::default(),
             released: Arc::default(),
             memory_asked: false,
             sending: Sending::Open,
@@ -122,7 +125,13 @@ impl Calls {
         }
         let waiter = Waiter { number: self.last_waiter + 1, fetched_by };
         let (entries, size) = (call.entries(), call.body.size());
-        let mut header = self.end.start(call.method, entries, size, timeout_ms, waiter).ok()?;
+        let started = match call.one_way {
+            None => self.end.start(call.method, entries, size, timeout_ms, waiter),
+            Some(caller) => {
+                self.end.start_one_way((caller, call.method), entries, size, timeout_ms)
+            }
+        };
+        let mut header = started.ok()?;
         header.object = call.object;
         Some((header, self.add_waiter(fetched_by)))
     }
@@ -193,6 +202,10 @@ impl Calls {
             };
             for (index, (header, call)) in started.into_iter().enumerate() {
                 if index < sent {
+                    if call.call.one_way.is_some() {
+                        self.results.put(call.waiter.number, EncodedReply::nothing());
+                        ended.push(call.waiter.number);
+                    }
                     give_bytes(call.call.body.into_room());
                     continue;
                 }
@@ -369,8 +382,11 @@ impl Calls {
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
             ClientEndEvent::ArenaLost => link.outgoing().send_again(),
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),
-            // This client makes no one-way calls.
-            ClientEndEvent::Nothing | ClientEndEvent::OneWayFailed { .. } => {}
+            ClientEndEvent::OneWayFailed { call, method } => {
+                let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
+                self.one_way.failed(call, method, &fault);
+            }
+            ClientEndEvent::Nothing => {}
             ClientEndEvent::Stream(header) => {
                 return Err(Violation::Unexpected(header.kind).into());
             }
@@ -386,6 +402,36 @@ impl Calls {
     /// Returns whether references to objects of the server are numbers.
     pub(super) fn takes_objects(&self) -> bool {
         self.end.features().contains(Features::OBJECTS)
+    }
+
+    /// Returns whether the server takes one-way calls.
+    pub(super) fn takes_one_way_calls(&self) -> bool {
+        self.end.features().contains(Features::ONE_WAY)
+    }
+
+    /// Returns whether one-way calls may not have ended.
+    ///
+    /// # Errors
+    /// The reason why the connection has ended before all of them.
+    pub(super) fn has_one_way_calls(&self) -> Result<bool> {
+        match self.ended() {
+            Some(ended) if self.end.unacknowledged() > 0 => {
+                Err(ended.to_error(self.peer_name, true))
+            }
+            Some(_) => Ok(false),
+            None => Ok(self.end.unacknowledged() + self.queue.len() > 0),
+        }
+    }
+
+    /// Returns the references that have made one-way calls.
+    pub(super) fn one_way(&mut self) -> &mut OneWayCallers {
+        &mut self.one_way
+    }
+
+    /// Returns whether failures of one-way calls were not logged yet.
+    #[inline]
+    pub(super) fn has_unlogged(&self) -> bool {
+        self.one_way.has_unlogged()
     }
 
     /// Returns the numbers of objects to give back.

@@ -21,6 +21,7 @@ use crate::client::Client;
 /// Call that is begun when its client has connected.
 pub(super) struct ConnectingCall {
     call: OwnedCall,
+    is_one_way: bool,
     /// In a lock only because a [`PendingCall`](super::pending_call::PendingCall) is `Sync`.
     connecting: Mutex<Pin<Box<dyn Future<Output = Result<()>> + Send>>>,
 }
@@ -38,7 +39,7 @@ impl Client {
     /// Encodes the arguments of a call that is begun when this client has connected.
     pub(super) fn begin_connecting<'a>(
         &self,
-        method: u32,
+        (method, is_one_way): (u32, bool),
         deadline: &Deadline<'_>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<ConnectingCall> {
@@ -53,7 +54,7 @@ impl Client {
             client.connect_in_task(deadline).await?;
             client.compare_in_task(deadline).await
         });
-        Ok(ConnectingCall { call, connecting: Mutex::new(connecting) })
+        Ok(ConnectingCall { call, is_one_way, connecting: Mutex::new(connecting) })
     }
 
     /// Waits in a task for an object of the server. Connects first if necessary.
@@ -96,13 +97,16 @@ impl ConnectingCall {
 
     /// Begins the call. Connects first if necessary, in this thread.
     pub(super) fn begin(
-        self,
+        mut self,
         client: &Client,
         deadline: &mut Deadline<'_>,
-    ) -> Result<WaiterNumber> {
+    ) -> Result<Option<WaiterNumber>> {
         let connection = client.ready(deadline)?;
         client.check_method(self.call.method)?;
-        connection.begin_owned(self.call, deadline)
+        if self.is_one_way && connection.takes_one_way_calls() {
+            self.call.one_way = Some(client.one_way_number(connection));
+        }
+        connection.begin_owned(self.call, deadline).map(Some)
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{Credentials, OwnedHandle, ProcessMark, SpawnedProcess};
 use syshandle_types::Limits;
+use syshandle_types::describe::Interface as Description;
 use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
 
 use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
@@ -22,6 +23,7 @@ use super::calls::Calls;
 use super::deadline::Deadline;
 use super::differences::ConnectionDifferences;
 use super::end_reason::{EndReason, PeerName};
+use super::one_way::{OneWayCaller, OneWayFailure};
 use super::receiver::Receiver;
 use super::released_numbers::ReleaseQueue;
 use super::reply::{EncodedReply, ReplyWait, Waiter, WaiterNumber};
@@ -49,6 +51,7 @@ pub(crate) struct ClientConnection {
     differences: ConnectionDifferences,
     /// Whether references to objects of the server are numbers.
     takes_objects: bool,
+    takes_one_way_calls: bool,
     /// The numbers of objects to give back.
     released: Arc<ReleaseQueue>,
     /// Whether the last wait for room to give numbers back was in vain.
@@ -71,6 +74,8 @@ struct StateGuard<'s> {
     state: MutexGuard<'s, ConnectionState>,
     /// Dropped after `state`.
     woken: WokenTasks,
+    /// Dropped after `state`, which logs them.
+    failed: Vec<OneWayFailure>,
 }
 
 /// Tasks that are woken on drop.
@@ -155,6 +160,7 @@ impl ClientConnection {
             description,
             differences: ConnectionDifferences::default(),
             takes_objects: state.calls.takes_objects(),
+            takes_one_way_calls: state.calls.takes_one_way_calls(),
             released: state.calls.released().clone(),
             release_is_stuck: AtomicBool::new(false),
             receiver: Receiver::new(ServerProcess::of(server, process)),
@@ -253,7 +259,8 @@ impl ClientConnection {
         call: &NewCall<'_, '_>,
         deadline: &Deadline<'_>,
     ) -> Result<WaiterNumber> {
-        self.begin_as(call, deadline, None)
+        // A call with a reply always has a waiter.
+        self.begin_as(call, deadline, None).map(Option::unwrap_or_default)
     }
 
     /// Begins a call whose result may be fetched late.
@@ -262,7 +269,39 @@ impl ClientConnection {
         call: &NewCall<'_, '_>,
         deadline: &Deadline<'_>,
     ) -> Result<WaiterNumber> {
-        self.begin_as(call, deadline, Some(deadline.instant))
+        self.begin_as(call, deadline, Some(deadline.instant)).map(Option::unwrap_or_default)
+    }
+
+    /// Makes a one-way call. Returns `None` if it was sent, and otherwise a waiter that gets an empty
+    /// result when it is sent.
+    #[inline]
+    pub(super) fn begin_one_way(
+        &self,
+        call: &NewCall<'_, '_>,
+        deadline: &Deadline<'_>,
+        fetched_by: Option<Instant>,
+    ) -> Result<Option<WaiterNumber>> {
+        self.begin_as(call, deadline, fetched_by)
+    }
+
+    /// Returns whether the server takes one-way calls.
+    #[inline]
+    pub(super) fn takes_one_way_calls(&self) -> bool {
+        self.takes_one_way_calls
+    }
+
+    /// Adds a reference that makes one-way calls.
+    #[cold]
+    pub(super) fn add_one_way_caller(&self, interface: &'static Description) -> Arc<OneWayCaller> {
+        self.state().calls.one_way().add(interface)
+    }
+
+    /// Returns whether one-way calls may not have ended.
+    ///
+    /// # Errors
+    /// The reason why the connection has ended before all of them.
+    pub(super) fn has_one_way_calls(&self) -> Result<bool> {
+        self.state().calls.has_one_way_calls()
     }
 
     /// Begins a call that is sent together with others.
@@ -297,7 +336,7 @@ impl ClientConnection {
         call: &NewCall<'_, '_>,
         deadline: &Deadline<'_>,
         fetched_by: Option<Instant>,
-    ) -> Result<WaiterNumber> {
+    ) -> Result<Option<WaiterNumber>> {
         deadline.check()?;
         self.prepare_memory(call.len(), call.body.len())?;
         let mut state = self.state();
@@ -311,11 +350,12 @@ impl ClientConnection {
         let started = state.calls.start(call, deadline.left_ms(), fetched_by);
         drop(state);
         let Some((header, waiter)) = started else {
-            return self.enqueue(OwnedCall::copy(call, deadline.instant)?, fetched_by, 1);
+            let call = OwnedCall::copy(call, deadline.instant)?;
+            return self.enqueue(call, fetched_by, 1).map(Some);
         };
         match self.link.send(&header, call.body, call.handles) {
-            Ok(()) => Ok(waiter.number),
-            Err(error) => self.unsent(call, deadline, &header, waiter, error),
+            Ok(()) => Ok(call.one_way.is_none().then_some(waiter.number)),
+            Err(error) => self.unsent(call, deadline, &header, waiter, error).map(Some),
         }
     }
 
@@ -519,7 +559,7 @@ impl ClientConnection {
     #[inline]
     fn state(&self) -> StateGuard<'_> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        StateGuard { state, woken: WokenTasks(None) }
+        StateGuard { state, woken: WokenTasks(None), failed: Vec::new() }
     }
 }
 
@@ -544,6 +584,9 @@ impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         if self.state.tasks.has_woken() {
             self.woken.0 = Some(self.state.tasks.take_woken());
+        }
+        if self.state.calls.has_unlogged() {
+            self.failed = self.state.calls.one_way().take_unlogged();
         }
     }
 }

@@ -86,6 +86,8 @@ enum CallState {
     #[cfg(feature = "tokio")]
     Connecting(super::connecting_call::ConnectingCall),
     Begun(WaiterNumber),
+    /// A one-way call was sent, or a flush has nothing to wait for.
+    Made,
     Failed(Error),
     /// The result was fetched.
     Fetched,
@@ -101,13 +103,55 @@ impl Client {
         read: ReplyReader<R>,
     ) -> PendingCall<R> {
         let mut deadline = self.deadline();
-        let state = self.try_begin(method, &mut deadline, arguments);
+        let state = self.try_begin((method, false), &mut deadline, arguments);
+        let state = state.unwrap_or_else(CallState::Failed);
+        self.pending(method, declared, state, deadline.instant, read)
+    }
+
+    /// Begins a one-way call.
+    pub(in crate::client) fn begin_one_way_object<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> PendingCall<Result<()>> {
+        let mut deadline = self.deadline();
+        let state = self.try_begin((method, true), &mut deadline, arguments);
+        let state = state.unwrap_or_else(CallState::Failed);
+        self.pending(method, None, state, deadline.instant, |client, method, declared, reply| {
+            client.method_ref(method).without_error(client.read(method, declared, reply?))
+        })
+    }
+
+    /// Returns a call that was begun, that was made already, or that could not be begun.
+    pub(super) fn begun_or_made<R>(
+        &self,
+        method: u32,
+        begun: Result<Option<WaiterNumber>>,
+        deadline: Instant,
+        read: ReplyReader<R>,
+    ) -> PendingCall<R> {
+        let state = match begun {
+            Ok(Some(waiter)) => CallState::Begun(waiter),
+            Ok(None) => CallState::Made,
+            Err(error) => CallState::Failed(self.method_ref(method).name(error)),
+        };
+        self.pending(method, None, state, deadline, read)
+    }
+
+    fn pending<R>(
+        &self,
+        method: u32,
+        declared: Option<Declaration>,
+        state: CallState,
+        deadline: Instant,
+        read: ReplyReader<R>,
+    ) -> PendingCall<R> {
         PendingCall {
             client: self.clone(),
             method,
             declared,
-            deadline: deadline.instant,
-            state: state.unwrap_or_else(CallState::Failed),
+            deadline,
+            state,
             cancel_key: None,
             read,
         }
@@ -122,28 +166,37 @@ impl Client {
         deadline: Instant,
         read: ReplyReader<R>,
     ) -> PendingCall<R> {
-        let (client, state) = (self.clone(), CallState::Begun(waiter));
-        PendingCall { client, method, declared: None, deadline, state, cancel_key: None, read }
+        self.begun_or_made(method, Ok(Some(waiter)), deadline, read)
     }
 
     fn try_begin<'a>(
         &self,
-        method: u32,
+        (method, is_one_way): (u32, bool),
         deadline: &mut Deadline<'_>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<CallState> {
         #[cfg(feature = "tokio")]
         if self.connects_in_runtime() {
-            let call = self.begin_connecting(method, deadline, arguments)?;
+            let call = self.begin_connecting((method, is_one_way), deadline, arguments)?;
             return Ok(CallState::Connecting(call));
         }
         let holds = self.object.pipeline.as_ref().is_some_and(Pipeline::holds);
-        let begun =
-            self.with_call(method, deadline, arguments, |connection, call, deadline| match holds {
-                true => connection.begin_pipelined(call, deadline),
-                false => connection.begin_later(call, deadline),
-            });
-        begun.map(CallState::Begun)
+        self.with_call(method, deadline, arguments, |connection, call, deadline| {
+            let mut call = *call;
+            if is_one_way && connection.takes_one_way_calls() {
+                call = self.one_way(connection, &call);
+                if !holds {
+                    let fetched_by = Some(deadline.instant);
+                    let waiter = connection.begin_one_way(&call, deadline, fetched_by)?;
+                    return Ok(waiter.map_or(CallState::Made, CallState::Begun));
+                }
+            }
+            let waiter = match holds {
+                true => connection.begin_pipelined(&call, deadline),
+                false => connection.begin_later(&call, deadline),
+            };
+            waiter.map(CallState::Begun)
+        })
     }
 }
 
@@ -165,7 +218,8 @@ impl<R> PendingCall<R> {
             (CallState::Begun(waiter), Some(connection)) => {
                 deadline.check().is_err() || connection.has_result(*waiter)
             }
-            (CallState::Begun(_) | CallState::Failed(_) | CallState::Fetched, _) => true,
+            (CallState::Begun(_) | CallState::Made, _) => true,
+            (CallState::Failed(_) | CallState::Fetched, _) => true,
             #[cfg(feature = "tokio")]
             (CallState::Connecting(_), _) => false,
         }
@@ -175,11 +229,16 @@ impl<R> PendingCall<R> {
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         let waiter = match std::mem::replace(&mut self.state, CallState::Fetched) {
             CallState::Begun(waiter) => Ok(waiter),
+            CallState::Made => return Ok(EncodedReply::nothing()),
             // This error names the method already.
             CallState::Failed(error) => return Err(error),
             CallState::Fetched => Err(fetched()),
             #[cfg(feature = "tokio")]
-            CallState::Connecting(call) => call.begin(&self.client, &mut deadline),
+            CallState::Connecting(call) => match call.begin(&self.client, &mut deadline) {
+                Ok(None) => return Ok(EncodedReply::nothing()),
+                Ok(Some(waiter)) => Ok(waiter),
+                Err(error) => Err(error),
+            },
         };
         let connection = self.client.connection(&mut deadline);
         self.named(waiter.and_then(|waiter| connection?.finish(waiter, &mut deadline)))
@@ -208,7 +267,11 @@ impl<R> PendingCall<R> {
                 std::mem::replace(&mut self.state, CallState::Fetched)
             {
                 let begun = connected.and_then(|()| call.begin(&self.client, &mut deadline));
-                self.state = self.named(begun).map_or_else(CallState::Failed, CallState::Begun);
+                self.state = match self.named(begun) {
+                    Ok(Some(waiter)) => CallState::Begun(waiter),
+                    Ok(None) => CallState::Made,
+                    Err(error) => CallState::Failed(error),
+                };
             }
         }
         let waiter = match &self.state {

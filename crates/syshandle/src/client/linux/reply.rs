@@ -135,6 +135,17 @@ impl Replies {
 }
 
 impl EncodedReply {
+    /// Returns the result of a one-way call that was sent: `()`.
+    pub(super) fn nothing() -> Self {
+        Self {
+            status: Status::Done,
+            body: ReplyBody::Copy(vec![0]),
+            handles: ReceivedHandles::new(),
+            numbers: Vec::new(),
+            handles_lost: false,
+        }
+    }
+
     /// Returns the bytes of memory and the number of handles that the reply holds.
     fn size(&self) -> (usize, usize) {
         let bytes = match &self.body {

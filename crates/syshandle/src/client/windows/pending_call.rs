@@ -6,7 +6,6 @@ use std::fmt;
 use syshandle_os::Declaration;
 use syshandle_types::Encoder;
 
-#[cfg(feature = "tokio")]
 use super::EncodedReply;
 use crate::Result;
 use crate::class::AsyncProxy;
@@ -30,6 +29,8 @@ pub struct PendingCall<R> {
 
 enum CallState {
     Encoded(Result<(Vec<u8>, Vec<HandleOrObject>)>),
+    /// A flush, which has nothing to wait for.
+    Made,
     #[cfg(feature = "tokio")]
     Running(std::pin::Pin<Box<dyn Future<Output = Result<EncodedReply>> + Send>>),
     /// The result was fetched.
@@ -48,6 +49,22 @@ impl Client {
         let state = CallState::Encoded(self.encode(method, arguments));
         PendingCall { client: self.clone(), method, declared, state, read }
     }
+
+    /// Begins a one-way call, which COM makes like any other.
+    pub(in crate::client) fn begin_one_way_object<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> PendingCall<Result<()>> {
+        self.begin(method, None, arguments)
+    }
+
+    /// Begins a flush. A one-way call has ended when its result was fetched.
+    pub(in crate::client) fn begin_flush_object(&self) -> PendingCall<Result<()>> {
+        let (client, state) = (self.clone(), CallState::Made);
+        let read: ReplyReader<_> = |_, _, _, reply| reply.map(drop);
+        PendingCall { client, method: 0, declared: None, state, read }
+    }
 }
 
 impl<R> PendingCall<R> {
@@ -57,6 +74,7 @@ impl<R> PendingCall<R> {
             CallState::Encoded(call) => {
                 call.and_then(|(bytes, handles)| self.client.exchange(self.method, bytes, handles))
             }
+            CallState::Made => Ok(EncodedReply::nothing()),
             _ => Err(fetched()),
         };
         (self.read)(&self.client, self.method, self.declared, reply)
@@ -65,7 +83,7 @@ impl<R> PendingCall<R> {
     /// Returns whether [`wait`](Self::wait) would return at once: never on Windows, unless the
     /// arguments could not be encoded.
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, CallState::Encoded(Err(_)) | CallState::Fetched)
+        matches!(self.state, CallState::Encoded(Err(_)) | CallState::Made | CallState::Fetched)
     }
 }
 
@@ -96,6 +114,7 @@ impl<R> Future for PendingCall<R> {
         }
         let reply = match &mut this.state {
             CallState::Running(call) => std::task::ready!(call.as_mut().poll(context)),
+            CallState::Made => Ok(EncodedReply::nothing()),
             _ => Err(fetched()),
         };
         this.state = CallState::Fetched;

@@ -6,7 +6,7 @@ use syshandle_os::BorrowedHandle;
 use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, Status};
 
-use super::connection::calls::CallState;
+use super::connection::calls::{CallId, CallState};
 use super::context::{CallContext, CallHost};
 use super::object::ClientObject;
 use super::reactor::Reactor;
@@ -29,7 +29,7 @@ pub(super) struct ServerAsyncCall {
     connection: Option<Arc<dyn CallHost>>,
     /// The object of the call, until the call has ended.
     object: Option<Arc<ClientObject>>,
-    call: u32,
+    call: CallId,
     state: Arc<CallState>,
     /// The context, until the method takes it.
     context: Option<Context>,
@@ -46,7 +46,7 @@ impl ServerAsyncCall {
     pub(super) fn start(
         context: &CallContext,
         object: &Arc<ClientObject>,
-        call: u32,
+        call: CallId,
         hold: &mut Option<CallHold>,
     ) -> Result<Box<dyn AsyncCall>, Fault> {
         if let Some(quota_guard) = hold.as_mut().and_then(|hold| hold.quota_guard.as_mut()) {

@@ -13,7 +13,7 @@ use super::arguments::{Arguments, MissingObject};
 #[cfg(feature = "tokio")]
 use super::async_call::{CallHold, ServerAsyncCall};
 use super::connection::ServerConnection;
-use super::connection::calls::CallState;
+use super::connection::calls::{CallId, CallState};
 use super::context::{CallContext, CallHost};
 use super::doors::{self, InnerDoor};
 use super::object::ClientObject;
@@ -28,15 +28,14 @@ use crate::received_handles::ReceivedHandles;
 use crate::server::Context;
 use crate::server::incoming_call::{IncomingCall, fault};
 use crate::sync::now;
-use crate::{descriptions, door};
+use crate::{descriptions, door, one_way};
 
 /// A call to be run.
 pub(crate) struct ServerCall {
     connection: Arc<ServerConnection>,
     object: Arc<ClientObject>,
     state: Arc<CallState>,
-    call: u32,
-    method: u32,
+    call: CallId,
     arguments: Arguments,
     handles: ReceivedHandles,
     handles_lost: bool,
@@ -49,7 +48,7 @@ impl ServerCall {
     #[inline]
     pub(super) fn new(
         (connection, object, state): (Arc<ServerConnection>, Arc<ClientObject>, Arc<CallState>),
-        (call, method): (u32, u32),
+        call: CallId,
         arguments: Arguments,
         (handles, handles_lost): (ReceivedHandles, bool),
         keep_alive: KeepAlive,
@@ -59,7 +58,6 @@ impl ServerCall {
             object,
             state,
             call,
-            method,
             arguments,
             handles,
             handles_lost,
@@ -74,7 +72,7 @@ impl ServerCall {
     }
 
     pub(super) fn method(&self) -> u32 {
-        self.method
+        self.call.method()
     }
 
     /// Returns when the call was received.
@@ -99,18 +97,23 @@ impl ServerCall {
 
     /// Has a worker thread run the call. Refuses the call if too many calls of the client wait.
     pub(super) fn run_beside(mut self, reactor: &Arc<Reactor>) {
-        let quota = &self.connection.session().quota;
-        match quota.take(Resource::WaitingCall, self.handles.len()) {
-            Ok(quota_guard) => {
-                self.quota_guard = Some(quota_guard);
-                reactor.run_beside(Box::new(self));
-            }
-            Err(limit) => self.reply_fault(reactor, &Fault::Busy { limit: limit.into() }),
+        match self.count_waiting() {
+            Ok(()) => reactor.run_beside(Box::new(self)),
+            Err(fault) => self.reply_fault(reactor, &fault),
         }
     }
 
+    /// Takes a part of the client's quota for a call that waits. Returns the fault for a client that
+    /// has reached a limit.
+    pub(super) fn count_waiting(&mut self) -> Result<(), Fault> {
+        let quota = &self.connection.session().quota;
+        let quota_guard = quota.take(Resource::WaitingCall, self.handles.len());
+        self.quota_guard = Some(quota_guard.map_err(|limit| Fault::Busy { limit: limit.into() })?);
+        Ok(())
+    }
+
     /// Replies with a fault, without running the call.
-    fn reply_fault(&self, reactor: &Arc<Reactor>, fault: &Fault) {
+    pub(super) fn reply_fault(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         reactor.count_refusal(fault);
         let body = fault.write().into();
         self.connection.reply(reactor, self.call, Status::Fault, body, &[]);
@@ -122,7 +125,6 @@ impl ServerCall {
             object,
             state,
             call,
-            method,
             arguments,
             handles,
             handles_lost,
@@ -130,6 +132,7 @@ impl ServerCall {
             _keep_alive: keep_alive,
             ..
         } = self;
+        let method = call.method();
         let of_handles = quota_guard.as_mut().and_then(QuotaGuard::split_descriptors);
         #[cfg(not(feature = "tokio"))]
         let _hold = (quota_guard, keep_alive);
@@ -155,9 +158,14 @@ impl ServerCall {
             *replied = Some(now());
             connection.reply_with(reactor, (call, status), body, handles, objects);
         };
+        let is_flush = method == one_way::FLUSH && connection.takes_one_way_calls();
         let refusal = match () {
+            // By the order of calls, its reply shows that earlier one-way calls have ended.
+            () if is_flush => None,
             () if handles_lost => Some(Fault::HandlesLost),
-            () if reactor.is_draining() => Some(Fault::Draining),
+            // The client of a one-way call may have disconnected in order, so it could not learn
+            // that the call is refused.
+            () if reactor.is_draining() && !call.is_one_way() => Some(Fault::Draining),
             () if connection.object().is_withdrawn() || object.is_withdrawn() => {
                 Some(Fault::Withdrawn)
             }
@@ -174,6 +182,9 @@ impl ServerCall {
         if let Some(refusal) = refusal {
             reactor.count_refusal(&refusal);
             return fault(&mut reply, &refusal);
+        }
+        if is_flush {
+            return reply(Status::Done, vec![0].into(), &[], &[]);
         }
         if method == door::METHOD {
             let quota = &connection.session().quota;
@@ -284,7 +295,7 @@ impl WorkItem for ServerCall {
     }
 
     fn run(self: Box<Self>, LoopContext { reactor, slot }: LoopContext<'_>) {
-        let (object, method) = (self.object(), self.method);
+        let (object, method) = (self.object(), self.method());
         let id = object.methods().map(|methods| methods.method_id(method));
         slot.set_method(id.unwrap_or_default());
         let began = now();

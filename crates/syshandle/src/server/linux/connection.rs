@@ -5,6 +5,7 @@
 //! | [`ConnectionState`] | which thread receives the client's frames |
 //! | [`Inbox`] | received frames that are not handled yet |
 //! | [`Calls`] | calls that have not been answered |
+//! | [`CallOrder`] | calls that wait for one-way calls |
 //! | [`Outbox`] | replies that wait |
 //! | [`Objects`] | the objects to which the client refers by numbers |
 //! | [`Session`] | what outlives the connection: the client's identity and background tasks |
@@ -12,6 +13,7 @@
 //! [`receiving`] handles the frames of a client, [`replying`] answers its calls, and [`dedicated`]
 //! does both on a thread that serves this client alone.
 
+mod call_order;
 pub(in crate::server) mod calls;
 mod dedicated;
 mod inbox;
@@ -32,7 +34,8 @@ use syshandle_os::{BorrowedHandle, Credentials, Interest, Seqpacket};
 use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, FrameKind, Greeting, Header, ServerEnd, Status};
 
-use self::calls::Calls;
+use self::call_order::CallOrder;
+use self::calls::{CallId, Calls};
 use self::inbox::Inbox;
 use self::objects::Objects;
 use self::outbox::Outbox;
@@ -41,11 +44,11 @@ use super::classes::Classes;
 use super::context::CallHost;
 use super::holders::{Holder, Holders};
 use super::object::{ClientObject, release_beside};
-use super::reactor::Reactor;
 use super::reactor::activity::{ActivityKind, KeepAlive};
 use super::reactor::event_loop::{EventLoop, LoopSource};
 use super::reactor::timers::SourceTimer;
 use super::reactor::timers::TimerId;
+use super::reactor::{Reactor, WorkItem};
 use super::session::{ClientProcess, Session};
 use super::task::TaskOwner;
 use crate::door::ProcessIdentity;
@@ -80,9 +83,12 @@ struct SharedState {
     /// State that the connection needs only until the hello; `None` afterwards.
     expected: Option<ExpectedHello>,
     calls: Calls,
+    order: CallOrder<Box<dyn WorkItem>>,
     outbox: Outbox,
     objects: Objects,
     keep_alive: Option<KeepAlive>,
+    /// Keeps a draining server alive until the client's last frames are received.
+    last_frames: Option<KeepAlive>,
 }
 
 /// State of a connection without a hello.
@@ -184,9 +190,11 @@ impl ServerConnection {
                 classes,
             }),
             calls: Calls::new(),
+            order: CallOrder::default(),
             outbox: Outbox::default(),
             objects: Objects::default(),
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
+            last_frames: None,
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
@@ -231,6 +239,11 @@ impl ServerConnection {
     /// Returns the object of the connection.
     pub(super) fn object(&self) -> &ClientObject {
         &self.object
+    }
+
+    /// Returns whether the client may make one-way calls.
+    pub(super) fn takes_one_way_calls(&self) -> bool {
+        self.shared().calls.takes_one_way_calls()
     }
 
     /// Returns the key among the sources of the reactor. The key changes when the connection moves
@@ -345,6 +358,7 @@ impl ServerConnection {
     fn close(&self, reactor: &Arc<Reactor>) {
         let mut shared = self.shared();
         shared.send_batch(self);
+        self.acknowledge(&mut shared, true);
         let (header, body) = match shared.calls.is_idle() && !shared.outbox.has_pending() {
             true => (Header::new(FrameKind::Bye), Vec::new()),
             false => ServerEnd::<()>::refused(&Fault::Draining),
@@ -371,11 +385,19 @@ impl ServerConnection {
             return;
         }
         let calls = shared.calls.states();
+        let waiting = match shared.calls.has_said_bye() {
+            // The calls that wait start after the one-way call that runs.
+            true => Vec::new(),
+            false => shared.order.take_waiting(),
+        };
         let pending = shared.outbox.take_pending();
         let objects = shared.objects.take_all();
         let (expected, keep_alive) = (shared.expected.take(), shared.keep_alive.take());
+        let last_frames = shared.last_frames.take();
         drop(shared);
         calls.iter().for_each(|call| call.cancel());
+        // They are refused, because they were cancelled.
+        waiting.into_iter().for_each(|call| reactor.run_beside(call));
         drop(pending);
         release_beside(reactor, &self.session.quota, objects);
         self.inbox.clear();
@@ -391,7 +413,7 @@ impl ServerConnection {
         // flight. Then the socket of the channel is kept.
         drop(expected);
         // Dropped last, because a server without clients may end.
-        drop(keep_alive);
+        drop((last_frames, keep_alive));
     }
 
     fn shared(&self) -> MutexGuard<'_, SharedState> {
@@ -420,7 +442,7 @@ impl CallHost for ServerConnection {
     fn reply(
         &self,
         reactor: &Arc<Reactor>,
-        call: u32,
+        call: CallId,
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],

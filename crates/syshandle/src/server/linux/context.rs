@@ -10,7 +10,7 @@ use syshandle_types::{MessageObject, Payload};
 use syshandle_wire::{Fault, Status};
 
 use super::argument_quota::ArgumentQuota;
-use super::connection::calls::CallState;
+use super::connection::calls::{CallId, CallState};
 use super::reactor::Reactor;
 use super::session::Session;
 use super::task::{Task, TaskOwner, TaskRef, UserWaitable, WaitObject};
@@ -33,7 +33,7 @@ pub(crate) trait CallHost: Debug + Send + Sync {
     fn reply(
         &self,
         reactor: &Arc<Reactor>,
-        call: u32,
+        call: CallId,
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],

@@ -17,7 +17,7 @@ fn values(list: &[(&str, &str)]) -> Vec<DescribedValue> {
 
 fn method(parameters: Vec<DescribedValue>, result: DescribedType) -> DescribedMethod {
     let (name, docs, result) = ("print".into(), String::new(), value("", result));
-    DescribedMethod { name, docs, parameters, result, error: None, blocking: false }
+    DescribedMethod { name, docs, parameters, result, error: None, blocking: false, one_way: false }
 }
 
 fn described(methods: Vec<DescribedMethod>, types: Vec<NamedType>) -> Description {

@@ -62,6 +62,7 @@ fn everything() -> Description {
                 result: value("", DescribedType::Named(0)),
                 error: Some(DescribedType::Named(1)),
                 blocking: true,
+                one_way: false,
             },
             DescribedMethod {
                 name: "nothing".into(),
@@ -70,6 +71,7 @@ fn everything() -> Description {
                 result: value("", *plain("()")),
                 error: None,
                 blocking: false,
+                one_way: true,
             },
         ],
         types: vec![

@@ -10,7 +10,7 @@ const VOID: Parameter = Parameter::new("", <() as Describe>::TYPE, None);
 
 const fn method(name: &'static str, parameters: &'static [Parameter]) -> Method {
     let (result, error, differs) = (VOID, None, None);
-    Method { name, docs: "", parameters, result, error, blocking: false, differs }
+    Method { name, docs: "", parameters, result, error, blocking: false, one_way: false, differs }
 }
 
 const fn interface(iid: u8, methods: &'static [Method]) -> Interface {
@@ -79,9 +79,13 @@ fn a_change_that_the_other_side_would_misread_changes_the_hash() {
 }
 
 #[test]
-fn documentation_does_not_change_the_hash() {
-    const DOCUMENTED: &[Method] =
-        &[Method { docs: "Takes a number.", blocking: true, ..method("m", PARAMETERS) }];
+fn documentation_and_the_way_of_calling_do_not_change_the_hash() {
+    const DOCUMENTED: &[Method] = &[Method {
+        docs: "Takes a number.",
+        blocking: true,
+        one_way: true,
+        ..method("m", PARAMETERS)
+    }];
     const PARAMETERS: &[Parameter] = &[Parameter::new("a", U32, None)];
     let documented = Interface { docs: "An interface.", ..interface(1, DOCUMENTED) };
     assert_eq!(hash(&documented), hash(&taking!("a": U32)));

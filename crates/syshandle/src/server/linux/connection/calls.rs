@@ -37,6 +37,29 @@ pub(crate) struct CallState {
     task: OnceLock<AbortHandle>,
 }
 
+/// A call, as far as its answer needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallId {
+    /// The id that the client has chosen.
+    pub(super) id: u32,
+    pub(super) object: u32,
+    pub(super) method: u32,
+    /// The number of a one-way call.
+    pub(super) one_way: Option<u32>,
+}
+
+impl CallId {
+    /// Returns whether the call has no reply.
+    pub(crate) fn is_one_way(self) -> bool {
+        self.one_way.is_some()
+    }
+
+    /// Returns the number of the method.
+    pub(crate) fn method(self) -> u32 {
+        self.method
+    }
+}
+
 impl Calls {
     pub(super) fn new() -> Self {
         Self { end: ServerEnd::new(LIMITS, Features::OWN), last: None }
@@ -64,31 +87,66 @@ impl Calls {
     #[inline]
     pub(super) fn start(
         &mut self,
-        call: u32,
+        (id, object, method): (u32, u32, u32),
+        is_one_way: bool,
         timeout: Duration,
         unread: usize,
-    ) -> Result<Arc<CallState>, Violation> {
-        if self.running() + unread >= LIMITS.calls_max.into() {
+    ) -> Result<(CallId, Arc<CallState>), Violation> {
+        if self.end.places() + unread >= LIMITS.calls_max.into() {
             return Err(Violation::TooManyCalls);
         }
         let state = CallState::start(&mut self.last, now(), timeout);
-        self.end.started(call, state.clone());
-        Ok(state)
+        let one_way = match is_one_way {
+            true => Some(self.end.started_one_way(state.clone())),
+            false => {
+                self.end.started(id, state.clone());
+                None
+            }
+        };
+        Ok((CallId { id, object, method, one_way }, state))
     }
 
-    /// Returns the states of all calls.
+    /// Returns the states of the calls that end with the connection. After a bye of the client,
+    /// one-way calls continue.
     pub(super) fn states(&self) -> Vec<Arc<CallState>> {
-        self.end.running().cloned().collect()
+        let one_way = self.end.running_one_way().filter(|_| !self.end.has_said_bye());
+        self.end.running().chain(one_way).cloned().collect()
     }
 
-    /// Returns the number of calls without a reply.
+    /// Returns the number of calls without a reply, and of one-way calls that have not ended.
     pub(super) fn running(&self) -> usize {
-        self.end.running().count()
+        self.end.running().count() + self.end.running_one_way().count()
+    }
+
+    /// Returns whether the client has closed the connection in order.
+    pub(super) fn has_said_bye(&self) -> bool {
+        self.end.has_said_bye()
+    }
+
+    /// Ends a one-way call.
+    pub(super) fn end_one_way(&mut self, number: u32) {
+        self.end.end_one_way(number);
+    }
+
+    /// Returns the frame that reports the failure of a one-way call.
+    pub(super) fn one_way_failed(&mut self, call: CallId, body_len: usize) -> Header {
+        self.end.one_way_failed(call.id, call.method, body_len)
+    }
+
+    /// Returns a frame that acknowledges one-way calls, if it should not wait for the next reply.
+    #[inline]
+    pub(super) fn acknowledgement(&mut self, at_once: bool) -> Option<Header> {
+        self.end.acknowledgement(at_once)
     }
 
     /// Returns whether references to objects of the server are numbers.
     pub(super) fn takes_objects(&self) -> bool {
         self.end.features().contains(Features::OBJECTS)
+    }
+
+    /// Returns whether the client may make one-way calls.
+    pub(super) fn takes_one_way_calls(&self) -> bool {
+        self.end.features().contains(Features::ONE_WAY)
     }
 
     /// Returns whether no call runs.

@@ -30,7 +30,7 @@ pub(super) struct Outbox {
     frees_memory: bool,
 }
 
-/// A reply for which there was no room.
+/// A reply, or an acknowledgement of one-way calls, for which there was no room.
 #[derive(Debug)]
 pub(super) struct PendingReply {
     call: u32,
@@ -70,6 +70,12 @@ impl PendingReply {
         Self { call, status, header, body, handles, table, _quota_guard }
     }
 
+    /// Creates a pending acknowledgement of one-way calls.
+    pub(super) fn acknowledgement(header: Header, body: Payload<'static>) -> Self {
+        let (reply, handles) = ((header.call, Status::Fault), ReceivedHandles::new());
+        Self::new(reply, Some(header), body, handles, None)
+    }
+
     /// Sets the table of the objects in the reply.
     pub(super) fn with_table(self, table: Entries) -> Self {
         Self { table, ..self }
@@ -88,7 +94,15 @@ impl Outbox {
         !self.pending.is_empty()
     }
 
-    /// Returns the number of pending replies whose calls count as answered.
+    /// Returns whether an acknowledgement waits. No later reply overtakes it, because it may report
+    /// the failure of an earlier call.
+    pub(super) fn has_acknowledgement(&self) -> bool {
+        let kind = |pending: &PendingReply| pending.header.as_ref().map(|header| header.kind);
+        self.pending.iter().any(|pending| kind(pending) == Some(FrameKind::Acknowledge))
+    }
+
+    /// Returns the number of pending replies whose calls count as answered, and of pending
+    /// acknowledgements.
     pub(super) fn unread(&self) -> usize {
         self.pending.iter().filter(|pending| pending.header.is_some()).count()
     }

@@ -87,7 +87,8 @@ impl LoopSource for ServerConnection {
         match step {
             EndingStep::CloseDead if self.link.socket.peer_has_ended() => self.close(reactor),
             EndingStep::Close => self.close(reactor),
-            EndingStep::CloseDead | EndingStep::Drain | EndingStep::EndTasks => {}
+            EndingStep::Drain => self.receive_last(reactor),
+            EndingStep::CloseDead | EndingStep::EndTasks => {}
         }
     }
 
@@ -122,6 +123,15 @@ impl ServerConnection {
             ServerEvent::Other | ServerEvent::None => EventOutcome::Otherwise,
             ServerEvent::Lost => EventOutcome::Lost,
             ServerEvent::End => self.let_go(context),
+        }
+    }
+
+    /// Keeps a draining server alive until the last frames of a client that has disconnected are
+    /// received: one-way calls that the client sent before its bye still run.
+    fn receive_last(&self, reactor: &Reactor) {
+        let mut shared = self.shared();
+        if !shared.state.is_closed() && self.link.socket.has_hung_up() {
+            shared.last_frames = Some(reactor.keep_alive(ActivityKind::Work));
         }
     }
 
@@ -261,7 +271,7 @@ impl ServerConnection {
             return Ok(ServerEvent::End);
         }
         let (event, inline) = shared.calls.receive(&frame[..len], handles.len(), truncated)?;
-        let (mut taken, mut cancelled) = (ServerEvent::Other, None);
+        let (mut taken, mut cancelled, mut refused) = (ServerEvent::Other, None, None);
         match event {
             ServerEndEvent::Hello(hello) => {
                 shared.state.hello();
@@ -283,11 +293,11 @@ impl ServerConnection {
                 body,
                 entries,
                 handles_lost,
-                // This server does not announce one-way calls.
-                one_way: _,
+                one_way,
             } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
-                let state = shared.calls.start(call, timeout, shared.outbox.unread())?;
+                let (call, unread) = ((call, object, method), shared.outbox.unread());
+                let (call, state) = shared.calls.start(call, one_way, timeout, unread)?;
                 let arguments = match body {
                     Body::Inline { .. } => {
                         let (start, end) = ((len - inline.len()) as u16, len as u16);
@@ -317,13 +327,25 @@ impl ServerConnection {
                 };
                 let keep_alive = reactor.keep_alive(ActivityKind::Work);
                 let lost = handles_lost || matches!(arguments, Arguments::Lost);
-                taken = ServerEvent::Call(ServerCall::new(
+                let mut work = ServerCall::new(
                     (self.clone(), target, state),
-                    (call, method),
+                    call,
                     arguments,
                     (handles, lost),
                     keep_alive,
-                ));
+                );
+                if shared.order.must_wait(call.object) {
+                    match work.count_waiting() {
+                        Ok(()) => shared.order.wait(call.object, call.one_way, Box::new(work)),
+                        Err(fault) => refused = Some((work, fault)),
+                    }
+                } else {
+                    if let Some(number) = call.one_way {
+                        shared.order.start(call.object, number);
+                    }
+                    taken = ServerEvent::Call(work);
+                }
+                self.acknowledge(shared, false);
             }
             ServerEndEvent::Cancel(running) => cancelled = Some(running.clone()),
             ServerEndEvent::ReleaseObjects => {
@@ -356,6 +378,9 @@ impl ServerConnection {
         drop(guard);
         if let Some(call) = cancelled {
             call.cancel();
+        }
+        if let Some((work, fault)) = refused {
+            work.reply_fault(reactor, &fault);
         }
         if has_pending {
             self.send_pending(reactor);

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_types::{Limits, MessageObject, Payload};
-use syshandle_wire::{Body, Entries, Header, MessageEntries, Status};
+use syshandle_wire::{Body, Entries, Fault, Header, MessageEntries, Status};
 
+use super::calls::CallId;
 use super::outbox::{PendingReply, SendOutcome, is_gone, reply_header, unsendable};
 use super::reply_batch::may_be_batched;
 use super::{ServerConnection, SharedState, UNUSED_MEMORY};
@@ -25,7 +26,7 @@ impl ServerConnection {
     pub(crate) fn reply(
         &self,
         reactor: &Arc<Reactor>,
-        call: u32,
+        call: CallId,
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
@@ -34,17 +35,84 @@ impl ServerConnection {
     }
 
     /// Sends a reply like [`ServerConnection::reply`]. `objects` are the entries of a reply that
-    /// refers to objects.
+    /// refers to objects. A one-way call has no reply: only its end, or its failure, is recorded.
     pub(crate) fn reply_with(
         &self,
         reactor: &Arc<Reactor>,
-        (call, status): (u32, Status),
+        (call, status): (CallId, Status),
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         objects: &[Option<MessageObject>],
     ) {
-        self.send_or_keep(reactor, (call, status), body, handles, objects);
+        match call.one_way {
+            Some(number) => self.end_one_way(reactor, (call, number), status, body),
+            None => self.send_or_keep(reactor, (call.id, status), body, handles, objects),
+        }
         self.end_if_withdrawn(reactor);
+    }
+
+    /// Ends a one-way call, and lets the calls start that have waited for it.
+    fn end_one_way(
+        &self,
+        reactor: &Arc<Reactor>,
+        (call, number): (CallId, u32),
+        status: Status,
+        body: Payload<'_>,
+    ) {
+        let mut shared = self.shared();
+        shared.calls.end_one_way(number);
+        let next = shared.order.end(call.object, number);
+        let fault = match status {
+            Status::Done => None,
+            Status::Fault => Some(body.into_vec()),
+            // Only a client that does not know the method calls it in this way.
+            Status::Failed => {
+                let text = "the method returned an error of its own".to_owned();
+                Some(Fault::Failed { text }.write())
+            }
+        };
+        let is_kept = !shared.state.is_closed()
+            && match fault {
+                None => self.acknowledge(&mut shared, false),
+                Some(fault) => {
+                    let header = shared.calls.one_way_failed(call, fault.len());
+                    self.send_acknowledgement(&mut shared, header, fault)
+                }
+            };
+        drop(shared);
+        next.into_iter().for_each(|call| reactor.run_beside(call));
+        if is_kept {
+            self.send_pending(reactor);
+        }
+    }
+
+    /// Acknowledges one-way calls that have ended, if that should not wait for the next reply.
+    /// Returns whether there was no room, so that the caller must send the pending replies.
+    #[inline]
+    pub(super) fn acknowledge(&self, shared: &mut SharedState, at_once: bool) -> bool {
+        match shared.calls.acknowledgement(at_once) {
+            Some(header) => self.send_acknowledgement(shared, header, Vec::new()),
+            None => false,
+        }
+    }
+
+    fn send_acknowledgement(
+        &self,
+        shared: &mut SharedState,
+        mut header: Header,
+        fault: Vec<u8>,
+    ) -> bool {
+        header.awaits_bye = self.session.lasts();
+        let body = fault.into();
+        if !shared.outbox.has_pending() {
+            match self.link.send(&header, &body, &[]) {
+                Ok(()) => return false,
+                Err(error) if is_gone(&error) => return false,
+                Err(_) => {}
+            }
+        }
+        shared.outbox.push(PendingReply::acknowledgement(header, body));
+        true
     }
 
     fn send_or_keep(
@@ -96,7 +164,8 @@ impl ServerConnection {
         let entries = MessageEntries { handles: count as u16, table: table.clone() };
         let header =
             reply_header(&mut shared.calls, (call, status), entries, body.size(), awaits_bye);
-        if let Some(header) = &header {
+        let may_send = !shared.outbox.has_acknowledgement();
+        if let Some(header) = header.as_ref().filter(|_| may_send) {
             // Replies to calls that were received together may be sent together.
             let in_turn = !self.inbox.is_empty() || shared.outbox.has_batch();
             let is_batched = in_turn && self.batch_reply(shared, reactor, header, (&body, count));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::activity::ActivityLevel;
+use super::activity::{ActivityKind, ActivityLevel};
 use super::event_loop::EndingStep;
 use super::timers::Timer;
 use super::{Reactor, surely};
@@ -62,6 +62,8 @@ impl Reactor {
     /// Starts the drain: accepts no more clients and calls, lets running methods and tasks end, and
     /// then ends the server.
     pub(crate) fn drain(self: &Arc<Self>) {
+        // The server must not end before each source was told.
+        let _keep_alive = self.keep_alive(ActivityKind::Work);
         if self.draining.swap(true, Ordering::SeqCst) {
             return;
         }

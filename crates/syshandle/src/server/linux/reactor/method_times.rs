@@ -144,7 +144,8 @@ mod tests {
     const fn method(blocking: bool) -> Method {
         let result = Parameter::new("", Type::Tuple(&[]), None);
         let (parameters, error, differs) = (&[], None, None);
-        Method { name: "m", docs: "", parameters, result, error, blocking, differs }
+        let one_way = false;
+        Method { name: "m", docs: "", parameters, result, error, blocking, one_way, differs }
     }
 
     static METHODS: [Method; 100] = {

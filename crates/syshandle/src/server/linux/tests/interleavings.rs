@@ -29,7 +29,7 @@ use crate::server::linux::reactor::activity::{Activity, ActivityKind, ActivityLe
 use crate::server::linux::reactor::event_loop::EventLoop;
 use crate::server::linux::reactor::{Reactor, Settings, Threads};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
-use crate::sync::{TestClock, explore, now, run_once, thread};
+use crate::sync::{Mutex, TestClock, explore, now, run_once, thread};
 use crate::untyped_object::Object;
 use crate::wait_mode::{WaitMode, run_on_thread};
 use crate::{Client, Context, Result, interface};
@@ -52,6 +52,9 @@ pub trait Workload {
     fn start_event_task(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
     /// Starts a background task that waits until the pipe is readable or its other end is closed.
     fn start_pipe_task(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()>;
+    /// Notes the number. Takes long for every third one.
+    #[oneway]
+    fn note(&self, number: u64);
 }
 
 /// Implements [`Workload`] and counts the outcomes of its background tasks.
@@ -60,6 +63,7 @@ struct WorkloadObject {
     echoed: Arc<AtomicBool>,
     open: Arc<AtomicBool>,
     ended: Arc<Outcomes>,
+    notes: Arc<Mutex<Vec<u64>>>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +112,13 @@ impl Workload for WorkloadObject {
     fn start_pipe_task(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
         context.on_signal(pipe, Duration::from_millis(timeout_ms), self.counting())?;
         Ok(())
+    }
+
+    fn note(&self, number: u64) {
+        if number % 3 == 0 {
+            (0..10).for_each(|_| thread::sleep(Duration::from_millis(2)));
+        }
+        self.notes.lock().unwrap().push(number);
     }
 }
 
@@ -191,6 +202,40 @@ fn calls_are_answered_and_the_last_client_ends_the_server_in_any_order() {
         calls(client, 20);
         second.join().unwrap();
         ended(&reactor);
+    });
+}
+
+#[test]
+fn one_way_calls_run_in_order_and_before_later_calls_in_any_order() {
+    explore(|| {
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
+        (0..5).for_each(|number| client.note(number).unwrap());
+        assert_eq!(client.echo(1).unwrap(), 1);
+        assert_eq!(*object.notes.lock().unwrap(), [0, 1, 2, 3, 4]);
+        let other = client.clone();
+        let second = shuttle::thread::spawn(move || other.note(10).unwrap());
+        (5..8).for_each(|number| client.note(number).unwrap());
+        client.flush_one_way().unwrap();
+        second.join().unwrap();
+        client.flush_one_way().unwrap();
+        let notes = object.notes.lock().unwrap().clone();
+        assert_eq!(notes.len(), 9);
+        assert!(notes.into_iter().filter(|number| *number != 10).eq(0..8));
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn one_way_calls_that_were_sent_run_before_an_idle_server_ends_in_any_order() {
+    explore(|| {
+        let object = WorkloadObject::default();
+        let (client, reactor) = serve(&object);
+        (0..4).for_each(|number| client.note(number).unwrap());
+        drop(client);
+        ended(&reactor);
+        assert_eq!(*object.notes.lock().unwrap(), [0, 1, 2, 3]);
     });
 }
 
