@@ -6,8 +6,8 @@ use syshandle_types::{BodySize, Limits};
 use crate::one_way::SentCalls;
 use crate::pending_releases::PendingReleases;
 use crate::{
-    Body, Entries, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries, Ranges,
-    Status, Violation,
+    Body, Entries, Entry, Fault, Features, FrameKind, Greeting, Header, Hello, MessageEntries,
+    Ranges, Status, Violation,
 };
 
 /// The client's end of a connection.
@@ -315,6 +315,10 @@ impl<W> ClientEnd<W> {
                 let unknown = Violation::UnknownReply(header.call);
                 let status = Status::from_number(header.code);
                 let status = status.ok_or(Violation::UnknownStatus(header.code))?;
+                // The number would stand for the object of the connection.
+                if header.entries.iter().any(|entry| entry == Entry::Object(0)) {
+                    return Err(Violation::BadEntries);
+                }
                 self.awaits_bye |= header.awaits_bye;
                 self.has_replied = true;
                 match self.end_call(header.call).ok_or(unknown)? {

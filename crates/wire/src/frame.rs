@@ -443,7 +443,8 @@ pub enum Violation {
     BadRing,
     /// The peer offers rings more often than permitted.
     TooManyOffers,
-    /// The table of entries has an unknown type, or differs from the handles of the frame.
+    /// The table of entries has an unknown type, differs from the handles of the frame, or has the
+    /// number 0 in a reply.
     BadEntries,
 }
 
@@ -493,9 +494,7 @@ impl fmt::Display for Violation {
             Self::NotNegotiated(feature) => {
                 write!(f, "a frame uses the feature `{feature}`, which was not negotiated")
             }
-            Self::BadEntries => {
-                f.write_str("the table of entries differs from the handles of the frame")
-            }
+            Self::BadEntries => f.write_str("the table of entries does not fit the frame"),
             Self::BadRing => f.write_str(
                 "the shared memory of the rings lacks the required size, seals or pages, or has an \
                  impossible position",

@@ -270,6 +270,17 @@ fn the_objects_of_a_late_reply_are_listed() {
 }
 
 #[test]
+fn a_reply_never_has_the_number_of_the_object_of_the_connection() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    let table: Entries = [Entry::Object(5), Entry::Object(0)].into_iter().collect();
+    let entries = MessageEntries { handles: 0, table: table.clone() };
+    let header = two.server.reply(call, Status::Done, entries, 4).unwrap();
+    let frame = bytes(&header, &[table.as_bytes(), &[0, 0, 1, 0]].concat());
+    assert_eq!(two.client.receive(&frame, 0, false).unwrap_err(), Violation::BadEntries);
+}
+
+#[test]
 fn numbers_are_given_back_to_a_server_and_not_to_a_client() {
     let mut two = open(Limits::default());
     let (header, body) = ReleasedObjects::write(&[(3, 2)]);
