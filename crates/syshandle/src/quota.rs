@@ -461,7 +461,7 @@ const WAITING_PER_METHOD: usize = 4;
 
 /// Memory that counts for each object to which a client refers by a number: the entries of the
 /// tables and the reference to the object. The memory of the object itself is the method's matter.
-pub(crate) const OBJECT_BYTES: usize = 256;
+pub(crate) const OBJECT_BYTES: usize = 512;
 
 /// Limit of the memory that the server holds for all clients together: unread replies, shared
 /// memory and arguments of running methods.

@@ -153,7 +153,8 @@ impl EncodedReply {
             // A frame buffer stays with its thread anyway. Shared bytes are the server's memory.
             ReplyBody::Frame { .. } | ReplyBody::Shared(_) | ReplyBody::PastLimit(_) => 0,
         };
-        (bytes, self.handles.len())
+        let numbers = self.numbers.len() * size_of::<Option<ReceivedNumber>>();
+        (bytes + numbers, self.handles.len())
     }
 }
 
@@ -198,6 +199,23 @@ mod tests {
         replies.put(20, reply(Limits::ARENA_BYTES, 0));
         assert!(is_dropped(&taken(&mut replies, 16)));
         assert!(!is_dropped(&taken(&mut replies, 20)));
+    }
+
+    #[test]
+    fn the_numbers_in_unclaimed_results_count_as_bytes() {
+        let none = || {
+            let numbers = (0..Limits::ENTRIES_MAX).map(|_| None).collect();
+            EncodedReply { numbers, ..reply(0, 0) }
+        };
+        let mut replies = Replies::default();
+        let bytes = none().size().0;
+        assert!(bytes >= Limits::ENTRIES_MAX * size_of::<u32>());
+        replies.bytes = UNFETCHED_BYTES_MAX - bytes;
+        replies.put(1, none());
+        replies.put(2, none());
+        assert!(is_dropped(&taken(&mut replies, 2)));
+        assert_eq!(taken(&mut replies, 1).numbers.len(), Limits::ENTRIES_MAX);
+        assert_eq!(replies.bytes, UNFETCHED_BYTES_MAX - bytes, "the room is free again");
     }
 
     #[test]

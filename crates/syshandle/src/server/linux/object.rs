@@ -157,15 +157,15 @@ impl Drop for ClientObject {
 pub(super) fn release_beside(
     reactor: &Arc<Reactor>,
     quota: &Arc<Quota>,
-    mut objects: Vec<Arc<ClientObject>>,
+    mut objects: impl Iterator<Item = Arc<ClientObject>> + Send + 'static,
 ) {
-    if objects.is_empty() {
+    let batch: Vec<_> = objects.by_ref().take(RELEASED_AT_ONCE).collect();
+    if batch.is_empty() {
         return;
     }
     let keep_alive = reactor.keep_alive(ActivityKind::Work);
     let its_quota = quota.clone();
     reactor.run_beside(UserCode::boxed(quota, move |reactor| {
-        let batch = objects.split_off(objects.len().saturating_sub(RELEASED_AT_ONCE));
         release_here(reactor, batch);
         release_beside(reactor, &its_quota, objects);
         drop(keep_alive);

@@ -31,10 +31,11 @@ pub(crate) struct ServedObject {
     is_own: bool,
 }
 
-/// The part of an object that a reference in this process holds; `None` after the object was
-/// withdrawn.
+/// The part of an object that a reference in this process holds; `None` after the reference was
+/// dropped or the object was withdrawn. In a box, because the list of holders keeps the memory of
+/// this value longer.
 #[derive(Debug)]
-struct KeptObject(Mutex<Option<ObjectParts>>);
+struct KeptObject(Mutex<Option<Box<ObjectParts>>>);
 
 #[derive(Debug)]
 struct ObjectParts {
@@ -78,16 +79,21 @@ impl ServedObject {
         Ok(Self::new(Some(holders), true, parts))
     }
 
-    /// Makes the reference of a method to an object that a client has passed back by its number.
+    /// Makes the reference of a method to an object that a client has passed back by its number,
+    /// counted in the client's quota.
+    ///
+    /// # Errors
+    /// Returns the name of the limit that the client has reached.
     pub(super) fn received(
         reactor: &Arc<Reactor>,
         quota: &Arc<Quota>,
         (object, holders): (&Object, Option<&Arc<Holders>>),
-    ) -> Self {
+    ) -> Result<Self, &'static str> {
+        let _quota_guard = Some(quota.take(Resource::Memory(OBJECT_BYTES), 0)?);
         let (object, reactor, quota) = (object.clone(), reactor.clone(), quota.clone());
-        let (first, _quota_guard, keep_alive) = (None, None, None);
+        let (first, keep_alive) = (None, None);
         let parts = ObjectParts { object, first, reactor, quota, _quota_guard, keep_alive };
-        Self::new(holders.cloned(), false, parts)
+        Ok(Self::new(holders.cloned(), false, parts))
     }
 
     /// Serves an object of a process without a server. All such objects share one reactor.
@@ -122,7 +128,7 @@ impl ServedObject {
 
     fn new(holders: Option<Arc<Holders>>, is_own: bool, parts: ObjectParts) -> Self {
         let reactor = parts.reactor.clone();
-        let kept = Arc::new(KeptObject(Mutex::new(Some(parts))));
+        let kept = Arc::new(KeptObject(Mutex::new(Some(Box::new(parts)))));
         if let Some(holders) = &holders {
             holders.add(&reactor, &kept);
         }
@@ -155,20 +161,21 @@ impl DoorMaker for ServedObject {
 
     fn pass(&self, iid: Guid, server: usize) -> Option<MessageObject> {
         let guard = self.kept.parts();
-        let ObjectParts { object, reactor, .. } = guard.as_ref()?;
+        let ObjectParts { object, reactor, .. } = &**guard.as_ref()?;
         doors::pass(reactor, (object, self.holders.as_ref()), iid, server)
     }
 }
 
 impl KeptObject {
-    fn parts(&self) -> MutexGuard<'_, Option<ObjectParts>> {
+    fn parts(&self) -> MutexGuard<'_, Option<Box<ObjectParts>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops the owner's part of the object.
     fn release(&self) {
         let parts = self.parts().take();
-        let Some(ObjectParts { object, first, reactor, keep_alive, .. }) = parts else { return };
+        let Some(parts) = parts else { return };
+        let ObjectParts { object, first, reactor, keep_alive, .. } = *parts;
         drop((object, first));
         if keep_alive.is_some() {
             drop(keep_alive);

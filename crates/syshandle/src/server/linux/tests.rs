@@ -1,4 +1,5 @@
 //! Tests of the server, under a scheduler.
 
 mod interleavings;
+mod numbers;
 mod turns;

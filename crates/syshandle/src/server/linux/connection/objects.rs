@@ -6,7 +6,7 @@
 //! while the client gives it back stays valid.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 use std::sync::{Arc, PoisonError};
 
 use syshandle_types::MessageObject;
@@ -173,18 +173,75 @@ impl Objects {
         if self.numbers.get(&address) == Some(&number) {
             self.numbers.remove(&address);
         }
+        shrink(&mut self.numbered);
+        shrink(&mut self.numbers);
         let object = slot.object().take();
         Ok(object)
     }
 
-    /// Takes all objects, because the connection has ended.
-    pub(super) fn take_all(&mut self) -> Vec<Arc<ClientObject>> {
-        self.numbers.clear();
-        self.numbered.drain().filter_map(|(_, numbered)| numbered.slot.object().take()).collect()
+    /// Takes all objects, because the connection has ended. They may be millions, so the caller
+    /// iterates in batches.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Arc<ClientObject>> + Send + use<> {
+        let Self { numbered, .. } = std::mem::take(self);
+        numbered.into_values().filter_map(|numbered| numbered.slot.object().take())
     }
 }
+
+/// Frees the unused memory of a table after most of its items were removed. The memory does not
+/// count in the client's quota, so it must not stay after a peak.
+fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V, impl BuildHasher>) {
+    if table.capacity() > UNSHRUNK_MAX && table.len() < table.capacity() / 8 {
+        // The next removals or insertions need no other allocation.
+        table.shrink_to(2 * table.len());
+    }
+}
+
+/// Capacity of a table that is not worth shrinking.
+const UNSHRUNK_MAX: usize = 1024;
 
 /// Identifies an interface of an object as long as the object exists.
 fn address_of(interface: &Arc<dyn AnyInterface>) -> usize {
     Arc::as_ptr(interface).cast::<()>() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    #[test]
+    fn a_table_frees_its_memory_when_most_of_its_items_were_removed() {
+        let mut table: HashMap<u32, u64> = (0..100_000).map(|key| (key, 0)).collect();
+        let full = table.capacity();
+        for key in 0..99_999 {
+            table.remove(&key);
+            shrink(&mut table);
+        }
+        assert!(table.capacity() <= UNSHRUNK_MAX.max(full / 64), "{}", table.capacity());
+        assert_eq!(table.get(&99_999), Some(&0));
+    }
+
+    #[test]
+    fn the_counted_memory_of_an_object_covers_its_tables_and_its_references() {
+        // A hash table has one more byte for each place, and may be full to seven sixteenths.
+        let place = |size: usize| (size + 1) * 16 / 7;
+        // A shared value has two counters. The locks of these tests are larger than the usual ones.
+        type Lock<T> = std::sync::Mutex<T>;
+        let shared = |size: usize| size + 2 * size_of::<usize>();
+        let bytes = [
+            place(size_of::<(u32, NumberedObject)>()),
+            place(size_of::<(usize, u32)>()),
+            shared(size_of::<Lock<Option<Arc<ClientObject>>>>()),
+            shared(size_of::<ClientObject>()),
+            shared(size_of::<QuotaGuard>()),
+            shared(size_of::<(Weak<Reactor>, bool, Lock<Vec<Weak<dyn Holder>>>)>()),
+            // The first allocation of the list of holders.
+            4 * size_of::<Weak<dyn Holder>>(),
+            // What the list keeps of the method's own reference.
+            shared(2 * size_of::<usize>()),
+        ];
+        let sum = bytes.iter().sum::<usize>();
+        assert!((OBJECT_BYTES / 2..=OBJECT_BYTES).contains(&sum), "{bytes:?}: {sum}");
+    }
 }

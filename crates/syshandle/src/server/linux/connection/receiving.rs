@@ -397,26 +397,34 @@ impl ServerConnection {
         arguments: Arguments,
         entries: &Entries,
     ) -> Arguments {
-        let mut objects = MessageObjects::with_capacity(entries.len());
+        // The owner of an object may withdraw it now. These references keep the destructors of the
+        // objects from running here, where the connection is locked.
+        let mut targets = Vec::with_capacity(entries.len());
         for entry in entries.iter() {
-            let Entry::Object(number) = entry else {
+            let target = match entry {
+                Entry::Handle | Entry::Stream(_) => None,
+                Entry::Object(0) => Some(self.object.clone()),
+                Entry::Object(number) => match shared.objects.get(number) {
+                    Ok(target) => Some(target),
+                    Err(missing) => return Arguments::NoObject(missing),
+                },
+            };
+            targets.push(target);
+        }
+        let mut objects = MessageObjects::with_capacity(entries.len());
+        for target in &targets {
+            let Some(target) = target else {
                 objects.push(None);
                 continue;
             };
-            let target = match number {
-                0 => Ok(self.object.clone()),
-                number => shared.objects.get(number),
-            };
-            let target = match target {
-                Ok(target) => target,
-                Err(missing) => return Arguments::NoObject(missing),
-            };
             let Some(object) = target.object() else {
-                return Arguments::NoObject(MissingObject::Unknown(number));
+                return Arguments::NoObject(MissingObject::Unknown(0));
             };
             let object = (object, target.holders());
-            let received = ServedObject::received(reactor, &self.session.quota, object);
-            objects.push(Some(Arc::new(ReceivedObject(Arc::new(received)))));
+            match ServedObject::received(reactor, &self.session.quota, object) {
+                Ok(received) => objects.push(Some(Arc::new(ReceivedObject(Arc::new(received))))),
+                Err(limit) => return Arguments::PastLimit(limit),
+            }
         }
         Arguments::WithObjects(Box::new(arguments), objects)
     }
@@ -432,11 +440,11 @@ impl ServerConnection {
         }
         let (reactor, quota) = (context.reactor, &self.session.quota);
         let Some(running) = context.try_start_unknown(quota) else {
-            release_beside(reactor, quota, unused);
+            release_beside(reactor, quota, unused.into_iter());
             return ServerEvent::Other;
         };
         let later = unused.split_off(unused.len().min(RELEASED_AT_ONCE));
-        release_beside(reactor, quota, later);
+        release_beside(reactor, quota, later.into_iter());
         release_here(reactor, unused);
         match running.end() {
             true => ServerEvent::Other,

@@ -20,6 +20,7 @@ use crate::server::linux::arguments::PeerMemory;
 use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::timers::SourceTimer;
 use crate::sync::atomic::AtomicUsize;
+use crate::{Error, ErrorKind};
 
 impl ServerConnection {
     /// Sends the reply of a call, or keeps it as a pending reply until there is room.
@@ -142,19 +143,8 @@ impl ServerConnection {
                 Ok(table) => table,
                 Err(limit) => {
                     drop(guard);
-                    let error = io::Error::new(
-                        io::ErrorKind::QuotaExceeded,
-                        format!("too many objects: {limit}"),
-                    );
-                    crate::log::warn!(%error, "a reply can't be sent");
-                    let status = Status::Fault;
-                    return self.send_or_keep(
-                        reactor,
-                        (call, status),
-                        unsendable(&error),
-                        &[],
-                        &[],
-                    );
+                    let body = too_many_objects(limit);
+                    return self.send_or_keep(reactor, (call, Status::Fault), body, &[], &[]);
                 }
             },
         };
@@ -186,7 +176,7 @@ impl ServerConnection {
             }
             guard = self.shared();
         }
-        let pending = match (self.own_reply(&body, handles), header) {
+        let pending = match (self.own_reply(&body, handles, &table), header) {
             (Ok((handles, quota_guard)), header) => {
                 let body = body.into_vec().into();
                 let reply = (call, status);
@@ -243,9 +233,12 @@ impl ServerConnection {
         &self,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
+        table: &Entries,
     ) -> io::Result<(ReceivedHandles, QuotaGuard)> {
         let quota = &self.session.quota;
-        let quota_guard = quota.take(Resource::Reply(body.len()), handles.len());
+        // The header has a copy of the table.
+        let bytes = body.len() + 2 * table.as_bytes().len();
+        let quota_guard = quota.take(Resource::Reply(bytes), handles.len());
         let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
         let quota_guard = quota_guard.map_err(|name| limit(format!("too many {name}")))?;
         let owned =
@@ -326,6 +319,14 @@ impl ServerConnection {
             }
         }
     }
+}
+
+/// Returns the fault of a method that has returned more objects than its client may have.
+fn too_many_objects(limit: &str) -> Payload<'static> {
+    // The fault itself would say that the call did not run.
+    let error = Error::new(ErrorKind::Busy, Fault::Busy { limit: limit.into() }.to_string());
+    crate::log::warn!(%error, "a reply can't be sent");
+    error.to_fault(false).write().into()
 }
 
 impl PeerMemory for ServerConnection {

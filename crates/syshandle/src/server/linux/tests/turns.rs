@@ -67,52 +67,61 @@ const CAPTURE: u32 = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The client's end of a connection.
-struct RawClient(Seqpacket);
+pub(super) struct RawClient(pub(super) Seqpacket);
 
 impl RawClient {
     /// Connects as the process `pid`, and says hello.
     fn connect(reactor: &Arc<Reactor>, pid: u32) -> Self {
+        let object = Object::new().with::<dyn Costly, _>(&Arc::new(CostlyObject));
+        Self::connect_to(reactor, pid, &object, <dyn Costly>::DESCRIPTION.iid)
+    }
+
+    /// Connects to an object as the process `pid`, and says hello.
+    pub(super) fn connect_to(reactor: &Arc<Reactor>, pid: u32, object: &Object, iid: Guid) -> Self {
         let (ours, theirs) = Seqpacket::pair().unwrap();
         let mut client = theirs.peer().unwrap();
         client.pid = pid;
-        let object = Object::new().with::<dyn Costly, _>(&Arc::new(CostlyObject));
         let client = ClientOrigin::OfSocket(client);
-        ServerConnection::serve(reactor, theirs, client, (&object, None)).unwrap().unwrap();
-        let hello = Hello::new(Guid::NIL, <dyn Costly>::DESCRIPTION.iid);
+        ServerConnection::serve(reactor, theirs, client, (object, None)).unwrap().unwrap();
+        let hello = Hello::new(Guid::NIL, iid);
         let this = Self(ours);
         this.send(&Header::new(FrameKind::Hello), &hello.write(), &[]);
         this
     }
 
-    fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
+    pub(super) fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
         let header = Header { body: Body::Inline { len: body.len() as u32 }, ..header.clone() };
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
-        self.0.send(&[IoSlice::new(&head[..len]), IoSlice::new(body)], handles).unwrap();
+        let table = IoSlice::new(header.entries.as_bytes());
+        self.0.send(&[IoSlice::new(&head[..len]), table, IoSlice::new(body)], handles).unwrap();
     }
 
-    fn call(&self, call: u32, method: u32, body: &[u8]) {
+    pub(super) fn call(&self, call: u32, method: u32, body: &[u8]) {
         let header =
             Header { call, code: method, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
         self.send(&header, body, &[]);
     }
 
     /// Receives a frame. Returns `false` if there is none.
-    fn receive(&self) -> bool {
+    pub(super) fn receive(&self) -> bool {
         let received = self.0.receive(&mut vec![0; Header::FRAME_MAX], &mut Vec::new());
         received.is_ok_and(|received| received.len > 0)
     }
 }
 
-const ATTACKER: u32 = u32::MAX;
-const HONEST: u32 = u32::MAX - 1;
+pub(super) const ATTACKER: u32 = u32::MAX;
+pub(super) const HONEST: u32 = u32::MAX - 1;
 
 /// Runs `test` as the thread of a server's only loop.
 fn with_reactor(test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
     with_limits(QuotaLimits::UNLIMITED, test);
 }
 
-fn with_limits(quota_limits: QuotaLimits, test: impl Fn(LoopContext<'_>) + Send + Sync + 'static) {
+pub(super) fn with_limits(
+    quota_limits: QuotaLimits,
+    test: impl Fn(LoopContext<'_>) + Send + Sync + 'static,
+) {
     syshandle_os::raise_descriptor_limit();
     run_once(move || {
         let settings = Settings {
@@ -135,7 +144,7 @@ fn with_limits(quota_limits: QuotaLimits, test: impl Fn(LoopContext<'_>) + Send 
 }
 
 /// Handles ready sources, one at a time, until none is ready or `is_done`. Returns their number.
-fn run_turns(context: LoopContext<'_>, is_done: impl Fn() -> bool) -> usize {
+pub(super) fn run_turns(context: LoopContext<'_>, is_done: impl Fn() -> bool) -> usize {
     let event_loop = context.reactor.event_loop(Reactor::FIRST);
     let mut turns = 0;
     while !is_done() {
@@ -153,7 +162,7 @@ fn run_turns(context: LoopContext<'_>, is_done: impl Fn() -> bool) -> usize {
     turns
 }
 
-fn run_all(context: LoopContext<'_>) {
+pub(super) fn run_all(context: LoopContext<'_>) {
     run_turns(context, || false);
 }
 
