@@ -114,7 +114,9 @@ fn ask(connection: &RawConnection, number: u32) -> io::Result<()> {
 fn ask_for_handle(connection: &RawConnection, number: u32) -> io::Result<()> {
     connection.call(number, DOOR, &[], &[])?;
     match connection.receive(RESPONSE_TIMEOUT) {
-        Response::Reply { call, fault: None, handles } if call == number && handles.len() == 1 => {
+        Response::Reply { call, fault: None, handles, .. }
+            if call == number && handles.len() == 1 =>
+        {
             Ok(())
         }
         other => Err(io::Error::other(format!("an honest client got no handle: {other}"))),

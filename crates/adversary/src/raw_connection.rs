@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
 use syshandle_types::Guid;
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Status};
+use syshandle_wire::{Body, Entry, Fault, FrameKind, Greeting, Header, Hello, Status};
 
 use crate::poll::poll;
 
@@ -33,6 +33,8 @@ pub enum Response {
         fault: Option<Fault>,
         /// The handles in the reply.
         handles: Vec<OwnedHandle>,
+        /// The numbers of objects in the reply.
+        numbers: Vec<u32>,
     },
     /// The response on a return channel, with the client's end of the new connection.
     Attached(Option<OwnedHandle>),
@@ -277,7 +279,11 @@ impl Response {
             FrameKind::Reply => {
                 let is_fault = Status::from_number(header.code) == Some(Status::Fault);
                 let fault = is_fault.then(|| Fault::read(body).ok()).flatten();
-                Self::Reply { call: header.call, fault, handles }
+                let numbers = header.entries.iter().filter_map(|entry| match entry {
+                    Entry::Object(number) => Some(number),
+                    Entry::Handle | Entry::Stream(_) => None,
+                });
+                Self::Reply { call: header.call, fault, handles, numbers: numbers.collect() }
             }
             FrameKind::Attach => Self::Attached(handles.into_iter().next()),
             kind => Self::Frame(kind),
@@ -315,6 +321,10 @@ pub(crate) const NO_METHOD: u32 = u32::MAX / 2;
 
 /// The number of the method that every object has, which returns a door to the object.
 pub(crate) const DOOR: u32 = u32::MAX;
+
+/// The number of the method that every object has, which returns the number of the object by one of
+/// its interfaces.
+pub(crate) const CAST: u32 = u32::MAX - 2;
 
 /// Maximum time for each response of a server. A server that exceeds it has failed.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);

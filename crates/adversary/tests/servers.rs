@@ -17,7 +17,10 @@ use syshandle_testkit::{
     Fixture, SERVER, TEST_SERVICE, TestServiceAsyncClient, TestServiceClient, wait_until,
 };
 use syshandle_types::{FieldPath, Limits};
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Hello, Offer, Releases, Status};
+use syshandle_wire::{
+    Body, Entry, Fault, FrameKind, Greeting, Header, Hello, Offer, ReleasedObjects, Releases,
+    Status,
+};
 
 /// The client's time limit for activation, and for each call.
 const STEP: Duration = Duration::from_millis(300);
@@ -67,6 +70,14 @@ fn reply(connection: &RawConnection, call: u32, status: u32, body: &[u8]) {
         body,
         &[],
     );
+}
+
+/// Replies to a call with these entries.
+fn answer_with(connection: &RawConnection, entries: &[Entry], body: &[u8]) {
+    let call = opened(connection);
+    let entries = entries.iter().copied().collect();
+    let header = Header { call, entries, ..Header::new(FrameKind::Reply) };
+    let _ = connection.send_frame(&header, body, &[]);
 }
 
 /// Sends a header with arbitrary fields.
@@ -233,6 +244,25 @@ const SCRIPTS: &[(&str, Script)] = &[
         let call = opened(connection);
         raw(connection, &Header::new(FrameKind::Bye));
         reply(connection, call, Status::Done as u32, b"");
+    }),
+    ("answers with the number of the connection's own object", |connection| {
+        answer_with(connection, &[Entry::Object(0)], &[0, 0]);
+    }),
+    ("answers with numbers of objects that nobody wants", |connection| {
+        let objects: Vec<_> = (1..=Limits::ENTRIES_MAX as u32).map(Entry::Object).collect();
+        answer_with(connection, &objects, &[]);
+        until_gone(connection);
+    }),
+    ("answers with more entries than the limit", |connection| {
+        answer_with(connection, &vec![Entry::Object(7); Limits::ENTRIES_MAX + 1], &[]);
+    }),
+    ("answers with an entry for a handle that it doesn't send", |connection| {
+        answer_with(connection, &[Entry::Object(7), Entry::Handle], &[]);
+    }),
+    ("gives numbers of objects back to its client", |connection| {
+        opened(connection);
+        let (header, body) = ReleasedObjects::write(&[(1, 1)]);
+        let _ = connection.send_frame(&header, &body, &[]);
     }),
     ("answers cut short", |connection| {
         opened(connection);
