@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use syshandle_types::Printable;
 
@@ -54,9 +55,17 @@ impl Report {
     /// Returns the ratio of the honest client's median latency during a scenario to that without an
     /// attack.
     pub fn slower(&self, result: &ScenarioResult) -> f64 {
-        result.latencies.median().as_secs_f64() / self.idle.median().as_secs_f64().max(1e-9)
+        ratio(result.latencies.median(), self.idle.median())
     }
 }
+
+fn ratio(attacked: Duration, idle: Duration) -> f64 {
+    attacked.as_secs_f64() / idle.max(CALL_TIME_MIN).as_secs_f64()
+}
+
+/// The least time of a call. On a busy machine the measured waits for a processor can exceed the
+/// time of a call, which then seems to take no time.
+const CALL_TIME_MIN: Duration = Duration::from_micros(10);
 
 impl ScenarioResult {
     /// Creates the result of a scenario during which the honest client wasn't served or the server
@@ -125,10 +134,22 @@ impl fmt::Display for Report {
     }
 }
 
-fn milliseconds(time: std::time::Duration) -> String {
+fn milliseconds(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
 /// Memory in KiB that the server may keep: caches that the allocator made for ended threads, and
 /// tables that have grown.
 const MEMORY_KEPT_KIB: u64 = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_seems_to_take_no_time_is_no_measure_for_others() {
+        let (call, slow) = (Duration::from_micros(300), Duration::from_millis(30));
+        assert!(ratio(call, Duration::ZERO) < 100.0);
+        assert!(ratio(slow, Duration::ZERO) > 100.0 && ratio(slow, call) < 101.0);
+    }
+}
