@@ -64,15 +64,37 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.map(|entry| fs::read(entry.expect("a file").path()).expect("its content")).collect()
 }
 
+/// Parses the hexadecimal digits of a golden file.
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
 #[test]
 fn the_corpus_has_every_fault_of_the_golden_file() {
     let corpus = corpus("opening");
     for line in include_str!("../../wire/tests/golden/faults.txt").lines() {
         let (fault, hex) = line.rsplit_once(": ").unwrap();
-        let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-        let bytes: Vec<u8> = digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
-        assert!(corpus.contains(&bytes), "fuzz/corpus/opening lacks a file with {hex}: {fault}");
+        assert!(
+            corpus.contains(&bytes(hex)),
+            "fuzz/corpus/opening lacks a file with {hex}: {fault}"
+        );
     }
+}
+
+#[test]
+fn the_corpus_has_the_frames_with_objects_of_the_golden_file() {
+    let corpus = corpus("ends");
+    let mut missing =
+        vec!["call with an object and a handle", "call of another object", "release of objects"];
+    for line in include_str!("../../wire/tests/golden/frames.txt").lines() {
+        let (name, frame) = line.rsplit_once(": ").unwrap();
+        let frame = bytes(frame);
+        if corpus.iter().any(|input| input.windows(frame.len()).any(|part| part == frame)) {
+            missing.retain(|other| *other != name);
+        }
+    }
+    assert_eq!(missing, [""; 0], "fuzz/corpus/ends lacks these frames");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! outcome is a protocol violation.
 
 use syshandle_types::Limits;
-use syshandle_wire::{ClientEnd, Features, Greeting, Header, ServerEnd, ServerEndEvent, Status};
+use syshandle_wire::{
+    ClientEnd, Entry, Features, Greeting, Header, MessageEntries, ReleasedObjects, ServerEnd,
+    ServerEndEvent, Status,
+};
 
 /// Checks one input.
 pub fn run(data: &[u8]) {
@@ -26,9 +29,9 @@ fn server(frames: &[&[u8]], handles: u8, features: Features) {
     let mut end = ServerEnd::new(Limits { calls_max: 4, ..Limits::default() }, features);
     for frame in frames {
         let event = end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0);
-        let Ok((event, _)) = event else { return };
-        if let ServerEndEvent::Call { call, method, one_way, .. } = event {
-            if one_way {
+        let Ok((event, inline)) = event else { return };
+        match event {
+            ServerEndEvent::Call { call, method, one_way: true, .. } => {
                 let number = end.started_one_way(());
                 if handles & 0x20 != 0 {
                     end.end_one_way(number);
@@ -37,12 +40,21 @@ fn server(frames: &[&[u8]], handles: u8, features: Features) {
                         _ => Some(end.one_way_failed(call, method, 1)),
                     };
                 }
-                continue;
             }
-            end.started(call, ());
-            if handles & 0x40 != 0 {
-                let _ = end.reply(call, Status::Done, 0, frame.len() * 1000);
+            ServerEndEvent::Call { call, entries, .. } => {
+                end.started(call, ());
+                if handles & 0x40 != 0 {
+                    // The reply refers to the objects of the call.
+                    let objects = entries.iter().filter(|entry| matches!(entry, Entry::Object(_)));
+                    let entries = MessageEntries { handles: 0, table: objects.collect() };
+                    let _ = end.reply(call, Status::Done, entries, frame.len() * 1000);
+                }
             }
+            ServerEndEvent::ReleaseObjects => {
+                let Ok(released) = ReleasedObjects::read(inline) else { return };
+                assert!(released.iter().count() <= ReleasedObjects::MAX);
+            }
+            _ => {}
         }
     }
 }
