@@ -34,6 +34,10 @@ pub enum Work {
     BackgroundTasks(usize),
     /// Null calls while this number of background tasks waits in the server for a timer.
     Timers(usize),
+    /// Null calls of the objects to which a client refers, of which there are this many.
+    Objects(usize),
+    /// Creates an object, calls it and releases it, beside this number of other objects.
+    NewObject(usize),
     /// Looks up one of this number of registrations, a different one in each lap.
     LookUp(usize),
     /// Calls the last method of an interface with this number of methods.
@@ -63,6 +67,8 @@ impl fmt::Display for Work {
             Self::ManyHandles(n) => write!(f, "handles-{n}"),
             Self::BackgroundTasks(n) => write!(f, "tasks-{n}"),
             Self::Timers(n) => write!(f, "timers-{n}"),
+            Self::Objects(n) => write!(f, "objects-{n}"),
+            Self::NewObject(n) => write!(f, "new-object-{n}"),
             Self::LookUp(n) => write!(f, "find-{n}"),
             Self::Methods(n) => write!(f, "methods-{n}"),
             Self::ConnectMethods(n) => write!(f, "w6m-{n}"),
@@ -87,7 +93,7 @@ impl FromStr for Work {
 
     fn from_str(text: &str) -> Result<Self, UnknownWork> {
         let unknown = || UnknownWork(text.to_owned());
-        let (name, number) = match text.split_once('-') {
+        let (name, number) = match text.rsplit_once('-') {
             Some((name, number)) => (name, Some(number.parse().map_err(|_| unknown())?)),
             None => (text, None),
         };
@@ -105,6 +111,8 @@ impl FromStr for Work {
             ("handles", Some(n)) => Self::ManyHandles(n),
             ("tasks", Some(n)) => Self::BackgroundTasks(n),
             ("timers", Some(n)) => Self::Timers(n),
+            ("objects", Some(n)) => Self::Objects(n),
+            ("new-object", Some(n)) => Self::NewObject(n),
             ("find", Some(n)) => Self::LookUp(n),
             ("methods", Some(n)) => Self::Methods(n),
             ("w6m", Some(n)) => Self::ConnectMethods(n),
@@ -130,6 +138,8 @@ mod tests {
             Work::ManyHandles(253),
             Work::BackgroundTasks(10),
             Work::Timers(100_000),
+            Work::Objects(100_000),
+            Work::NewObject(100_000),
             Work::LookUp(10_000),
             Work::Methods(1_000),
             Work::ConnectMethods(1_000),

@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use syshandle::{Activation, handle::Event, object::Proxy, pipeline::pipelined};
 
 use crate::interface::{BENCH, COLD, HandlesClient, NumbersAsyncClient, NumbersClient};
+use crate::objects;
 use crate::registration::{Folders, other};
 use crate::sizes::{self, Sized};
 use crate::waiting;
@@ -207,6 +208,8 @@ impl Contender for Contestant {
             Work::ManyHandles(count) => self.many_handles(count, laps)?,
             Work::BackgroundTasks(tasks) => waiting::events(self, tasks, laps)?,
             Work::Timers(tasks) => waiting::timers(self, tasks, laps)?,
+            Work::Objects(count) => objects::call(self, count, laps)?,
+            Work::NewObject(count) => objects::create(self, count, laps)?,
             Work::LookUp(classes) => self.look_up(classes, laps)?,
             Work::Methods(methods) => {
                 let client = self.connect_sized(methods)?;

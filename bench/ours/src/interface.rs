@@ -35,6 +35,9 @@ pub trait Handles {
 
     /// Passes a number, in an interface with handles.
     fn number(&self, number: u64) -> Result<u64>;
+
+    /// Creates an object.
+    fn object(&self, context: &Context) -> Result<NumbersClient>;
 }
 
 class! {

@@ -31,6 +31,7 @@ pub(crate) fn climb() -> Result<()> {
     let mut handle = Layers::over_sockets()?.with_file(&file, Proof::None);
     let mut proof = Layers::over_sockets()?.with_file(&file, Proof::Kernel);
     let mut deadline = Layers::over_sockets()?.with_file(&file, Proof::Kernel).with_deadline(LONG);
+    let object = handles.object()?;
     let rungs: Vec<Rung<'_>> = vec![
         rung("encode: the values of a null call, there and back", layers::values),
         rung("+ frames, and the two ends, in memory", || in_memory.call()),
@@ -47,6 +48,8 @@ pub(crate) fn climb() -> Result<()> {
         rung("… of that one, with a file and an event in, the event out", || {
             handles.exchange(&file, &event)
         }),
+        rung("a null call of an object by its number", || object.null(1)),
+        rung("… of a new object, which is released then", || handles.object()?.null(1)),
     ];
     print("ladder", rungs)?;
     print("probe", probes::all()?)

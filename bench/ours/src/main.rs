@@ -11,6 +11,7 @@ mod interface;
 mod ladder;
 mod layers;
 mod numbers;
+mod objects;
 mod probes;
 mod registration;
 mod server;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bench_harness::sparkle::SERVER_LINES;
 use syshandle::{Context, Result, Server, handle::Event, wait::Outcome};
 
-use crate::interface::{BENCH, Handles, Numbers};
+use crate::interface::{BENCH, Handles, Numbers, NumbersClient};
 use crate::waiting::LONG;
 
 /// Serves until no client has been connected for [`LINGER`].
@@ -75,6 +75,10 @@ impl Handles for Bench {
 
     fn number(&self, number: u64) -> Result<u64> {
         Ok(number + 1)
+    }
+
+    fn object(&self, context: &Context) -> Result<NumbersClient> {
+        context.serve::<dyn Numbers, _>(Bench)
     }
 }
 

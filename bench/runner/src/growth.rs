@@ -165,7 +165,14 @@ fn turns(
     placement: Placement,
     options: &Options,
 ) -> Result<Vec<Report>> {
-    let set_up = matches!(work, Work::Idle(_) | Work::BackgroundTasks(_) | Work::Timers(_));
+    let set_up = matches!(
+        work,
+        Work::Idle(_)
+            | Work::BackgroundTasks(_)
+            | Work::Timers(_)
+            | Work::Objects(_)
+            | Work::NewObject(_)
+    );
     let (ms, turns) = match (set_up, options.quick) {
         (true, true) => (60, 1),
         (true, false) => (200, 1),
@@ -259,6 +266,15 @@ fn all(quick: bool) -> Vec<Along> {
             seconds: if quick { 2 } else { 8 },
         },
         Along {
+            with: "objects of one connection",
+            counts: counts(if quick { 10_000 } else { 100_000 }),
+            contenders: &["syshandle"],
+            placement: Placement::Same,
+            measures: objects(),
+            by_name: false,
+            seconds: if quick { 3 } else { 16 },
+        },
+        Along {
             with: "registered classes",
             // The smallest count is a hundred classes. With ten classes per program, these are more
             // registrations than the eight that a client caches.
@@ -305,6 +321,14 @@ fn beside(work: fn(usize) -> Work, set_up: &'static str) -> Vec<Measure> {
             expected: Expected::Linear,
         },
     ]
+}
+
+/// Returns the measurements of objects to which a client refers by numbers.
+fn objects() -> Vec<Measure> {
+    let mut measures = beside(Work::Objects, "µs to create each");
+    measures[0].what = "µs a call of one of them";
+    measures.push(call(Work::NewObject, "µs to create, call and release another", Expected::Flat));
+    measures
 }
 
 /// Returns the measurement of the time of a call.

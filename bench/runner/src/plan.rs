@@ -65,7 +65,11 @@ pub(crate) fn tasks(options: &Options) -> Vec<Task> {
             Work::Cold => (options.ms * 2, options.rounds),
             // The work is set up once and has one turn, which must be long enough for a reliable
             // median.
-            Work::Idle(_) | Work::BackgroundTasks(_) | Work::Timers(_) => (options.ms.max(200), 1),
+            Work::Idle(_)
+            | Work::BackgroundTasks(_)
+            | Work::Timers(_)
+            | Work::Objects(_)
+            | Work::NewObject(_) => (options.ms.max(200), 1),
             _ => (options.ms, options.rounds),
         };
         for &placement in options.placements.as_deref().unwrap_or(usual) {

@@ -90,6 +90,8 @@ pub(crate) fn title(work: &str) -> String {
         Ok(Work::Timers(n)) => {
             format!("A null call beside {n} background tasks that wait for their time")
         }
+        Ok(Work::Objects(n)) => format!("A null call of one of {n} objects"),
+        Ok(Work::NewObject(n)) => format!("A new object, called and released, beside {n} others"),
         Ok(Work::LookUp(n)) => format!("Finding a class among {n}"),
         Ok(Work::Methods(n)) => format!("A call of the last of {n} methods"),
         Ok(Work::ConnectMethods(n)) => format!("Connect + call + close, {n} methods"),
