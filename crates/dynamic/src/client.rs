@@ -148,9 +148,9 @@ impl DynamicClient {
     /// one-way method too, so its failure is the error of the call.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the interface has no such method or an argument does not match the
-    /// description, [`Error::Method`] for the method's own error, and [`Error::Call`] for all errors
-    /// of a call.
+    /// [`Error::Argument`] if the interface has no such method, the method takes or returns a stream,
+    /// or an argument does not match the description, [`Error::Method`] for the method's own error,
+    /// and [`Error::Call`] for all errors of a call.
     pub fn call(&self, method: &str, arguments: &[Value]) -> Result<Value, Error> {
         let schema = self.schema()?;
         let description = &schema.description;
@@ -165,6 +165,10 @@ impl DynamicClient {
         if described.parameters.len() != arguments.len() {
             let (expected, got) = (described.parameters.len(), arguments.len());
             return Err(wrong(&format!("expected {expected} arguments, got {got}")));
+        }
+        let mut values = described.parameters.iter().chain([&described.result]);
+        if values.any(|value| value.ty.has_stream()) {
+            return Err(wrong("the method takes or returns a stream, and this client has none"));
         }
         let (writer, reader) = (Writer { schema }, Reader { schema });
         let mut failed = None;

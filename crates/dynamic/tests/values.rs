@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use syshandle::handle::{Event, Kind, OwnedHandle};
+use syshandle::stream::{Stream, channel};
 use syshandle::{CallError, Decode, Encode, ErrorKind, Guid, Result, Serde, interface};
 use syshandle_dynamic::{DynamicClient, Error, Value};
 
@@ -64,6 +65,7 @@ trait Echo {
     ) -> Result<(File, Holder, OwnedHandle)>;
     fn object(&self, echo: Option<EchoClient>) -> Result<EchoClient>;
     fn failing(&self, code: u32) -> Result<(), CallError<Wrong>>;
+    fn stream(&self) -> Result<(u8, Stream<u32>)>;
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -186,6 +188,10 @@ impl Echo for Same {
             Some(echo) => Ok(echo),
             None => EchoClient::in_process(Same),
         }
+    }
+
+    fn stream(&self) -> Result<(u8, Stream<u32>)> {
+        Ok((1, channel().1))
     }
 
     fn failing(&self, code: u32) -> Result<(), CallError<Wrong>> {
@@ -461,4 +467,12 @@ fn a_one_way_method_is_called_with_a_reply() {
     assert_eq!(notes.call("note", &[1_u32.into()]).unwrap(), Value::Unit);
     let error = notes.call("note", &[0_u32.into()]).unwrap_err();
     assert!(error.to_string().contains("no paper"), "{error}");
+}
+
+#[test]
+fn a_method_with_a_stream_is_refused_before_its_call() {
+    let error = echo().call("stream", &[]).unwrap_err();
+    assert!(matches!(error, Error::Argument(_)), "{error:?}");
+    let text = "Echo::stream: the method takes or returns a stream, and this client has none";
+    assert_eq!(error.to_string(), text);
 }

@@ -16,6 +16,7 @@ chapters! {
     Changing "changing.md"
     Callers "callers.md"
     LongWork "long-work.md"
+    Streams "streams.md"
     Testing "testing.md"
     Com "com.md"
 }

@@ -149,7 +149,7 @@ impl<T: Encode + Send + 'static> Pair<T> {
         let mut state = self.lock();
         if !matches!(state.sink, SinkState::Open) {
             let text = "the sink has already ended the stream";
-            return Poll::Ready(Err(Error::detected(ErrorKind::Failed, text)));
+            return Poll::Ready(Err(Error::detected(ErrorKind::Failed, text).of_no_call()));
         }
         let writer = match &state.taker {
             Taker::Gone(absence) => return Poll::Ready(Err(absence.error())),
@@ -188,8 +188,28 @@ impl<T: Encode + Send + 'static> Pair<T> {
             let batch = self.batch(&mut state, writer);
             drop(state);
             let waker = Waker::from(Arc::new(Flusher(self.clone())));
-            // An error is an error of the connection, which the next send reports.
-            let _ = batch.poll_flush(&mut Context::from_waker(&waker));
+            match batch.poll_flush(&mut Context::from_waker(&waker)) {
+                // No event would continue, and nobody may send another item.
+                Poll::Ready(Err(error)) if is_passing(&error) => self.give_up(&error),
+                // An error of the connection, which the next send reports.
+                Poll::Ready(_) | Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Fails the stream, and drops the items that were not sent.
+    fn give_up(&self, error: &Error) {
+        let mut state = self.lock();
+        let items = mem::take(&mut state.items);
+        state.sink = SinkState::Ended;
+        let writer = match &state.taker {
+            Taker::Connection(writer) => Some(writer.clone()),
+            _ => None,
+        };
+        drop(state);
+        let _ = guard(|| drop(items));
+        if let Some(writer) = writer {
+            let _ = writer.fail(error);
         }
     }
 
@@ -266,7 +286,8 @@ impl<T> Pair<T> {
         let mut state = self.lock();
         if !matches!(state.taker, Taker::Stream) {
             let text = "the stream was passed to another process";
-            return Poll::Ready(Some(Err(Error::detected(ErrorKind::Failed, text))));
+            let error = Error::detected(ErrorKind::Failed, text).of_no_call();
+            return Poll::Ready(Some(Err(error)));
         }
         if let Some(item) = state.items.pop_front() {
             let senders = state.senders.take();
@@ -411,7 +432,7 @@ impl<T: Encode + Send + 'static> Batch<'_, T> {
                 guard(|| drop(sent)).map_err(|text| Error::detected(ErrorKind::Panicked, text))
             }
             Err(error) => {
-                if error.kind() != ErrorKind::TimedOut {
+                if !is_passing(&error) {
                     let items = mem::take(&mut self.items);
                     let _ = guard(|| drop(items));
                 }
@@ -435,6 +456,12 @@ impl<T: Encode + Send + 'static> Drop for Batch<'_, T> {
             self.pair.flush();
         }
     }
+}
+
+/// Returns whether the stream continues after an error of sending: the time is over, or too many
+/// handles are in flight to the peer.
+pub(super) fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Busy)
 }
 
 /// Continues with the items of a pair when the connection has room.
@@ -479,7 +506,7 @@ impl Absence {
             Self::Dropped => "the reader has stopped the stream",
             Self::NotSent => "the stream was not passed: its message was not sent",
         };
-        Error::detected(ErrorKind::Cancelled, text)
+        Error::detected(ErrorKind::Cancelled, text).of_no_call()
     }
 }
 
@@ -489,7 +516,7 @@ pub(super) fn no_room() -> Error {
         "timed out waiting for the reader of the stream (limit: {QUEUE_ITEMS} items wait until \
          the stream is passed or read)"
     );
-    Error::detected(ErrorKind::TimedOut, text)
+    Error::detected(ErrorKind::TimedOut, text).of_no_call()
 }
 
 impl<T> fmt::Debug for Pair<T> {

@@ -233,7 +233,7 @@ impl<T> Drop for Stream<T> {
 
 /// Returns the error of a wait for an item.
 fn no_item() -> Error {
-    Error::detected(ErrorKind::TimedOut, "timed out waiting for an item of the stream")
+    Error::detected(ErrorKind::TimedOut, "timed out waiting for an item of the stream").of_no_call()
 }
 
 impl<T> fmt::Debug for Stream<T> {

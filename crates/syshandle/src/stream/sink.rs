@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_types::Encode;
 
-use super::pair::{End, Pair};
+use super::pair::{End, Pair, is_passing};
 use crate::{Error, ErrorKind, Result, limits};
 
 /// The end of a stream that writes the items. [`channel`](super::channel) makes it.
@@ -87,6 +87,9 @@ impl<T: Encode + Send + 'static> Sink<T> {
         let mut context = Context::from_waker(Waker::noop());
         match (self.pair.poll_send(&mut item, Instant::now(), &mut context), item) {
             (Poll::Ready(Ok(())), _) | (Poll::Pending, None) => Ok(()),
+            (Poll::Ready(Err(error)), Some(item)) if is_passing(&error) => {
+                Err(TrySendError::Full(item))
+            }
             (Poll::Ready(Err(error)), _) => Err(TrySendError::Failed(error)),
             (Poll::Pending, Some(item)) => Err(TrySendError::Full(item)),
         }
@@ -102,10 +105,17 @@ impl<T: Encode + Send + 'static> Sink<T> {
     #[cfg(feature = "tokio")]
     pub async fn send_async(&self, item: T) -> Result<()> {
         let (mut item, until) = (Some(item), self.deadline());
-        let sent = std::future::poll_fn(|context| self.pair.poll_send(&mut item, until, context));
-        match tokio::time::timeout_at(until.into(), sent).await {
-            Ok(sent) => sent,
-            Err(_) => Err(super::pair::no_room()),
+        loop {
+            let sent =
+                std::future::poll_fn(|context| self.pair.poll_send(&mut item, until, context));
+            match tokio::time::timeout_at(until.into(), sent).await {
+                // No event reports that the peer has received the handles in flight.
+                Ok(Err(error)) if is_passing(&error) && Instant::now() < until => {
+                    tokio::time::sleep(IN_FLIGHT_RETRY).await;
+                }
+                Ok(sent) => return sent,
+                Err(_) => return Err(super::pair::no_room()),
+            }
         }
     }
 }
@@ -126,6 +136,10 @@ impl<T> fmt::Debug for Sink<T> {
         f.debug_struct("Sink").finish_non_exhaustive()
     }
 }
+
+/// Interval of attempts to send while too many handles are in flight to the peer.
+#[cfg(feature = "tokio")]
+const IN_FLIGHT_RETRY: Duration = Duration::from_millis(5);
 
 /// The error of [`Sink::try_send`].
 #[derive(Debug)]

@@ -51,7 +51,7 @@ fn the_messages_include_every_kind_of_error() {
 }
 
 /// The groups of errors that the runtime returns.
-const GROUPS: [&str; 4] = ["calls", "connections", "activation", "handles"];
+const GROUPS: [&str; 5] = ["calls", "connections", "activation", "handles", "streams"];
 
 /// The messages of the `syshandle` command, which the tests of its crate provoke.
 const OF_THE_COMMAND: &str = "../../../cli/tests/messages/commands";

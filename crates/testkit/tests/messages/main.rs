@@ -13,6 +13,7 @@ mod connections;
 mod growth;
 mod guide;
 mod handles;
+mod streams;
 
 use std::path::{Path, PathBuf};
 

@@ -248,6 +248,16 @@ impl Description {
 }
 
 impl DescribedType {
+    /// Returns whether the type is a stream, or an `Option` or a tuple with one.
+    pub fn has_stream(&self) -> bool {
+        match self {
+            Self::Stream(_) => true,
+            Self::Option(inner) => inner.has_stream(),
+            Self::Tuple(parts) => parts.iter().any(Self::has_stream),
+            _ => false,
+        }
+    }
+
     /// Calls `change` for the type and for each type in it.
     fn walk(&mut self, change: &mut impl FnMut(&mut Self)) {
         change(self);
