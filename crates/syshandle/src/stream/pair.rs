@@ -59,7 +59,6 @@ enum Taker {
     /// The [`Stream`](super::Stream) of this process.
     Stream,
     /// A message that contains the stream. It was not sent yet.
-    #[cfg_attr(windows, expect(dead_code, reason = "no message contains streams"))]
     Message,
     /// The reader at the other end of a connection.
     Connection(Arc<StreamWriter>),
@@ -71,7 +70,6 @@ enum Taker {
 #[derive(Clone, Copy)]
 enum Absence {
     Dropped,
-    #[cfg_attr(windows, expect(dead_code, reason = "no message contains streams"))]
     NotSent,
 }
 
