@@ -17,6 +17,7 @@ pub(crate) mod event_source;
 pub(crate) mod handshake;
 mod object_wait;
 mod one_way;
+mod one_way_calls;
 pub(crate) mod pending_call;
 mod pipeline;
 mod receiver;
