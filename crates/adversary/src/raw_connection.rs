@@ -281,7 +281,7 @@ impl Response {
                 let fault = is_fault.then(|| Fault::read(body).ok()).flatten();
                 let numbers = header.entries.iter().filter_map(|entry| match entry {
                     Entry::Object(number) => Some(number),
-                    Entry::Handle | Entry::Stream(_) => None,
+                    _ => None,
                 });
                 Self::Reply { call: header.call, fault, handles, numbers: numbers.collect() }
             }

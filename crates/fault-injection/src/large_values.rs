@@ -1,9 +1,11 @@
 //! A client that passes handles and large values, which travel through shared memory. It reports
 //! the outcome in one line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle::{Activation, Result, class, handle::Event, interface};
+use syshandle::handle::{Event, Registered};
+use syshandle::{Activation, Result, class, interface};
 
 use crate::sample_client::ClientOutcome;
 
@@ -15,6 +17,9 @@ pub trait Large {
 
     /// Returns the event, and the process ID of the server.
     fn event(&self, event: Event) -> Result<(Event, u32)>;
+
+    /// Returns the event as a registered handle.
+    fn registered(&self, event: Arc<Event>) -> Result<Registered<Event>>;
 }
 
 class! {
@@ -34,6 +39,10 @@ impl Large for Echo {
     fn event(&self, event: Event) -> Result<(Event, u32)> {
         Ok((event, std::process::id()))
     }
+
+    fn registered(&self, event: Arc<Event>) -> Result<Registered<Event>> {
+        Ok(Registered::from(event))
+    }
 }
 
 /// The command-line argument that selects this client.
@@ -42,6 +51,10 @@ pub const LARGE_VALUES: &str = "--large";
 /// The sizes of the values in bytes. The order matters: the shared memory may be freed between the
 /// calls with the last two sizes.
 const SIZES: [usize; 4] = [100_000, 3 << 20, 12 << 20, 200_000];
+
+/// Number of calls with a registered handle. The first one passes the handle, and the others name
+/// it.
+const REGISTERED_CALLS: u32 = 3;
 
 /// Calls with values of several sizes. Returns the outcome of the first failed call, and the text
 /// of its error. After a failure, repeats all calls on a new connection.
@@ -72,7 +85,15 @@ pub fn try_to_call(activation: &Activation, timeout: Duration) -> Result<u32> {
             return Err(syshandle::Error::failed("the server returned different bytes"));
         }
     }
-    let (event, server) = client.event(&Event::new()?)?;
+    let registered = Registered::new(Event::new()?);
+    for _ in 0..REGISTERED_CALLS {
+        client.registered(&registered)?.set()?;
+        if !registered.poll()? {
+            return Err(syshandle::Error::failed("the server returned another event"));
+        }
+        registered.reset()?;
+    }
+    let (event, server) = client.event(&registered)?;
     event.set()?;
     Ok(server)
 }

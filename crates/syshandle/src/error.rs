@@ -262,7 +262,7 @@ impl Error {
             Fault::Unproven { .. } => ErrorKind::Unproven,
             Fault::HandlesLost => ErrorKind::HandlesLost,
             Fault::Expired => ErrorKind::TimedOut,
-            Fault::Busy { .. } => ErrorKind::Busy,
+            Fault::Busy { .. } | Fault::SlotGone => ErrorKind::Busy,
             Fault::Draining | Fault::Withdrawn => ErrorKind::Disconnected,
             Fault::Panicked { .. } => ErrorKind::Panicked,
             Fault::Unsendable { .. } => ErrorKind::System,

@@ -74,6 +74,7 @@ mod method_ref;
 mod one_way;
 mod proxy_dll;
 mod received_handles;
+mod registered;
 #[cfg(feature = "serde")]
 mod serde_value;
 mod server;
@@ -114,6 +115,7 @@ cfg_if::cfg_if! {
         mod quota;
         mod send_error;
         mod setup;
+        mod slots;
         mod spin;
         mod untyped_connecting;
         mod wait_mode;
@@ -407,6 +409,7 @@ pub mod handle {
     };
 
     pub use crate::error::WrongHandle;
+    pub use crate::registered::Registered;
 }
 
 /// Waiting for events, processes and other kernel objects, and the outcomes of background tasks.

@@ -118,17 +118,21 @@ impl Link {
         // A small body is copied next to the header, because sending one buffer costs the kernel
         // less than sending a list of buffers.
         let (head, room) = piece.split_at_mut(head_len);
-        if !header.entries.is_empty() {
-            let table = header.entries.as_bytes();
-            let pieces = [IoSlice::new(head), IoSlice::new(table), IoSlice::new(body)];
-            return self.socket.send(&pieces, handles);
-        }
-        match room.get_mut(..body.len()) {
+        let table = header.entries.as_bytes();
+        let len = table.len() + body.len();
+        match room.get_mut(..len) {
             Some(place) => {
-                place.copy_from_slice(body);
-                self.socket.send(&[IoSlice::new(&piece[..head_len + body.len()])], handles)
+                place[..table.len()].copy_from_slice(table);
+                place[table.len()..].copy_from_slice(body);
+                self.socket.send(&[IoSlice::new(&piece[..head_len + len])], handles)
             }
-            None => self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles),
+            None if table.is_empty() => {
+                self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles)
+            }
+            None => {
+                let pieces = [IoSlice::new(head), IoSlice::new(table), IoSlice::new(body)];
+                self.socket.send(&pieces, handles)
+            }
         }
     }
 

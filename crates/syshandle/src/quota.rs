@@ -102,6 +102,9 @@ pub(crate) enum Resource {
     Memory(usize),
 }
 
+/// Memory that a kept handle counts in the quota of its sender.
+pub(crate) const KEPT_HANDLE_BYTES: usize = 512;
+
 impl Quotas {
     pub(crate) fn new(limits: QuotaLimits) -> Self {
         let (own_user, own_pid) = (UserId::current(), std::process::id());

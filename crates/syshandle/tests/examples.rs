@@ -108,6 +108,15 @@ fn a_section_is_shared_and_a_writable_one_is_refused() {
 }
 
 #[test]
+fn registered_memory_is_mapped_once() {
+    let expected = "first sum: 700\n\
+                    signalled: true\n\
+                    last sum: 700\n\
+                    maps during 1000 requests: 0\n";
+    assert_eq!(run("registered_handles", &[]), expected);
+}
+
+#[test]
 fn a_confined_worker_counts_the_lines_of_the_named_files() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE-MIT");
     let lines = include_str!("../LICENSE-MIT").lines().count();

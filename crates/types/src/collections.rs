@@ -77,8 +77,7 @@ impl<T: Encode + ?Sized> Encode for Arc<T> {
 
 impl<T: Decode> Decode for Arc<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        input.charge_value::<T>()?;
-        Ok(Self::new(T::decode(input)?))
+        T::decode_shared(input)
     }
 }
 

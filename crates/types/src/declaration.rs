@@ -150,6 +150,40 @@ impl Declaration {
     }
 }
 
+impl Declaration {
+    /// Returns whether facts that were determined earlier still decide about this declaration, which
+    /// they match. `false` means that the declaration refers to a fact that can change:
+    ///
+    /// - the sort of a socket, which can begin to listen;
+    /// - whether a file that was opened for writing appends (`O_APPEND`), which any holder sets;
+    /// - rights that a seal takes away from memory.
+    ///
+    /// The other facts never change: the kind, the access mode, the seals that exist.
+    #[doc(hidden)]
+    pub fn is_settled_by(&self, facts: &Facts) -> bool {
+        if facts.object.is(Kind::Socket) {
+            return self.sockets.is_none();
+        }
+        let changing = match facts.object {
+            Object::RegularFile
+            | Object::SpecialFile
+            | Object::Device
+            | Object::Pipe
+            | Object::Composition => APPENDING,
+            Object::Memory => APPENDING | Rights::SEAL | Rights::RESIZE | Rights::CHANGE,
+            _ => return true,
+        };
+        // Without write access, no flag gives or takes a right.
+        let may_change = changing.intersection(facts.rights);
+        let is_limited =
+            |most: Rights| may_change.intersects(APPENDING) && !most.contains(APPENDING);
+        !self.at_least.intersects(may_change) && !self.at_most.is_some_and(is_limited)
+    }
+}
+
+/// The rights that the flag `O_APPEND` affects.
+const APPENDING: Rights = Rights::WRITE.union(Rights::APPEND);
+
 /// Returns `true` for an object that is not a socket.
 fn is_right_socket(sockets: Sockets, object: Object) -> bool {
     !object.is(Kind::Socket) || sockets.include(object)
@@ -327,6 +361,36 @@ mod tests {
         let narrower = most.and(Declaration::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
         assert_eq!(narrower, Declaration::kind(Kind::File).at_most(Rights::READ));
         assert_eq!(narrower.and(stream).kinds, Kinds::NONE);
+    }
+
+    #[test]
+    fn a_declaration_that_needs_no_changing_fact_is_settled() {
+        let facts = |object, rights| Facts { object, rights };
+        let (read, write) = (Rights::READ, Rights::READ | Rights::WRITE | Rights::APPEND);
+        let file = Declaration::kind(Kind::File);
+        let of_file = |rights| facts(Object::RegularFile, rights);
+        for (declared, facts, is_settled) in [
+            (file, of_file(write), true),
+            (file.at_least(read), of_file(write), true),
+            (file.at_least(Rights::WRITE), of_file(write), false),
+            (file.at_least(Rights::APPEND), of_file(Rights::APPEND), false),
+            (file.at_most(read), of_file(read), true),
+            (file.at_most(Rights::APPEND), of_file(Rights::APPEND), false),
+            (file.at_most(write), of_file(write), true),
+            (Declaration::kind(Kind::Event), facts(Object::Event, Rights::WAIT), true),
+            (Declaration::kind(Kind::Socket), facts(Object::UnixStream, write), true),
+            (Declaration::socket(Sockets::UNIX_STREAM), facts(Object::UnixStream, write), false),
+        ] {
+            assert_eq!(declared.is_settled_by(&facts), is_settled, "{declared}, {facts:?}");
+        }
+        let section = Declaration::kind(Kind::Section);
+        let frozen = facts(Object::Memory, read | Rights::MAP);
+        assert!(section.at_most(read | Rights::MAP).is_settled_by(&frozen));
+        let open = facts(Object::Memory, write | Rights::MAP | Rights::SEAL | Rights::CHANGE);
+        assert!(section.at_least(read).is_settled_by(&open));
+        for right in [Rights::SEAL, Rights::CHANGE, Rights::WRITE] {
+            assert!(!section.at_least(right).is_settled_by(&open), "{right}");
+        }
     }
 
     #[test]

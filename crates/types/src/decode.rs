@@ -4,12 +4,13 @@
 mod growable;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::describe::Interface;
 use crate::payload::{SharedBytes, UnreadBytes};
 use crate::{
     BorrowedHandle, Declaration, FieldPath, GrowableType, Handle, Handles, Limits, MessageObject,
-    MessageObjects, Mismatch, OwnedHandle,
+    MessageObjects, Mismatch, OwnedHandle, SharedHandle, SharedType,
 };
 
 /// A type whose values can be received.
@@ -27,6 +28,17 @@ pub trait Decode: Sized {
     /// # Errors
     /// The bytes do not encode a value of this type, or a handle does not match its declaration.
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+
+    /// Reads one value that several owners share. The implementation for a handle returns the value
+    /// that the receiver keeps, if the handle is registered.
+    ///
+    /// # Errors
+    /// The errors of [`Decode::decode`].
+    #[doc(hidden)]
+    fn decode_shared(input: &mut Decoder<'_>) -> Result<Arc<Self>, DecodeError> {
+        input.charge_value::<Self>()?;
+        Ok(Arc::new(Self::decode(input)?))
+    }
 
     /// Reads `len` consecutive values. The implementation for `u8` copies all bytes at once.
     #[doc(hidden)]
@@ -60,6 +72,35 @@ pub trait Prove {
     /// Closes a handle that never reached user code. The close must not delay the caller even if it
     /// blocks.
     fn refuse(&self, handle: OwnedHandle);
+
+    /// Proves a registered handle like [`Prove::prove`], and returns a duplicate of it. Returns
+    /// `None` if the object of the message is no handle.
+    ///
+    /// # Errors
+    /// The errors of [`Prove::prove`].
+    fn duplicate(
+        &self,
+        kept: &MessageObject,
+        declared: &Declaration,
+    ) -> Option<Result<OwnedHandle, ProofError>> {
+        let _ = (kept, declared);
+        None
+    }
+
+    /// Proves a registered handle like [`Prove::duplicate`], and returns the value that the
+    /// receiver keeps. Its type is the first one for which a message has requested it.
+    ///
+    /// # Errors
+    /// The errors of [`Prove::prove`].
+    fn share(
+        &self,
+        kept: &MessageObject,
+        declared: &Declaration,
+        of: SharedType,
+    ) -> Option<Result<SharedHandle, ProofError>> {
+        let _ = (kept, declared, of);
+        None
+    }
 
     /// Reserves memory for values that are about to be decoded.
     ///
@@ -393,32 +434,121 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// The variants of [`DecodeErrorKind`] that concern handles.
     pub fn take_handle<H: Handle>(&mut self) -> Result<H, DecodeError> {
-        let slot = u16::from_le_bytes(self.take_array()?);
-        if slot != self.next_slot {
-            return Err(self.error(DecodeErrorKind::WrongSlot { slot }));
+        let slot = self.take_slot()?;
+        let declared = self.handle_declaration::<H>();
+        match self.kept(slot) {
+            None => self.take_received(slot, &declared),
+            Some(kept) => self.duplicate(slot, &kept, &declared),
         }
-        let is_object = self.objects.get(usize::from(slot)).is_some_and(Option::is_some);
-        let next = if slot < self.slots_end && !is_object { self.handles.next() } else { None };
+    }
+
+    /// Takes the handle of the next slot like [`Decoder::take_handle`]. If the handle is registered,
+    /// returns the value that the receiver keeps, unless that has another type.
+    ///
+    /// # Errors
+    /// The errors of [`Decoder::take_handle`].
+    pub fn take_shared_handle<H>(&mut self) -> Result<Arc<H>, DecodeError>
+    where
+        H: Handle + Into<OwnedHandle> + Send + Sync + 'static,
+    {
+        let slot = self.take_slot()?;
+        let declared = self.handle_declaration::<H>();
+        let Some(kept) = self.kept(slot) else {
+            self.charge_value::<H>()?;
+            return self.take_received(slot, &declared).map(Arc::new);
+        };
+        if slot >= self.slots_end {
+            return Err(self.error(DecodeErrorKind::MissingHandle { slot }));
+        }
+        let shared = self.prove.share(&kept, &declared, SharedType::of::<H>());
+        match shared.map(|shared| shared.map(|shared| shared.downcast::<H>())) {
+            Some(Ok(Ok(shared))) => {
+                self.next_slot += 1;
+                Ok(shared)
+            }
+            Some(Err(error)) => Err(self.not_proven(slot, error)),
+            Some(Ok(Err(_))) | None => {
+                self.charge_value::<H>()?;
+                self.duplicate(slot, &kept, &declared).map(Arc::new)
+            }
+        }
+    }
+
+    /// Reads the number of a slot, which must be the next one.
+    #[inline]
+    fn take_slot(&mut self) -> Result<u16, DecodeError> {
+        let slot = u16::from_le_bytes(self.take_array()?);
+        match slot == self.next_slot {
+            true => Ok(slot),
+            false => Err(self.error(DecodeErrorKind::WrongSlot { slot })),
+        }
+    }
+
+    /// Returns the declaration of a handle of this type at the current place.
+    #[inline]
+    fn handle_declaration<H: Handle>(&self) -> Declaration {
+        self.declared.map_or(H::DECLARATION, |declared| declared.and(H::DECLARATION))
+    }
+
+    /// Returns the object of a slot, which is a registered handle if the message is valid. The
+    /// decoder keeps it until the whole message is decoded.
+    #[inline]
+    fn kept(&self, slot: u16) -> Option<MessageObject> {
+        self.objects.get(usize::from(slot))?.clone()
+    }
+
+    /// Takes the handle of a slot that the message has brought.
+    fn take_received<H: Handle>(
+        &mut self,
+        slot: u16,
+        declared: &Declaration,
+    ) -> Result<H, DecodeError> {
+        let next = if slot < self.slots_end { self.handles.next() } else { None };
         let Some(handle) = next else {
             return Err(self.error(DecodeErrorKind::MissingHandle { slot }));
         };
         self.next_slot += 1;
-        let declared =
-            self.declared.map_or(H::DECLARATION, |declared| declared.and(H::DECLARATION));
-        let error = match self.prove.prove(handle.as_handle(), &declared) {
+        match self.prove.prove(handle.as_handle(), declared) {
             Ok(duplicate) => {
                 if let Some(duplicate) = duplicate {
                     self.duplicates.push(duplicate);
                 }
-                return Ok(H::from_handle(handle));
+                Ok(H::from_handle(handle))
             }
-            Err(ProofError::Mismatch(mismatch)) => {
-                self.error(DecodeErrorKind::Handle { slot, mismatch })
+            Err(error) => {
+                let error = self.not_proven(slot, error);
+                self.prove.refuse(handle);
+                Err(error)
             }
-            Err(ProofError::Unknown(text)) => self.error(DecodeErrorKind::Unproven { slot, text }),
-        };
-        self.prove.refuse(handle);
-        Err(error)
+        }
+    }
+
+    /// Takes a duplicate of a registered handle. Closing the duplicate never is the last close while
+    /// the decoder keeps the registered handle.
+    #[cold]
+    fn duplicate<H: Handle>(
+        &mut self,
+        slot: u16,
+        kept: &MessageObject,
+        declared: &Declaration,
+    ) -> Result<H, DecodeError> {
+        let is_here = slot < self.slots_end;
+        match is_here.then(|| self.prove.duplicate(kept, declared)).flatten() {
+            Some(Ok(handle)) => {
+                self.next_slot += 1;
+                Ok(H::from_handle(handle))
+            }
+            Some(Err(error)) => Err(self.not_proven(slot, error)),
+            None => Err(self.error(DecodeErrorKind::MissingHandle { slot })),
+        }
+    }
+
+    #[cold]
+    fn not_proven(&self, slot: u16, error: ProofError) -> DecodeError {
+        self.error(match error {
+            ProofError::Mismatch(mismatch) => DecodeErrorKind::Handle { slot, mismatch },
+            ProofError::Unknown(text) => DecodeErrorKind::Unproven { slot, text },
+        })
     }
 
     /// Takes the object of the next slot, unless a handle is there.

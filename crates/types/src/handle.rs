@@ -1,6 +1,8 @@
 //! The trait of all types that own a handle.
 
+use std::any::Any;
 use std::fs::File;
+use std::sync::Arc;
 
 pub use crate::platform::{BorrowedHandle, OwnedHandle, borrow};
 use crate::{Declaration, Kind, Kinds};
@@ -21,6 +23,43 @@ pub trait Handle: Sized {
     fn from_handle(handle: OwnedHandle) -> Self;
 }
 
+/// A handle of some type that several owners share.
+pub type SharedHandle = Arc<dyn Any + Send + Sync>;
+
+/// How a handle becomes a value of one type that several owners share, and a handle again.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedType {
+    make: fn(OwnedHandle) -> SharedHandle,
+    lend: fn(&SharedHandle) -> Option<BorrowedHandle<'_>>,
+    take: fn(SharedHandle) -> Option<OwnedHandle>,
+}
+
+impl SharedType {
+    /// Returns the functions of a type.
+    pub fn of<H: Handle + Into<OwnedHandle> + Send + Sync + 'static>() -> Self {
+        Self {
+            make: |handle| Arc::new(H::from_handle(handle)),
+            lend: |value| Some(value.downcast_ref::<H>()?.as_handle()),
+            take: |value| Some(Arc::into_inner(value.downcast::<H>().ok()?)?.into()),
+        }
+    }
+
+    /// Makes the value of a handle that was proven to match the declaration of the type.
+    pub fn make(self, handle: OwnedHandle) -> SharedHandle {
+        (self.make)(handle)
+    }
+
+    /// Borrows the handle of a value that `make` has returned.
+    pub fn lend(self, value: &SharedHandle) -> Option<BorrowedHandle<'_>> {
+        (self.lend)(value)
+    }
+
+    /// Takes the handle of such a value, unless it has another owner.
+    pub fn take(self, value: SharedHandle) -> Option<OwnedHandle> {
+        (self.take)(value)
+    }
+}
+
 /// Implements [`Handle`](crate::Handle), [`Encode`](crate::Encode), [`Decode`](crate::Decode) and
 /// [`Describe`](crate::Describe) for types that convert to and from `OwnedHandle`.
 #[doc(hidden)]
@@ -39,17 +78,19 @@ macro_rules! impl_handle {
             }
         }
 
-        $crate::impl_handle_value!($type);
+        $crate::impl_handle_value!($type, shared);
     )+};
 }
 
 /// Implements [`Encode`](crate::Encode), [`Decode`](crate::Decode) and
 /// [`Describe`](crate::Describe) for a type that implements [`Handle`](crate::Handle). The handle
 /// is encoded as the number of its slot, a `u16`, and the handle itself accompanies the bytes.
+/// With `shared`, a registered handle is received as an `Arc` without a duplicate. That requires a
+/// conversion to an owned handle.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! impl_handle_value {
-    ($type:ty) => {
+    ($type:ty $(, $shared:ident)?) => {
         impl $crate::Encode for $type {
             #[inline]
             fn encode<'a>(&'a self, out: &mut $crate::Encoder<'a>) {
@@ -62,6 +103,8 @@ macro_rules! impl_handle_value {
             fn decode(input: &mut $crate::Decoder<'_>) -> Result<Self, $crate::DecodeError> {
                 input.take_handle()
             }
+
+            $($crate::impl_handle_value!(@$shared);)?
         }
 
         impl $crate::Describe for $type {
@@ -71,6 +114,14 @@ macro_rules! impl_handle_value {
             };
             type Argument<'a> = &'a Self;
             type Output = Self;
+        }
+    };
+    (@shared) => {
+        #[inline]
+        fn decode_shared(
+            input: &mut $crate::Decoder<'_>,
+        ) -> Result<::std::sync::Arc<Self>, $crate::DecodeError> {
+            input.take_shared_handle()
         }
     };
 }

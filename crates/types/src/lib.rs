@@ -65,7 +65,7 @@ pub use growable::{GROWABLE_HEADER_BYTES, GrowableType};
 pub use guid::{Guid, ParseGuidError};
 #[doc(hidden)]
 pub use handle::borrow;
-pub use handle::{BorrowedHandle, Handle, OwnedHandle};
+pub use handle::{BorrowedHandle, Handle, OwnedHandle, SharedHandle, SharedType};
 pub use io_error::IoCause;
 pub use kind::{Kind, Kinds};
 pub use limits::Limits;

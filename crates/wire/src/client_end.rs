@@ -78,6 +78,8 @@ pub enum ClientEndEvent<W> {
     },
     /// A frame of a stream. The driver passes it to the streams of the connection.
     Stream(Header),
+    /// Slots of registered handles. The body of the frame contains what happens to them.
+    Slots,
     /// The server has rejected the connection.
     Refused,
     /// The server is closing the connection.
@@ -346,6 +348,7 @@ impl<W> ClientEnd<W> {
                     }
                 }
             }
+            FrameKind::Slots => ClientEndEvent::Slots,
             FrameKind::Refused => ClientEndEvent::Refused,
             FrameKind::Bye => ClientEndEvent::Bye,
             FrameKind::Arena if header.handles == 1 => ClientEndEvent::Arena,

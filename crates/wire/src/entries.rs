@@ -32,14 +32,28 @@ impl From<u16> for MessageEntries {
 pub enum Entry {
     /// A handle of the frame.
     Handle,
+    /// A handle of the frame that its receiver is asked to keep in a slot. The token names it in the
+    /// answer, and is not 0.
+    HandleToKeep(u16),
     /// The number of an object of the server.
     Object(u32),
     /// The ID of a stream that the sender of the message writes.
     Stream(u32),
+    /// A handle that the receiver has kept.
+    Slot(SlotId),
+}
+
+/// The slot of a registered handle. The receiver of the handle chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotId {
+    /// Index of the slot.
+    pub slot: u16,
+    /// How often the slot was used, so that an old name of the slot means nothing.
+    pub generation: u32,
 }
 
 impl Entries {
-    /// Size of an entry, in bytes: its type, three reserved bytes and its value.
+    /// Size of an entry, in bytes: its type, a reserved byte, a half and a whole value.
     pub const ENTRY_LEN: usize = 8;
 
     /// Returns the number of entries.
@@ -56,11 +70,27 @@ impl Entries {
 
     /// Returns the entries.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry> {
-        self.0.iter().map(|bytes| match bytes {
-            [OBJECT, _, _, _, number @ ..] => Entry::Object(u32::from_le_bytes(*number)),
-            [STREAM, _, _, _, id @ ..] => Entry::Stream(u32::from_le_bytes(*id)),
-            _ => Entry::Handle,
+        self.0.iter().map(|bytes| {
+            let [kind, _, h0, h1, value @ ..] = bytes;
+            let (half, value) = (u16::from_le_bytes([*h0, *h1]), u32::from_le_bytes(*value));
+            match *kind {
+                OBJECT => Entry::Object(value),
+                STREAM => Entry::Stream(value),
+                SLOT => Entry::Slot(SlotId { slot: half, generation: value }),
+                _ if half != 0 => Entry::HandleToKeep(half),
+                _ => Entry::Handle,
+            }
         })
+    }
+
+    /// Returns the table without the requests to keep handles.
+    #[must_use]
+    pub fn without_requests(&self) -> Self {
+        let plain = |entry| match entry {
+            Entry::HandleToKeep(_) => Entry::Handle,
+            other => other,
+        };
+        self.iter().map(plain).collect()
     }
 
     /// Returns the bytes of the table, which follow the released ranges in the frame.
@@ -75,6 +105,7 @@ impl Entries {
         let feature = |entry: &[u8; ENTRY_LEN]| match entry[0] {
             OBJECT => Features::OBJECTS,
             STREAM => Features::STREAMS,
+            SLOT => Features::REGISTERED_HANDLES,
             _ => Features::NONE,
         };
         self.0.iter().map(feature).fold(Features::NONE, Features::or)
@@ -94,7 +125,7 @@ impl Entries {
             let [kind, _, _, _, value @ ..] = entry;
             match *kind {
                 HANDLE if u32::from_le_bytes(*value) == next_handle => next_handle += 1,
-                OBJECT | STREAM => {}
+                OBJECT | STREAM | SLOT => {}
                 _ => return Err(Violation::BadEntries),
             }
             entries.push(*entry);
@@ -113,15 +144,17 @@ impl FromIterator<Entry> for Entries {
         let mut handles = 0..;
         let mut has_others = false;
         let entries = entries.into_iter().map(|entry| {
-            let (kind, value) = match entry {
-                Entry::Handle => (HANDLE, handles.next().unwrap_or(u32::MAX)),
-                Entry::Object(number) => (OBJECT, number),
-                Entry::Stream(id) => (STREAM, id),
+            let mut handle = || handles.next().unwrap_or(u32::MAX);
+            let (kind, half, value) = match entry {
+                Entry::Handle => (HANDLE, 0, handle()),
+                Entry::HandleToKeep(token) => (HANDLE, token, handle()),
+                Entry::Object(number) => (OBJECT, 0, number),
+                Entry::Stream(id) => (STREAM, 0, id),
+                Entry::Slot(SlotId { slot, generation }) => (SLOT, slot, generation),
             };
-            has_others |= kind != HANDLE;
-            let mut bytes = [kind, 0, 0, 0, 0, 0, 0, 0];
-            bytes[4..].copy_from_slice(&value.to_le_bytes());
-            bytes
+            has_others |= entry != Entry::Handle;
+            let ([h0, h1], [v0, v1, v2, v3]) = (half.to_le_bytes(), value.to_le_bytes());
+            [kind, 0, h0, h1, v0, v1, v2, v3]
         });
         let entries = entries.collect();
         if has_others { Self(entries) } else { Self::default() }
@@ -130,7 +163,8 @@ impl FromIterator<Entry> for Entries {
 
 const ENTRY_LEN: usize = Entries::ENTRY_LEN;
 
-/// Type of a handle. The value is its place among the handles of the frame.
+/// Type of a handle. The value is its place among the handles of the frame, and the token of a
+/// handle to keep comes before it.
 const HANDLE: u8 = 1;
 
 /// Type of an object. The value is its number.
@@ -138,6 +172,9 @@ const OBJECT: u8 = 2;
 
 /// Type of a stream. The value is its ID.
 const STREAM: u8 = 3;
+
+/// Type of a registered handle. The value is the generation, and the slot comes before it.
+const SLOT: u8 = 4;
 
 const _: () = assert!(ENTRY_LEN * Limits::ENTRIES_MAX <= Limits::INLINE_BYTES_MAX);
 
@@ -147,7 +184,7 @@ mod tests {
 
     fn table(entries: &[(u8, u32)]) -> Vec<u8> {
         let entry =
-            |(kind, value): &(u8, u32)| [&[*kind, 0, 0xff, 0], &value.to_le_bytes()[..]].concat();
+            |(kind, value): &(u8, u32)| [&[*kind, 0xff, 0, 0], &value.to_le_bytes()[..]].concat();
         entries.iter().flat_map(entry).collect()
     }
 
@@ -163,6 +200,23 @@ mod tests {
         let (read, _) = Entries::read(table.as_bytes(), 2, 1).unwrap();
         assert!(read.iter().eq([Entry::Handle, Entry::Stream(7)]));
         assert_eq!(read.features(), Features::STREAMS);
+    }
+
+    #[test]
+    fn registered_handles_round_trip() {
+        let slot = |slot, generation| Entry::Slot(SlotId { slot, generation });
+        let entries =
+            [slot(7, 1), Entry::HandleToKeep(300), slot(u16::MAX, u32::MAX), Entry::Object(2)];
+        let table: Entries = entries.into_iter().collect();
+        assert_eq!(Entries::read(table.as_bytes(), 4, 1), Ok((table.clone(), &[][..])));
+        assert!(table.iter().eq(entries));
+        assert_eq!(table.features(), Features::REGISTERED_HANDLES.or(Features::OBJECTS));
+        let handle: Entries = [Entry::HandleToKeep(1)].into_iter().collect();
+        assert_eq!(handle.len(), 1, "a request needs a table");
+        assert!(handle.without_requests().is_empty());
+        assert_eq!(handle.features(), Features::NONE, "a token is ignored without the feature");
+        let plain = [slot(7, 1), Entry::Handle, slot(u16::MAX, u32::MAX), Entry::Object(2)];
+        assert!(table.without_requests().iter().eq(plain));
     }
 
     #[test]
@@ -185,6 +239,9 @@ mod tests {
             (&[(2, 0)], 1),
             (&[(0, 0), (1, 0)], 1),
             (&[(4, 0), (1, 0)], 1),
+            (&[(3, 0), (1, 0)], 1),
+            (&[(4, 0)], 1),
+            (&[(5, 0)], 0),
         ] {
             let bytes = table(entries);
             let read = Entries::read(&bytes, entries.len(), handles);

@@ -107,6 +107,8 @@ pub enum Fault {
     },
     /// The owner of the object has withdrawn it.
     Withdrawn,
+    /// The server no longer has the registered handle that the call refers to.
+    SlotGone,
 }
 
 /// The error of a method that declares no error type.
@@ -210,6 +212,7 @@ impl fmt::Display for Fault {
             Self::Method(error) => Printable(&error.text).fmt(f),
             Self::Aborted { text } => Printable(text).fmt(f),
             Self::Withdrawn => f.write_str("the object no longer exists"),
+            Self::SlotGone => f.write_str("the server has taken a registered handle back"),
         }
     }
 }
@@ -274,6 +277,7 @@ impl Encode for Fault {
                 put_place(*parameter, path, out);
             }
             Self::Withdrawn => out.put(&[20]),
+            Self::SlotGone => out.put(&[21]),
         }
     }
 }
@@ -326,6 +330,7 @@ impl Decode for Fault {
                 path: path(input)?,
             },
             20 => Self::Withdrawn,
+            21 => Self::SlotGone,
             _ => return Err(input.error(DecodeErrorKind::Value { expected: "fault" })),
         })
     }
@@ -428,6 +433,7 @@ mod tests {
             Fault::Busy { limit: text() },
             Fault::Draining,
             Fault::Withdrawn,
+            Fault::SlotGone,
             Fault::Panicked { text: text() },
             Fault::Failed { text: text() },
             Fault::Unsendable { text: text() },

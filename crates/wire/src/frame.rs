@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use syshandle_types::Limits;
 
-use crate::{Entries, Features, Versions};
+use crate::{Entries, Features, SlotId, Versions};
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub enum FrameKind {
     End = 14,
     /// Reader of a stream to its writer: no more items are wanted.
     Stop = 15,
+    /// Either direction: tells the peer what happens to slots of registered handles. The body is
+    /// [`crate::SlotNotes`].
+    Slots = 17,
 }
 
 impl FrameKind {
@@ -87,6 +90,7 @@ impl FrameKind {
             13 => Self::Credit,
             14 => Self::End,
             15 => Self::Stop,
+            17 => Self::Slots,
             _ => return None,
         })
     }
@@ -326,7 +330,8 @@ impl Header {
             | FrameKind::Acknowledge
             | FrameKind::Credit
             | FrameKind::End
-            | FrameKind::Stop => *handles == 0 && is_inline,
+            | FrameKind::Stop
+            | FrameKind::Slots => *handles == 0 && is_inline,
             FrameKind::Item => is_inline,
             FrameKind::Cancel
             | FrameKind::Bye
@@ -349,6 +354,7 @@ impl Header {
                 Features::STREAMS
             }
             FrameKind::Acknowledge => Features::ONE_WAY,
+            FrameKind::Slots => Features::REGISTERED_HANDLES,
             FrameKind::RingOffer
             | FrameKind::RingAnswer
             | FrameKind::RingSwitch
@@ -436,6 +442,12 @@ pub enum Violation {
     CreditOverflow(u32),
     /// The peer has more open streams than the limit.
     TooManyStreams,
+    /// The peer releases a slot that holds no handle of this generation.
+    UnknownSlot(SlotId),
+    /// The peer answers a request to keep a handle that was not made or was answered before.
+    UnknownToken(u16),
+    /// A note about a slot is of an unknown type.
+    BadSlotNote(u8),
     /// The frame uses a feature that is not in effect on this connection.
     NotNegotiated(Features),
     /// A position or a length in a ring is impossible, or its memory lacks the required size, seals
@@ -490,6 +502,17 @@ impl fmt::Display for Violation {
             Self::CreditOverflow(id) => write!(f, "the credit of stream {id} overflows"),
             Self::TooManyStreams => {
                 write!(f, "more than {} streams are open", Limits::STREAMS_MAX)
+            }
+            Self::UnknownSlot(SlotId { slot, generation }) => write!(
+                f,
+                "the slot {slot} of a registered handle is released, but holds no handle of \
+                 generation {generation}"
+            ),
+            Self::UnknownToken(token) => {
+                write!(f, "no request to keep a handle has the token {token}")
+            }
+            Self::BadSlotNote(kind) => {
+                write!(f, "the type {kind} of a note about a registered handle is unknown")
             }
             Self::NotNegotiated(feature) => {
                 write!(f, "a frame uses the feature `{feature}`, which was not negotiated")

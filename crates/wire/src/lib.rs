@@ -23,12 +23,13 @@ mod pending_releases;
 mod released_objects;
 mod ring;
 mod server_end;
+mod slot_notes;
 mod streams;
 
 pub use arena::Ranges;
 pub use client_end::{ClientEnd, ClientEndEvent, OpenError, StartError};
 pub use core_hint::CoreHint;
-pub use entries::{Entries, Entry, MessageEntries};
+pub use entries::{Entries, Entry, MessageEntries, SlotId};
 pub use fault::{Fault, MethodError};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
@@ -36,6 +37,7 @@ pub use negotiation::{Features, Versions};
 pub use released_objects::ReleasedObjects;
 pub use ring::{RingEnd, RingEvent, RingLayout, RingSide, Transport};
 pub use server_end::{ServerEnd, ServerEndEvent};
+pub use slot_notes::{SlotNote, SlotNotes};
 pub use streams::{
     Credit, ReadStreams, ReaderEvent, StreamFrame, TakenCredit, WriterEvent, WrittenStreams,
 };

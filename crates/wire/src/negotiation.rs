@@ -56,8 +56,12 @@ impl Features {
     /// Messages may open streams of values.
     pub const STREAMS: Self = Self(1 << 2);
 
+    /// A receiver keeps handles, and later messages name them by slots.
+    pub const REGISTERED_HANDLES: Self = Self(1 << 4);
+
     /// The features that a side always announces.
-    pub const OWN: Self = Self(Self::OBJECTS.0 | Self::DESCRIPTION.0 | Self::ONE_WAY.0);
+    pub const OWN: Self =
+        Self(Self::OBJECTS.0 | Self::DESCRIPTION.0 | Self::ONE_WAY.0 | Self::REGISTERED_HANDLES.0);
 
     /// Returns the set with these bits.
     #[must_use]
@@ -112,6 +116,7 @@ impl fmt::Display for Features {
             Self::ONE_WAY => f.write_str("one-way calls"),
             Self::RINGS => f.write_str("rings"),
             Self::STREAMS => f.write_str("streams"),
+            Self::REGISTERED_HANDLES => f.write_str("registered handles"),
             Self(bits) => write!(f, "{bits:#x}"),
         }
     }

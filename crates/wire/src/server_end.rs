@@ -68,6 +68,8 @@ pub enum ServerEndEvent<'a, T> {
     Stream(Header),
     /// The client gives numbers of objects back. The body of the frame contains them.
     ReleaseObjects,
+    /// Slots of registered handles. The body of the frame contains what happens to them.
+    Slots,
     /// The client is closing the connection.
     Bye,
     /// The client's shared memory has arrived as the handle of the frame. The handle may have been
@@ -150,6 +152,7 @@ impl<T> ServerEnd<T> {
                 FrameKind::Item | FrameKind::Credit | FrameKind::End | FrameKind::Stop,
             ) => ServerEndEvent::Stream(header),
             (Phase::Open, FrameKind::ReleaseObjects) => ServerEndEvent::ReleaseObjects,
+            (Phase::Open, FrameKind::Slots) => ServerEndEvent::Slots,
             (Phase::Open, FrameKind::Cancel) => {
                 match self.running.iter().find(|(id, _)| *id == header.call) {
                     Some((_, running)) => ServerEndEvent::Cancel(running),

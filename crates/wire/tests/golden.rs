@@ -28,7 +28,8 @@ use syshandle_types::{
 };
 use syshandle_wire::{
     Body, ClientEnd, Credit, Entry, Fault, FrameKind, Greeting, Header, Hello, MethodError, Offer,
-    ReleasedObjects, Releases, RingEnd, RingSide, ServerEnd, Status, StreamFrame,
+    ReleasedObjects, Releases, RingEnd, RingSide, ServerEnd, SlotId, SlotNote, SlotNotes, Status,
+    StreamFrame,
 };
 
 /// The lines of one golden file.
@@ -158,6 +159,15 @@ fn frames_are_as_they_were() {
     golden.frame("bell", (RingEnd::bell(), vec![]));
     golden.frame("attach", (Header { handles: 1, ..of(FrameKind::Attach) }, vec![]));
     golden.frame("release of objects", ReleasedObjects::write(&[(7, 1), (9, 300)]));
+    let slot = SlotId { slot: 5, generation: 6 };
+    let entries = [Entry::Slot(slot), Entry::HandleToKeep(300)].into_iter().collect();
+    let table = Header { handles: 1, call: 2, code: 3, entries, ..of(FrameKind::Call) };
+    golden.frame("call with a registered handle and a request", with_body(table, &[0, 0, 1, 0]));
+    let kept = SlotNote::Kept { token: 300, slot };
+    let notes = [kept, SlotNote::Declined { token: 301 }];
+    golden.frame("answers to requests", SlotNotes::write(&notes));
+    let notes = [SlotNote::TakenBack(slot), SlotNote::Released(slot)];
+    golden.frame("slots that end", SlotNotes::write(&notes));
     let one_way = Header { call: 2, code: 3, timeout_ms: 30_000, ..of(FrameKind::Call) };
     let one_way = Header { one_way: true, object: 7, ..one_way };
     golden.frame("one-way call", with_body(one_way, b"abc"));
@@ -229,6 +239,7 @@ fn faults_are_as_they_were() {
         Fault::Aborted { text: text() },
         Fault::Incompatible { parameter: Some(1), path: path(), text: text() },
         Fault::Withdrawn,
+        Fault::SlotGone,
     ];
     for fault in faults {
         let bytes = fault.write();

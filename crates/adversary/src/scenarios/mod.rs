@@ -9,6 +9,7 @@ mod handshake;
 mod memory;
 mod objects;
 mod one_way;
+mod registered;
 
 use crate::scenario::Scenario;
 
@@ -37,6 +38,7 @@ const ALL: &[Scenario] = &[
     connections::DEATH,
     objects::NUMBERS,
     one_way::ONE_WAY,
+    registered::SLOTS,
     memory::ARENA,
     memory::SPARSE,
     memory::AMPLIFICATION,

@@ -3,8 +3,8 @@
 
 use syshandle_types::Limits;
 use syshandle_wire::{
-    ClientEnd, Entry, Features, Greeting, Header, MessageEntries, ReleasedObjects, ServerEnd,
-    ServerEndEvent, Status,
+    ClientEnd, ClientEndEvent, Entry, Features, Greeting, Header, MessageEntries, ReleasedObjects,
+    ServerEnd, ServerEndEvent, SlotNotes, Status,
 };
 
 /// Checks one input.
@@ -54,6 +54,7 @@ fn server(frames: &[&[u8]], handles: u8, features: Features) {
                 let Ok(released) = ReleasedObjects::read(inline) else { return };
                 assert!(released.iter().count() <= ReleasedObjects::MAX);
             }
+            ServerEndEvent::Slots => read_notes(inline),
             _ => {}
         }
     }
@@ -71,8 +72,19 @@ fn client(frames: &[&[u8]], handles: u8, features: Features) {
         if handles & 0x20 != 0 && features.contains(Features::ONE_WAY) {
             let _ = end.start_one_way((i as u32, 0), 0, 0, 0);
         }
-        if end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0).is_err() {
-            return;
+        match end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0) {
+            Ok((ClientEndEvent::Slots, body)) => read_notes(body),
+            Ok(_) => {}
+            Err(_) => return,
         }
     }
+}
+
+/// Reads notes about slots, and writes them again.
+fn read_notes(body: &[u8]) {
+    let Ok(notes) = SlotNotes::read(body) else { return };
+    let Ok(notes) = notes.iter().collect::<Result<Vec<_>, _>>() else { return };
+    let (_, written) = SlotNotes::write(&notes);
+    let again = SlotNotes::read(&written).expect("notes that were written");
+    assert!(again.iter().eq(notes.into_iter().map(Ok)));
 }

@@ -9,11 +9,14 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::num::{NonZeroI128, NonZeroU8};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use syshandle::{Decode, Encode, handle::Event};
 use syshandle_os::{BorrowedHandle, Declaration, Facts, Object, OwnedHandle, Rights};
-use syshandle_types::{Decoder, EncodeErrorKind, Encoder, Limits, ProofError, Prove};
+use syshandle_types::{
+    Decoder, EncodeErrorKind, Encoder, Limits, MessageObject, ProofError, Prove,
+};
 
 #[derive(Encode, Decode, Debug)]
 enum Tree {
@@ -74,11 +77,15 @@ fn decode<T: Encode + Decode>(handles: u8, bytes: &[u8], check: impl FnOnce(&[u8
         (0..handles % 8).map(|_| null.try_clone().expect("a descriptor").into()).collect();
     let duplicates = handles.iter().map(|handle| handle.try_clone().expect("a descriptor"));
     run_growable(bytes, duplicates.collect());
+    // Registered handles are decoded if and only if passed ones are.
+    let kept = handles.iter().map(|handle| handle.try_clone().expect("a descriptor"));
+    let kept = kept.map(|handle| Some(Arc::new(handle) as MessageObject)).collect();
+    let mut of_kept = Decoder::new(bytes, Vec::new(), &AlternatingProver).with_objects(kept);
+    let kept = of_kept.parameter::<T>(0, None).is_ok() && of_kept.finish().is_ok();
     let mut input = Decoder::new(bytes, handles, &AlternatingProver);
-    let Ok(value) = input.parameter::<T>(0, None) else { return };
-    if input.finish().is_err() {
-        return;
-    }
+    let value = input.parameter::<T>(0, None).ok().filter(|_| input.finish().is_ok());
+    assert_eq!(kept, value.is_some());
+    let Some(value) = value else { return };
     // Encoding a decoded value must yield the same bytes, except for the order of sets.
     let mut out = Encoder::new(Vec::new(), Limits::default());
     value.encode(&mut out);
@@ -134,6 +141,16 @@ impl Prove for AlternatingProver {
         let facts = Facts { object, rights: Rights::READ | Rights::SIGNAL | Rights::WAIT };
         declared.check(&facts).map_err(ProofError::Mismatch)?;
         Ok(handle.try_clone_to_owned().ok())
+    }
+
+    fn duplicate(
+        &self,
+        kept: &MessageObject,
+        declared: &Declaration,
+    ) -> Option<Result<OwnedHandle, ProofError>> {
+        let handle = kept.downcast_ref::<OwnedHandle>()?;
+        let duplicate = || Ok(handle.try_clone().expect("a descriptor"));
+        Some(self.prove(handle.as_fd(), declared).and_then(|_| duplicate()))
     }
 
     fn refuse(&self, handle: OwnedHandle) {

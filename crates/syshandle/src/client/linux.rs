@@ -56,7 +56,7 @@ use self::handshake::hello;
 use self::one_way::OneWayCaller;
 use self::pipeline::Pipeline;
 use self::references::NumberedReference;
-use self::released_numbers::ReceivedNumber;
+use self::released_numbers::ReceivedEntry;
 pub(super) use self::reply::EncodedReply;
 use self::reply::ReplyBody;
 use super::Client;
@@ -65,6 +65,7 @@ use crate::door::{DoorMaker, LentDoor, ReceivedObject};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
 use crate::setup::other_process;
+use crate::slots::{PassedHandles, PassedSlots};
 use crate::withdrawal::Withdrawal;
 use crate::{CallError, Error, ErrorKind, Result, door};
 
@@ -248,8 +249,7 @@ impl Client {
         let mut deadline = self.deadline();
         let reply =
             self.with_call(method, &mut deadline, arguments, |connection, call, deadline| {
-                let waiter = connection.begin(call, deadline)?;
-                Ok((connection, connection.finish(waiter, deadline)?))
+                Ok((connection, connection.call(call, deadline)?))
             });
         let (connection, reply) = reply?;
         self.read_reply(connection, method, declared, reply)
@@ -267,7 +267,11 @@ impl Client {
         let place = |error: Error| self.method_ref(method).name(error);
         let connection = self.ready(deadline).map_err(place)?;
         self.check_method(method).map_err(place)?;
-        let to = (connection.receiver(), connection.limits());
+        let to = CallReceiver {
+            receiver: connection.receiver(),
+            limits: connection.limits(),
+            connection: Some(connection),
+        };
         self.encode(method, to, deadline.instant, arguments, |call| {
             begin(connection, call, deadline)
         })
@@ -278,20 +282,38 @@ impl Client {
     fn encode<'a, R>(
         &self,
         method: u32,
-        (receiver, limits): (usize, Limits),
+        to: CallReceiver<'_>,
         until: Instant,
         arguments: impl FnOnce(&mut Encoder<'a>),
         begin: impl FnOnce(&NewCall<'_, '_>) -> Result<R>,
     ) -> Result<R> {
         let method_ref = self.method_ref(method);
-        let mut out = Encoder::new(take_bytes(), limits).until(until).to(receiver);
+        let mut out = Encoder::new(take_bytes(), to.limits).until(until).to(to.receiver);
         arguments(&mut out);
         let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
         let (object, objects) = (self.object.shared.number(), passed(&handles));
         let begun = handles.with(|handles| {
             let (body, objects) = (&body, &objects);
-            begin(&NewCall { object, method, body, handles, objects, one_way: None })
+            let one_way = None;
+            let plain = NewCall { object, method, body, handles, objects, one_way, plain: None };
+            let slots = to.connection.and_then(|connection| connection.slots());
+            match slots.and_then(|slots| slots.pass(&objects.table, handles)) {
+                None => begin(&plain),
+                Some(PassedHandles { table, handles, slots }) => {
+                    let objects = PassedReferences { table, kept: objects.kept.clone(), slots };
+                    let plain = Some(&plain);
+                    begin(&NewCall {
+                        object,
+                        method,
+                        body,
+                        handles: &handles,
+                        objects: &objects,
+                        one_way,
+                        plain,
+                    })
+                }
+            }
         });
         let begun = begun.map_err(|error| method_ref.name(error))?;
         give_bytes(body.into_room());
@@ -306,7 +328,8 @@ impl Client {
         begin: impl FnOnce(&NewCall<'_, '_>) -> R,
     ) -> R {
         let (object, objects) = (self.object.shared.number(), &PassedReferences::default());
-        begin(&NewCall { object, method, body, handles: &[], objects, one_way: None })
+        let plain = None;
+        begin(&NewCall { object, method, body, handles: &[], objects, one_way: None, plain })
     }
 
     /// Decodes a reply that another thread of this client may have received.
@@ -395,7 +418,7 @@ impl Client {
     fn received_objects(
         &self,
         connection: &Arc<ClientConnection>,
-        numbers: Vec<Option<ReceivedNumber>>,
+        numbers: Vec<Option<ReceivedEntry>>,
     ) -> MessageObjects {
         if numbers.is_empty() {
             return MessageObjects::new();
@@ -502,6 +525,15 @@ impl Client {
     }
 }
 
+/// What the arguments of a call are encoded for.
+struct CallReceiver<'c> {
+    /// What identifies the connection to encoders; 0 before it exists, and if it takes no numbers.
+    receiver: usize,
+    limits: Limits,
+    /// The connection, unless it is made later.
+    connection: Option<&'c Arc<ClientConnection>>,
+}
+
 /// Returns the references to objects of the server among the entries of a message.
 #[inline]
 fn passed(handles: &OutgoingHandles<'_>) -> PassedReferences {
@@ -519,7 +551,8 @@ fn passed(handles: &OutgoingHandles<'_>) -> PassedReferences {
     let received = |reference: Option<&ClientInner>| reference?.number.as_ref()?.received();
     PassedReferences {
         table: references.clone().map(entry).collect(),
-        _kept: references.filter_map(received).collect(),
+        kept: references.filter_map(received).collect(),
+        slots: PassedSlots::default(),
     }
 }
 

@@ -15,9 +15,10 @@ use syshandle_os::{
     BorrowedHandle, Declaration, Facts, Filesystems, OwnedHandle, ReceivedMessage, Seqpacket,
     identify_with, prove_with,
 };
-use syshandle_types::{Handles, ProofError, Prove};
+use syshandle_types::{Handles, MessageObject, ProofError, Prove, SharedHandle, SharedType};
 
 use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::slots::KeptHandle;
 
 /// Handles of a peer that no value owns yet. Dropping the list closes the remaining handles without
 /// blocking.
@@ -93,6 +94,11 @@ impl ReceivedHandles {
         self.handles.first()
     }
 
+    /// Takes all handles, to decide about each of them.
+    pub(crate) fn take_all(&mut self) -> Handles {
+        std::mem::take(&mut self.handles)
+    }
+
     /// Takes the last handle.
     pub(crate) fn pop(&mut self) -> Option<OwnedHandle> {
         self.handles.pop()
@@ -163,8 +169,13 @@ impl<'f> KernelProver<'f> {
 
     /// Accepts only files on local file systems.
     pub(crate) fn usual(sender: &'f Arc<Quota>) -> Self {
+        Self::new(Self::usual_filesystems(), sender)
+    }
+
+    /// Returns the local file systems.
+    pub(crate) fn usual_filesystems() -> &'static Filesystems {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
-        Self::new(&USUAL, sender)
+        &USUAL
     }
 
     /// Returns the guard of the memory of the values that were decoded.
@@ -184,6 +195,22 @@ impl<'f> KernelProver<'f> {
     }
 }
 
+impl KernelProver<'_> {
+    /// Verifies that a kept handle has the declared kind and rights. Asks the kernel only for facts
+    /// that may have changed since the handle was kept.
+    fn check_kept(&self, kept: &KeptHandle, declared: &Declaration) -> Result<(), ProofError> {
+        if kept.settled(declared, self.filesystems) {
+            return Ok(());
+        }
+        let checked = kept.with(|handle| self.check(handle, declared));
+        checked.map_err(|error| ProofError::Unknown(error.to_string()))?.map(drop)
+    }
+}
+
+fn no_duplicate(error: io::Error) -> ProofError {
+    ProofError::Unknown(format!("no descriptor is left for a duplicate: {error}"))
+}
+
 impl Prove for KernelProver<'_> {
     fn prove(
         &self,
@@ -193,10 +220,32 @@ impl Prove for KernelProver<'_> {
         if !self.check(handle, declared)?.object.close_may_block() {
             return Ok(None);
         }
-        let duplicate = handle.try_clone_to_owned();
-        duplicate.map(Some).map_err(|error| {
-            ProofError::Unknown(format!("no descriptor is left for a duplicate: {error}"))
-        })
+        handle.try_clone_to_owned().map(Some).map_err(no_duplicate)
+    }
+
+    fn duplicate(
+        &self,
+        kept: &MessageObject,
+        declared: &Declaration,
+    ) -> Option<Result<OwnedHandle, ProofError>> {
+        let kept = kept.downcast_ref::<KeptHandle>()?;
+        Some(self.check_kept(kept, declared).and_then(|()| {
+            let duplicate = kept.with(|handle| handle.try_clone_to_owned());
+            duplicate.and_then(|duplicate| duplicate).map_err(no_duplicate)
+        }))
+    }
+
+    fn share(
+        &self,
+        kept: &MessageObject,
+        declared: &Declaration,
+        of: SharedType,
+    ) -> Option<Result<SharedHandle, ProofError>> {
+        let kept = kept.downcast_ref::<KeptHandle>()?;
+        let shared = self
+            .check_kept(kept, declared)
+            .and_then(|()| kept.share(of).map_err(|error| ProofError::Unknown(error.to_string())));
+        Some(shared)
     }
 
     fn refuse(&self, handle: OwnedHandle) {

@@ -76,6 +76,16 @@ impl Context {
         self.1.as_ref().is_some_and(|call| call.is_stopping) || self.0.is_stopping()
     }
 
+    /// Drops the handles that the client has [registered](crate::handle::Registered) on its
+    /// connection, for example before a file system is unmounted. A handle that a method still has
+    /// stays open until the method drops it. The client passes the handles again when it needs them.
+    ///
+    /// Linux only.
+    #[cfg(not(windows))]
+    pub fn drop_registered(&self) {
+        self.0.take_back_handles();
+    }
+
     /// Returns the client that a test simulates.
     fn simulated_client(&self) -> Option<Credentials> {
         self.1.as_ref()?.client

@@ -14,6 +14,7 @@
 mod local_streams;
 mod method_errors;
 mod reentrancy;
+mod registered;
 mod simulated_context;
 mod support;
 mod withdrawal;

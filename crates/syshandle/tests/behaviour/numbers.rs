@@ -41,7 +41,7 @@ fn numbers(raw: &Raw, name: &str, arguments: &[u8]) -> Vec<u32> {
     assert!(handles.is_empty());
     let number = |entry| match entry {
         Entry::Object(number) => number,
-        Entry::Handle | Entry::Stream(_) => panic!("a handle"),
+        other => panic!("{other:?}"),
     };
     header.entries.iter().map(number).collect()
 }

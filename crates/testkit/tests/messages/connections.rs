@@ -13,7 +13,7 @@ use syshandle_os::Listener;
 use syshandle_testkit::{
     Fixture, Messages, SERVER, TEST_SERVICE, TestService, TestServiceClient, wait_until,
 };
-use syshandle_wire::{Body, FrameKind, Greeting, Header, Offer, ServerEnd};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Offer, ServerEnd, Status};
 
 use crate::group;
 
@@ -44,6 +44,7 @@ fn the_messages_of_connections() {
     of_servers(&mut messages, folder.path());
     of_other_versions(&mut messages);
     of_a_dead_process(&mut messages);
+    of_registered_handles(&mut messages);
     messages.check();
 }
 
@@ -231,6 +232,27 @@ fn of_a_dead_process(messages: &mut Messages) {
     });
     messages.add("a process that dies during a call to its object", &during);
     messages.add("a process of an object that has died", &after);
+}
+
+fn of_registered_handles(messages: &mut Messages) {
+    let (ours, theirs) = socket_pair().unwrap();
+    let error = std::thread::scope(|scope| {
+        let client =
+            scope.spawn(|| from_socket::<OtherClient>(ours).unwrap().nothing().unwrap_err());
+        let socket = syshandle_os::Seqpacket::from(theirs);
+        let iid = <dyn Other as syshandle::object::Interface>::DESCRIPTION.iid;
+        let offers = vec![Offer::new(syshandle::Guid::NIL, iid)];
+        let greeting = Greeting::new(syshandle_types::Limits::default(), offers);
+        let (header, body) = ServerEnd::<()>::greeting(&greeting);
+        send(&socket, &header, &body);
+        let (_hello, call) = (receive(&socket), receive(&socket));
+        let body = Fault::SlotGone.write();
+        let header = Header { call: call.call, ..Header::new(FrameKind::Reply) };
+        let (code, len) = (Status::Fault as u32, body.len() as u32);
+        send(&socket, &Header { code, body: Body::Inline { len }, ..header }, &body);
+        client.join().unwrap()
+    });
+    messages.add("a registered handle that the server has taken back", &error);
 }
 
 fn send(socket: &syshandle_os::Seqpacket, header: &Header, body: &[u8]) {

@@ -20,6 +20,7 @@ use super::released_numbers::ReceivedNumber;
 use super::reply::{UNFETCHED_BYTES_MAX, Waiter, WaiterNumber};
 use crate::buffer::take_bytes;
 use crate::send_error::past_limit;
+use crate::slots::PassedSlots;
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
@@ -31,18 +32,21 @@ pub(super) struct NewCall<'c, 'p> {
     pub(super) method: u32,
     pub(super) body: &'c Payload<'p>,
     pub(super) handles: &'c [BorrowedHandle<'c>],
-    /// The objects that the arguments refer to.
+    /// The objects and slots that the arguments refer to.
     pub(super) objects: &'c PassedReferences,
     /// The number of the reference that makes a one-way call.
     pub(super) one_way: Option<u32>,
+    /// The call without slots, if `objects` names any.
+    pub(super) plain: Option<&'c Self>,
 }
 
-/// References to objects of the server that a call passes back.
-#[derive(Clone, Debug, Default)]
+/// References to objects of the server that a call passes back, and slots of registered handles.
+#[derive(Debug, Default)]
 pub(super) struct PassedReferences {
     pub(super) table: Entries,
     /// Keeps the numbers valid until the call is sent.
-    pub(super) _kept: Vec<Arc<ReceivedNumber>>,
+    pub(super) kept: Vec<Arc<ReceivedNumber>>,
+    pub(super) slots: PassedSlots,
 }
 
 /// Call with copies of its arguments and handles, so that it can wait.
@@ -111,6 +115,17 @@ impl NewCall<'_, '_> {
 }
 
 impl PassedReferences {
+    /// Returns the references of a call that is sent later. It does not ask the server to keep
+    /// handles.
+    fn of_later_call(&self) -> Self {
+        let Self { table, kept, slots } = self;
+        Self {
+            table: table.without_requests(),
+            kept: kept.clone(),
+            slots: slots.of_later_message(),
+        }
+    }
+
     /// Returns the number of bytes of the table.
     #[inline]
     fn len(&self) -> usize {
@@ -132,7 +147,7 @@ impl OwnedCall {
             Error::detected(ErrorKind::System, text).because(error)
         })?;
         let NewCall { object, method, one_way, .. } = *call;
-        let (body, objects) = (body.into(), call.objects.clone());
+        let (body, objects) = (body.into(), call.objects.of_later_call());
         Ok(Self { object, method, body, handles, objects, one_way, deadline })
     }
 

@@ -7,18 +7,21 @@ use std::time::{Duration, Instant};
 
 use syshandle_types::Limits;
 use syshandle_wire::{
-    Body, ClientEnd, ClientEndEvent, Fault, Features, FrameKind, Header, ReleasedObjects, Violation,
+    Body, ClientEnd, ClientEndEvent, Entries, Entry, Fault, Features, FrameKind, Header,
+    ReleasedObjects, SlotNotes, Violation,
 };
 
 use super::call_queue::{CallQueue, NewCall, Obstacle, OwnedCall, QueuedCall};
 use super::end_reason::{EndReason, LAST_WORDS, PeerName};
 use super::one_way::OneWayCallers;
 use super::receiver::ReceivedFrame;
-use super::released_numbers::ReleaseQueue;
+use super::released_numbers::{ReceivedEntry, ReleaseQueue};
 use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
 use crate::buffer::{give_bytes, take_bytes};
 use crate::link::{BodyError, Link};
+use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::send_error::{is_past_limit, send_error};
+use crate::slots::{KeptGuard, Slots};
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
@@ -34,6 +37,8 @@ pub(super) struct Calls {
     one_way: OneWayCallers,
     /// The numbers of objects to give back.
     released: Arc<ReleaseQueue>,
+    /// The registered handles.
+    slots: Arc<Slots>,
     /// Whether the server was told that shared memory is short.
     memory_asked: bool,
     sending: Sending,
@@ -60,6 +65,7 @@ impl Calls {
             results: Replies::default(),
             one_way: OneWayCallers::default(),
             released: Arc::default(),
+            slots: Arc::default(),
             memory_asked: false,
             sending: Sending::Open,
             next_deadline: None,
@@ -325,10 +331,13 @@ impl Calls {
             self.results.fail(waiter, reason.to_error(self.peer_name, false));
         }
         self.sending = Sending::Ended(reason);
+        // Closing a handle doesn't block.
+        drop(self.slots.close());
     }
 
     /// Processes a received frame. Returns the waiter of its reply, unless the reply belongs to the
-    /// receiving thread.
+    /// receiving thread. `notices_death` returns whether the death of the server is noticed even if
+    /// this process holds the server's end of the connection.
     ///
     /// # Errors
     /// The reason why the frame ends the connection.
@@ -337,12 +346,14 @@ impl Calls {
         link: &Link,
         frame: ReceivedFrame,
         receiver: &mut ReplyWait,
+        notices_death: &dyn Fn() -> bool,
     ) -> Result<Option<WaiterNumber>, EndReason> {
         let ReceivedFrame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = self.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             ClientEndEvent::Reply { waiter, status, body, entries, handles_lost } => {
-                let numbers = self.released.received(&entries);
+                let numbers =
+                    self.received(link, &entries, &mut handles, handles_lost, notices_death);
                 let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (link.check_body(body), body) {
                     (Ok(()), Body::Inline { .. }) if is_own => {
@@ -377,8 +388,9 @@ impl Calls {
             }
             ClientEndEvent::LateReply { body, entries } => {
                 self.has_read(link, body);
-                drop(self.released.received(&entries));
+                drop(self.received(link, &entries, &mut handles, true, notices_death));
             }
+            ClientEndEvent::Slots => drop(self.slots.receive(inline)?),
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
             ClientEndEvent::ArenaLost => link.outgoing().send_again(),
             ClientEndEvent::ReleaseRequest(release) => self.release(link, release),
@@ -397,6 +409,76 @@ impl Calls {
             }
         }
         Ok(None)
+    }
+
+    /// Takes over what a reply has brought in addition to the handles of its frame.
+    #[inline]
+    fn received(
+        &self,
+        link: &Link,
+        entries: &Entries,
+        handles: &mut ReceivedHandles,
+        are_lost: bool,
+        notices_death: &dyn Fn() -> bool,
+    ) -> Vec<Option<ReceivedEntry>> {
+        match entries.is_empty() {
+            true => Vec::new(),
+            false => self.take_entries(link, entries, handles, are_lost, notices_death),
+        }
+    }
+
+    #[cold]
+    fn take_entries(
+        &self,
+        link: &Link,
+        entries: &Entries,
+        handles: &mut ReceivedHandles,
+        are_lost: bool,
+        notices_death: &dyn Fn() -> bool,
+    ) -> Vec<Option<ReceivedEntry>> {
+        let mut all = handles.take_all().into_iter();
+        let sender = link.socket.peer_quota();
+        let mut received = Vec::with_capacity(entries.len());
+        for entry in entries.iter() {
+            received.push(match entry {
+                Entry::Handle => {
+                    handles.extend(all.next());
+                    None
+                }
+                Entry::HandleToKeep(_) if self.slots().is_none() => {
+                    handles.extend(all.next());
+                    None
+                }
+                Entry::HandleToKeep(token) => match all.next().filter(|_| !are_lost) {
+                    Some(handle) => {
+                        let by = (KernelProver::usual_filesystems(), sender);
+                        let reserve = KeptGuard::of_result;
+                        let kept = self.slots.keep(token, handle, by, reserve, notices_death);
+                        kept.map_err(|handle| handles.push(handle)).ok().map(ReceivedEntry::Kept)
+                    }
+                    None => {
+                        self.slots.decline(token);
+                        None
+                    }
+                },
+                // Streams are not in effect.
+                Entry::Stream(_) => Some(ReceivedEntry::Missing),
+                Entry::Object(number) => {
+                    Some(ReceivedEntry::Number(self.released.received(number)))
+                }
+                Entry::Slot(slot) => Some(match self.slots.get(slot) {
+                    Some(handle) => ReceivedEntry::Kept(handle),
+                    None => ReceivedEntry::Missing,
+                }),
+            });
+        }
+        handles.extend(all);
+        received
+    }
+
+    /// Returns the registered handles, if the server keeps and passes any.
+    pub(super) fn slots(&self) -> Option<&Arc<Slots>> {
+        self.end.features().contains(Features::REGISTERED_HANDLES).then_some(&self.slots)
     }
 
     /// Returns whether references to objects of the server are numbers.
@@ -439,7 +521,7 @@ impl Calls {
         &self.released
     }
 
-    /// Gives numbers of objects back, as far as the socket has room. Returns `false` if some are
+    /// Gives numbers of objects and slots back, as far as the socket has room. Returns `false` if some are
     /// left.
     #[cold]
     pub(super) fn send_released(&mut self, link: &Link) -> bool {
@@ -452,7 +534,13 @@ impl Calls {
                 return false;
             }
         }
-        true
+        if !self.slots.has_notes() || !matches!(self.sending, Sending::Open) {
+            return true;
+        }
+        self.slots.send_notes(|notes| {
+            let (header, body) = SlotNotes::write(notes);
+            link.send(&header, &body.into(), &[]).is_ok()
+        })
     }
 
     /// Releases the range of a reply in the server's memory.

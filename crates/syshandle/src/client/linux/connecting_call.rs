@@ -11,6 +11,7 @@ use syshandle_os::Waitable;
 use syshandle_types::Encoder;
 use tokio::runtime::Handle;
 
+use super::CallReceiver;
 use super::call_queue::OwnedCall;
 use super::deadline::Deadline;
 use super::object_wait;
@@ -45,7 +46,7 @@ impl Client {
     ) -> Result<ConnectingCall> {
         // Before the client has connected, references in the arguments are doors.
         let receiver = self.own_connection().map_or(0, |connection| connection.receiver());
-        let to = (receiver, crate::limits::LIMITS);
+        let to = CallReceiver { receiver, limits: crate::limits::LIMITS, connection: None };
         let call = self.encode(method, to, deadline.instant, arguments, |call| {
             OwnedCall::copy(call, deadline.instant)
         })?;

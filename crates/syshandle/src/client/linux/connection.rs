@@ -32,6 +32,7 @@ use super::server_process::ServerProcess;
 use super::tasks::{Tasks, Watch};
 use crate::link::{ArenaRange, Link};
 use crate::peer_socket::PeerSocket;
+use crate::slots::{SlotConnection, Slots};
 use crate::spin::Spin;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::thread::Thread;
@@ -54,6 +55,8 @@ pub(crate) struct ClientConnection {
     takes_one_way_calls: bool,
     /// The numbers of objects to give back.
     released: Arc<ReleaseQueue>,
+    /// The registered handles; `None` if the server doesn't keep any.
+    slots: Option<Arc<Slots>>,
     /// Whether the last wait for room to give numbers back was in vain.
     release_is_stuck: AtomicBool,
     receiver: Receiver,
@@ -162,6 +165,7 @@ impl ClientConnection {
             takes_objects: state.calls.takes_objects(),
             takes_one_way_calls: state.calls.takes_one_way_calls(),
             released: state.calls.released().clone(),
+            slots: state.calls.slots().cloned(),
             release_is_stuck: AtomicBool::new(false),
             receiver: Receiver::new(ServerProcess::of(server, process)),
             object_spin: Spin::default(),
@@ -202,7 +206,40 @@ impl ClientConnection {
         if self.takes_objects { std::ptr::from_ref(self) as usize } else { 0 }
     }
 
-    /// Gives the numbers of objects back that are no longer used.
+    /// Returns the registered handles, if the server keeps any.
+    #[inline]
+    pub(super) fn slots(self: &Arc<Self>) -> Option<&Arc<Slots>> {
+        let slots = self.slots.as_ref()?;
+        slots.set_connection(|| Arc::<Self>::downgrade(self));
+        Some(slots)
+    }
+
+    /// Returns whether numbers of objects or slots wait to be given back.
+    #[inline]
+    fn owes_releases(&self) -> bool {
+        !self.released.is_empty() || self.slots.as_ref().is_some_and(|slots| slots.has_notes())
+    }
+
+    /// Makes a call, and waits for its result. If the server no longer has a registered handle of the
+    /// call, makes the call again with that handle.
+    #[inline]
+    pub(super) fn call(
+        &self,
+        call: &NewCall<'_, '_>,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<EncodedReply> {
+        let waiter = self.begin(call, deadline)?;
+        let reply = self.finish(waiter, deadline)?;
+        match call.plain {
+            Some(plain) if reply.is_slot_gone() => {
+                let waiter = self.begin(plain, deadline)?;
+                self.finish(waiter, deadline)
+            }
+            _ => Ok(reply),
+        }
+    }
+
+    /// Gives the numbers of objects and the slots back that are no longer used.
     ///
     /// If the socket has no room, the next frame gives them back. If no call waits, none may follow,
     /// so this waits a moment for room, unless the last such wait was in vain.
@@ -340,7 +377,7 @@ impl ClientConnection {
         deadline.check()?;
         self.prepare_memory(call.len(), call.body.len())?;
         let mut state = self.state();
-        if !self.released.is_empty() {
+        if self.owes_releases() {
             state.calls.send_released(&self.link);
         }
         if state.calls.queued() > 0 {
@@ -354,7 +391,10 @@ impl ClientConnection {
             return self.enqueue(call, fetched_by, 1).map(Some);
         };
         match self.link.send(&header, call.body, call.handles) {
-            Ok(()) => Ok(call.one_way.is_none().then_some(waiter.number)),
+            Ok(()) => {
+                call.objects.slots.are_sent();
+                Ok(call.one_way.is_none().then_some(waiter.number))
+            }
             Err(error) => self.unsent(call, deadline, &header, waiter, error).map(Some),
         }
     }
@@ -603,6 +643,14 @@ impl Drop for WokenTasks {
 #[cold]
 fn wake_all(woken: Box<[Waker]>) {
     woken.into_iter().for_each(Waker::wake);
+}
+
+impl SlotConnection for ClientConnection {
+    fn send_slot_notes(&self) {
+        if self.owner.is_current() {
+            self.release_objects();
+        }
+    }
 }
 
 /// Sends `Bye` if the server may still hold background work for this client, so that the work

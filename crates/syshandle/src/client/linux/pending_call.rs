@@ -84,7 +84,7 @@ pub struct PendingCall<R> {
 enum CallState {
     /// The call is begun when the client has connected.
     #[cfg(feature = "tokio")]
-    Connecting(super::connecting_call::ConnectingCall),
+    Connecting(Box<super::connecting_call::ConnectingCall>),
     Begun(WaiterNumber),
     /// A one-way call was sent, or a flush has nothing to wait for.
     Made,
@@ -178,7 +178,7 @@ impl Client {
         #[cfg(feature = "tokio")]
         if self.connects_in_runtime() {
             let call = self.begin_connecting((method, is_one_way), deadline, arguments)?;
-            return Ok(CallState::Connecting(call));
+            return Ok(CallState::Connecting(Box::new(call)));
         }
         let holds = self.object.pipeline.as_ref().is_some_and(Pipeline::holds);
         self.with_call(method, deadline, arguments, |connection, call, deadline| {

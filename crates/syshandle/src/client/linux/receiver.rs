@@ -82,6 +82,11 @@ impl Receiver {
         self.process.has_ended(&link.socket)
     }
 
+    /// Returns whether the end of the server process is noticed even if the connection stays open.
+    pub(super) fn notices_death(&self, link: &Link) -> bool {
+        self.process.is_watched(&link.socket)
+    }
+
     /// Receives one frame, waiting until the deadline or a cancel. With `or_room`, returns
     /// [`ReceiveResult::NotYet`] when the socket has room.
     pub(super) fn receive(

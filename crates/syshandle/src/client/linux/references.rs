@@ -6,7 +6,7 @@ use std::sync::Arc;
 use syshandle_types::{MessageObject, MessageObjects};
 
 use super::connection::ClientConnection;
-use super::released_numbers::ReceivedNumber;
+use super::released_numbers::{ReceivedEntry, ReceivedNumber};
 
 /// A reference to an object by its number.
 pub(super) struct NumberedReference {
@@ -20,14 +20,18 @@ impl NumberedReference {
     /// Makes references of the numbers that a reply has brought.
     pub(super) fn of_reply(
         connection: &Arc<ClientConnection>,
-        numbers: Vec<Option<ReceivedNumber>>,
+        entries: Vec<Option<ReceivedEntry>>,
         is_covered: bool,
     ) -> MessageObjects {
-        let reference = |number| {
-            let (number, connection) = (Some(Arc::new(number)), connection.clone());
-            Arc::new(Self { number, connection, is_covered }) as MessageObject
+        let object = |entry| match entry {
+            ReceivedEntry::Number(number) => {
+                let (number, connection) = (Some(Arc::new(number)), connection.clone());
+                Arc::new(Self { number, connection, is_covered }) as MessageObject
+            }
+            ReceivedEntry::Kept(handle) => handle,
+            ReceivedEntry::Missing => Arc::new(()),
         };
-        numbers.into_iter().map(|number| number.map(reference)).collect()
+        entries.into_iter().map(|entry| entry.map(object)).collect()
     }
 
     pub(super) fn number(&self) -> u32 {

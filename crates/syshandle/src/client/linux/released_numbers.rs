@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_wire::{Entries, Entry, ReleasedObjects};
+use syshandle_wire::ReleasedObjects;
 
+use crate::slots::KeptHandle;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicUsize;
 
@@ -22,6 +23,16 @@ pub(super) struct ReleaseQueue {
 pub(crate) struct ReceivedNumber {
     number: u32,
     queue: Arc<ReleaseQueue>,
+}
+
+/// An entry of a received message, other than a handle of its frame.
+#[derive(Debug)]
+pub(crate) enum ReceivedEntry {
+    Number(ReceivedNumber),
+    /// A registered handle that this client keeps.
+    Kept(Arc<KeptHandle>),
+    /// A slot without a handle.
+    Missing,
 }
 
 impl ReleaseQueue {
@@ -55,13 +66,9 @@ impl ReleaseQueue {
         taken.iter().for_each(|(number, count)| self.push(*number, *count));
     }
 
-    /// Takes over the numbers that a message has brought. Returns nothing if it has brought none.
-    pub(super) fn received(self: &Arc<Self>, entries: &Entries) -> Vec<Option<ReceivedNumber>> {
-        let number = |entry| match entry {
-            Entry::Handle | Entry::Stream(_) => None,
-            Entry::Object(number) => Some(ReceivedNumber { number, queue: self.clone() }),
-        };
-        entries.iter().map(number).collect()
+    /// Takes over a number that a message has brought.
+    pub(super) fn received(self: &Arc<Self>, number: u32) -> ReceivedNumber {
+        ReceivedNumber { number, queue: self.clone() }
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use syshandle_os::descriptor_limit;
 use syshandle_types::Limits;
-use syshandle_wire::{Body, Status};
+use syshandle_wire::{Body, Fault, Status};
 
-use super::released_numbers::ReceivedNumber;
+use super::released_numbers::ReceivedEntry;
 use crate::buffer::FrameBuffer;
 use crate::received_handles::ReceivedHandles;
 use crate::{Error, Result};
@@ -30,8 +30,8 @@ pub(crate) struct EncodedReply {
     pub(crate) status: Status,
     pub(crate) body: ReplyBody,
     pub(crate) handles: ReceivedHandles,
-    /// The entries of a reply that has objects, by index; `None` for a handle.
-    pub(crate) numbers: Vec<Option<ReceivedNumber>>,
+    /// The entries of a reply that has a table, by index; `None` for a handle.
+    pub(crate) numbers: Vec<Option<ReceivedEntry>>,
     pub(crate) handles_lost: bool,
 }
 
@@ -146,6 +146,16 @@ impl EncodedReply {
         }
     }
 
+    /// Returns whether the server no longer had a registered handle of the call, which did not run.
+    pub(super) fn is_slot_gone(&self) -> bool {
+        let body = match &self.body {
+            ReplyBody::Frame { frame, start, end } => &frame[*start..*end],
+            ReplyBody::Copy(body) => body,
+            ReplyBody::PastLimit(_) | ReplyBody::Shared(_) => return false,
+        };
+        self.status == Status::Fault && Fault::read(body) == Ok(Fault::SlotGone)
+    }
+
     /// Returns the bytes of memory and the number of handles that the reply holds.
     fn size(&self) -> (usize, usize) {
         let bytes = match &self.body {
@@ -153,7 +163,7 @@ impl EncodedReply {
             // A frame buffer stays with its thread anyway. Shared bytes are the server's memory.
             ReplyBody::Frame { .. } | ReplyBody::Shared(_) | ReplyBody::PastLimit(_) => 0,
         };
-        let numbers = self.numbers.len() * size_of::<Option<ReceivedNumber>>();
+        let numbers = self.numbers.len() * size_of::<Option<ReceivedEntry>>();
         (bytes + numbers, self.handles.len())
     }
 }

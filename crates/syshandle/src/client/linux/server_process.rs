@@ -46,6 +46,11 @@ impl ServerProcess {
         if self.is_other { deadline.min(now() + INTERVAL) } else { deadline }
     }
 
+    /// Returns whether the end of the process is noticed. The end of this process need not be.
+    pub(super) fn is_watched(&self, socket: &Seqpacket) -> bool {
+        !self.is_other || !self.has_ended(socket) && matches!(self.process.get(), Some(Some(_)))
+    }
+
     /// Returns whether the process is known to have ended.
     pub(super) fn has_ended(&self, socket: &Seqpacket) -> bool {
         if !self.is_other {

@@ -129,7 +129,7 @@ fn new_call<'c, 'p>(
     handles: &'c [BorrowedHandle<'c>],
     objects: &'c PassedReferences,
 ) -> NewCall<'c, 'p> {
-    NewCall { object: 0, method: 1, body, handles, objects, one_way: None }
+    NewCall { object: 0, method: 1, body, handles, objects, one_way: None, plain: None }
 }
 
 fn call_with(

@@ -86,8 +86,7 @@ impl UntypedClient {
         let mut deadline = self.0.deadline();
         let reply =
             self.0.with_call(method, &mut deadline, arguments, |connection, call, deadline| {
-                let waiter = connection.begin(call, deadline)?;
-                Ok((connection, connection.finish(waiter, deadline)?))
+                Ok((connection, connection.call(call, deadline)?))
             });
         let (connection, reply) = reply?;
         let method_ref = MethodRef { interface: &UNTYPED, method };

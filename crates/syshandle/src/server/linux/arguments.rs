@@ -29,7 +29,7 @@ pub(crate) enum Arguments {
         memory: Arc<dyn PeerMemory>,
         body: Body,
     },
-    /// Arguments that refer to objects by their numbers.
+    /// Arguments that refer to objects by their numbers, or to registered handles.
     WithObjects(Box<Self>, MessageObjects),
     Lost,
     /// The arguments, or the call itself, name an object that can't be used.
@@ -38,13 +38,15 @@ pub(crate) enum Arguments {
     PastLimit(&'static str),
 }
 
-/// The reason why a number stands for no object.
+/// The reason why a number stands for no object, or a slot for no handle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum MissingObject {
     /// The client doesn't have the number.
     Unknown(u32),
     /// The owner of the object has withdrawn it.
     Withdrawn,
+    /// The slot of a registered handle holds no handle of this generation.
+    SlotGone,
 }
 
 impl Arguments {

@@ -173,6 +173,7 @@ impl ServerCall {
             () => match arguments {
                 Arguments::PastLimit(limit) => Some(Fault::Busy { limit: limit.into() }),
                 Arguments::NoObject(MissingObject::Withdrawn) => Some(Fault::Withdrawn),
+                Arguments::NoObject(MissingObject::SlotGone) => Some(Fault::SlotGone),
                 Arguments::NoObject(MissingObject::Unknown(number)) => {
                     Some(Fault::NoObject { text: format!("the client has no object {number}") })
                 }

@@ -8,6 +8,7 @@
 //! | [`CallOrder`] | calls that wait for one-way calls |
 //! | [`Outbox`] | replies that wait |
 //! | [`Objects`] | the objects to which the client refers by numbers |
+//! | [`Slots`] | the registered handles of both sides |
 //! | [`Session`] | what outlives the connection: the client's identity and background tasks |
 //!
 //! [`receiving`] handles the frames of a client, [`replying`] answers its calls, and [`dedicated`]
@@ -20,6 +21,7 @@ mod inbox;
 mod objects;
 mod outbox;
 pub(super) mod receiving;
+mod registered;
 mod reply_batch;
 mod replying;
 mod state;
@@ -56,6 +58,7 @@ use crate::limits::LIMITS;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaGuard, Resource};
+use crate::slots::Slots;
 use crate::spin::Spin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard};
@@ -72,6 +75,8 @@ pub(crate) struct ServerConnection {
     object: Arc<ClientObject>,
     spin: Spin,
     inbox: Inbox,
+    /// The registered handles.
+    slots: Arc<Slots>,
     /// Number of replies that threads are sending without the lock.
     sending: AtomicUsize,
     shared: Mutex<SharedState>,
@@ -86,6 +91,9 @@ struct SharedState {
     order: CallOrder<Box<dyn WorkItem>>,
     outbox: Outbox,
     objects: Objects,
+    /// Key of the source that ends the connection with the client's process, if the client has
+    /// registered a socket. That may be its end of the connection, which then stays open.
+    death_watch: Option<u64>,
     keep_alive: Option<KeepAlive>,
     /// Keeps a draining server alive until the client's last frames are received.
     last_frames: Option<KeepAlive>,
@@ -193,6 +201,7 @@ impl ServerConnection {
             order: CallOrder::default(),
             outbox: Outbox::default(),
             objects: Objects::default(),
+            death_watch: None,
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
             last_frames: None,
         };
@@ -203,9 +212,11 @@ impl ServerConnection {
             object,
             spin: Spin::default(),
             inbox: Inbox::default(),
+            slots: Arc::default(),
             sending: AtomicUsize::new(0),
             shared: Mutex::new(shared),
         });
+        connection.slots.set_connection(|| Arc::downgrade(&connection));
         connection.link.send(header, greeting, &[])?;
         let watched = reactor.quietest_loop().add(
             |key| {
@@ -394,7 +405,10 @@ impl ServerConnection {
         let objects = shared.objects.take_all();
         let (expected, keep_alive) = (shared.expected.take(), shared.keep_alive.take());
         let last_frames = shared.last_frames.take();
+        let death_watch = shared.death_watch.take();
         drop(shared);
+        self.end_death_watch(reactor, death_watch);
+        self.drop_kept(reactor, self.slots.close());
         calls.iter().for_each(|call| call.cancel());
         // They are refused, because they were cancelled.
         waiting.into_iter().for_each(|call| reactor.run_beside(call));
@@ -437,6 +451,16 @@ impl CallHost for ServerConnection {
         // A client that has disconnected does not need the fault.
         let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
+    }
+
+    fn take_back_handles(&self, reactor: &Arc<Reactor>) {
+        let shared = self.shared();
+        let handles = self.slots.take_back();
+        if !shared.state.is_closed() {
+            self.send_notes();
+        }
+        drop(shared);
+        self.drop_kept(reactor, handles);
     }
 
     fn reply(

@@ -28,6 +28,9 @@ pub(crate) trait CallHost: Debug + Send + Sync {
     /// Ends the connection with a fault.
     fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault);
 
+    /// Takes back the registered handles of the client.
+    fn take_back_handles(&self, reactor: &Arc<Reactor>);
+
     /// Sends the reply of a call, or keeps it as a pending reply until there is room.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "no method is asynchronous"))]
     fn reply(
@@ -137,6 +140,13 @@ impl CallContext {
     /// Counts a call that is refused with this fault.
     pub(crate) fn count_refusal(&self, fault: &Fault) {
         self.reactor.count_refusal(fault);
+    }
+
+    /// Takes back the registered handles of the client.
+    pub(crate) fn take_back_handles(&self) {
+        if self.reactor.is_own() {
+            self.connection.take_back_handles(&self.reactor);
+        }
     }
 
     pub(crate) fn abort(&self, text: String) {

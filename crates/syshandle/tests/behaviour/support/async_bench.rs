@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use syshandle::handle::{Event, ManualEvent, OwnedHandle};
+use syshandle::handle::{Event, ManualEvent, OwnedHandle, Registered, Section};
 use syshandle::tokio::AsyncObject;
 use syshandle::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
@@ -156,5 +157,15 @@ impl BenchAsync for AsyncWorkbench {
         fn job_after_release(&self, context: &Context, when: Event, report: OwnedHandle) -> Result<()>;
         fn job_to_cancel(&self, context: &Context, when: Option<Event>, report: OwnedHandle) -> Result<()>;
         fn cancel_job(&self) -> Result<bool>;
+        fn is_same(&self, file: Arc<File>) -> Result<bool>;
+        fn forget_file(&self) -> Result<()>;
+        fn len_of(&self, file: File) -> Result<u64>;
+        fn take_writable(&self, file: Arc<File>) -> Result<()>;
+        fn take_frozen(&self, section: Arc<Section>) -> Result<()>;
+        fn take_stream(&self, stream: Arc<UnixStream>) -> Result<()>;
+        fn take_any(&self, handles: Vec<Arc<OwnedHandle>>) -> Result<()>;
+        fn bell(&self) -> Result<Registered<ManualEvent>>;
+        fn drop_bell(&self) -> Result<()>;
+        fn drop_registered(&self, context: &Context) -> Result<()>;
     }
 }

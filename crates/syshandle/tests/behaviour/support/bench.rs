@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{
     BackgroundTask, Context, Decode, Encode, Result, class,
-    handle::{Event, ManualEvent, OwnedHandle},
+    handle::{Event, ManualEvent, OwnedHandle, Registered, Section},
     interface,
 };
 
@@ -162,6 +163,27 @@ pub(crate) trait Bench {
     fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
     /// Returns the number of counters in the process.
     fn live_counters(&self) -> Result<u32>;
+
+    /// Returns whether the file is the value that the previous call has got.
+    fn is_same(&self, #[handle(file, read)] file: Arc<File>) -> Result<bool>;
+    /// Drops the value of the previous call.
+    fn forget_file(&self) -> Result<()>;
+    /// Returns the number of bytes of an owned file.
+    fn len_of(&self, #[handle(file, read)] file: File) -> Result<u64>;
+    /// Takes a file that may be read and written.
+    fn take_writable(&self, #[handle(file, read | write)] file: Arc<File>) -> Result<()>;
+    fn take_frozen(
+        &self,
+        #[handle(section, at_most = read | map)] section: Arc<Section>,
+    ) -> Result<()>;
+    fn take_stream(&self, stream: Arc<UnixStream>) -> Result<()>;
+    fn take_any(&self, handles: Vec<Arc<OwnedHandle>>) -> Result<()>;
+    /// Returns the event of the object, which it has registered.
+    fn bell(&self) -> Result<Registered<ManualEvent>>;
+    /// Drops the event, so that the next call returns another one.
+    fn drop_bell(&self) -> Result<()>;
+    /// Takes the registered handles of the client back.
+    fn drop_registered(&self, context: &Context) -> Result<()>;
 }
 
 /// The second interface of the class [`DOUBLE`].
@@ -223,6 +245,8 @@ pub(crate) struct Workbench {
     files: Mutex<Vec<File>>,
     name: Mutex<String>,
     counter: Mutex<Option<CounterClient>>,
+    file: Mutex<Option<Arc<File>>>,
+    bell: Mutex<Option<Registered<ManualEvent>>>,
 }
 
 /// Implements [`Counter`]. Closes the report when it is released.
@@ -519,6 +543,56 @@ impl Bench for Workbench {
 
     fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient> {
         context.serve::<dyn Counter, _>(Count::with(Some(report)))
+    }
+
+    fn is_same(&self, file: Arc<File>) -> Result<bool> {
+        let last = self.file.lock().unwrap().replace(file.clone());
+        Ok(last.is_some_and(|last| Arc::ptr_eq(&last, &file)))
+    }
+
+    fn forget_file(&self) -> Result<()> {
+        drop(self.file.lock().unwrap().take());
+        Ok(())
+    }
+
+    fn len_of(&self, file: File) -> Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn take_writable(&self, _: Arc<File>) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_frozen(&self, section: Arc<Section>) -> Result<()> {
+        section.view()?;
+        Ok(())
+    }
+
+    fn take_stream(&self, stream: Arc<UnixStream>) -> Result<()> {
+        (&*stream).write_all(b"x")?;
+        Ok(())
+    }
+
+    fn take_any(&self, _: Vec<Arc<OwnedHandle>>) -> Result<()> {
+        Ok(())
+    }
+
+    fn bell(&self) -> Result<Registered<ManualEvent>> {
+        let mut bell = self.bell.lock().unwrap();
+        if bell.is_none() {
+            *bell = Some(Registered::new(ManualEvent::new()?));
+        }
+        Ok(bell.clone().unwrap())
+    }
+
+    fn drop_bell(&self) -> Result<()> {
+        drop(self.bell.lock().unwrap().take());
+        Ok(())
+    }
+
+    fn drop_registered(&self, context: &Context) -> Result<()> {
+        context.drop_registered();
+        Ok(())
     }
 
     fn live_counters(&self) -> Result<u32> {

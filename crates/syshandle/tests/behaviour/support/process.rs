@@ -39,13 +39,14 @@ pub(crate) const ASYNC: &str = "BEHAVIOUR_ASYNC";
 pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
 
 pub(crate) const SERVER: &str = "server";
-const CLIENT: &str = "client";
-const WORLD: &str = "BEHAVIOUR_WORLD";
+pub(crate) const CLIENT: &str = "client";
+pub(crate) const WORLD: &str = "BEHAVIOUR_WORLD";
 const ALONE: &str = "BEHAVIOUR_ALONE";
 
 /// The function that a server runs.
 pub(crate) const SERVE: &str = "support::process::serves_where_it_is_started_as_a_server";
 const ACT: &str = "support::process::acts_where_it_is_started_as_a_client";
+const REGISTER_END: &str = "registered::registers_its_end_where_it_is_started_as_a_client";
 const BLOCK: &str = "support::process::blocks_where_it_is_started_as_a_client";
 
 /// Returns the arguments with which this program runs a single test.
@@ -146,6 +147,11 @@ impl OtherClient {
     /// Blocks as many threads of the server as this client may, in user code of the given kind.
     pub(crate) fn that_blocks(world: &World, kind: &str) -> Self {
         Self::start(world, BLOCK, &[("BEHAVIOUR_KIND", kind)])
+    }
+
+    /// Connects, and registers its own end of the connection.
+    pub(crate) fn that_registers_its_end(world: &World) -> Self {
+        Self::start(world, REGISTER_END, &[])
     }
 
     fn start(world: &World, test: &str, environment: &[(&str, &str)]) -> Self {

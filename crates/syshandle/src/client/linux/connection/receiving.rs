@@ -42,7 +42,7 @@ impl ClientConnection {
         let mut state = self.state();
         let mut has_waited = false;
         let result = loop {
-            if !self.released.is_empty() {
+            if self.owes_releases() {
                 state.calls.send_released(&self.link);
             }
             if state.calls.queued() > 0 {
@@ -168,7 +168,8 @@ impl ClientConnection {
             ReceiveResult::NotYet => return,
             ReceiveResult::Nothing(ended) => ended,
             ReceiveResult::Frame(frame) => {
-                match state.calls.take_frame(&self.link, frame, receiver) {
+                let notices_death = || self.receiver.notices_death(&self.link);
+                match state.calls.take_frame(&self.link, frame, receiver, &notices_death) {
                     Ok(None) => return,
                     Ok(Some(waiter)) => return state.wake(waiter),
                     Err(ended) => ended,
@@ -203,7 +204,7 @@ impl ClientConnection {
         if server_has_ended && is_empty {
             state.end_with(EndReason::Died);
         }
-        if !self.released.is_empty() {
+        if self.owes_releases() {
             state.calls.send_released(&self.link);
         }
         if state.calls.queued() > 0 {

@@ -149,6 +149,12 @@ impl Calls {
         self.end.features().contains(Features::ONE_WAY)
     }
 
+    /// Returns the features in effect.
+    #[inline]
+    pub(super) fn features(&self) -> Features {
+        self.end.features()
+    }
+
     /// Returns whether no call runs.
     pub(super) fn is_idle(&self) -> bool {
         self.end.is_idle()

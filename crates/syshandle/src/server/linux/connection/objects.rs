@@ -146,7 +146,7 @@ impl Objects {
     pub(super) fn take_back(&mut self, table: &Entries) -> Vec<Arc<ClientObject>> {
         let numbers = table.iter().filter_map(|entry| match entry {
             Entry::Object(number) => Some(number),
-            Entry::Handle | Entry::Stream(_) => None,
+            Entry::Handle | Entry::HandleToKeep(_) | Entry::Slot(_) | Entry::Stream(_) => None,
         });
         numbers.filter_map(|number| self.release(number, 1).ok()?).collect()
     }

@@ -15,6 +15,7 @@ use super::reply_batch::ReplyBatch;
 use crate::link::Link;
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
+use crate::slots::PassedSlots;
 use crate::sync::now;
 
 /// The replies of a connection that wait.
@@ -41,6 +42,8 @@ pub(super) struct PendingReply {
     handles: ReceivedHandles,
     /// The table of a reply without a header.
     table: Entries,
+    /// Keeps the slots in the table valid.
+    _slots: PassedSlots,
     /// The part of the client's quota that the reply takes.
     _quota_guard: Option<QuotaGuard>,
 }
@@ -66,8 +69,8 @@ impl PendingReply {
         handles: ReceivedHandles,
         _quota_guard: Option<QuotaGuard>,
     ) -> Self {
-        let table = Entries::default();
-        Self { call, status, header, body, handles, table, _quota_guard }
+        let (table, _slots) = (Entries::default(), PassedSlots::default());
+        Self { call, status, header, body, handles, table, _slots, _quota_guard }
     }
 
     /// Creates a pending acknowledgement of one-way calls.
@@ -76,9 +79,9 @@ impl PendingReply {
         Self::new(reply, Some(header), body, handles, None)
     }
 
-    /// Sets the table of the objects in the reply.
-    pub(super) fn with_table(self, table: Entries) -> Self {
-        Self { table, ..self }
+    /// Sets the table of the objects and slots in the reply.
+    pub(super) fn with_table(self, table: Entries, slots: PassedSlots) -> Self {
+        Self { table, _slots: slots, ..self }
     }
 
     /// Creates a fault that replaces a reply that couldn't be sent. Without the header of that

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Peer, PollEvent, ReceivedMessage};
-use syshandle_types::{Guid, MessageObjects};
+use syshandle_types::{Guid, MessageObject, MessageObjects};
 use syshandle_wire::{
     Body, Entries, Entry, Fault, Hello, ReleasedObjects, ServerEndEvent, Violation,
 };
@@ -322,7 +322,12 @@ impl ServerConnection {
                 };
                 let (target, arguments) = match target {
                     Ok(target) if entries.is_empty() => (target, arguments),
-                    Ok(target) => (target, self.with_objects(shared, reactor, arguments, &entries)),
+                    Ok(target) => {
+                        let received = (&mut handles, handles_lost);
+                        let arguments =
+                            self.with_entries(shared, reactor, arguments, &entries, received);
+                        (target, arguments)
+                    }
                     Err(missing) => (self.object.clone(), Arguments::NoObject(missing)),
                 };
                 let keep_alive = reactor.keep_alive(ActivityKind::Work);
@@ -360,6 +365,17 @@ impl ServerConnection {
                 }
                 return Ok(self.release_objects(context, unused));
             }
+            ServerEndEvent::Slots => {
+                let released = self.slots.receive(inline)?;
+                self.send_notes();
+                let has_pending = shared.outbox.has_pending();
+                drop(guard);
+                if has_pending {
+                    self.send_pending(reactor);
+                }
+                self.drop_kept(reactor, released);
+                return Ok(ServerEvent::Other);
+            }
             ServerEndEvent::Arena => self.link.set_incoming(&mut handles)?,
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
@@ -388,45 +404,91 @@ impl ServerConnection {
         Ok(taken)
     }
 
-    /// Adds the objects to which arguments refer.
+    /// Adds the objects and the registered handles to which arguments refer. Keeps the handles that
+    /// the client asks the server to keep.
     #[cold]
-    fn with_objects(
-        &self,
-        shared: &SharedState,
+    fn with_entries(
+        self: &Arc<Self>,
+        shared: &mut SharedState,
         reactor: &Arc<Reactor>,
         arguments: Arguments,
         entries: &Entries,
+        (handles, are_lost): (&mut ReceivedHandles, bool),
     ) -> Arguments {
         // The owner of an object may withdraw it now. These references keep the destructors of the
         // objects from running here, where the connection is locked.
-        let mut targets = Vec::with_capacity(entries.len());
-        for entry in entries.iter() {
-            let target = match entry {
-                Entry::Handle | Entry::Stream(_) => None,
-                Entry::Object(0) => Some(self.object.clone()),
-                Entry::Object(number) => match shared.objects.get(number) {
-                    Ok(target) => Some(target),
-                    Err(missing) => return Arguments::NoObject(missing),
-                },
-            };
-            targets.push(target);
-        }
+        let mut targets = Vec::new();
+        let mut all = handles.take_all().into_iter();
         let mut objects = MessageObjects::with_capacity(entries.len());
-        for target in &targets {
-            let Some(target) = target else {
-                objects.push(None);
-                continue;
+        let mut refused = None;
+        let keeps = self.slots(shared).is_some();
+        for entry in entries.iter() {
+            let object = match entry {
+                Entry::Handle => {
+                    handles.extend(all.next());
+                    Ok(None)
+                }
+                Entry::HandleToKeep(_) if !keeps => {
+                    handles.extend(all.next());
+                    Ok(None)
+                }
+                Entry::HandleToKeep(token) => match all.next().filter(|_| !are_lost) {
+                    Some(handle) => match self.keep(shared, reactor, token, handle) {
+                        Ok(kept) => Ok(Some(kept as MessageObject)),
+                        Err(handle) => {
+                            handles.push(handle);
+                            Ok(None)
+                        }
+                    },
+                    None => {
+                        self.slots.decline(token);
+                        Ok(None)
+                    }
+                },
+                Entry::Slot(slot) => match self.slots.get(slot) {
+                    Some(kept) => Ok(Some(kept as MessageObject)),
+                    None => Err(Arguments::NoObject(MissingObject::SlotGone)),
+                },
+                // Streams are not in effect.
+                Entry::Stream(_) => Ok(Some(Arc::new(()) as MessageObject)),
+                Entry::Object(number) => {
+                    self.received_object(shared, reactor, number, &mut targets).map(Some)
+                }
             };
-            let Some(object) = target.object() else {
-                return Arguments::NoObject(MissingObject::Unknown(0));
-            };
-            let object = (object, target.holders());
-            match ServedObject::received(reactor, &self.session.quota, object) {
-                Ok(received) => objects.push(Some(Arc::new(ReceivedObject(Arc::new(received))))),
-                Err(limit) => return Arguments::PastLimit(limit),
+            match object {
+                Ok(object) => objects.push(object),
+                // The other entries are looked at too, because each request has an answer.
+                Err(arguments) => refused = refused.or(Some(arguments)),
             }
         }
-        Arguments::WithObjects(Box::new(arguments), objects)
+        handles.extend(all);
+        // Before the reply, so that the client knows why a slot is gone.
+        self.send_notes();
+        refused.unwrap_or_else(|| Arguments::WithObjects(Box::new(arguments), objects))
+    }
+
+    /// Returns the object that the client has passed back by its number, and adds a reference to
+    /// `targets`.
+    ///
+    /// # Errors
+    /// Returns the arguments of a call that is refused for this reason.
+    fn received_object(
+        &self,
+        shared: &SharedState,
+        reactor: &Arc<Reactor>,
+        number: u32,
+        targets: &mut Vec<Arc<ClientObject>>,
+    ) -> Result<MessageObject, Arguments> {
+        let target = match number {
+            0 => self.object.clone(),
+            number => shared.objects.get(number).map_err(Arguments::NoObject)?,
+        };
+        targets.push(target.clone());
+        let object = target.object();
+        let object = object.ok_or(Arguments::NoObject(MissingObject::Unknown(number)))?;
+        let object = (object, target.holders());
+        let received = ServedObject::received(reactor, &self.session.quota, object);
+        Ok(Arc::new(ReceivedObject(Arc::new(received.map_err(Arguments::PastLimit)?))))
     }
 
     /// Releases objects to which the client no longer refers: a few of them on this thread.

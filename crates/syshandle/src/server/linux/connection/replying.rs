@@ -19,6 +19,7 @@ use crate::received_handles::ReceivedHandles;
 use crate::server::linux::arguments::PeerMemory;
 use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::timers::SourceTimer;
+use crate::slots::PassedSlots;
 use crate::sync::atomic::AtomicUsize;
 use crate::{Error, ErrorKind};
 
@@ -129,7 +130,8 @@ impl ServerConnection {
         if shared.state.is_closed() {
             return;
         }
-        if body.len() + Entries::ENTRY_LEN * objects.len() > Limits::INLINE_BYTES_MAX {
+        let entries_max = objects.len().max(handles.len());
+        if body.len() + Entries::ENTRY_LEN * entries_max > Limits::INLINE_BYTES_MAX {
             if let Err(error) = self.prepare_memory(shared, body.len()) {
                 drop(guard);
                 crate::log::warn!(%error, "a reply can't be sent");
@@ -147,6 +149,11 @@ impl ServerConnection {
                     return self.send_or_keep(reactor, (call, Status::Fault), body, &[], &[]);
                 }
             },
+        };
+        let slots = self.slots(shared).and_then(|slots| slots.pass(&table, handles));
+        let (table, handles, slots) = match &slots {
+            None => (table, handles, None),
+            Some(passed) => (passed.table.clone(), &passed.handles[..], Some(&passed.slots)),
         };
         let (awaits_bye, count) = (self.session.lasts(), handles.len());
         // From here on the call counts as answered.
@@ -166,6 +173,9 @@ impl ServerConnection {
             };
             match sent {
                 Ok(()) => {
+                    if let Some(slots) = slots {
+                        slots.are_sent();
+                    }
                     if matches!(header.body, Body::Shared { .. }) {
                         self.free_memory_later(&mut self.shared(), reactor);
                     }
@@ -180,7 +190,12 @@ impl ServerConnection {
             (Ok((handles, quota_guard)), header) => {
                 let body = body.into_vec().into();
                 let reply = (call, status);
-                PendingReply::new(reply, header, body, handles, Some(quota_guard)).with_table(table)
+                // A reply that is sent later asks the client to keep nothing.
+                let header = header
+                    .map(|header| Header { entries: header.entries.without_requests(), ..header });
+                let slots = slots.map_or_else(PassedSlots::default, PassedSlots::of_later_message);
+                PendingReply::new(reply, header, body, handles, Some(quota_guard))
+                    .with_table(table.without_requests(), slots)
             }
             (Err(error), None) => {
                 guard.objects.take_back(&table);
