@@ -143,6 +143,7 @@ impl<'d> Emitter<'d> {
     /// Returns the results of a method, each with a parameter name.
     fn results(&self, method: &Method) -> Vec<Parameter> {
         let result = |name: &str, ty: &Type| Parameter {
+            docs: Vec::new(),
             name: quote::format_ident!("{name}"),
             ty: ty.clone(),
             handle: method.result_handle.clone(),

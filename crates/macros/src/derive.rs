@@ -7,7 +7,9 @@ use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
 };
-use syshandle_model::generate::{doc_text, handle_declaration, range_check};
+use syshandle_model::generate::{
+    doc_text, field_docs, field_range, handle_declaration, range_check,
+};
 use syshandle_model::traits::{added, docs, grows, handle, range, unknown};
 use syshandle_model::{Added, Library};
 
@@ -192,8 +194,8 @@ fn describe(
     let doc = doc_text(&docs(&input.attrs));
     let fields = cases.iter().map(|case| {
         let Case { types, declared, labels, .. } = case;
-        let fields = labels.iter().zip(types).zip(declared).zip(&case.added);
-        let parameters = fields.map(|(((label, ty), declared), added)| {
+        let fields = labels.iter().zip(types).zip(declared).zip(&case.added).zip(&case.described);
+        let parameters = fields.map(|((((label, ty), declared), added), described)| {
             // Uses the span of the type, so that the compiler reports a contradicting declaration
             // there.
             let syshandle = syshandle.at(ty.span());
@@ -207,22 +209,24 @@ fn describe(
                     #label,
                     <#ty as #syshandle::describe::Describe>::TYPE,
                     #declared,
-                )#growth
+                )#growth #described
             }
         });
         quote! { const { &[#(#parameters),*] } }
     });
     let definition = match &input.data {
         Data::Enum(data) => {
-            let variants = cases.iter().map(|case| case.label.clone());
+            let labels = cases.iter().map(|case| case.label.clone());
             let unknown = unknown_variant(input)?;
             let values = values(data, &input.attrs).into_iter().zip(&data.variants);
             let values = values.filter(|(_, variant)| Some(&variant.ident) != unknown);
+            let docs = values.clone().map(|(_, variant)| doc_text(&docs(&variant.attrs)));
             let values = values.map(|(value, _)| value);
             let variants = quote! {
                 const {
                     &[#(#syshandle::describe::Variant {
-                        name: #variants,
+                        name: #labels,
+                        docs: #docs,
                         value: #values,
                         fields: #fields,
                     }),*]
@@ -422,6 +426,8 @@ struct Case {
     bounds: Vec<TokenStream>,
     /// The attribute `#[added]` of each field.
     added: Vec<Option<Added>>,
+    /// Code that adds the documentation and the bounds of each field to its description.
+    described: Vec<TokenStream>,
 }
 
 impl Case {
@@ -511,8 +517,13 @@ fn case(
             .map(|range| range_check(name, range, Some(&label)))
             .unwrap_or_default())
     });
+    let described = fields.iter().map(|field| {
+        let (docs, range) = (field_docs(&docs(&field.attrs)), field_range(range(&field.attrs)?));
+        Ok(quote!(#docs #range))
+    });
     Ok(Case {
         number,
+        described: described.collect::<Result<_>>()?,
         bounds: bounds.collect::<Result<_>>()?,
         label,
         pattern,

@@ -11,7 +11,7 @@ mod server;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::{Handle, Interface, KINDS, Library, Range};
+use crate::{Handle, Interface, KINDS, Library, Method, Parameter, Range, plain_name};
 
 /// Returns the Rust code for an interface: the trait, its clients, its description, and the code
 /// that connects them.
@@ -68,6 +68,19 @@ pub fn range_check(name: &Ident, Range { from, to }: Range, field: Option<&str>)
     quote!(__input.within(&#name, #from, #to) #place ?;)
 }
 
+/// Returns code that adds documentation to the description of a parameter or field.
+pub fn field_docs(docs: &[String]) -> Option<TokenStream> {
+    let text = doc_text(docs);
+    (!text.is_empty()).then(|| quote!(.documented(#text)))
+}
+
+/// Returns code that adds bounds to the description of a parameter or field.
+pub fn field_range(range: Option<Range>) -> Option<TokenStream> {
+    let Range { from, to } = range?;
+    let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
+    Some(quote!(.within(#from, #to)))
+}
+
 fn rights(names: &[Ident], syshandle: &Library) -> TokenStream {
     let constants = names.iter().map(|name| format_ident!("{}", name.to_string().to_uppercase()));
     quote!(#syshandle::handle::Rights::empty() #(.union(#syshandle::handle::Rights::#constants))*)
@@ -77,6 +90,22 @@ fn rights(names: &[Ident], syshandle: &Library) -> TokenStream {
 pub fn doc_text(lines: &[String]) -> String {
     let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
+}
+
+/// Returns `#[doc]` attributes for a method, with a list of its documented parameters, because Rust
+/// has no documentation of parameters.
+fn method_docs(method: &Method) -> TokenStream {
+    let mut lines = method.docs.clone();
+    let mut documented = method.parameters.iter().filter(|of| !of.docs.is_empty()).peekable();
+    if documented.peek().is_some() {
+        let heading = [String::new(), " # Parameters".to_owned(), String::new()];
+        lines.extend(heading.into_iter().skip(usize::from(lines.is_empty())));
+    }
+    for Parameter { docs, name, .. } in documented {
+        let text = doc_text(docs).replace('\n', "\n   ");
+        lines.push(format!(" - `{}`: {text}", plain_name(name)));
+    }
+    docs(&lines)
 }
 
 /// Returns `#[doc]` attributes for documentation lines.

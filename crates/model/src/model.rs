@@ -97,9 +97,7 @@ impl Definition {
 /// A field of a struct.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// The documentation, one entry per line.
-    pub docs: Vec<String>,
-    /// The name, type and handle declaration.
+    /// The documentation, name, type and handle declaration.
     pub value: Parameter,
     /// The attribute `#[added]`, if a later version of the struct added the field.
     pub added: Option<Added>,
@@ -196,9 +194,11 @@ pub struct Method {
     pub differs: Option<String>,
 }
 
-/// A parameter of a method.
+/// A parameter of a method, or a field.
 #[derive(Clone, Debug)]
 pub struct Parameter {
+    /// The documentation, one entry per line.
+    pub docs: Vec<String>,
     /// The name.
     pub name: Ident,
     /// The server's type for the value. It owns the value.

@@ -27,6 +27,7 @@ pub mod owned;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::{
@@ -95,6 +96,39 @@ pub struct Parameter {
     pub handle: Option<Declaration>,
     /// Whether a growable struct has the field since its first version.
     pub growth: Growth,
+    /// Documentation; empty for a result.
+    pub docs: &'static str,
+    /// Bounds of the value, if the interface declares any.
+    pub bounds: Option<Bounds>,
+}
+
+/// The bounds that an interface declares for a value: `#[range(1..=10)]`. Both are inclusive. They
+/// limit a number, the number of items of a list, the length of a text in UTF-16 units, or the
+/// discriminant of an enum without fields. An absent optional value has no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The minimum.
+    pub from: i128,
+    /// The maximum.
+    pub to: i128,
+}
+
+impl Bounds {
+    /// Returns whether a number is within the bounds.
+    pub const fn contains(self, number: i128) -> bool {
+        self.from <= number && number <= self.to
+    }
+
+    /// Returns whether some number is within both bounds.
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..={}", self.from, self.to)
+    }
 }
 
 /// Whether a field is part of the first version of its struct.
@@ -119,6 +153,18 @@ impl Parameter {
         Self { growth, ..self }
     }
 
+    /// Adds the documentation of a parameter or field.
+    #[must_use]
+    pub const fn documented(self, docs: &'static str) -> Self {
+        Self { docs, ..self }
+    }
+
+    /// Adds the bounds of a parameter or field.
+    #[must_use]
+    pub const fn within(self, from: i128, to: i128) -> Self {
+        Self { bounds: Some(Bounds { from, to }), ..self }
+    }
+
     /// Describes a parameter. Meant for constants.
     ///
     /// # Panics
@@ -137,7 +183,7 @@ impl Parameter {
             }
             assert!(ty.may_hold_handles(), "the attribute declares a handle and the type has none");
         }
-        Self { name, ty, handle, growth: Growth::Original }
+        Self { name, ty, handle, growth: Growth::Original, docs: "", bounds: None }
     }
 
     /// Describes a field of a user-defined type. Meant for constants.
@@ -362,6 +408,8 @@ impl Definition {
 pub struct Variant {
     /// Name of the variant.
     pub name: &'static str,
+    /// Documentation of the variant.
+    pub docs: &'static str,
     /// Discriminant in Rust, which is the value in COM. Without an explicit discriminant (`Busy =
     /// 5`), it is the discriminant of the previous variant plus one.
     pub value: i64,

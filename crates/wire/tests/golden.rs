@@ -405,7 +405,10 @@ const JOB: Type = Type::Named {
             const {
                 &[
                     Parameter::new("name", <String as Describe>::TYPE, None),
-                    Parameter::new("copies", <u32 as Describe>::TYPE, None).added(Growth::Required),
+                    Parameter::new("copies", <u32 as Describe>::TYPE, None)
+                        .added(Growth::Required)
+                        .documented("Number of copies.")
+                        .within(1, 99),
                 ]
             },
         )
@@ -419,9 +422,10 @@ const STATE: Type = Type::Named {
         Definition::Enum(
             const {
                 &[
-                    Variant { name: "Idle", value: -1, fields: &[] },
+                    Variant { name: "Idle", docs: "", value: -1, fields: &[] },
                     Variant {
                         name: "Busy",
+                        docs: "Prints.",
                         value: 5,
                         fields: &const { [Parameter::new("jobs", Type::List(&JOB), None)] },
                     },

@@ -178,6 +178,7 @@ impl Maker<'_> {
                     let fields = variant.fields.iter().map(|of| self.parameter(of));
                     described.push(Variant {
                         name: leak_text(plain_name(&variant.name)),
+                        docs: "",
                         value,
                         fields: Vec::leak(fields.collect::<Result<Vec<_>, _>>()?),
                     });

@@ -52,6 +52,7 @@ impl<'a> Lowering<'_, 'a> {
             };
             let name = ident(&unique_names.name(names::snake(called)));
             let value = model::Parameter {
+                docs: docs(&parameter.attributes),
                 name,
                 ty: value.ty,
                 handle: value.handle,
@@ -192,11 +193,7 @@ impl<'a> Lowering<'_, 'a> {
                 let name = format!("{interface}{}", names::camel(&method.name.name));
                 self.claim_name(&name, method.name.span)?;
                 let name = ident(&name);
-                let fields = results.into_iter().map(|value| model::Field {
-                    docs: Vec::new(),
-                    value,
-                    added: None,
-                });
+                let fields = results.into_iter().map(|value| model::Field { value, added: None });
                 self.define(Definition {
                     docs: vec![format!(" The results of `{}`.", method.name.name)],
                     name: name.clone(),
@@ -229,7 +226,8 @@ fn is_option(ty: &Type) -> bool {
 fn context(parameters: &[model::Parameter]) -> model::Parameter {
     let is_taken = parameters.iter().any(|parameter| parameter.name == "context");
     let name = ident(if is_taken { "call_context" } else { "context" });
-    model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None, range: None }
+    let ty = syn::parse_quote!(&syshandle::Context);
+    model::Parameter { docs: Vec::new(), name, ty, handle: None, range: None }
 }
 
 /// Returns whether a method is the accessor of a property.

@@ -81,8 +81,8 @@ impl<'a> Lowering<'_, 'a> {
                 let name = ident(&unique_names.name(field_name(declarator)));
                 let value = self.member(of, &name, &field.attributes, specifier, declarator)?;
                 lowered.push(model::Field {
-                    docs: docs(&field.attributes),
                     value: Parameter {
+                        docs: docs(&field.attributes),
                         name,
                         ty: value.ty,
                         handle: value.handle,

@@ -68,7 +68,7 @@ impl<'a> Lowering<'_, 'a> {
             let attributes = &arm.field.attributes;
             let RustType { ty, handle, range } =
                 self.member(of, &field, attributes, specifier, declarator)?;
-            fields.push(Parameter { name: field, ty, handle, range });
+            fields.push(Parameter { docs: Vec::new(), name: field, ty, handle, range });
         }
         let attributes = &arm.field.attributes;
         let cases = attributes.find(AttributeName::Case).into_iter().flat_map(Attribute::values);
@@ -93,6 +93,7 @@ impl<'a> Lowering<'_, 'a> {
             // value that has no arm of its own.
             let name = if fields.is_empty() { "Other".to_owned() } else { name };
             let number = Parameter {
+                docs: Vec::new(),
                 name: ident("case"),
                 ty: syn::parse_quote!(i64),
                 handle: None,

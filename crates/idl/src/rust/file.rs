@@ -46,7 +46,7 @@ fn items(list: Vec<Item>, description: &mut Description, errors: &mut Errors) {
                 let fields = item.fields.iter().enumerate().filter_map(|(at, field)| {
                     let value = errors.keep(parameter(field, at))?;
                     let added = errors.keep(added(&field.attrs))?;
-                    Some(Field { docs: docs(&field.attrs), value, added })
+                    Some(Field { value, added })
                 });
                 let kind = DefinitionKind::Struct(fields.collect());
                 let DeriveInput { attrs, ident: name, data, .. } = item.into();
@@ -103,6 +103,7 @@ fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Parameter> {
 fn parameter(field: &syn::Field, at: usize) -> Result<Parameter> {
     let name = field.ident.clone().unwrap_or_else(|| quote::format_ident!("field{at}"));
     Ok(Parameter {
+        docs: docs(&field.attrs),
         name,
         ty: field.ty.clone(),
         handle: handle(&field.attrs)?,

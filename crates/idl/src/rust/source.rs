@@ -85,10 +85,12 @@ fn method(method: &Method) -> TokenStream {
     }
 }
 
-fn parameter(Parameter { name, ty, handle: declared, range: bounds }: &Parameter) -> TokenStream {
+fn parameter(parameter: &Parameter) -> TokenStream {
+    let Parameter { docs: lines, name, ty, handle: declared, range: bounds } = parameter;
+    let docs = docs(lines);
     let declared = declared.as_ref().map(handle);
     let bounds = bounds.map(range);
-    quote!(#declared #bounds #name: #ty)
+    quote!(#docs #declared #bounds #name: #ty)
 }
 
 /// Returns the attribute `#[range(…)]`.
@@ -158,9 +160,8 @@ fn definition(
     }
 }
 
-fn field(
-    Field { docs: lines, value: Parameter { name, ty, handle: declared, range: bounds }, .. }: &Field,
-) -> TokenStream {
+fn field(Field { value, .. }: &Field) -> TokenStream {
+    let Parameter { docs: lines, name, ty, handle: declared, range: bounds } = value;
     let docs = docs(lines);
     let declared = declared.as_ref().map(handle);
     let bounds = bounds.map(range);
@@ -174,10 +175,11 @@ fn variant(variant: &Variant) -> TokenStream {
         let value = Literal::i64_unsuffixed(value);
         quote!(= #value)
     });
-    let fields = fields.iter().map(|Parameter { ty, handle: declared, range: bounds, .. }| {
+    let fields = fields.iter().map(|Parameter { docs: lines, ty, handle: declared, range: bounds, .. }| {
+        let docs = self::docs(lines);
         let declared = declared.as_ref().map(handle);
         let bounds = bounds.map(range);
-        quote!(#declared #bounds #ty)
+        quote!(#docs #declared #bounds #ty)
     });
     let fields = (fields.len() > 0).then(|| quote!((#(#fields),*)));
     quote!(#docs #name #fields #value,)

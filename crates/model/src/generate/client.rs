@@ -7,7 +7,7 @@ use syn::{Attribute, Meta};
 
 use super::client_types::{output_type, parameter};
 use super::server::client_name;
-use super::{docs, handle_declaration};
+use super::{handle_declaration, method_docs};
 use crate::{Interface, Library, Method, Parameter};
 
 /// Returns the code for the clients of an interface.
@@ -97,7 +97,7 @@ enum CallStyle {
 fn method(number: usize, method: &Method, style: CallStyle, syshandle: &Library) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
-    let docs = docs(&method.docs);
+    let docs = method_docs(method);
     let attributes = method.attributes.iter().map(client_attribute);
     let parameters = method.parameters.iter().map(|of| parameter(of, syshandle));
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {

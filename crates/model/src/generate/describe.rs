@@ -6,8 +6,8 @@ use syn::Type;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::{doc_text, guid, handle_declaration};
-use crate::{Handle, Interface, Library, Method};
+use super::{doc_text, field_docs, field_range, guid, handle_declaration};
+use crate::{Handle, Interface, Library, Method, Parameter};
 
 /// Returns an expression for the description of an interface.
 pub(super) fn interface(interface: &Interface, syshandle: &Library) -> TokenStream {
@@ -31,12 +31,10 @@ fn method(interface: &Ident, method: &Method, syshandle: &Library) -> TokenStrea
     let name = method.name.unraw().to_string();
     let docs = doc_text(&method.docs);
     let parameters = method.parameters.iter().map(|parameter| {
-        value(
-            &parameter.name.unraw().to_string(),
-            &parameter.ty,
-            parameter.handle.as_ref(),
-            syshandle,
-        )
+        let Parameter { docs, name, ty, handle, range } = parameter;
+        let described = value(&name.unraw().to_string(), ty, handle.as_ref(), syshandle);
+        let (docs, range) = (field_docs(docs), field_range(*range));
+        quote!(#described #docs #range)
     });
     let result = value("", &method.result, method.result_handle.as_ref(), syshandle);
     let error = match &method.error {

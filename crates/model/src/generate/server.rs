@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
 use super::client::client_attribute;
-use super::{describe, docs, handle_declaration, range_check};
+use super::{describe, docs, handle_declaration, method_docs, range_check};
 use crate::{Interface, Library, Method, Parameter};
 
 /// Returns the trait that a server implements, and its dispatch code.
@@ -73,7 +73,7 @@ fn asynchronous(interface: &Interface, syshandle: &Library) -> TokenStream {
     );
     let declarations = methods.iter().map(|method| {
         let Method { name, returns, .. } = method;
-        let docs = docs(&method.docs);
+        let docs = method_docs(method);
         let attributes = method.attributes.iter().map(client_attribute);
         let parameters = method_parameters(method);
         quote! {
@@ -151,7 +151,7 @@ pub(super) fn client_name(interface: &Ident) -> Ident {
 
 fn declaration(method: &Method) -> TokenStream {
     let Method { name, returns, attributes, .. } = method;
-    let docs = docs(&method.docs);
+    let docs = method_docs(method);
     let parameters = method_parameters(method);
     let returns = (!method.returns_nothing()).then(|| quote!(-> #returns));
     quote! {

@@ -30,8 +30,8 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         let FnArg::Typed(input) = input else { continue };
         match errors.keep(name(input)) {
             Some(name) if i == 0 && is_context(&input.ty) => {
-                context =
-                    Some(Parameter { name, ty: (*input.ty).clone(), handle: None, range: None });
+                let (docs, ty) = (Vec::new(), (*input.ty).clone());
+                context = Some(Parameter { docs, name, ty, handle: None, range: None });
             }
             Some(name) => parameters.extend(errors.keep(parameter(name, input))),
             None => {}
@@ -177,7 +177,7 @@ fn is_context(ty: &Type) -> bool {
 fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     let mut errors = Errors::default();
     let others = input.attrs.iter().filter(|of| !is_one_of(of, &["handle", "range"]));
-    refuse_attributes(others, "`#[handle(…)]` and `#[range(…)]`", &mut errors);
+    refuse_attributes(others, "documentation, `#[handle(…)]` and `#[range(…)]`", &mut errors);
     if is_context(&input.ty) {
         let what = "the context comes first: `&self, context: &Context, …`";
         errors.push(Error::new_spanned(&input.ty, what));
@@ -187,7 +187,7 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     let handle: Option<Handle> = errors.keep(handle(&input.attrs)).flatten();
     let range = errors.keep(range(&input.attrs)).flatten();
     errors.finish()?;
-    Ok(Parameter { name, ty: (*input.ty).clone(), handle, range })
+    Ok(Parameter { docs: docs(&input.attrs), name, ty: (*input.ty).clone(), handle, range })
 }
 
 /// Checks the attributes of a method.

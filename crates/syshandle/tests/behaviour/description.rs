@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::PipeReader;
 
-use syshandle::describe::{Definition, Method, Type};
+use syshandle::describe::owned::{Description, TypeForm};
+use syshandle::describe::{Bounds, Definition, Method, Type};
 use syshandle::{
     Context, Decode, Encode, Result, class,
     describe::Describe,
@@ -149,4 +150,72 @@ fn a_variant_has_the_value_that_rust_counts() {
     let values: Vec<_> = variants.iter().map(|variant| variant.value).collect();
     let counted = [Level::Low, Level::Busy, Level::Busier, Level::Highest];
     assert_eq!(values, counted.map(|level| i64::from(level as u32)));
+}
+
+/// An interface with documentation and bounds in all places.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d03")]
+trait Documented {
+    /// Sets the size.
+    fn set(
+        &self,
+        /// The size
+        /// in millimetres.
+        #[range(1..=500)]
+        size: u32,
+        paper: Paper,
+        level: Levels,
+    ) -> Result<()>;
+}
+
+#[derive(Encode, Decode)]
+struct Paper {
+    /// Its name.
+    #[range(1..=20)]
+    name: String,
+    #[range(0..=8)]
+    trays: Vec<u8>,
+    plain: u8,
+}
+
+#[derive(Encode, Decode)]
+enum Levels {
+    /// The lowest level.
+    Low,
+    Of {
+        /// A percentage.
+        #[range(-100..=100)]
+        percent: i8,
+    },
+}
+
+#[test]
+fn parameters_fields_and_variants_have_documentation_and_bounds() {
+    let (description, _) = Description::of(<dyn Documented as Interface>::DESCRIPTION);
+    // The documentation of parameters is not part of the method's.
+    assert_eq!(description.methods[0].docs, "Sets the size.");
+    let bounds = |from, to| Some(Bounds { from, to });
+    let parts = |values: &[syshandle::describe::owned::DescribedValue]| -> Vec<_> {
+        values.iter().map(|it| (it.name.clone(), it.docs.clone(), it.bounds)).collect()
+    };
+    let part = |name: &str, docs: &str, bounds| (name.to_owned(), docs.to_owned(), bounds);
+    assert_eq!(
+        parts(&description.methods[0].parameters),
+        [
+            part("size", "The size\nin millimetres.", bounds(1, 500)),
+            part("paper", "", None),
+            part("level", "", None),
+        ]
+    );
+    let TypeForm::Struct(fields) = &description.types[0].form else { panic!("no struct") };
+    assert_eq!(
+        parts(fields),
+        [
+            part("name", "Its name.", bounds(1, 20)),
+            part("trays", "", bounds(0, 8)),
+            part("plain", "", None),
+        ]
+    );
+    let TypeForm::Enum(variants) = &description.types[1].form else { panic!("no enum") };
+    assert_eq!((variants[0].docs.as_str(), variants[1].docs.as_str()), ("The lowest level.", ""));
+    assert_eq!(parts(&variants[1].fields), [part("percent", "A percentage.", bounds(-100, 100))]);
 }

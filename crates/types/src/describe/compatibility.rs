@@ -103,7 +103,9 @@ impl fmt::Display for Incompatibility {
 /// A method that the server does not have is not part of the result, because the server refuses its
 /// number. A method may be one-way for only one of both, because a server runs every method either
 /// way. Declarations of handles make a method unusable only if no handle can match both, because
-/// each handle is proven to match its declaration anyway.
+/// each handle is proven to match its declaration anyway. In the same way, bounds make a method
+/// unusable only if no number is within both, because each receiver checks the values against its
+/// own bounds.
 pub fn differences(client: &Description, server: &Description) -> BTreeMap<u32, Incompatibility> {
     let mut steps = 0;
     let names = (names(&client.methods), names(&server.methods));
@@ -386,7 +388,14 @@ impl<'d> Comparison<'d> {
     ) -> Result<(), Incompatibility> {
         // The declaration of a field replaces the one of the enclosing value.
         let declared = (client.handle.or(declared.0), server.handle.or(declared.1));
-        self.types(&client.ty, &server.ty, declared, place)
+        self.types(&client.ty, &server.ty, declared, place)?;
+        match (client.bounds, server.bounds) {
+            (Some(one), Some(other)) if !one.overlaps(other) => {
+                let text = |bounds| format!("a value in {bounds}");
+                Err(incompatible(place, text(one), text(other)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn types(

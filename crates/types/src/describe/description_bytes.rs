@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Growth;
+use super::{Bounds, Growth};
 use super::owned::{
     DescribedMethod, DescribedType, DescribedValue, DescribedVariant, Description, NamedType,
     TypeForm,
@@ -198,6 +198,7 @@ impl Writer {
                         out.text(&variant.name);
                         out.bytes.extend(variant.value.to_le_bytes());
                         out.list(&variant.fields, Self::value);
+                        out.docs(&variant.docs);
                     });
                 }
                 TypeForm::Unknown(form) => out.bytes.push(*form),
@@ -210,6 +211,11 @@ impl Writer {
         self.record(|out| out.ty(&value.ty));
         self.option(value.handle.as_ref(), Self::declaration);
         self.bytes.push(growth_number(value.growth));
+        self.docs(&value.docs);
+        self.option(value.bounds.as_ref(), |out, Bounds { from, to }| {
+            out.bytes.extend(from.to_le_bytes());
+            out.bytes.extend(to.to_le_bytes());
+        });
     }
 
     fn ty(&mut self, ty: &DescribedType) {
@@ -325,11 +331,10 @@ impl<'a> Reader<'a> {
     }
 
     fn variant(&mut self) -> Result<DescribedVariant> {
-        Ok(DescribedVariant {
-            name: self.text()?,
-            value: i64::from_le_bytes(self.array()?),
-            fields: self.list(|input| input.record(Self::value))?,
-        })
+        let name = self.text()?;
+        let value = i64::from_le_bytes(self.array()?);
+        let fields = self.list(|input| input.record(Self::value))?;
+        Ok(DescribedVariant { name, docs: self.text()?, value, fields })
     }
 
     fn value(&mut self) -> Result<DescribedValue> {
@@ -342,6 +347,8 @@ impl<'a> Reader<'a> {
                 2 => Growth::Required,
                 _ => Growth::Original,
             },
+            docs: self.text()?,
+            bounds: self.option(Self::bounds)?,
         })
     }
 
@@ -375,6 +382,11 @@ impl<'a> Reader<'a> {
             STREAM => DescribedType::Stream(inner(self)?),
             kind => DescribedType::Unknown(kind),
         })
+    }
+
+    fn bounds(&mut self) -> Result<Bounds> {
+        let [from, to] = [self.array()?, self.array()?].map(i128::from_le_bytes);
+        Ok(Bounds { from, to })
     }
 
     fn declaration(&mut self) -> Result<Declaration> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::Interface;
+use super::{Bounds, Interface};
 use super::description_bytes::growth_number;
 use super::owned::{
     DescribedMethod, DescribedType, DescribedValue, Description, NamedType, TypeForm,
@@ -15,9 +15,9 @@ impl Description {
     /// hash.
     ///
     /// The hash is never 0. It depends on the names and the order of methods, parameters, fields
-    /// and variants, on their types, and on the declarations of handles. It also depends on the
-    /// interfaces of objects that the methods take or return, directly or through other objects. It
-    /// does not depend on documentation.
+    /// and variants, on their types, on the declarations of handles, and on bounds. It also depends
+    /// on the interfaces of objects that the methods take or return, directly or through other
+    /// objects. It does not depend on documentation.
     pub fn of(interface: &Interface) -> (Self, u64) {
         let (mut description, objects) = Self::with_objects(interface);
         let hash = hash_of_all(interface);
@@ -159,6 +159,10 @@ impl Hash {
         self.number(growth_number(value.growth).into());
         self.ty(&value.ty, of_type);
         self.list(value.handle.as_slice(), |hash, declared| hash.declaration(declared));
+        self.list(value.bounds.as_slice(), |hash, Bounds { from, to }| {
+            hash.bytes(&from.to_le_bytes());
+            hash.bytes(&to.to_le_bytes());
+        });
     }
 
     fn ty(&mut self, ty: &DescribedType, of_type: &impl Fn(&mut Self, u32)) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Definition, Growth, Interface, Method, Parameter, Type, Variant};
+use super::{Bounds, Definition, Growth, Interface, Method, Parameter, Type, Variant};
 use crate::{Declaration, Guid};
 
 /// The description of an interface.
@@ -59,6 +59,10 @@ pub struct DescribedValue {
     pub handle: Option<Declaration>,
     /// Whether a growable struct has the field since its first version.
     pub growth: Growth,
+    /// Documentation; empty for a result.
+    pub docs: String,
+    /// Bounds of the value, if the interface declares any.
+    pub bounds: Option<Bounds>,
 }
 
 /// The type of a value.
@@ -140,6 +144,8 @@ pub enum TypeForm {
 pub struct DescribedVariant {
     /// Name of the variant.
     pub name: String,
+    /// Documentation of the variant.
+    pub docs: String,
     /// Discriminant in Rust, which is the value in COM.
     pub value: i64,
     /// Fields of the variant.
@@ -314,8 +320,9 @@ impl TypeTable {
     }
 
     fn variant(&mut self, variant: &Variant) -> DescribedVariant {
-        let Variant { name, value, fields } = *variant;
-        DescribedVariant { name: name.into(), value, fields: self.values(fields) }
+        let Variant { name, docs, value, fields } = *variant;
+        let (name, docs) = (name.into(), docs.into());
+        DescribedVariant { name, docs, value, fields: self.values(fields) }
     }
 
     fn values(&mut self, values: &[Parameter]) -> Vec<DescribedValue> {
@@ -328,6 +335,8 @@ impl TypeTable {
             ty: self.ty(&value.ty, 0),
             handle: value.handle,
             growth: value.growth,
+            docs: value.docs.into(),
+            bounds: value.bounds,
         }
     }
 

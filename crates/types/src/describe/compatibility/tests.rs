@@ -8,7 +8,8 @@ fn plain(name: &str) -> DescribedType {
 }
 
 fn value(name: &str, ty: DescribedType) -> DescribedValue {
-    DescribedValue { name: name.into(), ty, handle: None, growth: Growth::Original }
+    let (name, docs, growth) = (name.into(), String::new(), Growth::Original);
+    DescribedValue { name, ty, handle: None, growth, docs, bounds: None }
 }
 
 fn values(list: &[(&str, &str)]) -> Vec<DescribedValue> {
@@ -109,7 +110,12 @@ fn a_renamed_field_is_compatible_and_another_type_is_not() {
 
 #[test]
 fn a_variant_that_the_client_does_not_know_is_incompatible_in_a_result() {
-    let variant = |name: &str| DescribedVariant { name: name.into(), value: 0, fields: Vec::new() };
+    let variant = |name: &str| DescribedVariant {
+        name: name.into(),
+        docs: String::new(),
+        value: 0,
+        fields: Vec::new(),
+    };
     let types = |grows, names: &[&str]| {
         let variants = names.iter().map(|name| variant(name)).collect();
         vec![named("Paper", grows, TypeForm::Enum(variants))]
@@ -154,6 +160,26 @@ fn handles_are_incompatible_only_if_no_handle_matches_both_declarations() {
         "parameter `target`: client and server differ: the client has a handle declared as file, \
          the server a handle declared as event"
     );
+}
+
+#[test]
+fn bounds_are_incompatible_only_if_no_number_is_within_both() {
+    let of = |bounds: Option<(i128, i128)>| {
+        let bounds = bounds.map(|(from, to)| crate::describe::Bounds { from, to });
+        let size = DescribedValue { bounds, ..value("size", plain("u32")) };
+        described(vec![method(vec![size], plain("()"))], vec![])
+    };
+    let client = of(Some((1, 10)));
+    for compatible in [None, Some((1, 10)), Some((0, 1)), Some((10, 20)), Some((3, 4))] {
+        assert_eq!(difference(&client, &of(compatible)), None);
+        assert_eq!(difference(&of(compatible), &client), None);
+    }
+    assert_eq!(
+        difference(&client, &of(Some((11, 20)))).unwrap(),
+        "parameter `size`: client and server differ: the client has a value in 1..=10, the server \
+         a value in 11..=20"
+    );
+    assert!(difference(&of(Some((11, 20))), &client).is_some());
 }
 
 #[test]

@@ -8,7 +8,8 @@ fn plain(name: &str) -> Box<DescribedType> {
 }
 
 fn value(name: &str, ty: DescribedType) -> DescribedValue {
-    DescribedValue { name: name.into(), ty, handle: None, growth: Growth::Original }
+    let (name, docs, growth) = (name.into(), String::new(), Growth::Original);
+    DescribedValue { name, ty, handle: None, growth, docs, bounds: None }
 }
 
 /// Returns a description with every kind of type.
@@ -37,6 +38,8 @@ fn everything() -> Description {
     let mut parameters: Vec<_> =
         types.into_iter().enumerate().map(|(i, ty)| value(&format!("p{i}"), ty)).collect();
     parameters[1].handle = Some(declared);
+    parameters[2].docs = "A parameter.".into();
+    parameters[2].bounds = Some(Bounds { from: i128::MIN, to: -1 });
     let fields = vec![
         value("first", *plain("u8")),
         DescribedValue { growth: Growth::Added, ..value("added", DescribedType::Named(0)) },
@@ -48,7 +51,12 @@ fn everything() -> Description {
         grows,
         form,
     };
-    let variant = |name: &str, value, fields| DescribedVariant { name: name.into(), value, fields };
+    let variant = |name: &str, value, fields| DescribedVariant {
+        name: name.into(),
+        docs: format!("Documentation of {name}."),
+        value,
+        fields,
+    };
     let variants = vec![variant("One", -1, vec![]), variant("Two", 2, fields.clone())];
     Description {
         iid: Guid::from_bytes([1; 16]),
@@ -126,9 +134,10 @@ fn fields_of_a_later_version_are_ignored_in_each_record() {
     let option = |bits: u32| [&[1][..], &bits.to_le_bytes()].concat();
     let declaration = record(&[&one, &none, &option(2), &option(4), &option(8)]);
     let ty = record(&[&[4], &record(&[&[0], &text("u8")])]);
-    let value = record(&[&text("v"), &ty, &[1], &declaration, &[1]]);
+    let bounds = record(&[&1_i128.to_le_bytes(), &2_i128.to_le_bytes()]);
+    let value = record(&[&text("v"), &ty, &[1], &declaration, &[1], &text("d"), &[1], &bounds]);
     let method = record(&[&text("m"), &text(""), &one, &value, &value, &[1], &ty, &[1]]);
-    let variant = record(&[&text("V"), &[0; 8], &one, &value]);
+    let variant = record(&[&text("V"), &[0; 8], &one, &value, &text("")]);
     let named = record(&[&text("T"), &text(""), &[3], &one, &variant]);
     let all = [&[1; 16][..], &text("I"), &text(""), &one, &method, &one, &named, &[0xaa; 3]];
     let description = Description::from_bytes(&all.concat()).unwrap();
@@ -143,8 +152,13 @@ fn fields_of_a_later_version_are_ignored_in_each_record() {
     };
     let method = &description.methods[0];
     assert_eq!((&method.error, method.blocking), (&Some(list.clone()), true));
-    let expected =
-        DescribedValue { handle: Some(declared), growth: Growth::Added, ..self::value("v", list) };
+    let expected = DescribedValue {
+        handle: Some(declared),
+        growth: Growth::Added,
+        docs: "d".into(),
+        bounds: Some(Bounds { from: 1, to: 2 }),
+        ..self::value("v", list)
+    };
     assert_eq!(method.parameters, std::slice::from_ref(&expected));
     let TypeForm::Enum(variants) = &description.types[0].form else { panic!("{description:?}") };
     assert_eq!(variants[0].fields, [expected]);

@@ -86,13 +86,13 @@ fn documentation_and_the_way_of_calling_do_not_change_the_hash() {
         one_way: true,
         ..method("m", PARAMETERS)
     }];
-    const PARAMETERS: &[Parameter] = &[Parameter::new("a", U32, None)];
+    const PARAMETERS: &[Parameter] = &[Parameter::new("a", U32, None).documented("A number.")];
     let documented = Interface { docs: "An interface.", ..interface(1, DOCUMENTED) };
     assert_eq!(hash(&documented), hash(&taking!("a": U32)));
 }
 
 #[test]
-fn declarations_of_handles_and_the_growth_of_types_change_the_hash() {
+fn declarations_of_handles_bounds_and_the_growth_of_types_change_the_hash() {
     const fn with(declared: Option<Declaration>) -> Parameter {
         Parameter::new("h", <OwnedHandle as Describe>::TYPE, declared)
     }
@@ -106,8 +106,13 @@ fn declarations_of_handles_and_the_growth_of_types_change_the_hash() {
     const fn of(definition: fn() -> Definition) -> Type {
         Type::Named { name: "T", docs: "", definition }
     }
-    const VARIANTS: &[Variant] = &[Variant { name: "V", value: 0, fields: FIELDS }];
+    const VARIANTS: &[Variant] = &[Variant { name: "V", docs: "", value: 0, fields: FIELDS }];
+    const BOUNDED: &[Method] = &[method("m", &[Parameter::new("h", U32, None).within(1, 2)])];
+    const WIDER: &[Method] = &[method("m", &[Parameter::new("h", U32, None).within(1, 3)])];
     let all = [
+        hash(&taking!("h": U32)),
+        hash(&interface(1, BOUNDED)),
+        hash(&interface(1, WIDER)),
         hash(&interface(1, ANY)),
         hash(&interface(1, OF_FILE)),
         hash(&interface(1, READABLE)),
