@@ -22,6 +22,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let result = description.type_text(&method.result.ty);
             let line = format!("{}({}) -> {result}", method.name, parameters.join(", "));
             println!("  {}", Printable(&line));
+            for it in &method.parameters {
+                let bounds = it.bounds.map(|bounds| format!(" ({bounds})")).unwrap_or_default();
+                let docs = it.docs.lines().next().unwrap_or_default();
+                if !bounds.is_empty() || !docs.is_empty() {
+                    println!("    {}", Printable(format!("{}{bounds}: {docs}", it.name)));
+                }
+            }
+        }
+        // An object may have more interfaces. `cast` selects another one.
+        for other in object.interfaces()?.iter().filter(|other| other.iid != description.iid) {
+            println!("interface {} {}", Printable(&other.name), other.iid);
         }
         return Ok(());
     };

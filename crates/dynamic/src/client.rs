@@ -8,11 +8,11 @@ use std::time::Duration;
 use syshandle::describe::owned::Description;
 use syshandle::generated::UntypedClient;
 use syshandle::handle::OwnedHandle;
-use syshandle::{Activation, Client, Credentials, Guid};
+use syshandle::object::Proxy;
+use syshandle::{Activation, Client, Credentials, ErrorKind, Guid};
 
-use crate::reader::Reader;
+use crate::call::Call;
 use crate::schema::Schema;
-use crate::writer::Writer;
 use crate::{Error, Value};
 
 /// A reference to an object whose interface is known only at run time.
@@ -84,9 +84,43 @@ impl DynamicClient {
         Self::described(UntypedClient::from_door(door.into(), iid, Client::TIMEOUT)?)
     }
 
+    /// Makes a client of the object to which a typed client refers, for example to pass it as an
+    /// argument. Connects first, unless this process serves the object.
+    ///
+    /// # Errors
+    /// The errors of connecting.
+    pub fn from_typed<P: Proxy>(client: &P) -> Result<Self, Error> {
+        let client = client.as_client();
+        Ok(Self::of_reference(UntypedClient::of(client)?, client.interface().iid))
+    }
+
+    /// Returns a typed reference to an interface of the object.
+    ///
+    /// # Errors
+    /// [`NoSuchInterface`](syshandle::ErrorKind::NoSuchInterface), or any error of a call.
+    pub fn to_typed<P: Proxy>(&self) -> Result<P, Error> {
+        Ok(self.0.client.typed()?)
+    }
+
+    /// Returns a reference to another interface of the object.
+    ///
+    /// # Errors
+    /// [`NoSuchInterface`](syshandle::ErrorKind::NoSuchInterface), or any error of a call.
+    pub fn cast(&self, iid: Guid) -> Result<Self, Error> {
+        Ok(Self::of_reference(self.0.client.cast(iid)?, iid))
+    }
+
+    /// Returns the descriptions of all interfaces of the object.
+    ///
+    /// # Errors
+    /// The errors of [`DynamicClient::description`].
+    pub fn interfaces(&self) -> Result<Vec<Description>, Error> {
+        Ok(self.0.client.describe(true)?)
+    }
+
     /// Makes a client that has received its description.
     fn described(client: UntypedClient) -> Result<Self, Error> {
-        let description = client.describe()?;
+        let description = first(client.describe(false)?)?;
         let iid = description.iid;
         let schema = OnceLock::from(Schema::new(description));
         Ok(Self(Arc::new(Inner { client, iid, schema })))
@@ -140,7 +174,17 @@ impl DynamicClient {
         if let Some(schema) = self.0.schema.get() {
             return Ok(schema);
         }
-        let description = self.0.client.describe()?;
+        self.keep(self.0.client.describe(false)?)
+    }
+
+    /// Keeps the description of the object's interface.
+    fn keep(&self, received: Vec<Description>) -> Result<&Schema, Error> {
+        let description = first(received)?;
+        if description.iid != self.0.iid {
+            let (expected, got) = (self.0.iid, description.iid);
+            let text = format!("expected the description of {expected}, got the one of {got}");
+            return Err(syshandle::Error::new(ErrorKind::Malformed, text).into());
+        }
         Ok(self.0.schema.get_or_init(|| Schema::new(description)))
     }
 
@@ -148,51 +192,71 @@ impl DynamicClient {
     /// one-way method too, so its failure is the error of the call.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the interface has no such method, the method takes or returns a stream,
-    /// or an argument does not match the description, [`Error::Method`] for the method's own error,
-    /// and [`Error::Call`] for all errors of a call.
+    /// [`Error::Argument`] if the interface has no such method or an argument does not match the
+    /// description, [`Error::Method`] for the method's own error, and [`Error::Call`] for all errors
+    /// of a call. The texts name the method, and the path of the value: ``Printer::print: parameter
+    /// `job.copies` ``.
     pub fn call(&self, method: &str, arguments: &[Value]) -> Result<Value, Error> {
-        let schema = self.schema()?;
-        let description = &schema.description;
-        let wrong = |text: &str| {
-            let place = format!("{}::{method}: {text}", description.name);
-            Error::Argument(syshandle::Printable(place).to_string())
-        };
-        let Some(number) = description.method(method) else {
-            return Err(wrong("the interface has no such method"));
-        };
-        let described = &description.methods[number as usize];
-        if described.parameters.len() != arguments.len() {
-            let (expected, got) = (described.parameters.len(), arguments.len());
-            return Err(wrong(&format!("expected {expected} arguments, got {got}")));
-        }
-        let mut values = described.parameters.iter().chain([&described.result]);
-        if values.any(|value| value.ty.has_stream()) {
-            return Err(wrong("the method takes or returns a stream, and this client has none"));
-        }
-        let (writer, reader) = (Writer { schema }, Reader { schema });
-        let mut failed = None;
+        let call = Call::of(self.schema()?, method, arguments)?;
+        let mut wrong = None;
         let called = self.0.client.call(
-            number,
-            |out| {
-                for (parameter, argument) in described.parameters.iter().zip(arguments) {
-                    if let Err(wrong) = writer.value(parameter, argument, out) {
-                        failed = Some(wrong.text(&parameter.name));
-                        return;
-                    }
-                }
-            },
-            |input, is_error| match (&described.error, is_error) {
-                (Some(error), true) => Ok(Err(reader.read(error, None, input, 0)?)),
-                _ => Ok(Ok(reader.value(&described.result, input)?)),
-            },
+            &call.schema.description,
+            call.number,
+            |out| wrong = call.write(out).err(),
+            |input, is_error| call.read(input, is_error),
         );
-        match (failed, called) {
-            (Some(text), _) => Err(wrong(&text)),
-            (None, Ok(result)) => result.map_err(Error::Method),
-            (None, Err(error)) => Err(Error::Call(error)),
+        match wrong {
+            Some(wrong) => Err(wrong),
+            None => called?.map_err(Error::Method),
         }
     }
+
+    /// Calls a method like [`DynamicClient::call`], in a tokio runtime with I/O and time. No thread
+    /// waits. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// The errors of [`DynamicClient::call`].
+    #[cfg(feature = "tokio")]
+    pub async fn call_async(&self, method: &str, arguments: &[Value]) -> Result<Value, Error> {
+        let call = Call::of(self.schema_async().await?, method, arguments)?;
+        let mut wrong = None;
+        let begun = self.0.client.begin(call.number, |out| wrong = call.write(out).err());
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
+        let reply = begun.await.map_err(|error| call.name(error))?;
+        let read =
+            reply.read(&call.schema.description, |input, is_error| call.read(input, is_error));
+        read?.map_err(Error::Method)
+    }
+
+    /// Returns the description of the object's interface like [`DynamicClient::description`], in a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// The errors of [`DynamicClient::description`].
+    #[cfg(feature = "tokio")]
+    pub async fn description_async(&self) -> Result<&Description, Error> {
+        Ok(&self.schema_async().await?.description)
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn schema_async(&self) -> Result<&Schema, Error> {
+        if let Some(schema) = self.0.schema.get() {
+            return Ok(schema);
+        }
+        let received = self.0.client.begin_describe(false).await?;
+        self.keep(received)
+    }
+}
+
+/// Returns the description that a server has sent.
+fn first(received: Vec<Description>) -> Result<Description, Error> {
+    let none = || {
+        let text = "the server sent no description of the object";
+        syshandle::Error::new(ErrorKind::Malformed, text)
+    };
+    Ok(received.into_iter().next().ok_or_else(none)?)
 }
 
 /// Compares the identity of two references in this process.

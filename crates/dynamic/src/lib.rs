@@ -35,6 +35,7 @@
 //! ```
 #![cfg(not(windows))]
 
+mod call;
 mod client;
 mod error;
 mod reader;

@@ -27,7 +27,22 @@ type Read<T = Value> = Result<T, DecodeError>;
 
 impl Reader<'_> {
     pub(crate) fn value(&self, of: &DescribedValue, input: &mut Decoder<'_>) -> Read {
-        self.read(&of.ty, of.handle, input, 0)
+        self.bounded(of, of.handle, input, 0)
+    }
+
+    /// Reads a value that may have bounds.
+    fn bounded(
+        &self,
+        of: &DescribedValue,
+        handle: Option<Declaration>,
+        input: &mut Decoder<'_>,
+        depth: u32,
+    ) -> Read {
+        let value = self.read(&of.ty, handle, input, depth)?;
+        match self.schema.out_of_bounds(of, &value) {
+            None => Ok(value),
+            Some(kind) => Err(input.error(kind)),
+        }
     }
 
     pub(crate) fn read(
@@ -83,10 +98,12 @@ impl Reader<'_> {
             DescribedType::Map(key_type, value_type) => {
                 let len = input.take_len()?;
                 let mut entries = Vec::new();
-                for _ in 0..len {
+                for index in 0..len {
+                    let at = |error: DecodeError| error.in_item(index);
                     input.charge(size_of::<(Value, Value)>() * GROWTH)?;
-                    let key = self.read(key_type, handle, input, depth)?;
-                    entries.push((key, self.read(value_type, handle, input, depth)?));
+                    let key = self.read(key_type, handle, input, depth).map_err(at)?;
+                    let value = self.read(value_type, handle, input, depth).map_err(at)?;
+                    entries.push((key, value));
                 }
                 Value::Map(entries)
             }
@@ -97,9 +114,10 @@ impl Reader<'_> {
             }
             DescribedType::Tuple(types) => {
                 let mut items = Vec::new();
-                for ty in types {
+                for (index, ty) in types.iter().enumerate() {
                     input.charge(size_of::<Value>() * GROWTH)?;
-                    items.push(self.read(ty, handle, input, depth)?);
+                    let item = self.read(ty, handle, input, depth);
+                    items.push(item.map_err(|error| error.in_field(&index.to_string()))?);
                 }
                 Value::List(items)
             }
@@ -121,9 +139,10 @@ impl Reader<'_> {
     ) -> Read {
         let mut items = Vec::new();
         // Each item takes at least one byte, so a description with a wrong length ends soon.
-        for _ in 0..len {
+        for index in 0..len {
             input.charge(size_of::<Value>() * GROWTH)?;
-            items.push(self.read(ty, handle, input, depth)?);
+            let item = self.read(ty, handle, input, depth);
+            items.push(item.map_err(|error| error.in_item(index as usize))?);
         }
         Ok(Value::List(items))
     }
@@ -164,7 +183,8 @@ impl Reader<'_> {
                         return Ok(Value::Variant(name, Box::new(Value::Fields(Vec::new()))));
                     };
                     input.charge_value::<Value>()?;
-                    let fields = self.fields(&variant.fields, handle, input, depth)?;
+                    let fields = self.fields(&variant.fields, handle, input, depth);
+                    let fields = fields.map_err(|error| error.in_field(&variant.name))?;
                     let name = self.schema.name(&variant.name);
                     Ok(Value::Variant(name, Box::new(Value::Fields(fields))))
                 };
@@ -187,7 +207,8 @@ impl Reader<'_> {
         let mut values = Vec::new();
         for field in fields {
             input.charge(size_of::<(Arc<str>, Value)>() * GROWTH)?;
-            let value = self.read(&field.ty, declared(field, handle), input, depth)?;
+            let value = self.bounded(field, declared(field, handle), input, depth);
+            let value = value.map_err(|error| error.in_field(&field.name))?;
             values.push((self.schema.name(&field.name), value));
         }
         Ok(values)

@@ -51,12 +51,28 @@ impl Writer<'_> {
         value: &'a Value,
         out: &mut Encoder<'a>,
     ) -> Written {
-        let written = self.write(&of.ty, of.handle, value, out, 0);
+        let written = self.bounded(of, of.handle, value, out, 0);
         if let Err(Wrong { reason, .. }) = &written {
             // The call must not be sent.
             out.fail(EncodeErrorKind::Value(reason.clone()));
         }
         written
+    }
+
+    /// Writes a value that may have bounds.
+    fn bounded<'a>(
+        &self,
+        of: &DescribedValue,
+        handle: Option<Declaration>,
+        value: &'a Value,
+        out: &mut Encoder<'a>,
+        depth: u32,
+    ) -> Written {
+        self.write(&of.ty, handle, value, out, depth)?;
+        match self.schema.out_of_bounds(of, value) {
+            None => Ok(()),
+            Some(kind) => Err(Wrong::new(kind.to_string())),
+        }
     }
 
     fn write<'a>(
@@ -87,7 +103,10 @@ impl Writer<'_> {
             }
             (DescribedType::Object { iid, name, .. }, Value::Object(object)) => {
                 if object.iid() != *iid {
-                    let reason = format!("expected an object with the interface `{name}`");
+                    let reason = format!(
+                        "expected an object with the interface `{name}`, got an {object:?}: cast it \
+                         first"
+                    );
                     return Err(Wrong::new(reason));
                 }
                 object.untyped().encode(out);
@@ -138,16 +157,21 @@ impl Writer<'_> {
             (DescribedType::Map(key_type, value_type), Value::Map(entries)) => {
                 out.put_len(entries.len());
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    let at = |wrong: Wrong| wrong.within(&format!("[{index}]"));
-                    self.write(key_type, handle, key, out, depth).map_err(at)?;
-                    self.write(value_type, handle, value, out, depth).map_err(at)?;
+                    part(
+                        out,
+                        || format!("[{index}]"),
+                        |out| {
+                            self.write(key_type, handle, key, out, depth)?;
+                            self.write(value_type, handle, value, out, depth)
+                        },
+                    )?;
                 }
                 Ok(())
             }
             (DescribedType::Tuple(types), Value::List(items)) if types.len() == items.len() => {
                 for (index, (ty, item)) in types.iter().zip(items).enumerate() {
-                    let at = |wrong: Wrong| wrong.within(&index.to_string());
-                    self.write(ty, handle, item, out, depth).map_err(at)?;
+                    let name = || index.to_string();
+                    part(out, name, |out| self.write(ty, handle, item, out, depth))?;
                 }
                 Ok(())
             }
@@ -165,8 +189,8 @@ impl Writer<'_> {
         depth: u32,
     ) -> Written {
         for (index, item) in items.iter().enumerate() {
-            let at = |wrong: Wrong| wrong.within(&format!("[{index}]"));
-            self.write(ty, handle, item, out, depth).map_err(at)?;
+            let name = || format!("[{index}]");
+            part(out, name, |out| self.write(ty, handle, item, out, depth))?;
         }
         Ok(())
     }
@@ -224,8 +248,8 @@ impl Writer<'_> {
             return Err(Wrong::new(reason));
         };
         out.put(&(number as u32).to_le_bytes());
-        let written = self.fields(&variants[number].fields, handle, values, out, depth);
-        written.map_err(|wrong| wrong.within(name))
+        let fields = &variants[number].fields;
+        part(out, || name.to_owned(), |out| self.fields(fields, handle, values, out, depth))
     }
 
     fn fields<'a>(
@@ -248,8 +272,9 @@ impl Writer<'_> {
                 let reason = format!("expected {} once", self.schema.text(&field.ty));
                 return Err(Wrong::new(reason).within(&field.name));
             };
-            let at = |wrong: Wrong| wrong.within(&field.name);
-            self.write(&field.ty, declared(field, handle), value, out, depth).map_err(at)?;
+            let handle = declared(field, handle);
+            let name = || field.name.clone();
+            part(out, name, |out| self.bounded(field, handle, value, out, depth))?;
         }
         Ok(())
     }
@@ -257,6 +282,15 @@ impl Writer<'_> {
     fn unexpected(&self, ty: &DescribedType, value: &Value) -> Wrong {
         Wrong::new(format!("expected {}, got {}", self.schema.text(ty), value.term()))
     }
+}
+
+/// Writes a part of a value, and adds its name to an error.
+fn part<'a>(
+    out: &mut Encoder<'a>,
+    name: impl Fn() -> String,
+    write: impl FnOnce(&mut Encoder<'a>) -> Written,
+) -> Written {
+    out.part(&name, write).map_err(|wrong| wrong.within(&name()))
 }
 
 fn is_byte(ty: &DescribedType) -> bool {

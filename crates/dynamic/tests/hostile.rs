@@ -114,7 +114,7 @@ fn an_invalid_description_is_an_error_of_connecting() {
 fn results_that_do_not_fit_the_description_are_errors() {
     assert!(call(|_| {}, vec![0]).is_ok());
     is_malformed(call(|_| {}, vec![]), "result");
-    is_malformed(call(|_| {}, vec![2]), "Option");
+    is_malformed(call(|_| {}, vec![2]), "Honest::get: result `inner`: the bytes are no Option");
     is_malformed(call(|_| {}, vec![0, 0]), "left over");
     // Nested deeper than the limit.
     is_malformed(call(|_| {}, vec![1; 30_000]), "nested");

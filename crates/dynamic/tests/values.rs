@@ -395,7 +395,7 @@ fn a_wrong_argument_is_named_with_its_place_and_the_call_is_not_sent() {
         other => panic!("{other:?}"),
     };
     wrong("nothing", &[], "the interface has no such method");
-    wrong("failing", &[], "expected 1 arguments, got 0");
+    wrong("failing", &[], "expected 1 argument, got 0");
     wrong("failing", &[(-1_i32).into()], "parameter `code`: expected u32, got -1");
     wrong("failing", &[(1_u64 << 32).into()], "parameter `code`: expected u32, got 4294967296");
     let circle = |value| {
@@ -429,6 +429,19 @@ fn a_wrong_argument_is_named_with_its_place_and_the_call_is_not_sent() {
             std::any::type_name::<Settings>()
         ),
     );
+    // The server's own check names the place too.
+    let twice = list([vec![1_u8, 1].into(), Value::Map(vec![])]);
+    let lists = list([
+        vec![1_u8].into(),
+        list([]),
+        vec![1_u8, 2, 3].into(),
+        vec![5_i64, 6].into(),
+        list([]),
+    ]);
+    let rest =
+        list([Value::Option(None), Value::Option(None), Value::Result(Ok(Box::new(1_u8.into())))]);
+    let error = echo.call("lists", &[lists, twice, rest]).unwrap_err();
+    assert_eq!(error.to_string(), "Echo::lists: parameter `b.0[1]`: a key is there twice");
     // Nested deeper than any receiver accepts.
     let mut deep = Value::variant("Point", []);
     for _ in 0..200 {

@@ -15,7 +15,7 @@ pub use syshandle_com::proxy_dll_exports;
 pub use syshandle_registry::mark::{self, MARK_LEN};
 
 #[cfg(not(windows))]
-pub use crate::client::linux::untyped::UntypedClient;
+pub use crate::client::linux::untyped::{UntypedClient, UntypedReply};
 
 use crate::class::ClassInfo;
 pub use crate::class::{Sealed, SealedFor, ServedInterface};

@@ -89,6 +89,10 @@ impl MethodRef {
             Some(parameter) => error.at(&format!("parameter `{}`", path.within(parameter.name))),
             None => match index {
                 Some(index) => error.at(&format!("parameter {}", path.within(&index.to_string()))),
+                // The encoder of an untyped client names the parameter in the path.
+                None if !path.as_str().is_empty() => {
+                    error.at(&format!("parameter `{}`", path.as_str()))
+                }
                 None => error,
             },
         })
@@ -105,13 +109,21 @@ impl MethodRef {
     /// Converts a fault that the server's runtime sent to an error that names this method.
     pub(crate) fn told(self, fault: &Fault) -> Error {
         let error = Error::from_fault(fault);
-        match fault {
-            Fault::WrongHandle { parameter, path, .. }
-            | Fault::Incompatible { parameter, path, .. }
-            | Fault::Malformed { parameter, path, .. }
-            | Fault::Unproven { parameter, path, .. } => self.name_place(*parameter, path, error),
-            _ => self.name(error),
+        match place_of(fault) {
+            Some((parameter, path)) => self.name_place(parameter, path, error),
+            None => self.name(error),
         }
+    }
+}
+
+/// Returns the index of the parameter that a fault concerns, if known, and the path within it.
+pub(crate) fn place_of(fault: &Fault) -> Option<(Option<u16>, &FieldPath)> {
+    match fault {
+        Fault::WrongHandle { parameter, path, .. }
+        | Fault::Incompatible { parameter, path, .. }
+        | Fault::Malformed { parameter, path, .. }
+        | Fault::Unproven { parameter, path, .. } => Some((*parameter, path)),
+        _ => None,
     }
 }
 

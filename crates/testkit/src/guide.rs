@@ -20,3 +20,9 @@ chapters! {
     Testing "testing.md"
     Com "com.md"
 }
+
+// The crate `syshandle-dynamic` has no Windows part.
+#[cfg(not(windows))]
+chapters! {
+    Dynamic "dynamic.md"
+}

@@ -126,6 +126,22 @@ impl<'a> Encoder<'a> {
         self.within(value, |path| path.put_item_before(index));
     }
 
+    /// Writes a part of a value with `write`, and adds the name of the part to an error.
+    pub fn part<R>(
+        &mut self,
+        name: impl FnOnce() -> String,
+        write: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let has_failed = self.error.is_some();
+        let written = write(self);
+        if !has_failed {
+            if let Some(error) = &mut self.error {
+                error.path.put_before(&name());
+            }
+        }
+        written
+    }
+
     /// Writes a nested value. If the value causes the first error of the message, calls `place` to
     /// prepend the name of the value to the path of the error.
     #[inline]

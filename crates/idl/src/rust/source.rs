@@ -175,12 +175,14 @@ fn variant(variant: &Variant) -> TokenStream {
         let value = Literal::i64_unsuffixed(value);
         quote!(= #value)
     });
-    let fields = fields.iter().map(|Parameter { docs: lines, ty, handle: declared, range: bounds, .. }| {
-        let docs = self::docs(lines);
-        let declared = declared.as_ref().map(handle);
-        let bounds = bounds.map(range);
-        quote!(#docs #declared #bounds #ty)
-    });
+    let fields = fields.iter().map(
+        |Parameter { docs: lines, ty, handle: declared, range: bounds, .. }| {
+            let docs = self::docs(lines);
+            let declared = declared.as_ref().map(handle);
+            let bounds = bounds.map(range);
+            quote!(#docs #declared #bounds #ty)
+        },
+    );
     let fields = (fields.len() > 0).then(|| quote!((#(#fields),*)));
     quote!(#docs #name #fields #value,)
 }

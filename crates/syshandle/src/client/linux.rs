@@ -176,6 +176,12 @@ impl Client {
         Self::of(ObjectRef { shared, filesystems: None, pipeline: None }, interface)
     }
 
+    /// Returns a client of another object with the settings of this one.
+    fn with_object(&self, other: Self) -> Self {
+        let object = ObjectRef { shared: other.object.shared, ..self.object.clone() };
+        Self { interface: other.interface, object, ..self.clone() }
+    }
+
     /// Replaces the hello of a new reference. Its methods are not compared with the server's.
     fn with_hello(mut self, hello: Hello) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.object.shared) {
@@ -208,35 +214,35 @@ impl Client {
             maker.require(interface)?;
         }
         if self.object.shared.connection.maker().is_none() {
-            if let Some(cast) = self.cast_on_connection(interface)? {
+            if let Some(cast) = self.cast_on_connection(interface.iid, interface)? {
                 return Ok(cast);
             }
         }
         let door = self.make_door(self.deadline())?.into_socket();
-        let cast = Self::new(None, door, None, interface);
-        let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
-        let cast = Self { interface, object, ..self.clone() };
+        let cast = self.with_object(Self::new(None, door, None, interface));
         cast.connection(&mut self.deadline())?;
         Ok(cast)
     }
 
     /// Asks the server for a number of another interface of the object. Returns `None` if references
     /// to objects of the server are no numbers.
-    fn cast_on_connection(&self, interface: &'static Description) -> Result<Option<Self>> {
+    fn cast_on_connection(
+        &self,
+        iid: Guid,
+        interface: &'static Description,
+    ) -> Result<Option<Self>> {
         let mut deadline = self.deadline();
         let connection = self.connection(&mut deadline)?;
         if connection.receiver() == 0 {
             return Ok(None);
         }
         let method = door::CAST;
-        let body = interface.iid.to_bytes().to_vec().into();
+        let body = iid.to_bytes().to_vec().into();
         let waiter = self.own_call(method, &body, |call| connection.begin(call, &deadline))?;
         let reply = connection.finish(waiter, &mut deadline)?;
         let cast = self.read_reply(connection, method, None, reply);
         let NumberOfCast(reference) = self.method_ref(method).without_error(cast)?;
-        let cast = Self::numbered(reference, false, interface);
-        let object = ObjectRef { shared: cast.object.shared, ..self.object.clone() };
-        Ok(Some(Self { interface, object, ..self.clone() }))
+        Ok(Some(self.with_object(Self::numbered(reference, false, interface))))
     }
 
     /// Calls a method on the connection. Connects first if necessary.
@@ -478,7 +484,7 @@ impl Client {
         let shared = &self.object.shared;
         if out.receiver() != 0 && shared.owner.is_current() {
             if let Some(maker) = shared.connection.maker() {
-                if let Some(object) = maker.pass(self.interface.iid, out.receiver()) {
+                if let Some(object) = maker.pass(shared.hello.iid, out.receiver()) {
                     return out.put_object(object);
                 }
             }

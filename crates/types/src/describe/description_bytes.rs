@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use super::{Bounds, Growth};
 use super::owned::{
     DescribedMethod, DescribedType, DescribedValue, DescribedVariant, Description, NamedType,
     TypeForm,
 };
+use super::{Bounds, Growth};
 use crate::{Declaration, Files, Guid, Kinds, Rights, Sockets};
 
 impl Description {

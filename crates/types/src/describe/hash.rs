@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::{Bounds, Interface};
 use super::description_bytes::growth_number;
 use super::owned::{
     DescribedMethod, DescribedType, DescribedValue, Description, NamedType, TypeForm,
 };
+use super::{Bounds, Interface};
 use crate::{Declaration, Guid};
 
 impl Description {

@@ -83,7 +83,7 @@ impl Client {
         if self.is_compared() || self.recall(connection) {
             return Ok(());
         }
-        let (method, body) = (descriptions::METHOD, request());
+        let (method, body) = (descriptions::METHOD, request(false));
         let begun = self.own_call(method, &body, |call| connection.begin(call, deadline));
         let fetched = begun.and_then(|waiter| {
             let reply = connection.finish(waiter, deadline)?;
@@ -102,7 +102,7 @@ impl Client {
             return Ok(());
         }
         let waiter = {
-            let body = request();
+            let body = request(false);
             let deadline = Deadline::until(deadline, self.cancel.as_ref());
             self.own_call(descriptions::METHOD, &body, |call| {
                 connection.begin_later(call, &deadline)
@@ -145,7 +145,8 @@ impl Client {
         connection: &ClientConnection,
         fetched: Result<Vec<Vec<u8>>>,
     ) -> Result<()> {
-        let theirs = fetched.and_then(|all| first_description(&all));
+        let theirs = fetched
+            .and_then(|all| read_description(all.first().map(Vec::as_slice).unwrap_or_default()));
         let theirs = theirs.map_err(|error| {
             // The call of the program has not been sent.
             error.did_not_run().at("comparison with the server's description")
@@ -170,15 +171,16 @@ impl Client {
     }
 }
 
-/// Returns the arguments of the call that requests the server's description of the interface.
-pub(super) fn request() -> Payload<'static> {
-    0_u32.to_le_bytes().to_vec().into()
+/// Returns the arguments of the call that requests the server's description of the interface, or of
+/// all interfaces of the object.
+pub(super) fn request(all: bool) -> Payload<'static> {
+    let bits = if all { descriptions::ALL_INTERFACES } else { 0 };
+    bits.to_le_bytes().to_vec().into()
 }
 
-/// Decodes the first of the descriptions that a server has sent.
-pub(super) fn first_description(all: &[Vec<u8>]) -> Result<Description> {
-    let first = all.first().map(Vec::as_slice).unwrap_or_default();
-    let read = Description::from_bytes(first);
+/// Decodes a description that a server has sent.
+pub(super) fn read_description(bytes: &[u8]) -> Result<Description> {
+    let read = Description::from_bytes(bytes);
     read.map_err(|error| Error::detected(ErrorKind::Malformed, error.to_string()))
 }
 
