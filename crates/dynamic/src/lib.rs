@@ -35,9 +35,10 @@
 //! ```
 #![cfg(not(windows))]
 
-mod call;
 mod client;
 mod error;
+#[doc(hidden)]
+pub mod offline;
 mod reader;
 mod schema;
 mod value;

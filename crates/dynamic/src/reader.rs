@@ -39,7 +39,7 @@ impl Reader<'_> {
         depth: u32,
     ) -> Read {
         let value = self.read(&of.ty, handle, input, depth)?;
-        match self.schema.out_of_bounds(of, &value) {
+        match value.out_of_bounds(of, &self.schema.description.types) {
             None => Ok(value),
             Some(kind) => Err(input.error(kind)),
         }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use syshandle::Guid;
+use syshandle::describe::Bounds;
+use syshandle::describe::owned::{DescribedType, DescribedValue, NamedType, TypeForm};
 use syshandle::handle::{BorrowedHandle, Kind, OwnedHandle};
+use syshandle_types::DecodeErrorKind;
 
 use crate::DynamicClient;
 
@@ -159,6 +162,46 @@ impl Value {
         }
     }
 
+    /// Returns the error of a value that is outside of its bounds. `types` are the user-defined types
+    /// of the description.
+    pub(crate) fn out_of_bounds(
+        &self,
+        of: &DescribedValue,
+        types: &[NamedType],
+    ) -> Option<DecodeErrorKind> {
+        let Bounds { from, to } = of.bounds?;
+        let value = self.measure(&of.ty, types).filter(|value| *value < from || *value > to)?;
+        Some(DecodeErrorKind::OutOfRange { value, from, to })
+    }
+
+    /// Returns the number that is compared with the bounds. `None` for an absent value, and for
+    /// types whose values can't have bounds.
+    fn measure(&self, ty: &DescribedType, types: &[NamedType]) -> Option<i128> {
+        match (ty, self) {
+            (DescribedType::Option(inner), Self::Option(value)) => {
+                value.as_deref()?.measure(inner, types)
+            }
+            (DescribedType::Option(inner), value) => value.measure(inner, types),
+            (DescribedType::List(_), Self::List(items)) => Some(items.len() as i128),
+            (DescribedType::List(_), Self::Bytes(bytes)) => Some(bytes.len() as i128),
+            (DescribedType::Plain(name), Self::Text(text)) if name == "String" => {
+                Some(text.encode_utf16().count() as i128)
+            }
+            (DescribedType::Plain(_), Self::Unsigned(number)) => {
+                // No bound is greater.
+                Some(i128::try_from(*number).unwrap_or(i128::MAX))
+            }
+            (DescribedType::Plain(_), Self::Signed(number)) => Some(*number),
+            (DescribedType::Named(index), Self::Variant(name, _)) => {
+                number(types.get(*index as usize)?, name)
+            }
+            (DescribedType::Named(index), Self::Text(name)) => {
+                number(types.get(*index as usize)?, name)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the term for the value in an error.
     pub(crate) fn term(&self) -> String {
         match self {
@@ -183,6 +226,13 @@ impl Value {
             Self::Object(_) => "an object".into(),
         }
     }
+}
+
+/// Returns the value in COM of a variant without fields.
+fn number(ty: &NamedType, name: &str) -> Option<i128> {
+    let TypeForm::Enum(variants) = &ty.form else { return None };
+    let variant = variants.iter().find(|variant| variant.name == name)?;
+    variant.fields.is_empty().then(|| variant.value.into())
 }
 
 impl fmt::Debug for Value {

@@ -69,7 +69,7 @@ impl Writer<'_> {
         depth: u32,
     ) -> Written {
         self.write(&of.ty, handle, value, out, depth)?;
-        match self.schema.out_of_bounds(of, value) {
+        match value.out_of_bounds(of, &self.schema.description.types) {
             None => Ok(()),
             Some(kind) => Err(Wrong::new(kind.to_string())),
         }

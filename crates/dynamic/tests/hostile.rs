@@ -12,7 +12,7 @@ use syshandle::object::Interface;
 use syshandle::{Decode, Encode, Guid, Result, interface};
 use syshandle_dynamic::{DynamicClient, Error, Value};
 use syshandle_types::Limits;
-use syshandle_wire::{Body, FrameKind, Greeting, Header, Offer, ServerEnd};
+use syshandle_wire::{Body, Entry, FrameKind, Greeting, Header, Offer, ServerEnd};
 
 /// An interface whose description the tests change.
 #[interface(iid = "5d6a3cfe-6c8b-4d5f-8a43-0b8d6a1f5c20")]
@@ -34,7 +34,8 @@ impl Peer {
         let header = Header { body: body_len, ..header.clone() };
         let mut head = [0; Header::LEN_MAX];
         let len = header.write(&mut head);
-        let parts = [IoSlice::new(&head[..len]), IoSlice::new(body)];
+        let entries = header.entries.as_bytes();
+        let parts = [&head[..len], entries, body].map(IoSlice::new);
         // A client that refused an answer has closed the connection.
         let _ = self.0.send(&parts, &[]);
     }
@@ -50,10 +51,13 @@ impl Peer {
 
 /// Makes a client of a server that sends this description, and this result of each call.
 fn client(description: &[u8], result: Vec<u8>) -> std::result::Result<DynamicClient, Error> {
-    let (ours, theirs) = socket_pair().unwrap();
-    let one = 1_u32.to_le_bytes();
     let len = (description.len() as u32).to_le_bytes();
-    let description = [&one[..], &len, description].concat();
+    client_of([&1_u32.to_le_bytes()[..], &len, description].concat(), result)
+}
+
+/// Makes a client of a server that answers the request for its description with these bytes.
+fn client_of(description: Vec<u8>, result: Vec<u8>) -> std::result::Result<DynamicClient, Error> {
+    let (ours, theirs) = socket_pair().unwrap();
     std::thread::spawn(move || {
         let peer = Peer(Seqpacket::from(theirs));
         let iid = <dyn Honest as Interface>::DESCRIPTION.iid;
@@ -63,8 +67,14 @@ fn client(description: &[u8], result: Vec<u8>) -> std::result::Result<DynamicCli
         peer.send(&header, &body);
         while let Some(header) = peer.receive() {
             if header.kind == FrameKind::Call {
-                let body = if header.code == u32::MAX - 1 { &description } else { &result };
-                peer.send(&Header { call: header.call, ..Header::new(FrameKind::Reply) }, body);
+                let is_description = header.code == u32::MAX - 1;
+                let body = if is_description { &description } else { &result };
+                let mut reply = Header { call: header.call, ..Header::new(FrameKind::Reply) };
+                // A result of these bytes is a reference.
+                if !is_description && *body == [0, 0] {
+                    reply.entries = [Entry::Object(5)].into_iter().collect();
+                }
+                peer.send(&reply, body);
             }
         }
     });
@@ -108,6 +118,44 @@ fn an_invalid_description_is_an_error_of_connecting() {
         }
     }
     assert_eq!(client(&valid, vec![]).unwrap().description().unwrap(), &described());
+}
+
+#[test]
+fn a_server_that_describes_nothing_or_endlessly_is_an_error_of_connecting() {
+    let valid = described().to_bytes().unwrap();
+    let len = (valid.len() as u32).to_le_bytes();
+    let endless = u32::MAX.to_le_bytes();
+    for (answer, text) in [
+        (vec![], "too early"),
+        (0_u32.to_le_bytes().to_vec(), "no description"),
+        (endless.to_vec(), "too early"),
+        ([&1_u32.to_le_bytes()[..], &endless, &valid].concat(), "too early"),
+        ([&endless[..], &len, &valid].concat(), "too early"),
+        ([&1_u32.to_le_bytes()[..], &len, &valid, &valid].concat(), "left over"),
+    ] {
+        match client_of(answer, vec![]) {
+            Err(Error::Call(error)) => {
+                assert_eq!(error.kind(), syshandle::ErrorKind::Malformed, "{error}");
+                assert!(error.to_string().contains(text), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_description_of_another_interface_is_an_error_of_a_reference() {
+    // The method returns a reference that describes itself as the object of the connection.
+    let iid = Guid::from_bytes([7; 16]);
+    let object = call(
+        |description| {
+            let name = "Other".to_owned();
+            description.methods[0].result.ty = DescribedType::Object { iid, name, hash: 0 };
+        },
+        vec![0, 0],
+    );
+    let Value::Object(object) = object.unwrap() else { panic!("no object") };
+    is_malformed(object.call("get", &[]), &format!("expected the description of {iid}, got"));
 }
 
 #[test]

@@ -781,7 +781,7 @@ fn enums_and_unions() {
     );
     from("Dull", "Shiny, Dull", given, &["BREAKS Look::Shiny: variant inserted"]);
     from("Dull, Shiny", "Dull", given, &["BREAKS Look::Shiny: variant removed"]);
-    from("Dull, Shiny", "Dull, Bright", given, &["BREAKS Look::Bright: replaces `Shiny`"]);
+    from("Dull, Shiny", "Dull, Bright", given, &["goes on Look::Bright: renamed from `Shiny`"]);
     from(
         "Dull, Shiny",
         "Dull, Shiny = 5",
@@ -817,6 +817,7 @@ fn enums_and_unions() {
             "WARN Thing::a: the COM signature changed: peers that use COM need the same version",
             "goes on Choice::File: variant added",
             "MORE Choice::File: a handle (file) (to the server)",
+            "WARN Choice::File: a COM program contains the layout, which can't grow: declare a new interface",
         ],
     );
 }
@@ -1012,5 +1013,42 @@ fn an_idl_file_and_a_trait_are_compared_alike() {
         &rust("", "fn a(&self, #[handle(file, read | write)] x: File) -> Result<()>;"),
         &idl("", "HRESULT A([in, system_handle(sh_file)] HANDLE x);"),
         &["goes on Thing::a::x: declares a handle (file) instead of a handle (file, read | write)"],
+    );
+}
+
+#[test]
+fn what_com_cannot_grow_has_a_warning() {
+    let layout = "a COM program contains the layout, which can't grow: declare a new interface";
+    idl_methods(
+        "HRESULT A();",
+        "HRESULT A(); HRESULT B();",
+        &[
+            "goes on Thing::b: method added at the end",
+            "WARN Thing::b: a COM program can't tell an old object from a new one: declare a new \
+             interface with the method",
+        ],
+    );
+    idl_methods(
+        "HRESULT A([in] long x);",
+        "HRESULT A([in] long x, [in] long y);",
+        &["BREAKS Thing::a::y: added: `i32`", &format!("WARN Thing::a::y: {layout}")],
+    );
+    let method = "HRESULT A([in] const Job *x);";
+    says(
+        &idl("typedef struct Job { long x; } Job;", method),
+        &idl("typedef struct Job { long x; long y; } Job;", method),
+        &["BREAKS Job::y: added: `i32`", &format!("WARN Job::y: {layout}")],
+    );
+    let method = "HRESULT A([in] Paper x);";
+    says(
+        &idl("typedef enum Paper { Paper_A4 } Paper;", method),
+        &idl("typedef enum Paper { Paper_A4, Paper_A3 } Paper;", method),
+        &["goes on Paper::A3: variant added", &format!("WARN Paper::A3: {layout}")],
+    );
+    // The traits of Rust programs have types that grow.
+    methods(
+        "fn a(&self) -> Result<()>;",
+        "fn a(&self) -> Result<()>; fn b(&self) -> Result<()>;",
+        &["goes on Thing::b: method added at the end"],
     );
 }

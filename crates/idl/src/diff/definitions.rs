@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use proc_macro2::TokenStream;
 use syn::{BinOp, Expr, ExprLit, Lit, UnOp};
 
-use super::Comparison;
 use super::align::{Step, align};
 use super::form::{Form, TypeResolver};
 use super::values::with_receiver;
+use super::{ComPart, Comparison};
 use crate::directions::Directions;
 use syshandle_model::{DefinitionKind, Field, Parameter, Variant, discriminants, plain_name};
 use syshandle_types::describe::compatibility::Change;
@@ -151,7 +151,11 @@ impl Comparison<'_> {
         for step in align(&names(old), &names(new)) {
             let path = |at: usize| format!("{name}::{}", new[at].name);
             match step {
-                Step::Kept { old: before, new: at } => {
+                Step::Kept { old: before, new: at } | Step::Replaced { old: before, new: at } => {
+                    if matches!(step, Step::Replaced { .. }) {
+                        let description = format!("renamed from `{}`", old[before].name);
+                        self.add(path(at), description, Change::Name.is_compatible(), None);
+                    }
                     self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                     let numbers = (old_numbers[before], new_numbers[at]);
                     // In this project's wire format, a variant is represented by its position; in
@@ -161,11 +165,6 @@ impl Comparison<'_> {
                             format!("its number changed from {} to {}", numbers.0, numbers.1);
                         self.add(path(at), description, is_unused, None);
                     }
-                }
-                Step::Replaced { old: before, new: at } => {
-                    let description = format!("replaces `{}`", old[before].name);
-                    self.add(path(at), description, is_unused, None);
-                    self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                 }
                 Step::Moved { old: before, new: at } => {
                     let description =
@@ -190,6 +189,7 @@ impl Comparison<'_> {
                         is_compatible,
                         with_receiver(gained_authority, directions),
                     );
+                    self.warn_of_com(ComPart::Member);
                     if grows && is_last {
                         self.warn_of_handles(&new[at].fields, directions);
                     }

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Comparison;
 use super::align::{Step, align, match_name};
 use super::form::{Form, TypeResolver, ValueForm};
 use super::values::with_receiver;
+use super::{ComPart, Comparison};
 use crate::directions::Directions;
 use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 use syshandle_types::describe::compatibility::Change;
@@ -101,6 +101,9 @@ impl<'d> Comparison<'d> {
                     let gained_authority = self.method_authority(&new.methods[at]);
                     let is_compatible = Change::Method { is_last }.is_compatible();
                     self.add(path(at), description, is_compatible, gained_authority);
+                    if is_last {
+                        self.warn_of_com(ComPart::Method);
+                    }
                 }
                 Step::Removed { old: before } => {
                     let path = format!("{name}::{}", match_name(&old.methods[before].name));

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::Comparison;
 use super::align::{Step, align, match_name};
 use super::authority::Authority;
 use super::form::{Capability, Form, ValueForm};
+use super::{ComPart, Comparison};
 use crate::directions::Directions;
 use syshandle_model::DefinitionKind::{Enum, Struct};
 use syshandle_model::{Definition, Parameter, Range, Variant, discriminants};
@@ -96,6 +96,7 @@ impl Comparison<'_> {
                         is_unused || one_sided.is_compatible(),
                         with_receiver(gained_authority, directions),
                     );
+                    self.warn_of_com(ComPart::Member);
                 }
                 Step::Removed { old: before } => {
                     self.add(

@@ -25,6 +25,7 @@ cfg_if::cfg_if! {
         mod async_server;
         #[cfg(feature = "tokio")]
         mod asynchronous;
+        mod changes;
         mod client;
         mod compatibility;
         mod compatibility_rules;
