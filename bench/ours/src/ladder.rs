@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bench_harness::sparkle::Dishes;
 use bench_harness::{Contender, Placement, Result};
 use syshandle::handle::Event;
+use syshandle_dynamic::DynamicClient;
 
 use crate::client::Contestant;
-use crate::interface::{HandlesClient, NumbersClient};
+use crate::interface::{HandlesClient, NumbersClient, older};
 use crate::layers::{self, Layers, Proof};
 use crate::probes;
 use crate::server::Bench;
@@ -26,6 +27,8 @@ pub(crate) fn climb() -> Result<()> {
     let hurried = numbers.with_timeout(Duration::from_secs(2));
     let dishes = Dishes::new();
     let (file, event) = (dishes.open()?, Event::new()?);
+    let dynamic = DynamicClient::from_typed(&inside)?;
+    let remote = DynamicClient::from_typed(numbers)?;
     let mut in_memory = Layers::in_memory()?;
     let mut sockets = Layers::over_sockets()?;
     let mut handle = Layers::over_sockets()?.with_file(&file, Proof::None);
@@ -50,6 +53,20 @@ pub(crate) fn climb() -> Result<()> {
         }),
         rung("a null call of an object by its number", || object.null(1)),
         rung("… of a new object, which is released then", || handles.object()?.null(1)),
+        rung("a new connection to an object in this process, and its first call", || {
+            inside.cast::<NumbersClient>()?.null(1)
+        }),
+        // The process remembers the differences, so the description is requested only once.
+        rung("… of a client with another version of the interface", || {
+            inside.cast::<older::NumbersClient>()?.null(1)
+        }),
+        rung("… of a dynamic client, which requests and decodes the description", || {
+            DynamicClient::from_typed(&inside)?.call("null", &[1_u64.into()])
+        }),
+        rung("a null call of a dynamic client to an object in this process", || {
+            dynamic.call("null", &[1_u64.into()])
+        }),
+        rung("… to another process", || remote.call("null", &[1_u64.into()])),
     ];
     print("ladder", rungs)?;
     print("probe", probes::all()?)

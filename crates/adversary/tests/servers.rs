@@ -16,6 +16,7 @@ use syshandle_os::Listener;
 use syshandle_testkit::{
     Fixture, SERVER, TEST_SERVICE, TestServiceAsyncClient, TestServiceClient, wait_until,
 };
+use syshandle_types::describe::owned::{DescribedType, Description, TypeForm};
 use syshandle_types::{FieldPath, Limits};
 use syshandle_wire::{
     Body, Entry, Fault, FrameKind, Greeting, Header, Hello, Offer, ReleasedObjects, Releases,
@@ -307,6 +308,88 @@ const SPEAKERS: &[(&str, Script)] = &[
     ("says much", |connection| answer(connection, &Fault::Failed { text: EVIL.repeat(70) })),
 ];
 
+/// Servers that announce another description than the client's, and describe themselves falsely,
+/// endlessly or not at all. The client requests the description before its first call.
+const DESCRIBERS: &[(&str, Script)] = &[
+    ("never describes itself", |connection| {
+        requested(connection);
+        until_gone(connection);
+    }),
+    ("refuses to describe itself", |connection| {
+        let call = requested(connection);
+        reply(connection, call, Status::Fault as u32, &failed().write());
+        until_gone(connection);
+    }),
+    ("has no description", |connection| describe_as(connection, &0_u32.to_le_bytes())),
+    ("claims endless descriptions", |connection| {
+        describe_as(connection, &[u32::MAX.to_le_bytes(), [0; 4]].concat());
+    }),
+    ("claims an endless description", |connection| {
+        describe_as(connection, &[1_u32.to_le_bytes(), u32::MAX.to_le_bytes()].concat());
+    }),
+    ("describes itself with rubbish", |connection| described_as(connection, &[0xa5; 300])),
+    ("describes itself with zeros", |connection| described_as(connection, &[0; 30_000])),
+    ("describes its methods in another order", |connection| {
+        describe(connection, |description| description.methods.reverse());
+    }),
+    ("describes results that contain themselves", |connection| {
+        describe(connection, |description| {
+            let mut field = description.methods[0].result.clone();
+            field.ty = DescribedType::Named(0);
+            description.types.iter_mut().for_each(|ty| {
+                ty.form = TypeForm::Struct(vec![field.clone(); 100]);
+            });
+            description.methods.iter_mut().for_each(|method| method.result = field.clone());
+        });
+    }),
+    ("describes results that are nested as deeply as possible", |connection| {
+        describe(connection, |description| {
+            for method in &mut description.methods {
+                for _ in 0..Description::DEPTH_MAX - 1 {
+                    let inner = Box::new(method.result.ty.clone());
+                    method.result.ty = DescribedType::List(inner);
+                }
+            }
+        });
+    }),
+    ("describes types that it does not have", |connection| {
+        describe(connection, |description| {
+            for method in &mut description.methods {
+                method.result.ty = DescribedType::Named(77);
+            }
+        });
+    }),
+];
+
+/// Greets with another hash of the description. Returns the ID of the call that requests it.
+fn requested(connection: &RawConnection) -> u32 {
+    let iid = TEST_SERVICE.interfaces()[0].iid;
+    let offer = Offer { description: 7, ..Offer::new(TEST_SERVICE.clsid(), iid) };
+    let greeting = Greeting::new(Limits::default(), vec![offer]).write();
+    connection.send_frame(&Header::new(FrameKind::Greeting), &greeting, &[]).unwrap();
+    called(connection)
+}
+
+/// Replies to the request for the description with these bytes.
+fn describe_as(connection: &RawConnection, body: &[u8]) {
+    let call = requested(connection);
+    reply(connection, call, Status::Done as u32, body);
+    until_gone(connection);
+}
+
+/// Describes itself with these bytes.
+fn described_as(connection: &RawConnection, description: &[u8]) {
+    let len = (description.len() as u32).to_le_bytes();
+    describe_as(connection, &[&1_u32.to_le_bytes()[..], &len, description].concat());
+}
+
+/// Describes itself with a changed description.
+fn describe(connection: &RawConnection, change: impl FnOnce(&mut Description)) {
+    let (mut description, _) = Description::of(TEST_SERVICE.interfaces()[0]);
+    change(&mut description);
+    described_as(connection, &description.to_bytes().unwrap());
+}
+
 fn failed() -> Fault {
     Fault::Failed { text: EVIL.into() }
 }
@@ -368,6 +451,17 @@ fn no_server_hangs_or_crashes_its_client() {
         ResourceUsage::after_release(std::process::id(), &before, SOON).unwrap().descriptor_count();
     let before = before.descriptor_count();
     assert!(settled <= before, "{settled} descriptors, and {before} before");
+}
+
+#[test]
+fn no_description_of_a_server_misleads_its_client_and_no_call_runs() {
+    serve_each(DESCRIBERS, |what, error| {
+        println!("{what}: {:?}: {error}", error.kind());
+        assert!(!error.may_have_run(), "{what}: {error}");
+        let kinds =
+            [ErrorKind::TimedOut, ErrorKind::Failed, ErrorKind::Malformed, ErrorKind::Incompatible];
+        assert!(kinds.contains(&error.kind()), "{what}: {:?}: {error}", error.kind());
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use syshandle_wire::{ClientEnd, Fault, Features, Greeting, Hello};
 
 pub mod described;
 pub mod descriptions;
+pub mod dynamic_values;
 pub mod ends;
 pub mod idl;
 pub mod values;
@@ -16,9 +17,10 @@ pub mod values;
 pub type InputCheck = fn(&[u8]);
 
 /// All checks, each with the name of its corpus.
-pub const ALL: [(&str, InputCheck); 8] = [
+pub const ALL: [(&str, InputCheck); 9] = [
     ("described", described::run),
     ("descriptions", descriptions::run),
+    ("dynamic_values", dynamic_values::run),
     ("ends", ends::run),
     ("idl", idl::run),
     ("idl_rust", idl::run_rust),

@@ -99,6 +99,15 @@ impl Budget {
     }
 }
 
+/// A part of a COM interface that can't grow.
+#[derive(Clone, Copy)]
+enum ComPart {
+    /// The list of methods.
+    Method,
+    /// The parameters of a method, the fields of a struct, or the variants of an enum.
+    Member,
+}
+
 /// The two descriptions, and the changes found so far.
 struct Comparison<'d> {
     old: TypeResolver<'d>,
@@ -109,6 +118,26 @@ struct Comparison<'d> {
 }
 
 impl Comparison<'_> {
+    /// Warns that the last change concerns a part of COM that can't grow, if both descriptions come
+    /// from `.idl` files.
+    fn warn_of_com(&mut self, what: ComPart) {
+        let is_com = |types: TypeResolver<'_>| !types.description().layouts.is_empty();
+        if !is_com(self.old) || !is_com(self.new) {
+            return;
+        }
+        let Some(last) = self.changes.last_mut() else { return };
+        let warning = match what {
+            ComPart::Method => {
+                "a COM program can't tell an old object from a new one: declare a new interface \
+                 with the method"
+            }
+            ComPart::Member => {
+                "a COM program contains the layout, which can't grow: declare a new interface"
+            }
+        };
+        last.warning.get_or_insert_with(|| warning.to_owned());
+    }
+
     fn add(
         &mut self,
         name: impl ToString,

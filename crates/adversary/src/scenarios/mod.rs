@@ -2,6 +2,7 @@
 
 mod blocking;
 mod connections;
+mod descriptions;
 mod doors;
 mod frames;
 mod handles;
@@ -39,6 +40,7 @@ const ALL: &[Scenario] = &[
     objects::NUMBERS,
     one_way::ONE_WAY,
     registered::SLOTS,
+    descriptions::REQUESTS,
     memory::ARENA,
     memory::SPARSE,
     memory::AMPLIFICATION,

@@ -44,8 +44,8 @@ impl<'d> Emitter<'d> {
     fn definition(&mut self, definition: &Definition) {
         let name = plain_name(&definition.name);
         if definition.grows {
-            let what =
-                "MIDL has no types that grow, because programs contain the layout of each type";
+            let what = "MIDL has no types that grow, because programs contain the layout of each type: \
+                 leave out `#[grows]`, and declare a new interface for a new version";
             self.refuse(&name, what);
             return;
         }

@@ -145,7 +145,9 @@ impl LayoutBuilder<'_, '_> {
             _ => None,
         };
         if definition.is_some_and(|of| of.grows) {
-            return Err(format!("`{name}` can grow"));
+            return Err(format!(
+                "`{name}` can grow, and a C program contains the layout of each type"
+            ));
         }
         match definition.map(|of| &of.kind) {
             Some(DefinitionKind::Alias(ty)) => {
