@@ -17,8 +17,8 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 /// The scenarios that take at most a few seconds. `cargo xtask faults` runs all scenarios.
 const QUICK: &str = "truncated,oversized,headers,fragments,unsolicited,versions,early-handles,\
                      slots,growth,handles,handle-flood,unread-handles,cycles,shared-ends,unread-answers,\
-                     unread-events,churn,death,numbers,one-way,registered,arena,sparse-memory,amplification,\
-                     blocking,refused-user";
+                     unread-events,churn,death,numbers,descriptions,one-way,registered,arena,\
+                     sparse-memory,amplification,blocking,refused-user";
 
 /// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM` is `full` (see `xtask`). Returns
 /// the output.

@@ -145,8 +145,14 @@ impl Client {
         connection: &ClientConnection,
         fetched: Result<Vec<Vec<u8>>>,
     ) -> Result<()> {
-        let theirs = fetched
-            .and_then(|all| read_description(all.first().map(Vec::as_slice).unwrap_or_default()));
+        let theirs = fetched.and_then(|all| {
+            let theirs = read_description(all.first().map(Vec::as_slice).unwrap_or_default())?;
+            if theirs.iid == self.interface.iid {
+                return Ok(theirs);
+            }
+            let text = format!("expected the description of this interface, got {}", theirs.iid);
+            Err(Error::detected(ErrorKind::Malformed, text))
+        });
         let theirs = theirs.map_err(|error| {
             // The call of the program has not been sent.
             error.did_not_run().at("comparison with the server's description")
