@@ -10,7 +10,7 @@ use syshandle::Guid;
 use syshandle::describe::Bounds;
 use syshandle::describe::owned::{DescribedType, DescribedValue, NamedType, TypeForm};
 use syshandle::handle::{BorrowedHandle, Kind, OwnedHandle};
-use syshandle_types::DecodeErrorKind;
+use syshandle_types::{DecodeErrorKind, Measure};
 
 use crate::DynamicClient;
 
@@ -170,33 +170,43 @@ impl Value {
         types: &[NamedType],
     ) -> Option<DecodeErrorKind> {
         let Bounds { from, to } = of.bounds?;
-        let value = self.measure(&of.ty, types).filter(|value| *value < from || *value > to)?;
-        Some(DecodeErrorKind::OutOfRange { value, from, to })
+        let (value, unit) = self.measure(&of.ty, types)?;
+        (value < from || value > to).then_some(DecodeErrorKind::OutOfRange {
+            value,
+            from,
+            to,
+            unit,
+        })
     }
 
-    /// Returns the number that is compared with the bounds. `None` for an absent value, and for
-    /// types whose values can't have bounds.
-    fn measure(&self, ty: &DescribedType, types: &[NamedType]) -> Option<i128> {
+    /// Returns the number that is compared with the bounds, and what it counts. `None` for an absent
+    /// value, and for types whose values can't have bounds.
+    fn measure(&self, ty: &DescribedType, types: &[NamedType]) -> Option<(i128, &'static str)> {
+        let plain = |number| Some((number, ""));
         match (ty, self) {
             (DescribedType::Option(inner), Self::Option(value)) => {
                 value.as_deref()?.measure(inner, types)
             }
             (DescribedType::Option(inner), value) => value.measure(inner, types),
-            (DescribedType::List(_), Self::List(items)) => Some(items.len() as i128),
-            (DescribedType::List(_), Self::Bytes(bytes)) => Some(bytes.len() as i128),
+            (DescribedType::List(_), Self::List(items)) => {
+                Some((items.len() as i128, Vec::<u8>::UNIT))
+            }
+            (DescribedType::List(_), Self::Bytes(bytes)) => {
+                Some((bytes.len() as i128, Vec::<u8>::UNIT))
+            }
             (DescribedType::Plain(name), Self::Text(text)) if name == "String" => {
-                Some(text.encode_utf16().count() as i128)
+                Some((text.encode_utf16().count() as i128, String::UNIT))
             }
+            // No bound is greater than the largest `i128`.
             (DescribedType::Plain(_), Self::Unsigned(number)) => {
-                // No bound is greater.
-                Some(i128::try_from(*number).unwrap_or(i128::MAX))
+                plain(i128::try_from(*number).unwrap_or(i128::MAX))
             }
-            (DescribedType::Plain(_), Self::Signed(number)) => Some(*number),
+            (DescribedType::Plain(_), Self::Signed(number)) => plain(*number),
             (DescribedType::Named(index), Self::Variant(name, _)) => {
-                number(types.get(*index as usize)?, name)
+                plain(number(types.get(*index as usize)?, name)?)
             }
             (DescribedType::Named(index), Self::Text(name)) => {
-                number(types.get(*index as usize)?, name)
+                plain(number(types.get(*index as usize)?, name)?)
             }
             _ => None,
         }

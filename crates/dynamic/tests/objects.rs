@@ -183,11 +183,11 @@ fn bounds_are_checked_before_the_call_and_in_its_result() {
     };
     let set = |job: Value, level: Value| office.call("set", &[job, level]);
     for (wrong, place, got) in [
-        (job("", 1, 0), "title`: expected 1 to 5", 0),
-        (job("longer", 1, 0), "title`: expected 1 to 5", 6),
+        (job("", 1, 0), "title`: expected 1 to 5 UTF-16 units", 0),
+        (job("longer", 1, 0), "title`: expected 1 to 5 UTF-16 units", 6),
         // In UTF-16 units.
-        (job("\u{1f600}\u{1f600}\u{1f600}", 1, 0), "title`: expected 1 to 5", 6),
-        (job("ok", 3, 0), "pages`: expected 1 to 2", 3),
+        (job("\u{1f600}\u{1f600}\u{1f600}", 1, 0), "title`: expected 1 to 5 UTF-16 units", 6),
+        (job("ok", 3, 0), "pages`: expected 1 to 2 items", 3),
         (job("ok", 1, -4), "parts[1].offset`: expected -3 to 3", -4),
     ] {
         let text = format!("Counters::set: parameter `job.{place}, got {got}");

@@ -1017,6 +1017,20 @@ fn an_idl_file_and_a_trait_are_compared_alike() {
 }
 
 #[test]
+fn a_list_that_becomes_a_set_refuses_what_old_peers_send() {
+    let takes = |ty: &str| format!("fn a(&self, x: {ty}) -> Result<()>;");
+    let returns = |ty: &str| format!("fn a(&self) -> Result<{ty}>;");
+    let (narrower, wider) = ("takes no item twice any more", "takes an item twice");
+    let (list, set) = ("Vec<u8>", "BTreeSet<u8>");
+    methods(&takes(list), &takes(set), &[&format!("BREAKS Thing::a::x: {narrower}")]);
+    methods(&takes(set), &takes(list), &[&format!("goes on Thing::a::x: {wider}")]);
+    methods(&returns(list), &returns(set), &[&format!("BREAKS Thing::a::result: {narrower}")]);
+    methods(&returns(set), &returns(list), &[&format!("BREAKS Thing::a::result: {wider}")]);
+    methods(&takes(set), &takes("HashSet<u8>"), &[]);
+    methods(&takes("OsString"), &takes("PathBuf"), &[]);
+}
+
+#[test]
 fn what_com_cannot_grow_has_a_warning() {
     let layout = "a COM program contains the layout, which can't grow: declare a new interface";
     idl_methods(

@@ -66,6 +66,7 @@ impl TypeDirections {
                 }
             }
             Form::List(inner)
+            | Form::Set(inner)
             | Form::Array(inner, _)
             | Form::Optional(inner)
             | Form::Stream(inner) => {

@@ -21,6 +21,8 @@ pub(super) enum Form {
     Plain(String),
     /// Any number of items of the same format.
     List(Box<Form>),
+    /// Any number of items of the same format, of which no two are equal.
+    Set(Box<Form>),
     /// A fixed number of items of the same format.
     Array(Box<Form>, u64),
     Map(Box<Form>, Box<Form>),
@@ -154,7 +156,8 @@ impl<'d> TypeResolver<'d> {
             _ => Vec::new(),
         };
         match (name.as_str(), arguments.as_slice()) {
-            ("Vec" | "VecDeque" | "HashSet" | "BTreeSet", [item, ..]) => Form::List(resolved(item)),
+            ("Vec" | "VecDeque", [item, ..]) => Form::List(resolved(item)),
+            ("HashSet" | "BTreeSet", [item, ..]) => Form::Set(resolved(item)),
             ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(resolved(key), resolved(value)),
             ("Option", [inner]) => Form::Optional(resolved(inner)),
             ("Box" | "Arc" | "Rc" | "HandleRef", [inner]) => *resolved(inner),
@@ -165,6 +168,7 @@ impl<'d> TypeResolver<'d> {
             ("Range", [bound]) => Form::Array(resolved(bound), 2),
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
+            ("OsString", []) => Form::Plain("PathBuf".to_owned()),
             (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
             (_, []) => self.by_name(&name, handle).unwrap_or_else(unknown),
             _ => unknown(),
@@ -212,7 +216,9 @@ impl<'d> TypeResolver<'d> {
                     to.found.push(capability);
                 }
             }
-            Form::List(inner) | Form::Stream(inner) => self.collect(inner, true, to),
+            Form::List(inner) | Form::Set(inner) | Form::Stream(inner) => {
+                self.collect(inner, true, to)
+            }
             Form::Array(inner, length) => self.collect(inner, many || *length > 1, to),
             Form::Optional(inner) => self.collect(inner, many, to),
             Form::Map(key, value) => {
@@ -304,6 +310,7 @@ impl fmt::Display for Form {
         match self {
             Form::Plain(name) | Form::Defined(name, _) | Form::Unknown(name) => f.write_str(name),
             Form::List(inner) => write!(f, "Vec<{inner}>"),
+            Form::Set(inner) => write!(f, "a set of {inner}"),
             Form::Array(inner, length) => write!(f, "[{inner}; {length}]"),
             Form::Map(key, value) => write!(f, "a map of {key} to {value}"),
             Form::Optional(inner) => write!(f, "Option<{inner}>"),

@@ -19,6 +19,9 @@ enum ValueDifference {
     /// The wire format differs.
     Bytes,
     Range(Option<Range>, Option<Range>),
+    /// One version is a list and the other a set, which has no item twice. Whether the new one is
+    /// the set.
+    Set(bool),
 }
 
 /// The differences found so far between two values.
@@ -165,6 +168,12 @@ impl Comparison<'_> {
                     contains(*before, *after),
                     (!contains(*before, *after)).then(|| format!("limit {}", range_text(after))),
                 ),
+                ValueDifference::Set(true) => {
+                    ("takes no item twice any more".to_owned(), false, true, None)
+                }
+                ValueDifference::Set(false) => {
+                    ("takes an item twice".to_owned(), true, false, None)
+                }
                 ValueDifference::Bytes => continue,
             };
             // The result must be readable in both combinations: old client with new server, and new
@@ -206,7 +215,12 @@ impl Comparison<'_> {
                     search.add(ValueDifference::Bytes);
                 }
             }
+            (Form::List(before), Form::Set(after)) | (Form::Set(before), Form::List(after)) => {
+                search.add(ValueDifference::Set(matches!(new, Form::Set(_))));
+                self.form_differences(before, after, search);
+            }
             (Form::List(before), Form::List(after))
+            | (Form::Set(before), Form::Set(after))
             | (Form::Optional(before), Form::Optional(after))
             | (Form::Stream(before), Form::Stream(after)) => {
                 self.form_differences(before, after, search);

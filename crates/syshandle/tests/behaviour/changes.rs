@@ -10,7 +10,7 @@
 //! A field that a later version removes again is not in the table. The command calls this change
 //! incompatible, because the values of the field get lost. Each call works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::PipeReader;
 
@@ -347,6 +347,37 @@ change! { an_array_of_another_length: incompatible, more;
     }
     serves { fn a(&self, _: [u8; 8]) -> Result<()> { Ok(()) } }
     calls { |c| c.a(&[7; 8]).map(|()| true), }
+}
+
+change! { a_list_that_becomes_a_set: incompatible, no_more;
+    old {
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ed17")]
+        pub(crate) trait Thing { fn a(&self, x: Vec<u8>) -> Result<()>; }
+    }
+    serves { fn a(&self, _: Vec<u8>) -> Result<()> { Ok(()) } }
+    calls { |c| c.a(&[7, 8]).map(|()| true), |c| c.a(&[7, 7]).map(|()| true), }
+    new {
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ed17")]
+        pub(crate) trait Thing { fn a(&self, x: BTreeSet<u8>) -> Result<()>; }
+    }
+    serves { fn a(&self, _: BTreeSet<u8>) -> Result<()> { Ok(()) } }
+    calls { |c| c.a(&BTreeSet::from([7, 8])).map(|()| true), }
+}
+
+change! { a_set_that_becomes_a_list: compatible, no_more;
+    old {
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ed18")]
+        pub(crate) trait Thing { fn a(&self, x: BTreeSet<u8>) -> Result<()>; }
+    }
+    serves { fn a(&self, _: BTreeSet<u8>) -> Result<()> { Ok(()) } }
+    calls { |c| c.a(&BTreeSet::from([7, 8])).map(|()| true), }
+    new {
+        #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ed18")]
+        pub(crate) trait Thing { fn a(&self, x: Vec<u8>) -> Result<()>; }
+    }
+    serves { fn a(&self, _: Vec<u8>) -> Result<()> { Ok(()) } }
+    calls { |c| c.a(&[7, 8]).map(|()| true), }
+    more { (|c| c.a(&[7, 7]).map(|()| true), Malformed), }
 }
 
 // Structs.
