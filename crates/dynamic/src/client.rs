@@ -194,9 +194,9 @@ impl DynamicClient {
     /// one-way method too, so its failure is the error of the call.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the interface has no such method or an argument does not match the
-    /// description, [`Error::Method`] for the method's own error, and [`Error::Call`] for all errors
-    /// of a call. The texts name the method, and the path of the value: ``Printer::print: parameter
+    /// [`Error::Argument`] if the interface has no such method, the method takes or returns a stream,
+    /// or an argument does not match the description, [`Error::Method`] for the method's own error,
+    /// and [`Error::Call`] for all errors of a call. The texts name the method, and the path of the value: ``Printer::print: parameter
     /// `job.copies` ``.
     pub fn call(&self, method: &str, arguments: &[Value]) -> Result<Value, Error> {
         let call = Call::of(self.schema()?, method, arguments)?;
@@ -287,6 +287,10 @@ impl<'c> Call<'c> {
             let (expected, got) = (method.parameters.len(), arguments.len());
             let plural = if expected == 1 { "" } else { "s" };
             return Err(wrong(&format!("expected {expected} argument{plural}, got {got}")));
+        }
+        let mut values = method.parameters.iter().chain([&method.result]);
+        if values.any(|value| value.ty.has_stream()) {
+            return Err(wrong("the method takes or returns a stream, and this client has none"));
         }
         Ok(Self { schema, number, method, arguments })
     }
