@@ -24,7 +24,9 @@ impl Task {
             Work::Idle(clients) => clients as f64 * 0.5 + 300.0,
             // The turn continues until the last call has ended, and new connections are opened
             // before each turn.
-            Work::Clients(_) | Work::Pipelined(_) | Work::OneWay(_) => self.rounds as f64 * (self.ms as f64 + 25.0),
+            Work::Clients(_) | Work::Pipelined(_) | Work::OneWay(_) => {
+                self.rounds as f64 * (self.ms as f64 + 25.0)
+            }
             Work::Cold => self.rounds as f64 * (self.ms as f64 + 15.0),
             _ => self.rounds as f64 * (self.ms as f64 + 5.0),
         };
