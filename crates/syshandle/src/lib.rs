@@ -139,7 +139,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
-pub use server::{BackgroundTask, Context, Server};
+pub use server::{Context, Server};
 /// Decodes a value from a message. See [`Encode`].
 pub use syshandle_macros::Decode;
 /// Encodes a value into a message. Derive it for your structs and enums, with handles in any field.
@@ -412,13 +412,13 @@ pub mod handle {
     pub use crate::registered::Registered;
 }
 
-/// Waiting for events, processes and other kernel objects, and the outcomes of background tasks.
+/// Waiting for events, processes and other kernel objects, and background tasks with their outcomes.
 pub mod wait {
     #[cfg(not(windows))]
     pub use syshandle_os::Readiness;
     pub use syshandle_os::{Waitable, wait_all, wait_any};
 
-    pub use crate::server::{Outcome, TimerOutcome};
+    pub use crate::server::{BackgroundTask, Outcome, TimerOutcome};
 }
 
 /// Classes and objects, and the traits by which generated code connects them with interfaces.

@@ -6,9 +6,9 @@ use syshandle::handle::{
     WrongHandle,
 };
 use syshandle::object::ParseGuidError;
+use syshandle::wait::BackgroundTask;
 use syshandle::{
-    Activation, BackgroundTask, CallError, Cancel, Client, Context, Credentials, Error, ErrorKind,
-    Guid, Server,
+    Activation, CallError, Cancel, Client, Context, Credentials, Error, ErrorKind, Guid, Server,
 };
 
 /// Compiles only if each type has all of the traits.

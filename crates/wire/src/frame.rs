@@ -721,6 +721,7 @@ mod tests {
                 FrameKind::Credit,
                 FrameKind::End,
                 FrameKind::Stop,
+                FrameKind::Slots,
             ];
             let body = Body::Inline { len: 1 };
             let shared = Body::Shared { offset: 0, len: 1 };

@@ -151,7 +151,7 @@ fn a_server_that_is_killed_at_any_step_ends_its_clients_wait() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), succeeds, "{step}: {error}");
         if !succeeds {
-            assert!(error.contains("the server died (Disconnected; may have run)"), "{error}");
+            assert!(error.contains("the server died (Disconnected"), "{error}");
         }
         assert_eq!(sample.lines(), lines, "{step}");
         sample.register("");

@@ -153,7 +153,7 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         assert_eq!(call.join().unwrap().unwrap().len(), 3);
     });
     let error = bench.with_timeout(LONG).wait(&event()).unwrap_err();
-    is_gone(&error, false);
+    is_gone(&error, true);
     is_gone(&bench.nothing().unwrap_err(), false);
 }
 

@@ -223,10 +223,12 @@ fn a_door_does_not_let_in_more_clients_than_the_server_takes() {
     let world = World::with_environment(&[(CLIENTS_MAX, "4")]);
     let first = world.bench();
     // The door counts as a client, and so does the connection through it.
-    let second: BenchClient = from_door(door(&first)).unwrap();
+    let door = door(&first);
+    let second: BenchClient = from_door(door.try_clone().unwrap()).unwrap();
     let error = std::error::Error::source(&try_door(&first).unwrap_err()).unwrap().to_string();
     assert!(error.contains("the server is busy"), "{error}");
     second.nothing().unwrap();
+    drop(door);
 }
 
 #[test]

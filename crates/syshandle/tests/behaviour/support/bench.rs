@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{
-    BackgroundTask, Context, Decode, Encode, Result, class,
+    Context, Decode, Encode, Result, class,
     handle::{Event, ManualEvent, OwnedHandle, Registered, Section},
     interface,
+    wait::BackgroundTask,
 };
 
 use super::LONG;
