@@ -14,7 +14,6 @@
 mod local_streams;
 mod method_errors;
 mod reentrancy;
-mod registered;
 mod simulated_context;
 mod support;
 mod withdrawal;
@@ -48,6 +47,7 @@ cfg_if::cfg_if! {
         mod ownership;
         mod panics;
         mod pending_call;
+        mod registered;
         mod server;
         mod serving;
         mod subscribers;
