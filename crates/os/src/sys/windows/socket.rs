@@ -62,7 +62,6 @@ fn start() {
 }
 
 #[cfg(test)]
-#[expect(clippy::print_stderr, reason = "prints why a test was skipped")]
 mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
 
