@@ -263,6 +263,9 @@ impl ServerConnection {
     ) -> Result<ServerEvent, Violation> {
         let reactor = context.reactor;
         let (len, truncated) = (received.len, received.handles_truncated);
+        // The arguments of a call that is refused. Their drop locks the connection, so the guard is
+        // dropped first.
+        let mut unused = Vec::new();
         let mut guard = self.shared();
         let shared = &mut *guard;
         if shared.state.is_closed() {
@@ -320,15 +323,25 @@ impl ServerConnection {
                     0 => Ok(self.object.clone()),
                     number => shared.objects.get(number),
                 };
-                let (target, arguments) = match target {
-                    Ok(target) if entries.is_empty() => (target, arguments),
-                    Ok(target) => {
+                let (target, refusal) = match target {
+                    Ok(target) => (target, None),
+                    Err(missing) => (self.object.clone(), Some(Arguments::NoObject(missing))),
+                };
+                let objects = match (entries.is_empty(), refusal) {
+                    (true, None) => Ok(None),
+                    (true, Some(refusal)) => Err(refusal),
+                    (false, refusal) => {
                         let received = (&mut handles, handles_lost);
-                        let arguments =
-                            self.with_entries(shared, reactor, arguments, &entries, received);
-                        (target, arguments)
+                        self.objects(shared, reactor, &entries, received, refusal).map(Some)
                     }
-                    Err(missing) => (self.object.clone(), Arguments::NoObject(missing)),
+                };
+                let arguments = match objects {
+                    Ok(None) => arguments,
+                    Ok(Some(objects)) => Arguments::WithObjects(Box::new(arguments), objects),
+                    Err(refusal) => {
+                        unused.push(arguments);
+                        refusal
+                    }
                 };
                 let keep_alive = reactor.keep_alive(ActivityKind::Work);
                 let lost = handles_lost || matches!(arguments, Arguments::Lost);
@@ -404,23 +417,25 @@ impl ServerConnection {
         Ok(taken)
     }
 
-    /// Adds the objects and the registered handles to which arguments refer. Keeps the handles that
-    /// the client asks the server to keep.
+    /// Returns the objects and the registered handles to which arguments refer. Keeps the handles
+    /// that the client asks the server to keep, even if the call is refused.
+    ///
+    /// # Errors
+    /// Returns the arguments of a call that is refused: `refused`, or those for another reason.
     #[cold]
-    fn with_entries(
+    fn objects(
         self: &Arc<Self>,
         shared: &mut SharedState,
         reactor: &Arc<Reactor>,
-        arguments: Arguments,
         entries: &Entries,
         (handles, are_lost): (&mut ReceivedHandles, bool),
-    ) -> Arguments {
+        mut refused: Option<Arguments>,
+    ) -> Result<MessageObjects, Arguments> {
         // The owner of an object may withdraw it now. These references keep the destructors of the
         // objects from running here, where the connection is locked.
         let mut targets = Vec::new();
         let mut all = handles.take_all().into_iter();
         let mut objects = MessageObjects::with_capacity(entries.len());
-        let mut refused = None;
         let keeps = self.slots(shared).is_some();
         for entry in entries.iter() {
             let object = match entry {
@@ -464,7 +479,7 @@ impl ServerConnection {
         handles.extend(all);
         // Before the reply, so that the client knows why a slot is gone.
         self.send_notes();
-        refused.unwrap_or_else(|| Arguments::WithObjects(Box::new(arguments), objects))
+        refused.map_or(Ok(objects), Err)
     }
 
     /// Returns the object that the client has passed back by its number, and adds a reference to
