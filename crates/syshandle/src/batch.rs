@@ -51,13 +51,49 @@ impl Batch {
         (*next, *end) = (0, 0);
         let count = count.clamp(1, Self::MAX);
         while slots.len() < count {
-            let (bytes, handles) = (FrameBuffer::take(), ReceivedHandles::new());
-            slots.push(Slot { bytes, handles, received: ReceivedMessage::default() });
+            slots.push(empty_slot());
         }
         *end = receive_within(timeout, |timeout| {
             socket.receive_several(&mut slots[..count], timeout)
         })?;
         slots[..*end].iter_mut().for_each(|slot| slot.handles.sent_by(socket.peer_quota()));
+        let last = &slots[*end - 1];
+        Ok(&last.bytes[..last.received.len])
+    }
+
+    /// Fills the batch with up to `count` frames that `receive` returns one at a time. Its last
+    /// argument says whether the frame is the first one. Returns the bytes of the last frame.
+    ///
+    /// # Errors
+    /// The error of the first frame. A later error ends the batch, and occurs again.
+    pub(crate) fn fill(
+        &mut self,
+        count: usize,
+        mut receive: impl FnMut(
+            &mut FrameBuffer,
+            &mut ReceivedHandles,
+            bool,
+        ) -> io::Result<ReceivedMessage>,
+    ) -> io::Result<&[u8]> {
+        let BatchSlots { slots, next, end } = self.frames();
+        (*next, *end) = (0, 0);
+        while *end < count.clamp(1, Self::MAX) {
+            if slots.len() == *end {
+                slots.push(empty_slot());
+            }
+            let Slot { bytes, handles, received } = &mut slots[*end];
+            match receive(bytes, handles, *end == 0) {
+                Ok(frame) => *received = frame,
+                // A frame about rings was received, and others may follow.
+                Err(error) if *end > 0 && error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if *end == 0 => return Err(error),
+                Err(_) => break,
+            }
+            *end += 1;
+            if is_end_of_file(&slots[*end - 1]) {
+                break;
+            }
+        }
         let last = &slots[*end - 1];
         Ok(&last.bytes[..last.received.len])
     }
@@ -90,6 +126,16 @@ impl Batch {
     fn frames(&mut self) -> &mut BatchSlots {
         self.0.get_or_insert_default()
     }
+}
+
+fn empty_slot() -> Slot<FrameBuffer, ReceivedHandles> {
+    let (bytes, handles) = (FrameBuffer::take(), ReceivedHandles::new());
+    Slot { bytes, handles, received: ReceivedMessage::default() }
+}
+
+/// Returns whether a message is the end of file.
+fn is_end_of_file(slot: &Slot<FrameBuffer, ReceivedHandles>) -> bool {
+    slot.received.len == 0
 }
 
 impl Drop for Batch {

@@ -110,6 +110,7 @@ cfg_if::cfg_if! {
         mod link;
         mod peer_socket;
         mod quota;
+        mod ring;
         mod send_error;
         mod setup;
         mod spin;

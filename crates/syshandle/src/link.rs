@@ -2,19 +2,21 @@
 //! memory.
 
 use std::io::{self, IoSlice};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, ReceivedMessage, SharedReader};
 use syshandle_types::{ByteSource, Payload};
-use syshandle_wire::{Body, CoreHint, FrameKind, Header, Violation};
+use syshandle_wire::{Body, CoreHint, Features, FrameKind, Header, RingSide, Violation};
 
 use crate::arena::{IncomingArena, OutgoingArena};
 use crate::batch::Batch;
-use crate::buffer::{give_bytes, take_bytes};
+use crate::buffer::{FrameBuffer, give_bytes, take_bytes};
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::ReceivedHandles;
-use crate::spin::here;
+use crate::ring::Rings;
+use crate::spin::{Spin, here};
 use crate::sync::{receive_within, wait_until};
 
 /// A socket and the shared memory of each direction. The memory is created on first use.
@@ -25,6 +27,8 @@ pub(crate) struct Link {
     incoming: IncomingArena,
     /// The core on which the sender of the last frame ran.
     peer: AtomicU8,
+    /// Set if both sides permit rings.
+    rings: OnceLock<Box<Rings>>,
 }
 
 /// The reason why the bytes of a body are not available.
@@ -41,7 +45,14 @@ pub(crate) enum BodyError {
 impl Link {
     pub(crate) fn new(socket: PeerSocket) -> Self {
         let (outgoing, incoming) = (OutgoingArena::default(), IncomingArena::default());
-        Self { socket, outgoing, incoming, peer: AtomicU8::new(0) }
+        Self { socket, outgoing, incoming, peer: AtomicU8::new(0), rings: OnceLock::new() }
+    }
+
+    /// Permits rings, if the feature is in effect.
+    pub(crate) fn set_features(&self, features: Features, side: RingSide) {
+        if features.contains(Features::RINGS) {
+            let _ = self.rings.set(Box::new(Rings::new(side)));
+        }
     }
 
     /// Sends a frame, after copying a large body to shared memory. Doesn't wait.
@@ -62,7 +73,7 @@ impl Link {
             let mut head = [0; Header::LEN_MAX];
             let header = Header { handles: 1, ..Header::new(FrameKind::Arena) };
             let head_len = header.write(&mut head);
-            self.socket.send(&[IoSlice::new(&head[..head_len])], &[memory])
+            self.send_pieces(&[IoSlice::new(&head[..head_len])], &[memory])
         })?;
         // Copies the body directly to the memory that the peer reads.
         let mut place = offset as usize;
@@ -99,9 +110,34 @@ impl Link {
             *piece = IoSlice::new(&bytes[start..end]);
             start = end;
         }
-        let sent = self.socket.send_several(&pieces[..count]);
+        let sent = self.send_frames(&pieces[..count]);
         give_bytes(bytes);
         sent
+    }
+
+    /// Sends encoded frames without handles. Doesn't wait. Returns the number of frames that were
+    /// sent, which is at least one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if no frame was sent.
+    pub(crate) fn send_frames(&self, frames: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.rings.get() {
+            Some(rings) => rings.send_several(&self.socket, frames),
+            None => self.socket.send_several(frames),
+        }
+    }
+
+    /// Sends one frame in pieces, through the ring or the socket.
+    #[inline]
+    fn send_pieces(
+        &self,
+        pieces: &[IoSlice<'_>],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<()> {
+        match self.rings.get() {
+            Some(rings) => rings.send(&self.socket, pieces, handles),
+            None => self.socket.send(pieces, handles),
+        }
     }
 
     /// Sends a frame whose body is in the frame, or already in shared memory.
@@ -121,14 +157,14 @@ impl Link {
         if !header.entries.is_empty() {
             let table = header.entries.as_bytes();
             let pieces = [IoSlice::new(head), IoSlice::new(table), IoSlice::new(body)];
-            return self.socket.send(&pieces, handles);
+            return self.send_pieces(&pieces, handles);
         }
         match room.get_mut(..body.len()) {
             Some(place) => {
                 place.copy_from_slice(body);
-                self.socket.send(&[IoSlice::new(&piece[..head_len + body.len()])], handles)
+                self.send_pieces(&[IoSlice::new(&piece[..head_len + body.len()])], handles)
             }
-            None => self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles),
+            None => self.send_pieces(&[IoSlice::new(head), IoSlice::new(body)], handles),
         }
     }
 
@@ -194,29 +230,66 @@ impl Link {
     #[inline]
     pub(crate) fn receive(
         &self,
-        buffer: &mut [u8],
+        buffer: &mut FrameBuffer,
         handles: &mut ReceivedHandles,
         timeout: Option<Duration>,
     ) -> io::Result<ReceivedMessage> {
-        let received = receive_within(timeout, |timeout| match timeout {
-            Some(timeout) => handles.receive_within(&self.socket, buffer, timeout),
-            None => handles.receive(&self.socket, buffer),
-        })?;
-        handles.sent_by(self.socket.peer_quota());
+        let received = match self.rings.get() {
+            Some(rings) => rings.receive(&self.socket, buffer, handles, timeout)?,
+            None => {
+                let received = receive_within(timeout, |timeout| match timeout {
+                    Some(timeout) => handles.receive_within(&self.socket, buffer, timeout),
+                    None => handles.receive(&self.socket, buffer),
+                })?;
+                handles.sent_by(self.socket.peer_quota());
+                received
+            }
+        };
         self.set_peer(&buffer[..received.len]);
         Ok(received)
     }
 
     /// Receives up to `count` waiting frames. Waits up to `timeout` for the first one, if a time is
-    /// given.
+    /// given. Without a time, fewer frames than `count` mean that no other frame is there, and that
+    /// the socket will be readable when the next one comes.
     pub(crate) fn receive_several(
         &self,
         batch: &mut Batch,
         count: usize,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        self.set_peer(batch.receive(&self.socket, count, timeout)?);
+        let last = match self.rings.get() {
+            None => batch.receive(&self.socket, count, timeout)?,
+            Some(rings) => batch.fill(count, |buffer, handles, is_first| match timeout {
+                Some(_) if !is_first => {
+                    let received = rings.take_from_ring(buffer, handles)?;
+                    received.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+                }
+                timeout => rings.receive(&self.socket, buffer, handles, timeout),
+            })?,
+        };
+        self.set_peer(last);
         Ok(())
+    }
+
+    /// Waits for a frame in the ring, if the peer uses the ring. Returns whether it does. The frame
+    /// may still be missing afterwards. A thread that may sleep does so for some milliseconds.
+    #[inline]
+    pub(crate) fn wait_for_ring(&self, spin: &Spin, until: Instant, may_sleep: bool) -> bool {
+        self.rings.get().is_some_and(|rings| rings.wait((spin, self.peer()), until, may_sleep))
+    }
+
+    /// Arms the ring, so that the socket is readable when the next frame comes. Returns whether a
+    /// frame is there already.
+    #[inline]
+    pub(crate) fn arm_ring(&self) -> bool {
+        self.rings.get().is_some_and(|rings| rings.arm())
+    }
+
+    /// Returns whether a frame may be in the ring without the socket being readable.
+    #[inline]
+    pub(crate) fn needs_look(&self) -> bool {
+        self.rings.get().is_some_and(|rings| rings.needs_look())
     }
 
     /// Takes the handle of the memory that the peer writes, unless the handle was lost in transit.

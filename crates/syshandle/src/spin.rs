@@ -99,6 +99,11 @@ impl Spin {
 }
 
 impl SpinWait<'_> {
+    /// Returns whether spinning is worthwhile now.
+    pub(crate) fn spins(&self) -> bool {
+        !matches!(self.next, Next::Sleep)
+    }
+
     /// Waits briefly before the next poll. Returns `false` if the thread must sleep instead.
     pub(crate) fn again(&mut self) -> bool {
         self.next = match self.next {

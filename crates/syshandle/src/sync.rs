@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{ManualEvent, PollEvent, Poller};
+use syshandle_os::{ManualEvent, PollEvent, Poller, RingMemory};
 
 pub(crate) use syshandle_os::uptime;
 
@@ -122,6 +122,17 @@ fn before_wait() {
 /// Waits until an object of the poller is ready.
 pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io::Result<()> {
     poller.wait(ready)
+}
+
+/// Waits while the lower half of a word in a peer's memory has the value `expected`, up to `until`.
+pub(crate) fn wait_for_word(
+    memory: &RingMemory,
+    at: usize,
+    expected: u32,
+    until: Instant,
+) -> io::Result<()> {
+    before_wait();
+    memory.wait(at, expected, until)
 }
 
 /// Waits for an event without a time limit.

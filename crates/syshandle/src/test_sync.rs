@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use syshandle_os::{ManualEvent, PollEvent, Poller, WaitOutcome};
+use syshandle_os::{ManualEvent, PollEvent, Poller, RingMemory, WaitOutcome};
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread_local;
@@ -202,6 +202,18 @@ pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<PollEvent>) -> io:
             return Ok(());
         }
     }
+}
+
+pub(crate) fn wait_for_word(
+    memory: &RingMemory,
+    at: usize,
+    expected: u32,
+    until: Instant,
+) -> io::Result<()> {
+    while memory.load(at).is_some_and(|word| word as u32 == expected) && now() < until {
+        thread::yield_now();
+    }
+    Ok(())
 }
 
 pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {

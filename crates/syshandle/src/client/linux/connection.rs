@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{Credentials, OwnedHandle, ProcessMark, SpawnedProcess};
 use syshandle_types::Limits;
-use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header};
+use syshandle_wire::{Body, ClientEnd, CoreHint, FrameKind, Header, RingSide};
 
 use super::call_queue::{NewCall, OwnedCall, PIPELINED_MAX};
 use super::calls::Calls;
@@ -113,10 +113,10 @@ impl ConnectionState {
     }
 
     /// Registers a task that waits, and lets the drivers dispatch if they would miss an event.
-    fn wait_as_task(&mut self, waiter: WaiterNumber, waker: &Waker, required: Watch) {
+    fn wait_as_task(&mut self, link: &Link, waiter: WaiterNumber, waker: &Waker, required: Watch) {
         self.tasks.wait(waiter, waker);
         self.tasks.require(required);
-        if self.role.needs_drivers() {
+        if self.role.needs_drivers() || self.role.is_free() && link.needs_look() {
             self.tasks.call_drivers();
         }
     }
@@ -141,6 +141,7 @@ impl ClientConnection {
         end: ClientEnd<Waiter>,
         description: u64,
     ) -> Self {
+        link.set_features(end.features(), RingSide::Client);
         let state = ConnectionState {
             calls: Calls::new(end, peer_name),
             role: ReceiverRole::default(),
@@ -417,7 +418,7 @@ impl ClientConnection {
         let retry = state.calls.retry_after().map(|retry| now() + retry);
         let next = retry.map_or(deadline.instant, |retry| retry.min(deadline.instant));
         let watch = Watch { next: Some(next), room: state.calls.needs_room() };
-        state.wait_as_task(waiter, context.waker(), watch);
+        state.wait_as_task(&self.link, waiter, context.waker(), watch);
         Poll::Pending
     }
 
@@ -507,7 +508,7 @@ impl ClientConnection {
         }
         // Any later dispatch sets the time of the next one.
         let watch = Watch { next: Some(now() + crate::peer_socket::INTERVAL), room: false };
-        state.wait_as_task(waiter, context.waker(), watch);
+        state.wait_as_task(&self.link, waiter, context.waker(), watch);
         Poll::Pending
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use syshandle_wire::{Fault, Violation};
 
+use crate::ring;
 use crate::{Error, ErrorKind};
 
 /// Reason why there will be no more replies.
@@ -55,6 +56,11 @@ impl EndReason {
 }
 
 impl EndReason {
+    /// Returns the reason for an error of a receive.
+    pub(super) fn of(error: &io::Error) -> Self {
+        ring::violation(error).map_or(Self::Failed(error.kind()), Self::Broken)
+    }
+
     /// Classifies a fault that ended the connection. Some faults say that the connection could not
     /// be opened. If such a fault comes before the first reply, no call ran.
     pub(super) fn refused(fault: Fault, has_replied: bool) -> Self {

@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::peer_socket::{PeerEvent, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
+use crate::ring;
 use crate::sync::now;
 use crate::wait_mode::WaitMode;
 use crate::{Error, ErrorKind, Result, descriptions};
@@ -56,6 +57,7 @@ impl ClientHandshake {
         syshandle_os::prepare_once();
         name_process(&socket);
         let link = Link::new(socket);
+        let hello = announcing(hello);
         if hello.iid == Guid::NIL {
             return Self::with(link, HelloState::AnyClass(hello));
         }
@@ -74,7 +76,7 @@ impl ClientHandshake {
     pub(crate) fn to_any_class(socket: Seqpacket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
-        Self::with(Link::new(to_server(socket)), HelloState::AnyClass(hello))
+        Self::with(Link::new(to_server(socket)), HelloState::AnyClass(announcing(hello)))
     }
 
     fn with(link: Link, hello: HelloState) -> Self {
@@ -148,7 +150,7 @@ impl ClientHandshake {
     pub(crate) fn finish(mut self, deadline: Instant) -> Result<ClientConnection> {
         let mut received = self.received.take().ok_or_else(ungreeted)?;
         let frame = &self.frame[..received.len];
-        let (end, greeting) = ClientEnd::open(frame, self.handles.len(), Features::OWN)?;
+        let (end, greeting) = ClientEnd::open(frame, self.handles.len(), ring::features())?;
         let hello = match self.hello {
             HelloState::Sent(hello) | HelloState::Unsent(hello) => hello,
             HelloState::AnyClass(hello) => first_offer(&greeting, hello)?,
@@ -181,6 +183,11 @@ impl ClientHandshake {
 pub(crate) fn hello(clsid: Guid, interface: &'static Description) -> Hello {
     let description = descriptions::of(interface).hash;
     Hello { description, ..Hello::new(clsid, interface.iid) }
+}
+
+/// Returns the hello with the features that this process announces.
+fn announcing(hello: Hello) -> Hello {
+    Hello { features: ring::features(), ..hello }
 }
 
 /// Asks the kernel for a pidfd of the greeting process, if the process at the other end has no pid

@@ -129,7 +129,7 @@ impl Receiver {
                 io::ErrorKind::WouldBlock => ReceiveResult::NotYet,
                 // Frames of the server can still be received after this error.
                 io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset => continue,
-                kind => ReceiveResult::Nothing(EndReason::Failed(kind)),
+                _ => ReceiveResult::Nothing(EndReason::of(&error)),
             });
         }
     }
@@ -144,8 +144,10 @@ impl Receiver {
         or_room: bool,
         mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
     ) -> Result<T, ReceiveResult> {
+        let may_sleep = !or_room && deadline.cancel.is_none();
+        let waits_for_ring = link.wait_for_ring(&self.spin, deadline.instant, may_sleep);
         let mut spin_wait = self.spin.start(link.peer());
-        let mut spins = !deadline.left().is_zero() && spin_wait.again();
+        let mut spins = !waits_for_ring && !deadline.left().is_zero() && spin_wait.again();
         let (mut has_ended, mut has_room) = (false, false);
         loop {
             // Waits in the receiving system call, unless that could miss a cancel, the deadline or
@@ -192,7 +194,7 @@ impl Receiver {
                 // The server closed its end without reading all frames of this client. Its own
                 // frames can still be received.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-                Err(error) => return Err(ReceiveResult::Nothing(EndReason::Failed(error.kind()))),
+                Err(error) => return Err(ReceiveResult::Nothing(EndReason::of(&error))),
             }
         }
     }

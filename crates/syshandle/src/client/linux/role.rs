@@ -92,6 +92,11 @@ impl<T: Clone + PartialEq> ReceiverRole<T> {
         }
     }
 
+    /// Returns whether no one receives.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.state, RoleState::Free | RoleState::FreeUnread)
+    }
+
     /// Returns whether a task that begins to wait has to call the drivers.
     pub(super) fn needs_drivers(&self) -> bool {
         self.state == RoleState::FreeUnread && self.asleep.is_empty()

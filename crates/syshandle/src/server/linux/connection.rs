@@ -53,6 +53,7 @@ use crate::limits::LIMITS;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
 use crate::quota::{QuotaGuard, Resource};
+use crate::ring;
 use crate::spin::Spin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard};
@@ -246,10 +247,7 @@ impl ServerConnection {
         // Received frames that are not handled yet are expected in the present loop, so the
         // connection does not move.
         // The timer of a withdrawn object refers to the connection by its key.
-        if !self.inbox.is_empty()
-            || self.object.is_withdrawn()
-            || !shared.state.move_to_other_loop()
-        {
+        if self.has_received() || self.object.is_withdrawn() || !shared.state.move_to_other_loop() {
             return;
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
@@ -272,7 +270,7 @@ impl ServerConnection {
     /// Watches the socket, or watches it for something else. If frames were received that are not
     /// handled yet, the loop handles them.
     fn watch_in_loop(&self, mut shared: MutexGuard<'_, SharedState>, reactor: &Reactor) {
-        if self.update_poller(&mut shared, reactor) && !self.inbox.is_empty() {
+        if self.update_poller(&mut shared, reactor) && self.has_received() {
             drop(shared);
             reactor.remind(self.key());
         }
@@ -451,7 +449,8 @@ impl SharedState {
 
 /// Encodes a greeting.
 pub(super) fn greeting_frame(greeting: &Greeting) -> (Header, Payload<'static>) {
-    let (header, body) = ServerEnd::<()>::greeting(greeting);
+    let greeting = Greeting { features: ring::features(), ..greeting.clone() };
+    let (header, body) = ServerEnd::<()>::greeting(&greeting);
     (header, body.into())
 }
 

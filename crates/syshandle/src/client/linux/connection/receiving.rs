@@ -111,9 +111,19 @@ impl ClientConnection {
         }
         let received = self.receiver.receive(&self.link, deadline, or_room);
         let mut state = self.state();
-        state.role.leave();
+        self.leave_role(&mut state);
         self.take_in(&mut state, received, waiting);
         state
+    }
+
+    /// Gives up the receiver role. The socket tells a driver nothing about the frames in the ring
+    /// until the ring is armed, which the driver does.
+    #[inline]
+    fn leave_role(&self, state: &mut ConnectionState) {
+        state.role.leave();
+        if self.link.needs_look() {
+            state.role.mark_unread();
+        }
     }
 
     #[inline(never)]
@@ -138,7 +148,7 @@ impl ClientConnection {
         waiting: &mut ReplyWait,
     ) -> StateGuard<'_> {
         let mut state = self.state();
-        state.role.leave();
+        self.leave_role(&mut state);
         if let Err(nothing) = received {
             self.take_in(&mut state, nothing, waiting);
         }

@@ -15,6 +15,7 @@ use syshandle_wire::{
 use tokio::task::AbortHandle;
 
 use crate::limits::LIMITS;
+use crate::ring;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
@@ -39,7 +40,7 @@ pub(crate) struct CallState {
 
 impl Calls {
     pub(super) fn new() -> Self {
-        Self { end: ServerEnd::new(LIMITS, Features::OWN), last: None }
+        Self { end: ServerEnd::new(LIMITS, ring::features()), last: None }
     }
 
     /// Processes a frame. Cancels the call that the frame names.
@@ -84,6 +85,11 @@ impl Calls {
     /// Returns the number of calls without a reply.
     pub(super) fn running(&self) -> usize {
         self.end.running().count()
+    }
+
+    /// Returns the features in effect.
+    pub(super) fn features(&self) -> Features {
+        self.end.features()
     }
 
     /// Returns whether references to objects of the server are numbers.

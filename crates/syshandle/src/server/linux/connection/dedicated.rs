@@ -14,12 +14,12 @@ use crate::server::linux::reactor::Reactor;
 use crate::server::linux::reactor::event_loop::{EventLoop, LoopClient, LoopContext};
 use crate::server::linux::reactor::worker_slot::Assignment;
 use crate::spin::SpinWait;
-use crate::sync::judged_by;
+use crate::sync::{judged_by, now};
 
 impl LoopClient for ServerConnection {
     fn dedicate(self: Arc<Self>, context: LoopContext<'_>, index: usize) -> bool {
         let LoopContext { reactor, slot } = context;
-        if self.session.tasks() > 0 || !self.inbox.is_empty() {
+        if self.session.tasks() > 0 || self.has_received() {
             return false;
         }
         let Some(_dedicated) = reactor.dedicate_thread() else { return false };
@@ -91,6 +91,13 @@ impl ServerConnection {
 
     /// Receives a frame within some milliseconds: spins for a short time and then sleeps.
     fn receive_soon(self: &Arc<Self>, context: LoopContext<'_>, crowd: &mut Crowd) -> ServerEvent {
+        if self.inbox.is_empty() {
+            let until = now() + DEDICATED_FOR;
+            if self.link.wait_for_ring(&self.spin, until, true) {
+                // The ring is armed before this thread waits for the socket.
+                return self.receive(context, Some(DEDICATED_FOR));
+            }
+        }
         let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
         let mut receive = |timeout| match count {
             1 => self.receive(context, timeout),

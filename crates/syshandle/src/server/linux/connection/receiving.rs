@@ -7,7 +7,7 @@ use std::time::Duration;
 use syshandle_os::{Credentials, Peer, PollEvent, ReceivedMessage};
 use syshandle_types::{Guid, MessageObjects};
 use syshandle_wire::{
-    Body, Entries, Entry, Fault, Hello, ReleasedObjects, ServerEndEvent, Violation,
+    Body, Entries, Entry, Fault, Hello, ReleasedObjects, RingSide, ServerEndEvent, Violation,
 };
 
 use super::{ServerConnection, SharedState};
@@ -16,6 +16,7 @@ use crate::door::ReceivedObject;
 use crate::link::BodyError;
 use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
+use crate::ring;
 use crate::server::linux::arguments::{Arguments, MissingObject};
 use crate::server::linux::call::ServerCall;
 use crate::server::linux::classes::Classes;
@@ -64,11 +65,11 @@ impl LoopSource for ServerConnection {
             return EventOutcome::Otherwise;
         }
         let is_reminder = !ready.readable && !ready.writable;
-        if is_reminder && (self.inbox.is_empty() || !self.shared().state.is_watched()) {
+        if is_reminder && (!self.has_received() || !self.shared().state.is_watched()) {
             return EventOutcome::Otherwise;
         }
         let frame = self.receive(context, None);
-        if !self.inbox.is_empty() {
+        if self.has_received() {
             // Other clients get a turn first.
             context.reactor.loop_of(self.key()).remind(self.key());
         }
@@ -108,6 +109,11 @@ impl ServerConnection {
             self.expect_hello(context.reactor);
         }
         self.go_on(frame, context)
+    }
+
+    /// Returns whether frames have arrived that the poller does not report.
+    pub(super) fn has_received(&self) -> bool {
+        !self.inbox.is_empty() || self.link.arm_ring()
     }
 
     /// Runs the frame if it is a call.
@@ -206,12 +212,16 @@ impl ServerConnection {
             ReceivedMessage { unknown_control: true, .. } => Err(Violation::UnknownControl),
             received => self.take(context, frame, &received, handles),
         };
-        taken.unwrap_or_else(|violation| {
-            let Credentials { pid, uid, .. } = self.session.client;
-            crate::log::warn!(%violation, pid, %uid, "a client broke the rules");
-            self.end(reactor, false);
-            ServerEvent::End
-        })
+        taken.unwrap_or_else(|violation| self.broke_rules(reactor, violation))
+    }
+
+    /// Ends the connection of a client that violated the protocol.
+    #[cold]
+    fn broke_rules(&self, reactor: &Arc<Reactor>, violation: Violation) -> ServerEvent {
+        let Credentials { pid, uid, .. } = self.session.client;
+        crate::log::warn!(%violation, pid, %uid, "a client broke the rules");
+        self.end(reactor, false);
+        ServerEvent::End
     }
 
     /// Takes a frame from the inbox, unless another thread has emptied the inbox.
@@ -230,6 +240,9 @@ impl ServerConnection {
 
     #[cold]
     pub(super) fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> ServerEvent {
+        if let Some(violation) = ring::violation(error) {
+            return self.broke_rules(reactor, violation);
+        }
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => ServerEvent::None,
             // The client closed its end without reading all messages of the server. Its own
@@ -266,6 +279,7 @@ impl ServerConnection {
             ServerEndEvent::Hello(hello) => {
                 shared.state.hello();
                 self.session.set_takes_objects(shared.calls.takes_objects());
+                self.link.set_features(shared.calls.features(), RingSide::Server);
                 let expected = shared.expected.take();
                 drop(guard);
                 let (timer, classes) =

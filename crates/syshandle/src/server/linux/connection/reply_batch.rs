@@ -58,7 +58,7 @@ impl ReplyBatch {
         }
         let mut sent = 0;
         while sent < count {
-            match link.socket.send_several(&frames[sent..count]) {
+            match link.send_frames(&frames[sent..count]) {
                 Ok(more) => sent += more,
                 Err(error) if is_gone(&error) => sent = count,
                 // An error other than a full socket shows up again on the next attempt.
