@@ -118,6 +118,7 @@ cfg_if::cfg_if! {
         mod slots;
         mod spin;
         mod untyped_connecting;
+        mod untyped_stream;
         mod wait_mode;
         #[cfg(not(test))]
         mod sync;

@@ -84,7 +84,18 @@ pub(crate) fn receive_within<T>(
 }
 
 thread_local! {
-    static BEFORE_WAIT: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+    static BEFORE_WAIT: RefCell<Option<BeforeWaitFn>> = const { RefCell::new(None) };
+}
+
+type BeforeWaitFn = Box<dyn Fn(WaitFor)>;
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitFor {
+    /// A frame of another connection, or an object.
+    Other,
+    /// The stream of a connection, whose frames this thread may have to receive.
+    Stream,
 }
 
 /// The function that a thread calls before it waits, until this value is dropped.
@@ -97,7 +108,7 @@ impl BeforeWait {
     /// A method may call another object, and that object may be served by the loop whose thread
     /// runs the method. So a thread that runs a loop gives the loop away before it waits. Clients
     /// and servers don't know each other, so they meet here.
-    pub(crate) fn call(function: impl Fn() + 'static) -> Self {
+    pub(crate) fn call(function: impl Fn(WaitFor) + 'static) -> Self {
         BEFORE_WAIT.with(|place| *place.borrow_mut() = Some(Box::new(function)));
         Self(())
     }
@@ -111,10 +122,19 @@ impl Drop for BeforeWait {
 
 #[inline]
 fn before_wait() {
+    before(WaitFor::Other);
+}
+
+/// Prepares a wait for a stream of a server's connection.
+pub(crate) fn before_stream_wait() {
+    before(WaitFor::Stream);
+}
+
+fn before(wait: WaitFor) {
     // A thread that ends has no such function any more.
     let _ = BEFORE_WAIT.try_with(|place| {
         if let Some(function) = &*place.borrow() {
-            function();
+            function(wait);
         }
     });
 }

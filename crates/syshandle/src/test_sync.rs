@@ -215,8 +215,19 @@ pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
 /// The watchdog does the same, later.
 pub(crate) struct BeforeWait;
 
+/// What a thread waits for, as in `sync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "no thread has a function of its own")]
+pub(crate) enum WaitFor {
+    Other,
+    Stream,
+}
+
+/// Does nothing. The watchdog gives the loop away.
+pub(crate) fn before_stream_wait() {}
+
 impl BeforeWait {
-    pub(crate) fn call(_function: impl Fn() + 'static) -> Self {
+    pub(crate) fn call(_function: impl Fn(WaitFor) + 'static) -> Self {
         Self
     }
 }

@@ -48,6 +48,7 @@ pub struct Encoder<'a> {
     parameter: Option<u16>,
     deadline: Option<Instant>,
     receiver: usize,
+    takes_streams: bool,
     depth: u32,
     /// Number of the last required field that is set in the current growable value.
     last_required: u16,
@@ -66,6 +67,7 @@ impl<'a> Encoder<'a> {
             parameter: None,
             deadline: None,
             receiver: 0,
+            takes_streams: false,
             depth: 0,
             last_required: 0,
             error: None,
@@ -98,6 +100,19 @@ impl<'a> Encoder<'a> {
     /// Returns what identifies the receiver; 0 if it accepts no numbers of objects.
     pub fn receiver(&self) -> usize {
         self.receiver
+    }
+
+    /// Sets whether the receiver accepts streams.
+    #[inline]
+    #[must_use]
+    pub fn with_streams(mut self, takes_streams: bool) -> Self {
+        self.takes_streams = takes_streams;
+        self
+    }
+
+    /// Returns whether the receiver accepts streams.
+    pub fn takes_streams(&self) -> bool {
+        self.takes_streams
     }
 
     /// Returns the limits of the message.

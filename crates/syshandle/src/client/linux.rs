@@ -32,8 +32,8 @@ mod tests;
 pub(crate) mod untyped;
 
 use std::os::fd::AsFd;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use syshandle_os::{
     BorrowedHandle, Credentials, Declaration, Filesystems, Handle, OwnedHandle, ProcessMark,
@@ -42,11 +42,11 @@ use syshandle_os::{
 use syshandle_types::describe::Interface as Description;
 use syshandle_types::{
     Decode, DecodeError, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder, Guid, Limits,
-    MessageObjects, OutgoingHandles, Payload, SharedBytes,
+    MessageObjects, Payload, SharedBytes,
 };
 use syshandle_wire::{Body, Entry, Hello, Status};
 
-use self::call_queue::{NewCall, PassedReferences};
+use self::call_queue::{CallStreams, NewCall, PassedReferences};
 pub(super) use self::cancel::CancelState;
 use self::connecting::LazyConnection;
 use self::connection::ClientConnection;
@@ -294,20 +294,28 @@ impl Client {
         begin: impl FnOnce(&NewCall<'_, '_>) -> Result<R>,
     ) -> Result<R> {
         let method_ref = self.method_ref(method);
-        let mut out = Encoder::new(take_bytes(), to.limits).until(until).to(to.receiver);
+        // Without a connection, the streams are opened when there is one.
+        let takes_streams = to.connection.is_none_or(|connection| connection.takes_streams());
+        let out = Encoder::new(take_bytes(), to.limits).until(until).to(to.receiver);
+        let mut out = out.with_streams(takes_streams);
         arguments(&mut out);
         let (body, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = body.len(), handles = handles.len(), "sending");
-        let (object, objects) = (self.object.shared.number(), passed(&handles));
+        let passed = passed(handles.objects(), to.connection, self.timeout);
+        let passed = passed.map_err(|error| method_ref.name(error))?;
+        let (object, objects) = (self.object.shared.number(), passed);
         let begun = handles.with(|handles| {
             let (body, objects) = (&body, &objects);
             let one_way = None;
             let plain = NewCall { object, method, body, handles, objects, one_way, plain: None };
-            let slots = to.connection.and_then(|connection| connection.slots());
+            // A call that opens streams can't be made again when a slot is gone.
+            let slots = to.connection.filter(|_| objects.streams.is_none());
+            let slots = slots.and_then(|connection| connection.slots());
             match slots.and_then(|slots| slots.pass(&objects.table, handles)) {
                 None => begin(&plain),
                 Some(PassedHandles { table, handles, slots }) => {
-                    let objects = PassedReferences { table, kept: objects.kept.clone(), slots };
+                    let kept = objects.kept.clone();
+                    let objects = PassedReferences { table, kept, slots, streams: None };
                     let plain = Some(&plain);
                     begin(&NewCall {
                         object,
@@ -419,7 +427,7 @@ impl Client {
         }
     }
 
-    /// Makes references of the numbers that a reply has brought.
+    /// Makes references of the numbers that a reply has brought, and readers of its streams.
     #[inline]
     fn received_objects(
         &self,
@@ -429,7 +437,9 @@ impl Client {
         if numbers.is_empty() {
             return MessageObjects::new();
         }
-        NumberedReference::of_reply(connection, numbers, self.is_described_alike(connection))
+        let is_covered = self.is_described_alike(connection);
+        let readers = (self.timeout, &self.object.filesystems);
+        NumberedReference::of_reply(connection, numbers, is_covered, readers)
     }
 
     #[inline]
@@ -540,26 +550,44 @@ struct CallReceiver<'c> {
     connection: Option<&'c Arc<ClientConnection>>,
 }
 
-/// Returns the references to objects of the server among the entries of a message.
+/// Returns the references to objects of the server among the entries of a message, and opens its
+/// streams. Without a connection, that happens later.
 #[inline]
-fn passed(handles: &OutgoingHandles<'_>) -> PassedReferences {
-    let objects = handles.objects();
-    if objects.is_empty() {
-        return PassedReferences::default();
+fn passed(
+    objects: MessageObjects,
+    connection: Option<&Arc<ClientConnection>>,
+    timeout: Duration,
+) -> Result<PassedReferences> {
+    match connection {
+        _ if objects.is_empty() => Ok(PassedReferences::default()),
+        None => Ok(PassedReferences::unopened(objects)),
+        Some(connection) => passed_on(&objects, connection, timeout),
     }
+}
+
+fn passed_on(
+    objects: &MessageObjects,
+    connection: &Arc<ClientConnection>,
+    timeout: Duration,
+) -> Result<PassedReferences> {
+    let opened = connection.open_streams(objects, timeout)?;
+    let (opening, ids) = opened.map_or_else(Default::default, |(it, ids)| (Some(it), ids));
     let references = objects
         .iter()
         .map(|object| object.as_ref().and_then(|object| object.downcast_ref::<ClientInner>()));
-    let entry = |reference: Option<&ClientInner>| match reference {
+    let ids = ids.into_iter().chain(std::iter::repeat(None));
+    let entry = |(reference, stream): (Option<&ClientInner>, Option<u32>)| match reference {
         Some(reference) => Entry::Object(reference.number()),
-        None => Entry::Handle,
+        None => stream.map_or(Entry::Handle, Entry::Stream),
     };
     let received = |reference: Option<&ClientInner>| reference?.number.as_ref()?.received();
-    PassedReferences {
-        table: references.clone().map(entry).collect(),
+    let opening = opening.map(|opening| Arc::new(Mutex::new(CallStreams::Opening(opening))));
+    Ok(PassedReferences {
+        table: references.clone().zip(ids).map(entry).collect(),
         kept: references.filter_map(received).collect(),
         slots: PassedSlots::default(),
-    }
+        streams: opening,
+    })
 }
 
 /// Range of the server's memory. It is released on drop, also when decoding panics.

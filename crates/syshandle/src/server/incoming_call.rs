@@ -273,11 +273,14 @@ struct Caller {
     /// What identifies the server in messages to the client; 0 if references to objects of the
     /// server are no numbers.
     receiver: usize,
+    /// Whether the result may open streams.
+    takes_streams: bool,
 }
 
 impl Caller {
     fn of(context: &Context) -> Self {
-        Self { pid: context.client().pid, receiver: context.0.receiver() }
+        let (receiver, takes_streams) = (context.0.receiver(), context.0.takes_streams());
+        Self { pid: context.client().pid, receiver, takes_streams }
     }
 }
 
@@ -304,7 +307,8 @@ fn answer_with_error<T: Encode, E: Encode>(
 
 /// Sends a value, whose handles are lent until the value was sent.
 fn send(reply: ReplyFn<'_>, client: Caller, status: Status, value: &impl Encode) {
-    let mut out = Encoder::new(take_bytes(), LIMITS).to(client.receiver);
+    let mut out =
+        Encoder::new(take_bytes(), LIMITS).to(client.receiver).with_streams(client.takes_streams);
     let encoded = guard(|| value.encode(&mut out));
     let error = match (encoded, out.finish_lent()) {
         (Ok(()), Ok((bytes, handles))) => {

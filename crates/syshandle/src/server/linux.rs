@@ -184,7 +184,7 @@ impl PreparedServer {
             max_clients,
             idle: idle.map(|idle| if is_connected { Duration::ZERO } else { idle }),
             drain,
-            filesystems,
+            filesystems: Arc::new(filesystems),
             quota_limits: QuotaLimits {
                 async_calls: max_async_calls,
                 ..QuotaLimits::of_server(max_clients, max_concurrent_calls, descriptors)

@@ -8,11 +8,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use syshandle_os::{BorrowedHandle, MESSAGES_AT_ONCE_MAX, OwnedHandle};
-use syshandle_types::{Limits, Payload};
+use syshandle_types::{Limits, MessageObjects, Payload};
 use syshandle_wire::{ClientEnd, Entries, Header, MessageEntries, StartError};
 
 use super::deadline::milliseconds;
@@ -22,6 +22,7 @@ use crate::buffer::take_bytes;
 use crate::send_error::past_limit;
 use crate::slots::PassedSlots;
 use crate::sync::now;
+use crate::untyped_stream::OpeningStreams;
 use crate::{Error, ErrorKind, Result};
 
 /// Call to begin.
@@ -40,13 +41,25 @@ pub(super) struct NewCall<'c, 'p> {
     pub(super) plain: Option<&'c Self>,
 }
 
-/// References to objects of the server that a call passes back, and slots of registered handles.
+/// References to objects of the server that a call passes back, slots of registered handles, and
+/// streams.
 #[derive(Debug, Default)]
 pub(super) struct PassedReferences {
     pub(super) table: Entries,
     /// Keeps the numbers valid until the call is sent.
     pub(super) kept: Vec<Arc<ReceivedNumber>>,
     pub(super) slots: PassedSlots,
+    pub(super) streams: Option<Arc<Mutex<CallStreams>>>,
+}
+
+/// The streams that a call opens.
+#[derive(Debug)]
+pub(super) enum CallStreams {
+    Opening(OpeningStreams),
+    /// The call has no connection yet. These are its entries.
+    Unopened(MessageObjects),
+    /// The call was sent.
+    Sent,
 }
 
 /// Call with copies of its arguments and handles, so that it can wait.
@@ -115,14 +128,44 @@ impl NewCall<'_, '_> {
 }
 
 impl PassedReferences {
+    /// Makes references that are opened when the connection exists.
+    pub(super) fn unopened(entries: MessageObjects) -> Self {
+        let streams = Some(Arc::new(Mutex::new(CallStreams::Unopened(entries))));
+        Self { streams, ..Self::default() }
+    }
+
+    /// Takes the entries of a call that had no connection.
+    #[cfg(feature = "tokio")]
+    pub(super) fn take_unopened(&self) -> MessageObjects {
+        match self.take_streams() {
+            Some(CallStreams::Unopened(entries)) => entries,
+            _ => MessageObjects::new(),
+        }
+    }
+
+    fn take_streams(&self) -> Option<CallStreams> {
+        let mut streams = self.streams.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *streams, CallStreams::Sent))
+    }
+
+    /// Records that the call was sent. The caller wakes the streams afterwards.
+    #[inline]
+    pub(super) fn are_sent(&self) {
+        self.slots.are_sent();
+        if let Some(CallStreams::Opening(opening)) = self.take_streams() {
+            opening.sent();
+        }
+    }
+
     /// Returns the references of a call that is sent later. It does not ask the server to keep
     /// handles.
     fn of_later_call(&self) -> Self {
-        let Self { table, kept, slots } = self;
+        let Self { table, kept, slots, streams } = self;
         Self {
             table: table.without_requests(),
             kept: kept.clone(),
             slots: slots.of_later_message(),
+            streams: streams.clone(),
         }
     }
 
@@ -134,6 +177,17 @@ impl PassedReferences {
 }
 
 impl OwnedCall {
+    /// Records that the call was sent. The caller wakes the streams afterwards.
+    pub(super) fn sent(&self) {
+        self.objects.are_sent();
+    }
+
+    /// Returns the references of the call.
+    #[cfg(feature = "tokio")]
+    pub(super) fn objects_mut(&mut self) -> &mut PassedReferences {
+        &mut self.objects
+    }
+
     /// Copies the arguments and duplicates the handles.
     pub(super) fn copy(call: &NewCall<'_, '_>, deadline: Instant) -> Result<Self> {
         let mut body = take_bytes();

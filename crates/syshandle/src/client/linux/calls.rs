@@ -23,12 +23,14 @@ use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::send_error::{is_past_limit, send_error};
 use crate::slots::{KeptGuard, Slots};
 use crate::sync::now;
+use crate::untyped_stream::{Streams, UnclaimedStream};
 use crate::{Error, ErrorKind, Result};
 
 /// Calls of a connection, in every state.
 #[derive(Debug)]
 pub(super) struct Calls {
     end: ClientEnd<Waiter>,
+    streams: Arc<Streams>,
     peer_name: PeerName,
     /// Number of the last waiter.
     last_waiter: WaiterNumber,
@@ -56,9 +58,10 @@ enum Sending {
 }
 
 impl Calls {
-    pub(super) fn new(end: ClientEnd<Waiter>, peer_name: PeerName) -> Self {
+    pub(super) fn new(end: ClientEnd<Waiter>, peer_name: PeerName, streams: Arc<Streams>) -> Self {
         Self {
             end,
+            streams,
             peer_name,
             last_waiter: 0,
             queue: CallQueue::default(),
@@ -173,6 +176,7 @@ impl Calls {
         let obstacle = self.unsent(header, error)?;
         self.queue.put_back(QueuedCall::new(waiter, call?));
         self.queue.set_obstacle(obstacle);
+        self.streams.set_calls_wait(self.needs_room());
         Ok(())
     }
 
@@ -208,6 +212,7 @@ impl Calls {
             };
             for (index, (header, call)) in started.into_iter().enumerate() {
                 if index < sent {
+                    call.call.sent();
                     if call.call.one_way.is_some() {
                         self.results.put(call.waiter.number, EncodedReply::nothing());
                         ended.push(call.waiter.number);
@@ -240,6 +245,7 @@ impl Calls {
             // Asks once for the release of shared memory.
             self.memory_asked = link.send_header(&Header::new(FrameKind::Release)).is_ok();
         }
+        self.streams.set_calls_wait(self.needs_room());
         ended
     }
 
@@ -330,6 +336,7 @@ impl Calls {
         for waiter in self.queue.clear() {
             self.results.fail(waiter, reason.to_error(self.peer_name, false));
         }
+        self.streams.end(reason.to_error(self.peer_name, true));
         self.sending = Sending::Ended(reason);
         // Closing a handle doesn't block.
         drop(self.slots.close());
@@ -353,7 +360,7 @@ impl Calls {
         match event {
             ClientEndEvent::Reply { waiter, status, body, entries, handles_lost } => {
                 let numbers =
-                    self.received(link, &entries, &mut handles, handles_lost, notices_death);
+                    self.received(link, &entries, &mut handles, handles_lost, notices_death)?;
                 let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (link.check_body(body), body) {
                     (Ok(()), Body::Inline { .. }) if is_own => {
@@ -388,7 +395,7 @@ impl Calls {
             }
             ClientEndEvent::LateReply { body, entries } => {
                 self.has_read(link, body);
-                drop(self.received(link, &entries, &mut handles, true, notices_death));
+                drop(self.received(link, &entries, &mut handles, true, notices_death)?);
             }
             ClientEndEvent::Slots => drop(self.slots.receive(inline)?),
             ClientEndEvent::Arena => link.set_incoming(&mut handles)?,
@@ -400,7 +407,7 @@ impl Calls {
             }
             ClientEndEvent::Nothing => {}
             ClientEndEvent::Stream(header) => {
-                return Err(Violation::Unexpected(header.kind).into());
+                self.streams.receive(&header, inline, handles, truncated)?;
             }
             ClientEndEvent::Bye => return Err(EndReason::Closed),
             ClientEndEvent::Refused => {
@@ -411,7 +418,8 @@ impl Calls {
         Ok(None)
     }
 
-    /// Takes over what a reply has brought in addition to the handles of its frame.
+    /// Takes over what a reply has brought in addition to the handles of its frame, even if its call
+    /// was given up. Opens its streams.
     #[inline]
     fn received(
         &self,
@@ -420,9 +428,9 @@ impl Calls {
         handles: &mut ReceivedHandles,
         are_lost: bool,
         notices_death: &dyn Fn() -> bool,
-    ) -> Vec<Option<ReceivedEntry>> {
+    ) -> Result<Vec<Option<ReceivedEntry>>, Violation> {
         match entries.is_empty() {
-            true => Vec::new(),
+            true => Ok(Vec::new()),
             false => self.take_entries(link, entries, handles, are_lost, notices_death),
         }
     }
@@ -435,7 +443,7 @@ impl Calls {
         handles: &mut ReceivedHandles,
         are_lost: bool,
         notices_death: &dyn Fn() -> bool,
-    ) -> Vec<Option<ReceivedEntry>> {
+    ) -> Result<Vec<Option<ReceivedEntry>>, Violation> {
         let mut all = handles.take_all().into_iter();
         let sender = link.socket.peer_quota();
         let mut received = Vec::with_capacity(entries.len());
@@ -461,8 +469,12 @@ impl Calls {
                         None
                     }
                 },
-                // Streams are not in effect.
-                Entry::Stream(_) => Some(ReceivedEntry::Missing),
+                Entry::Stream(id) => match UnclaimedStream::open(&self.streams, id) {
+                    Ok(stream) => Some(ReceivedEntry::Stream(stream)),
+                    // The quota that a client keeps for its server has no such limit.
+                    Err(Ok(_limit)) => return Err(Violation::TooManyStreams),
+                    Err(Err(violation)) => return Err(violation),
+                },
                 Entry::Object(number) => {
                     Some(ReceivedEntry::Number(self.released.received(number)))
                 }
@@ -473,7 +485,7 @@ impl Calls {
             });
         }
         handles.extend(all);
-        received
+        Ok(received)
     }
 
     /// Returns the registered handles, if the server keeps and passes any.
@@ -514,6 +526,17 @@ impl Calls {
     #[inline]
     pub(super) fn has_unlogged(&self) -> bool {
         self.one_way.has_unlogged()
+    }
+
+    /// Returns the streams of the connection.
+    #[inline]
+    pub(super) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    /// Returns whether messages may open streams.
+    pub(super) fn takes_streams(&self) -> bool {
+        self.end.features().contains(Features::STREAMS)
     }
 
     /// Returns the numbers of objects to give back.

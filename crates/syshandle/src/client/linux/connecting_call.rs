@@ -3,21 +3,23 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use syshandle_os::Waitable;
-use syshandle_types::Encoder;
+use syshandle_types::{Encoder, MessageObject};
 use tokio::runtime::Handle;
 
 use super::CallReceiver;
-use super::call_queue::OwnedCall;
+use super::call_queue::{OwnedCall, PassedReferences};
+use super::connection::ClientConnection;
 use super::deadline::Deadline;
 use super::object_wait;
 use super::reply::WaiterNumber;
-use crate::Result;
 use crate::client::Client;
+use crate::untyped_stream::PassedStream;
+use crate::{Error, ErrorKind, Result};
 
 /// Call that is begun when its client has connected.
 pub(super) struct ConnectingCall {
@@ -71,6 +73,25 @@ impl Client {
         object_wait::wait_in_task(connection, object, deadline).await
     }
 
+    /// Opens the streams of a call that was encoded without a connection.
+    fn open_streams(
+        &self,
+        connection: &Arc<ClientConnection>,
+        objects: &mut PassedReferences,
+    ) -> Result<()> {
+        let entries = objects.take_unopened();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let is_stream = |entry: &MessageObject| entry.is::<PassedStream>();
+        if !connection.takes_streams() && entries.iter().flatten().any(is_stream) {
+            let text = "the server does not support streams";
+            return Err(Error::detected(ErrorKind::Incompatible, text));
+        }
+        *objects = super::passed_on(&entries, connection, self.timeout)?;
+        Ok(())
+    }
+
     /// Connects in a task.
     pub(crate) async fn connect_in_task(&self, deadline: Instant) -> Result<()> {
         let shared = &self.object.shared;
@@ -104,6 +125,7 @@ impl ConnectingCall {
     ) -> Result<Option<WaiterNumber>> {
         let connection = client.ready(deadline)?;
         client.check_method(self.call.method)?;
+        client.open_streams(connection, self.call.objects_mut())?;
         if self.is_one_way && connection.takes_one_way_calls() {
             self.call.one_way = Some(client.one_way_number(connection));
         }

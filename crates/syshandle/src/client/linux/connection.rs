@@ -6,6 +6,7 @@
 //! [`ClientConnection::dispatch`].
 
 mod receiving;
+mod streaming;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
@@ -37,13 +38,15 @@ use crate::spin::Spin;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::thread::Thread;
 use crate::sync::{Mutex, MutexGuard, now, wait_until};
+use crate::untyped_stream::Streams;
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose handshake is complete.
 #[derive(Debug)]
 pub(crate) struct ClientConnection {
     owner: ProcessMark,
-    link: Link,
+    link: Arc<Link>,
+    streams: Arc<Streams>,
     server: Credentials,
     peer_name: PeerName,
     limits: Limits,
@@ -53,6 +56,8 @@ pub(crate) struct ClientConnection {
     /// Whether references to objects of the server are numbers.
     takes_objects: bool,
     takes_one_way_calls: bool,
+    /// Whether messages may open streams.
+    takes_streams: bool,
     /// The numbers of objects to give back.
     released: Arc<ReleaseQueue>,
     /// The registered handles; `None` if the server doesn't keep any.
@@ -106,6 +111,7 @@ impl ConnectionState {
     /// Ends the connection. Wakes all threads and tasks.
     fn end_with(&mut self, reason: EndReason) {
         self.calls.end_with(reason);
+        self.wake_streams();
         self.role.wake_all().for_each(|Waiting(thread)| thread.unpark());
         self.tasks.wake_all();
         self.tasks.call_drivers();
@@ -117,7 +123,15 @@ impl ConnectionState {
         let ended = self.calls.send_queued(link);
         // A call that was sent may have kept numbers until now.
         self.calls.send_released(link);
+        self.wake_streams();
         ended.into_iter().for_each(|waiter| self.wake(waiter));
+    }
+
+    /// Wakes the tasks and threads that wait for streams, once the connection is unlocked.
+    #[inline]
+    fn wake_streams(&mut self) {
+        let woken = self.calls.streams().take_woken();
+        self.tasks.wake_streams(woken);
     }
 
     /// Registers a task that waits, and lets the drivers dispatch if they would miss an event.
@@ -149,14 +163,17 @@ impl ClientConnection {
         end: ClientEnd<Waiter>,
         description: u64,
     ) -> Self {
+        let link = Arc::new(link);
+        let streams = Streams::new(&link);
         let state = ConnectionState {
-            calls: Calls::new(end, peer_name),
+            calls: Calls::new(end, peer_name, streams.clone()),
             role: ReceiverRole::default(),
             tasks: Tasks::default(),
         };
         Self {
             owner: ProcessMark::current(),
             link,
+            streams,
             server,
             peer_name,
             limits: state.calls.limits(),
@@ -164,6 +181,7 @@ impl ClientConnection {
             differences: ConnectionDifferences::default(),
             takes_objects: state.calls.takes_objects(),
             takes_one_way_calls: state.calls.takes_one_way_calls(),
+            takes_streams: state.calls.takes_streams(),
             released: state.calls.released().clone(),
             slots: state.calls.slots().cloned(),
             release_is_stuck: AtomicBool::new(false),
@@ -392,7 +410,8 @@ impl ClientConnection {
         };
         match self.link.send(&header, call.body, call.handles) {
             Ok(()) => {
-                call.objects.slots.are_sent();
+                call.objects.are_sent();
+                self.streams.wake();
                 Ok(call.one_way.is_none().then_some(waiter.number))
             }
             Err(error) => self.unsent(call, deadline, &header, waiter, error).map(Some),

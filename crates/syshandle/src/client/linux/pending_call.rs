@@ -295,7 +295,7 @@ impl<R> PendingCall<R> {
 
 /// Returns whether a runtime or an event loop receives the replies. Starts a driver in the current
 /// runtime, if there is one.
-fn is_driven(connection: &Arc<ClientConnection>) -> Result<bool> {
+pub(super) fn is_driven(connection: &Arc<ClientConnection>) -> Result<bool> {
     #[cfg(feature = "tokio")]
     if super::asynchronous::start_driver(connection)? {
         return Ok(true);
@@ -304,7 +304,7 @@ fn is_driven(connection: &Arc<ClientConnection>) -> Result<bool> {
 }
 
 #[cold]
-fn not_driven() -> Error {
+pub(super) fn not_driven() -> Error {
     let text = "nothing receives the reply: await the call in a tokio runtime, with the feature \
                 `tokio`, or dispatch its client in an event loop";
     Error::detected(ErrorKind::Failed, text).maybe_ran()

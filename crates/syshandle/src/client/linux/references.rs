@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use syshandle_os::Filesystems;
 use syshandle_types::{MessageObject, MessageObjects};
 
 use super::connection::ClientConnection;
@@ -17,11 +19,13 @@ pub(super) struct NumberedReference {
 }
 
 impl NumberedReference {
-    /// Makes references of the numbers that a reply has brought.
+    /// Makes references of the numbers that a reply has brought, and readers of its streams, which
+    /// have this timeout and accept files of these file systems.
     pub(super) fn of_reply(
         connection: &Arc<ClientConnection>,
         entries: Vec<Option<ReceivedEntry>>,
         is_covered: bool,
+        (timeout, filesystems): (Duration, &Option<Arc<Filesystems>>),
     ) -> MessageObjects {
         let object = |entry| match entry {
             ReceivedEntry::Number(number) => {
@@ -29,6 +33,9 @@ impl NumberedReference {
                 Arc::new(Self { number, connection, is_covered }) as MessageObject
             }
             ReceivedEntry::Kept(handle) => handle,
+            ReceivedEntry::Stream(stream) => {
+                stream.received(connection.stream_host(), timeout, filesystems.clone())
+            }
             ReceivedEntry::Missing => Arc::new(()),
         };
         entries.into_iter().map(|entry| entry.map(object)).collect()

@@ -9,6 +9,7 @@ use syshandle_wire::ReleasedObjects;
 use crate::slots::KeptHandle;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicUsize;
+use crate::untyped_stream::UnclaimedStream;
 
 /// The numbers that a client gives back with the next frame, once for each time that it received
 /// them.
@@ -31,6 +32,7 @@ pub(crate) enum ReceivedEntry {
     Number(ReceivedNumber),
     /// A registered handle that this client keeps.
     Kept(Arc<KeptHandle>),
+    Stream(UnclaimedStream),
     /// A slot without a handle.
     Missing,
 }

@@ -187,7 +187,8 @@ mod tests {
         // The kernel allocates no memory for zero pages that are never touched.
         let body = ReplyBody::Copy(vec![0; bytes]);
         let (handles, numbers) = (arrived, Vec::new());
-        EncodedReply { status: Status::Done, body, handles, numbers, handles_lost: false }
+        let status = Status::Done;
+        EncodedReply { status, body, handles, numbers, handles_lost: false }
     }
 
     fn taken(replies: &mut Replies, number: WaiterNumber) -> EncodedReply {

@@ -71,6 +71,12 @@ impl Tasks {
         self.woken.extend(self.waiting.remove(&waiter));
     }
 
+    /// Wakes tasks and threads that wait for streams.
+    #[inline]
+    pub(super) fn wake_streams(&mut self, woken: Vec<Waker>) {
+        self.woken.extend(woken);
+    }
+
     /// Wakes all tasks.
     pub(super) fn wake_all(&mut self) {
         self.woken.extend(std::mem::take(&mut self.waiting).into_values());

@@ -7,6 +7,7 @@
 //! | [`Calls`] | calls that have not been answered |
 //! | [`CallOrder`] | calls that wait for one-way calls |
 //! | [`Outbox`] | replies that wait |
+//! | [`Streams`] | the streams of items in both directions |
 //! | [`Objects`] | the objects to which the client refers by numbers |
 //! | [`Slots`] | the registered handles of both sides |
 //! | [`Session`] | what outlives the connection: the client's identity and background tasks |
@@ -25,11 +26,12 @@ mod registered;
 mod reply_batch;
 mod replying;
 mod state;
+mod streaming;
 
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Seqpacket};
@@ -63,10 +65,12 @@ use crate::spin::Spin;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard};
 use crate::untyped_object::Object;
+use crate::untyped_stream::{StreamHost, Streams};
 
 /// The server side of a connection.
 pub(crate) struct ServerConnection {
-    link: Link,
+    link: Arc<Link>,
+    streams: Arc<Streams>,
     session: Arc<Session>,
     /// Key among the sources of the reactor; 0 until registered.
     key: AtomicU64,
@@ -205,8 +209,10 @@ impl ServerConnection {
             keep_alive: Some(reactor.keep_alive(ActivityKind::Presence)),
             last_frames: None,
         };
+        let link = Arc::new(Link::new(socket));
         let connection = Arc::new(Self {
-            link: Link::new(socket),
+            streams: Streams::new(&link),
+            link,
             session,
             key: AtomicU64::new(0),
             object,
@@ -217,6 +223,7 @@ impl ServerConnection {
             shared: Mutex::new(shared),
         });
         connection.slots.set_connection(|| Arc::downgrade(&connection));
+        connection.streams.set_host(Arc::downgrade(&connection) as Weak<dyn StreamHost>);
         connection.link.send(header, greeting, &[])?;
         let watched = reactor.quietest_loop().add(
             |key| {
@@ -305,7 +312,10 @@ impl ServerConnection {
     /// Has the loop's poller watch the socket for what the connection waits for. Does nothing while
     /// no thread of the loop may receive. Returns whether the socket was added.
     fn update_poller(&self, shared: &mut SharedState, reactor: &Reactor) -> bool {
-        let wanted = shared.outbox.interest();
+        let wanted = match self.streams.wants_room() {
+            true => Interest::WhileBoth,
+            false => shared.outbox.interest(),
+        };
         let Some(change) = shared.state.poller_change(wanted) else { return false };
         let (poller, socket) = (reactor.loop_of(self.key()).poller(), self.link.socket.as_fd());
         let changed = match change {
@@ -409,6 +419,7 @@ impl ServerConnection {
         drop(shared);
         self.end_death_watch(reactor, death_watch);
         self.drop_kept(reactor, self.slots.close());
+        self.end_streams(reactor);
         calls.iter().for_each(|call| call.cancel());
         // They are refused, because they were cancelled.
         waiting.into_iter().for_each(|call| reactor.run_beside(call));

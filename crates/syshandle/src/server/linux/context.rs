@@ -137,6 +137,11 @@ impl CallContext {
         }
     }
 
+    /// Returns whether a result may open streams.
+    pub(crate) fn takes_streams(&self) -> bool {
+        self.connection.session().takes_streams()
+    }
+
     /// Counts a call that is refused with this fault.
     pub(crate) fn count_refusal(&self, fault: &Fault) {
         self.reactor.count_refusal(fault);

@@ -67,6 +67,11 @@ impl ClientObject {
         self.interface.get()
     }
 
+    /// Returns the reactor, unless it has ended.
+    pub(super) fn reactor(&self) -> Option<Arc<Reactor>> {
+        self.reactor.upgrade()
+    }
+
     /// Returns the quota of the client that causes the object's destructor.
     pub(super) fn quota(&self) -> &Arc<Quota> {
         &self.quota

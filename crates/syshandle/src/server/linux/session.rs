@@ -35,6 +35,8 @@ pub(crate) struct Session {
     lasts: AtomicBool,
     /// Whether references to objects of the server are numbers.
     takes_objects: AtomicBool,
+    /// Whether messages may open streams.
+    takes_streams: AtomicBool,
     state: Mutex<SessionState>,
 }
 
@@ -74,14 +76,23 @@ impl Session {
             tasks: HashMap::default(),
             watch: None,
         };
-        let (lasts, takes_objects) = (AtomicBool::new(false), AtomicBool::new(false));
+        let [lasts, takes_objects, takes_streams] = [(); 3].map(|()| AtomicBool::new(false));
         let socket_tells_process = matches!(process, ClientProcess::OfSocket);
         let process = match process {
             ClientProcess::Known(process) => OnceLock::from(process),
             ClientProcess::OfSocket | ClientProcess::Unknown => OnceLock::new(),
         };
         let state = Mutex::new(state);
-        Self { client, quota, process, socket_tells_process, lasts, takes_objects, state }
+        Self {
+            client,
+            quota,
+            process,
+            socket_tells_process,
+            lasts,
+            takes_objects,
+            takes_streams,
+            state,
+        }
     }
 
     /// Records that the session may last beyond the client's calls. Called before the reply of the
@@ -95,9 +106,16 @@ impl Session {
         self.lasts.load(Ordering::SeqCst)
     }
 
-    /// Records whether references to objects of the server are numbers. Called before the first call.
-    pub(super) fn set_takes_objects(&self, takes_objects: bool) {
+    /// Records whether references to objects of the server are numbers, and whether messages may
+    /// open streams. Called before the first call.
+    pub(super) fn set_features(&self, takes_objects: bool, takes_streams: bool) {
         self.takes_objects.store(takes_objects, Ordering::Relaxed);
+        self.takes_streams.store(takes_streams, Ordering::Relaxed);
+    }
+
+    /// Returns whether messages may open streams.
+    pub(super) fn takes_streams(&self) -> bool {
+        self.takes_streams.load(Ordering::Relaxed)
     }
 
     /// Returns whether references to objects of the server are numbers.

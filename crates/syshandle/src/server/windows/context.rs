@@ -43,6 +43,11 @@ impl CallContext {
         0
     }
 
+    /// Streams have no form in COM.
+    pub(crate) fn takes_streams(&self) -> bool {
+        false
+    }
+
     pub(crate) fn deadline(&self) -> Instant {
         self.began + CALL_TIMEOUT
     }

@@ -49,6 +49,10 @@ impl ClientConnection {
                 // There may be room for one more call.
                 state.send_queued(&self.link);
             }
+            if self.streams.wants_room() {
+                self.streams.on_room();
+                state.wake_streams();
+            }
             if let Some(value) = done(&mut state.calls, waiting) {
                 break Ok(value);
             }
@@ -67,6 +71,12 @@ impl ClientConnection {
         result
     }
 
+    /// Returns whether room in the socket is an event.
+    #[inline]
+    fn needs_room(&self, state: &ConnectionState) -> bool {
+        state.calls.needs_room() || self.streams.wants_room()
+    }
+
     /// Sleeps until another thread wakes this one.
     fn sleep<'s>(
         &'s self,
@@ -78,7 +88,7 @@ impl ClientConnection {
         state.role.sleep(this.clone(), waiter);
         // The thread that receives may have begun to wait before the socket was full. It doesn't
         // notice room then.
-        let longest = if state.calls.needs_room() { ROOM_RETRY } else { Duration::MAX };
+        let longest = if self.needs_room(&state) { ROOM_RETRY } else { Duration::MAX };
         drop(state);
         thread::park_timeout(deadline.left().min(longest));
         let mut state = self.state();
@@ -94,7 +104,7 @@ impl ClientConnection {
         deadline: &mut Deadline<'_>,
         waiting: &mut ReplyWait,
     ) -> StateGuard<'s> {
-        let (in_flight, or_room) = (state.calls.in_flight(), state.calls.needs_room());
+        let (in_flight, or_room) = (state.calls.in_flight(), self.needs_room(&state));
         let retry = state.calls.retry_after();
         drop(state);
         let mut shorter;
@@ -169,7 +179,9 @@ impl ClientConnection {
             ReceiveResult::Nothing(ended) => ended,
             ReceiveResult::Frame(frame) => {
                 let notices_death = || self.receiver.notices_death(&self.link);
-                match state.calls.take_frame(&self.link, frame, receiver, &notices_death) {
+                let taken = state.calls.take_frame(&self.link, frame, receiver, &notices_death);
+                state.wake_streams();
+                match taken {
                     Ok(None) => return,
                     Ok(Some(waiter)) => return state.wake(waiter),
                     Err(ended) => ended,
@@ -191,7 +203,10 @@ impl ClientConnection {
         let mut is_empty = true;
         if state.calls.ended().is_none() && state.role.enter_as_driver() {
             // One more than the number of calls, to see whether other frames are left.
-            let count = (state.calls.in_flight() + 1).min(Batch::MAX);
+            let count = match self.streams.are_used() {
+                true => Batch::MAX,
+                false => (state.calls.in_flight() + 1).min(Batch::MAX),
+            };
             drop(state);
             let mut batch = Batch::take();
             let received = Receiver::receive_now(&self.link, count, &mut batch);
@@ -210,6 +225,10 @@ impl ClientConnection {
         if state.calls.queued() > 0 {
             state.send_queued(&self.link);
         }
+        if self.streams.wants_room() {
+            self.streams.on_room();
+            state.wake_streams();
+        }
         let (late, deadline) = state.calls.late(now);
         late.into_iter().for_each(|waiter| state.wake(waiter));
         if is_empty {
@@ -218,7 +237,7 @@ impl ClientConnection {
         let retry = state.calls.retry_after().map(|retry| now + retry);
         let tick = state.tasks.any_waits().then(|| self.receiver.wait_end(now + INTERVAL));
         let next = [deadline, retry, tick].into_iter().flatten().min();
-        let watch = Watch { next, room: state.calls.needs_room() };
+        let watch = Watch { next, room: self.needs_room(&state) };
         Dispatched { is_empty, watch: state.tasks.set_watch(now, watch) }
     }
 }

@@ -155,6 +155,11 @@ impl Calls {
         self.end.features()
     }
 
+    /// Returns whether messages may open streams.
+    pub(super) fn takes_streams(&self) -> bool {
+        self.features().contains(Features::STREAMS)
+    }
+
     /// Returns whether no call runs.
     pub(super) fn is_idle(&self) -> bool {
         self.end.is_idle()

@@ -24,7 +24,7 @@ impl LoopClient for ServerConnection {
         }
         let Some(_dedicated) = reactor.dedicate_thread() else { return false };
         let mut shared = self.shared();
-        if shared.outbox.has_pending() || !shared.state.dedicate() {
+        if shared.outbox.has_pending() || self.streams.wants_room() || !shared.state.dedicate() {
             return false;
         }
         self.remove_from_poller(reactor);
@@ -76,9 +76,11 @@ impl LoopClient for ServerConnection {
 
 impl ServerConnection {
     /// Returns whether the thread has to wait for nothing but calls of this client: no reply is
-    /// pending, and no background task waits for an object.
+    /// pending, no stream waits for room, and no background task waits for an object.
     fn has_only_calls(&self) -> bool {
-        !self.shared().outbox.has_pending() && self.session.tasks() == 0
+        !self.shared().outbox.has_pending()
+            && !self.streams.wants_room()
+            && self.session.tasks() == 0
     }
 
     /// Sends the batch while there is no other work for this client. Returns whether no reply is

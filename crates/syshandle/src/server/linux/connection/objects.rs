@@ -71,7 +71,7 @@ impl Objects {
     }
 
     /// Returns the table of a message that passes these objects, and counts that their numbers are
-    /// sent.
+    /// sent. `streams` has the ID of each entry that is a stream.
     ///
     /// # Errors
     /// Returns the name of the limit that the client has reached.
@@ -80,9 +80,14 @@ impl Objects {
         reactor: &Arc<Reactor>,
         quota: &Arc<Quota>,
         passed: &[Option<MessageObject>],
+        streams: &[Option<u32>],
     ) -> Result<Entries, &'static str> {
         let mut table = Vec::with_capacity(passed.len());
-        for entry in passed {
+        for (index, entry) in passed.iter().enumerate() {
+            if let Some(Some(id)) = streams.get(index) {
+                table.push(Entry::Stream(*id));
+                continue;
+            }
             let passed = entry.as_ref().and_then(|object| object.downcast_ref::<PassedObject>());
             let entry = match passed {
                 None => Ok(Entry::Handle),

@@ -17,6 +17,7 @@ use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 use crate::slots::PassedSlots;
 use crate::sync::now;
+use crate::untyped_stream::OpeningStreams;
 
 /// The replies of a connection that wait.
 #[derive(Debug, Default)]
@@ -44,6 +45,8 @@ pub(super) struct PendingReply {
     table: Entries,
     /// Keeps the slots in the table valid.
     _slots: PassedSlots,
+    /// The streams that the reply opens.
+    opening: Option<OpeningStreams>,
     /// The part of the client's quota that the reply takes.
     _quota_guard: Option<QuotaGuard>,
 }
@@ -69,8 +72,8 @@ impl PendingReply {
         handles: ReceivedHandles,
         _quota_guard: Option<QuotaGuard>,
     ) -> Self {
-        let (table, _slots) = (Entries::default(), PassedSlots::default());
-        Self { call, status, header, body, handles, table, _slots, _quota_guard }
+        let (table, _slots, opening) = (Entries::default(), PassedSlots::default(), None);
+        Self { call, status, header, body, handles, table, _slots, opening, _quota_guard }
     }
 
     /// Creates a pending acknowledgement of one-way calls.
@@ -79,9 +82,14 @@ impl PendingReply {
         Self::new(reply, Some(header), body, handles, None)
     }
 
-    /// Sets the table of the objects and slots in the reply.
-    pub(super) fn with_table(self, table: Entries, slots: PassedSlots) -> Self {
-        Self { table, _slots: slots, ..self }
+    /// Sets the table of the objects, slots and streams in the reply.
+    pub(super) fn with_table(
+        self,
+        table: Entries,
+        slots: PassedSlots,
+        opening: Option<OpeningStreams>,
+    ) -> Self {
+        Self { table, _slots: slots, opening, ..self }
     }
 
     /// Creates a fault that replaces a reply that couldn't be sent. Without the header of that
@@ -166,7 +174,12 @@ impl Outbox {
             let sent = link.send(&header, &pending.body, &handles);
             drop(handles);
             match sent {
-                Ok(()) => used_memory |= matches!(header.body, Body::Shared { .. }),
+                Ok(()) => {
+                    used_memory |= matches!(header.body, Body::Shared { .. });
+                    if let Some(opening) = pending.opening.take() {
+                        opening.sent();
+                    }
+                }
                 Err(error) if is_gone(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     pending.header = Some(header);

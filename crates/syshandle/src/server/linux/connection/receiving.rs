@@ -29,6 +29,7 @@ use crate::server::linux::reactor::method_times::MethodId;
 use crate::server::linux::reactor::timers::SourceTimer;
 use crate::server::linux::reactor::{Reactor, UserCode};
 use crate::server::linux::served_object::ServedObject;
+use crate::untyped_stream::UnclaimedStream;
 
 /// The result of receiving.
 pub(super) enum ServerEvent {
@@ -87,7 +88,11 @@ impl LoopSource for ServerConnection {
         match step {
             EndingStep::CloseDead if self.link.socket.peer_has_ended() => self.close(reactor),
             EndingStep::Close => self.close(reactor),
-            EndingStep::Drain => self.receive_last(reactor),
+            EndingStep::Drain => {
+                self.streams.drain();
+                self.streams.wake();
+                self.receive_last(reactor);
+            }
             EndingStep::CloseDead | EndingStep::EndTasks => {}
         }
     }
@@ -275,7 +280,8 @@ impl ServerConnection {
         match event {
             ServerEndEvent::Hello(hello) => {
                 shared.state.hello();
-                self.session.set_takes_objects(shared.calls.takes_objects());
+                let calls = &shared.calls;
+                self.session.set_features(calls.takes_objects(), calls.takes_streams());
                 let expected = shared.expected.take();
                 drop(guard);
                 let (timer, classes) =
@@ -316,6 +322,16 @@ impl ServerConnection {
                         Err(BodyError::Violation(violation)) => return Err(violation),
                     },
                 };
+                let streams = match self.received_streams(&entries) {
+                    Ok(streams) => streams,
+                    Err(Err(violation)) => return Err(violation),
+                    Err(Ok(limit)) => {
+                        drop(guard);
+                        drop(arguments);
+                        self.refuse(reactor, &Fault::Busy { limit: limit.into() });
+                        return Ok(ServerEvent::End);
+                    }
+                };
                 let target = match object {
                     0 => Ok(self.object.clone()),
                     number => shared.objects.get(number),
@@ -324,8 +340,9 @@ impl ServerConnection {
                     Ok(target) if entries.is_empty() => (target, arguments),
                     Ok(target) => {
                         let received = (&mut handles, handles_lost);
+                        let entries = (&entries, streams);
                         let arguments =
-                            self.with_entries(shared, reactor, arguments, &entries, received);
+                            self.with_entries(shared, reactor, arguments, entries, received);
                         (target, arguments)
                     }
                     Err(missing) => (self.object.clone(), Arguments::NoObject(missing)),
@@ -380,7 +397,14 @@ impl ServerConnection {
             ServerEndEvent::ArenaLost => self.link.outgoing().send_again(),
             ServerEndEvent::ReleaseRequest(release) => self.release(shared, release),
             ServerEndEvent::Stream(header) => {
-                return Err(Violation::Unexpected(header.kind));
+                let has_pending = shared.outbox.has_pending();
+                drop(guard);
+                self.streams.receive(&header, inline, handles, truncated)?;
+                self.streams.wake();
+                if has_pending {
+                    self.send_pending(reactor);
+                }
+                return Ok(ServerEvent::Other);
             }
             ServerEndEvent::Nothing => {}
             ServerEndEvent::Bye => {
@@ -398,13 +422,14 @@ impl ServerConnection {
         if let Some((work, fault)) = refused {
             work.reply_fault(reactor, &fault);
         }
-        if has_pending {
+        // The stream of a refused call may have to be stopped later.
+        if has_pending || self.streams.wants_room() {
             self.send_pending(reactor);
         }
         Ok(taken)
     }
 
-    /// Adds the objects and the registered handles to which arguments refer. Keeps the handles that
+    /// Adds the objects, the registered handles and the streams of arguments. Keeps the handles that
     /// the client asks the server to keep.
     #[cold]
     fn with_entries(
@@ -412,7 +437,7 @@ impl ServerConnection {
         shared: &mut SharedState,
         reactor: &Arc<Reactor>,
         arguments: Arguments,
-        entries: &Entries,
+        (entries, streams): (&Entries, Vec<UnclaimedStream>),
         (handles, are_lost): (&mut ReceivedHandles, bool),
     ) -> Arguments {
         // The owner of an object may withdraw it now. These references keep the destructors of the
@@ -420,6 +445,9 @@ impl ServerConnection {
         let mut targets = Vec::new();
         let mut all = handles.take_all().into_iter();
         let mut objects = MessageObjects::with_capacity(entries.len());
+        // A stream of a refused call is stopped before its reader exists: the drop of a reader may
+        // lock the connection.
+        let mut stream_places = Vec::new();
         let mut refused = None;
         let keeps = self.slots(shared).is_some();
         for entry in entries.iter() {
@@ -449,8 +477,10 @@ impl ServerConnection {
                     Some(kept) => Ok(Some(kept as MessageObject)),
                     None => Err(Arguments::NoObject(MissingObject::SlotGone)),
                 },
-                // Streams are not in effect.
-                Entry::Stream(_) => Ok(Some(Arc::new(()) as MessageObject)),
+                Entry::Stream(_) => {
+                    stream_places.push(objects.len());
+                    Ok(None)
+                }
                 Entry::Object(number) => {
                     self.received_object(shared, reactor, number, &mut targets).map(Some)
                 }
@@ -464,7 +494,13 @@ impl ServerConnection {
         handles.extend(all);
         // Before the reply, so that the client knows why a slot is gone.
         self.send_notes();
-        refused.unwrap_or_else(|| Arguments::WithObjects(Box::new(arguments), objects))
+        if let Some(refused) = refused {
+            return refused;
+        }
+        for (place, stream) in stream_places.into_iter().zip(streams) {
+            objects[place] = self.received_stream(reactor, stream);
+        }
+        Arguments::WithObjects(Box::new(arguments), objects)
     }
 
     /// Returns the object that the client has passed back by its number, and adds a reference to

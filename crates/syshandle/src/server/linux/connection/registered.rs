@@ -35,7 +35,7 @@ impl ServerConnection {
             let is_left = quota.free_descriptors() >= quota.limits().descriptors / 2;
             is_left.then_some(KeptGuard::OfQuota(guard))
         };
-        let by = (&reactor.settings().filesystems, quota);
+        let by = (&*reactor.settings().filesystems, quota);
         self.slots.keep(token, handle, by, reserve, || self.watch_death(shared, reactor))
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use syshandle_os::BorrowedHandle;
+use syshandle_os::{BorrowedHandle, Interest};
 use syshandle_types::{Limits, MessageObject, Payload};
 use syshandle_wire::{Body, Entries, Fault, Header, MessageEntries, Status};
 
@@ -125,6 +125,14 @@ impl ServerConnection {
         handles: &[BorrowedHandle<'_>],
         objects: &[Option<MessageObject>],
     ) {
+        let refuse = |error: io::Error| {
+            crate::log::warn!(%error, "a reply can't be sent");
+            self.send_or_keep(reactor, (call, Status::Fault), unsendable(&error), &[], &[]);
+        };
+        let (mut opening, stream_ids) = match self.open_streams(objects) {
+            Ok(opened) => opened,
+            Err(error) => return refuse(error),
+        };
         let mut guard = self.shared();
         let shared = &mut *guard;
         if shared.state.is_closed() {
@@ -134,21 +142,21 @@ impl ServerConnection {
         if body.len() + Entries::ENTRY_LEN * entries_max > Limits::INLINE_BYTES_MAX {
             if let Err(error) = self.prepare_memory(shared, body.len()) {
                 drop(guard);
-                crate::log::warn!(%error, "a reply can't be sent");
-                let status = Status::Fault;
-                return self.send_or_keep(reactor, (call, status), unsendable(&error), &[], &[]);
+                return refuse(error);
             }
         }
         let table = match objects.is_empty() {
             true => Entries::default(),
-            false => match shared.objects.pass(reactor, &self.session.quota, objects) {
-                Ok(table) => table,
-                Err(limit) => {
-                    drop(guard);
-                    let body = too_many_objects(limit);
-                    return self.send_or_keep(reactor, (call, Status::Fault), body, &[], &[]);
+            false => {
+                match shared.objects.pass(reactor, &self.session.quota, objects, &stream_ids) {
+                    Ok(table) => table,
+                    Err(limit) => {
+                        drop(guard);
+                        let body = too_many_objects(limit);
+                        return self.send_or_keep(reactor, (call, Status::Fault), body, &[], &[]);
+                    }
                 }
-            },
+            }
         };
         let slots = self.slots(shared).and_then(|slots| slots.pass(&table, handles));
         let (table, handles, slots) = match &slots {
@@ -176,6 +184,10 @@ impl ServerConnection {
                     if let Some(slots) = slots {
                         slots.are_sent();
                     }
+                    if let Some(opening) = opening.take() {
+                        opening.sent();
+                        self.streams.wake();
+                    }
                     if matches!(header.body, Body::Shared { .. }) {
                         self.free_memory_later(&mut self.shared(), reactor);
                     }
@@ -195,7 +207,7 @@ impl ServerConnection {
                     .map(|header| Header { entries: header.entries.without_requests(), ..header });
                 let slots = slots.map_or_else(PassedSlots::default, PassedSlots::of_later_message);
                 PendingReply::new(reply, header, body, handles, Some(quota_guard))
-                    .with_table(table.without_requests(), slots)
+                    .with_table(table.without_requests(), slots, opening.take())
             }
             (Err(error), None) => {
                 guard.objects.take_back(&table);
@@ -286,8 +298,14 @@ impl ServerConnection {
                 if used_memory {
                     self.free_memory_later(&mut guard, reactor);
                 }
+                let waits = guard.outbox.interest() == Interest::WhileBoth;
+                self.streams.set_calls_wait(waits);
+                if self.streams.wants_room() {
+                    self.streams.on_room();
+                }
                 self.update_poller(&mut guard, reactor);
                 drop(guard);
+                self.streams.wake();
                 self.end_if_withdrawn(reactor);
             }
             SendOutcome::Failed => {

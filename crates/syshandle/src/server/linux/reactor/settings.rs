@@ -1,5 +1,6 @@
 //! The settings of a reactor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use syshandle_os::Filesystems;
@@ -23,7 +24,7 @@ pub(crate) struct Settings {
     /// end.
     pub(crate) drain: Duration,
     /// File systems whose files are accepted from clients.
-    pub(crate) filesystems: Filesystems,
+    pub(crate) filesystems: Arc<Filesystems>,
     /// The resources of the server, of which each client has a quota.
     pub(crate) quota_limits: QuotaLimits,
 }
@@ -49,7 +50,7 @@ impl Settings {
             max_clients: CLIENTS_MAX,
             idle: Some(Duration::ZERO),
             drain: Duration::ZERO,
-            filesystems: Filesystems::local(),
+            filesystems: Arc::new(Filesystems::local()),
             quota_limits: QuotaLimits::of_server(CLIENTS_MAX, CALLS_MAX, descriptors),
         }
     }

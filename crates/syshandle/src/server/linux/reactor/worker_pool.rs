@@ -322,7 +322,8 @@ impl WorkerPool {
 fn work(reactor: &Arc<Reactor>) {
     let slot = reactor.watchdog.new_slot();
     let (waiting_slot, waiting_reactor) = (slot.clone(), reactor.clone());
-    let _before_wait = BeforeWait::call(move || waiting_slot.before_wait(&waiting_reactor));
+    let _before_wait =
+        BeforeWait::call(move |wait| waiting_slot.before_wait(&waiting_reactor, wait));
     let context = LoopContext { reactor, slot: &slot };
     let mut came = true;
     while let Err(text) = contain(|| work_on(context, &mut came)) {

@@ -10,7 +10,7 @@ use super::method_times::MethodId;
 use super::watchdog::Pace;
 use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::atomic::AtomicU64;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, WaitFor};
 
 /// The slot of one worker thread.
 #[derive(Debug)]
@@ -111,15 +111,24 @@ impl WorkerSlot {
     }
 
     /// Gives the thread's loop away, because the thread waits within user code and the loop has
-    /// other work. Without other work, the watchdog gives the loop away if the wait is long.
-    pub(super) fn before_wait(&self, reactor: &Arc<Reactor>) {
+    /// other work. Without other work, the watchdog gives the loop away if the wait is long. Before a
+    /// wait for a stream, always gives the loop or client away, because the frames of the stream are
+    /// received there.
+    pub(super) fn before_wait(&self, reactor: &Arc<Reactor>, wait: WaitFor) {
         let moment = self.moment();
         if !moment.runs() {
             return;
         }
-        let index = match *self.assignment() {
-            Assignment::Loop(index) => index,
-            Assignment::Nothing | Assignment::Client(_) => return,
+        let index = match (&*self.assignment(), wait) {
+            (Assignment::Loop(index), WaitFor::Other) => Some(*index),
+            (Assignment::Loop(_) | Assignment::Client(_), WaitFor::Stream) => None,
+            (Assignment::Nothing, _) | (Assignment::Client(_), WaitFor::Other) => return,
+        };
+        let Some(index) = index else {
+            if let Some((taken_over, _)) = self.take_over(moment) {
+                taken_over.give_to_others(reactor);
+            }
+            return;
         };
         // An error shows up again for the thread that runs the loop next.
         if reactor.event_loop(index).look_again().unwrap_or(true) {

@@ -161,7 +161,7 @@ fn serve_where(
         max_clients: usize::MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
-        filesystems: Filesystems::local(),
+        filesystems: Arc::new(Filesystems::local()),
         quota_limits: QuotaLimits::UNLIMITED,
     };
     let reactor = Reactor::new(settings, None).unwrap();

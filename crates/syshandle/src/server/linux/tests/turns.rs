@@ -131,7 +131,7 @@ pub(super) fn with_limits(
             max_clients: usize::MAX,
             idle: None,
             drain: Duration::ZERO,
-            filesystems: Filesystems::local(),
+            filesystems: Arc::new(Filesystems::local()),
             quota_limits,
         };
         let reactor = Reactor::new(settings, None).unwrap();
