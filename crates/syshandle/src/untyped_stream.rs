@@ -7,8 +7,6 @@
 //! The lock of the streams is taken last: no other lock is taken while it is held. Tasks and threads
 //! to wake are collected, and are woken by [`Streams::wake`] when no lock is held.
 
-#![expect(dead_code, unused_imports, reason = "the typed streams use them")]
-
 mod passing;
 mod reader;
 mod state;
@@ -200,8 +198,8 @@ impl Streams {
     pub(crate) fn wake(&self) {
         if self.has_woken.load(Ordering::Relaxed) {
             self.take_woken().into_iter().for_each(Waker::wake);
-            self.watch_for_room();
         }
+        self.watch_for_room();
     }
 
     /// Takes the tasks and threads to wake.

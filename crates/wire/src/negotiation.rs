@@ -60,8 +60,13 @@ impl Features {
     pub const REGISTERED_HANDLES: Self = Self(1 << 4);
 
     /// The features that a side always announces.
-    pub const OWN: Self =
-        Self(Self::OBJECTS.0 | Self::DESCRIPTION.0 | Self::ONE_WAY.0 | Self::REGISTERED_HANDLES.0);
+    pub const OWN: Self = Self(
+        Self::OBJECTS.0
+            | Self::DESCRIPTION.0
+            | Self::STREAMS.0
+            | Self::ONE_WAY.0
+            | Self::REGISTERED_HANDLES.0,
+    );
 
     /// Returns the set with these bits.
     #[must_use]

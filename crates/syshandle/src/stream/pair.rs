@@ -221,7 +221,7 @@ impl<T: Encode + Send + 'static> Pair<T> {
         Batch { pair: self, writer, items: mem::take(&mut state.items) }
     }
 
-    #[expect(dead_code, reason = "no connection carries streams yet")]
+    #[cfg_attr(windows, expect(dead_code, reason = "no connection carries streams"))]
     /// Gives the writing end to a connection, which is about to send the message.
     pub(super) fn attach(self: &Arc<Self>, writer: StreamWriter) {
         let writer = Arc::new(writer);

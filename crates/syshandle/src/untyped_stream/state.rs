@@ -414,6 +414,19 @@ impl State {
         }
     }
 
+    /// Returns whether the message with the stream was sent, or never will be. Otherwise `waker` is
+    /// woken then.
+    pub(super) fn poll_sent(&mut self, serial: Serial, waker: &Waker) -> bool {
+        let Some(writer) = self.writers.get_mut(&serial) else { return true };
+        let id = writer.id;
+        let is_sent = |stream: &mut WrittenStream| stream.is_sent;
+        if writer.over.is_some() || self.written.get_mut(id).is_none_or(is_sent) {
+            return true;
+        }
+        add_waker(&mut writer.wakers, waker);
+        false
+    }
+
     /// Returns whether an item of this size may be sent. Otherwise `waker` is woken when it may.
     pub(super) fn poll_writer(
         &mut self,

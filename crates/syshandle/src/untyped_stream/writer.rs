@@ -10,7 +10,7 @@ use syshandle_types::{Limits, Payload};
 use syshandle_wire::{Credit, Fault};
 
 use super::state::{SentItem, Serial};
-use super::{HostRef, StreamTask, Streams, timed_out};
+use super::{HostRef, StreamTask, Streams, park_until, timed_out};
 use crate::sync::{Mutex, now};
 use crate::{Error, Result};
 
@@ -86,6 +86,14 @@ impl StreamWriter {
         until: Instant,
     ) -> Result<()> {
         let size = Credit::of_item(body.len() as u32, handles.len() as u32);
+        // No frame reports that the message with the stream was sent, so a thread that waits for
+        // that must not receive.
+        let is_sent = park_until(until, &mut |context| {
+            self.streams.state().poll_sent(self.serial, context.waker())
+        });
+        if !is_sent {
+            return Err(timed_out("timed out waiting for the message with the stream to be sent"));
+        }
         loop {
             let retry = match self.send_once(body, handles)? {
                 SentItem::Sent => return Ok(()),
@@ -152,9 +160,8 @@ impl StreamWriter {
             self.streams.watch_for_room();
             if let Some(host) = self.host.get() {
                 let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Err(error) = host.wait_as_task(&mut task, waker) {
-                    return Poll::Ready(Err(error));
-                }
+                // Without a driver, a thread that waits for something else may receive credit.
+                let _ = host.wait_as_task(&mut task, waker);
                 drop(task);
                 polled = self.poll(size, waker);
             }

@@ -28,6 +28,7 @@ cfg_if::cfg_if! {
         mod client;
         mod compatibility;
         mod compatibility_rules;
+        mod connection_streams;
         mod death;
         mod description;
         mod direct;

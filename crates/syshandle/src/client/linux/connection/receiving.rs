@@ -49,7 +49,7 @@ impl ClientConnection {
                 // There may be room for one more call.
                 state.send_queued(&self.link);
             }
-            if self.streams.wants_room() {
+            if has_waited && self.streams.wants_room() {
                 self.streams.on_room();
                 state.wake_streams();
             }
