@@ -37,10 +37,6 @@
 //! # }
 //! ```
 //!
-//! # This version
-//! A stream does not pass between processes yet: a call with a stream fails, and says so. Both ends
-//! work within a program.
-//!
 //! # Places
 //! A parameter or a result can be a stream, or have one in an `Option` or a tuple. No other type can
 //! contain a stream, and so no item of a stream can. The compiler refuses an interface that breaks
