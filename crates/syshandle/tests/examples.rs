@@ -57,6 +57,12 @@ fn a_callback_reports_progress_and_stops_the_job() {
 }
 
 #[test]
+fn a_stream_reports_progress_until_the_client_stops_it() {
+    let expected = "4096 bytes are copied\n8192 bytes are copied\n12288 bytes are copied\n";
+    assert_eq!(run("stream", &[]), expected);
+}
+
+#[test]
 fn a_background_task_finishes_after_its_method() {
     let output = run("background_task", &[]);
     for line in [

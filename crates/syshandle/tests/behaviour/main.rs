@@ -51,6 +51,7 @@ cfg_if::cfg_if! {
         mod registered;
         mod server;
         mod serving;
+        mod streams;
         mod subscribers;
         mod values;
         mod work;

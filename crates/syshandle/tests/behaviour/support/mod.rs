@@ -11,6 +11,7 @@ cfg_if::cfg_if! {
         mod linux;
         pub(crate) mod process;
         pub(crate) mod raw;
+        pub(crate) mod streamer;
         pub(crate) mod world;
 
         pub(crate) use linux::*;

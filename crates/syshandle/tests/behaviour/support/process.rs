@@ -16,6 +16,7 @@ use syshandle::{
 use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
 use super::eventually;
 use super::hazard::{ARMED, FullDisk, HAZARD, HazardClient, Laboratory, Unread};
+use super::streamer::{STREAMER, Streams};
 use super::world::World;
 use crate::method_errors::{FAILING, FailingObject};
 
@@ -56,7 +57,7 @@ pub(crate) fn arguments(test: &str) -> Vec<String> {
 
 /// The classes that the server serves.
 pub(crate) fn classes() -> Vec<Guid> {
-    vec![BENCH.clsid(), DOUBLE.clsid(), HAZARD.clsid(), FAILING.clsid()]
+    vec![BENCH.clsid(), DOUBLE.clsid(), HAZARD.clsid(), FAILING.clsid(), STREAMER.clsid()]
 }
 
 #[test]
@@ -88,6 +89,7 @@ fn serves_where_it_is_started_as_a_server() {
         .class(DOUBLE, Workbench::default)
         .class(HAZARD, Laboratory::new)
         .class(FAILING, || FailingObject)
+        .class(STREAMER, Streams::default)
         .idle_timeout(Duration::from_millis(100));
     if let Some(ms) = number(DRAIN_MS) {
         server = server.drain_timeout(Duration::from_millis(ms));
