@@ -302,6 +302,8 @@ impl Calls {
             return (result, None);
         }
         if let Some(late) = self.queue.remove(waiter, self.end.limits()) {
+            // It may have been the only call that waits for room before the items of streams.
+            self.streams.set_calls_wait(self.needs_room());
             let is_late = reason.kind() == ErrorKind::TimedOut;
             return (Err(if is_late { late } else { reason }), None);
         }
