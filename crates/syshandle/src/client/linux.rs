@@ -329,6 +329,10 @@ impl Client {
                 }
             }
         });
+        if let (Err(_), Some(_), Some(connection)) = (&begun, &objects.streams, to.connection) {
+            drop(objects);
+            connection.wake_streams();
+        }
         let begun = begun.map_err(|error| method_ref.name(error))?;
         give_bytes(body.into_room());
         Ok(begun)

@@ -86,14 +86,6 @@ impl StreamWriter {
         until: Instant,
     ) -> Result<()> {
         let size = Credit::of_item(body.len() as u32, handles.len() as u32);
-        // No frame reports that the message with the stream was sent, so a thread that waits for
-        // that must not receive.
-        let is_sent = park_until(until, &mut |context| {
-            self.streams.state().poll_sent(self.serial, context.waker())
-        });
-        if !is_sent {
-            return Err(timed_out("timed out waiting for the message with the stream to be sent"));
-        }
         loop {
             let retry = match self.send_once(body, handles)? {
                 SentItem::Sent => return Ok(()),
@@ -104,11 +96,28 @@ impl StreamWriter {
                     continue;
                 }
                 SentItem::NoCredit | SentItem::NoRoom => {
+                    self.wait_until_sent(until)?;
                     self.wait(until, &mut |context| self.poll(size, context.waker()))?
                 }
             };
             if !retry {
                 return Err(timed_out("timed out waiting for the reader of the stream"));
+            }
+        }
+    }
+
+    /// Waits until the message with the stream was sent, or never will be.
+    ///
+    /// No frame reports that. A thread that receives sleeps in the kernel until a frame arrives, so
+    /// this thread parks instead.
+    fn wait_until_sent(&self, until: Instant) -> Result<()> {
+        let is_sent = park_until(until, &mut |context| {
+            self.streams.state().poll_sent(self.serial, context.waker())
+        });
+        match is_sent {
+            true => Ok(()),
+            false => {
+                Err(timed_out("timed out waiting for the message with the stream to be sent"))
             }
         }
     }

@@ -129,7 +129,11 @@ impl ConnectingCall {
         if self.is_one_way && connection.takes_one_way_calls() {
             self.call.one_way = Some(client.one_way_number(connection));
         }
-        connection.begin_owned(self.call, deadline).map(Some)
+        let begun = connection.begin_owned(self.call, deadline).map(Some);
+        if begun.is_err() {
+            connection.wake_streams();
+        }
+        begun
     }
 }
 

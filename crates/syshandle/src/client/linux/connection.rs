@@ -411,7 +411,9 @@ impl ClientConnection {
         match self.link.send(&header, call.body, call.handles) {
             Ok(()) => {
                 call.objects.are_sent();
-                self.streams.wake();
+                if call.objects.streams.is_some() {
+                    self.streams.wake();
+                }
                 Ok(call.one_way.is_none().then_some(waiter.number))
             }
             Err(error) => self.unsent(call, deadline, &header, waiter, error).map(Some),
@@ -540,6 +542,8 @@ impl ClientConnection {
         if state.calls.queued() > 0 {
             state.send_queued(&self.link);
         }
+        // The streams of a call that was not sent have ended.
+        state.wake_streams();
         drop(state);
         if let Some(header) = cancel {
             // If the socket has no room for the cancel, the server goes by the call's own deadline.

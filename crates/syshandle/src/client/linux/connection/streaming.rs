@@ -35,7 +35,15 @@ impl ClientConnection {
         timeout: Duration,
     ) -> Result<OpenedStreams> {
         let opened = OpeningStreams::open(&self.streams, &self.stream_host(), entries, timeout);
-        opened.map_err(|limit| Error::detected(ErrorKind::Busy, format!("too many {limit}")))
+        opened.map_err(|limit| {
+            self.wake_streams();
+            Error::detected(ErrorKind::Busy, format!("too many {limit}"))
+        })
+    }
+
+    /// Wakes the writers of streams that have ended because their call was not sent.
+    pub(in crate::client::linux) fn wake_streams(&self) {
+        self.streams.wake();
     }
 
     /// Returns the connection as the host of streams, which keep it open.

@@ -50,6 +50,10 @@ impl ServerConnection {
             Some(number) => self.end_one_way(reactor, (call, number), status, body),
             None => self.send_or_keep(reactor, (call.id, status), body, handles, objects),
         }
+        if !objects.is_empty() {
+            // The streams of the reply have begun, or have ended because the reply was not sent.
+            self.streams.wake();
+        }
         self.end_if_withdrawn(reactor);
     }
 
@@ -186,7 +190,6 @@ impl ServerConnection {
                     }
                     if let Some(opening) = opening.take() {
                         opening.sent();
-                        self.streams.wake();
                     }
                     if matches!(header.body, Body::Shared { .. }) {
                         self.free_memory_later(&mut self.shared(), reactor);
