@@ -116,9 +116,7 @@ impl StreamWriter {
         });
         match is_sent {
             true => Ok(()),
-            false => {
-                Err(timed_out("timed out waiting for the message with the stream to be sent"))
-            }
+            false => Err(timed_out("timed out waiting for the message with the stream to be sent")),
         }
     }
 

@@ -8,12 +8,21 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use syshandle::direct::from_door;
+use syshandle::handle::Registered;
+use syshandle::object::Interface;
+use syshandle::pipeline::pipelined;
 use syshandle::stream::{Sink, channel};
 use syshandle::{Cancel, ErrorKind, Result, in_process};
+use syshandle_wire::{
+    Entry, Fault, FrameKind, Header, SlotId, SlotNote, SlotNotes, Status, StreamFrame,
+};
 
 use crate::support::bench::{Listener, ListenerClient};
 use crate::support::process::alone;
-use crate::support::streamer::{STREAMER, StreamerClient, Streams, Tool};
+use crate::support::raw::{Frame, Raw, scripted_server};
+use crate::support::streamer::{
+    STREAMER, Streamer, StreamerAsyncClient, StreamerClient, Streams, Tool,
+};
 use crate::support::world::{World, door, file};
 use crate::support::{LONG, descriptors, eventually, eventually_equal};
 
@@ -333,6 +342,115 @@ fn the_sink_of_a_message_that_is_not_sent_has_an_error() {
 }
 
 #[test]
+fn a_writer_that_waits_learns_that_its_call_is_never_sent() {
+    over_every_transport(|streams| {
+        let (sink, numbers) = channel();
+        pipelined(&StreamerAsyncClient::from(streams), |streams| {
+            let call = streams.sum(numbers);
+            let writer = writer(sink, u64::MAX);
+            thread::sleep(Duration::from_millis(20));
+            drop(call);
+            let error = writer.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        });
+    });
+}
+
+#[test]
+fn a_call_passes_a_stream_and_a_registered_handle() {
+    over_every_transport(|streams| {
+        let image = Registered::new(File::open("/etc/passwd").unwrap());
+        let len = image.metadata().unwrap().len();
+        for _ in 0..4 {
+            let (sink, numbers) = channel();
+            sink.send(1).unwrap();
+            sink.finish().unwrap();
+            assert_eq!(streams.measure(&image, Some(numbers)).unwrap(), len + 1);
+            assert_eq!(streams.measure(&image, None).unwrap(), len);
+        }
+    });
+}
+
+#[test]
+fn a_call_that_passes_a_stream_names_no_slot() {
+    // The server may answer that a slot is gone. The client can't make such a call again.
+    let (server, client) = scripted_server::<StreamerClient>();
+    let calling = thread::spawn(move || {
+        let image = Registered::new(File::open("/etc/passwd").unwrap());
+        client.measure(&image, None).unwrap();
+        let (_sink, numbers) = channel();
+        client.measure(&image, Some(numbers)).unwrap();
+        client.measure(&image, None).unwrap();
+    });
+    let entries = || {
+        let Frame { header, .. } = server.receive().unwrap();
+        assert_eq!(header.kind, FrameKind::Call);
+        (header.call, header.entries.iter().collect::<Vec<_>>())
+    };
+    let answer = |call| {
+        let reply = Header { call, ..Header::new(FrameKind::Reply) };
+        server.send(&reply, &0_u64.to_le_bytes(), &[]);
+    };
+    let (call, first) = entries();
+    let [Entry::HandleToKeep(token)] = first[..] else { panic!("{first:?}") };
+    let slot = SlotId { slot: 3, generation: 1 };
+    let (header, body) = SlotNotes::write(&[SlotNote::Kept { token, slot }]);
+    server.send(&header, &body, &[]);
+    answer(call);
+    let (call, second) = entries();
+    assert!(matches!(second[..], [Entry::Handle, Entry::Stream(_)]), "{second:?}");
+    answer(call);
+    let (call, third) = entries();
+    assert_eq!(third, [Entry::Slot(slot)]);
+    answer(call);
+    calling.join().unwrap();
+}
+
+#[test]
+fn the_stream_of_a_refused_call_is_stopped() {
+    const ID: u32 = 5;
+    let world = World::new();
+    let streams: StreamerClient = world.activate(STREAMER);
+    streams.nothing().unwrap();
+    let iid = <dyn Streamer>::DESCRIPTION.iid;
+    let raw = Raw::open(&world.socket(), STREAMER.clsid(), iid);
+    let methods = <dyn Streamer>::DESCRIPTION.methods;
+    let sum = methods.iter().position(|method| method.name == "sum").unwrap() as u32;
+    // Calls a method and returns the reply, after the stream has ended on both sides.
+    let call = |object, code, more: &[Entry], body: &[u8]| {
+        let entries = [&[Entry::Stream(ID)], more].concat().into_iter().collect();
+        let timeout_ms = 60_000;
+        let call = Header::new(FrameKind::Call);
+        let call = Header { call: 1, object, code, entries, timeout_ms, ..call };
+        raw.send(&call, body, &[]);
+        let (end, body) = StreamFrame::End(None).write(ID);
+        raw.send(&end, &body, &[]);
+        let (mut reply, mut is_stopped) = (None, false);
+        while reply.is_none() || !is_stopped {
+            let frame = raw.receive().expect("the connection goes on");
+            match frame.header.kind {
+                FrameKind::Reply => reply = Some(frame),
+                FrameKind::Stop => is_stopped = frame.header.call == ID,
+                other => panic!("{other:?}"),
+            }
+        }
+        reply.unwrap()
+    };
+    let gone = [Entry::Slot(SlotId { slot: 3, generation: 1 })];
+    let one = [0, 0];
+    let refused: [(u32, u32, &[Entry], &[u8]); 4] =
+        [(77, sum, &[], &one), (0, 999, &[], &one), (0, sum, &gone, &one), (0, sum, &[], &[])];
+    for (object, code, more, body) in refused {
+        // The ID is used again, which is a violation unless the stream was opened and has ended.
+        let Frame { header, body, .. } = call(object, code, more, body);
+        assert_eq!(header.code, Status::Fault as u32);
+        assert!(!Fault::read(&body).unwrap().may_have_run());
+    }
+    let Frame { header, body, .. } = call(0, sum, &[], &one);
+    assert_eq!((header.code, &body[..]), (Status::Done as u32, &0_u64.to_le_bytes()[..]));
+}
+
+#[test]
 fn an_item_that_is_too_large_leaves_the_stream() {
     over_every_transport(|streams| {
         let (sink, texts) = channel();
@@ -394,7 +512,6 @@ mod asynchronous {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::support::streamer::StreamerAsyncClient;
 
     #[test]
     fn tasks_read_and_write_streams() {

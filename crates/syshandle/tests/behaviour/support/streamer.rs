@@ -30,6 +30,12 @@ pub(crate) trait Streamer {
     fn echo(&self, texts: Stream<String>) -> Result<Stream<String>>;
     /// Sends the sum of the numbers after each number, and returns a number.
     fn sums(&self, numbers: Option<Stream<u64>>) -> Result<(u32, Option<Stream<u64>>)>;
+    /// Returns the size of the file plus the sum of the numbers.
+    fn measure(
+        &self,
+        #[handle(file, read)] file: Arc<File>,
+        numbers: Option<Stream<u64>>,
+    ) -> Result<u64>;
     /// Returns the total size of the files.
     fn sizes(&self, #[handle(file, read)] files: Stream<File>) -> Result<u64>;
     /// Sends a readable file, and then one that can only be written.
@@ -193,6 +199,11 @@ impl Streamer for Streams {
             sink.finish()
         });
         Ok((7, Some(stream)))
+    }
+
+    fn measure(&self, file: Arc<File>, numbers: Option<Stream<u64>>) -> Result<u64> {
+        let sum: u64 = numbers.into_iter().flatten().sum::<Result<_>>()?;
+        Ok(file.metadata()?.len() + sum)
     }
 
     fn sizes(&self, files: Stream<File>) -> Result<u64> {

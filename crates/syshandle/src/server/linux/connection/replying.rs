@@ -209,8 +209,11 @@ impl ServerConnection {
                 let header = header
                     .map(|header| Header { entries: header.entries.without_requests(), ..header });
                 let slots = slots.map_or_else(PassedSlots::default, PassedSlots::of_later_message);
-                PendingReply::new(reply, header, body, handles, Some(quota_guard))
-                    .with_table(table.without_requests(), slots, opening.take())
+                PendingReply::new(reply, header, body, handles, Some(quota_guard)).with_table(
+                    table.without_requests(),
+                    slots,
+                    opening.take(),
+                )
             }
             (Err(error), None) => {
                 guard.objects.take_back(&table);
