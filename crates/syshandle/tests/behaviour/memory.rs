@@ -6,7 +6,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{ErrorKind, object::Interface};
 use syshandle_types::Limits;
-use syshandle_wire::{Body, FrameKind, Header, Releases, Status};
+use syshandle_wire::{Body, Entry, FrameKind, Header, Releases, SlotId, Status};
 
 use crate::support::bench::{BENCH, Bench, pattern};
 use crate::support::process::alone;
@@ -114,6 +114,31 @@ fn a_body_in_shared_memory_may_have_no_bytes_and_is_released() {
     let call = Header { call: 4, code: method("nothing"), body, ..Header::new(FrameKind::Call) };
     raw.send_as_it_is(&call, &[], &[]).unwrap();
     raw.ends();
+}
+
+#[test]
+fn a_body_in_shared_memory_of_a_refused_call_is_released() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    send_sparse_memory(&raw);
+    let gone = [Entry::Slot(SlotId { slot: 3, generation: 1 })];
+    // The client has no such object, and no such registered handle.
+    for (object, entries) in [(77, &gone[..0]), (0, &gone), (77, &gone)] {
+        let call = Header {
+            call: 1,
+            object,
+            code: method("nothing"),
+            timeout_ms: 60_000,
+            body: Body::Shared { offset: 0, len: 0 },
+            entries: entries.iter().copied().collect(),
+            ..Header::new(FrameKind::Call)
+        };
+        raw.send_as_it_is(&call, &[], &[]).unwrap();
+        let reply = raw.receive().unwrap().header;
+        assert_eq!((reply.kind, reply.code), (FrameKind::Reply, Status::Fault as u32));
+        assert_eq!(reply.releases, Releases::take_from(&mut vec![0]));
+    }
 }
 
 #[test]

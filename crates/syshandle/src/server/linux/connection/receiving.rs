@@ -268,6 +268,9 @@ impl ServerConnection {
     ) -> Result<ServerEvent, Violation> {
         let reactor = context.reactor;
         let (len, truncated) = (received.len, received.handles_truncated);
+        // The arguments of a call that is refused. Their drop locks the connection, so the guard is
+        // dropped first.
+        let mut unused = Vec::new();
         let mut guard = self.shared();
         let shared = &mut *guard;
         if shared.state.is_closed() {
@@ -324,7 +327,10 @@ impl ServerConnection {
                 };
                 let streams = match self.received_streams(&entries) {
                     Ok(streams) => streams,
-                    Err(Err(violation)) => return Err(violation),
+                    Err(Err(violation)) => {
+                        unused.push(arguments);
+                        return Err(violation);
+                    }
                     Err(Ok(limit)) => {
                         drop(guard);
                         drop(arguments);
@@ -336,16 +342,26 @@ impl ServerConnection {
                     0 => Ok(self.object.clone()),
                     number => shared.objects.get(number),
                 };
-                let (target, arguments) = match target {
-                    Ok(target) if entries.is_empty() => (target, arguments),
-                    Ok(target) => {
+                let (target, refusal) = match target {
+                    Ok(target) => (target, None),
+                    Err(missing) => (self.object.clone(), Some(Arguments::NoObject(missing))),
+                };
+                let objects = match (entries.is_empty(), refusal) {
+                    (true, None) => Ok(None),
+                    (true, Some(refusal)) => Err(refusal),
+                    (false, refusal) => {
                         let received = (&mut handles, handles_lost);
                         let entries = (&entries, streams);
-                        let arguments =
-                            self.with_entries(shared, reactor, arguments, entries, received);
-                        (target, arguments)
+                        self.objects(shared, reactor, entries, received, refusal).map(Some)
                     }
-                    Err(missing) => (self.object.clone(), Arguments::NoObject(missing)),
+                };
+                let arguments = match objects {
+                    Ok(None) => arguments,
+                    Ok(Some(objects)) => Arguments::WithObjects(Box::new(arguments), objects),
+                    Err(refusal) => {
+                        unused.push(arguments);
+                        refusal
+                    }
                 };
                 let keep_alive = reactor.keep_alive(ActivityKind::Work);
                 let lost = handles_lost || matches!(arguments, Arguments::Lost);
@@ -429,17 +445,20 @@ impl ServerConnection {
         Ok(taken)
     }
 
-    /// Adds the objects, the registered handles and the streams of arguments. Keeps the handles that
-    /// the client asks the server to keep.
+    /// Returns the objects, the registered handles and the streams of arguments. Keeps the handles
+    /// that the client asks the server to keep, even if the call is refused.
+    ///
+    /// # Errors
+    /// Returns the arguments of a call that is refused: `refused`, or those for another reason.
     #[cold]
-    fn with_entries(
+    fn objects(
         self: &Arc<Self>,
         shared: &mut SharedState,
         reactor: &Arc<Reactor>,
-        arguments: Arguments,
         (entries, streams): (&Entries, Vec<UnclaimedStream>),
         (handles, are_lost): (&mut ReceivedHandles, bool),
-    ) -> Arguments {
+        mut refused: Option<Arguments>,
+    ) -> Result<MessageObjects, Arguments> {
         // The owner of an object may withdraw it now. These references keep the destructors of the
         // objects from running here, where the connection is locked.
         let mut targets = Vec::new();
@@ -448,7 +467,6 @@ impl ServerConnection {
         // A stream of a refused call is stopped before its reader exists: the drop of a reader may
         // lock the connection.
         let mut stream_places = Vec::new();
-        let mut refused = None;
         let keeps = self.slots(shared).is_some();
         for entry in entries.iter() {
             let object = match entry {
@@ -495,12 +513,12 @@ impl ServerConnection {
         // Before the reply, so that the client knows why a slot is gone.
         self.send_notes();
         if let Some(refused) = refused {
-            return refused;
+            return Err(refused);
         }
         for (place, stream) in stream_places.into_iter().zip(streams) {
             objects[place] = self.received_stream(reactor, stream);
         }
-        Arguments::WithObjects(Box::new(arguments), objects)
+        Ok(objects)
     }
 
     /// Returns the object that the client has passed back by its number, and adds a reference to
