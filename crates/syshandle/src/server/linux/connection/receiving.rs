@@ -464,9 +464,6 @@ impl ServerConnection {
         let mut targets = Vec::new();
         let mut all = handles.take_all().into_iter();
         let mut objects = MessageObjects::with_capacity(entries.len());
-        // A stream of a refused call is stopped before its reader exists: the drop of a reader may
-        // lock the connection.
-        let mut stream_places = Vec::new();
         let keeps = self.slots(shared).is_some();
         for entry in entries.iter() {
             let object = match entry {
@@ -495,10 +492,7 @@ impl ServerConnection {
                     Some(kept) => Ok(Some(kept as MessageObject)),
                     None => Err(Arguments::NoObject(MissingObject::SlotGone)),
                 },
-                Entry::Stream(_) => {
-                    stream_places.push(objects.len());
-                    Ok(None)
-                }
+                Entry::Stream(_) => Ok(None),
                 Entry::Object(number) => {
                     self.received_object(shared, reactor, number, &mut targets).map(Some)
                 }
@@ -515,8 +509,12 @@ impl ServerConnection {
         if let Some(refused) = refused {
             return Err(refused);
         }
-        for (place, stream) in stream_places.into_iter().zip(streams) {
-            objects[place] = self.received_stream(reactor, stream);
+        // The streams of a refused call get no readers, because the drop of a reader may lock the
+        // connection.
+        let of_stream = |entry: &Entry| matches!(entry, Entry::Stream(_));
+        let places = objects.iter_mut().zip(entries.iter()).filter(|(_, entry)| of_stream(entry));
+        for ((object, _), stream) in places.zip(streams) {
+            *object = self.received_stream(reactor, stream);
         }
         Ok(objects)
     }
