@@ -155,7 +155,7 @@ impl StreamEnd {
                 Error::detected(ErrorKind::Cancelled, text).of_no_call()
             }
             Self::NotSent => {
-                let text = "the message with the stream was not sent";
+                let text = "the stream was not passed: its message was not sent";
                 Error::detected(ErrorKind::Cancelled, text).of_no_call()
             }
             Self::Connection(error) => error.of_another_call().of_no_call(),

@@ -116,7 +116,9 @@ impl StreamWriter {
         });
         match is_sent {
             true => Ok(()),
-            false => Err(timed_out("timed out waiting for the message with the stream to be sent")),
+            false => Err(timed_out(
+                "timed out waiting for the reader of the stream: its message was not sent yet",
+            )),
         }
     }
 
