@@ -199,12 +199,7 @@ impl<W> ClientEnd<W> {
         timeout_ms: u32,
         waiter: W,
     ) -> Result<Header, StartError> {
-        let MessageEntries { handles, table } = entries.into();
-        if self.is_full() {
-            return Err(StartError::TooManyCalls);
-        }
-        let body = place(body.into(), &table, &mut self.outgoing);
-        let body = body.ok_or(StartError::NoSharedMemory)?;
+        let (MessageEntries { handles, table }, body) = self.place_call(entries, body)?;
         let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
         let index = free.unwrap_or_else(|| {
             self.slots.push(Slot { turn: 0, state: State::Free });
@@ -241,12 +236,7 @@ impl<W> ClientEnd<W> {
         body: impl Into<BodySize>,
         timeout_ms: u32,
     ) -> Result<Header, StartError> {
-        let MessageEntries { handles, table } = entries.into();
-        if self.is_full() {
-            return Err(StartError::TooManyCalls);
-        }
-        let body = place(body.into(), &table, &mut self.outgoing);
-        let body = body.ok_or(StartError::NoSharedMemory)?;
+        let (MessageEntries { handles, table }, body) = self.place_call(entries, body)?;
         self.one_way.sent();
         Ok(Header {
             handles,
@@ -259,6 +249,21 @@ impl<W> ClientEnd<W> {
             one_way: true,
             ..Header::new(FrameKind::Call)
         })
+    }
+
+    /// Finds a place for the arguments of a call, if the call may start now.
+    #[inline]
+    fn place_call(
+        &mut self,
+        entries: impl Into<MessageEntries>,
+        body: impl Into<BodySize>,
+    ) -> Result<(MessageEntries, Body), StartError> {
+        let entries = entries.into();
+        if self.is_full() {
+            return Err(StartError::TooManyCalls);
+        }
+        let body = place(body.into(), &entries.table, &mut self.outgoing);
+        Ok((entries, body.ok_or(StartError::NoSharedMemory)?))
     }
 
     /// Returns whether as many calls are in flight as the limit permits.
