@@ -728,7 +728,7 @@ pub enum DecodeErrorKind {
         from: i128,
         /// The declared maximum.
         to: i128,
-        /// What is counted, with a space before it; empty for a number.
+        /// The name of the counted things, with a space before it; empty for a number.
         unit: &'static str,
     },
     /// The values would take more memory than a message of this size may use.

@@ -91,7 +91,7 @@ enum Phase {
     Open,
 }
 
-/// What a frame about rings causes.
+/// The effect of a frame about rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingEvent {
     /// The client offers the memory that is the handle of the frame. The driver calls

@@ -533,7 +533,7 @@ impl Client {
 
 /// What the arguments of a call are encoded for.
 struct CallReceiver<'c> {
-    /// What identifies the connection to encoders; 0 before it exists, and if it takes no numbers.
+    /// The number that identifies the connection to encoders; 0 before it exists, and if it takes no numbers.
     receiver: usize,
     limits: Limits,
     /// The connection, unless it is made later.

@@ -252,7 +252,7 @@ fn handles_beyond_the_quota_are_passed_as_usual() {
     assert!(bench.is_same(&last).unwrap());
 }
 
-/// A client that sends whatever frames it likes.
+/// A client that sends frames against the rules.
 fn open(world: &World) -> Raw {
     Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid)
 }

@@ -86,7 +86,7 @@ impl<'a> Decoder<'a> {
     /// returns the default, whose memory is charged like that of a received value.
     ///
     /// # Errors
-    /// The errors of [`Decoder::named_field`], and those of [`Decoder::charge`].
+    /// The errors of [`Decoder::named_field`], and of [`Decoder::charge`].
     pub fn added_field<T: Decode + Encode>(
         &mut self,
         name: &str,
